@@ -1,0 +1,70 @@
+"""Generative models for physics: train any family on an ensemble, and judge it as a physicist would.
+
+>>> import pushforward as pf
+>>> maps = pf.read("two-moons")
+>>> emulator = pf.fit(maps, model="realnvp", steps=500)  # doctest: +SKIP
+>>> emulator.sample(4).shape  # doctest: +SKIP
+torch.Size([4, 2])
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from pushforward.emulator import Emulator
+    from pushforward.ensembles import Ensemble, Preprocessing, read
+    from pushforward.errors import DataError, TrainingError, UsageError
+    from pushforward.spaces import Field, Particles, Series, Vector
+    from pushforward.training import fit
+    from pushforward.validation import compare, validate
+
+_HOMES = {
+    "Emulator": "emulator",
+    "Ensemble": "ensembles",
+    "Preprocessing": "ensembles",
+    "read": "ensembles",
+    "DataError": "errors",
+    "TrainingError": "errors",
+    "UsageError": "errors",
+    "Field": "spaces",
+    "Particles": "spaces",
+    "Series": "spaces",
+    "Vector": "spaces",
+    "fit": "training",
+    "compare": "validation",
+    "validate": "validation",
+}
+
+__all__ = [
+    "DataError",
+    "Emulator",
+    "Ensemble",
+    "Field",
+    "Particles",
+    "Preprocessing",
+    "Series",
+    "TrainingError",
+    "UsageError",
+    "Vector",
+    "compare",
+    "fit",
+    "read",
+    "validate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Names are imported when first used, so that `import pushforward` costs nothing."""
+    if name in _HOMES:
+        value = getattr(import_module(f"pushforward.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,87 @@
+"""Names of the families, where each lives, and what a user should know to choose one.
+
+This file imports no family: looking at what there is costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pushforward.errors import UsageError
+
+if TYPE_CHECKING:
+    from pushforward.models.model import Model
+
+__all__ = ["REGISTRY", "Entry", "find", "model_class"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One family.
+
+    Attributes:
+        target: ``module:class`` below `pushforward.models`.
+        summary: one line for `pushforward models`.
+        paper: where it comes from.
+        spaces: kinds of space that it can learn.
+    """
+
+    target: str
+    summary: str
+    paper: str
+    spaces: tuple[str, ...] = ("vector", "field")
+
+
+REGISTRY: dict[str, Entry] = {
+    "flow-matching": Entry(
+        "flow_matching:FlowMatching",
+        "velocity of a straight path from noise to data; the best default for fields",
+        "https://arxiv.org/abs/2210.02747",
+    ),
+    "ddpm": Entry(
+        "ddpm:DDPM",
+        "denoising diffusion: removes Gaussian noise step by step",
+        "https://arxiv.org/abs/2006.11239",
+    ),
+    "wgan-gp": Entry(
+        "gan:WassersteinGAN",
+        "generator against a Wasserstein critic with gradient penalty; one network call a sample",
+        "https://arxiv.org/abs/1704.00028",
+    ),
+    "realnvp": Entry(
+        "realnvp:RealNVP",
+        "invertible affine couplings; exact density and exact latent codes",
+        "https://arxiv.org/abs/1605.08803",
+    ),
+    "vae": Entry(
+        "vae:VAE",
+        "variational autoencoder: a low-dimensional latent code for each sample",
+        "https://arxiv.org/abs/1312.6114",
+    ),
+}
+
+
+def find(name: str) -> Entry:
+    """The entry of a family.
+
+    Raises:
+        UsageError: if there is none of that name; the sentence lists the known ones.
+    """
+    if name not in REGISTRY:
+        near = get_close_matches(name, REGISTRY, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"there is no model called {name!r}; {hint}known models are {', '.join(REGISTRY)}")
+    return REGISTRY[name]
+
+
+def model_class(name: str) -> type[Model]:
+    """The class of a family, imported when asked for.
+
+    Raises:
+        UsageError: if there is none of that name.
+    """
+    module, _, attribute = find(name).target.partition(":")
+    return getattr(import_module(f"pushforward.models.{module}"), attribute)

@@ -1,0 +1,71 @@
+"""Random numbers that do not depend on how a batch is spread over processes.
+
+Two processes that hold half a batch each must see the noise that one process with the joined batch would see, and a
+resumed run must see the noise of the uninterrupted one. So a batch brings its own source: it is seeded by the run's
+seed and the step, every process draws for the joined batch, and each keeps its own rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Draws", "seed_for"]
+
+
+def seed_for(*keys: int) -> int:
+    """One well-mixed 63-bit seed for a tuple of non-negative integers, such as (run seed, step)."""
+    return int(np.random.SeedSequence(keys).generate_state(2, np.uint32).astype(np.uint64) @ [1, 2**31])
+
+
+class Draws:
+    """The random numbers of one batch.
+
+    Arguments:
+        seed: of the generator; the same seed gives the same numbers on every device.
+        count: samples in this process's part of the batch.
+        rank, processes: which part of the joined batch this process holds.
+        device, dtype: of what is returned.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        count: int,
+        *,
+        rank: int = 0,
+        processes: int = 1,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.count = count
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self._generator = torch.Generator().manual_seed(seed)
+        self._total = count * processes
+        self._rows = slice(rank * count, (rank + 1) * count)
+
+    def normal(self, *event: int) -> Tensor:
+        """Standard normal numbers, shape ``(count, *event)``."""
+        return self._mine(torch.randn(self._total, *event, generator=self._generator))
+
+    def uniform(self, *event: int) -> Tensor:
+        """Uniform numbers in [0, 1), shape ``(count, *event)``."""
+        return self._mine(torch.rand(self._total, *event, generator=self._generator))
+
+    def integers(self, high: int, *event: int) -> Tensor:
+        """Uniform integers in [0, high), int64, shape ``(count, *event)``."""
+        numbers = torch.randint(high, (self._total, *event), generator=self._generator)
+        return numbers[self._rows].to(self.device)
+
+    def stratified(self) -> Tensor:
+        """Uniform numbers in [0, 1) with one in each of the joined batch's equal strata, shape ``(count,)``.
+
+        The mean over the batch of a function of them has a smaller variance than over independent numbers.
+        """
+        strata = torch.randperm(self._total, generator=self._generator)
+        return self._mine((strata + torch.rand(self._total, generator=self._generator)) / self._total)
+
+    def _mine(self, numbers: Tensor) -> Tensor:
+        return numbers[self._rows].to(self.device, self.dtype)

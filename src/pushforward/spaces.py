@@ -1,0 +1,114 @@
+"""What one sample is.
+
+A `Space` names the kind of a sample and its shape, and carries the little geometry that models and statistics need:
+whether a field wraps around, how large its box is, whether its statistics look the same in every direction.
+A batch of samples of a space has shape ``(batch, *space.shape)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+from pushforward.errors import UsageError
+
+__all__ = ["Field", "Particles", "Series", "Space", "Vector", "space_from_dict", "space_to_dict"]
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A point in R^dim: a catalogue row, a set of parameters. One sample has shape ``(dim,)``."""
+
+    dim: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.dim,)
+
+    @property
+    def size(self) -> int:
+        return self.dim
+
+
+@dataclass(frozen=True)
+class Field:
+    """Values on a regular grid: a map or a cube. One sample has shape ``(channels, *grid)``.
+
+    Arguments:
+        channels: physical fields held together (density and temperature, say).
+        grid: cells along each axis, ``(height, width)`` or ``(depth, height, width)``.
+        periodic: whether the field wraps around on every axis.
+        box: side length along the first axis, in the user's unit of length; None measures lengths in cells.
+        isotropic: whether rotations and reflections of a sample are as likely as the sample.
+    """
+
+    channels: int
+    grid: tuple[int, ...]
+    periodic: bool = False
+    box: float | None = None
+    isotropic: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.channels, *self.grid)
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Particles:
+    """``count`` indistinguishable particles in R^dim. One sample has shape ``(count, dim)``."""
+
+    count: int
+    dim: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.count, self.dim)
+
+    @property
+    def size(self) -> int:
+        return self.count * self.dim
+
+
+@dataclass(frozen=True)
+class Series:
+    """A time series of ``length`` observations of R^dim. One sample has shape ``(length, dim)``."""
+
+    dim: int
+    length: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length, self.dim)
+
+    @property
+    def size(self) -> int:
+        return self.length * self.dim
+
+
+Space = Vector | Field | Particles | Series
+_KINDS = {kind.__name__.lower(): kind for kind in (Vector, Field, Particles, Series)}
+
+
+def space_to_dict(space: Space) -> dict[str, Any]:
+    """Plain values that `space_from_dict` turns back into the same space."""
+    values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(space).items()}
+    return {"kind": type(space).__name__.lower(), **values}
+
+
+def space_from_dict(values: dict[str, Any]) -> Space:
+    """The space that `space_to_dict` described.
+
+    Raises:
+        UsageError: if the kind is unknown.
+    """
+    values = dict(values)
+    kind = values.pop("kind", None)
+    if kind not in _KINDS:
+        raise UsageError(f"a space of kind {kind!r} is unknown; known kinds are {', '.join(_KINDS)}")
+    return _KINDS[kind](**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
