@@ -1,9 +1,9 @@
 """What the training loop, the emulator and the report may ask of a model.
 
 A model is a learned distribution over a `Space`, in network units (see `Preprocessing`), given conditions in network
-units. It tells the loop what to step: `players` names the groups of parameters that have an optimiser of their own, and
-`turns` yields, one at a time, the losses that a batch asks to be minimised. The loop takes the step for a turn before it
-asks for the next one, so a Wasserstein critic can be stepped five times, on fresh samples, before its generator.
+units. It tells the loop what to step: `players` names the groups of parameters that have an optimiser each, and `turns`
+yields, one at a time, the losses that a batch asks to be minimised. The loop takes the step for a turn before it asks
+for the next one, so a Wasserstein critic can be stepped five times, on fresh samples, before its generator.
 
 What a model can do beyond `sample` is a small protocol each. Callers ask for the ability, never for the class:
 
@@ -62,7 +62,7 @@ class Model(nn.Module, ABC):
     """A learned distribution over a space.
 
     A subclass declares `Settings` (what shapes the model and its loss), `Sampling` (what can still be chosen when
-    sampling) and `training_defaults` (defaults of the loop that suit this family, such as a learning rate).
+    sampling) and `training_defaults_for` (defaults of the loop that suit this family, such as a learning rate).
 
     Arguments:
         space: what one sample is.
@@ -70,15 +70,19 @@ class Model(nn.Module, ABC):
         settings: an instance of this class's `Settings`.
     """
 
-    Settings: ClassVar[type[Settings]] = Settings
-    Sampling: ClassVar[type[Settings]] = Settings
-    training_defaults: ClassVar[dict[str, Any]] = {}
+    Settings: ClassVar[type[BaseModel]] = Settings
+    Sampling: ClassVar[type[BaseModel]] = Settings
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: Settings | None = None) -> None:
+    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
         super().__init__()
         self.space = space
         self.condition_dim = condition_dim
         self.settings = settings if settings is not None else self.Settings()
+
+    @classmethod
+    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
+        """Settings of the loop that suit this family on ``space``: ``learning_rate``, ``batch_size``, ``betas``, ..."""
+        return {}
 
     def players(self) -> dict[str, Sequence[nn.Parameter]]:
         """Parameter groups with an optimiser each, by name."""
@@ -89,7 +93,7 @@ class Model(nn.Module, ABC):
         """The losses that this batch asks to be minimised, each computed when it is reached."""
 
     @abstractmethod
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: Settings | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
         """Samples in network units, shape ``(draws.count, *space.shape)``.
 
         Arguments:
