@@ -1,0 +1,333 @@
+"""The command line: one command a verb, each a few lines over the Python function of the same name.
+
+Nothing heavy is imported until a command needs it, so that ``pushforward --help`` answers at once. A `UsageError`
+becomes one sentence on standard error and exit status 2.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pushforward.errors import UsageError
+from pushforward.options import READING, assigned, configured, extra_options, given, simulator_options
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pushforward.ensembles import Ensemble
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="pushforward",
+    help="Generative models for physics: train any family on an ensemble, and judge it as a physicist would.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Data = Annotated[list[str], typer.Argument(help="A file, a glob, a directory, or a built-in name (see `datasets`).")]
+Run = Annotated[Path, typer.Argument(help="Directory of a trained run.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random number.", min=0)]
+Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable.")]
+Condition = Annotated[str | None, typer.Option(help="File of parameters or labels, one row a member or a simulation.")]
+Crop = Annotated[int | None, typer.Option(help="Train on random square crops of this many cells.", min=1)]
+Box = Annotated[float | None, typer.Option(help="Side length of a field, in your unit of length.")]
+Periodic = Annotated[bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields wrap around.")]
+Isotropic = Annotated[bool | None, typer.Option("--isotropic/--no-isotropic", help="Whether no direction is special.")]
+Members = Annotated[int | None, typer.Option(help="Use only this many members, or make as many of a built-in set.")]
+Dataset = Annotated[str | None, typer.Option("--field", help="Which array of a file that holds several.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
+
+
+def main() -> None:
+    """Run the command line; a problem that the user can mend ends in one sentence and exit status 2."""
+    try:
+        app(standalone_mode=True)
+    except UsageError as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os._exit(0)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _stop(f"the operating system refused: {error.strerror or error}{where}")
+
+
+def _stop(sentence: str) -> None:
+    print(f"pushforward: {' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+@app.command()
+def fit(
+    data: Data,
+    model: Annotated[str | None, typer.Option(help="Family (see `models`); flow-matching unless said.")] = None,
+    condition: Condition = None,
+    steps: Annotated[int | None, typer.Option(help="Train for this many steps.", min=1)] = None,
+    budget: Annotated[str | None, typer.Option(help="Train for this long: 90s, 10m, 1h30m.")] = None,
+    assignments: Assignments = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of these options and settings.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory; a fresh one under runs/ unless said.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random number.", min=0)] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps.")] = None,
+    devices: Annotated[int | None, typer.Option(help="Processes, one a device.", min=1)] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, 32, bf16, 16.")] = None,
+    crop: Crop = None,
+    members: Members = None,
+    box: Box = None,
+    periodic: Periodic = None,
+    isotropic: Isotropic = None,
+    dataset: Dataset = None,
+) -> None:
+    """Train a model on an ensemble; the run directory holds all that is needed to repeat and to use it."""
+    options = given(
+        model=model, condition=condition, steps=steps, budget=budget, out=out, seed=seed, device=device,
+        devices=devices, precision=precision, crop=crop, members=members, box=box, periodic=periodic,
+        isotropic=isotropic, field=dataset,
+    )  # fmt: skip
+    options, settings = configured(config, options, assigned(assignments))
+    if options.get("steps") and options.get("budget"):
+        raise UsageError("--steps and --budget both say how long to train; give one of them")
+
+    from pushforward.models import find
+
+    name = options.pop("model", "flow-matching")
+    find(name)
+    reading = {k: options.pop(k) for k in READING if k in options}
+    simulator, settings = simulator_options(data, settings)
+    ensemble = _read(data, **reading, **simulator)
+
+    from pushforward.training import fit as train
+
+    emulator = train(ensemble, name, resume=resume, settings=settings, **options)
+    if emulator.run is not None and int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
+        print(f"\n{emulator.run} is trained; look at it with\n  pushforward validate {emulator.run}")
+
+
+@app.command()
+def sample(
+    run: Run,
+    count: Annotated[int, typer.Option("-n", "--count", help="Samples to draw.", min=1)],
+    output: Output,
+    condition: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter to sample at; repeatable.")
+    ] = None,
+    assignments: Assignments = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Draw samples from a run, in the units of the data."""
+    from pushforward.emulator import Emulator
+    from pushforward.simulate import Simulated, check_output, write
+
+    check_output(output)
+    emulator = Emulator.load(run, device=device)
+    chosen = assigned(condition, option="--condition") or None
+    samples, rows = emulator.sample_with_conditions(count, chosen, seed=seed, **assigned(assignments))
+    names = tuple(parameter.name for parameter in emulator.parameters)
+    classes = {parameter.name: parameter.classes for parameter in emulator.parameters if parameter.classes}
+    write(Simulated(samples.numpy(), emulator.space, conditions=rows, names=names, classes=classes), output)
+    print(f"{count} samples of {emulator.name} in {output}")
+
+
+@app.command()
+def score(
+    run: Run,
+    data: Data,
+    output: Output,
+    condition: Condition = None,
+    crop: Crop = None,
+    members: Members = None,
+    dataset: Dataset = None,
+    device: Device = "auto",
+) -> None:
+    """Write the log-density of every member, in nats, in the units of the data."""
+    import numpy as np
+
+    from pushforward.emulator import Emulator
+    from pushforward.simulate import check_output
+
+    check_output(output, endings=(".npy", ".csv"))
+    emulator = Emulator.load(run, device=device)
+    emulator.require("density")
+    ensemble = _read(data, **given(condition=condition, crop=crop, members=members, field=dataset))
+    log_prob = emulator.log_prob(ensemble.tensor(), ensemble.conditions).double().numpy()
+    _save_column(output, "log_prob", log_prob)
+    error = log_prob.std(ddof=1) / np.sqrt(len(log_prob)) if len(log_prob) > 1 else float("nan")
+    print(f"mean log-density {log_prob.mean():.4f} +- {error:.4f} nats over {len(log_prob)} members, in {output}")
+
+
+@app.command()
+def validate(
+    run: Run,
+    data: Annotated[list[str] | None, typer.Argument(help="Data to judge against; the run's own test split.")] = None,
+    condition: Condition = None,
+    samples: Annotated[int | None, typer.Option(help="Samples to draw for the judgement.", min=2)] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    crop: Crop = None,
+    members: Members = None,
+    box: Box = None,
+    periodic: Periodic = None,
+    isotropic: Isotropic = None,
+    dataset: Dataset = None,
+) -> None:
+    """Judge a run: every statistic beside its floor, on the terminal and in RUN/report.html and RUN/report.json."""
+    from pushforward.emulator import Emulator
+
+    emulator = Emulator.load(run, device=device)
+    reading = given(
+        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
+    )
+    ensemble = _read(data, **reading) if data else None
+
+    from pushforward.validation import validate as judge
+
+    report = judge(emulator, ensemble, samples=samples, seed=seed, out=run)
+    _console().print(report.table())
+    print(f"\n{run / 'report.html'}\n{run / 'report.json'}")
+
+
+@app.command()
+def compare(
+    data: Data,
+    models: Annotated[str, typer.Option(help="Families to compare, separated by commas.")],
+    out: Annotated[Path, typer.Option(help="Directory of the comparison.")],
+    budget: Annotated[str, typer.Option(help="Training time of each: 90s, 10m.")] = "5m",
+    condition: Condition = None,
+    assignments: Assignments = None,
+    samples: Annotated[int | None, typer.Option(help="Samples to draw of each.", min=2)] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="auto, 32, bf16, 16.")] = "auto",
+    crop: Crop = None,
+    members: Members = None,
+    box: Box = None,
+    periodic: Periodic = None,
+    isotropic: Isotropic = None,
+    dataset: Dataset = None,
+) -> None:
+    """Train several families on the same data for the same time, and judge them by the same statistics."""
+    from pushforward.models import find
+
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--models names no model; give some separated by commas, such as ddpm,flow-matching")
+    for name in names:
+        find(name)
+    reading = given(
+        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
+    )
+    simulator, settings = simulator_options(data, assigned(assignments))
+    ensemble = _read(data, **reading, **simulator)
+
+    from pushforward.validation import compare as judge
+
+    comparison = judge(
+        ensemble, names, budget=budget, out=out, samples=samples, seed=seed, settings=settings, device=device,
+        precision=precision,
+    )  # fmt: skip
+    _console().print(comparison.table())
+    print(f"\n{out / 'compare.html'}\n{out / 'compare.json'}")
+
+
+@app.command()
+def translate(
+    run: Run,
+    file: Annotated[str, typer.Argument(help="Samples of the other ensemble.")],
+    to: Annotated[str, typer.Option(help="a or b: the ensemble to translate into.")],
+    output: Output,
+    device: Device = "auto",
+) -> None:
+    """Translate samples between two ensembles, with a model that was trained on both."""
+    from pushforward.emulator import Emulator
+    from pushforward.simulate import Simulated, check_output, write
+
+    if to not in ("a", "b"):
+        raise UsageError(f"--to takes a or b, the two ensembles of the run, not {to!r}")
+    check_output(output)
+    emulator = Emulator.load(run, device=device)
+    emulator.require("translator")
+    translated = emulator.translate(_read([file]).tensor(), to)
+    write(Simulated(translated.numpy(), emulator.space), output)
+    print(f"{len(translated)} samples translated to {to}, in {output}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def simulate(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Built-in simulator (see `datasets`).")],
+    count: Annotated[int, typer.Option("-n", "--count", help="Members to make.", min=1)],
+    output: Output,
+    seed: Seed = 0,
+) -> None:
+    """Write a built-in ensemble to a file. The simulator's own options follow as --NAME VALUE."""
+    from pushforward.simulate import check_output, write
+    from pushforward.simulate import simulate as run
+
+    check_output(output)
+    simulated = run(name, count, seed=seed, **extra_options(context.args))
+    write(simulated, output)
+    print(f"{count} members of {name} in {output}")
+
+
+@app.command()
+def models() -> None:
+    """What can be trained, one line each."""
+    from pushforward.models.registry import REGISTRY
+
+    for name, entry in REGISTRY.items():
+        print(f"{name:<18} {entry.summary} [{', '.join(entry.spaces)}] {entry.paper}")
+
+
+@app.command()
+def datasets() -> None:
+    """What is built in, one line each."""
+    from pushforward.simulate.registry import SIMULATORS
+
+    for name, entry in SIMULATORS.items():
+        print(f"{name:<18} {entry.summary}")
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from pushforward import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+def _read(data: list[str], **reading: Any) -> Ensemble:
+    from pushforward.ensembles import read
+
+    return read(data[0] if len(data) == 1 else data, **reading)
+
+
+def _save_column(path: Path, name: str, values: np.ndarray) -> None:
+    """One column of numbers as .npy or .csv, all or nothing."""
+    import numpy as np
+
+    partial = path.with_name(f".{path.name}.partial{path.suffix}")
+    if path.suffix == ".npy":
+        np.save(partial, values)
+    else:
+        np.savetxt(partial, values, header=name, comments="", fmt="%.9g")
+    os.replace(partial, path)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console()

@@ -1,0 +1,87 @@
+"""How words on the command line and lines of a configuration file become options and settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pushforward.errors import UsageError
+
+__all__ = ["READING", "assigned", "configured", "extra_options", "given", "simulator_options"]
+
+READING = ("condition", "crop", "members", "box", "periodic", "isotropic", "field")
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given, without those that were left out (None)."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def assigned(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:
+    """``["a=1", "b=x"]`` as ``{"a": 1, "b": "x"}``; values are read as YAML scalars and lists."""
+    import yaml
+
+    assigned: dict[str, Any] = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"{option} takes NAME=VALUE, not {pair!r}")
+        try:
+            assigned[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"{option} {pair!r} has a value that cannot be read: {error}") from error
+    return assigned
+
+
+def configured(
+    path: Path | None, options: dict[str, Any], settings: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options and settings of the command line over those of a configuration file."""
+    if path is None:
+        return options, settings
+    import yaml
+
+    try:
+        stored = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"the configuration file {path} cannot be read: {error}") from error
+    if not isinstance(stored, dict):
+        raise UsageError(f"the configuration file {path} must hold names and values, such as 'model: ddpm'")
+    stored_settings = stored.pop("settings", None) or {}
+    known = {"model", "steps", "budget", "out", "seed", "device", "devices", "precision", *READING}
+    if unknown := sorted(set(stored) - known):
+        raise UsageError(
+            f"{path} has the unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}, "
+            f"and 'settings' for what --set takes"
+        )
+    if "steps" in options or "budget" in options:
+        stored = {k: v for k, v in stored.items() if k not in ("steps", "budget")}
+    return {**stored, **options}, {**stored_settings, **settings}
+
+
+def simulator_options(data: list[str], settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of the settings for a built-in set, those that are its simulator's (noise, grid, ...), and the rest."""
+    from pushforward.simulate import option_names
+    from pushforward.simulate.registry import SIMULATORS
+
+    if len(data) != 1 or data[0] not in SIMULATORS or Path(data[0]).exists():
+        return {}, settings
+    own = {key: value for key, value in settings.items() if key in option_names(data[0])}
+    return own, {key: value for key, value in settings.items() if key not in own}
+
+
+def extra_options(arguments: list[str]) -> dict[str, Any]:
+    """``["--noise", "0.2"]`` or ``["--noise=0.2"]`` as ``{"noise": 0.2}``."""
+    pairs = []
+    rest = list(arguments)
+    while rest:
+        name = rest.pop(0)
+        if not name.startswith("--"):
+            raise UsageError(f"{name!r} is not an option; a simulator's options are written --NAME VALUE")
+        if "=" not in name:
+            if not rest:
+                raise UsageError(f"the option {name} lacks its value")
+            name = f"{name}={rest.pop(0)}"
+        key, _, value = name.removeprefix("--").partition("=")
+        pairs.append(f"{key.replace('-', '_')}={value}")
+    return assigned(pairs, option="the simulator's option")
