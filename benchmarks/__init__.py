@@ -1,1 +1,1 @@
-"""Measurements: each module is one script that prints a table, and writes the page of `docs/benchmarks` that quotes it."""
+"""Measurements: each module is one script that prints a table and writes its page of `docs/benchmarks`."""

@@ -1,0 +1,28 @@
+"""Networks as plain modules: the network follows from the `Space`.
+
+Velocities and denoisers are called as ``net(x, t, condition)``; one-shot networks as ``net(z, condition)``.
+"""
+
+from __future__ import annotations
+
+from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
+from pushforward.networks.embeddings import ConditionEmbedding, Context, TimeEmbedding
+from pushforward.networks.factory import time_network
+from pushforward.networks.mlp import MLP, ResidualMLP
+from pushforward.networks.one_shot import Critic, Encoder, Generator
+from pushforward.networks.unet import UNet
+
+__all__ = [
+    "MLP",
+    "ConditionEmbedding",
+    "Context",
+    "ConvolutionalEncoder",
+    "ConvolutionalGenerator",
+    "Critic",
+    "Encoder",
+    "Generator",
+    "ResidualMLP",
+    "TimeEmbedding",
+    "UNet",
+    "time_network",
+]

@@ -1,0 +1,152 @@
+"""One-shot networks for fields: a code to a field, a field to a score, a field to a code.
+
+All are convolutional, wrap around where the field is periodic, and take a grid of any size: it is halved, rounding up,
+until its shortest axis has 4 cells or fewer.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.networks.embeddings import Context
+from pushforward.networks.layers import Convolution, channels_last, coarser, grid_of, refine
+from pushforward.spaces import Field
+
+__all__ = ["ConvolutionalEncoder", "ConvolutionalGenerator"]
+
+
+class ConvolutionalGenerator(nn.Module):
+    """A code and a condition to a field, from the coarsest grid to the finest.
+
+    Each refinement is nearest-neighbour followed by convolutions, so that every cell is treated alike: transposed
+    convolutions print a checkerboard. The output is linear: network units have no bounds.
+
+    Arguments:
+        space: a `Field`.
+        latent_dim: length of a code.
+        condition_dim: length of a condition; 0 for none.
+        width: channels at the full resolution, doubled at each coarser one up to ``8 * width``.
+
+    References:
+        Odena et al. 2016 (checkerboards), https://doi.org/10.23915/distill.00003
+    """
+
+    def __init__(self, space: Field, latent_dim: int, condition_dim: int = 0, width: int = 32) -> None:
+        super().__init__()
+        self.grids = ladder(grid_of(space))[::-1]
+        widths = _widths(width, len(self.grids))[::-1]
+        dims = len(space.grid)
+        self.widest = widths[0]
+        self.context = Context(4 * width, condition_dim, time=False) if condition_dim else None
+        context = 4 * width if condition_dim else 0
+        self.start = nn.Linear(latent_dim + context, widths[0] * math.prod(self.grids[0]))
+        self.refine = nn.ModuleList(
+            _Refine(dims, coarse, fine, latent_dim + context, periodic=space.periodic)
+            for coarse, fine in pairwise(widths)
+        )
+        self.output = Convolution(dims, widths[-1], space.channels, periodic=space.periodic)
+
+    def forward(
+        self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch condition"] | None = None
+    ) -> Float[Tensor, "batch channels *grid"]:
+        if self.context is not None:
+            z = torch.cat([z, self.context(None, condition, len(z))], dim=1)
+        h = channels_last(self.start(z).unflatten(1, (self.widest, *self.grids[0])))
+        for block, grid in zip(self.refine, self.grids[1:], strict=True):
+            h = block(h, z, grid)
+        return self.output(nn.functional.leaky_relu(h, 0.2))
+
+
+class _Refine(nn.Module):
+    """A refinement and a residual block; the code scales and shifts the channels."""
+
+    def __init__(self, dims: int, inputs: int, outputs: int, context: int, *, periodic: bool) -> None:
+        super().__init__()
+        self.skip = Convolution(dims, inputs, outputs, 1, bias=False)
+        self.first = Convolution(dims, inputs, outputs, periodic=periodic)
+        self.second = Convolution(dims, outputs, outputs, periodic=periodic)
+        self.norm = nn.GroupNorm(1, inputs, affine=False)
+        self.modulation = nn.Linear(context, 2 * inputs)
+
+    def forward(self, x: Tensor, context: Tensor, grid: tuple[int, ...]) -> Tensor:
+        scale, shift = self.modulation(context)[(...,) + (None,) * (x.ndim - 2)].chunk(2, dim=1)
+        h = nn.functional.leaky_relu(torch.addcmul(shift, self.norm(x), 1 + scale), 0.2)
+        h = self.first(refine(h, grid))
+        h = self.second(nn.functional.leaky_relu(h, 0.2))
+        return refine(self.skip(x), grid) + h
+
+
+class ConvolutionalEncoder(nn.Module):
+    """A field and a condition to a vector, from the finest grid to the coarsest.
+
+    There is no normalisation over the batch, so the outputs for one sample do not depend on the others, as a gradient
+    penalty needs; every operation can be differentiated twice. Halvings have kernels of four cells, which see every
+    cell equally often.
+
+    Arguments:
+        space: a `Field`.
+        outputs: length of the vector.
+        condition_dim: length of a condition; 0 for none.
+        width: channels at the full resolution, doubled at each coarser one up to ``8 * width``.
+
+    References:
+        Gulrajani et al. 2017 (no batch normalisation in a critic), https://arxiv.org/abs/1704.00028
+    """
+
+    def __init__(self, space: Field, outputs: int, condition_dim: int = 0, width: int = 32) -> None:
+        super().__init__()
+        grids = ladder(grid_of(space))
+        widths = _widths(width, len(grids))
+        dims = len(space.grid)
+        self.context = Context(4 * width, condition_dim, time=False) if condition_dim else None
+        context = 4 * width if condition_dim else 0
+        self.input = Convolution(dims, space.channels, width, periodic=space.periodic)
+        self.coarsen = nn.ModuleList(
+            _Coarsen(dims, fine, coarse, context, periodic=space.periodic) for fine, coarse in pairwise(widths)
+        )
+        self.output = nn.Linear(widths[-1] * math.prod(grids[-1]) + context, outputs)
+
+    def forward(
+        self, x: Float[Tensor, "batch channels *grid"], condition: Float[Tensor, "batch condition"] | None = None
+    ) -> Float[Tensor, "batch outputs"]:
+        context = None if self.context is None else self.context(None, condition, len(x))
+        h = self.input(channels_last(x))
+        for block in self.coarsen:
+            h = block(h, context)
+        features = nn.functional.leaky_relu(h, 0.2).flatten(1)
+        return self.output(features if context is None else torch.cat([features, context], dim=1))
+
+
+class _Coarsen(nn.Module):
+    """A residual block and a halving; the condition scales and shifts the channels."""
+
+    def __init__(self, dims: int, inputs: int, outputs: int, context: int, *, periodic: bool) -> None:
+        super().__init__()
+        self.skip = Convolution(dims, inputs, outputs, 2, periodic=periodic, halve=True, bias=False)
+        self.first = Convolution(dims, inputs, inputs, periodic=periodic)
+        self.second = Convolution(dims, inputs, outputs, 4, periodic=periodic, halve=True)
+        self.modulation = nn.Linear(context, 2 * inputs) if context else None
+
+    def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
+        h = self.first(nn.functional.leaky_relu(x, 0.2))
+        if self.modulation is not None:
+            scale, shift = self.modulation(context)[(...,) + (None,) * (x.ndim - 2)].chunk(2, dim=1)
+            h = torch.addcmul(shift, h, 1 + scale)
+        return self.skip(x) + self.second(nn.functional.leaky_relu(h, 0.2))
+
+
+def ladder(grid: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Grids from the finest to the coarsest, whose shortest axis has 4 cells or fewer."""
+    grids = [grid]
+    while min(grids[-1]) > 4:
+        grids.append(coarser(grids[-1]))
+    return grids
+
+
+def _widths(width: int, levels: int) -> list[int]:
+    return [width * min(8, 2**level) for level in range(levels)]

@@ -1,0 +1,133 @@
+"""Scalars and conditions as vectors that a network can use: time, noise level, physical parameters, labels."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.errors import UsageError
+
+__all__ = ["ConditionEmbedding", "Context", "TimeEmbedding"]
+
+
+class TimeEmbedding(nn.Module):
+    r"""Time as waves of many periods, mixed by a small perceptron.
+
+    .. math:: t \mapsto \mathrm{MLP}\big(\cos \omega_i t, \sin \omega_i t\big),
+              \qquad \omega_i \text{ geometric from } \omega_\min \text{ to } \omega_\max
+
+    The waves are computed in the precision of ``t``, also where the network runs in bfloat16,
+    whose 8 bits cannot hold a phase.
+
+    Arguments:
+        dim: length of the embedding; even.
+        slowest, fastest: angular frequencies, in radians per unit of ``t``. The defaults suit ``t`` of about [0, 1]:
+            the slowest wave tells the ends apart, the fastest one steps of 1/1000.
+
+    Raises:
+        UsageError: if ``dim`` is odd.
+
+    References:
+        Vaswani et al. 2017, section 3.5, https://arxiv.org/abs/1706.03762
+
+    >>> TimeEmbedding(16)(torch.rand(3)).shape
+    torch.Size([3, 16])
+    """
+
+    def __init__(self, dim: int, *, slowest: float = 1.0, fastest: float = 200.0) -> None:
+        super().__init__()
+        if dim < 2 or dim % 2:
+            raise UsageError(f"a time embedding has an even length of at least 2, not {dim}")
+        self.dim = dim
+        self.slowest = slowest
+        self.fastest = fastest
+        self.mix = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+    def forward(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch dim"]:
+        low, high = math.log10(self.slowest), math.log10(self.fastest)
+        frequencies = torch.logspace(low, high, self.dim // 2, dtype=t.dtype, device=t.device)
+        phases = t[:, None] * frequencies
+        waves = torch.cat([phases.cos(), phases.sin()], dim=1)
+        return self.mix(waves.to(_dtype(self.mix)))
+
+
+class ConditionEmbedding(nn.Module):
+    """Condition vectors through a small perceptron, with a learned stand-in for a condition that is not told.
+
+    A row of NaN, or no condition at all, stands for "not told": training with some such rows gives one network that
+    knows both the conditional and the unconditional distribution, as classifier-free guidance needs.
+
+    Arguments:
+        condition_dim: length of a condition vector, in network units; at least 1.
+        dim: length of the embedding.
+
+    Raises:
+        UsageError: if ``condition_dim`` is less than 1; when called, if the condition has another length.
+
+    References:
+        Ho and Salimans 2022, https://arxiv.org/abs/2207.12598
+
+    >>> embed = ConditionEmbedding(2, 16)
+    >>> embed(torch.tensor([[0.3, 0.8], [float("nan"), float("nan")]])).shape
+    torch.Size([2, 16])
+    """
+
+    def __init__(self, condition_dim: int, dim: int) -> None:
+        super().__init__()
+        if condition_dim < 1:
+            raise UsageError(f"a condition has at least one number, not {condition_dim}")
+        self.condition_dim = condition_dim
+        self.mix = nn.Sequential(nn.Linear(condition_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.untold = nn.Parameter(torch.zeros(dim))
+
+    def forward(
+        self, condition: Float[Tensor, "batch condition"] | None, batch: int | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        """Embeddings of the rows; ``batch`` is how many there are where the condition is None."""
+        if condition is None:
+            return self.untold.expand(batch or 1, -1)
+        if condition.shape[-1] != self.condition_dim:
+            raise UsageError(
+                f"the network expects conditions of length {self.condition_dim}, but these have {condition.shape[-1]}"
+            )
+        told = condition.isfinite().all(dim=1, keepdim=True)
+        embedded = self.mix(torch.where(told, condition, 0.0).to(_dtype(self.mix)))
+        return torch.where(told, embedded, self.untold.to(embedded.dtype))
+
+
+class Context(nn.Module):
+    """Everything a network is told beside its input, as one vector: activation(time + condition).
+
+    Arguments:
+        dim: length of the vector.
+        condition_dim: length of a condition; 0 for none.
+        time: whether there is a time.
+
+    Raises:
+        UsageError: when called, if a condition is given to a network without conditions.
+    """
+
+    def __init__(self, dim: int, condition_dim: int = 0, *, time: bool = True) -> None:
+        super().__init__()
+        self.dim = dim
+        self.time = TimeEmbedding(dim) if time else None
+        self.condition = ConditionEmbedding(condition_dim, dim) if condition_dim else None
+
+    def forward(
+        self, t: Float[Tensor, " batch"] | None, condition: Float[Tensor, "batch condition"] | None, batch: int
+    ) -> Float[Tensor, "batch dim"]:
+        if self.condition is None and condition is not None:
+            raise UsageError("this network was made without conditions (condition_dim=0), but was given some")
+        parts = []
+        if self.time is not None and t is not None:
+            parts.append(self.time(t.expand(batch)))
+        if self.condition is not None:
+            parts.append(self.condition(condition, batch))
+        return nn.functional.silu(torch.stack(parts).sum(dim=0))
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next(module.parameters()).dtype

@@ -1,0 +1,38 @@
+"""The velocity or denoising network of a space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from pushforward.errors import UsageError
+from pushforward.networks.mlp import ResidualMLP
+from pushforward.networks.unet import UNet
+from pushforward.spaces import Field, Space, Vector
+
+__all__ = ["time_network"]
+
+
+def time_network(space: Space, condition_dim: int = 0, **options: Any) -> nn.Module:
+    """A network called as ``net(x, t, condition)``, whose output has the shape of ``x``: `ResidualMLP` or `UNet`.
+
+    Arguments:
+        space: what one sample is.
+        condition_dim: length of a condition vector; 0 for none.
+        options: of the network, such as ``width``; those that are None keep the network's own default.
+
+    Raises:
+        UsageError: if there is no such network for the space.
+
+    >>> from pushforward.spaces import Vector
+    >>> type(time_network(Vector(2), width=64)).__name__
+    'ResidualMLP'
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(space, Vector):
+        return ResidualMLP(space, condition_dim, **given)
+    if isinstance(space, Field):
+        return UNet(space, condition_dim, **given)
+    kind = type(space).__name__
+    raise UsageError(f"there is no velocity network for a {kind} space; there are ones for Vector and Field")

@@ -1,0 +1,151 @@
+"""Perceptrons: plain, and residual with time and condition for velocities and denoisers of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.errors import UsageError
+from pushforward.networks.embeddings import Context
+from pushforward.spaces import Vector
+
+__all__ = ["MLP", "ResidualMLP", "activation_named"]
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "silu": nn.SiLU,
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "softplus": nn.Softplus,
+    "leaky-relu": nn.LeakyReLU,
+}
+
+
+def activation_named(name: str) -> nn.Module:
+    """The activation of that name.
+
+    Raises:
+        UsageError: if there is none; the sentence lists the known ones.
+    """
+    if name not in _ACTIVATIONS:
+        raise UsageError(f"there is no activation called {name!r}; known ones are {', '.join(_ACTIVATIONS)}")
+    return _ACTIVATIONS[name]()
+
+
+class MLP(nn.Sequential):
+    """A multilayer perceptron, (batch, inputs) to (batch, outputs).
+
+    Arguments:
+        inputs, outputs: lengths of the vectors.
+        hidden: widths of the hidden layers.
+        activation: silu, relu, gelu, tanh, elu, selu, softplus or leaky-relu. Densities that are differentiated need a
+            smooth one.
+        zero_output: start as the zero function.
+
+    Raises:
+        UsageError: if there is no such activation.
+
+    >>> MLP(2, 3, hidden=(8, 8))(torch.zeros(5, 2)).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        hidden: Sequence[int] = (64, 64, 64),
+        activation: str = "silu",
+        *,
+        zero_output: bool = False,
+    ) -> None:
+        layers: list[nn.Module] = []
+        width = inputs
+        for next_width in hidden:
+            layers += [nn.Linear(width, next_width), activation_named(activation)]
+            width = next_width
+        output = nn.Linear(width, outputs)
+        if zero_output:
+            nn.init.zeros_(output.weight)
+            nn.init.zeros_(output.bias)
+        super().__init__(*layers, output)
+
+
+class ResidualMLP(nn.Module):
+    r"""A velocity or denoising network for vectors: residual blocks that time and condition scale and shift.
+
+    .. math:: h \leftarrow h + W_2\, \sigma\big(W_1\, [(1 + s_l) \odot \mathrm{norm}(h) + b_l]\big),
+              \qquad (s_l, b_l) = A_l\, e(t, c)
+
+    The last layer starts at zero, and so does every :math:`W_2`.
+
+    Arguments:
+        space: a `Vector`.
+        condition_dim: length of a condition vector; 0 for none.
+        width: of the hidden state.
+        depth: residual blocks.
+        in_channels: numbers in an input vector; None means ``space.dim``.
+        out_channels: numbers in an output vector; None means ``space.dim``.
+
+    References:
+        Perez et al. 2018 (feature-wise linear modulation), https://arxiv.org/abs/1709.07871
+
+    >>> net = ResidualMLP(Vector(2), condition_dim=1)
+    >>> net(torch.randn(5, 2), torch.rand(5), torch.randn(5, 1)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        space: Vector,
+        condition_dim: int = 0,
+        width: int = 256,
+        depth: int = 4,
+        *,
+        in_channels: int | None = None,
+        out_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        inputs = space.dim if in_channels is None else in_channels
+        outputs = space.dim if out_channels is None else out_channels
+        self.context = Context(width // 2 * 2, condition_dim)
+        self.modulation = nn.Linear(self.context.dim, 2 * width * depth)
+        self.input = nn.Linear(inputs, width)
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        self.output = nn.Linear(width, outputs)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch dim"],
+        t: Float[Tensor, " batch"],
+        condition: Float[Tensor, "batch condition"] | None = None,
+    ) -> Float[Tensor, "batch dim"]:
+        modulation = self.modulation(self.context(t, condition, len(x)))
+        h = self.input(x)
+        scales, shifts = modulation.chunk(2, dim=1)
+        depth = len(self.blocks)
+        for block, scale, shift in zip(
+            self.blocks, scales.chunk(depth, dim=1), shifts.chunk(depth, dim=1), strict=True
+        ):
+            h = block(h, scale, shift)
+        return self.output(nn.functional.silu(h))
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.expand = nn.Linear(width, width)
+        self.project = nn.Linear(width, width)
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    def forward(self, h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        modulated = torch.addcmul(shift, self.norm(h), 1 + scale)
+        return h + self.project(nn.functional.silu(self.expand(modulated)))

@@ -1,0 +1,125 @@
+"""Generator, critic and encoder of any space that has them: the network follows from the space.
+
+| space    | network                                       |
+|----------|-----------------------------------------------|
+| `Vector` | multilayer perceptron                         |
+| `Field`  | convolutional, periodic where the field is so |
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.errors import UsageError
+from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
+from pushforward.networks.embeddings import ConditionEmbedding
+from pushforward.networks.mlp import MLP
+from pushforward.spaces import Field, Space, Vector
+
+__all__ = ["Critic", "Encoder", "Generator"]
+
+
+class Generator(nn.Module):
+    """A code and a condition to a sample: the generator of a GAN, the decoder of an autoencoder.
+
+    Arguments:
+        space: a `Vector` or a `Field`.
+        latent_dim: length of a code.
+        condition_dim: length of a condition; 0 for none.
+        width: hidden width of the perceptron (None: 256), or channels at the field's full resolution (None: 32).
+        depth: hidden layers of the perceptron; a field's depth follows from its grid.
+
+    Raises:
+        UsageError: if there is no such network for the space.
+
+    >>> Generator(Field(1, (8, 8)), latent_dim=16, width=8)(torch.randn(3, 16)).shape
+    torch.Size([3, 1, 8, 8])
+    """
+
+    def __init__(
+        self, space: Space, latent_dim: int, condition_dim: int = 0, width: int | None = None, depth: int = 3
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.network: nn.Module
+        if isinstance(space, Field):
+            self.network = ConvolutionalGenerator(space, latent_dim, condition_dim, width or 32)
+        elif isinstance(space, Vector):
+            self.network = _ConditionalMLP(latent_dim, space.dim, condition_dim, width or 256, depth)
+        else:
+            raise _unknown(space)
+
+    def forward(
+        self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch condition"] | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        return self.network(z, condition)
+
+
+class Encoder(nn.Module):
+    """A sample and a condition to a vector: the encoder of an autoencoder.
+
+    Without normalisation over the batch, and twice differentiable. Arguments as for `Generator`, with ``outputs`` the
+    length of the vector.
+
+    >>> Encoder(Vector(2), outputs=5)(torch.randn(3, 2)).shape
+    torch.Size([3, 5])
+    """
+
+    def __init__(
+        self, space: Space, outputs: int, condition_dim: int = 0, width: int | None = None, depth: int = 3
+    ) -> None:
+        super().__init__()
+        self.network: nn.Module
+        if isinstance(space, Field):
+            self.network = ConvolutionalEncoder(space, outputs, condition_dim, width or 32)
+        elif isinstance(space, Vector):
+            self.network = _ConditionalMLP(space.dim, outputs, condition_dim, width or 256, depth)
+        else:
+            raise _unknown(space)
+
+    def forward(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch condition"] | None = None
+    ) -> Float[Tensor, "batch outputs"]:
+        return self.network(x, condition)
+
+
+class Critic(nn.Module):
+    """A sample and a condition to one score a sample: the critic or discriminator of a GAN.
+
+    An `Encoder` with one output. Arguments as for `Generator`.
+
+    >>> Critic(Field(1, (8, 8)), condition_dim=2, width=8)(torch.randn(3, 1, 8, 8), torch.randn(3, 2)).shape
+    torch.Size([3])
+    """
+
+    def __init__(self, space: Space, condition_dim: int = 0, width: int | None = None, depth: int = 3) -> None:
+        super().__init__()
+        self.encoder = Encoder(space, 1, condition_dim, width, depth)
+
+    def forward(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch condition"] | None = None
+    ) -> Float[Tensor, " batch"]:
+        return self.encoder(x, condition).squeeze(1)
+
+
+class _ConditionalMLP(nn.Module):
+    """A perceptron that sees the embedded condition beside its input."""
+
+    def __init__(self, inputs: int, outputs: int, condition_dim: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.condition = ConditionEmbedding(condition_dim, width // 4) if condition_dim else None
+        self.mlp = MLP(inputs + (width // 4 if condition_dim else 0), outputs, (width,) * depth, "leaky-relu")
+
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        if self.condition is not None:
+            x = torch.cat([x, self.condition(condition, len(x))], dim=1)
+        elif condition is not None:
+            raise UsageError("this network was made without conditions (condition_dim=0), but was given some")
+        return self.mlp(x)
+
+
+def _unknown(space: Space) -> UsageError:
+    kind = type(space).__name__
+    return UsageError(f"there is no one-shot network for a {kind} space; there are ones for Vector and Field")
