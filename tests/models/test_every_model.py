@@ -1,0 +1,152 @@
+"""What every family must satisfy, on every space that it says it can learn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pushforward.models import REGISTRY, Batch, Density, Latent, model_class
+from pushforward.randomness import Draws
+from pushforward.spaces import Field, Vector
+
+SPACES = {
+    "vector": Vector(2),
+    "vector-1": Vector(1),
+    "field": Field(1, (16, 16), periodic=True),
+    "field-channels": Field(2, (12, 16)),
+    "field-small": Field(1, (8, 8)),
+}
+CASES = [
+    (name, key)
+    for name, entry in REGISTRY.items()
+    for key in SPACES
+    if key.split("-")[0] in entry.spaces
+]  # fmt: skip
+cases = pytest.mark.parametrize(("name", "key"), CASES, ids=[f"{name}-{key}" for name, key in CASES])
+
+
+def build(name: str, key: str, condition_dim: int = 0, seed: int = 0):
+    torch.manual_seed(seed)
+    model = model_class(name)(SPACES[key], condition_dim)
+    model.prepare(batch_for(model, 16))
+    return model
+
+
+def batch_for(model, count: int, seed: int = 3, rank: int = 0, processes: int = 1) -> Batch:
+    generator = torch.Generator().manual_seed(seed)
+    total = count * processes
+    x = torch.randn(total, *model.space.shape, generator=generator)
+    condition = torch.randn(total, model.condition_dim, generator=generator) if model.condition_dim else None
+    rows = slice(rank * count, (rank + 1) * count)
+    draws = Draws(seed, count, rank=rank, processes=processes)
+    return Batch(x[rows], None if condition is None else condition[rows], draws)
+
+
+def trained(model, steps: int = 30, condition_dim: int = 0):
+    """A few steps of each player: enough to leave the initial values, at which outputs may be zero by design."""
+    optimisers = {name: torch.optim.Adam(group, lr=1e-3) for name, group in model.players().items()}
+    for step in range(steps):
+        for turn in model.turns(batch_for(model, 16, seed=step)):
+            group = model.players()[turn.player]
+            optimisers[turn.player].zero_grad()
+            turn.loss.backward(inputs=list(group))
+            optimisers[turn.player].step()
+    return model.eval()
+
+
+@cases
+def test_samples_have_the_shape_of_the_space_and_repeat_with_the_seed(name, key):
+    model = build(name, key).eval()
+    first, again, other = (model.sample(Draws(seed, 5)) for seed in (1, 1, 2))
+    assert first.shape == (5, *SPACES[key].shape)
+    assert torch.isfinite(first).all()
+    assert torch.equal(first, again), "the same seed must give the same samples"
+    assert not torch.equal(first, other), "another seed must give other samples"
+
+
+@cases
+def test_every_parameter_belongs_to_one_player_and_learns(name, key):
+    model = build(name, key, condition_dim=2)
+    owners = [id(p) for group in model.players().values() for p in group]
+    assert sorted(owners) == sorted(id(p) for p in model.parameters()), "players must share out all the parameters"
+    before = [p.detach().clone() for p in model.parameters()]
+    trained(model, steps=5)
+    still = [n for (n, p), old in zip(model.named_parameters(), before, strict=True) if torch.equal(p, old)]
+    assert not still, f"these parameters did not move in five steps: {still}"
+
+
+@cases
+def test_turns_name_their_player_and_log_scalars(name, key):
+    model = build(name, key)
+    for turn in model.turns(batch_for(model, 8)):
+        assert turn.player in model.players()
+        assert turn.loss.shape == ()
+        assert torch.isfinite(turn.loss)
+        assert all(value.numel() == 1 for value in turn.logs.values())
+
+
+@cases
+def test_two_halves_of_a_batch_lose_what_the_joined_batch_loses(name, key):
+    model = build(name, key, condition_dim=1)
+    joined = next(iter(model.turns(batch_for(model, 8)))).loss
+    halves = [next(iter(model.turns(batch_for(model, 4, rank=rank, processes=2)))).loss for rank in (0, 1)]
+    torch.testing.assert_close(sum(halves) / 2, joined, rtol=2e-5, atol=2e-5)
+
+
+@cases
+def test_the_condition_matters(name, key):
+    model = trained(build(name, key, condition_dim=2))
+    low, high = (model.sample(Draws(0, 4), torch.full((4, 2), value)) for value in (-2.0, 2.0))
+    assert (low - high).abs().max() > 1e-6, "samples must change with the condition"
+
+
+@cases
+def test_a_state_dict_gives_the_same_model_again(name, key):
+    model = trained(build(name, key), steps=3)
+    copy = model_class(name)(SPACES[key], 0).eval()
+    copy.load_state_dict(model.state_dict())
+    assert torch.equal(model.sample(Draws(0, 3)), copy.sample(Draws(0, 3)))
+
+
+@cases
+def test_the_density_of_a_sample_does_not_depend_on_its_batch(name, key):
+    model = build(name, key, condition_dim=1)
+    if not isinstance(model, Density):
+        pytest.skip(f"{name} has no density")
+    trained(model, steps=5)
+    batch = batch_for(model, 6)
+    joined = model.log_prob(batch.x, batch.condition)
+    split = torch.cat([model.log_prob(batch.x[i : i + 2], batch.condition[i : i + 2]) for i in (0, 2, 4)])
+    assert joined.shape == (6,)
+    torch.testing.assert_close(split, joined, rtol=1e-4, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", list(REGISTRY))
+def test_the_density_integrates_to_one(name):
+    model = build(name, "vector")
+    if not isinstance(model, Density):
+        pytest.skip(f"{name} has no density")
+    trained(model, steps=50)
+    axis = torch.linspace(-7, 7, 141)
+    grid = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        mass = model.log_prob(grid).double().exp().sum() * (axis[1] - axis[0]) ** 2
+    assert mass == pytest.approx(1.0, abs=0.01)
+
+
+@cases
+def test_an_invertible_model_decodes_what_it_encoded(name, key):
+    model = build(name, key)
+    if not (isinstance(model, Latent) and isinstance(model, Density)):
+        pytest.skip(f"{name} is not invertible")
+    trained(model, steps=5)
+    x = batch_for(model, 4).x
+    with torch.no_grad():
+        returned = model.decode(model.encode(x))
+    assert (returned - x).abs().max() < 0.02, "decode(encode(x)) must give x back"
+
+
+@pytest.mark.parametrize("name", list(REGISTRY))
+def test_an_unknown_setting_is_refused(name):
+    with pytest.raises(ValueError, match="nonsense"):
+        model_class(name).Settings(nonsense=1)
