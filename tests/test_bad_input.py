@@ -1,0 +1,276 @@
+"""Whatever a user gets wrong ends in one plain sentence and exit status 2, before any long work, and loses nothing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+
+from pushforward import cli
+
+RNG = np.random.default_rng(0)
+MAPS = RNG.normal(size=(24, 16, 16)).astype(np.float32)
+ROWS = RNG.normal(size=(64, 3)).astype(np.float32)
+
+
+def command(capsys, monkeypatch, *arguments: object) -> tuple[int, str, float]:
+    """Exit status, what was said on standard error, and the seconds it took."""
+    monkeypatch.setattr(sys, "argv", ["pushforward", *map(str, arguments)])
+    start = time.perf_counter()
+    status = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        status = stop.code or 0
+    return status, capsys.readouterr().err, time.perf_counter() - start
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A real, briefly trained conditional run that the cases below may look at but not change."""
+    import pushforward as pf
+
+    folder = tmp_path_factory.mktemp("runs")
+    conditions = RNG.uniform(size=(64, 1)).astype(np.float32)
+    ensemble = pf.Ensemble.from_array(ROWS, conditions=conditions, names=("mass",))
+    pf.fit(ensemble, "realnvp", steps=4, out=folder / "run", progress=False)
+    return folder / "run"
+
+
+def save(folder: Path, name: str, array: np.ndarray) -> Path:
+    np.save(folder / name, array)
+    return folder / name
+
+
+def truncated(path: Path, keep: float = 0.5) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    return path
+
+
+def with_value(array: np.ndarray, value: float) -> np.ndarray:
+    spoiled = array.copy()
+    spoiled[7, 1] = value
+    return spoiled
+
+
+def truncated_hdf5(folder: Path) -> Path:
+    with h5py.File(folder / "maps.h5", "w") as file:
+        file["x"] = MAPS
+    return truncated(folder / "maps.h5")
+
+
+def truncated_fits(folder: Path) -> Path:
+    fits.writeto(folder / "map.fits", MAPS, overwrite=True)
+    return truncated(folder / "map.fits")
+
+
+def table(folder: Path, name: str, text: str) -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def disguised_pickle(folder: Path) -> Path:
+    (folder / "maps.npy").write_bytes(pickle.dumps({"x": MAPS}))
+    return folder / "maps.npy"
+
+
+def object_array(folder: Path) -> Path:
+    np.save(folder / "objects.npy", np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
+    return folder / "objects.npy"
+
+
+DATA = {
+    "missing file": (lambda f: f / "nothing.npy", "nothing.npy"),
+    "empty glob": (lambda f: f / "*.npy", "no file"),
+    "empty folder": (lambda f: f, "no"),
+    "unknown ending": (lambda f: table(f, "maps.xyzzy", "1 2 3"), "xyzzy"),
+    "scalar array": (lambda f: save(f, "x.npy", np.float32(1.0)), "shape"),
+    "one axis": (lambda f: save(f, "x.npy", np.ones(5, np.float32)), "shape"),
+    "too many axes": (lambda f: save(f, "x.npy", np.ones((3, 1, 2, 2, 2, 2), np.float32)), "shape"),
+    "empty array": (lambda f: save(f, "x.npy", np.ones((0, 16, 16), np.float32)), "no members"),
+    "complex numbers": (lambda f: save(f, "x.npy", MAPS.astype(np.complex64)), "complex"),
+    "strings": (lambda f: save(f, "x.npy", np.array([["a", "b"]] * 20)), "number"),
+    "NaN": (lambda f: save(f, "x.npy", with_value(MAPS, np.nan)), "7"),
+    "infinity": (lambda f: save(f, "x.npy", with_value(MAPS, np.inf)), "7"),
+    "constant": (lambda f: save(f, "x.npy", np.ones_like(MAPS)), "constant"),
+    "two members": (lambda f: save(f, "x.npy", MAPS[:2]), "2"),
+    "truncated npy": (lambda f: truncated(save(f, "x.npy", MAPS)), "truncated"),
+    "truncated npy header": (lambda f: truncated(save(f, "x.npy", MAPS), 0.005), "x.npy"),
+    "truncated hdf5": (truncated_hdf5, "maps.h5"),
+    "truncated fits": (truncated_fits, "map.fits"),
+    "pickle in disguise": (disguised_pickle, "pickle"),
+    "object array": (object_array, "object"),
+    "text in a table": (lambda f: table(f, "x.csv", "name\nalpha\nbeta\ngamma\n"), "number"),
+    "ragged table": (lambda f: table(f, "x.csv", "a,b\n1,2\n3,4,5,6\n"), "x.csv"),
+}
+
+
+@pytest.mark.parametrize("case", DATA)
+def test_data(case, tmp_path, capsys, monkeypatch):
+    make, word = DATA[case]
+    status, said, seconds = command(capsys, monkeypatch, "fit", make(tmp_path), "--steps", 5, "--out", tmp_path / "run")
+    judge(status, said, seconds, word)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+CONDITIONS = {
+    "wrong length": (lambda f: save(f, "c.npy", np.ones((23, 2), np.float32)), "23"),
+    "missing": (lambda f: f / "c.csv", "c.csv"),
+    "not finite": (lambda f: save(f, "c.npy", np.full((24, 1), np.nan, np.float32)), "finite"),
+    "three axes": (lambda f: save(f, "c.npy", np.ones((24, 2, 2), np.float32)), "shape"),
+}
+
+
+@pytest.mark.parametrize("case", CONDITIONS)
+def test_conditions(case, tmp_path, capsys, monkeypatch):
+    make, word = CONDITIONS[case]
+    maps = save(tmp_path, "maps.npy", MAPS)
+    arguments = ("fit", maps, "--condition", make(tmp_path), "--steps", 5, "--out", tmp_path / "run")
+    judge(*command(capsys, monkeypatch, *arguments), word)
+
+
+REQUESTS = {
+    "unknown model": (("--model", "relnvp"), "realnvp"),
+    "unknown setting": (("--set", "widht=3"), "width"),
+    "setting out of range": (("--set", "batch_size=-1"), "batch_size"),
+    "setting of the wrong type": (("--set", "learning_rate=fast"), "learning_rate"),
+    "setting without a value": (("--set", "width"), "NAME=VALUE"),
+    "steps and budget": (("--budget", "1m"), "one of them"),
+    "unreadable budget": (("--steps", None, "--budget", "soon"), "soon"),
+    "unknown device": (("--device", "abacus"), "abacus"),
+    "unknown precision": (("--precision", "7"), "precision"),
+    "crop larger than the field": (("--crop", 64), "64"),
+    "unknown configuration": (("--config", "nothing.yaml"), "nothing.yaml"),
+    "resume of nothing": (("--resume",), "resume"),
+}
+
+
+@pytest.mark.parametrize("case", REQUESTS)
+def test_requests(case, tmp_path, capsys, monkeypatch):
+    extra, word = REQUESTS[case]
+    arguments = ["fit", save(tmp_path, "maps.npy", MAPS), "--out", tmp_path / "run"]
+    arguments += extra[2:] if extra[:2] == ("--steps", None) else ["--steps", 5, *extra]
+    judge(*command(capsys, monkeypatch, *arguments), word)
+
+
+def test_unknown_built_in_set(capsys, monkeypatch):
+    judge(*command(capsys, monkeypatch, "fit", "two-moonz"), "two-moons")
+
+
+def test_unknown_simulator_and_option(tmp_path, capsys, monkeypatch):
+    output = ("-n", 5, "-o", tmp_path / "x.npy")
+    judge(*command(capsys, monkeypatch, "simulate", "two-moonz", *output), "two-moons")
+    judge(*command(capsys, monkeypatch, "simulate", "two-moons", *output, "--nois", 3), "noise")
+
+
+def test_output_that_cannot_be_written(tmp_path, trained, capsys, monkeypatch):
+    judge(*command(capsys, monkeypatch, "sample", trained, "-n", 2, "-o", tmp_path / "no" / "x.npy"), "x.npy")
+    judge(*command(capsys, monkeypatch, "sample", trained, "-n", 2, "-o", tmp_path / "x.docx"), "docx")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
+def test_full_disk(tmp_path, capsys, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    arguments = ("fit", save(tmp_path, "maps.npy", MAPS), "--steps", 5, "--out", tmp_path / "run")
+    judge(*command(capsys, monkeypatch, *arguments), "space")
+
+
+def test_output_folder_that_is_a_file(tmp_path, capsys, monkeypatch):
+    occupied = table(tmp_path, "run", "mine")
+    arguments = ("fit", save(tmp_path, "maps.npy", MAPS), "--steps", 5, "--out", occupied)
+    judge(*command(capsys, monkeypatch, *arguments), "run")
+    assert occupied.read_text() == "mine"
+
+
+def test_a_finished_run_is_not_overwritten(tmp_path, trained, capsys, monkeypatch):
+    run = shutil.copytree(trained, tmp_path / "run")
+    before = (run / "model.safetensors").read_bytes()
+    arguments = ("fit", save(tmp_path, "maps.npy", MAPS), "--steps", 5, "--out", run)
+    judge(*command(capsys, monkeypatch, *arguments), "resume")
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_resuming_the_run_of_another_model(tmp_path, trained, capsys, monkeypatch):
+    run = shutil.copytree(trained, tmp_path / "run")
+    before = (run / "checkpoint.safetensors").read_bytes()
+    arguments = ("fit", save(tmp_path, "maps.npy", MAPS), "--model", "vae", "--steps", 9, "--out", run, "--resume")
+    judge(*command(capsys, monkeypatch, *arguments), "realnvp")
+    assert (run / "checkpoint.safetensors").read_bytes() == before
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 0xFF
+    path.write_bytes(bytes(content))
+
+
+SPOILED = {
+    "no run": (lambda run: shutil.rmtree(run), "run"),
+    "a folder of something else": (lambda run: [path.unlink() for path in run.iterdir() if path.is_file()], "run"),
+    "a corrupted checkpoint": (lambda run: flip_a_byte(run / "model.safetensors"), "model.safetensors"),
+    "a truncated checkpoint": (lambda run: truncated(run / "model.safetensors"), "model.safetensors"),
+    "an unreadable configuration": (lambda run: (run / "config.yaml").write_text("{[}"), "config.yaml"),
+    "a pickle in disguise": (lambda run: torch.save({"a": 1}, run / "model.safetensors"), "model.safetensors"),
+}
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_runs(case, tmp_path, trained, capsys, monkeypatch):
+    spoil, word = SPOILED[case]
+    run = shutil.copytree(trained, tmp_path / "run")
+    spoil(run)
+    judge(*command(capsys, monkeypatch, "sample", run, "-n", 2, "-o", tmp_path / "x.npy"), word)
+    assert not (tmp_path / "x.npy").exists()
+
+
+ASKED = {
+    "unknown condition": (("sample", "-n", 2, "--condition", "weight=1"), "mass"),
+    "condition without a value": (("sample", "-n", 2, "--condition", "mass"), "NAME=VALUE"),
+    "condition that is no number": (("sample", "-n", 2, "--condition", "mass=heavy"), "mass"),
+    "unknown sampling setting": (("sample", "-n", 2, "--set", "stepz=3"), "stepz"),
+}
+
+
+@pytest.mark.parametrize("case", ASKED)
+def test_samples(case, tmp_path, trained, capsys, monkeypatch):
+    (verb, *rest), word = ASKED[case]
+    judge(*command(capsys, monkeypatch, verb, trained, *rest, "-o", tmp_path / "x.npy"), word)
+
+
+def test_data_of_another_shape_than_the_run(tmp_path, trained, capsys, monkeypatch):
+    maps = save(tmp_path, "maps.npy", MAPS)
+    judge(*command(capsys, monkeypatch, "validate", trained, maps), "shape")
+    judge(*command(capsys, monkeypatch, "score", trained, maps, "-o", tmp_path / "s.npy"), "shape")
+
+
+def test_an_ability_that_the_model_lacks(tmp_path, trained, capsys, monkeypatch):
+    rows = save(tmp_path, "rows.npy", ROWS)
+    judge(*command(capsys, monkeypatch, "translate", trained, rows, "--to", "a", "-o", tmp_path / "t.npy"), "translat")
+
+
+def test_compare_of_no_models(tmp_path, capsys, monkeypatch):
+    maps = save(tmp_path, "maps.npy", MAPS)
+    judge(*command(capsys, monkeypatch, "compare", maps, "--models", " , ", "--out", tmp_path / "c"), "--models")
+    judge(*command(capsys, monkeypatch, "compare", maps, "--models", "ddpm,nope", "--out", tmp_path / "c"), "nope")
+
+
+def judge(status: int, said: str, seconds: float, word: str) -> None:
+    assert status == 2, f"exit status {status}, and it said: {said}"
+    lines = said.strip().splitlines()
+    assert "Traceback" not in said
+    assert len(lines) == 1, f"one sentence expected, not: {said}"
+    assert word.lower() in lines[0].lower(), f"{word!r} should be in: {lines[0]}"
+    assert seconds < 20, f"the answer took {seconds:.0f} s"
