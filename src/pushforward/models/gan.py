@@ -1,0 +1,147 @@
+r"""Generative adversarial networks: a generator against a critic that tells its samples from the data.
+
+The critic f and the generator g take turns, on fresh noise each time:
+
+    critic:     minimise  E f(g(z)) - E f(x) + λ E (‖∇f(x̂)‖ - 1)²,     x̂ = ε x + (1 - ε) g(z), ε uniform,
+    generator:  minimise  -E f(g(z)).
+
+With the gradient of f held near one (the penalty), E f(x) - E f(g(z)) estimates the Wasserstein distance between data
+and samples: unlike other adversarial losses it falls as the samples get better.
+
+Sources: Gulrajani et al. 2017 (arXiv:1704.00028), equation 3 and algorithm 1; Arjovsky, Chintala and Bottou 2017
+(arXiv:1701.07875) for clipping; Goodfellow et al. 2014 (arXiv:1406.2661) for the non-saturating loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel
+from pydantic import Field as Setting
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pushforward.errors import UsageError
+from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.networks import Critic, Generator
+from pushforward.randomness import Draws
+from pushforward.spaces import Field, Space, Vector
+
+__all__ = ["Adversarial", "WassersteinGAN", "gradient_penalty"]
+
+
+class AdversarialSettings(Settings):
+    """
+    Attributes:
+        latent_dim: numbers of noise that a sample is made from; None chooses by the space.
+        width: hidden features of the generator; None takes the network's own default.
+        critic_width: hidden features of the critic; None takes the network's own default.
+        loss: ``wasserstein`` or ``non-saturating``.
+        constraint: what keeps the critic smooth: ``gradient-penalty``, ``clipping`` of its weights, or ``none``.
+        penalty: weight λ of the gradient penalty; None chooses by the space.
+        clip: bound of the critic's weights when they are clipped.
+        critic_turns: steps of the critic for each of the generator.
+    """
+
+    latent_dim: int | None = Setting(default=None, ge=1)
+    width: int | None = Setting(default=None, ge=1)
+    critic_width: int | None = Setting(default=None, ge=1)
+    loss: Literal["wasserstein", "non-saturating"] = "wasserstein"
+    constraint: Literal["gradient-penalty", "clipping", "none"] = "gradient-penalty"
+    penalty: float | None = Setting(default=None, ge=0)
+    clip: float = Setting(default=0.01, gt=0)
+    critic_turns: int = Setting(default=5, ge=1)
+
+
+class Adversarial(Model):
+    """Two players, ``critic`` and ``generator``; the settings choose the loss and the critic's constraint.
+
+    Neither network uses statistics of the batch, so that samples are independent of each other.
+
+    Raises:
+        UsageError: if the space is neither a vector nor a field.
+    """
+
+    Settings = AdversarialSettings
+    settings: AdversarialSettings
+
+    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+        super().__init__(space, condition_dim, settings)
+        if not isinstance(space, Vector | Field):
+            raise UsageError(f"a GAN here learns vectors and fields, not {type(space).__name__.lower()}")
+        options = self.settings
+        chosen_dim, chosen_penalty = (max(2, space.dim), 0.1) if isinstance(space, Vector) else (64, 10.0)
+        self.latent_dim = options.latent_dim or chosen_dim
+        self.penalty = chosen_penalty if options.penalty is None else options.penalty
+        self.generator = Generator(space, self.latent_dim, condition_dim, options.width)
+        self.critic = Critic(space, condition_dim, options.critic_width)
+
+    @classmethod
+    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
+        if isinstance(space, Field):
+            return {"learning_rate": 2e-4, "batch_size": 32, "betas": (0.0, 0.9), "average": 0.999}
+        return {"learning_rate": 5e-4, "batch_size": 256, "betas": (0.0, 0.9), "average": 0.999}
+
+    def players(self) -> dict[str, Sequence[nn.Parameter]]:
+        return {"critic": list(self.critic.parameters()), "generator": list(self.generator.parameters())}
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        for _ in range(self.settings.critic_turns):
+            yield self._critic_turn(batch)
+        yield self._generator_turn(batch)
+
+    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+        return self.generator(draws.normal(self.latent_dim), condition)
+
+    def _critic_turn(self, batch: Batch) -> Turn:
+        options = self.settings
+        if options.constraint == "clipping":
+            self._clip()
+        with torch.no_grad():
+            fake = self.sample(batch.draws, batch.condition)
+        on_real = self.critic(batch.x, batch.condition)
+        on_fake = self.critic(fake, batch.condition)
+        logs: dict[str, Tensor] = {}
+        if options.loss == "wasserstein":
+            loss = on_fake.mean() - on_real.mean()
+            logs["wasserstein"] = -loss.detach()
+        else:
+            loss = (functional.softplus(-on_real) + functional.softplus(on_fake)).mean()
+            logs["accuracy"] = 0.5 * ((on_real > 0).float() + (on_fake <= 0).float()).mean()
+        if options.constraint == "gradient-penalty":
+            epsilon = batch.draws.uniform(*[1] * len(self.space.shape))
+            between = fake.lerp(batch.x, epsilon)
+            penalty = gradient_penalty(self.critic, between, batch.condition).mean()
+            loss = loss + self.penalty * penalty
+            logs["penalty"] = penalty.detach()
+        return Turn("critic", loss, logs)
+
+    def _generator_turn(self, batch: Batch) -> Turn:
+        score = self.critic(self.sample(batch.draws, batch.condition), batch.condition)
+        loss = -score.mean() if self.settings.loss == "wasserstein" else functional.softplus(-score).mean()
+        return Turn("generator", loss, {})
+
+    @torch.no_grad()
+    def _clip(self) -> None:
+        for weights in self.critic.parameters():
+            weights.clamp_(-self.settings.clip, self.settings.clip)
+
+
+class WassersteinGAN(Adversarial):
+    """WGAN-GP: the Wasserstein loss and, to keep the critic smooth, a penalty on its gradient."""
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor, Tensor | None], Tensor],
+    x: Float[Tensor, "batch *shape"],
+    condition: Float[Tensor, "batch features"] | None = None,
+) -> Float[Tensor, " batch"]:
+    """``(‖∇ₓ f(x, c)‖ - 1)²`` at each sample, differentiable in the critic's parameters."""
+    x = x.detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x, condition).sum(), x, create_graph=True)
+    # The root has no derivative at zero, where a critic that is constant between samples would put it.
+    norm = (gradient.flatten(1).square().sum(1) + 1e-12).sqrt()
+    return (norm - 1).square()

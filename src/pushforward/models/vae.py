@@ -1,0 +1,216 @@
+r"""VAE: a code of a few numbers for each sample, and Gaussian noise around what the code decodes to.
+
+    z ~ N(0, 1),     x | z, c ~ N(μ(z, c), Σ),     q(z | x, c) = N(m(x, c), s²(x, c)),
+
+trained by the evidence lower bound, of which both terms are in nats:
+
+    log p(x | c) ≥ E_q log N(x; μ(z, c), Σ) - β KL(q(z | x, c) ‖ N(0, 1)).
+
+The noise Σ is learned, which balances the two terms with no weight to tune and makes a sample, noise included, as strong
+as the data. On a field that looks alike everywhere the noise is diagonal in wavenumber rather than in cells: what the
+code cannot hold is then filled in with its measured power spectrum, not with white noise.
+
+Sources: Kingma and Welling 2014 (arXiv:1312.6114), equations 3 and 10; Rybkin, Daniilidis and Levine 2021
+(arXiv:2006.13202) for the learned noise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel
+from pydantic import Field as Setting
+from torch import Tensor, nn
+
+from pushforward.errors import UsageError
+from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.networks import Encoder, Generator
+from pushforward.randomness import Draws
+from pushforward.spaces import Field, Space, Vector
+
+__all__ = ["VAE", "GaussianNoise", "hartley"]
+
+
+class VAESettings(Settings):
+    """
+    Attributes:
+        latent_dim: length of a code; None chooses by the space. Numbers that are not needed stay unused.
+        width: hidden features of the encoder and decoder; None takes the networks' own default.
+        beta: weight of the divergence from the prior; one gives the bound itself.
+        warm_up: part of the run in which that weight rises linearly from zero.
+        noise: what has its own amplitude in the decoder's noise: each ``channel``, each ``value``, or each wavenumber
+            of a field (``spectrum``); None chooses by the space.
+    """
+
+    latent_dim: int | None = Setting(default=None, ge=1)
+    width: int | None = Setting(default=None, ge=1)
+    beta: float = Setting(default=1.0, ge=0)
+    warm_up: float = Setting(default=0.1, ge=0, le=1)
+    noise: Literal["channel", "value", "spectrum"] | None = None
+
+
+class VAESampling(Settings):
+    """
+    Attributes:
+        noise: add the decoder's noise; without it a sample is the mean of what its code stands for, and too smooth.
+        temperature: standard deviation of the codes.
+    """
+
+    noise: bool = True
+    temperature: float = Setting(default=1.0, gt=0)
+
+
+class VAE(Model):
+    """A variational autoencoder with learned Gaussian noise.
+
+    Raises:
+        UsageError: if the space is neither a vector nor a field.
+    """
+
+    Settings = VAESettings
+    Sampling = VAESampling
+    settings: VAESettings
+
+    # Standard deviations of a code's posterior stay between exp(-8) and exp(8).
+    posterior_limit = 8.0
+
+    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+        super().__init__(space, condition_dim, settings)
+        if not isinstance(space, Vector | Field):
+            raise UsageError(f"vae learns vectors and fields, not {type(space).__name__.lower()}")
+        stationary = isinstance(space, Field) and (space.periodic or space.isotropic)
+        kind = self.settings.noise or ("spectrum" if stationary else "value")
+        width = self.settings.width
+        self.latent_dim = self.settings.latent_dim or (space.dim if isinstance(space, Vector) else 64)
+        self.encoder = Encoder(space, 2 * self.latent_dim, condition_dim, width)
+        self.decoder = Generator(space, self.latent_dim, condition_dim, width)
+        self.noise = GaussianNoise(space, kind)
+
+    @classmethod
+    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
+        if isinstance(space, Field):
+            return {"learning_rate": 1e-3, "batch_size": 64, "gradient_clip": 10.0, "average": 0.999}
+        return {"learning_rate": 1e-3, "batch_size": 512, "gradient_clip": 10.0, "average": 0.999}
+
+    def prepare(self, batch: Batch) -> None:
+        self.noise.initialise(batch.x)
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        mean, log_scale = self.posterior(batch.x, batch.condition)
+        z = mean + log_scale.exp() * batch.draws.normal(self.latent_dim)
+        reconstruction = self.noise.log_prob(batch.x - self.decoder(z, batch.condition))
+        divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1)
+        warm_up = self.settings.warm_up
+        beta = self.settings.beta * (min(1.0, batch.progress / warm_up) if warm_up else 1.0)
+        loss = (beta * divergence - reconstruction).mean() / self.space.size
+        elbo = (reconstruction - divergence).mean().detach()
+        yield Turn("model", loss, {"elbo": elbo, "divergence": divergence.mean().detach()})
+
+    def posterior(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
+        """Mean and log of the standard deviation of ``q(z | x, c)``."""
+        mean, raw = self.encoder(x, condition).chunk(2, dim=1)
+        return mean, self.posterior_limit * torch.tanh(raw / self.posterior_limit)
+
+    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+        options = sampling if isinstance(sampling, VAESampling) else VAESampling()
+        x = self.decoder(options.temperature * draws.normal(self.latent_dim), condition)
+        return x + self.noise.sample(draws) if options.noise else x
+
+    def encode(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, "batch latent"]:
+        """The mean of the code's posterior."""
+        return self.posterior(x, condition)[0]
+
+    def decode(
+        self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        """The mean of the samples that have this code, without the decoder's noise."""
+        return self.decoder(z, condition)
+
+
+class GaussianNoise(nn.Module):
+    """Gaussian noise of mean zero on a space, diagonal in cells or in wavenumbers, with learned amplitudes.
+
+    Arguments:
+        space: of the noise.
+        kind: which coefficients share an amplitude: those of a ``channel``, none (``value``), or those of a channel and
+            a length of the wavevector (``spectrum``; coefficients are then those of the Hartley transform, whose
+            variance is the power spectrum of stationary noise).
+
+    Raises:
+        UsageError: if a spectrum is asked for on a space without a grid.
+    """
+
+    # In network units, where data are of order one; without a floor a value that never varies has infinite density.
+    smallest = 1e-2
+    # Amplitudes have few gradients to average over, and fall by orders of magnitude while the decoder learns.
+    speed = 5.0
+
+    index: Tensor
+
+    def __init__(self, space: Space, kind: Literal["channel", "value", "spectrum"]) -> None:
+        super().__init__()
+        self.spectral = kind == "spectrum"
+        if kind == "value":
+            index = torch.arange(space.size).view(space.shape)
+        elif kind == "channel":
+            index = torch.arange(space.shape[0]).view(-1, *[1] * (len(space.shape) - 1)).expand(space.shape)
+        elif isinstance(space, Field):
+            bins = _wavenumber_bins(space.grid)
+            index = torch.stack([bins + channel * (bins.max() + 1) for channel in range(space.channels)])
+        else:
+            raise UsageError(f"noise='spectrum' is for fields, not for {type(space).__name__.lower()}; use 'value'")
+        self.register_buffer("index", index.contiguous(), persistent=False)
+        self.raw = nn.Parameter(torch.zeros(int(index.max()) + 1))
+
+    def log_scale(self) -> Float[Tensor, "*shape"]:
+        """Natural log of the standard deviation of each coefficient."""
+        return (self.speed * self.raw).clamp(min=math.log(self.smallest))[self.index]
+
+    def log_prob(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+        """Log-density in nats."""
+        log_scale = self.log_scale()
+        standard = self._coefficients(x) * (-log_scale).exp()
+        return -(0.5 * standard.square() + log_scale + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+
+    def sample(self, draws: Draws) -> Float[Tensor, "batch *shape"]:
+        return self._coefficients(self.log_scale().exp() * draws.normal(*self.index.shape))
+
+    @torch.no_grad()
+    def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
+        """Start at the amplitudes of the data about their mean, so that the noise alone describes them."""
+        power = self._coefficients(x - x.mean(0)).square().mean(0).flatten()
+        index = self.index.flatten()
+        total = torch.zeros_like(self.raw).index_add_(0, index, power)
+        count = torch.zeros_like(self.raw).index_add_(0, index, torch.ones_like(power))
+        self.raw.copy_((total / count).sqrt().clamp(min=self.smallest).log() / self.speed)
+
+    def _coefficients(self, x: Tensor) -> Tensor:
+        return hartley(x) if self.spectral else x
+
+
+def hartley(x: Float[Tensor, "batch channels *grid"]) -> Float[Tensor, "batch channels *grid"]:
+    r"""The orthonormal discrete Hartley transform over the grid, its own inverse: a Fourier transform in real numbers.
+
+    .. math:: H_k = N^{-1/2} \sum_n x_n (\cos k n + \sin k n) = \mathrm{Re} F_k - \mathrm{Im} F_k
+    """
+    axes = tuple(range(2, x.dim()))
+    # There is no fast Fourier transform in bfloat16, which a decoder may return under autocast.
+    fourier = torch.fft.fftn(x if x.dtype == torch.float64 else x.float(), dim=axes, norm="ortho")
+    return fourier.real - fourier.imag
+
+
+def _wavenumber_bins(grid: tuple[int, ...]) -> Tensor:
+    """For each mode of a grid, the length of its wavevector in units of the longest axis' fundamental, rounded."""
+    square = torch.zeros(())
+    for axis, cells in enumerate(grid):
+        frequency = torch.fft.fftfreq(cells) * max(grid)
+        square = square + frequency.square().view(-1, *[1] * (len(grid) - axis - 1))
+    return torch.unique(square.sqrt().round().long(), return_inverse=True)[1]

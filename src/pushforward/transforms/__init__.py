@@ -1,0 +1,36 @@
+"""Bijections with the logarithm of their Jacobian determinant, the parts of a normalizing flow.
+
+Every `Transform` has the same two verbs, so that any can be composed with any other:
+
+>>> import torch
+>>> from pushforward.transforms import ActNorm, Composition, Linear
+>>> flow = Composition([ActNorm(3), Linear(3)])
+>>> x = torch.randn(5, 3)
+>>> z, log_abs_det = flow(x)
+>>> torch.allclose(flow.inverse(z)[0], x, atol=1e-5)
+True
+"""
+
+from __future__ import annotations
+
+from pushforward.transforms.actnorm import ActNorm
+from pushforward.transforms.coupling import AffineCoupling, checkerboard
+from pushforward.transforms.linear import Linear, Permutation
+from pushforward.transforms.multiscale import Multiscale
+from pushforward.transforms.reshape import Flatten
+from pushforward.transforms.squeeze import Haar, Squeeze
+from pushforward.transforms.transform import Composition, Transform
+
+__all__ = [
+    "ActNorm",
+    "AffineCoupling",
+    "Composition",
+    "Flatten",
+    "Haar",
+    "Linear",
+    "Multiscale",
+    "Permutation",
+    "Squeeze",
+    "Transform",
+    "checkerboard",
+]

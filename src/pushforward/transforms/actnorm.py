@@ -1,0 +1,54 @@
+"""A scale and a shift for each channel, started so that a first batch comes out standardised."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.transforms.transform import Transform
+
+__all__ = ["ActNorm"]
+
+
+class ActNorm(Transform):
+    """``z = (x - shift) * exp(log_scale)`` for each feature of a vector, or each channel of a field.
+
+    It does for a flow what batch normalisation does for a network, without statistics of the batch: after `initialise`
+    both are ordinary parameters, so a density never depends on what else is in the batch.
+
+    Source: Kingma and Dhariwal 2018 (Glow, arXiv:1807.03039), section 3.1.
+
+    Arguments:
+        features: length of axis 1.
+    """
+
+    # A feature that is constant over the first batch would otherwise be scaled up without bound.
+    smallest_scale = 1e-4
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(features))
+        self.log_scale = nn.Parameter(torch.zeros(features))
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        shift, log_scale = self._over(x)
+        return (x - shift) * log_scale.exp(), self._log_abs_det(x)
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        shift, log_scale = self._over(z)
+        return z * (-log_scale).exp() + shift, -self._log_abs_det(z)
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        rows = x.transpose(0, 1).flatten(1)
+        self.shift.copy_(rows.mean(1))
+        self.log_scale.copy_(-rows.std(1, correction=0).clamp(min=self.smallest_scale).log())
+        return self(x, condition)[0]
+
+    def _over(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        shape = (-1, *[1] * (x.dim() - 2))
+        return self.shift.view(shape), self.log_scale.view(shape)
+
+    def _log_abs_det(self, x: Tensor) -> Tensor:
+        cells = x[0, 0].numel()
+        return (cells * self.log_scale.sum()).expand(len(x))

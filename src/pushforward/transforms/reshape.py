@@ -1,0 +1,29 @@
+"""A field read as a vector, so that transforms of vectors serve its coarsest level."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import Tensor
+
+from pushforward.transforms.transform import Transform
+
+__all__ = ["Flatten"]
+
+
+class Flatten(Transform):
+    """``(batch, *shape)`` to ``(batch, prod(shape))`` and back; the determinant is one.
+
+    Arguments:
+        shape: of one sample.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x.reshape(len(x), prod(self.shape)), x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return z.reshape(len(z), *self.shape), z.new_zeros(len(z))

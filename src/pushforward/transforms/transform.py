@@ -1,0 +1,83 @@
+r"""What a bijection is, and how bijections compose.
+
+A flow is a map z = f(x | c) with an inverse, so that a density p on z gives one on x by the change of variables
+
+    log q(x | c) = log p(f(x | c)) + log |det ∂f(x | c)/∂x|.
+
+``forward`` runs from data to noise and ``inverse`` from noise to data; each also returns the logarithm of the absolute
+Jacobian determinant *of the map that it ran*, so the two differ in sign.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["Composition", "Transform"]
+
+
+class Transform(nn.Module, ABC):
+    """A bijection of a batch, sample by sample, that may depend on a condition.
+
+    The condition is a vector ``(batch, features)``, or a field ``(batch, channels, *grid)`` on the grid of ``x``, or
+    None; a transform that has no use for it ignores it.
+    """
+
+    @abstractmethod
+    def forward(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch ..."] | None = None
+    ) -> tuple[Float[Tensor, "batch *image"], Float[Tensor, " batch"]]:
+        """From data to noise: ``z = f(x)`` and ``log |det ∂z/∂x|`` in nats."""
+
+    @abstractmethod
+    def inverse(
+        self, z: Float[Tensor, "batch *image"], condition: Float[Tensor, "batch ..."] | None = None
+    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
+        """From noise to data: ``x = f⁻¹(z)`` and ``log |det ∂x/∂z|`` in nats."""
+
+    @torch.no_grad()
+    def initialise(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch ..."] | None = None
+    ) -> Float[Tensor, "batch *image"]:
+        """Choose data-dependent starting values from a first batch; returns that batch transformed."""
+        return self(x, condition)[0]
+
+
+class Composition(Transform):
+    """Transforms one after another, ``f = f_n ∘ ... ∘ f_1``; the log-determinants add.
+
+    Arguments:
+        transforms: in the order in which ``forward`` applies them.
+    """
+
+    def __init__(self, transforms: Iterable[Transform]) -> None:
+        super().__init__()
+        self.transforms = nn.ModuleList(transforms)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        total = x.new_zeros(len(x))
+        for transform in self._chain():
+            x, log_abs_det = transform(x, condition)
+            total = total + log_abs_det
+        return x, total
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        total = z.new_zeros(len(z))
+        for transform in reversed(self._chain()):
+            z, log_abs_det = transform.inverse(z, condition)
+            total = total + log_abs_det
+        return z, total
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        for transform in self._chain():
+            x = transform.initialise(x, condition)
+        return x
+
+    def _chain(self) -> list[Transform]:
+        return cast("list[Transform]", list(self.transforms))
