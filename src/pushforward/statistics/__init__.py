@@ -2,30 +2,74 @@
 
 Fields have shape ``(samples, channels, *grid)``, vectors ``(samples, dim)``. Results stay on the samples' device, in
 float64 where the device has it. Each statistic of one set keeps its samples apart, so that errors come from their
-scatter.
+scatter (`standard_error`, `bootstrap`). Where two sets are compared, the generated one comes first, the reference
+second.
 """
 
 from __future__ import annotations
 
+from pushforward.statistics.bispectrum import Bispectrum, bispectrum
+from pushforward.statistics.classifier import ClassifierTest, classifier_two_sample_test
+from pushforward.statistics.covariance import (
+    Covariance,
+    CovarianceDistance,
+    correlations,
+    covariance_distance,
+    power_covariance,
+)
 from pushforward.statistics.energy_distance import EnergyDistance, energy_distance
+from pushforward.statistics.features import low_pass, summary_features
+from pushforward.statistics.marginals import Marginals, marginals
+from pushforward.statistics.minkowski import MinkowskiFunctionals, gaussian_minkowski, minkowski_functionals
+from pushforward.statistics.neighbours import NearestNeighbours, nearest_neighbours
 from pushforward.statistics.one_point import OnePointDistance, OnePointPDF, one_point_distance, one_point_pdf
+from pushforward.statistics.peaks import PeakCounts, peak_counts
 from pushforward.statistics.power_spectrum import CrossSpectrum, PowerSpectrum, cross_power_spectrum, power_spectrum
+from pushforward.statistics.precision_recall import PrecisionRecallDensityCoverage, precision_recall_density_coverage
 from pushforward.statistics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
+from pushforward.statistics.smoothing import gaussian_smooth
+from pushforward.statistics.uncertainty import Bootstrap, bootstrap, standard_error
 from pushforward.statistics.wasserstein import Wasserstein2, wasserstein2
 
 __all__ = [
+    "Bispectrum",
+    "Bootstrap",
+    "ClassifierTest",
+    "Covariance",
+    "CovarianceDistance",
     "CrossSpectrum",
     "EnergyDistance",
+    "Marginals",
+    "MinkowskiFunctionals",
+    "NearestNeighbours",
     "OnePointDistance",
     "OnePointPDF",
+    "PeakCounts",
     "PowerSpectrum",
+    "PrecisionRecallDensityCoverage",
     "SlicedWasserstein",
     "Wasserstein2",
+    "bispectrum",
+    "bootstrap",
+    "classifier_two_sample_test",
+    "correlations",
+    "covariance_distance",
     "cross_power_spectrum",
     "energy_distance",
+    "gaussian_minkowski",
+    "gaussian_smooth",
+    "low_pass",
+    "marginals",
+    "minkowski_functionals",
+    "nearest_neighbours",
     "one_point_distance",
     "one_point_pdf",
+    "peak_counts",
+    "power_covariance",
     "power_spectrum",
+    "precision_recall_density_coverage",
     "sliced_wasserstein",
+    "standard_error",
+    "summary_features",
     "wasserstein2",
 ]

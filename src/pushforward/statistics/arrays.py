@@ -11,7 +11,17 @@ from torch import Tensor
 
 from pushforward.errors import DataError, UsageError
 
-__all__ = ["Array", "FieldArray", "as_fields", "as_vectors", "chunks", "same_device", "wide", "wide_type"]
+__all__ = [
+    "Array",
+    "FieldArray",
+    "as_fields",
+    "as_vectors",
+    "binary_unit",
+    "chunks",
+    "same_device",
+    "wide",
+    "wide_type",
+]
 
 Array = Tensor | np.ndarray
 FieldArray = Float[Array, "samples channels *grid"]
@@ -75,6 +85,18 @@ def wide_type(tensor: Tensor) -> torch.dtype:
 def wide(tensor: Tensor) -> Tensor:
     """``tensor`` in `wide_type`."""
     return tensor.to(wide_type(tensor))
+
+
+def binary_unit(fields: Float[Tensor, "samples channels *grid"]) -> Float[Tensor, " channels"]:
+    """For each channel a power of two near its largest value, which squares and cubes of the values are taken in.
+
+    Densities in grams per cubic centimetre or masses in solar masses would leave the range of float32 otherwise;
+    division by a power of two costs no digit.
+    """
+    axes = tuple(axis for axis in range(fields.ndim) if axis != 1)
+    largest = torch.maximum(fields.amax(axes), -fields.amin(axes))
+    usable = (largest > 0) & largest.isfinite()
+    return torch.where(usable, largest, 1.0).log2().floor().exp2()
 
 
 def chunks(count: int, values_each: int, budget: int = CHUNK_VALUES) -> Iterator[slice]:

@@ -18,8 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.statistics.arrays import wide_type
 
-__all__ = ["Shells", "box_sides", "edges_of", "shells", "sum_over_shells", "wavenumbers"]
+__all__ = ["Shells", "box_sides", "edges_of", "fluctuations", "shells", "sum_over_shells", "wavenumbers"]
 
 Box = float | Sequence[float] | None
 Edges = Float[Tensor, " edges"] | Sequence[float] | None
@@ -117,6 +118,21 @@ def shells(grid: tuple[int, ...], sides: tuple[float, ...], edges: tuple[float, 
     k = torch.where(modes > 0, total / modes.clamp_min(1), (boundaries[1:] + boundaries[:-1]) / 2)
     dtype = torch.float32 if device.type == "mps" else torch.float64
     return Shells(index.to(device), weight.to(device, dtype), k.to(device, dtype), modes.to(device, dtype))
+
+
+def fluctuations(fields: Float[Tensor, "samples channels *grid"], unit: Tensor, taper: Tensor | None = None) -> Tensor:
+    """Stored modes of the fields less their means, in units of ``unit`` (channels,), times a window where one is given.
+
+    The mean is taken away before the transform: a large one would cost the small modes their digits.
+    """
+    axes = tuple(range(2, fields.ndim))
+    kind = wide_type(fields)
+    if taper is None:
+        mean = fields.mean(axes, keepdim=True, dtype=kind)
+    else:
+        mean = (fields * taper).sum(axes, keepdim=True, dtype=kind) / taper.sum(dtype=kind)
+    part = (fields - mean.to(fields.dtype)).mul_(unit.reciprocal().reshape(-1, *[1] * len(axes)))
+    return torch.fft.rfftn(part if taper is None else part.mul_(taper), dim=axes)
 
 
 def sum_over_shells(values: Float[Tensor, "*batch stored"], of: Shells) -> Float[Tensor, "*batch bins"]:

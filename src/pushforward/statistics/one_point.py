@@ -17,7 +17,7 @@ from pushforward.errors import UsageError
 from pushforward.statistics.arrays import Array, FieldArray, as_fields, chunks, same_device, wide
 from pushforward.statistics.coupling import kolmogorov_smirnov_sorted, wasserstein_sorted
 
-__all__ = ["OnePointDistance", "OnePointPDF", "one_point_distance", "one_point_pdf"]
+__all__ = ["OnePointDistance", "OnePointPDF", "field_moments", "one_point_distance", "one_point_pdf"]
 
 # Levels of the quantiles that are kept: enough for a table, and the tails that matter for peaks.
 LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
@@ -87,7 +87,7 @@ def one_point_pdf(fields: FieldArray, edges: Tensor | None = None, bins: int = 6
     values = fields.flatten(2)
     boundaries = _range_edges(values, bins) if edges is None else _given_edges(edges, values)
     density = torch.cat([_histogram(values[rows], boundaries) for rows in chunks(len(values), values[0].numel())])
-    mean, variance, skewness, kurtosis = _moments(values)
+    mean, variance, skewness, kurtosis = field_moments(fields)
     levels = torch.tensor(LEVELS, dtype=mean.dtype, device=mean.device)
     quantiles = torch.stack([_quantiles(channel, levels) for channel in values.unbind(1)])
     return OnePointPDF(boundaries, density, mean, variance, skewness, kurtosis, levels, quantiles)
@@ -110,6 +110,20 @@ def one_point_distance(a: Float[Array, "n channels *grid"], b: Float[Array, "m c
         relative.append(wasserstein1[-1] / wide(y).std())
         ks.append(kolmogorov_smirnov_sorted(x, y)[0])
     return OnePointDistance(torch.stack(wasserstein1), torch.stack(relative), torch.stack(ks))
+
+
+def field_moments(fields: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Mean, variance, skewness and excess kurtosis of the cells of each sample and channel; NaN where constant."""
+    values = fields.flatten(2)
+    parts = []
+    for rows in chunks(len(values), values[0].numel()):
+        part = wide(values[rows])
+        mean = part.mean(2)
+        centred = part - mean[..., None]
+        square = centred.square()
+        parts.append(torch.stack([mean, square.mean(2), (square * centred).mean(2), square.square().mean(2)]))
+    mean, variance, third, fourth = torch.cat(parts, 1)
+    return mean, variance, third / variance**1.5, fourth / variance.square() - 3
 
 
 def _range_edges(values: Tensor, bins: int) -> Tensor:
@@ -142,18 +156,6 @@ def _histogram(values: Float[Tensor, "samples channels cells"], edges: Float[Ten
     rows = torch.arange(samples * channels, device=values.device).reshape(samples, channels, 1)
     counts = torch.bincount((rows * (bins + 1) + index).flatten(), minlength=samples * channels * (bins + 1))
     return wide(counts.reshape(samples, channels, bins + 1)[..., :bins]) / (cells * edges.diff())
-
-
-def _moments(values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    parts = []
-    for rows in chunks(len(values), values[0].numel()):
-        part = wide(values[rows])
-        mean = part.mean(2)
-        centred = part - mean[..., None]
-        square = centred.square()
-        parts.append(torch.stack([mean, square.mean(2), (square * centred).mean(2), square.square().mean(2)]))
-    mean, variance, third, fourth = torch.cat(parts, 1)
-    return mean, variance, third / variance**1.5, fourth / variance.square() - 3
 
 
 def _quantiles(values: Tensor, levels: Tensor) -> Tensor:

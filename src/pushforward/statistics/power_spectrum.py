@@ -26,8 +26,8 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.statistics.arrays import FieldArray, as_fields, chunks, same_device, wide, wide_type
-from pushforward.statistics.modes import Box, Edges, Shells, box_sides, edges_of, shells, sum_over_shells
+from pushforward.statistics.arrays import FieldArray, as_fields, binary_unit, chunks, same_device
+from pushforward.statistics.modes import Box, Edges, Shells, box_sides, edges_of, fluctuations, shells, sum_over_shells
 
 __all__ = ["CrossSpectrum", "PowerSpectrum", "cross_power_spectrum", "power_spectrum"]
 
@@ -93,8 +93,10 @@ def power_spectrum(fields: FieldArray, box: Box = None, bins: Edges = None, *, w
     """
     fields = as_fields(fields)
     grid, sides, of = _setting(fields, box, bins)
-    sums = torch.cat([sum_over_shells(_squared(modes), of) for modes in _transforms(fields, window)])
-    return PowerSpectrum(of.k, sums / of.modes * _normalisation(grid, sides, window), of.modes)
+    unit = binary_unit(fields)
+    sums = torch.cat([sum_over_shells(_squared(modes), of) for modes in _transforms(fields, window, unit)])
+    scale = _normalisation(grid, sides, window) * unit.to(sums)[:, None].square()
+    return PowerSpectrum(of.k, sums / of.modes * scale, of.modes)
 
 
 def cross_power_spectrum(
@@ -122,13 +124,19 @@ def cross_power_spectrum(
         raise UsageError(f"{len(a)} and {len(b)} fields were given; a cross spectrum is of pairs")
     grid, sides, of = _setting(a, box, bins)
     sums: list[list[Tensor]] = [[], [], []]
-    for modes_a, modes_b in zip(_transforms(a, window), _transforms(b, window), strict=True):
+    unit_a, unit_b = binary_unit(a), binary_unit(b)
+    for modes_a, modes_b in zip(_transforms(a, window, unit_a), _transforms(b, window, unit_b), strict=True):
         for into, product in zip(sums, (_squared(modes_a), _squared(modes_b), _product(modes_a, modes_b)), strict=True):
             into.append(sum_over_shells(product, of))
-    scale = _normalisation(grid, sides, window) / of.modes
-    power_a, power_b, power_ab = (torch.cat(parts) * scale for parts in sums)
-    correlation = power_ab / (power_a * power_b).sqrt()
-    return CrossSpectrum(of.k, power_ab, correlation, (power_b / power_a).sqrt(), of.modes)
+    power_a, power_b, power_ab = (torch.cat(parts) for parts in sums)
+    scale_a, scale_b = unit_a.to(power_a)[:, None], unit_b.to(power_b)[:, None]
+    return CrossSpectrum(
+        of.k,
+        power_ab / of.modes * _normalisation(grid, sides, window) * scale_a * scale_b,
+        power_ab / (power_a * power_b).sqrt(),
+        (power_b / power_a).sqrt() * scale_b / scale_a,
+        of.modes,
+    )
 
 
 def _setting(fields: Tensor, box: Box, bins: Edges) -> tuple[tuple[int, ...], tuple[float, ...], Shells]:
@@ -137,20 +145,11 @@ def _setting(fields: Tensor, box: Box, bins: Edges) -> tuple[tuple[int, ...], tu
     return grid, sides, shells(grid, sides, edges_of(grid, sides, bins), fields.device)
 
 
-def _transforms(fields: Tensor, window: Window) -> Iterator[Complex[Tensor, "chunk channels stored"]]:
+def _transforms(fields: Tensor, window: Window, unit: Tensor) -> Iterator[Complex[Tensor, "chunk channels stored"]]:
     """Modes of the fluctuations of a few samples at a time, so that the memory needed does not grow with them."""
-    grid = tuple(fields.shape[2:])
-    axes = tuple(range(2, fields.ndim))
-    taper = None if window is None else _taper(grid, window, fields.device, fields.dtype)
+    taper = None if window is None else _taper(tuple(fields.shape[2:]), window, fields.device, fields.dtype)
     for rows in chunks(len(fields), fields[0].numel()):
-        part = fields[rows]
-        # The mean is taken away before the transform: a large one would cost the small modes their digits.
-        if taper is None:
-            fluctuation = part - part.mean(axes, keepdim=True, dtype=wide_type(part)).to(part.dtype)
-        else:
-            mean = (wide(part) * taper).sum(axes, keepdim=True) / wide(taper).sum()
-            fluctuation = (part - mean.to(part.dtype)) * taper
-        yield torch.fft.rfftn(fluctuation, dim=axes).flatten(2)
+        yield fluctuations(fields[rows], unit, taper).flatten(2)
 
 
 def _squared(modes: Complex[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
