@@ -1,0 +1,419 @@
+"""An emulator: a trained model behind its preprocessing, in the user's units.
+
+It is what `fit` returns and what a run directory holds. The model knows numbers near one, this class knows what they
+mean: it turns named conditions into rows, rows into network units, and samples back into the units of the data, with
+
+    log p(x | c) = log p_model(z | c) + log |dz/dx|,    z = preprocessing(x).
+
+>>> emulator = Emulator.load("runs/maps")  # doctest: +SKIP
+>>> emulator.sample(16, {"Omega_m": 0.3, "sigma_8": 0.8}).shape  # doctest: +SKIP
+torch.Size([16, 1, 256, 256])
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from pushforward.ensembles import Ensemble, Parameter, Preprocessing
+from pushforward.errors import UsageError
+from pushforward.models import Density, Latent, Model, Translator, model_class
+from pushforward.randomness import Draws, seed_for
+from pushforward.spaces import Space, space_from_dict
+from pushforward.training.checkpoints import joined, part_of
+from pushforward.training.files import load_tensors, load_yaml, save_tensors, save_yaml
+from pushforward.training.hardware import choose_device, laid_out
+from pushforward.training.runs import CONFIG, WEIGHTS
+from pushforward.training.settings import parse_settings
+
+__all__ = ["Condition", "Emulator", "training_rows", "write_weights"]
+
+Condition = Mapping[str, float | str | Sequence[float | str]]
+"""A value for each parameter, by name: one for all samples, or as many as there are samples."""
+
+KIND = "model"
+_ABILITIES: dict[str, type] = {"density": Density, "latent": Latent, "translator": Translator}
+_CHUNK_NUMBERS, _LARGEST_CHUNK = 2**19, 4096
+_MOST_ROWS = 65536
+# The last key of a seed says what it is for, so that sampling never repeats the noise of training.
+_CONDITIONS, _SAMPLES = 4, 5
+
+
+class Emulator:
+    """A trained model in the user's units.
+
+    Arguments:
+        model: in network units.
+        preprocessing: between the user's units and network units.
+        name: of the model's family.
+        config: the run's configuration (see `training.recipe`).
+        rows: conditions of training members, shape (rows, parameters), user's units; None if unconditional.
+        run: directory that it was loaded from or trained in.
+        device: where it works; results are handed back on the CPU.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        preprocessing: Preprocessing,
+        *,
+        name: str,
+        config: Mapping[str, Any] | None = None,
+        rows: NDArray[np.float32] | None = None,
+        run: Path | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.model, self.preprocessing = model.to(self.device).eval(), preprocessing.to(self.device).eval()
+        laid_out(self.model, model.space)
+        self.name, self.run, self.rows = name, run, rows
+        self.config = dict(config or {})
+        self.space: Space = model.space
+        self.parameters: tuple[Parameter, ...] = tuple(preprocessing.parameters_)
+        self.precision: str = self.config.get("precision", "32-true")
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        """What the model can do beyond sampling: of ``density``, ``latent``, ``translator``."""
+        return tuple(name for name, protocol in _ABILITIES.items() if isinstance(self.model, protocol))
+
+    def require(self, ability: str) -> None:
+        """Make sure of an ability.
+
+        Raises:
+            UsageError: if the model lacks it.
+        """
+        if ability not in self.abilities:
+            what = {"density": "density, so no log_prob", "latent": "latent code", "translator": "second ensemble"}
+            raise UsageError(
+                f"{self.name} has no {what.get(ability, ability)}; it can sample"
+                f"{''.join(f' and has a {each}' for each in self.abilities)}; see `pushforward models` for others"
+            )
+
+    def __repr__(self) -> str:
+        given = f", given {', '.join(p.name for p in self.parameters)}" if self.parameters else ""
+        return f"Emulator({self.name}: {self.space}{given})"
+
+    def sample(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        *,
+        seed: int = 0,
+        batch_size: int | None = None,
+        **sampling: Any,
+    ) -> Float[Tensor, "n *shape"]:
+        """New samples, shape ``(n, *space.shape)``, in the user's units.
+
+        The same arguments give the same samples.
+
+        Arguments:
+            n: how many.
+            condition: a value for each parameter, by name; labels by the name of their class. Without it a conditional
+                emulator takes conditions at random from those of the training members.
+            seed: of the random numbers.
+            batch_size: samples made at a time; None suits the space. It changes which samples a seed gives.
+            sampling: what the model lets be chosen when sampling, such as the number of steps of a solver.
+
+        Raises:
+            UsageError: for an unknown or missing parameter, class or sampling setting.
+        """
+        return self.sample_with_conditions(n, condition, seed=seed, batch_size=batch_size, **sampling)[0]
+
+    def sample_with_conditions(
+        self,
+        n: int,
+        condition: Condition | None = None,
+        *,
+        seed: int = 0,
+        batch_size: int | None = None,
+        **sampling: Any,
+    ) -> tuple[Float[Tensor, "n *shape"], NDArray[np.float32] | None]:
+        """`sample`, and the conditions of the samples, shape ``(n, parameters)``; None if unconditional."""
+        if n < 1:
+            raise UsageError(f"{n} samples were asked for; ask for at least 1")
+        rows = self._rows(condition, n)
+        if rows is None and self.parameters:
+            if self.rows is None:
+                raise UsageError(f"give a value for {', '.join(p.name for p in self.parameters)}")
+            rows = self.rows[np.random.default_rng(seed_for(seed, 0, _CONDITIONS)).integers(len(self.rows), size=n)]
+        return self._sample(n, rows, seed, batch_size, sampling), rows
+
+    def sample_at(
+        self, rows: ArrayLike, *, seed: int = 0, batch_size: int | None = None, **sampling: Any
+    ) -> Float[Tensor, "n *shape"]:
+        """One sample at each row of conditions, in the user's units.
+
+        Arguments:
+            rows: shape ``(n, parameters)``; labels by the index of their class.
+        """
+        if not self.parameters:
+            raise UsageError(f"this {self.name} was trained without conditions; use sample(n)")
+        table = self._table(rows)
+        return self._sample(len(table), table, seed, batch_size, sampling)
+
+    def log_prob(self, x: ArrayLike | Tensor, condition: Condition | ArrayLike | None = None) -> Float[Tensor, " n"]:
+        """Natural log of the density at samples in the user's units (nats; the density is per user's unit).
+
+        Arguments:
+            x: shape ``(n, *space.shape)``.
+            condition: a value for each parameter by name, or rows of shape ``(n, parameters)``.
+
+        Raises:
+            UsageError: if the model has no density, or shapes or conditions do not fit.
+        """
+        self.require("density")
+
+        def one(x: Tensor, c: Tensor | None) -> Tensor:
+            return cast(Density, self.model).log_prob(self.preprocessing(x), c) + self.preprocessing.log_abs_det(x)
+
+        return self._each(one, self._samples(x), condition)
+
+    def encode(self, x: ArrayLike | Tensor, condition: Condition | ArrayLike | None = None) -> Tensor:
+        """The latent codes of samples in the user's units.
+
+        Raises:
+            UsageError: if the model has no latent code, or shapes or conditions do not fit.
+        """
+        self.require("latent")
+        return self._each(
+            lambda x, c: cast(Latent, self.model).encode(self.preprocessing(x), c), self._samples(x), condition
+        )
+
+    def decode(
+        self, z: ArrayLike | Tensor, condition: Condition | ArrayLike | None = None
+    ) -> Float[Tensor, "n *shape"]:
+        """The samples, in the user's units, that latent codes stand for.
+
+        Raises:
+            UsageError: if the model has no latent code, or conditions do not fit.
+        """
+        self.require("latent")
+        codes = torch.as_tensor(np.asarray(z), dtype=torch.float32)
+        return self._each(
+            lambda z, c: self.preprocessing.inverse(cast(Latent, self.model).decode(z, c)), codes, condition
+        )
+
+    def translate(self, x: ArrayLike | Tensor, to: str) -> Tensor:
+        """Samples of one ensemble as members of the other, in the user's units.
+
+        Arguments:
+            x: shape ``(n, *space.shape)``.
+            to: the ensemble to translate into, ``"a"`` or ``"b"``.
+
+        Raises:
+            UsageError: if the model was not trained between two ensembles.
+        """
+        self.require("translator")
+        return self._each(
+            lambda x, c: self.preprocessing.inverse(cast(Translator, self.model).translate(self.preprocessing(x), to)),
+            self._samples(x),
+            None,
+        )
+
+    def save(self, run: str | Path) -> None:
+        """Write ``config.yaml`` and ``model.safetensors`` to a directory, which `load` reads."""
+        run = Path(run)
+        run.mkdir(parents=True, exist_ok=True)
+        save_yaml(run / CONFIG, self.config)
+        write_weights(run / WEIGHTS, self.model.state_dict(), self.preprocessing, self.rows)
+
+    @classmethod
+    def load(cls, run: str | Path, *, device: str = "auto") -> Emulator:
+        """The emulator in a run directory. Nothing is unpickled.
+
+        Raises:
+            UsageError: if there is none, or its files are missing, damaged, or do not belong together.
+        """
+        run = Path(run)
+        if not run.is_dir():
+            raise UsageError(
+                f"{run} is a file; give the run directory" if run.exists() else f"there is no run at {run}"
+            )
+        if not (run / CONFIG).is_file():
+            raise UsageError(f"{run} holds no run: it has no {CONFIG}")
+        config = load_yaml(run / CONFIG)
+        if not (run / WEIGHTS).is_file():
+            raise UsageError(f"the run in {run} has no weights yet: {WEIGHTS} is missing; train it, or resume it")
+        chosen = choose_device(device)
+        tensors, _ = load_tensors(run / WEIGHTS, KIND)
+        try:
+            model, preprocessing = _rebuild(config)
+            model.load_state_dict(part_of(tensors, "model"))
+            preprocessing.load_state_dict(part_of(tensors, "preprocessing"))
+        except UsageError as problem:
+            raise UsageError(f"{run / CONFIG} cannot be used: {problem}") from None
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as problem:
+            reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+            raise UsageError(f"{run / CONFIG} and {WEIGHTS} do not belong together: {reason}") from None
+        rows = part_of(tensors, "conditions").get("rows")
+        return cls(
+            model,
+            preprocessing,
+            name=config["model"],
+            config=config,
+            rows=None if rows is None else rows.numpy(),
+            run=run,
+            device=chosen,
+        )
+
+    def _rows(self, condition: Condition | ArrayLike | None, n: int) -> NDArray[np.float32] | None:
+        """Conditions as a table of ``n`` rows in the user's units."""
+        if condition is None:
+            return None
+        if not self.parameters:
+            raise UsageError(f"this {self.name} was trained without conditions; leave the condition out")
+        if not isinstance(condition, Mapping):
+            return self._table(condition, n)
+        names = [p.name for p in self.parameters]
+        for name in condition:
+            if name not in names:
+                near = get_close_matches(str(name), names, n=1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise UsageError(f"there is no parameter called {name!r}; {hint}known ones are {', '.join(names)}")
+        missing = [name for name in names if name not in condition]
+        if missing:
+            raise UsageError(f"no value was given for {', '.join(missing)}; a value is needed for {', '.join(names)}")
+        table = np.empty((n, len(names)), np.float32)
+        for column, parameter in enumerate(self.parameters):
+            value = condition[parameter.name]
+            values: list[Any] = [value] if isinstance(value, str) or np.ndim(value) == 0 else list(np.ravel(value))
+            if len(values) not in (1, n):
+                raise UsageError(f"{parameter.name} has {len(values)} values; give one, or one for each of {n} samples")
+            table[:, column] = [_number(each, parameter) for each in values]
+        return self._table(table, n)
+
+    def _table(self, rows: ArrayLike, n: int | None = None) -> NDArray[np.float32]:
+        """Rows of conditions, checked; values outside the range seen in training are warned of."""
+        table = np.asarray(rows, dtype=np.float32)
+        names = [p.name for p in self.parameters]
+        if table.ndim != 2 or table.shape[1] != len(names) or len(table) != (n or len(table)):
+            count = "n" if n is None else n
+            raise UsageError(
+                f"conditions have shape {table.shape}; expected ({count}, {len(names)}), the columns {', '.join(names)}"
+            )
+        if not np.isfinite(table).all():
+            raise UsageError("conditions hold NaN or an infinity; give finite values")
+        for column, seen in enumerate(self.config.get("parameters", [])):
+            values = table[:, column]
+            if seen.get("classes"):
+                if ((values < 0) | (values >= len(seen["classes"])) | (values % 1 != 0)).any():
+                    raise UsageError(
+                        f"{seen['name']} is a label: give a class index from 0 to {len(seen['classes']) - 1}"
+                    )
+            elif values.min() < seen["minimum"] or values.max() > seen["maximum"]:
+                warnings.warn(
+                    f"{seen['name']} from {values.min():g} to {values.max():g} reaches outside the range seen in"
+                    f" training, {seen['minimum']:g} to {seen['maximum']:g}: the emulator extrapolates",
+                    stacklevel=2,
+                )
+        return table
+
+    def _samples(self, x: ArrayLike | Tensor) -> Tensor:
+        try:
+            tensor = x.detach().cpu().float() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, np.float32))
+        except (TypeError, ValueError):
+            raise UsageError("samples must be an array of numbers") from None
+        if tuple(tensor.shape[1:]) != self.space.shape or tensor.dim() == 0:
+            raise UsageError(
+                f"samples have shape {tuple(tensor.shape)}; expected (n, {', '.join(map(str, self.space.shape))})"
+            )
+        return tensor
+
+    def _sample(
+        self, n: int, rows: NDArray[np.float32] | None, seed: int, batch_size: int | None, sampling: Mapping[str, Any]
+    ) -> Tensor:
+        options = parse_settings(self.model.Sampling, sampling)
+        chunks = []
+        with torch.no_grad(), self._autocast():
+            for number, part in enumerate(_parts(n, batch_size or self._chunk())):
+                draws = Draws(seed_for(seed, number, _SAMPLES), part.stop - part.start, device=self.device)
+                z = self.model.sample(draws, self._encoded(rows, part), options)
+                chunks.append(self.preprocessing.inverse(z.float()).cpu())
+        return torch.cat(chunks)
+
+    def _each(
+        self,
+        function: Callable[[Tensor, Tensor | None], Tensor],
+        x: Tensor,
+        condition: Condition | ArrayLike | None,
+    ) -> Tensor:
+        """A function of samples and network conditions, a chunk at a time, in float32."""
+        rows = self._rows(condition, len(x))
+        if rows is None and self.parameters:
+            raise UsageError(f"give the conditions of the samples: {', '.join(p.name for p in self.parameters)}")
+        with torch.no_grad():
+            parts = [
+                function(x[part].to(self.device), self._encoded(rows, part)).cpu()
+                for part in _parts(len(x), self._chunk())
+            ]
+        return torch.cat(parts)
+
+    def _encoded(self, rows: NDArray[np.float32] | None, part: slice) -> Tensor | None:
+        if rows is None:
+            return None
+        return self.preprocessing.encode_condition(torch.from_numpy(rows[part]).to(self.device))
+
+    def _chunk(self) -> int:
+        return max(1, min(_LARGEST_CHUNK, _CHUNK_NUMBERS // self.space.size))
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed")
+
+
+def _parts(n: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def _number(value: float | str, parameter: Parameter) -> float:
+    """A value of a parameter as a number: the index of a class, by its name or as it is."""
+    if parameter.classes and str(value) in parameter.classes:
+        return float(parameter.classes.index(str(value)))
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if parameter.classes and number not in range(len(parameter.classes)):
+        raise UsageError(f"{parameter.name} has no class {value!r}; its classes are {', '.join(parameter.classes)}")
+    if not np.isfinite(number):
+        raise UsageError(f"{parameter.name}={value!r} is not a finite number")
+    return number
+
+
+def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Preprocessing]:
+    """A model and a preprocessing as a configuration describes them, with no weights yet."""
+    space = space_from_dict(config["space"])
+    preprocessing = Preprocessing.from_dict(config["preprocessing"])
+    kind = model_class(config["model"])
+    settings = parse_settings(kind.Settings, config["settings"]["model"])
+    return kind(space, preprocessing.condition_dim, settings), preprocessing
+
+
+def write_weights(
+    path: Path, state: Mapping[str, Tensor], preprocessing: Preprocessing, rows: NDArray[np.float32] | None
+) -> None:
+    """The file of weights that `Emulator.load` reads.
+
+    Raises:
+        UsageError: if it cannot be written.
+    """
+    conditions = {} if rows is None else {"rows": torch.from_numpy(rows)}
+    parts = joined(model=state, preprocessing=preprocessing.state_dict(), conditions=conditions)
+    save_tensors(path, parts, {"kind": KIND})
+
+
+def training_rows(ensemble: Ensemble) -> NDArray[np.float32] | None:
+    """Conditions of training members to sample at: all of them, or an even selection of very many."""
+    if ensemble.conditions is None:
+        return None
+    some = np.linspace(0, len(ensemble) - 1, min(len(ensemble), _MOST_ROWS)).astype(np.int64)
+    return np.ascontiguousarray(ensemble.conditions[some], dtype=np.float32)

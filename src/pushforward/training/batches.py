@@ -1,0 +1,230 @@
+"""The batches of a run: which members, in which order, seen how, and made ahead of time.
+
+A batch is a function of the run's seed and the step alone, never of what came before or of how many processes there
+are: a resumed run continues the order of the uninterrupted one, and two processes hold halves of what one would see.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.ensembles import Ensemble, Preprocessing
+from pushforward.ensembles.symmetries import augment
+from pushforward.randomness import seed_for
+from pushforward.spaces import Field, Vector
+
+__all__ = ["Ahead", "Examples", "Members", "Order", "Part", "Resident", "examples"]
+
+Examples = tuple[Tensor, Tensor | None]
+"""Samples (batch, *space.shape) and conditions (batch, condition_dim) or None, both in network units."""
+
+# The last key of a seed says what it is for, so that no two uses share a stream of random numbers.
+_ORDER, _VIEW = 1, 2
+_RESIDENT_ELEMENTS = 2**26
+
+
+class Part:
+    """Which part of every joined batch a process holds.
+
+    Arguments:
+        batch_size: samples in the joined batch; a multiple of ``processes``.
+        rank, processes: this process, and how many there are.
+    """
+
+    def __init__(self, batch_size: int, rank: int = 0, processes: int = 1) -> None:
+        self.batch_size, self.rank, self.processes = batch_size, rank, processes
+        self.count = batch_size // processes
+
+    def positions(self, step: int) -> range:
+        """Places in the order of members that this process sees at a step (the first step is 1)."""
+        start = (step - 1) * self.batch_size + self.rank * self.count
+        return range(start, start + self.count)
+
+
+class Order:
+    """An endless order of members: one random permutation of them after another.
+
+    Arguments:
+        members: how many there are.
+        seed: of the run.
+    """
+
+    def __init__(self, members: int, seed: int) -> None:
+        self.members, self.seed = members, seed
+        self._epochs: dict[int, np.ndarray] = {}
+
+    def __call__(self, positions: range) -> np.ndarray:
+        """Indices of the members at some places in the order, int64."""
+        epochs, places = np.divmod(np.arange(positions.start, positions.stop), self.members)
+        index = np.empty(len(positions), np.int64)
+        for epoch in np.unique(epochs):
+            chosen = epochs == epoch
+            index[chosen] = self._permutation(int(epoch))[places[chosen]]
+        return index
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        if epoch not in self._epochs:
+            self._epochs = {k: v for k, v in self._epochs.items() if k == epoch - 1}
+            self._epochs[epoch] = np.random.default_rng(seed_for(self.seed, epoch, _ORDER)).permutation(self.members)
+        return self._epochs[epoch]
+
+
+class Members:
+    """Batches read from an ensemble as they are asked for.
+
+    Arguments:
+        ensemble: what to train on.
+        preprocessing: to network units; on the CPU.
+        part: of the joined batch.
+        seed: of the run.
+        augmented: whether fields are moved, rotated and reflected at random, as far as their space allows.
+    """
+
+    def __init__(
+        self, ensemble: Ensemble, preprocessing: Preprocessing, part: Part, seed: int, *, augmented: bool = True
+    ) -> None:
+        self.ensemble, self.preprocessing, self.part, self.seed = ensemble, preprocessing, part, seed
+        self.order = Order(len(ensemble), seed)
+        space = ensemble.space
+        self.augmented = augmented and isinstance(space, Field) and (space.periodic or space.isotropic)
+
+    @torch.no_grad()
+    def __call__(self, step: int) -> Examples:
+        positions = self.part.positions(step)
+        index = self.order(positions)
+        views = [np.random.default_rng(seed_for(self.seed, step, place, _VIEW)) for place in positions]
+        x = torch.from_numpy(self._read(index, views))
+        if self.augmented:
+            x = torch.cat([augment(one[None], self.ensemble.space, view) for one, view in zip(x, views, strict=True)])
+        rows = self.ensemble.condition_rows(index)
+        condition = None if rows is None else self.preprocessing.encode_condition(torch.from_numpy(rows))
+        return self.preprocessing(x), condition
+
+    def _read(self, index: np.ndarray, views: list[np.random.Generator]) -> np.ndarray:
+        """Each member is taken with random numbers of its own, so that its crop does not depend on its neighbours."""
+        if not isinstance(self.ensemble.space, Field):
+            return self.ensemble.take(index)
+        return np.concatenate([self.ensemble.take(index[i : i + 1], view) for i, view in enumerate(views)])
+
+
+class Resident:
+    """Batches of an ensemble that is held as a whole on the device, in network units: a step only picks rows."""
+
+    def __init__(
+        self, ensemble: Ensemble, preprocessing: Preprocessing, part: Part, seed: int, device: torch.device
+    ) -> None:
+        self.part, self.order = part, Order(len(ensemble), seed)
+        blocks = [np.arange(i, min(i + 65536, len(ensemble))) for i in range(0, len(ensemble), 65536)]
+        with torch.no_grad():
+            x = torch.cat([preprocessing(torch.from_numpy(ensemble.take(block))) for block in blocks])
+            rows = ensemble.condition_rows(np.arange(len(ensemble)))
+            condition = None if rows is None else preprocessing.encode_condition(torch.from_numpy(rows))
+        self.x, self.condition = x.to(device), condition if condition is None else condition.to(device)
+
+    def __call__(self, step: int) -> Examples:
+        index = torch.from_numpy(self.order(self.part.positions(step))).to(self.x.device)
+        return self.x[index], None if self.condition is None else self.condition[index]
+
+
+class _Source(Protocol):
+    def __call__(self, step: int) -> Examples: ...
+
+
+class Ahead:
+    """Calls a source for one step after another in a thread of its own, some steps ahead of whoever asks.
+
+    Arguments:
+        source: gives the batch of a step.
+        first: step to begin at.
+        finish: what is still to be done to a batch, in the thread (moving it to a device).
+        depth: batches held ready.
+    """
+
+    def __init__(self, source: _Source, first: int, finish: Callable[[Tensor], Tensor], depth: int = 4) -> None:
+        self._source, self._finish = source, finish
+        self._ready: queue.Queue[Examples | BaseException] = queue.Queue(maxsize=depth)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._fill, args=(first,), name="batches", daemon=True)
+        self.waited = 0.0
+        self._thread.start()
+
+    def __next__(self) -> Examples:
+        """The next step's batch. An error in the thread is raised here."""
+        start = time.perf_counter()
+        batch = self._ready.get()
+        self.waited += time.perf_counter() - start
+        if isinstance(batch, BaseException):
+            raise batch
+        return batch
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _fill(self, step: int) -> None:
+        while not self._stop.is_set():
+            try:
+                x, condition = self._source(step)
+                batch: Examples | BaseException = (
+                    self._finish(x),
+                    condition if condition is None else self._finish(condition),
+                )
+            except BaseException as error:
+                batch = error
+            self._put(batch)
+            if isinstance(batch, BaseException):
+                return
+            step += 1
+
+    def _put(self, batch: Examples | BaseException) -> None:
+        while not self._stop.is_set():
+            try:
+                return self._ready.put(batch, timeout=0.05)
+            except queue.Full:
+                continue
+
+
+class _Now:
+    """The same face as `Ahead` for a source that has nothing to prepare."""
+
+    waited = 0.0
+
+    def __init__(self, source: _Source, first: int) -> None:
+        self._source, self._step = source, first
+
+    def __next__(self) -> Examples:
+        self._step += 1
+        return self._source(self._step - 1)
+
+    def close(self) -> None:
+        pass
+
+
+def examples(
+    ensemble: Ensemble,
+    preprocessing: Preprocessing,
+    part: Part,
+    seed: int,
+    *,
+    first: int,
+    augmented: bool,
+    device: torch.device,
+) -> Ahead | _Now:
+    """The batches of a run from step ``first`` on, made in the way that suits the ensemble."""
+    if isinstance(ensemble.space, Vector) and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS:
+        return _Now(Resident(ensemble, preprocessing, part, seed, device), first)
+    source = Members(ensemble, preprocessing, part, seed, augmented=augmented)
+    return Ahead(source, first, lambda tensor: _laid_out(tensor).to(device, non_blocking=True))
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    """Maps with the channels last in memory, which convolutions are faster on."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor

@@ -1,0 +1,337 @@
+"""`fit`: from an ensemble to an emulator.
+
+Everything that can be refused is refused before long work starts. What is left is a `_Plan` of plain values, which is
+carried out in this process, in processes that torchrun has started, or in processes that are started here.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from pydantic import BaseModel
+
+from pushforward.emulator import Emulator, training_rows, write_weights
+from pushforward.ensembles import Ensemble, Preprocessing, read
+from pushforward.errors import DataError, TrainingError, UsageError
+from pushforward.models import Batch, Model, find, model_class
+from pushforward.randomness import Draws, seed_for
+from pushforward.spaces import Space
+from pushforward.training.averaging import PowerAverage
+from pushforward.training.batches import Members, Part, examples
+from pushforward.training.checkpoints import Course, averaged_state, load_checkpoint
+from pushforward.training.durations import parse_duration, say_duration
+from pushforward.training.files import save_yaml
+from pushforward.training.hardware import choose_device, choose_precision, laid_out, make_fabric, started_outside
+from pushforward.training.interrupt import Forwarded, Interrupted
+from pushforward.training.loop import Length, Loop
+from pushforward.training.players import Players
+from pushforward.training.progress import display
+from pushforward.training.recipe import recipe
+from pushforward.training.runs import CHECKPOINT, CONFIG, METRICS, WEIGHTS, check_same, fresh_directory, open_directory
+from pushforward.training.settings import TrainingSettings, resolve_settings
+from pushforward.training.trackers import JsonLines, Tracker, find_tracker, open_tracker
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["fit"]
+
+DEFAULT_BUDGET = "10m"
+FEWEST_MEMBERS = 8
+_INITIAL = 6
+_PRECISION_NAMES = {"32-true": "float32", "bf16-mixed": "bfloat16 and float32"}
+
+
+def fit(
+    ensemble: Any,
+    model: str = "flow-matching",
+    *,
+    steps: int | None = None,
+    budget: str | float | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    devices: int = 1,
+    precision: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+    progress: bool = True,
+    tracker: str | Tracker | None = None,
+) -> Emulator:
+    """Train a model on an ensemble.
+
+    >>> fit("two-moons", "realnvp", budget="30s", settings={"learning_rate": 1e-3})  # doctest: +SKIP
+
+    Arguments:
+        ensemble: an `Ensemble`, of which ``ensemble.train`` is trained on, or anything that `read` takes.
+        model: name of a family (see `models.REGISTRY`).
+        steps: how many steps to train; or
+        budget: how long to train (``"90s"``, ``"10m"``, ``"1h30m"``, seconds), the last save included. Ten minutes
+            unless ``steps`` or ``budget`` is given. A resumed run counts the time that it has had.
+        out: the run directory; None makes a fresh one, ``runs/<data>-<model>``.
+        resume: go on with the run in ``out`` from its last checkpoint, or start it if the directory is empty.
+        seed: of every random number.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        devices: processes, one a device, each with its part of every batch. Under torchrun it need not be given.
+        precision: ``"auto"``, ``"32"``, ``"bf16"``; auto takes bfloat16 for fields where the processor has it.
+        settings: hyperparameters of the model and of the loop (`TrainingSettings`) by name; values may be strings.
+        progress: whether to say on standard error what was recognised and how it goes.
+        tracker: ``"tensorboard"``, ``"mlflow"``, ``"wandb"`` or an object with the methods of `Tracker`, told beside
+            the run's own ``metrics.jsonl``.
+
+    Returns:
+        The emulator, with averaged weights, as `Emulator.load` would read it from the run directory.
+
+    Raises:
+        UsageError: for an unknown model or setting, a device that is not there, a directory that cannot be used.
+        DataError: for data that cannot be trained on.
+        TrainingError: if the loss is not finite, or the run to resume is another one.
+        Interrupted: on SIGINT or SIGTERM, after everything has been saved.
+    """
+    length = _length(steps, budget)
+    kind, entry = model_class(model), find(model)
+    chosen = choose_device(device)
+    if devices < 1:
+        raise UsageError(f"devices is {devices}; give at least 1")
+    if resume and out is None:
+        raise UsageError("say which run to resume: give its directory as out (--out)")
+    if isinstance(tracker, str):
+        find_tracker(tracker)
+    ensemble = ensemble if isinstance(ensemble, Ensemble) else read(ensemble)
+    space = ensemble.space
+    if type(space).__name__.lower() not in entry.spaces:
+        raise UsageError(f"{model} learns {' and '.join(entry.spaces)} data, not {type(space).__name__.lower()} data")
+    of_model, of_loop = resolve_settings(kind, space, settings)
+    plan = _Plan(
+        model=model,
+        settings=(of_model, of_loop),
+        length=length,
+        out=Path(out) if out is not None else fresh_directory(ensemble.name, model),
+        resume=resume,
+        seed=seed,
+        device=chosen,
+        precision=choose_precision(precision, chosen, space, kind.training_defaults_for(space).get("precision")),
+        progress=progress,
+    )
+    fabric = make_fabric(chosen, devices, plan.precision)
+    if of_loop.batch_size % fabric.world_size:
+        raise UsageError(
+            f"a batch of {of_loop.batch_size} cannot be shared by {fabric.world_size} processes;"
+            " give a batch_size that is a multiple"
+        )
+    if fabric.world_size > 1 and not started_outside():
+        return _in_processes(fabric, plan, ensemble, tracker)
+    fabric.launch()
+    return _carry_out(fabric, plan, ensemble, tracker)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be done, with every default filled in; the length is open for a run that is resumed."""
+
+    model: str
+    settings: tuple[BaseModel, TrainingSettings]
+    length: Length | None
+    out: Path
+    resume: bool
+    seed: int
+    device: torch.device
+    precision: str
+    progress: bool
+
+
+def _length(steps: int | None, budget: str | float | None) -> Length | None:
+    if steps is not None and budget is not None:
+        raise UsageError("steps and budget both say how long to train; give one of them")
+    if steps is not None:
+        if steps < 1:
+            raise UsageError(f"steps is {steps}; give at least 1")
+        return Length(steps=steps)
+    if budget is None:
+        return None
+    seconds = parse_duration(budget)
+    if seconds == 0:
+        raise UsageError("the budget is 0; give the time to train for, such as 10m")
+    return Length(seconds=seconds)
+
+
+def _in_processes(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | Tracker | None) -> Emulator:
+    """Carry a plan out in processes that are started here; their errors are raised here."""
+    from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+
+    try:
+        with Forwarded():
+            fabric.launch(cast("Any", _work), plan, ensemble, tracker)
+    except ProcessRaisedException as problem:
+        _raise_here(str(problem))
+        raise
+    except ProcessExitedException as problem:
+        raise TrainingError(f"a training process was lost ({problem}); resume the run in {plan.out}") from None
+    return Emulator.load(plan.out, device=str(plan.device))
+
+
+def _work(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | Tracker | None) -> None:
+    _carry_out(fabric, plan, ensemble, tracker)
+
+
+def _raise_here(trace: str) -> None:
+    """Raise again an error for the user that a process ended with, of which only the text has come over."""
+    kinds = {kind.__name__: kind for kind in (UsageError, DataError, TrainingError, Interrupted)}
+    found = re.findall(r"^pushforward[\w.]*\.(\w+): (.+)$", trace, flags=re.MULTILINE)
+    if found and found[-1][0] in kinds:
+        raise kinds[found[-1][0]](found[-1][1]) from None
+
+
+def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | Tracker | None) -> Emulator:
+    """Train as one of the processes of a plan."""
+    shown = display(plan.progress and fabric.is_global_zero)
+    shown.notes([f"{ensemble.name}: {len(ensemble)} members, {ensemble.space}", *ensemble.notes])
+    ensemble.check()
+    members = ensemble.train
+    if len(members) < FEWEST_MEMBERS:
+        raise DataError(
+            f"{ensemble.name} has {len(members)} members to train on once a tenth each is held out for validation and"
+            f" test; at least {FEWEST_MEMBERS} are needed"
+        )
+    of_loop = plan.settings[1]
+    preprocessing = Preprocessing.fit(members, transform=of_loop.transform)
+    run, before = _directory(fabric, plan)
+    length = plan.length or _length_of(before)
+    config = recipe(
+        model=plan.model,
+        ensemble=ensemble,
+        preprocessing=preprocessing,
+        settings=plan.settings,
+        length={"steps": length.steps} if length.steps is not None else {"budget": length.seconds},
+        run=run,
+        seed=plan.seed,
+        device=plan.device.type,
+        devices=fabric.world_size,
+        precision=plan.precision,
+    )
+    if before is not None:
+        check_same(run, before, config)
+    model = _model(plan, ensemble.space, preprocessing.condition_dim).to(fabric.device)
+    _prepare(model, fabric, members, preprocessing, plan)
+    players, average = Players(model, of_loop, fabric), PowerAverage(list(model.parameters()), of_loop.average)
+    course = Course()
+    if before is not None and (run / CHECKPOINT).exists():
+        course = load_checkpoint(run / CHECKPOINT, model, average, players, preprocessing)
+    rows = training_rows(members)
+    trackers: list[Tracker] = []
+    if fabric.is_global_zero:
+        _check_space_left(run, model)
+        save_yaml(run / CONFIG, config)
+        trackers.append(JsonLines(run / METRICS, after=course.step))
+        if tracker is not None:
+            trackers.append(open_tracker(tracker, run))
+        for each in trackers:
+            each.log_parameters(config)
+    shown.notes([*preprocessing.describe(), *_about(plan, model, members, fabric, length, run, course)])
+    part = Part(of_loop.batch_size, fabric.global_rank, fabric.world_size)
+    loop = Loop(
+        fabric=fabric,
+        run=run,
+        model=model,
+        players=players,
+        average=average,
+        preprocessing=preprocessing,
+        settings=of_loop,
+        length=length,
+        seed=plan.seed,
+        part=part,
+        course=course,
+        batches=examples(
+            members,
+            preprocessing,
+            part,
+            plan.seed,
+            first=course.step + 1,
+            augmented=of_loop.augment,
+            device=fabric.device,
+        ),
+        save_weights=lambda: write_weights(run / WEIGHTS, averaged_state(model, average), preprocessing, rows),
+        trackers=trackers,
+        display=shown,
+    )
+    try:
+        loop.train()
+    finally:
+        for each in trackers:
+            each.close()
+    model.load_state_dict(averaged_state(model, average))
+    return Emulator(model, preprocessing, name=plan.model, config=config, rows=rows, run=run, device=fabric.device)
+
+
+def _directory(fabric: Fabric, plan: _Plan) -> tuple[Path, dict[str, Any] | None]:
+    """The run directory and the configuration in it, opened by the first process on behalf of all."""
+    answer: tuple[Path, dict[str, Any] | None, str | None] = plan.out, None, None
+    if fabric.is_global_zero:
+        try:
+            answer = plan.out, open_directory(plan.out, resume=plan.resume), None
+        except UsageError as problem:
+            answer = plan.out, None, str(problem)
+    run, before, problem_text = fabric.broadcast(answer)
+    if problem_text is not None:
+        raise UsageError(problem_text)
+    return run, before
+
+
+def _length_of(before: Mapping[str, Any] | None) -> Length:
+    """The length of the run that is resumed, or the default."""
+    if before is not None and before.get("steps") is not None:
+        return Length(steps=int(before["steps"]))
+    return Length(seconds=parse_duration((before or {}).get("budget") or DEFAULT_BUDGET))
+
+
+def _model(plan: _Plan, space: Space, condition_dim: int) -> Model:
+    """A model with weights that follow from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(plan.seed, 0, _INITIAL))
+        model = model_class(plan.model)(space, condition_dim, plan.settings[0])
+    laid_out(model, space)
+    return model
+
+
+def _prepare(model: Model, fabric: Fabric, members: Ensemble, preprocessing: Preprocessing, plan: _Plan) -> None:
+    """Show the model the first joined batch, and make sure that every process starts from the same weights."""
+    settings = plan.settings[1]
+    x, condition = Members(members, preprocessing, Part(settings.batch_size), plan.seed, augmented=settings.augment)(
+        step=1
+    )
+    x, condition = x.to(fabric.device), condition if condition is None else condition.to(fabric.device)
+    model.prepare(Batch(x, condition, Draws(seed_for(plan.seed, 0), len(x), device=fabric.device)))
+    model.train()
+    if fabric.world_size > 1:
+        for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
+            torch.distributed.broadcast(tensor, src=0)
+
+
+def _check_space_left(run: Path, model: Model) -> None:
+    """See that checkpoints will fit: weights, their average and two moments, twice while one is replaced."""
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    needed, free = 10 * size + 2**20, shutil.disk_usage(run).free
+    if free < needed:
+        raise UsageError(
+            f"the disk of {run} is full: checkpoints need {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free"
+        )
+
+
+def _about(
+    plan: _Plan, model: Model, members: Ensemble, fabric: Fabric, length: Length, run: Path, course: Course
+) -> list[str]:
+    """What will be trained, where and for how long, one line each."""
+    count = sum(p.numel() for p in model.parameters())
+    where = f"{fabric.world_size} processes on {plan.device.type}" if fabric.world_size > 1 else plan.device.type
+    how_long = f"{length.steps} steps" if length.steps is not None else say_duration(length.seconds or 0.0)
+    lines = [
+        f"{plan.model}: {count:,} parameters, {_PRECISION_NAMES[plan.precision]} on {where}",
+        f"{len(members)} members to train on, {plan.settings[1].batch_size} a step, for {how_long}, in {run}",
+    ]
+    return [*lines, f"resumed at step {course.step}"] if course.step else lines

@@ -1,0 +1,245 @@
+"""The loop over steps. It knows no family of models: it steps whichever player a turn names.
+
+One step takes a batch, and for each turn that the model asks for: the gradient of that player's loss with respect to
+that player's parameters alone, its mean over processes, the optimiser's step, and only then the next turn. After it the
+average of the weights takes in the latest ones.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.errors import TrainingError, UsageError
+from pushforward.models import Batch, Model
+from pushforward.randomness import Draws, seed_for
+from pushforward.training.averaging import PowerAverage
+from pushforward.training.batches import Ahead, Part, _Now
+from pushforward.training.checkpoints import Course, save_checkpoint
+from pushforward.training.interrupt import Interrupted, StopRequests
+from pushforward.training.meters import Meters
+from pushforward.training.players import Players, rate_at
+from pushforward.training.progress import Display
+from pushforward.training.runs import CHECKPOINT
+from pushforward.training.settings import TrainingSettings
+from pushforward.training.trackers import Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightning_fabric import Fabric
+
+__all__ = ["Length", "Loop"]
+
+_OWN = 3
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long to train: a number of steps, or seconds of wall-clock time."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def progress(self, course: Course, reserve: float) -> float:
+        """Part of the run that is done, in [0, 1]; ``reserve`` are the seconds that the end of the run will take."""
+        if self.steps is not None:
+            return min(1.0, course.step / self.steps)
+        assert self.seconds is not None
+        return min(1.0, course.seconds / max(self.seconds - reserve, 0.5 * self.seconds, 1e-9))
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps" if self.steps is not None else f"{self.seconds:g} s"
+
+
+@dataclass
+class Loop:
+    """A run in progress.
+
+    Attributes:
+        fabric: device, precision, processes.
+        run: the run directory.
+        model, players, average, preprocessing: what a checkpoint holds.
+        settings, length, seed, part: what was asked for.
+        course: where to begin.
+        batches: the examples of the steps after ``course.step``.
+        save_weights: writes the averaged weights for whoever wants to use them.
+        trackers, display: whom to tell; none of them on any process but the first.
+    """
+
+    fabric: Fabric
+    run: Path
+    model: Model
+    players: Players
+    average: PowerAverage
+    preprocessing: nn.Module
+    settings: TrainingSettings
+    length: Length
+    seed: int
+    part: Part
+    course: Course
+    batches: Ahead | _Now
+    save_weights: Callable[[], None]
+    trackers: Sequence[Tracker]
+    display: Display
+
+    def __post_init__(self) -> None:
+        self.meters = Meters(self.fabric)
+        self.rate = 0.0
+        self._start = self._logged = Course(self.course.step, self.course.seconds)
+        self._start_progress = self.length.progress(self.course, 0.0)
+        self._checked, self._logged_waiting = self.course.seconds, 0.0
+        self._saved: int | None = self.course.step if (self.run / CHECKPOINT).exists() else None
+        self._writing = 0.0
+
+    def train(self) -> None:
+        """Train to the end.
+
+        Raises:
+            TrainingError: if a loss or a weight is not finite, or a checkpoint cannot be written.
+            Interrupted: if a signal asked to stop; everything is saved.
+        """
+        with ExitStack() as stack:
+            stack.callback(self.batches.close)
+            stack.callback(self.display.close)
+            stack.enter_context(torch.random.fork_rng(devices=self._cuda()))
+            requests = stack.enter_context(StopRequests())
+            self._began = time.monotonic() - self.course.seconds
+            if self._saved is None:
+                self.save()
+            while True:
+                stop = self._agree(requests)
+                progress = self.length.progress(self.course, self._reserve())
+                if stop or (progress >= 1 and self.course.step > 0):
+                    break
+                if self.course.seconds - self._logged.seconds >= self.settings.log_every:
+                    self.log(progress)
+                if self.course.seconds - self._checked >= self._between_checkpoints():
+                    self.save(progress)
+                self.step(progress)
+            self.save(progress)
+            if stop:
+                raise Interrupted(
+                    f"stopped by {stop} after step {self.course.step} of {self.length}; everything is saved in"
+                    f" {self.run}; to go on, give the same command with --resume (resume=True) and --out {self.run}"
+                )
+
+    def step(self, progress: float) -> None:
+        """One step: every turn that the model asks for on one batch."""
+        step = self.course.step + 1
+        x, condition = next(self.batches)
+        draws = Draws(
+            seed_for(self.seed, step),
+            self.part.count,
+            rank=self.part.rank,
+            processes=self.part.processes,
+            device=self.fabric.device,
+        )
+        # A model should draw from its batch alone; dropout draws from here.
+        torch.manual_seed(seed_for(self.seed, step, self.part.rank, _OWN))
+        middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
+        self.rate = self.settings.learning_rate * rate_at(middle, self.settings.warmup)
+        turns = iter(self.model.turns(Batch(x, condition, draws, progress)))
+        while True:
+            with self.fabric.autocast():
+                turn = next(turns, None)
+            if turn is None:
+                break
+            self.meters.record(step, turn, self.players.take(turn, self.rate))
+        self.average.update(step)
+        self.course.step = step
+
+    def log(self, progress: float) -> None:
+        """Read the meters and tell the trackers.
+
+        Raises:
+            TrainingError: if a loss was not finite.
+        """
+        reading = self.meters.read()
+        steps, seconds = self.course.step - self._logged.step, self.course.seconds - self._logged.seconds
+        if reading.bad is not None:
+            player, step = reading.bad
+            raise TrainingError(f"the loss of {player!r} was not finite at step {step}; {self._advice()}")
+        if not steps:
+            return
+        speed = steps * self.part.batch_size / max(seconds, 1e-9)
+        waiting = (self.batches.waited - self._logged_waiting) / max(seconds, 1e-9)
+        metrics = {"seconds": self.course.seconds, **reading.means, "learning_rate": self.rate}
+        metrics |= {"samples_per_second": speed, "waiting": waiting}
+        for tracker in self.trackers:
+            tracker.log_metrics(self.course.step, metrics)
+        left = (1 - progress) * (self.course.seconds - self._start.seconds) / max(progress - self._start_progress, 1e-9)
+        self.display.show(self.course.step, progress, reading.losses, speed, left)
+        self._logged, self._logged_waiting = Course(self.course.step, self.course.seconds), self.batches.waited
+
+    def save(self, progress: float = 0.0) -> None:
+        """Write a checkpoint, unless something in it is not finite or it is there already.
+
+        Raises:
+            TrainingError: naming the last good checkpoint.
+        """
+        self.log(progress)
+        player = self.players.not_finite()
+        if player is not None:
+            raise TrainingError(
+                f"the weights of {player!r} were not finite at step {self.course.step}; {self._advice()}"
+            )
+        began = time.monotonic()
+        if self.fabric.is_global_zero:
+            try:
+                if self._saved != self.course.step:
+                    save_checkpoint(
+                        self.run / CHECKPOINT, self.course, self.model, self.average, self.players, self.preprocessing
+                    )
+                if self.course.step:
+                    self.save_weights()
+            except UsageError as problem:
+                raise TrainingError(f"{problem}; {self._last_good()}") from None
+        self._saved = self.course.step
+        (writing,) = self._sum(time.monotonic() - began if self.fabric.is_global_zero else 0.0)
+        self._writing = max(self._writing, writing)
+        self._checked = self.course.seconds
+
+    def _agree(self, requests: StopRequests) -> str | None:
+        """Take the time of the first process, and a request to stop that any process has had."""
+        seconds = time.monotonic() - self._began if self.fabric.is_global_zero else 0.0
+        self.course.seconds, asked = self._sum(seconds, float(requests.signal is not None))
+        return (requests.signal.name if requests.signal else "a signal") if asked else None
+
+    def _sum(self, *numbers: float) -> list[float]:
+        """The sum over processes of each number."""
+        if self.fabric.world_size == 1:
+            return list(numbers)
+        mine = torch.tensor(numbers, dtype=torch.float64, device=self.fabric.device)
+        return cast(Tensor, self.fabric.all_reduce(mine, reduce_op="sum")).tolist()
+
+    def _reserve(self) -> float:
+        """Seconds that the last step and the last checkpoint will take."""
+        done = self.course.step - self._start.step
+        return 2 * self._writing + (self.course.seconds - self._start.seconds) / done if done else 2 * self._writing
+
+    def _between_checkpoints(self) -> float:
+        if self.settings.checkpoint_every is not None:
+            return self.settings.checkpoint_every
+        return max(60.0, 50 * self._writing)
+
+    def _advice(self) -> str:
+        return (
+            f"{self._last_good()}; start again with a learning_rate below {self.settings.learning_rate:g} or with a"
+            " gradient_clip"
+        )
+
+    def _last_good(self) -> str:
+        if self._saved is None:
+            return "no checkpoint was written yet"
+        return f"the last good checkpoint is that of step {self._saved}, {self.run / CHECKPOINT}"
+
+    def _cuda(self) -> list[int]:
+        return [self.fabric.device.index or 0] if self.fabric.device.type == "cuda" else []

@@ -1,0 +1,70 @@
+"""Losses and logs of the steps since the last reading, kept on the device: a step never waits to be told a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import Tensor
+
+from pushforward.models import Turn
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["Meters", "Reading"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the meters showed.
+
+    Attributes:
+        means: of each loss and log since the last reading, as ``player/loss`` and ``player/name``.
+        bad: the first player and step whose loss was not finite, if there was one.
+    """
+
+    means: dict[str, float]
+    bad: tuple[str, int] | None
+
+    @property
+    def losses(self) -> dict[str, float]:
+        return {key.removesuffix("/loss"): v for key, v in self.means.items() if key.endswith("/loss")}
+
+
+class Meters:
+    def __init__(self, fabric: Fabric) -> None:
+        self.fabric = fabric
+        self._values: dict[str, list[Tensor]] = {}
+        self._losses: list[tuple[str, int]] = []
+
+    def record(self, step: int, turn: Turn, norm: Tensor | None = None) -> None:
+        """Keep the loss and the logs of a turn, and the norm of its gradient if it was measured."""
+        self._losses.append((turn.player, step))
+        logs = turn.logs if norm is None else {**turn.logs, "gradient_norm": norm}
+        for name, value in {**logs, "loss": turn.loss}.items():
+            value = torch.as_tensor(value, device=self.fabric.device)
+            self._values.setdefault(f"{turn.player}/{name}", []).append(value.detach().float().reshape(()))
+
+    def read(self) -> Reading:
+        """The means over steps and processes since the last reading, which start anew."""
+        if not self._losses:
+            return Reading({}, None)
+        joined = torch.stack([value for values in self._values.values() for value in values])
+        if self.fabric.world_size > 1:
+            joined = cast(Tensor, self.fabric.all_reduce(joined, reduce_op="mean"))
+        series = dict(zip(self._values, joined.cpu().split([len(v) for v in self._values.values()]), strict=True))
+        bad = self._first_bad({key: values.isfinite().tolist() for key, values in series.items()})
+        means = {key: values.double().mean().item() for key, values in series.items()}
+        self._values, self._losses = {}, []
+        return Reading(means, bad)
+
+    def _first_bad(self, finite: dict[str, list[bool]]) -> tuple[str, int] | None:
+        seen = dict.fromkeys(finite, 0)
+        for player, step in self._losses:
+            key = f"{player}/loss"
+            if not finite[key][seen[key]]:
+                return player, step
+            seen[key] += 1
+        return None

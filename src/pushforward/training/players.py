@@ -1,0 +1,113 @@
+"""One optimiser for each player of a model, and the step that a turn asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+from pushforward.models import Model, Turn
+from pushforward.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["Players", "rate_at"]
+
+_BUCKET_BYTES = 32 * 2**20
+
+
+def rate_at(progress: float, warmup: float) -> float:
+    r"""The learning rate as a part of its highest value: linear up to 1 at ``warmup``, then (1 + cos \pi u) / 2.
+
+    Arguments:
+        progress: part of the run that is done, in [0, 1]; u goes from 0 to 1 between the end of the warm-up and 1.
+    """
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+class Players:
+    """The optimisers of a model.
+
+    Gradients are averaged over processes by hand: the turns of a model call its parts directly and may differentiate
+    twice, neither of which a wrapper around the whole model allows.
+    """
+
+    def __init__(self, model: Model, settings: TrainingSettings, fabric: Fabric) -> None:
+        self.fabric, self.clip = fabric, settings.gradient_clip
+        self.parameters = {name: [p for p in ps if p.requires_grad] for name, ps in model.players().items()}
+        self.optimisers = {
+            name: torch.optim.AdamW(
+                parameters,
+                lr=settings.learning_rate,
+                betas=settings.betas,
+                weight_decay=settings.weight_decay,
+                fused=fabric.device.type in ("cpu", "cuda"),
+            )
+            for name, parameters in self.parameters.items()
+        }
+
+    def take(self, turn: Turn, rate: float) -> Tensor | None:
+        """Step one player at a learning rate; the norm of its gradient before clipping, if there is clipping."""
+        parameters, optimiser = self.parameters[turn.player], self.optimisers[turn.player]
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(turn.loss, inputs=parameters)
+        if self.fabric.world_size > 1:
+            self._reduce([p.grad for p in parameters if p.grad is not None])
+        norm = nn.utils.clip_grad_norm_(parameters, self.clip, foreach=True) if self.clip is not None else None
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.step()
+        return norm
+
+    def _reduce(self, gradients: Sequence[Tensor]) -> None:
+        """Put the mean over processes in the place of each gradient."""
+        for bucket in _buckets(gradients):
+            joined = self.fabric.all_reduce(_flatten_dense_tensors(bucket), reduce_op="mean")
+            torch._foreach_copy_(bucket, list(_unflatten_dense_tensors(joined, bucket)))
+
+    def not_finite(self) -> str | None:
+        """The name of a player with a weight that is not finite, if there is one."""
+        for name, parameters in self.parameters.items():
+            if not torch.stack(torch._foreach_norm([p.detach() for p in parameters])).isfinite().all():
+                return name
+        return None
+
+    def state(self) -> dict[str, Tensor]:
+        """The optimisers' memory as named tensors."""
+        return {
+            f"{player}/{index}/{key}": torch.as_tensor(value)
+            for player, optimiser in self.optimisers.items()
+            for index, memory in optimiser.state_dict()["state"].items()
+            for key, value in memory.items()
+        }
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        for player, optimiser in self.optimisers.items():
+            memory: dict[int, dict[str, Tensor]] = {}
+            for name, tensor in tensors.items():
+                owner, index, key = name.rsplit("/", 2)
+                if owner == player:
+                    memory.setdefault(int(index), {})[key] = tensor
+            optimiser.load_state_dict({"state": memory, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Consecutive tensors of one type, together of about `_BUCKET_BYTES`."""
+    bucket: list[Tensor] = []
+    size = 0
+    for tensor in tensors:
+        if bucket and (tensor.dtype != bucket[0].dtype or size >= _BUCKET_BYTES):
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(tensor)
+        size += tensor.numel() * tensor.element_size()
+    if bucket:
+        yield bucket

@@ -1,0 +1,109 @@
+"""What a user sees while a model trains: a bar on a terminal, a line now and then elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from pushforward.training.durations import say_duration
+
+__all__ = ["Bar", "Display", "Lines", "Silent", "display"]
+
+
+class Display(Protocol):
+    """How the loop tells a user how it goes."""
+
+    def notes(self, lines: Iterable[str]) -> None:
+        """Say what was recognised and decided, one line each."""
+        ...
+
+    def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None:
+        """Say where the run is.
+
+        Arguments:
+            step: steps done.
+            progress: part of the run that is done, in [0, 1].
+            losses: mean loss of each player since the last time.
+            rate: samples per second.
+            left: seconds that remain.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Silent:
+    def notes(self, lines: Iterable[str]) -> None: ...
+
+    def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Lines:
+    """A line every ``every`` seconds, for logs that are read later."""
+
+    def __init__(self, console: Console, every: float = 10.0) -> None:
+        self.console, self.every = console, every
+        self._last = time.monotonic()
+
+    def notes(self, lines: Iterable[str]) -> None:
+        _print(self.console, lines)
+
+    def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None:
+        if progress < 1 and time.monotonic() - self._last < self.every:
+            return
+        self._last = time.monotonic()
+        text = f"{progress:4.0%}  step {step}  {_losses(losses)}  {rate:.0f} samples/s"
+        self.console.print(text if progress >= 1 else f"{text}  {say_duration(round(left))} left", highlight=False)
+
+    def close(self) -> None: ...
+
+
+class Bar:
+    """One line that is drawn over and over."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._progress = Progress(
+            BarColumn(bar_width=28), TextColumn("{task.percentage:3.0f} %  {task.description}"), console=console
+        )
+        self._task = self._progress.add_task("starting", total=1.0)
+        self._started = False
+
+    def notes(self, lines: Iterable[str]) -> None:
+        _print(self.console, lines)
+
+    def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None:
+        if not self._started:
+            self._progress.start()
+            self._started = True
+        text = f"step {step}  {_losses(losses)}  {rate:.0f} samples/s  {say_duration(round(left))} left"
+        self._progress.update(self._task, completed=progress, description=text)
+
+    def close(self) -> None:
+        if self._started:
+            self._progress.stop()
+
+
+def display(wanted: bool) -> Display:
+    """What suits the place that standard error goes to."""
+    if not wanted:
+        return Silent()
+    console = Console(stderr=True)
+    return Bar(console) if console.is_terminal else Lines(console)
+
+
+def _print(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _losses(losses: dict[str, float]) -> str:
+    if len(losses) == 1:
+        return f"loss {next(iter(losses.values())):.4g}"
+    return "  ".join(f"{player} {loss:.4g}" for player, loss in losses.items())

@@ -1,0 +1,125 @@
+"""The configuration of a run: all that is needed to repeat it, as plain values."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel
+
+import pushforward
+from pushforward.ensembles import Ensemble, Preprocessing
+from pushforward.spaces import space_to_dict
+
+__all__ = ["FORMAT", "command", "recipe"]
+
+FORMAT = 1
+
+
+def recipe(
+    *,
+    model: str,
+    ensemble: Ensemble,
+    preprocessing: Preprocessing,
+    settings: tuple[BaseModel, BaseModel],
+    length: Mapping[str, Any],
+    run: Path,
+    seed: int,
+    device: str,
+    devices: int,
+    precision: str,
+) -> dict[str, Any]:
+    """The contents of ``config.yaml``: numbers, texts, lists and mappings, as they will be when read again.
+
+    Arguments:
+        ensemble: all of it; it was trained on ``ensemble.train``.
+        settings: of the model and of the loop.
+        length: ``{"steps": ...}`` or ``{"budget": seconds}``.
+    """
+    of_model, of_loop = (each.model_dump(mode="json") for each in settings)
+    values = {
+        "format": FORMAT,
+        "versions": {
+            "pushforward": pushforward.__version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+        },
+        "command": command(model, ensemble, {**_changed(settings[0]), **_changed(settings[1])}, length, run, seed),
+        "model": model,
+        "space": space_to_dict(ensemble.space),
+        "parameters": _parameters(ensemble),
+        "settings": {"model": of_model, "training": of_loop},
+        "preprocessing": preprocessing.to_dict(),
+        "data": {
+            "name": ensemble.name,
+            "spec": ensemble.spec,
+            "fingerprint": ensemble.fingerprint,
+            "members": len(ensemble),
+            "training_members": len(ensemble.train),
+            "notes": list(ensemble.notes),
+        },
+        "seed": seed,
+        **length,
+        "device": device,
+        "devices": devices,
+        "precision": precision,
+    }
+    return json.loads(json.dumps(values, default=lambda number: number.item()))
+
+
+def _changed(settings: BaseModel) -> dict[str, Any]:
+    """The values that differ from the defaults of their class."""
+    fields = type(settings).model_fields
+    return {n: value for n, value in settings.model_dump(mode="json").items() if value != _plain(fields[n].default)}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _parameters(ensemble: Ensemble) -> list[dict[str, Any]]:
+    """Names, classes, and the range that was seen in training."""
+    if ensemble.train.conditions is None:
+        return []
+    low, high = ensemble.train.conditions.min(0).tolist(), ensemble.train.conditions.max(0).tolist()
+    return [
+        {"name": parameter.name, "classes": list(parameter.classes), "minimum": low[i], "maximum": high[i]}
+        for i, parameter in enumerate(ensemble.parameters)
+    ]
+
+
+def command(
+    model: str, ensemble: Ensemble, settings: Mapping[str, Any], length: Mapping[str, Any], run: Path, seed: int
+) -> str:
+    """The line that repeats the run: as it was typed, or what does the same as a call from Python.
+
+    Data that were an array in memory cannot be named in a line; ``ARRAY.npy`` stands for them.
+    """
+    if Path(sys.argv[0]).name in ("pushforward", "pushforward.exe") and "fit" in sys.argv[1:2]:
+        return shlex.join(["pushforward", *(word for word in sys.argv[1:] if word != "--resume")])
+    spec = dict(ensemble.spec or {"data": "ARRAY.npy"})
+    data = spec.pop("data", "ARRAY.npy")
+    words = ["pushforward", "fit", *(data if isinstance(data, list | tuple) else [data]), "--model", model]
+    for name, value in spec.items():
+        words += _option(name, value)
+    words += [f"--{next(iter(length))}", f"{next(iter(length.values())):g}", "--seed", str(seed), "--out", str(run)]
+    for name, value in settings.items():
+        text = ",".join(map(str, value)) if isinstance(value, list) else value
+        words += ["--set", f"{name}={text}"]
+    return shlex.join(map(str, words))
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """A reading option in the words of the command line; what it cannot say is left out."""
+    flag = f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return [flag if value else flag.replace("--", "--no-", 1)]
+    return [flag, str(value)] if isinstance(value, str | int | float) else []

@@ -1,0 +1,109 @@
+"""The run directory: where it is, whether it may be written to, and whether it belongs to what is asked for.
+
+``config.yaml``             all that is needed to repeat the run
+``model.safetensors``       averaged weights, preprocessing, conditions seen in training: what `Emulator.load` reads
+``checkpoint.safetensors``  all that is needed to go on: raw and averaged weights, optimisers, step
+``metrics.jsonl``           the training curves
+``report.html``, ``.json``  written by `validate`
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pushforward.errors import TrainingError, UsageError
+from pushforward.training.files import PARTIAL, load_yaml
+
+__all__ = ["CHECKPOINT", "CONFIG", "METRICS", "WEIGHTS", "check_same", "fresh_directory", "open_directory"]
+
+CONFIG, WEIGHTS, CHECKPOINT, METRICS = "config.yaml", "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"
+
+
+def fresh_directory(data: str, model: str, under: str | Path = "runs") -> Path:
+    """A path that does not exist yet: ``runs/<data>-<model>``, or that with ``-2``, ``-3``, ... behind it."""
+    stem = re.sub(r"\.(npy|npz|h5|hdf5|fits|csv|parquet|zarr|txt)$", "", Path(data).name, flags=re.IGNORECASE)
+    stem = re.sub(r"[^\w.+=-]+", "-", stem).strip("-.") or "data"
+    base = Path(under) / f"{stem}-{model}"
+    count, path = 1, base
+    while path.exists():
+        count += 1
+        path = base.with_name(f"{base.name}-{count}")
+    return path
+
+
+def open_directory(path: Path, *, resume: bool) -> dict[str, Any] | None:
+    """Make a run directory ready to be written to; the configuration of the run that is in it, or None if it is empty.
+
+    Raises:
+        UsageError: if it holds a run that nobody asked to resume, or something else; if there is nothing to resume; if
+            it cannot be written to.
+    """
+    found = _contents(path)
+    if CONFIG in found:
+        if not resume:
+            raise UsageError(f"{path} already holds a run; resume it (--resume, resume=True) or name another directory")
+        _probe(path)
+        return load_yaml(path / CONFIG)
+    if found:
+        raise UsageError(f"{path} holds {found[0]!r} and no run; name a new or empty directory")
+    if resume and not path.is_dir():
+        raise UsageError(f"there is no run at {path} to resume; leave resume out to start one")
+    _probe(path)
+    return None
+
+
+def _contents(path: Path) -> list[str]:
+    """Names in a directory, without what a killed process left half written."""
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is a file; a run needs a directory")
+    try:
+        return sorted(p.name for p in path.iterdir() if not p.name.endswith(PARTIAL)) if path.exists() else []
+    except OSError as problem:
+        raise UsageError(f"{path} cannot be read: {problem.strerror}") from None
+
+
+def _probe(path: Path) -> None:
+    """Make the directory, take out what a killed process left half written, and see that a file can be written."""
+    probe = path / f".probe.{os.getpid()}{PARTIAL}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for partial in path.glob(f".*{PARTIAL}"):
+            partial.unlink(missing_ok=True)
+        probe.write_bytes(b"x" * 65536)
+        probe.unlink()
+    except OSError as problem:
+        probe.unlink(missing_ok=True)
+        raise UsageError(f"the run directory {path} cannot be written to: {problem.strerror}") from None
+
+
+def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to resume a run as something that it is not.
+
+    Raises:
+        TrainingError: naming the first difference of model, data, seed, or a setting that changes the weights.
+    """
+    for what in ("model", "seed", "precision"):
+        if before.get(what) != now[what]:
+            raise TrainingError(
+                f"{path} holds a run with {what} {before.get(what)}, not {now[what]}; resume it with the same {what}"
+                " or name another directory"
+            )
+    if (before.get("data") or {}).get("fingerprint") != now["data"]["fingerprint"]:
+        raise TrainingError(
+            f"{path} holds a run on other data ({(before.get('data') or {}).get('name')}, not {now['data']['name']}, or"
+            " the file has changed); resume it with the same data or name another directory"
+        )
+    if before.get("space") != now["space"]:
+        raise TrainingError(f"{path} holds a run on another space: {before.get('space')}, not {now['space']}")
+    for part, settings in now["settings"].items():
+        earlier = (before.get("settings") or {}).get(part) or {}
+        for name in [n for n in {**settings, **earlier} if n not in ("checkpoint_every", "log_every")]:
+            if earlier.get(name) != settings.get(name):
+                raise TrainingError(
+                    f"{path} holds a run with {name}={earlier.get(name)}, not {settings.get(name)}; resume it with the"
+                    " same settings or name another directory"
+                )

@@ -1,0 +1,175 @@
+"""Where the numbers of a run go: a file of JSON lines always, and a tracking service if asked.
+
+A `Tracker` is any object with the three methods below; nothing has to inherit from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, Protocol, runtime_checkable
+
+from pushforward.errors import UsageError
+from pushforward.training.files import write_text
+
+__all__ = [
+    "TRACKERS",
+    "JsonLines",
+    "MLflow",
+    "TensorBoard",
+    "Tracker",
+    "WeightsAndBiases",
+    "find_tracker",
+    "open_tracker",
+]
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """What the loop tells of a run."""
+
+    def log_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """The configuration of the run, once, before the first step: nested plain values."""
+        ...
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Numbers at a step, such as ``{"critic/loss": 0.1, "learning_rate": 1e-4}``."""
+        ...
+
+    def close(self) -> None:
+        """The run has ended, for whatever reason."""
+        ...
+
+
+class JsonLines:
+    """One line of JSON for each call of `log_metrics`, in a file that `pushforward validate` reads.
+
+    Arguments:
+        path: of the file.
+        after: the step to go on from; lines of later steps, and a line cut short by a crash, are taken out.
+    """
+
+    def __init__(self, path: Path, after: int = 0) -> None:
+        kept = [line for line in _lines(path) if line["step"] <= after]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        write_text(path, text)
+        self._file: IO[str] = path.open("a", encoding="utf-8")
+
+    def log_parameters(self, parameters: Mapping[str, Any]) -> None:
+        """Nothing: the parameters are in the run's config.yaml."""
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    found = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            found.append(line)
+    return found
+
+
+class TensorBoard:
+    """Curves for TensorBoard, in the folder ``tensorboard`` of the run."""
+
+    def __init__(self, run: Path) -> None:
+        self._writer = _extra("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(run / "tensorboard"))
+
+    def log_parameters(self, parameters: Mapping[str, Any]) -> None:
+        self._writer.add_text("configuration", "```\n" + json.dumps(parameters, indent=2, default=str) + "\n```")
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class MLflow:
+    """A run of MLflow, on the server that ``MLFLOW_TRACKING_URI`` names."""
+
+    def __init__(self, run: Path) -> None:
+        self._mlflow = _extra("mlflow", "mlflow")
+        self._mlflow.start_run(run_name=run.name)
+
+    def log_parameters(self, parameters: Mapping[str, Any]) -> None:
+        self._mlflow.log_dict(dict(parameters), "config.json")
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._mlflow.log_metrics(dict(metrics), step=step)
+
+    def close(self) -> None:
+        self._mlflow.end_run()
+
+
+class WeightsAndBiases:
+    """A run of Weights & Biases, in the project ``pushforward`` unless ``WANDB_PROJECT`` says otherwise."""
+
+    def __init__(self, run: Path) -> None:
+        import os
+
+        project = os.environ.get("WANDB_PROJECT", "pushforward")
+        self._run = _extra("wandb", "wandb").init(project=project, name=run.name, dir=str(run))
+
+    def log_parameters(self, parameters: Mapping[str, Any]) -> None:
+        self._run.config.update(dict(parameters))
+
+    def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._run.log(dict(metrics), step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+TRACKERS: dict[str, Callable[[Path], Tracker]] = {
+    "tensorboard": TensorBoard,
+    "mlflow": MLflow,
+    "wandb": WeightsAndBiases,
+}
+
+
+def find_tracker(name: str) -> Callable[[Path], Tracker]:
+    """What opens a tracker of a name.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if name not in TRACKERS:
+        raise UsageError(f"there is no tracker called {name!r}; known ones are {', '.join(TRACKERS)}")
+    return TRACKERS[name]
+
+
+def open_tracker(tracker: str | Tracker, run: Path) -> Tracker:
+    """A tracker by name, for a run; an object that already is one is handed through.
+
+    Raises:
+        UsageError: for an unknown name, a package that is not installed, an object without the three methods.
+    """
+    if isinstance(tracker, str):
+        return find_tracker(tracker)(run)
+    if not isinstance(tracker, Tracker):
+        raise UsageError("a tracker needs the methods log_parameters, log_metrics and close")
+    return tracker
+
+
+def _extra(module: str, extra: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        raise UsageError(
+            f"the tracker {extra!r} needs a package that is not installed: pip install 'pushforward[{extra}]'"
+        ) from None
