@@ -1,0 +1,74 @@
+r"""Denoising diffusion: the noise in a noisy sample.
+
+    z_t = alpha_t x + sigma_t eps,   alpha^2 + sigma^2 = 1,      loss = E_{x, eps, t} || eps_theta(z_t, t) - eps ||^2.
+
+The error is measured in the noise, whatever the network's output means. That output is v = alpha eps - sigma x by
+default, from which the noise and the data follow at every time, also where hardly any data are left; with
+``prediction="noise"`` and ``schedule="linear"`` it is the model of the paper.
+
+References:
+    Ho, Jain & Abbeel 2020, https://arxiv.org/abs/2006.11239, eq. 14 and algorithm 1
+    Nichol & Dhariwal 2021, https://arxiv.org/abs/2102.09672 (cosine schedule); Salimans & Ho 2022,
+    https://arxiv.org/abs/2202.00512 (v)
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import BaseModel
+from pydantic import Field as Setting
+from torch import Tensor
+
+from pushforward.models.denoising import Denoising, DenoisingSampling, DenoisingSettings
+from pushforward.randomness import Draws
+from pushforward.spaces import Space
+from pushforward.transport import Path, VPCosine, VPLinear
+from pushforward.transport.samplers import Method
+
+__all__ = ["DDPM"]
+
+
+class DDPMSettings(DenoisingSettings):
+    """
+    Attributes:
+        schedule: signal-to-noise ratio along the path, ``linear`` (in the rate) or ``cosine``.
+        prediction: what the network's output means: ``noise``, ``data`` or ``v``.
+        measured_in: whose squared error is minimised; ``noise`` gives the paper's loss.
+        levels: number of equally spaced noise levels that are trained, as the paper's 1000; None trains all times.
+    """
+
+    schedule: Literal["linear", "cosine"] = "cosine"
+    prediction: Literal["noise", "data", "v"] = "v"
+    measured_in: Literal["noise", "data", "v"] = "noise"
+    levels: int | None = Setting(default=None, ge=1)
+
+
+class DDPMSampling(DenoisingSampling):
+    __doc__ = DenoisingSampling.__doc__
+
+    method: Method = "dpm-solver"
+
+
+class DDPM(Denoising):
+    """Regression of the noise on a variance-preserving path."""
+
+    Settings = DDPMSettings
+    Sampling = DDPMSampling
+    settings: DDPMSettings
+
+    # What is left of the data at t = 1 on the cosine path: as much as on the linear one. See `VPCosine`.
+    remnant = 0.0066
+
+    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+        options = settings if isinstance(settings, DDPMSettings) else DDPMSettings()
+        path: Path = VPLinear() if options.schedule == "linear" else VPCosine(self.remnant)
+        super().__init__(
+            space, condition_dim, options, path=path, prediction=options.prediction, measured_in=options.measured_in
+        )
+
+    def times(self, draws: Draws) -> Tensor:
+        uniform = draws.stratified()
+        levels = self.settings.levels
+        return uniform if levels is None else (torch.floor(uniform * levels) + 1) / levels

@@ -1,0 +1,227 @@
+r"""What all models of motion from noise to data share.
+
+A network is asked, at a sample z = alpha x + sigma eps of a Gaussian path and the time of that sample, for some
+combination p = a x + b eps (see `pushforward.transport.prediction`), and trained by regression,
+
+    loss = E_{x, eps, t} w_t || p_theta(z_t, t) - p ||^2,      w_t = (D'_t / D_t)^2,
+
+where w expresses the error in another prediction's units if that is asked for. A family is a path, a prediction, the
+units of its error, and a distribution of times; everything else is here, so that a network trained as one can be
+sampled, encoded with and scored as any other.
+
+The network never sees the path: its input is z / sqrt(alpha^2 + sigma^2), whose variance is one for data of unit
+variance, and its clock is sigma / (alpha + sigma), the time of equal signal-to-noise ratio on the straight line.
+Sampling, codes and densities all move along the straight line, where no coefficient is ever infinite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel
+from pydantic import Field as Setting
+from torch import Tensor
+
+from pushforward import transport
+from pushforward.errors import UsageError
+from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.networks import time_network
+from pushforward.randomness import Draws
+from pushforward.spaces import Field, Space, Vector
+from pushforward.transport import Method, Moment, Path, Prediction, Predictor, Spacing, Straight
+
+__all__ = ["Denoising", "DenoisingSampling", "DenoisingSettings"]
+
+
+class DenoisingSettings(Settings):
+    """
+    Attributes:
+        width: hidden features of a vector's network, channels at a field's full resolution; None takes the network's
+            own.
+        depth: residual blocks, for a field at each resolution; None takes the network's own.
+        multipliers: channels of each resolution of a field in units of ``width``; None chooses by the grid.
+        condition_dropout: part of the samples whose condition is withheld in training, from which the network learns
+            the unconditional distribution too, as guidance needs.
+    """
+
+    width: int | None = Setting(default=None, ge=1)
+    depth: int | None = Setting(default=None, ge=1)
+    multipliers: tuple[int, ...] | None = None
+    condition_dropout: float = Setting(default=0.1, ge=0, lt=1)
+
+
+class DenoisingSampling(Settings):
+    """
+    Attributes:
+        method: ``euler``, ``heun``, ``midpoint``, ``rk4`` and ``ddim`` are deterministic, as is ``dpm-solver``, which
+            is of second order at one network call a step; ``ancestral`` is random.
+        steps: moves from noise to data; a step of heun and midpoint calls the network twice, of rk4 four times.
+        spacing: what is equal between the times: the model's own time (``uniform``), the angle arctan(sigma / alpha)
+            (``angle``), or the log signal-to-noise ratio (``log-snr``).
+        guidance: how far to go from the unconditional to the conditional estimate; 1 samples the learned conditional
+            distribution, more exaggerates the condition.
+    """
+
+    method: Method = "heun"
+    steps: int = Setting(default=25, ge=1)
+    spacing: Spacing = "angle"
+    guidance: float = Setting(default=1.0, ge=0)
+
+
+class Denoising(Model):
+    """A network trained on noisy samples of a Gaussian path. It has densities and codes besides samples.
+
+    Arguments:
+        space, condition_dim, settings: see `Model`.
+        path: Gaussian path of the training samples.
+        prediction: what the network's output means.
+        measured_in: the prediction in whose units the squared error is taken; that of the output if None.
+
+    Raises:
+        UsageError: if the space is neither a vector nor a field, or a setting does not belong to it.
+    """
+
+    Settings = DenoisingSettings
+    Sampling = DenoisingSampling
+    settings: DenoisingSettings
+
+    # Fourth-order steps of the density and the codes, and up to which dimension the density's trace is exact.
+    ode_steps = 16
+    exact_trace_up_to = 64
+
+    def __init__(
+        self,
+        space: Space,
+        condition_dim: int = 0,
+        settings: BaseModel | None = None,
+        *,
+        path: Path,
+        prediction: Prediction,
+        measured_in: Prediction | None = None,
+    ) -> None:
+        super().__init__(space, condition_dim, settings)
+        self.path = path
+        self.prediction: Prediction = prediction
+        self.measured_in: Prediction = measured_in or prediction
+        self.network = time_network(space, condition_dim, **self._network_options())
+
+    @classmethod
+    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
+        if isinstance(space, Field):
+            return {"learning_rate": 1e-3, "batch_size": 16, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
+        return {"learning_rate": 1e-3, "batch_size": 512, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
+
+    def times(self, draws: Draws) -> Float[Tensor, " batch"]:
+        """Times of the training samples on the path, in [0, 1]; stratified, which lowers the variance of the loss."""
+        return draws.stratified()
+
+    def noise(self, batch: Batch) -> Float[Tensor, "batch *shape"]:
+        """The noise of the training samples."""
+        return batch.draws.normal(*self.space.shape)
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        t = self.times(batch.draws)
+        moment = self.path.at(t.reshape(-1, *[1] * len(self.space.shape)))
+        noise = self.noise(batch)
+        z = moment.mix(batch.x, noise)
+        value = self._output(z, moment, self._withheld(batch))
+        error = (value - transport.target(self.prediction, batch.x, noise, moment)).square()
+        if self.measured_in != self.prediction:
+            error = error * transport.loss_weight(self.prediction, self.measured_in, moment)
+        yield Turn("model", error.mean(), {})
+
+    def predictor(self, condition: Tensor | None = None, path: Path | None = None) -> Predictor:
+        """The learned E[x | z] and E[eps | z], as the functions of `pushforward.transport` take them.
+
+        Arguments:
+            condition: shape (batch, condition_dim), network units; None for the unconditional distribution.
+            path: of the samples z that will be given, which need not be the path of training; that one if None.
+
+        Raises:
+            UsageError: if there is no condition and the model has not learnt to do without.
+        """
+        if condition is None and self.condition_dim and not self.settings.condition_dropout:
+            raise UsageError(
+                f"this model was trained with {self.condition_dim} numbers of condition for every sample and cannot do "
+                "without; give a condition, or train with condition_dropout above 0"
+            )
+
+        def predict(z: Tensor, moment: Moment[float]) -> transport.Estimate:
+            own: Moment = moment
+            if path is not None and path != self.path:
+                own, scale = self.path.matching(moment)
+                z = scale * z
+            return transport.estimate(self._output(z, own, condition), z, own, self.prediction)
+
+        return predict
+
+    @torch.no_grad()
+    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+        options = sampling if isinstance(sampling, DenoisingSampling) else self.Sampling()
+        assert isinstance(options, DenoisingSampling)
+        predict = self.predictor(condition, Straight())
+        if options.guidance != 1:
+            if condition is None:
+                raise UsageError(f"guidance={options.guidance:g} exaggerates a condition, but no condition was given")
+            predict = transport.guided(predict, self.predictor(None, Straight()), options.guidance)
+        times = transport.time_grid(self.path, options.steps, options.spacing)
+        times = transport.equal_times(times, self.path, Straight())
+        return transport.sample(predict, Straight(), times, draws, self.space.shape, method=options.method)
+
+    @torch.no_grad()
+    def encode(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        """The noise from which ``x`` is sampled; standard normal over the learned distribution."""
+        times = self._times_to_noise()
+        z = transport.flow(self.predictor(condition, Straight()), Straight(), times, x, transport.RK4)
+        return z / Straight().moments(times[-1:])[0].norm
+
+    @torch.no_grad()
+    def decode(
+        self, z: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        """The sample of the noise ``z``; the inverse of `encode` up to the error of the solver."""
+        times = self._times_to_noise()[::-1]
+        z = Straight().moments(times[:1])[0].norm * z
+        return transport.flow(self.predictor(condition, Straight()), Straight(), times, z, transport.RK4)
+
+    @torch.no_grad()
+    def log_prob(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, " batch"]:
+        """Log-density in nats, by the change of variables along the probability flow.
+
+        The trace of the Jacobian is exact up to 64 dimensions. Beyond that it is estimated with one vector of random
+        signs, always the same: unbiased over the choice of the vector, and comparable between samples.
+        """
+        probes = transport.trace_probes(self.space.shape, self.exact_trace_up_to).to(x)
+        predict = self.predictor(condition, Straight())
+        return transport.log_likelihood(predict, Straight(), self._times_to_noise(), x, probes)[0]
+
+    def _output(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
+        clock = moment.sigma / (moment.alpha + moment.sigma)
+        t = clock.flatten() if isinstance(clock, Tensor) else z.new_full((len(z),), clock)
+        # Under autocast the network may answer in bfloat16, which is too coarse for what is summed over many steps.
+        return self.network(z / moment.norm, t, condition).to(z.dtype)
+
+    def _withheld(self, batch: Batch) -> Tensor | None:
+        if batch.condition is None or not self.settings.condition_dropout:
+            return batch.condition
+        # A row of NaN is how the network is told nothing.
+        return batch.condition.masked_fill(batch.draws.uniform(1) < self.settings.condition_dropout, torch.nan)
+
+    def _times_to_noise(self) -> list[float]:
+        last = transport.equal_times([1.0], self.path, Straight())[0]
+        return transport.time_grid(Straight(), self.ode_steps, "angle", start=0.0, stop=last)
+
+    def _network_options(self) -> dict[str, Any]:
+        options = self.settings
+        if isinstance(self.space, Vector):
+            if options.multipliers is not None:
+                raise UsageError("multipliers are the channels of a field's resolutions; a vector has none")
+            return {"width": options.width, "depth": options.depth}
+        return {"width": options.width, "blocks": options.depth, "multipliers": options.multipliers}

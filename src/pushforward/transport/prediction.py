@@ -1,0 +1,92 @@
+r"""What a network predicts, and exact conversions between all of it.
+
+Every usual prediction is a combination of the two things that a noisy sample z = alpha x + sigma eps is made of,
+
+    p = a x + b eps,
+
+| prediction | a          | b          |
+|------------|------------|------------|
+| noise      | 0          | 1          |
+| data       | 1          | 0          |
+| v          | -sigma     | alpha      |
+| velocity   | alpha'     | sigma'     |
+| score      | 0          | -1 / sigma |
+
+so z and p are two equations for two unknowns, with determinant D = alpha b - sigma a:
+
+    x = (b z - sigma p) / D,      eps = (alpha p - a z) / D,      p' = ((a' b - a b') z + D' p) / D.
+
+The last one also says how squared errors compare: ||p'_hat - p'||^2 = (D' / D)^2 ||p_hat - p||^2. A conversion is as
+good as D is far from zero: the noise says nothing of the data where alpha = 0, nor do the data of the noise where
+sigma = 0, while v and the straight line's velocity determine both everywhere.
+
+References:
+    Salimans & Ho 2022, Progressive Distillation, https://arxiv.org/abs/2202.00512 (v)
+    Gao et al. 2024, Diffusion Meets Flow Matching, https://diffusionflow.github.io (the equivalences)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from pushforward.transport.path import Moment, Number
+
+__all__ = ["PREDICTIONS", "Estimate", "Prediction", "convert", "determinant", "estimate", "loss_weight", "target"]
+
+Prediction = Literal["noise", "data", "v", "velocity", "score"]
+
+PREDICTIONS: dict[Prediction, Callable[[Moment], tuple[Number, Number]]] = {
+    "noise": lambda moment: (0.0, 1.0),
+    "data": lambda moment: (1.0, 0.0),
+    "v": lambda moment: (-moment.sigma, moment.alpha),
+    "velocity": lambda moment: (moment.alpha_dot, moment.sigma_dot),
+    "score": lambda moment: (0.0, -1.0 / moment.sigma),
+}
+
+
+class Estimate(NamedTuple):
+    """The expected data and noise, E[x | z] and E[eps | z], each shaped like z."""
+
+    data: Tensor
+    noise: Tensor
+
+
+def determinant(prediction: Prediction, moment: Moment) -> Number:
+    """D = alpha b - sigma a: how far the prediction is from saying nothing that z does not say."""
+    a, b = PREDICTIONS[prediction](moment)
+    return moment.alpha * b - moment.sigma * a
+
+
+def target(prediction: Prediction, data: Tensor, noise: Tensor, moment: Moment) -> Tensor:
+    """The prediction that is right for this data and this noise, a x + b eps.
+
+    For the score this is the conditional one, grad_z log p(z | x) = -eps / sigma.
+    """
+    a, b = PREDICTIONS[prediction](moment)
+    return a * data + b * noise
+
+
+def estimate(value: Tensor, z: Tensor, moment: Moment, prediction: Prediction) -> Estimate:
+    """Data and noise from a predicted ``value`` at ``z`` (batch, ...)."""
+    a, b = PREDICTIONS[prediction](moment)
+    scale = 1.0 / (moment.alpha * b - moment.sigma * a)
+    return Estimate(
+        data=(scale * b) * z - (scale * moment.sigma) * value,
+        noise=(scale * moment.alpha) * value - (scale * a) * z,
+    )
+
+
+def convert(value: Tensor, z: Tensor, moment: Moment, source: Prediction, to: Prediction) -> Tensor:
+    """The prediction ``to`` that is equivalent to ``source`` with this ``value`` at ``z`` (batch, ...)."""
+    a, b = PREDICTIONS[source](moment)
+    a_to, b_to = PREDICTIONS[to](moment)
+    scale = 1.0 / (moment.alpha * b - moment.sigma * a)
+    return (scale * (a_to * b - a * b_to)) * z + (scale * (moment.alpha * b_to - moment.sigma * a_to)) * value
+
+
+def loss_weight(prediction: Prediction, measured_in: Prediction, moment: Moment) -> Number:
+    """Factor from the squared error of ``prediction`` to the squared error of ``measured_in``, (D' / D)^2."""
+    return (determinant(measured_in, moment) / determinant(prediction, moment)) ** 2

@@ -1,0 +1,89 @@
+"""Every sampler by name, each called as ``sampler(predict, path, times, z, draws)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+
+from torch import Tensor
+
+from pushforward.errors import UsageError
+from pushforward.randomness import Draws
+from pushforward.transport import ode
+from pushforward.transport.ddim import ddim
+from pushforward.transport.dpm_solver import dpm_solver
+from pushforward.transport.ode import Predictor, Tableau
+from pushforward.transport.path import Path
+from pushforward.transport.prediction import Estimate
+
+__all__ = ["SAMPLERS", "Method", "guided", "sample"]
+
+Method = Literal["euler", "heun", "midpoint", "rk4", "ddim", "ancestral", "dpm-solver"]
+
+
+def _runge_kutta(tableau: Tableau) -> Callable[..., Tensor]:
+    def sampler(
+        predict: Predictor, path: Path, times: Sequence[float], z: Tensor, draws: Draws | None = None
+    ) -> Tensor:
+        return ode.flow(predict, path, times, z, tableau)
+
+    return sampler
+
+
+def _multistep(predict: Predictor, path: Path, times: Sequence[float], z: Tensor, draws: Draws | None = None) -> Tensor:
+    return dpm_solver(predict, path, times, z)
+
+
+SAMPLERS: dict[Method, Callable[..., Tensor]] = {
+    "euler": _runge_kutta(ode.EULER),
+    "heun": _runge_kutta(ode.HEUN),
+    "midpoint": _runge_kutta(ode.MIDPOINT),
+    "rk4": _runge_kutta(ode.RK4),
+    "ddim": ddim,
+    "ancestral": partial(ddim, eta=1.0),
+    "dpm-solver": _multistep,
+}
+
+
+def sample(
+    predict: Predictor, path: Path, times: Sequence[float], draws: Draws, shape: Sequence[int], *, method: Method
+) -> Tensor:
+    """Samples of the distribution that ``predict`` has learnt, shape ``(draws.count, *shape)``.
+
+    Arguments:
+        predict: expected data and noise at a noisy batch and a moment of ``path``.
+        path: Gaussian path along which to sample.
+        times: of the path, falling (see `time_grid`).
+        draws: source of the starting noise and of any noise on the way.
+        shape: of one sample.
+        method: name in `SAMPLERS`. A step calls the network once with ``euler``, ``ddim``, ``ancestral`` and
+            ``dpm-solver``, twice with ``heun`` and ``midpoint``, four times with ``rk4``.
+
+    Raises:
+        UsageError: if there is no such method.
+    """
+    if method not in SAMPLERS:
+        raise UsageError(f"there is no sampler called {method!r}; known ones are {', '.join(SAMPLERS)}")
+    z = path.moments(times[:1])[0].norm * draws.normal(*shape)
+    return SAMPLERS[method](predict, path, times, z, draws)
+
+
+def guided(conditional: Predictor, unconditional: Predictor, strength: float) -> Predictor:
+    """Classifier-free guidance: the unconditional estimate moved ``strength`` times the way to the conditional one.
+
+    Strength 1 is the conditional model itself; above 1 the condition is exaggerated, and the samples no longer follow
+    the conditional distribution.
+
+    References:
+        Ho & Salimans 2022, https://arxiv.org/abs/2207.12598, eq. 6
+    """
+
+    def predict(z: Tensor, moment: ode.Moment) -> Estimate:
+        with_it, without = conditional(z, moment), unconditional(z, moment)
+        return Estimate(
+            data=without.data + strength * (with_it.data - without.data),
+            noise=without.noise + strength * (with_it.noise - without.noise),
+        )
+
+    return predict
