@@ -1,0 +1,94 @@
+"""What is looked at before work starts, and what each batch is looked at for.
+
+Every function raises a `DataError` of one sentence: what is wrong, where it is, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.ensembles.members import Members
+from pushforward.ensembles.sources import Rows
+from pushforward.errors import DataError
+
+if TYPE_CHECKING:
+    from pushforward.ensembles.ensemble import Ensemble, Parameter
+
+__all__ = ["MINIMUM_MEMBERS", "check_batch", "check_conditions", "check_ensemble"]
+
+MINIMUM_MEMBERS = 10
+SCANNED = 512 * 2**20
+_BATCH = 32 * 2**20
+
+
+def check_batch(batch: NDArray[np.float32], rows: Rows, members: Members) -> None:
+    """Raise if a value of the batch is NaN or infinite, and name the member.
+
+    The sum is finite in all but rare cases where every value is: one pass without a temporary decides the common case.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(batch.sum()):
+            return
+    bad = np.flatnonzero(~np.isfinite(batch).reshape(len(batch), -1).all(axis=1))
+    if len(bad) == 0:
+        return
+    first = batch[bad[0]]
+    kind = "NaN" if np.isnan(first).any() else "an infinite value (or one too large for float32)"
+    share = np.mean(~np.isfinite(first))
+    raise DataError(
+        f"{members.where(int(rows[bad[0]]))} holds {kind} in {share:.2g} of its values; "
+        "mask, fill or leave out such members first"
+    )
+
+
+def check_conditions(conditions: NDArray[np.float32], parameters: Sequence[Parameter], count: int, name: str) -> None:
+    """Raise unless there is one finite condition of every parameter for each member, and labels are known classes."""
+    if len(conditions) != count:
+        raise DataError(
+            f"there are {len(conditions)} rows of conditions and {name} has {count} members; give one row a member"
+        )
+    if conditions.ndim != 2 or conditions.shape[1] != len(parameters):
+        raise DataError(
+            f"the conditions of {name} have shape {conditions.shape} and there are {len(parameters)} names: "
+            f"{', '.join(p.name for p in parameters)}; give one name a column"
+        )
+    names = [p.name for p in parameters]
+    if len(set(names)) != len(names):
+        raise DataError(f"two parameters of {name} have the same name: {', '.join(names)}")
+    bad = np.argwhere(~np.isfinite(conditions))
+    if len(bad):
+        row, column = bad[0]
+        raise DataError(f"the condition {names[column]!r} of member {row} of {name} is {conditions[row, column]}")
+    for column, parameter in enumerate(parameters):
+        if parameter.classes:
+            values = conditions[:, column]
+            if (values != np.round(values)).any() or values.min() < 0 or values.max() >= len(parameter.classes):
+                raise DataError(
+                    f"the label {parameter.name!r} has {len(parameter.classes)} classes, and its column holds "
+                    f"values from {values.min():g} to {values.max():g}; give the index of the class, from 0"
+                )
+
+
+def check_ensemble(ensemble: Ensemble) -> None:
+    """Raise if there are too few members to train on, or a value is not finite, or all values are equal."""
+    count = len(ensemble)
+    if count < MINIMUM_MEMBERS:
+        raise DataError(
+            f"{ensemble.name} has {count} member{'s' * (count != 1)}, and training needs at least {MINIMUM_MEMBERS} "
+            "(hundreds are better); give more members, or cut large fields with crop"
+        )
+    member_bytes = 4 * ensemble.space.size
+    scanned = np.arange(count)
+    if count * member_bytes > SCANNED:
+        scanned = np.unique(np.linspace(0, count - 1, max(1, SCANNED // member_bytes)).astype(np.int64))
+    step = max(1, _BATCH // member_bytes)
+    low, high = np.inf, -np.inf
+    for start in range(0, len(scanned), step):
+        batch = ensemble.take(scanned[start : start + step])
+        low, high = min(low, batch.min()), max(high, batch.max())
+    if low == high:
+        raise DataError(f"every value of {ensemble.name} is {low:g}: there is nothing to learn from constant data")

@@ -1,0 +1,162 @@
+"""Which pointwise function suits the values of a channel: found by looking at them.
+
+The measure is how far a quantile-quantile plot against the normal distribution is from a straight line,
+
+    d = 1 - corr(sorted values, normal quantiles)^2,
+
+the share of the variance that a normal distribution does not explain (Shapiro & Francia 1972, JASA 67, 215). It has no
+scale, and a long tail makes it large. Values that are merely not normal (uniform, with several modes) are left as they
+are: a function of one variable would only distort them, and to learn them is the model's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import ndtri
+from scipy.stats import kurtosis, skew
+
+from pushforward.ensembles import pointwise
+from pushforward.errors import DataError
+
+__all__ = ["Choice", "choose", "distance_from_normal"]
+
+SKEWED = 1.0
+LONG_TAILED = 3.0
+"""Absolute skewness, and excess kurtosis, up to which values are only standardised."""
+
+_GAIN = 2.0
+"""A function is worth its complexity if it brings d down by this factor, and a simpler one is preferred within it."""
+_NEGLIGIBLE = 1e-3
+_LOOKED_AT = 20_000
+_FEW_VALUES = 64
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A function for a channel, before its mean and deviation are known.
+
+    Attributes:
+        kind: one of `pointwise.KINDS`.
+        location, unit, exponent: constants of the function.
+        reason: for the terminal.
+    """
+
+    kind: str
+    location: float = 0.0
+    unit: float = 1.0
+    exponent: float = 1.0
+    reason: str = ""
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        u = torch.from_numpy((values - self.location) / self.unit)
+        return pointwise.forward(self.kind, u, torch.tensor(self.exponent, dtype=u.dtype)).numpy()
+
+
+def distance_from_normal(ordered: NDArray[np.float64]) -> float:
+    """``d`` of values in ascending order: 0 for a normal distribution, near 1 for the longest tails."""
+    count = len(ordered)
+    quantiles = ndtri((np.arange(count) + 0.5) / count)
+    spread = ordered - ordered.mean()
+    size = float(np.abs(spread).max())
+    if size == 0 or not np.isfinite(size):
+        return 1.0
+    spread = spread / size
+    return float(1 - (spread @ quantiles) ** 2 / ((spread @ spread) * (quantiles @ quantiles)))
+
+
+def choose(values: NDArray[np.float32], wanted: str, label: str) -> Choice:
+    """The function for the values of one channel.
+
+    Arguments:
+        values: of any shape, finite.
+        wanted: ``"auto"``, or the kind that the user asks for.
+        label: what messages call the channel.
+
+    Raises:
+        DataError: if the values are constant, or so nearly that float32 cannot tell, or the logarithm of negative
+            values is wanted.
+    """
+    low, high = float(values.min()), float(values.max())
+    mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+    if low == high:
+        raise DataError(
+            f"{label} is {low:g} in every member: leave it out, there is nothing to learn from constant data"
+        )
+    if wanted == "none":
+        return Choice("none", reason="left as it is, as asked for")
+    if deviation < 1e-6 * abs(mean):
+        raise DataError(
+            f"{label} varies by {deviation:.2g} about {mean:.8g}, which float32 cannot resolve: subtract the mean"
+        )
+    ordered = np.sort(_some(values).astype(np.float64))
+    standard = Choice("standardise", mean, deviation)
+    if wanted != "auto":
+        found = {"standardise": standard, **{each.kind: each for each in _best_of_each(ordered, low)}}
+        if wanted not in found:
+            raise DataError(f"the logarithm of {label} was asked for, and its values start at {low:g}")
+        return _with_reason(found[wanted], "as asked for")
+    skewness, excess = float(skew(ordered)), float(kurtosis(ordered))
+    seen = f"skewness {skewness:.2g}, excess kurtosis {excess:.2g}"
+    distinct = len(np.unique(ordered))
+    if distinct <= _FEW_VALUES:
+        return _with_reason(standard, f"only {distinct} distinct values")
+    if abs(skewness) <= SKEWED and excess <= LONG_TAILED:
+        return _with_reason(standard, seen)
+    before = distance_from_normal(ordered)
+    candidates = [(each, distance_from_normal(each(ordered))) for each in _best_of_each(ordered, low)]
+    bound = _GAIN * min(distance for _, distance in candidates) + _NEGLIGIBLE
+    for candidate, distance in candidates:
+        if distance <= bound and distance * _GAIN <= before:
+            return _with_reason(candidate, f"{seen}; distance from normal {before:.2g} before and {distance:.2g} after")
+    return _with_reason(standard, f"{seen}, which no function of one variable mends")
+
+
+def _best_of_each(ordered: NDArray[np.float64], low: float) -> Iterator[Choice]:
+    """The best function of every kind, simplest kind first."""
+
+    def best(candidates: list[Choice]) -> Choice:
+        return min(candidates, key=lambda each: distance_from_normal(each(ordered)))
+
+    if low >= 0 and ordered[-1] > 0:
+        typical = float(np.median(ordered[ordered > 0]))
+        if low > 0:
+            plain = Choice("log", 0.0, typical)
+            offsets = [0.01, 0.1, 1.0]
+            shifted = best([Choice("log", -each * typical, typical) for each in offsets])
+            gain = distance_from_normal(plain(ordered)) > _GAIN * distance_from_normal(shifted(ordered)) + _NEGLIGIBLE
+            yield shifted if gain else plain
+        else:
+            yield best([Choice("log", -each * typical, typical) for each in (0.001, 0.01, 0.1, 1.0)])
+    below, median, above = np.quantile(ordered, [0.1587, 0.5, 0.8413]).tolist()
+    mean, deviation = float(ordered.mean()), float(ordered.std())
+    robust = (above - below) / 2 or deviation
+    yield best([Choice("asinh", median, robust * factor) for factor in (1.0, 0.3)])
+    yield best([_yeo_johnson(ordered, *frame) for frame in ((mean, deviation), (median, robust))])
+
+
+def _yeo_johnson(ordered: NDArray[np.float64], location: float, unit: float) -> Choice:
+    def distance(exponent: float) -> float:
+        return distance_from_normal(Choice("yeo-johnson", location, unit, exponent)(ordered))
+
+    found = minimize_scalar(distance, bounds=(0.0, 2.0), method="bounded", options={"xatol": 1e-3})
+    return Choice("yeo-johnson", location, unit, float(found.x))
+
+
+def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values at random, always the same, and the extremes."""
+    flat = values.reshape(-1)
+    if len(flat) <= _LOOKED_AT:
+        return flat
+    chosen = flat[np.random.default_rng(0).integers(0, len(flat), _LOOKED_AT)]
+    chosen[:2] = flat.min(), flat.max()
+    return chosen
+
+
+def _with_reason(choice: Choice, reason: str) -> Choice:
+    return Choice(choice.kind, choice.location, choice.unit, choice.exponent, reason)

@@ -1,0 +1,205 @@
+"""Conditions of an ensemble's members: from a table, an array, or the file that holds the members.
+
+One row of conditions may belong to one member, to a file, or to several members in a row (a simulation of which several
+maps were made).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pushforward.ensembles.ensemble import Parameter
+from pushforward.ensembles.formats import find_files, open_file
+from pushforward.ensembles.formats.tables import read_frame
+from pushforward.errors import DataError, UsageError
+
+__all__ = ["Conditions", "conditions_for", "read_columns"]
+
+Columns = Mapping[str, NDArray[Any]]
+
+_LABELS = ("label", "labels", "class", "category")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Conditions brought to one row a member.
+
+    Attributes:
+        values: shape ``(members, parameters)``, float32.
+        parameters: one a column.
+        groups: of members that share a row; None where every member has its own.
+        notes: what was assumed.
+    """
+
+    values: NDArray[np.float32]
+    parameters: tuple[Parameter, ...]
+    groups: NDArray[np.int64] | None
+    notes: tuple[str, ...]
+
+
+def read_columns(condition: Any, names: Sequence[str] | None = None) -> Columns:
+    """The columns of conditions given as a table on disk, a ``.npy`` or ``.npz`` file, an array, a mapping or a frame.
+
+    Arguments:
+        condition: path, array of shape ``(rows,)`` or ``(rows, parameters)``, mapping of names to columns, or frame.
+        names: of the columns, in order, for what has none (or to rename them).
+
+    Raises:
+        DataError: if there is no such file, or the number of names does not fit.
+    """
+    if isinstance(condition, pd.DataFrame):
+        columns: Columns = {str(name): condition[name].to_numpy() for name in condition.columns}
+    elif isinstance(condition, Mapping):
+        columns = {str(name): np.atleast_1d(np.asarray(values)) for name, values in condition.items()}
+    elif isinstance(condition, str | Path):
+        (path,) = _one(find_files(condition), condition)
+        columns = _columns_of_file(path)
+    else:
+        columns = _columns_of_array(np.asarray(condition))
+    if not names:
+        return {f"condition_{name}" if name.isdigit() else name: values for name, values in columns.items()}
+    if len(names) != len(columns):
+        raise DataError(f"{len(names)} names ({', '.join(names)}) were given for {len(columns)} columns of conditions")
+    return dict(zip(names, columns.values(), strict=True))
+
+
+def conditions_for(
+    columns: Columns,
+    counts: Sequence[int],
+    files: Sequence[Path],
+    *,
+    labels: Sequence[str] = (),
+    label: str,
+) -> Conditions:
+    """One row of conditions for each member.
+
+    A column of file names is matched with the files that the members come from. Otherwise rows are taken in order, and
+    ``k`` members in a row share one where there are ``k`` times as many members as rows.
+
+    Arguments:
+        columns: by name, all of one length.
+        counts: members in each file.
+        files: that the members come from; empty for arrays.
+        labels: names of the columns that are labels though they hold numbers.
+        label: what messages call the ensemble.
+
+    Raises:
+        DataError: if the rows cannot be told apart among the members.
+        UsageError: if a label is no column.
+    """
+    unknown = [name for name in labels if name not in columns]
+    if unknown:
+        raise UsageError(
+            f"there is no column {unknown[0]!r} of conditions to take as a label; there are {', '.join(columns)}"
+        )
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) != 1:
+        raise DataError(f"the columns of conditions of {label} differ in length: {lengths}")
+    rows, count = next(iter(lengths.values())), sum(counts)
+    named = _column_of_files(columns, files)
+    if named is not None:
+        order = np.repeat(_match(columns[named], files, label), counts)
+        columns = {name: values for name, values in columns.items() if name != named}
+        notes = [f"conditions are matched by the file names in the column {named!r}"]
+        groups = None
+    else:
+        order, groups, notes = _in_order(rows, count, label)
+    encoded = [_encode(name, np.asarray(values), name in labels) for name, values in columns.items()]
+    values = np.stack([each[0][order] for each in encoded], axis=1).astype(np.float32)
+    parameters = tuple(each[1] for each in encoded)
+    notes += [f"the condition {p.name!r} is a label with {len(p.classes)} classes" for p in parameters if p.classes]
+    return Conditions(values, parameters, groups, tuple(notes))
+
+
+def _one(files: list[Path], condition: object) -> list[Path]:
+    if len(files) != 1:
+        raise DataError(f"{condition!r} is {len(files)} files, and conditions are read from one")
+    return files
+
+
+def _columns_of_file(path: Path) -> Columns:
+    if path.suffix.lower() in (".csv", ".txt", ".dat", ".tsv", ".parquet", ".pq"):
+        if path.stat().st_size == 0:
+            raise DataError(f"{path.name} is empty")
+        frame = read_frame(path)
+        return {str(name): frame[name].to_numpy() for name in frame.columns}
+    contents = open_file(path)
+    if contents.conditions is not None:
+        return contents.conditions
+    values = contents.source.read(np.arange(contents.source.shape[0]))
+    columns = _columns_of_array(values)
+    return dict(zip(contents.names, columns.values(), strict=True)) if contents.names else columns
+
+
+def _columns_of_array(values: NDArray[Any]) -> Columns:
+    if values.ndim not in (1, 2):
+        raise DataError(f"conditions have shape {values.shape}, and (members, parameters) was expected")
+    table = values[:, None] if values.ndim == 1 else values
+    return {str(i): table[:, i] for i in range(table.shape[1])}
+
+
+def _column_of_files(columns: Columns, files: Sequence[Path]) -> str | None:
+    """The column that names the members' files, if there is one."""
+    wanted = {name for path in files for name in (path.name, path.stem)}
+    for name, values in columns.items():
+        if np.asarray(values).dtype.kind in "OUST" and any(_base(value) in wanted for value in values):
+            return name
+    return None
+
+
+def _base(value: object) -> str:
+    return Path(value.decode() if isinstance(value, bytes) else str(value).strip()).name
+
+
+def _match(column: NDArray[Any], files: Sequence[Path], label: str) -> NDArray[np.int64]:
+    rows: dict[str, int] = {}
+    for row, value in enumerate(column):
+        if rows.setdefault(_base(value), row) != row:
+            raise DataError(f"the file {_base(value)!r} has more than one row of conditions")
+    missing = [path.name for path in files if path.name not in rows and path.stem not in rows]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of the {len(files)} files of {label} have no row of conditions, {missing[0]} for one"
+        )
+    return np.array([rows.get(path.name, rows.get(path.stem, -1)) for path in files], dtype=np.int64)
+
+
+def _in_order(rows: int, count: int, label: str) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, list[str]]:
+    if rows == count:
+        return np.arange(count), None, []
+    if rows == 0 or count % rows or rows < 2:
+        raise DataError(
+            f"there are {rows} rows of conditions and {label} has {count} members; "
+            "give one row a member, or one row for every k members in a row"
+        )
+    each = count // rows
+    order = np.arange(count) // each
+    return order, order, [f"each of the {rows} rows of conditions belongs to {each} members in a row, split together"]
+
+
+def _encode(name: str, values: NDArray[Any], declared: bool) -> tuple[NDArray[np.float64], Parameter]:
+    """A column as numbers, and its parameter; words, truth values and declared labels become the index of a class."""
+    if values.dtype.kind == "S":
+        values = np.char.decode(values)
+    words = values.dtype.kind in "OUTb"
+    whole = values.dtype.kind in "iu" and name.lower() in _LABELS
+    if not (words or whole or declared):
+        if values.dtype.kind not in "fiu":
+            raise DataError(f"the condition {name!r} holds {values.dtype}, and numbers or words were expected")
+        return values.astype(np.float64), Parameter(name)
+    if any(value is None or value != value for value in values):
+        raise DataError(f"the label {name!r} is missing for some members")
+    if not words and (np.asarray(values) != np.round(values)).any():
+        raise DataError(f"the condition {name!r} is declared as a label, but its values are not whole numbers")
+    classes, indices = np.unique(values.astype(str) if words else values, return_inverse=True)
+    shown = [str(value) if words else f"{value:g}" for value in classes]
+    if len(classes) > 1000:
+        raise DataError(f"the label {name!r} has {len(classes)} classes; is it a name of files, or a number?")
+    return indices.astype(np.float64), Parameter(name, tuple(shown))

@@ -1,0 +1,142 @@
+"""Conditions in network units: numbers standardised, labels one-hot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from scipy.stats import skew
+from torch import Tensor, nn
+
+from pushforward.ensembles.ensemble import Parameter
+from pushforward.errors import UsageError
+
+__all__ = ["Encoding"]
+
+_WIDE = 8.0
+"""Ratio of the largest to the smallest value from which the logarithm of a positive parameter is considered."""
+
+
+class Encoding(nn.Module):
+    """Map of conditions ``(batch, parameters)`` in the user's units to ``(batch, dim)`` in network units.
+
+    Arguments:
+        conditions: the parameters, in order.
+        kinds: of each: ``"standardise"``, ``"log"``, ``"constant"`` or ``"label"``.
+    """
+
+    constants: Tensor
+
+    def __init__(self, conditions: Sequence[Parameter], kinds: Sequence[str]) -> None:
+        super().__init__()
+        self.conditions = tuple(conditions)
+        self.kinds = tuple(kinds)
+        # Rows: mean and standard deviation of the parameter or of its logarithm.
+        self.register_buffer("constants", torch.tensor([[0.0], [1.0]]).repeat(1, len(self.kinds)))
+
+    @classmethod
+    def fit(cls, conditions: Sequence[Parameter], rows: Float[np.ndarray, "members parameters"] | None) -> Self:
+        """The encoding for the conditions of an ensemble.
+
+        A positive parameter that varies by much and is more symmetric as a logarithm is encoded as one.
+        """
+        if rows is None or not conditions:
+            return cls((), ())
+        kinds: list[str] = []
+        constants: list[tuple[float, float]] = []
+        for number, parameter in enumerate(conditions):
+            column = rows[:, number].astype(np.float64)
+            kind = "label" if parameter.classes else _kind(column)
+            if kind == "log":
+                column = np.log(column)
+            plain = kind == "label"
+            kinds.append(kind)
+            constants.append((0.0, 1.0) if plain else (column.mean(), 1.0 if kind == "constant" else column.std()))
+        made = cls(conditions, kinds)
+        made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
+        return made
+
+    @property
+    def dim(self) -> int:
+        """Length of an encoded condition."""
+        return sum(max(1, len(parameter.classes)) for parameter in self.conditions)
+
+    def forward(self, condition: Float[Tensor, "batch parameters"]) -> Float[Tensor, "batch dim"]:
+        """Encoded conditions.
+
+        Raises:
+            UsageError: if there are not as many columns as parameters; and, for tensors on the CPU, if a value is not
+                finite, a class does not exist, or a parameter that is encoded as a logarithm is not positive.
+        """
+        if condition.ndim != 2 or condition.shape[1] != len(self.conditions):
+            names = ", ".join(parameter.name for parameter in self.conditions) or "none"
+            raise UsageError(
+                f"conditions have shape {tuple(condition.shape)}, and one column was expected for each of: {names}"
+            )
+        if condition.device.type == "cpu":
+            self._check(condition)
+        dtype = condition.dtype if condition.is_floating_point() else torch.float32
+        columns: list[Tensor] = []
+        for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
+            values = condition[:, number].to(dtype)
+            if kind == "label":
+                columns.append(nn.functional.one_hot(values.long(), len(parameter.classes)).to(dtype))
+                continue
+            mean, deviation = self.constants[:, number].to(values)
+            values = values.log() if kind == "log" else values
+            columns.append(((values - mean) / deviation)[:, None])
+        return torch.cat(columns, dim=1)
+
+    def describe(self) -> list[str]:
+        """One line for each parameter."""
+        lines: list[str] = []
+        for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
+            mean, deviation = self.constants[:, number].tolist()
+            how = {
+                "label": f"label, one of {len(parameter.classes)}: {_listed(parameter.classes)}",
+                "log": f"(ln {parameter.name} - {mean:.4g}) / {deviation:.4g}",
+                "constant": f"always {mean:.4g}, so that it can teach nothing",
+                "standardise": f"({parameter.name} - {mean:.4g}) / {deviation:.4g}",
+            }
+            lines.append(f"condition {parameter.name}: {how[kind]}")
+        return lines
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Plain values for `from_dict`."""
+        return [
+            {"name": parameter.name, "classes": list(parameter.classes), "kind": kind}
+            for parameter, kind in zip(self.conditions, self.kinds, strict=True)
+        ]
+
+    @classmethod
+    def from_dict(cls, values: list[dict[str, Any]]) -> Self:
+        """The module that `to_dict` described, without its tensors."""
+        conditions = [Parameter(each["name"], tuple(each["classes"])) for each in values]
+        return cls(conditions, [each["kind"] for each in values])
+
+    def _check(self, condition: Tensor) -> None:
+        for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
+            values = condition[:, number]
+            if not torch.isfinite(values).all():
+                raise UsageError(f"the condition {parameter.name} is not finite")
+            if kind == "log" and (values <= 0).any():
+                raise UsageError(f"the condition {parameter.name} is {values.min():g}, and must be positive")
+            if kind == "label" and ((values < 0) | (values >= len(parameter.classes))).any():
+                raise UsageError(f"the label {parameter.name} has the classes {_listed(parameter.classes)}")
+
+
+def _kind(column: NDArray[np.float64]) -> str:
+    low, high = column.min(), column.max()
+    if low == high:
+        return "constant"
+    if low > 0 and high / low >= _WIDE and abs(skew(np.log(column))) < abs(skew(column)):
+        return "log"
+    return "standardise"
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -1,0 +1,289 @@
+"""An ensemble: samples of one Space, with their conditions, and the groups that a split must not tear apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike, NDArray
+
+from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble
+from pushforward.ensembles.members import Members, Part, Whole
+from pushforward.ensembles.shapes import layout_of
+from pushforward.ensembles.sources import InMemory, Rows
+from pushforward.errors import DataError
+from pushforward.spaces import Space, space_to_dict
+
+__all__ = ["Ensemble", "Parameter"]
+
+HELD_OUT = 0.1
+"""Share of the groups that goes to validation, and as many again to the test."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One condition: a named physical parameter, or a label.
+
+    Attributes:
+        name: as the user writes it.
+        classes: names of the label's classes; a column of conditions then holds the index of the class. Empty for a
+            continuous parameter.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+
+
+class Ensemble:
+    """Samples of one Space, read when they are asked for.
+
+    >>> ensemble = Ensemble.from_array(np.random.default_rng(0).normal(size=(100, 2)))
+    >>> len(ensemble), len(ensemble.train), len(ensemble.validation), len(ensemble.test)
+    (100, 80, 10, 10)
+    >>> ensemble.take([0, 1]).shape
+    (2, 2)
+
+    Attributes:
+        name: what messages and reports call it.
+        space: what one member is.
+        parameters: the conditions' names, and the classes of labels; empty for an unconditional ensemble.
+        conditions: shape ``(members, parameters)``, float32, in the user's units; None for an unconditional ensemble.
+        groups: shape ``(members,)``: members of one group (one simulation, say) stay together in a split.
+        notes: what was recognised while reading, one line each.
+        spec: arguments of `read` that give this ensemble again, plain values; None for arrays in memory.
+        exact: what is known exactly of a built-in distribution; None otherwise.
+    """
+
+    def __init__(
+        self,
+        members: Members,
+        space: Space,
+        *,
+        conditions: NDArray[np.float32] | None = None,
+        parameters: Sequence[Parameter] = (),
+        groups: Rows | None = None,
+        name: str = "ensemble",
+        notes: Sequence[str] = (),
+        spec: dict[str, Any] | None = None,
+        exact: Any = None,
+    ) -> None:
+        self.members = members
+        self.space = space
+        self.parameters = tuple(parameters)
+        self.conditions = conditions
+        self.groups = np.arange(len(members)) if groups is None else np.asarray(groups, dtype=np.int64)
+        self.name = name
+        self.notes = tuple(notes)
+        self.spec = spec
+        self.exact = exact
+        if len(self.groups) != len(members):
+            raise DataError(
+                f"{name} has {len(members)} members and {len(self.groups)} groups were given; give one each"
+            )
+        if conditions is not None:
+            check_conditions(conditions, self.parameters, len(members), name)
+
+    @classmethod
+    def from_array(
+        cls,
+        x: ArrayLike,
+        *,
+        space: Space | str | None = None,
+        conditions: ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+        classes: dict[str, Sequence[str]] | None = None,
+        groups: ArrayLike | None = None,
+        name: str = "array",
+        periodic: bool | None = None,
+        isotropic: bool | None = None,
+        box: float | None = None,
+        exact: Any = None,
+        notes: Sequence[str] = (),
+    ) -> Ensemble:
+        """An ensemble of an array in memory.
+
+        Arguments:
+            x: shape ``(members, dim)`` for a Vector, ``(members, height, width)`` or ``(members, channels, height,
+                width)`` for a Field, unless ``space`` says otherwise.
+            space: a Space, or its kind (``"vector"``, ``"field"``, ``"particles"``, ``"series"``).
+            conditions: shape ``(members, parameters)`` or ``(members,)``, in the user's units.
+            names: of the parameters.
+            classes: names of the classes, for parameters that are labels.
+            groups: shape ``(members,)``, whole numbers.
+            name: what messages call it.
+            periodic, isotropic, box: properties of a Field.
+            exact: what is known exactly of the distribution.
+            notes: lines for the terminal and the report.
+
+        Raises:
+            DataError: if the array holds no numbers, or shapes do not fit together.
+        """
+        values = np.asarray(x)
+        if values.dtype.kind not in "fiub":
+            raise DataError(f"{name} holds {values.dtype}, and members must be real numbers")
+        layout = layout_of(values.shape, space, periodic=periodic, isotropic=isotropic, box=box, label=name)
+        members = Whole(InMemory(values, name), layout.space.shape, channels_last=layout.channels_last)
+        ensemble = cls(
+            members,
+            layout.space,
+            groups=None if groups is None else np.asarray(groups, dtype=np.int64),
+            name=name,
+            notes=(*notes, *layout.notes),
+            exact=exact,
+        )
+        return ensemble if conditions is None else ensemble.with_conditions(conditions, names, classes)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __repr__(self) -> str:
+        given = f", given {', '.join(p.name for p in self.parameters)}" if self.parameters else ""
+        return f"Ensemble({self.name!r}: {len(self)} members, {self.space}{given})"
+
+    def take(self, index: ArrayLike, rng: np.random.Generator | None = None) -> Float[np.ndarray, "batch *shape"]:
+        """Members at ``index``, shape ``(batch, *space.shape)``, float32, in the user's units. Threads may call it.
+
+        Arguments:
+            index: whole numbers in ``[0, len(self))``.
+            rng: moves the crops of a cropped ensemble at random within their region, as training wants; None gives
+                fixed tiles, as evaluation wants. Without crops it has no effect.
+
+        Raises:
+            DataError: if a member holds NaN or an infinity.
+        """
+        rows = np.atleast_1d(np.asarray(index, dtype=np.int64))
+        batch = self.members.read(rows, rng)
+        check_batch(batch, rows, self.members)
+        return batch
+
+    def condition_rows(self, index: ArrayLike) -> Float[np.ndarray, "batch parameters"] | None:
+        """Conditions of the members at ``index``, in the user's units; None for an unconditional ensemble."""
+        return None if self.conditions is None else self.conditions[np.atleast_1d(np.asarray(index, dtype=np.int64))]
+
+    def subset(self, index: ArrayLike) -> Ensemble:
+        """The ensemble of some of the members. Crops that are picked out stay where they are."""
+        rows = np.asarray(index)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else np.atleast_1d(rows.astype(np.int64))
+        return self._part(Part(self.members.subset(rows), rows, self.groups[rows]))
+
+    def with_conditions(
+        self,
+        conditions: ArrayLike | None,
+        names: Sequence[str] | None = None,
+        classes: dict[str, Sequence[str]] | None = None,
+    ) -> Ensemble:
+        """The same members with other conditions; None makes the ensemble unconditional.
+
+        Arguments:
+            conditions: shape ``(members, parameters)`` or ``(members,)``, in the user's units; a label's column holds
+                the index of its class.
+            names: of the parameters; ``condition_0``, ... where None.
+            classes: for each label, the names of its classes.
+
+        Raises:
+            DataError: if they are not finite, or as many as the members.
+        """
+        if conditions is None:
+            values, parameters = None, tuple[Parameter, ...]()
+        else:
+            values = np.asarray(conditions, dtype=np.float32)
+            values = values[:, None] if values.ndim == 1 else values
+            named = tuple(names) if names else tuple(f"condition_{i}" for i in range(values.shape[1]))
+            parameters = tuple(Parameter(each, tuple((classes or {}).get(each, ()))) for each in named)
+        return Ensemble(
+            self.members,
+            self.space,
+            conditions=values,
+            parameters=parameters,
+            groups=self.groups,
+            name=self.name,
+            notes=self.notes,
+            exact=self.exact,
+        )
+
+    @cached_property
+    def train(self) -> Ensemble:
+        """Four fifths of the groups; for a cropped ensemble, the largest of three regions of every field."""
+        return self._parts[0]
+
+    @cached_property
+    def validation(self) -> Ensemble:
+        """A tenth of the groups, or a region of every field, to judge by while choosing."""
+        return self._parts[1]
+
+    @cached_property
+    def test(self) -> Ensemble:
+        """A tenth of the groups, or a region of every field, to judge by in the end."""
+        return self._parts[2]
+
+    @cached_property
+    def _parts(self) -> tuple[Ensemble, Ensemble, Ensemble]:
+        regions = self.members.split()
+        if regions is not None:
+            train, validation, test = (self._part(region) for region in regions)
+        else:
+            train, validation, test = (self.subset(rows) for rows in split_by_group(self.groups, self.name))
+        return train, validation, test
+
+    def _part(self, part: Part) -> Ensemble:
+        return Ensemble(
+            part.members,
+            self.space,
+            conditions=None if self.conditions is None else self.conditions[part.rows],
+            parameters=self.parameters,
+            groups=part.groups,
+            name=self.name,
+            notes=self.notes,
+            exact=self.exact,
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A stable hash of shapes, stored type, conditions and 16 members, to tell whether the data have changed."""
+        source = self.members.source
+        digest = hashlib.sha256()
+        for value in (len(self), source.dtype.name, space_to_dict(self.space), [asdict(p) for p in self.parameters]):
+            digest.update(repr(value).encode())
+        if len(self):
+            digest.update(
+                self.members.read(np.unique(np.linspace(0, len(self) - 1, 16).astype(np.int64)), None).tobytes()
+            )
+        if self.conditions is not None:
+            digest.update(np.ascontiguousarray(self.conditions).tobytes())
+        return digest.hexdigest()[:16]
+
+    def check(self) -> None:
+        """Find out now what would spoil a training later.
+
+        Small ensembles are read whole; of large ones 512 MB, evenly spread, and the rest as it is taken.
+
+        Raises:
+            DataError: if there are too few members, or values that are not finite, or all values are equal.
+        """
+        check_ensemble(self)
+
+
+def split_by_group(groups: Int[np.ndarray, " members"], name: str, seed: int = 0) -> tuple[Rows, Rows, Rows]:
+    """Rows for training, validation and test: 80, 10 and 10 per cent of the groups, each group in one part.
+
+    Raises:
+        DataError: if there are fewer than three groups.
+    """
+    unique, inverse = np.unique(groups, return_inverse=True)
+    if len(unique) < 3:
+        raise DataError(
+            f"the {len(groups)} members of {name} form {len(unique)} group{'s' * (len(unique) != 1)} that must not be "
+            "torn apart, and a training, a validation and a test set need one each: give at least 3 groups"
+        )
+    held = max(1, round(HELD_OUT * len(unique)))
+    order = np.random.default_rng(seed).permutation(len(unique))
+    part = np.zeros(len(unique), dtype=np.int64)
+    part[order[:held]] = 1
+    part[order[held : 2 * held]] = 2
+    train, validation, test = (np.flatnonzero(part[inverse] == number) for number in range(3))
+    return train, validation, test

@@ -1,0 +1,76 @@
+"""What a reader finds in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.ensembles.sources import Source
+from pushforward.errors import DataError
+
+__all__ = ["CONDITION_NAMES", "DATA_NAMES", "Contents", "choose_dataset"]
+
+DATA_NAMES = ("x", "data", "samples", "fields", "maps", "images", "members")
+CONDITION_NAMES = ("conditions", "condition", "parameters", "params", "labels", "label")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """An array in a file, with what the file says about it.
+
+    Attributes:
+        source: the array; its first axis counts members, unless the whole array turns out to be one member.
+        names: of the columns, where the format has columns.
+        conditions: columns of conditions that the file holds beside the members, by name.
+        column: finds a column or dataset by the name that the user gives; None where there is none.
+        attributes: properties of the members that the file states: ``box``, ``periodic``, ``isotropic``, ``groups``.
+        kind: of Space, where the format implies one.
+        one_member: True if the array is one member, False if its first axis counts members, None if it cannot be told.
+        notes: what was recognised.
+    """
+
+    source: Source
+    names: tuple[str, ...] = ()
+    conditions: Mapping[str, NDArray[Any]] | None = None
+    column: Callable[[str], Mapping[str, NDArray[Any]] | None] = lambda name: None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    kind: str | None = None
+    one_member: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
+def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, label: str) -> str:
+    """The name of the dataset that holds the members.
+
+    Arguments:
+        shapes: of the numeric datasets in the file, by name.
+        wanted: the name that the user gives.
+        label: what a message calls the file.
+
+    Raises:
+        DataError: if there is no such dataset, or several could be meant; the sentence lists them.
+    """
+    listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
+    if wanted is not None:
+        if wanted in shapes:
+            return wanted
+        raise DataError(f"{label} has no numeric dataset called {wanted!r}; it has: {listed}")
+    candidates = [
+        name for name, shape in shapes.items() if len(shape) > 0 and _last(name) not in ("groups", *CONDITION_NAMES)
+    ]
+    usual = [name for name in candidates if _last(name) in DATA_NAMES]
+    for group in (candidates, usual):
+        if len(group) == 1:
+            return group[0]
+    largest = sorted(candidates, key=lambda name: np.prod(shapes[name], dtype=float), reverse=True)
+    if len(largest) > 1 and np.prod(shapes[largest[0]], dtype=float) >= 8 * np.prod(shapes[largest[1]], dtype=float):
+        return largest[0]
+    raise DataError(f"cannot tell which dataset of {label} holds the members; name one with field: {listed}")
+
+
+def _last(name: str) -> str:
+    return name.rsplit("/", 1)[-1].lower()

@@ -1,0 +1,86 @@
+"""FITS: images, read by position, and binary tables."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+
+from pushforward.ensembles.formats.contents import Contents
+from pushforward.ensembles.sources import InMemory, Positional, Source
+from pushforward.errors import DataError
+
+__all__ = ["open_file"]
+
+_TYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+
+
+def open_file(path: Path, field: str | None = None) -> Contents:
+    """The first image of a FITS file, or else its first table.
+
+    A two-dimensional image is one map, and one with more axes is a stack of members along its first axis (the last
+    one in the order of FITS, NAXISn). A binary table is read as one coordinate a numeric column.
+
+    Arguments:
+        path: of the file.
+        field: name (EXTNAME) or number of the header-data unit, if not the first that holds something.
+
+    Raises:
+        DataError: if the file is truncated or holds neither an image nor a table.
+    """
+    with warnings.catch_warnings():
+        # A truncated file is only a warning to astropy, and is found by its size below.
+        warnings.simplefilter("ignore", AstropyWarning)
+        try:
+            with fits.open(path, memmap=False, lazy_load_hdus=False) as units:
+                return _contents(path, units, field)
+        except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{path.name} cannot be read as FITS ({error}); is it truncated or damaged?") from None
+
+
+def _contents(path: Path, units: fits.HDUList, field: str | None) -> Contents:
+    for unit in [units[_unit(field)]] if field else units:
+        if isinstance(unit, fits.BinTableHDU) and not isinstance(unit, fits.CompImageHDU):
+            return _table(path, unit)
+        if unit.is_image and unit.header.get("NAXIS", 0) > 0:
+            source = _image(path, unit)
+            return Contents(source, one_member=True if len(source.shape) == 2 else None)
+    raise DataError(f"{path.name} holds no image and no table")
+
+
+def _unit(field: str) -> int | str:
+    return int(field) if field.isdigit() else field
+
+
+def _image(path: Path, unit: Any) -> Source:
+    header = unit.header
+    plain = not isinstance(unit, fits.CompImageHDU) and path.suffix.lower() not in (".gz", ".bz2", ".fz")
+    if not plain or "BLANK" in header:
+        return InMemory(np.asarray(unit.data).astype(np.float32), path.name)
+    shape = tuple(int(header[f"NAXIS{axis}"]) for axis in range(header["NAXIS"], 0, -1))
+    # astropy removes BSCALE and BZERO from the header as it reads the data, and keeps what they were.
+    scale, zero = float(unit._orig_bscale), float(unit._orig_bzero)
+    offset = unit.fileinfo()["datLoc"]
+    return Positional(path, offset, np.dtype(_TYPES[unit._orig_bitpix]), shape, scale=scale, zero=zero)
+
+
+def _table(path: Path, unit: fits.BinTableHDU) -> Contents:
+    columns = {name: np.asarray(unit.data[name]) for name in unit.columns.names}
+    numeric = {name: values for name, values in columns.items() if values.ndim == 1 and values.dtype.kind in "fiub"}
+    if not numeric:
+        raise DataError(f"the table in {path.name} has no numeric column")
+    left = [name for name in columns if name not in numeric]
+    return Contents(
+        InMemory(np.stack(list(numeric.values()), axis=1), path.name),
+        names=tuple(numeric),
+        column=lambda name: {name: columns[name]} if name in columns else None,
+        kind="vector",
+        one_member=False,
+        notes=(f"{path.name}: columns that are not plain numbers are left out: {', '.join(left)}",) if left else (),
+    )

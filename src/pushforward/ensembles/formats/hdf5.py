@@ -1,0 +1,153 @@
+"""HDF5: datasets in groups, read lazily; contiguous ones by position, chunked ones through the library."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.ensembles.formats.contents import CONDITION_NAMES, Contents, choose_dataset
+from pushforward.ensembles.formats.npz import named_columns
+from pushforward.ensembles.sources import Positional, Rows, Source
+from pushforward.errors import DataError
+
+__all__ = ["open_file"]
+
+_ATTRIBUTES = {"box": "box", "box_size": "box", "boxsize": "box", "periodic": "periodic", "isotropic": "isotropic"}
+
+
+def open_file(path: Path, field: str | None = None) -> Contents:
+    """The members of an HDF5 file, and the conditions that it holds.
+
+    Conditions are a dataset called ``conditions``, ``parameters``, ``params`` or ``labels`` (its columns named by an
+    attribute or a dataset ``names`` or ``parameter_names``), or a group of that name with a dataset for each parameter.
+    The attributes ``box``, ``periodic`` and ``isotropic``, and a dataset ``groups``, are understood.
+
+    Arguments:
+        path: of the file.
+        field: name of the dataset with the members; needed only where it cannot be told.
+
+    Raises:
+        DataError: if the file is truncated, or it cannot be told which dataset is meant.
+    """
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise DataError(
+            f"{path.name} cannot be opened as HDF5 ({error}); is it truncated or still being written?"
+        ) from None
+    datasets: dict[str, h5py.Dataset] = {}
+    file.visititems(lambda name, item: datasets.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    shapes = {
+        name: dataset.shape
+        for name, dataset in datasets.items()
+        if dataset.shape is not None and dataset.dtype.kind in "fiu" and not _is_condition(name)
+    }
+    chosen = choose_dataset(shapes, field.strip("/") if field else None, path.name)
+    dataset = datasets[chosen]
+    if 0 in dataset.shape or not dataset.shape:
+        raise DataError(f"the dataset {chosen!r} of {path.name} has shape {dataset.shape}, which holds no members")
+    attributes = {
+        _ATTRIBUTES[key.lower()]: value.item() if isinstance(value, np.generic) else value
+        for holder in (file, dataset)
+        for key, value in holder.attrs.items()
+        if key.lower() in _ATTRIBUTES and np.ndim(value) == 0
+    }
+    if "groups" in datasets:
+        attributes["groups"] = datasets["groups"][()]
+    names = _names(file)
+    inside = next((name for name in CONDITION_NAMES if name in file), None)
+    return Contents(
+        _source(path, file, dataset, chosen),
+        conditions=_columns(file, inside, names) if inside else None,
+        column=lambda name: _columns(file, name, names) if name in file else None,
+        attributes=attributes,
+        notes=(f"{path.name}: members are read from the dataset {chosen!r}",) if len(shapes) > 1 else (),
+    )
+
+
+class Chunked:
+    """A dataset that only the HDF5 library can read: chunked, compressed or spread over files."""
+
+    def __init__(self, path: Path, file: h5py.File, dataset: h5py.Dataset) -> None:
+        self.label = path.name
+        self.shape = dataset.shape
+        self.dtype = dataset.dtype.newbyteorder("=")
+        self._file, self._dataset = file, dataset
+        self._lock = threading.Lock()
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        with self._lock, _readable(self.label):
+            for position, row in enumerate(rows):
+                self._dataset.read_direct(values, np.s_[int(row)], np.s_[position])
+        return values
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        with self._lock, _readable(self.label):
+            return self._dataset[(row, *window)]
+
+    def where(self, row: int) -> str:
+        return f"member {row} of {self.label}"
+
+
+class _readable:
+    """Turns the library's error about a damaged chunk into a sentence."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, OSError):
+            raise DataError(
+                f"{self.label} is damaged or truncated: the HDF5 library cannot read it ({error})"
+            ) from None
+
+
+def _source(path: Path, file: h5py.File, dataset: h5py.Dataset, name: str) -> Source:
+    offset = dataset.id.get_offset()
+    if offset is not None and dataset.chunks is None and not dataset.external:
+        source: Source = Positional(path, offset, dataset.dtype, dataset.shape)
+    else:
+        source = Chunked(path, file, dataset)
+    source.label = f"{name} of {path.name}"
+    return source
+
+
+def _is_condition(name: str) -> bool:
+    first = name.split("/", 1)[0].lower()
+    return first in CONDITION_NAMES or first in ("groups", "names", "parameter_names")
+
+
+def _names(file: h5py.File) -> list[str] | None:
+    for holder in (file, *(file[name] for name in CONDITION_NAMES if name in file)):
+        for key in ("names", "parameter_names"):
+            if key in holder.attrs:
+                return _strings(np.atleast_1d(holder.attrs[key]))
+    for key in ("names", "parameter_names"):
+        if key in file and isinstance(file[key], h5py.Dataset):
+            return _strings(np.atleast_1d(file[key][()]))
+    return None
+
+
+def _columns(file: h5py.File, name: str, names: list[str] | None) -> Mapping[str, NDArray[Any]]:
+    item = file[name]
+    if isinstance(item, h5py.Group):
+        return {key: _decoded(child[()]) for key, child in item.items() if isinstance(child, h5py.Dataset)}
+    return named_columns(name, _decoded(item[()]), names)
+
+
+def _decoded(values: NDArray[Any]) -> NDArray[Any]:
+    return np.array(_strings(values.ravel())).reshape(values.shape) if values.dtype.kind in "OS" else values
+
+
+def _strings(values: NDArray[Any]) -> list[str]:
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]

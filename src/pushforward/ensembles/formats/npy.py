@@ -1,0 +1,66 @@
+"""NumPy's .npy: one array, read by position."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.lib.recfunctions import structured_to_unstructured
+
+from pushforward.ensembles.formats.contents import Contents
+from pushforward.ensembles.sources import SMALL, InMemory, Positional, Source, size_in_bytes
+from pushforward.errors import DataError
+
+__all__ = ["array_at", "open_file"]
+
+
+def open_file(path: Path, field: str | None = None) -> Contents:
+    """The array of a .npy file. A structured array is a table: one column a field of the type.
+
+    Raises:
+        DataError: if the header cannot be read, the array holds Python objects, or the file is truncated.
+    """
+    with path.open("rb") as file:
+        source = array_at(file, path, path.name)
+    names: tuple[str, ...] = ()
+    if source.dtype.names:
+        table = structured_to_unstructured(source.read(np.arange(source.shape[0])))
+        names, source = tuple(source.dtype.names), InMemory(table, path.name)
+    return Contents(source, names=names, kind="vector" if names else None, one_member=False if names else None)
+
+
+def array_at(file: IO[bytes], path: Path, label: str) -> Source:
+    """The array whose .npy header starts at the file's position.
+
+    Raises:
+        DataError: if the header cannot be read, the array holds Python objects, or the file is truncated.
+    """
+    try:
+        version = npy_format.read_magic(file)
+        read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+        shape, fortran, dtype = read(file)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"the header of {label} cannot be read ({error}); is the file truncated or damaged?") from None
+    if dtype.hasobject:
+        raise DataError(
+            f"{label} holds pickled Python objects (dtype object), which are never loaded: a pickle can run any code; "
+            "save a plain array of numbers"
+        )
+    if fortran and len(shape) > 1:
+        return _fortran(path, file.tell(), dtype, shape, label)
+    source = Positional(path, file.tell(), dtype, shape or (1,))
+    source.label = label
+    return source
+
+
+def _fortran(path: Path, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...], label: str) -> Source:
+    """In Fortran order the numbers of one member are spread over the file: read it whole, if it is small."""
+    transposed = Positional(path, offset, dtype, shape[::-1])
+    if size_in_bytes(transposed) > 4 * SMALL:
+        raise DataError(
+            f"{label} is stored in Fortran order, so that reading one member means reading the file; "
+            "save it again with numpy.ascontiguousarray"
+        )
+    return InMemory(transposed.read(np.arange(shape[-1])).T, label)

@@ -1,0 +1,106 @@
+"""NumPy's .npz: a zip of arrays. Those stored uncompressed are read by position, the others whole."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy_format
+from numpy.typing import NDArray
+
+from pushforward.ensembles.formats.contents import CONDITION_NAMES, Contents, choose_dataset
+from pushforward.ensembles.formats.npy import array_at
+from pushforward.ensembles.sources import InMemory, Source
+from pushforward.errors import DataError
+
+__all__ = ["open_file"]
+
+_ATTRIBUTES = ("box", "periodic", "isotropic", "groups")
+
+
+def open_file(path: Path, field: str | None = None) -> Contents:
+    """The members of a .npz file, and the conditions where an array beside them is called ``conditions`` or the like.
+
+    The arrays ``names`` (of the conditions), ``box``, ``periodic``, ``isotropic`` and ``groups`` are understood.
+
+    Raises:
+        DataError: if the file is truncated, holds pickled objects, or it cannot be told which array is meant.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
+            _refuse_torch(entries, path.name)
+            headers = {name: _header(archive, entry, path.name) for name, entry in entries.items()}
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        raise DataError(f"{path.name} cannot be read as a .npz archive ({error}); is it truncated?") from None
+    shapes = {name: shape for name, (shape, dtype) in headers.items() if dtype.kind in "fiubc"}
+    data = {name: shape for name, shape in shapes.items() if name not in _ATTRIBUTES}
+    chosen = choose_dataset(data, field, path.name)
+
+    def column(name: str) -> Mapping[str, NDArray[Any]] | None:
+        return named_columns(name, _values(path, entries[name]), names) if name in entries else None
+
+    names = [str(name) for name in _values(path, entries["names"])] if "names" in entries else None
+    inside = next((name for name in CONDITION_NAMES if name in entries), None)
+    return Contents(
+        _source(path, entries[chosen], chosen),
+        conditions=column(inside) if inside and inside != chosen else None,
+        column=column,
+        attributes={name: _plain(_values(path, entries[name])) for name in _ATTRIBUTES if name in entries},
+        notes=(f"{path.name}: members are read from {chosen!r}",) if len(data) > 1 else (),
+    )
+
+
+def named_columns(dataset: str, values: NDArray[Any], names: list[str] | None) -> dict[str, NDArray[Any]]:
+    """The columns of an array of conditions, by name; a single column is called as its dataset."""
+    columns = values[:, None] if values.ndim == 1 else values.reshape(len(values), -1)
+    if names is None or len(names) != columns.shape[1]:
+        single = columns.shape[1] == 1
+        names = [dataset.rsplit("/", 1)[-1]] if single else [f"condition_{i}" for i in range(columns.shape[1])]
+    return {name: columns[:, i] for i, name in enumerate(names)}
+
+
+def _refuse_torch(entries: dict[str, zipfile.ZipInfo], label: str) -> None:
+    if any(name.rsplit("/", 1)[-1] == "data.pkl" for name in entries):
+        raise DataError(
+            f"{label} is a PyTorch file, a pickle inside a zip, and pickles are never loaded: they can run any code; "
+            "save the tensor with numpy.save(path, tensor.numpy())"
+        )
+
+
+def _header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, label: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    with archive.open(entry) as file:
+        try:
+            version = npy_format.read_magic(file)
+            read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+            shape, _, dtype = read(file)
+        except ValueError:
+            raise DataError(f"{label} is a zip archive, but {entry.filename} in it is no NumPy array") from None
+    return shape, dtype
+
+
+def _source(path: Path, entry: zipfile.ZipInfo, name: str) -> Source:
+    label = f"{name} of {path.name}"
+    if entry.compress_type == zipfile.ZIP_STORED:
+        with path.open("rb") as file:
+            # The local header repeats the name and may have an extra field of another length than the directory's.
+            file.seek(entry.header_offset + 26)
+            name_length, extra_length = np.frombuffer(file.read(4), "<u2").tolist()
+            file.seek(entry.header_offset + 30 + name_length + extra_length)
+            return array_at(file, path, label)
+    return InMemory(_values(path, entry), label)
+
+
+def _values(path: Path, entry: zipfile.ZipInfo) -> NDArray[Any]:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(entry) as file:
+            return npy_format.read_array(file, allow_pickle=False)
+    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise DataError(f"{entry.filename} in {path.name} cannot be read: {error}") from None
+
+
+def _plain(values: NDArray[Any]) -> Any:
+    return values.item() if values.size == 1 else values

@@ -1,0 +1,152 @@
+"""Which files are meant, and which format each of them has: told by the first bytes, and by the ending."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+from pushforward.ensembles.formats.contents import Contents
+from pushforward.errors import DataError
+
+__all__ = ["ENDINGS", "find_files", "open_file"]
+
+ENDINGS = {
+    ".npy": "npy",
+    ".npz": "npz",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".hdf": "hdf5",
+    ".zarr": "zarr",
+    ".fits": "fits",
+    ".fit": "fits",
+    ".fts": "fits",
+    ".fits.gz": "fits",
+    ".fits.fz": "fits",
+    ".csv": "tables",
+    ".txt": "tables",
+    ".dat": "tables",
+    ".tsv": "tables",
+    ".parquet": "tables",
+    ".pq": "tables",
+    ".xyz": "xyz",
+    ".extxyz": "xyz",
+}
+_MAGIC = {
+    b"\x93NUMPY": "npy",
+    b"PK\x03\x04": "npz",
+    b"PK\x05\x06": "npz",
+    b"\x89HDF\r\n\x1a\n": "hdf5",
+    b"SIMPLE  =": "fits",
+    b"PAR1": "tables",
+}
+_TEXT = ("tables", "xyz")
+_KNOWN = ".npy .npz .h5 .hdf5 .zarr .fits .csv .txt .parquet .xyz .extxyz"
+
+
+def find_files(data: str | Path | Sequence[str | Path]) -> list[Path]:
+    """The files that a path, a glob, a folder or a list of them means, sorted by name within each.
+
+    A folder means the files of its most frequent format that holds arrays, or else its tables.
+
+    Raises:
+        DataError: if there are none.
+    """
+    if not isinstance(data, str | Path):
+        files = [path for each in data for path in find_files(each)]
+        if not files:
+            raise DataError("an empty list of files was given")
+        return files
+    path = Path(data).expanduser()
+    if path.is_dir():
+        return [path] if _format_of_folder(path) else _in_folder(path)
+    if path.exists():
+        return [path]
+    if glob.has_magic(str(data)):
+        found = sorted(Path(each) for each in glob.glob(str(path), recursive=True))
+        if not found:
+            raise DataError(f"no file matches {str(data)!r}; check the folder and the pattern")
+        return found
+    near = (
+        f", though the folder {path.parent} exists" if path.parent.is_dir() else f": there is no folder {path.parent}"
+    )
+    raise DataError(f"there is no file {str(data)!r}{near}")
+
+
+def open_file(path: Path, field: str | None = None) -> Contents:
+    """Open a file with the reader of its format.
+
+    Raises:
+        DataError: if the format is unknown, the file is a pickle, or the reader cannot read it.
+    """
+    told, by_ending = _format_by_content(path), _format_by_ending(path)
+    if told is None:
+        raise DataError(f"{path.name} has no format that is known here; known are {_KNOWN}")
+    contents: Contents = import_module(f"pushforward.ensembles.formats.{told}").open_file(path, field)
+    if by_ending is not None and told != by_ending:
+        note = f"{path.name} does not hold what its ending says: it is read as {told}"
+        contents = replace(contents, notes=(note, *contents.notes))
+    return contents
+
+
+def _format_by_ending(path: Path) -> str | None:
+    name = path.name.lower()
+    return next((ENDINGS[ending] for ending in sorted(ENDINGS, key=len, reverse=True) if name.endswith(ending)), None)
+
+
+def _format_by_content(path: Path) -> str | None:
+    if path.is_dir():
+        return _format_of_folder(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(2048)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if not start:
+        raise DataError(f"{path.name} is empty")
+    by_ending = _format_by_ending(path)
+    for magic, name in _MAGIC.items():
+        if start.startswith(magic) or (name == "hdf5" and magic in (start[512:520], start[1024:1032])):
+            return name
+    if start[:2] == b"\x1f\x8b" and by_ending == "fits":
+        return "fits"
+    if start[0] == 0x80 and start[1] in range(2, 6):
+        raise DataError(
+            f"{path.name} is a pickle, and pickles are never loaded: they can run any code; "
+            "save a plain array with numpy.save"
+        )
+    if by_ending in _TEXT and b"\0" not in start:
+        return by_ending
+    if by_ending is not None:
+        raise DataError(f"{path.name} is damaged: its content is not what its ending says, nor any other known format")
+    return "tables" if _looks_like_table(start) else None
+
+
+def _looks_like_table(start: bytes) -> bool:
+    try:
+        words = start.decode("ascii").replace(",", " ").split()[:-1]
+        return bool(words) and all(isinstance(float(word), float) for word in words)
+    except (UnicodeDecodeError, ValueError):
+        return False
+
+
+def _format_of_folder(path: Path) -> str | None:
+    return "zarr" if any((path / name).exists() for name in (".zarray", ".zgroup", "zarr.json")) else None
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    formats = {path: _format_by_ending(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
+    counts = Counter(name for name in formats.values() if name is not None)
+    arrays = {name: count for name, count in counts.items() if name != "tables"} or counts
+    if not arrays:
+        raise DataError(f"the folder {folder} holds no file of a known format ({_KNOWN})")
+    if len(arrays) > 1:
+        described = ", ".join(f"{count} {name}" for name, count in arrays.items())
+        raise DataError(
+            f"the folder {folder} holds files of several formats ({described}); give a pattern such as *.npy"
+        )
+    (wanted,) = arrays
+    return [path for path, name in formats.items() if name == wanted]

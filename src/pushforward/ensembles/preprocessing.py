@@ -1,0 +1,285 @@
+"""From the user's units to network units and back.
+
+Every channel of a Field, or coordinate of a Vector, goes through a monotonic function of its values (`pointwise`) and
+comes out with mean 0 and standard deviation 1. The function is chosen by looking at the data (`choice`), it is told to
+the user, and its inverse and log-determinant are exact, so that samples and densities come back in the user's units.
+
+Where the size of fluctuations depends strongly on the conditions, they can be divided by what the conditions predict
+(`amplitude`) first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.ensembles import pointwise
+from pushforward.ensembles.amplitude import Amplitude
+from pushforward.ensembles.choice import Choice, choose
+from pushforward.ensembles.encoding import Encoding
+from pushforward.ensembles.ensemble import Ensemble, Parameter
+from pushforward.errors import UsageError
+from pushforward.spaces import Field, Particles, Space, Vector, space_from_dict, space_to_dict
+
+__all__ = ["Preprocessing"]
+
+_VALUES = 16 * 2**20
+"""Values looked at while fitting, at most."""
+
+
+class Preprocessing(nn.Module):
+    """Invertible map of samples, and map of conditions, to network units. Make one with `fit`.
+
+    Arguments:
+        space: of the samples.
+        kinds: the function of each channel, out of `pointwise.KINDS`.
+        reasons: why each was chosen.
+        encoding: of the conditions.
+        amplitude: what conditions predict of the size of fluctuations; None where samples are not divided by it.
+    """
+
+    constants: Tensor
+
+    def __init__(
+        self,
+        space: Space,
+        kinds: Sequence[str],
+        reasons: Sequence[str],
+        encoding: Encoding,
+        amplitude: Amplitude | None = None,
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.kinds = tuple(kinds)
+        self.reasons = tuple(reasons)
+        self.encoding = encoding
+        self.amplitude = amplitude
+        # One row each: location, unit, exponent, mean, deviation (see `pointwise`).
+        self.register_buffer("constants", torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0])[:, None].repeat(1, len(self.kinds)))
+
+    @classmethod
+    def fit(
+        cls,
+        ensemble: Ensemble,
+        transform: str | Sequence[str] = "auto",
+        members: int = 2048,
+        *,
+        scale_by_condition: bool = False,
+    ) -> Self:
+        """The preprocessing that suits an ensemble; give it the training part.
+
+        Arguments:
+            ensemble: whose members are looked at.
+            transform: ``"auto"``, ``"standardise"``, ``"log"``, ``"asinh"``, ``"yeo-johnson"`` or ``"none"``, for all
+                channels or one for each.
+            members: how many to look at, at most.
+            scale_by_condition: whether fluctuations may be divided by the size that the conditions predict, where that
+                varies much. `forward`, `inverse` and `log_abs_det` then need the conditions.
+
+        Raises:
+            DataError: if the ensemble cannot be trained on: too few members, constant, not finite.
+            UsageError: if a transform is unknown.
+        """
+        ensemble.check()
+        count = max(1, min(members, len(ensemble), _VALUES // ensemble.space.size))
+        index = np.sort(np.random.default_rng(0).permutation(len(ensemble))[:count])
+        channels = _channels(ensemble.take(index), ensemble.space)
+        wanted = _wanted(transform, len(channels))
+        encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
+        conditions = ensemble.condition_rows(index)
+        amplitude = None
+        if scale_by_condition and conditions is not None and isinstance(ensemble.space, Field):
+            encoded = encoding(torch.from_numpy(conditions)).double().numpy()
+            amplitude = Amplitude.fit(encoded, channels)
+        if amplitude is not None:
+            scales = amplitude(torch.from_numpy(encoded)).numpy()
+            channels = [values / scales[:, number, None] for number, values in enumerate(channels)]
+        choices = [
+            choose(values, kind, _name(ensemble.space, number))
+            for number, (values, kind) in enumerate(zip(channels, wanted, strict=True))
+        ]
+        made = cls(ensemble.space, [c.kind for c in choices], [c.reason for c in choices], encoding, amplitude)
+        constants = [_constants(choice, values) for choice, values in zip(choices, channels, strict=True)]
+        made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
+        return made
+
+    @property
+    def parameters_(self) -> tuple[Parameter, ...]:
+        """The conditions. (`parameters` is what PyTorch calls a module's weights.)"""
+        return self.encoding.conditions
+
+    @property
+    def condition_dim(self) -> int:
+        """Length of a condition in network units; 0 for an unconditional ensemble."""
+        return self.encoding.dim
+
+    def encode_condition(self, condition: Float[Tensor, "batch parameters"]) -> Float[Tensor, "batch condition_dim"]:
+        """Conditions in network units: numbers standardised (some as logarithms), labels one-hot.
+
+        Raises:
+            UsageError: if a condition is not finite, or negative where all that was seen is positive, or no class.
+        """
+        encoded: Tensor = self.encoding(condition)
+        return encoded
+
+    def forward(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch parameters"] | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        """Samples in network units.
+
+        Arguments:
+            x: in the user's units, shape ``(batch, *space.shape)``.
+            condition: in the user's units; needed only if `needs_condition`.
+        """
+        location, unit, exponent, mean, deviation = self._constants(x, condition)
+        return (self._each(pointwise.forward, (x - location) / unit, exponent) - mean) / deviation
+
+    def inverse(
+        self, z: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch parameters"] | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        """Samples in the user's units: the inverse of `forward`."""
+        location, unit, exponent, mean, deviation = self._constants(z, condition)
+        return self._each(pointwise.inverse, z * deviation + mean, exponent) * unit + location
+
+    def log_abs_det(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch parameters"] | None = None
+    ) -> Float[Tensor, " batch"]:
+        """``ln |det dz/dx|`` at ``x`` in the user's units, in nats: add it to the log-density of ``z = forward(x)``.
+
+        Minus infinity where a value lies outside the support of a logarithm.
+        """
+        location, unit, exponent, _, deviation = self._constants(x, condition)
+        slope = self._each(pointwise.log_derivative, (x - location) / unit, exponent)
+        return (slope - (unit * deviation).log()).flatten(1).sum(1)
+
+    @property
+    def needs_condition(self) -> bool:
+        """Whether `forward`, `inverse` and `log_abs_det` need conditions."""
+        return self.amplitude is not None
+
+    def describe(self) -> list[str]:
+        """One line for each choice, for the terminal and the report."""
+        lines: list[str] = []
+        for number, (kind, reason) in enumerate(zip(self.kinds, self.reasons, strict=True)):
+            name = _name(self.space, number)
+            lines.append(f"{name}: {_formula(kind, *self.constants[:, number].tolist())} ({reason})")
+        if self.amplitude is not None:
+            lines.append(self.amplitude.describe())
+        return _shortened(lines) + self.encoding.describe()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values from which `from_dict` makes a module with room for the tensors of `state_dict`."""
+        return {
+            "space": space_to_dict(self.space),
+            "channels": [{"kind": k, "reason": r} for k, r in zip(self.kinds, self.reasons, strict=True)],
+            "conditions": self.encoding.to_dict(),
+            "amplitude": None if self.amplitude is None else self.amplitude.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The module that `to_dict` described; load its tensors with ``load_state_dict``."""
+        channels = values["channels"]
+        return cls(
+            space_from_dict(values["space"]),
+            [each["kind"] for each in channels],
+            [each["reason"] for each in channels],
+            Encoding.from_dict(values["conditions"]),
+            None if values["amplitude"] is None else Amplitude.from_dict(values["amplitude"]),
+        )
+
+    def _constants(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, ...]:
+        """Location, unit, exponent, mean and deviation, each in a shape that goes with a batch."""
+        trailing = len(self.space.grid) if isinstance(self.space, Field) else 0
+        constants = self.constants.to(x).reshape(5, -1, *[1] * trailing)
+        location, unit, exponent, mean, deviation = constants
+        if self.amplitude is not None:
+            if condition is None:
+                raise UsageError("this preprocessing divides by what the conditions predict: it needs the conditions")
+            scale = self.amplitude(self.encoding(condition).double()).to(x)
+            scale = scale.reshape(*scale.shape, *[1] * trailing)
+            location, unit = location * scale, unit * scale
+        return location, unit, exponent, mean, deviation
+
+    def _each(self, function: Any, u: Tensor, exponent: Tensor) -> Tensor:
+        """The function of each channel; channels of one kind are done together."""
+        kinds = dict.fromkeys(self.kinds)
+        if len(kinds) == 1:
+            return function(self.kinds[0], u, exponent)
+        axis = 1 if isinstance(self.space, Field) else -1
+        own = 0 if isinstance(self.space, Field) else -1
+        order: list[int] = []
+        parts: list[Tensor] = []
+        for kind in kinds:
+            chosen = [number for number, each in enumerate(self.kinds) if each == kind]
+            index = torch.tensor(chosen, device=u.device)
+            parts.append(function(kind, u.index_select(axis, index), exponent.index_select(own, index)))
+            order += chosen
+        back = torch.tensor(order, device=u.device).argsort()
+        return torch.cat(parts, axis).index_select(axis, back)
+
+
+def _channels(x: np.ndarray, space: Space) -> list[np.ndarray]:
+    """Values of each channel, shape ``(members, values)``. All coordinates of particles count as one channel."""
+    match space:
+        case Field():
+            return [x[:, channel].reshape(len(x), -1) for channel in range(space.channels)]
+        case Particles():
+            return [x.reshape(len(x), -1)]
+        case _:
+            return [x[..., number].reshape(len(x), -1) for number in range(x.shape[-1])]
+
+
+def _wanted(transform: str | Sequence[str], channels: int) -> list[str]:
+    wanted = [transform] * channels if isinstance(transform, str) else list(transform)
+    unknown = [kind for kind in wanted if kind not in ("auto", *pointwise.KINDS)]
+    if unknown:
+        raise UsageError(f"there is no transform {unknown[0]!r}; there are auto, {', '.join(pointwise.KINDS)}")
+    if len(wanted) != channels:
+        raise UsageError(f"{len(wanted)} transforms were given for {channels} channels; give one, or one for each")
+    return wanted
+
+
+def _constants(choice: Choice, values: np.ndarray) -> list[float]:
+    if choice.kind in ("none", "standardise"):
+        return [choice.location, choice.unit, 1.0, 0.0, 1.0]
+    moved = choice(values.astype(np.float64))
+    return [choice.location, choice.unit, choice.exponent, float(moved.mean()), float(moved.std())]
+
+
+def _name(space: Space, number: int) -> str:
+    match space:
+        case Vector(names=names) if names:
+            return names[number]
+        case Field(channels=1):
+            return "the field"
+        case Field():
+            return f"channel {number}"
+        case Particles():
+            return "positions"
+        case _:
+            return f"coordinate {number}"
+
+
+def _formula(kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float) -> str:
+    shifted = f"x - {location:.4g}" if location > 0 else f"x + {-location:.4g}" if location < 0 else "x"
+    match kind:
+        case "none":
+            return "unchanged"
+        case "standardise":
+            return f"standardise, ({shifted}) / {unit:.4g}"
+        case "log":
+            return f"log, (ln(({shifted}) / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
+        case "asinh":
+            return f"asinh, (asinh(({shifted}) / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
+        case _:
+            return f"Yeo-Johnson of ({shifted}) / {unit:.4g} with exponent {exponent:.3g}, then standardised"
+
+
+def _shortened(lines: list[str], most: int = 12) -> list[str]:
+    return lines if len(lines) <= most else [*lines[: most - 1], f"... and {len(lines) - most + 1} more like these"]

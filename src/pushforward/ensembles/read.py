@@ -1,0 +1,264 @@
+"""`read`: from a file, a glob, a folder, an array or a built-in name to an `Ensemble`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pushforward.ensembles import builtin
+from pushforward.ensembles.conditions import Conditions, conditions_for, read_columns
+from pushforward.ensembles.crops import Tiles
+from pushforward.ensembles.ensemble import Ensemble
+from pushforward.ensembles.found import Found, find, found_array
+from pushforward.ensembles.members import Whole
+from pushforward.ensembles.shapes import layout_of
+from pushforward.errors import DataError, UsageError
+from pushforward.spaces import Field, Space, space_from_dict, space_to_dict
+
+__all__ = ["read"]
+
+
+def read(
+    data: Any,
+    condition: Any = None,
+    *,
+    space: Space | str | Mapping[str, Any] | None = None,
+    crop: int | Sequence[int] | None = None,
+    members: int | None = None,
+    periodic: bool | None = None,
+    isotropic: bool | None = None,
+    box: float | None = None,
+    field: str | None = None,
+    names: Sequence[str] | None = None,
+    labels: Sequence[str] = (),
+    seed: int = 0,
+    **options: Any,
+) -> Ensemble:
+    """An ensemble, read lazily.
+
+    >>> read("maps.npy", condition="params.txt")  # doctest: +SKIP
+    >>> read("convergence_*.fits", condition="redshifts.csv", crop=64)  # doctest: +SKIP
+    >>> read("two-moons", members=1000, seed=1)  # doctest: +SKIP
+
+    Arguments:
+        data: a file, a glob, a folder, a list of files, an array, or the name of a built-in ensemble. Several files
+            that each hold one array of two axes are one member each.
+        condition: a table (.csv, .txt, .parquet) or array (.npy) with one row a member, or a row for every ``k``
+            members in a row, or a column of file names; the name of a dataset or column of the data file itself; an
+            array or a mapping of names to columns. None takes the conditions that the data bring; False leaves them.
+        space: what a member is, where its shape does not tell: a Space, or ``"vector"``, ``"field"``, ``"particles"``,
+            ``"series"``.
+        crop: side in cells, or one for each axis: members are crops of the fields. A region of every field, the same in
+            all, is held out for validation and test.
+        members: of a file, how many from its start; of a built-in ensemble, how many to simulate.
+        periodic: whether fields wrap around.
+        isotropic: whether rotations and reflections of a field are as likely as the field.
+        box: side length of a field along its first axis, in the user's unit of length.
+        field: name of the dataset (.h5, .npz, .zarr), the header-data unit (.fits), or the columns (tables, separated
+            by commas) that hold the members.
+        names: of the columns of conditions, where their file has none.
+        labels: names of columns of conditions that are labels though they hold numbers.
+        seed: of a built-in simulation.
+        options: of a built-in simulation.
+
+    Raises:
+        DataError: if files cannot be found or read, or do not fit together.
+        UsageError: if an argument makes no sense.
+    """
+    if isinstance(data, Ensemble):
+        return data
+    if isinstance(space, Mapping):
+        space = space_from_dict(dict(space))
+    if members is not None and members < 1:
+        raise UsageError(f"members is {members}, and must be at least 1")
+    geometry = {"periodic": periodic, "isotropic": isotropic, "box": box}
+    arguments = {
+        "condition": condition,
+        "space": space_to_dict(space) if space is not None and not isinstance(space, str) else space,
+        "crop": crop if crop is None or isinstance(crop, int) else list(crop),
+        "members": members,
+        **geometry,
+        "field": field,
+        "names": None if names is None else list(names),
+        "labels": list(labels) or None,
+    }
+    if _is_built_in(data):
+        ensemble = builtin.simulate(data, members, seed, **options)
+        made = {"data": data, "seed": seed, **options, **_given(arguments)}
+        return _from_built_in(ensemble, condition, space, crop, geometry, made)
+    if options:
+        raise UsageError(f"read has no argument {next(iter(options))!r}, unless it is an option of a built-in ensemble")
+    if isinstance(data, str | Path) or _is_list_of_paths(data):
+        axes = 0 if crop is None else -1 if isinstance(crop, int) else len(crop)
+        found = _find(data, field, space, axes)
+        spec = _spec(data, condition, _given(arguments))
+    else:
+        found, spec = found_array(data), None
+    conditions = _conditions(found, condition, names, labels)
+    whole = _whole(found, conditions, space, members, geometry, spec)
+    return whole if crop is None else _cropped(whole, crop)
+
+
+def _whole(
+    found: Found,
+    conditions: Conditions | None,
+    space: Space | str | None,
+    members: int | None,
+    geometry: dict[str, Any],
+    spec: dict[str, Any] | None,
+) -> Ensemble:
+    """The first ``members`` of what was found, with their conditions and groups."""
+    contents = found.contents[0] if found.contents else None
+    stated = {key: contents.attributes[key] for key in geometry if key in contents.attributes} if contents else {}
+    if found.catalogue is not None:
+        stated, space = found.catalogue.geometry, space or found.catalogue.space(found.source.shape)
+    layout = layout_of(
+        found.source.shape,
+        space or (contents.kind if contents else None),
+        names=contents.names if contents else (),
+        label=found.name,
+        **{key: stated.get(key) if value is None else value for key, value in geometry.items()},
+    )
+    count = found.source.shape[0]
+    if members is not None and members > count:
+        raise DataError(f"{members} members were asked for, and {found.name} has {count}")
+    first = np.arange(count if members is None else members)
+    groups = conditions.groups if conditions is not None else None
+    if contents is not None and "groups" in contents.attributes:
+        groups = np.concatenate([each.attributes["groups"] for each in found.contents])
+    if found.catalogue is not None:
+        groups = found.catalogue.groups(found.counts)
+    return Ensemble(
+        Whole(found.source, layout.space.shape, channels_last=layout.channels_last, rows=first),
+        layout.space,
+        conditions=None if conditions is None else conditions.values[first],
+        parameters=() if conditions is None else conditions.parameters,
+        groups=None if groups is None else np.asarray(groups)[first],
+        name=found.name,
+        notes=(*found.notes, *layout.notes, *(conditions.notes if conditions is not None else ())),
+        spec=spec,
+    )
+
+
+def _from_built_in(
+    ensemble: Ensemble,
+    condition: Any,
+    space: Space | str | None,
+    crop: int | Sequence[int] | None,
+    geometry: dict[str, Any],
+    spec: dict[str, Any],
+) -> Ensemble:
+    if condition not in (None, False):
+        raise UsageError(f"{ensemble.name} brings its own conditions; condition=False leaves them out")
+    if space is not None:
+        raise UsageError(f"{ensemble.name} is a built-in ensemble of {ensemble.space}; space cannot be given")
+    layout = layout_of((len(ensemble), *ensemble.space.shape), ensemble.space, label=ensemble.name, **geometry)
+    whole = Ensemble(
+        ensemble.members,
+        layout.space,
+        conditions=None if condition is False else ensemble.conditions,
+        parameters=() if condition is False else ensemble.parameters,
+        groups=ensemble.groups,
+        name=ensemble.name,
+        notes=ensemble.notes,
+        spec=spec,
+        exact=ensemble.exact,
+    )
+    return whole if crop is None else _cropped(whole, crop)
+
+
+def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
+    """Crops of the members as members; each has the condition of the field that it is cut from."""
+    if not isinstance(whole.space, Field) or not isinstance(whole.members, Whole):
+        raise UsageError(f"crop cuts fields, and members of {whole.name} are {whole.space}")
+    tiles = Tiles.of(whole.members, whole.space, crop, whole.name)
+    return Ensemble(
+        tiles,
+        tiles.space,
+        conditions=None
+        if whole.conditions is None
+        else whole.conditions[np.searchsorted(whole.members.rows, tiles.fields)],
+        parameters=whole.parameters,
+        groups=tiles.places,
+        name=whole.name,
+        notes=(*whole.notes, *tiles.notes()),
+        spec=whole.spec,
+    )
+
+
+def _conditions(found: Found, condition: Any, names: Sequence[str] | None, labels: Sequence[str]) -> Conditions | None:
+    if condition is False:
+        return None
+    if condition is None:
+        inside = [each.conditions for each in found.contents]
+        if not inside or any(each is None for each in inside):
+            return None
+        columns: Mapping[str, Any] = _joined([each for each in inside if each is not None])
+    elif isinstance(condition, str) and (inside_columns := _named_inside(found, condition)) is not None:
+        columns = inside_columns
+    elif _is_list_of_paths(condition) and len(condition):
+        columns = _joined([read_columns(each, names) for each in condition])
+    else:
+        columns = read_columns(condition, names)
+    if found.catalogue is not None:
+        return found.catalogue.conditions(columns, found.counts, found.name, _table_name(condition))
+    return conditions_for(columns, found.counts, found.files, labels=labels, label=found.name)
+
+
+def _named_inside(found: Found, name: str) -> Mapping[str, Any] | None:
+    """Columns of conditions that the data files hold under a name, unless there is a file of that name."""
+    if Path(name).exists() or not found.contents:
+        return None
+    columns = [each.column(name) for each in found.contents]
+    return (
+        _joined([each for each in columns if each is not None]) if all(each is not None for each in columns) else None
+    )
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    first = parts[0]
+    if any(set(part) != set(first) for part in parts):
+        raise DataError(f"the files differ in their conditions: {sorted({name for part in parts for name in part})}")
+    return {name: np.concatenate([np.atleast_1d(part[name]) for part in parts]) for name in first}
+
+
+def _table_name(condition: Any) -> str:
+    return Path(condition).name if isinstance(condition, str | Path) else ""
+
+
+def _is_built_in(data: Any) -> bool:
+    named = isinstance(data, str) and re.fullmatch(r"[a-z0-9-]+", data) is not None
+    return named and not Path(data).exists() and data in builtin.DATASETS
+
+
+def _is_list_of_paths(data: Any) -> bool:
+    return isinstance(data, list | tuple) and all(isinstance(each, str | Path) for each in data)
+
+
+def _find(data: Any, field: str | None, space: Space | str | None, axes: int) -> Found:
+    try:
+        return find(data, field, space, axes)
+    except DataError as error:
+        near = builtin.find_near(data) if isinstance(data, str) and not Path(data).suffix else None
+        if near is not None and not Path(data).exists():
+            raise DataError(f"{error}; did you mean the built-in ensemble {near!r}?") from None
+        raise
+
+
+def _given(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in arguments.items() if value is not None}
+
+
+def _spec(data: Any, condition: Any, arguments: dict[str, Any]) -> dict[str, Any] | None:
+    """Arguments that read the same files again from any folder; None if the conditions are an array in memory."""
+    if not isinstance(condition, str | Path | bool | None):
+        return None
+    if isinstance(condition, str | Path) and Path(condition).exists():
+        arguments["condition"] = str(Path(condition).resolve())
+    paths = [data] if isinstance(data, str | Path) else data
+    absolute = [str(Path(path).expanduser().absolute()) for path in paths]
+    return {"data": absolute[0] if isinstance(data, str | Path) else absolute, **arguments}

@@ -1,0 +1,115 @@
+"""From the shape of an array to the Space of its members."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pushforward.errors import DataError, UsageError
+from pushforward.spaces import Field, Particles, Series, Space, Vector, space_from_dict
+
+__all__ = ["Layout", "layout_of"]
+
+_RULES = (
+    "expected (members, dim), (members, height, width), (members, channels, height, width) or "
+    "(members, channels, depth, height, width)"
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How stored members become members of a Space.
+
+    Attributes:
+        space: of the members.
+        channels_last: whether the last axis of a stored member is its channel.
+        notes: what was assumed.
+    """
+
+    space: Space
+    channels_last: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def layout_of(
+    shape: tuple[int, ...],
+    space: Space | str | dict[str, Any] | None = None,
+    *,
+    periodic: bool | None = None,
+    isotropic: bool | None = None,
+    box: float | None = None,
+    names: tuple[str, ...] = (),
+    label: str = "the array",
+) -> Layout:
+    """The layout of an array of shape ``shape = (members, ...)``.
+
+    Arguments:
+        shape: of the stored array.
+        space: what a member is: a Space, its kind, or its description in plain values; None to tell by the shape.
+        periodic, isotropic, box: properties of a Field; None where unknown.
+        names: of the coordinates of a Vector.
+        label: what a message calls the array.
+
+    Raises:
+        DataError: if no Space, or not the given one, has members of this shape.
+        UsageError: if a property of fields is given for something else.
+    """
+    if isinstance(space, dict):
+        space = space_from_dict(space)
+    if len(shape) == 0 or 0 in shape:
+        raise DataError(f"{label} has shape {shape}, which holds no members; {_RULES}")
+    if space is None or isinstance(space, str):
+        layout = _told_by_shape(shape, space, names, label)
+    else:
+        layout = Layout(space)
+        if shape[1:] not in (space.shape, _without_unit_axes(space)):
+            raise DataError(f"{label} has members of shape {shape[1:]}, and the space given has {space.shape}")
+    properties: dict[str, Any] = {"periodic": periodic, "isotropic": isotropic, "box": box}
+    given = {key: value for key, value in properties.items() if value is not None}
+    if not given:
+        return layout
+    if not isinstance(layout.space, Field):
+        raise UsageError(f"{' and '.join(given)} can be given for fields, and members of {label} are {layout.space}")
+    return replace(layout, space=replace(layout.space, **given))
+
+
+def _without_unit_axes(space: Space) -> tuple[int, ...]:
+    """The shape in which a single channel or a single coordinate is often stored."""
+    match space:
+        case Field(channels=1):
+            return space.grid
+        case Vector(dim=1):
+            return ()
+        case Series(dim=1):
+            return (space.length,)
+        case _:
+            return space.shape
+
+
+def _told_by_shape(shape: tuple[int, ...], kind: str | None, names: tuple[str, ...], label: str) -> Layout:
+    member = shape[1:]
+    match (kind, len(member)):
+        case (None | "vector", 0):
+            return Layout(Vector(1, names))
+        case (None | "vector", 1):
+            return Layout(Vector(member[0], names))
+        case (None | "field", 2):
+            return Layout(Field(1, member))
+        case (None | "field", 3) if len(set(member)) == 1 and member[0] >= 8:
+            return Layout(Field(1, member), notes=(f"members of shape {member} are taken as cubes, not as channels",))
+        case (None | "field", 3) if member[-1] <= 4 < member[0]:
+            field = Field(member[-1], member[:-1])
+            return Layout(field, True, (f"the last axis of {member} is taken as the channel",))
+        case (None | "field", 3 | 4):
+            return Layout(Field(member[0], member[1:]))
+        case ("particles", 2):
+            return Layout(Particles(*member))
+        case ("series", 1):
+            return Layout(Series(1, member[0]))
+        case ("series", 2):
+            return Layout(Series(member[1], member[0]))
+        case (None | "vector" | "field" | "particles" | "series", _):
+            what = f" of {kind} members" if kind else ""
+            raise DataError(f"{label} has shape {shape}, which is none{what} that is known: {_RULES}")
+        case _:
+            raise UsageError(f"a space of kind {kind!r} is unknown; known are vector, field, particles, series")

@@ -1,0 +1,292 @@
+"""Where members are read from: a common face for arrays in memory and for the files of every format.
+
+A source is a sequence of equally shaped arrays, read by row. Nothing is mapped into memory: pages of a mapped file
+count as resident, and an ensemble larger than memory would look as if it had been loaded. Rows are read at their
+position in the file (`pread`), which needs no lock and no shared file offset, so several threads may read at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from math import prod
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.errors import DataError
+
+__all__ = [
+    "SMALL",
+    "ChannelSource",
+    "InMemory",
+    "Joined",
+    "OneMember",
+    "Positional",
+    "Rows",
+    "Source",
+    "as_float32",
+    "in_memory_if_small",
+    "size_in_bytes",
+]
+
+Rows = NDArray[np.int64]
+
+SMALL = 256 * 2**20
+"""Bytes up to which a source is held in memory."""
+
+
+class Source(Protocol):
+    """Equally shaped members, read by row.
+
+    Attributes:
+        shape: ``(members, *member)``.
+        dtype: of the stored numbers.
+        label: what messages call it: the name of the file, or ``array``.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    label: str
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        """The members at ``rows``, shape ``(len(rows), *member)``."""
+        ...
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        """A part of one member: ``member[window]``, with a slice for every axis."""
+        ...
+
+    def where(self, row: int) -> str:
+        """How a message names the member: ``member 17 of maps.npy``."""
+        ...
+
+
+def size_in_bytes(source: Source) -> int:
+    """What the whole source takes in memory."""
+    return prod(source.shape) * source.dtype.itemsize
+
+
+def in_memory_if_small(source: Source, limit: int = SMALL) -> Source:
+    """The same members, held in memory as float32 where they take no more than ``limit`` bytes."""
+    if isinstance(source, InMemory) or size_in_bytes(source) > limit:
+        return source
+    values = as_float32(source.read(np.arange(source.shape[0])))
+    return InMemory(values, source.label, origin=source)
+
+
+def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    """The values as native float32; what float32 cannot hold becomes infinite, and is then found by the checks."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(values, dtype=np.float32)
+
+
+class InMemory:
+    """An array in memory, shape ``(members, *member)``."""
+
+    def __init__(self, values: NDArray[Any], label: str = "array", origin: Source | None = None) -> None:
+        self.values = values
+        self.shape = values.shape
+        self.dtype = values.dtype if origin is None else origin.dtype
+        self.label = label
+        self._origin = origin
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        return self.values[rows]
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        return self.values[row][window]
+
+    def where(self, row: int) -> str:
+        return f"member {row} of {self.label}" if self._origin is None else self._origin.where(row)
+
+
+class Positional:
+    """Numbers stored one after another in a file, from some byte on, in C order.
+
+    The data of .npy files, of FITS images, of arrays stored uncompressed in .npz files and of contiguous HDF5 datasets
+    lie like this.
+
+    Arguments:
+        path: of the file.
+        offset: of the first number, in bytes.
+        dtype: as stored, in either byte order; a structured type is read as its fields side by side.
+        shape: ``(members, *member)``.
+        scale, zero: the physical value is ``zero + scale * stored``, as in FITS.
+
+    Raises:
+        DataError: if the file ends before the last number.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        offset: int,
+        dtype: np.dtype[Any],
+        shape: tuple[int, ...],
+        *,
+        scale: float = 1.0,
+        zero: float = 0.0,
+    ) -> None:
+        self.path = path
+        self.label = path.name
+        self._offset = offset
+        self._stored = dtype
+        self._affine = (scale, zero) if (scale, zero) != (1.0, 0.0) else None
+        self.dtype = np.dtype(np.float64) if self._affine else dtype.newbyteorder("=")
+        self.shape = shape
+        self._bytes = prod(shape[1:]) * dtype.itemsize
+        needed, found = offset + shape[0] * self._bytes, path.stat().st_size
+        if found < needed:
+            raise DataError(
+                f"{path.name} is truncated: its header promises {needed:,} bytes and the file has {found:,}; "
+                "copy or download it again"
+            )
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        values = np.empty((len(rows), *self.shape[1:]), self._stored)
+        flat = values.reshape(len(rows), -1).view(np.uint8).reshape(len(rows), -1)
+        with self.path.open("rb", buffering=0) as file:
+            for row, first, last in _runs(rows):
+                self._fill(file.fileno(), flat[first:last].reshape(-1), self._offset + row * self._bytes)
+        return self._physical(values)
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        """Reads whole slabs of the first axis only; the rest of the window is cut out of them."""
+        member = self.shape[1:]
+        start, stop, _ = window[0].indices(member[0])
+        values = np.empty((stop - start, *member[1:]), self._stored)
+        slab = self._bytes // member[0]
+        with self.path.open("rb", buffering=0) as file:
+            position = self._offset + row * self._bytes + start * slab
+            self._fill(file.fileno(), values.reshape(-1).view(np.uint8), position)
+        return self._physical(values[(slice(None), *window[1:])])
+
+    def where(self, row: int) -> str:
+        return f"member {row} of {self.label}" if self.shape[0] > 1 else self.label
+
+    def _physical(self, values: NDArray[Any]) -> NDArray[Any]:
+        if self._affine is None:
+            return values.astype(self.dtype, copy=False)
+        scale, zero = self._affine
+        return zero + scale * values.astype(np.float64)
+
+    def _fill(self, descriptor: int, buffer: NDArray[np.uint8], position: int) -> None:
+        """Read until the buffer is full: a system call may return fewer bytes than it was asked for."""
+        view, done = memoryview(buffer.data), 0
+        while done < len(view):
+            got = _read_at(descriptor, view[done:], position + done)
+            if got == 0:
+                raise DataError(f"{self.label} ended while it was being read; has it been changed or cut?")
+            done += got
+
+
+class Joined:
+    """Sources one after another: the files of a glob.
+
+    Raises:
+        DataError: if their members differ in shape.
+    """
+
+    def __init__(self, sources: Sequence[Source], label: str) -> None:
+        self.sources = list(sources)
+        self.label = label
+        first = self.sources[0]
+        for source in self.sources[1:]:
+            if source.shape[1:] != first.shape[1:]:
+                raise DataError(
+                    f"members differ in shape: {first.shape[1:]} in {first.label} and {source.shape[1:]} "
+                    f"in {source.label}; read them as separate ensembles"
+                )
+        self.counts = [source.shape[0] for source in self.sources]
+        self._starts = np.concatenate([[0], np.cumsum(self.counts)])
+        self.shape = (int(self._starts[-1]), *first.shape[1:])
+        self.dtype = np.result_type(*(source.dtype for source in self.sources))
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        which = np.searchsorted(self._starts, rows, side="right") - 1
+        for number in np.unique(which):
+            chosen = np.flatnonzero(which == number)
+            values[chosen] = self.sources[number].read(rows[chosen] - self._starts[number])
+        return values
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        number = self._which(row)
+        return self.sources[number].window(row - int(self._starts[number]), window)
+
+    def where(self, row: int) -> str:
+        number = self._which(row)
+        return self.sources[number].where(row - int(self._starts[number]))
+
+    def _which(self, row: int) -> int:
+        return int(np.searchsorted(self._starts, row, side="right")) - 1
+
+
+class ChannelSource:
+    """Several sources of the same members, seen as channels: shape ``(members, channels, *member)``.
+
+    Raises:
+        DataError: if the sources differ in shape.
+    """
+
+    def __init__(self, sources: Sequence[Source], label: str) -> None:
+        self.sources = list(sources)
+        self.label = label
+        shapes = {source.shape for source in self.sources}
+        if len(shapes) > 1:
+            described = ", ".join(f"{source.shape} in {source.label}" for source in self.sources)
+            raise DataError(f"channels of the same simulations differ in shape: {described}")
+        (shape,) = shapes
+        self.shape = (shape[0], len(self.sources), *shape[1:])
+        self.dtype = np.result_type(*(source.dtype for source in self.sources))
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        return np.stack([source.read(rows) for source in self.sources], axis=1)
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        return np.stack([source.window(row, window[1:]) for source in self.sources[window[0]]])
+
+    def where(self, row: int) -> str:
+        return f"member {row} of {self.label}"
+
+
+class OneMember:
+    """A source whose whole array is one member: shape ``(1, *source.shape)``."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.shape = (1, *source.shape)
+        self.dtype = source.dtype
+        self.label = source.label
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        member = self.source.read(np.arange(self.source.shape[0]))
+        return np.broadcast_to(member, (len(rows), *member.shape))
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        rows = np.arange(self.source.shape[0])[window[0]]
+        return self.source.read(rows)[(slice(None), *window[1:])]
+
+    def where(self, row: int) -> str:
+        return self.label
+
+
+def _runs(rows: Rows) -> list[tuple[int, int, int]]:
+    """Runs of consecutive rows, for fewer and longer reads: first row, and where the run starts and ends in ``rows``."""
+    if len(rows) == 0:
+        return []
+    edges = np.flatnonzero(np.diff(rows) != 1) + 1
+    starts, ends = [0, *edges.tolist()], [*edges.tolist(), len(rows)]
+    return [(int(rows[start]), start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+def _read_at(descriptor: int, view: memoryview, position: int) -> int:
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [view], position)
+    os.lseek(descriptor, position, os.SEEK_SET)
+    content = os.read(descriptor, len(view))
+    view[: len(content)] = content
+    return len(content)
