@@ -82,8 +82,8 @@ class Adversarial(Model):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if isinstance(space, Field):
-            return {"learning_rate": 2e-4, "batch_size": 32, "betas": (0.0, 0.9), "average": 0.999}
-        return {"learning_rate": 5e-4, "batch_size": 256, "betas": (0.0, 0.9), "average": 0.999}
+            return {"learning_rate": 2e-4, "batch_size": 32, "betas": (0.0, 0.9)}
+        return {"learning_rate": 5e-4, "batch_size": 256, "betas": (0.0, 0.9)}
 
     def players(self) -> dict[str, Sequence[nn.Parameter]]:
         return {"critic": list(self.critic.parameters()), "generator": list(self.generator.parameters())}

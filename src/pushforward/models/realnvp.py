@@ -98,8 +98,8 @@ class RealNVP(Model):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if isinstance(space, Field):
-            return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 1.0, "average": 0.999}
-        return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 1.0, "average": 0.999}
+            return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 1.0}
+        return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 1.0}
 
     def prepare(self, batch: Batch) -> None:
         self.flow.initialise(batch.x, batch.condition)

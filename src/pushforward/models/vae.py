@@ -93,8 +93,8 @@ class VAE(Model):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if isinstance(space, Field):
-            return {"learning_rate": 1e-3, "batch_size": 64, "gradient_clip": 10.0, "average": 0.999}
-        return {"learning_rate": 1e-3, "batch_size": 512, "gradient_clip": 10.0, "average": 0.999}
+            return {"learning_rate": 1e-3, "batch_size": 64, "gradient_clip": 10.0}
+        return {"learning_rate": 1e-3, "batch_size": 512, "gradient_clip": 10.0}
 
     def prepare(self, batch: Batch) -> None:
         self.noise.initialise(batch.x)
