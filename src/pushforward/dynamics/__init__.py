@@ -1,0 +1,32 @@
+"""Motion in time: solvers of ordinary and stochastic differential equations, with gradients, for batches of samples."""
+
+from __future__ import annotations
+
+from pushforward.dynamics.control import Controller
+from pushforward.dynamics.divergence import exact_divergence, hutchinson_divergence, probe
+from pushforward.dynamics.integrate import State, Stepper
+from pushforward.dynamics.methods import METHODS
+from pushforward.dynamics.odeint import odeint
+from pushforward.dynamics.sdeint import sdeint
+from pushforward.dynamics.solution import IntegrationError, Solution, Statistics, Status
+from pushforward.dynamics.symplectic import SYMPLECTIC, integrate_symplectic
+from pushforward.dynamics.tableau import Tableau
+
+__all__ = [
+    "METHODS",
+    "SYMPLECTIC",
+    "Controller",
+    "IntegrationError",
+    "Solution",
+    "State",
+    "Statistics",
+    "Status",
+    "Stepper",
+    "Tableau",
+    "exact_divergence",
+    "hutchinson_divergence",
+    "integrate_symplectic",
+    "odeint",
+    "probe",
+    "sdeint",
+]

@@ -1,0 +1,82 @@
+r"""How large the next step is, from how large the error of this one was.
+
+The error of a step is measured for each sample on its own, as the root mean square over its coordinates of
+:math:`e / (\mathrm{atol} + \mathrm{rtol} \max(|y_0|, |y_1|))`; a step is accepted where that is at most 1. The next
+step is longer by
+
+.. math:: \mathrm{safety}\ \epsilon_n^{\beta_1} \epsilon_{n-1}^{\beta_2} \epsilon_{n-2}^{\beta_3},
+
+with :math:`\epsilon` the inverse of the measured error, :math:`\beta_1 = (P + I + D)/k`, :math:`\beta_2 = -(P + 2D)/k`,
+:math:`\beta_3 = D/k` and :math:`k` the order of the error estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pushforward.dynamics.runge_kutta import Step, VectorField, over
+
+__all__ = ["Controller", "first_step", "step_error"]
+
+
+@dataclass(frozen=True)
+class Controller:
+    """PID control of the step size (Soderlind, ACM Trans. Math. Softw. 29, 1 (2003)).
+
+    The default is an integral controller; ``proportional=0.4, integral=0.3`` is smoother on mildly stiff problems and
+    rejects fewer steps.
+    """
+
+    proportional: float = 0.0
+    integral: float = 1.0
+    derivative: float = 0.0
+    safety: float = 0.9
+    smallest: float = 0.2
+    largest: float = 10.0
+
+    def factor(self, order: int, error: Tensor, before: Tensor, earlier: Tensor) -> Tensor:
+        """By how much to change the step after the errors of this step and the two before it, each (batch,)."""
+        p, i, d = (x / order for x in (self.proportional, self.integral, self.derivative))
+        factor = self.safety * error.clamp_min(1e-20).pow(-(p + i + d))
+        if p or d:
+            factor = factor * before.pow(p + 2 * d)
+        if d:
+            factor = factor * earlier.pow(-d)
+        factor = factor.clamp(self.smallest, self.largest)
+        # a rejected step must not grow
+        return torch.where(error > 1, factor.clamp_max(1.0), factor)
+
+
+def rms(x: Tensor) -> Tensor:
+    """Root mean square over the coordinates of each sample, shape ``(batch,)``."""
+    return x.flatten(1).square().mean(1).sqrt()
+
+
+def step_error(step: Step, rtol: Tensor | float, atol: Tensor | float) -> Tensor:
+    """Error of a step in units of the tolerance, shape ``(batch,)``; infinite where the state is not finite."""
+    scale = atol + rtol * torch.maximum(step.y0.abs(), step.y1.abs())
+    error, *lower = (rms(estimate / scale) for estimate in step.errors)
+    for low in lower:
+        error = error.square() / (error.square() + 0.01 * low.square()).sqrt().clamp_min(1e-30)
+    return torch.where(torch.isfinite(error), error, torch.inf)
+
+
+def first_step(
+    order: int, field: VectorField, t: Tensor, y: Tensor, start: Tensor, sign: Tensor,
+    rtol: Tensor | float, atol: Tensor | float,
+) -> Tensor:  # fmt: skip
+    """Length of a first step of a method of this order, shape ``(batch,)``: Hairer, Norsett & Wanner, section II.4."""
+    scale = atol + rtol * y.abs()
+    size, slope = rms(y / scale), rms(start / scale)
+    tiny = (size < 1e-5) | (slope < 1e-5)
+    guess = torch.where(tiny, 1e-6, 0.01 * size / slope.clamp_min(1e-30))
+    ahead = field(t + sign * guess, y + over(sign * guess, y) * start)
+    curvature = rms((ahead - start) / scale) / guess
+    steepest = torch.maximum(slope, curvature)
+    length = (0.01 / steepest.clamp_min(1e-30)).pow(1 / order)
+    length = torch.where(steepest <= 1e-15, torch.clamp_min(guess * 1e-3, 1e-6), length)
+    length = torch.minimum(100 * guess, length)
+    return torch.where(torch.isfinite(length), length, guess)

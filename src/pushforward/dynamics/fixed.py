@@ -1,0 +1,40 @@
+"""Fixed steps: the same number for every sample between one output time and the next.
+
+There is no decision in the loop that depends on a value, so it compiles, batches and differentiates like any network.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pushforward.dynamics.runge_kutta import VectorField, rk_step
+from pushforward.dynamics.solution import Dense, Solution, Statistics, Status
+from pushforward.dynamics.tableau import Tableau
+
+__all__ = ["integrate_fixed"]
+
+
+def integrate_fixed(
+    tableau: Tableau, field: VectorField, y0: Tensor, times: Tensor, steps: int, dense: bool = False
+) -> Solution:
+    """Solve with ``steps`` steps between consecutive output times (batch, T)."""
+    y, slope = y0, None
+    states = [y0]
+    trajectory = Dense() if dense else None
+    for start, end in zip(times.unbind(1)[:-1], times.unbind(1)[1:], strict=True):
+        dt = (end - start) / steps
+        for i in range(steps):
+            step = rk_step(tableau, field, start + i * dt, y, dt, slope, with_end=dense)
+            y, slope = step.y1, step.end
+            if trajectory is not None:
+                trajectory.t.append(step.t)
+                trajectory.dt.append(step.dt)
+                trajectory.y0.append(step.y0)
+                trajectory.polynomial.append(step.polynomial())
+        states.append(y)
+    taken = torch.full_like(times[:, 0], steps * (times.shape[1] - 1), dtype=torch.int64)
+    stats = Statistics(taken * tableau.calls + tableau.first_same_as_last, taken, torch.zeros_like(taken))
+    finite = torch.isfinite(y.flatten(1)).all(1)
+    status = torch.where(finite, Status.SUCCESS, Status.NOT_FINITE)
+    return Solution(times, torch.stack(states), stats, status, times[:, -1], y, trajectory)

@@ -1,0 +1,103 @@
+"""One explicit Runge-Kutta step for a whole batch, each sample with its own time and step size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pushforward.dynamics.tableau import Rows, Tableau
+
+__all__ = ["Step", "VectorField", "evaluate", "over", "rk_step", "weighted_sum"]
+
+VectorField = Callable[[Tensor, Tensor], Tensor]
+"""``field(t, y) -> dy/dt`` with t (batch,) and y, dy/dt (batch, ...)."""
+
+
+def over(x: Tensor, y: Tensor) -> Tensor:
+    """``x`` (batch,) shaped to multiply ``y`` (batch, ...)."""
+    return x.reshape(x.shape + (1,) * (y.dim() - x.dim()))
+
+
+def weighted_sum(weights: Sequence[float], stages: Sequence[Tensor]) -> Tensor:
+    """Sum of the stages with non-zero weights."""
+    total: Tensor | None = None
+    for weight, stage in zip(weights, stages, strict=False):
+        if weight != 0.0:
+            total = stage * weight if total is None else torch.add(total, stage, alpha=weight)
+    return torch.zeros_like(stages[0]) if total is None else total
+
+
+@dataclass
+class Step:
+    """A step that was tried: its ends, its stages, and the polynomial between its ends.
+
+    Attributes:
+        t, dt: start and signed length, shape ``(batch,)``.
+        y0, y1: states at the ends, shape ``(batch, ...)``.
+        stages: derivatives at the stages; the first is the derivative at ``(t, y0)``.
+        end: derivative at ``(t + dt, y1)``; None where nobody needs it.
+        errors: estimates of the error of ``y1``, without gradients; none for a method of fixed steps.
+        dense, dense_extra: the method's interpolant, see `Tableau`; the cubic Hermite polynomial where empty.
+    """
+
+    field: VectorField
+    t: Tensor
+    dt: Tensor
+    y0: Tensor
+    y1: Tensor
+    stages: list[Tensor]
+    end: Tensor | None
+    errors: tuple[Tensor, ...] = ()
+    dense: Rows = ()
+    dense_extra: tuple[tuple[float, tuple[float, ...]], ...] = ()
+
+    def polynomial(self) -> Tensor:
+        """Coefficients (degree, batch, ...) of y(t + theta dt) = y0 + sum_p coefficient_p theta^(p+1)."""
+        dt = over(self.dt, self.y0)
+        end = self.field(self.t + self.dt, self.y1) if self.end is None else self.end
+        if not self.dense:
+            rise, first, last = self.y1 - self.y0, dt * self.stages[0], dt * end
+            return torch.stack([first, 3 * rise - 2 * first - last, first + last - 2 * rise])
+        stages = self.stages if len(self.dense) == len(self.stages) else [*self.stages, end]
+        for c, row in self.dense_extra:
+            y = self.y0 + dt * weighted_sum(row, stages)
+            stages = [*stages, self.field(self.t + c * self.dt, y)]
+        columns = zip(*self.dense, strict=True)
+        return torch.stack([dt * weighted_sum(column, stages) for column in columns])
+
+
+def evaluate(polynomial: Tensor, y0: Tensor, theta: Tensor) -> Tensor:
+    """``y0`` plus the polynomial of `Step.polynomial` at ``theta`` (batch,)."""
+    theta = over(theta, y0)
+    total = torch.zeros_like(y0)
+    for coefficient in polynomial.flip(0).unbind(0):
+        total = (total + coefficient) * theta
+    return y0 + total
+
+
+def rk_step(
+    tableau: Tableau, field: VectorField, t: Tensor, y: Tensor, dt: Tensor, start: Tensor | None, with_end: bool
+) -> Step:
+    """One step of length ``dt`` from ``(t, y)``.
+
+    Arguments:
+        start: derivative at ``(t, y)``, if it is known.
+        with_end: whether to evaluate the derivative at the end, where the method does not give it for nothing.
+    """
+    length = over(dt, y)
+    stages = [field(t, y) if start is None else start]
+    for c, row in zip(tableau.c[1:], tableau.a[1:], strict=True):
+        point = y + length * weighted_sum(row, stages)
+        stages.append(field(t + c * dt, point))
+    if tableau.first_same_as_last:
+        y1, end = point, stages[-1]
+    else:
+        y1 = y + length * weighted_sum(tableau.b, stages)
+        end = field(t + dt, y1) if with_end else None
+    with torch.no_grad():
+        estimates = [weights for weights in (tableau.error, tableau.error_low) if weights]
+        errors = tuple(length * weighted_sum(weights, stages) for weights in estimates)
+    return Step(field, t, dt, y, y1, stages, end, errors, tableau.dense, tableau.dense_extra)
