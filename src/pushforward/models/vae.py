@@ -6,9 +6,9 @@ trained by the evidence lower bound, of which both terms are in nats:
 
     log p(x | c) ≥ E_q log N(x; μ(z, c), Σ) - β KL(q(z | x, c) ‖ N(0, 1)).
 
-The noise Σ is learned, which balances the two terms with no weight to tune and makes a sample, noise included, as strong
-as the data. On a field that looks alike everywhere the noise is diagonal in wavenumber rather than in cells: what the
-code cannot hold is then filled in with its measured power spectrum, not with white noise.
+The noise Σ is learned, which balances the two terms with no weight to tune and makes a sample, noise included, as
+strong as the data. On a field that looks alike everywhere the noise is diagonal in wavenumber, not in cells: what
+the code cannot hold is then filled in with its measured power spectrum, not with white noise.
 
 Sources: Kingma and Welling 2014 (arXiv:1312.6114), equations 3 and 10; Rybkin, Daniilidis and Levine 2021
 (arXiv:2006.13202) for the learned noise.
