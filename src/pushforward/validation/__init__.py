@@ -1,0 +1,9 @@
+"""Judging emulators: every number beside what real data give against real data."""
+
+from __future__ import annotations
+
+from pushforward.validation.report import Report
+from pushforward.validation.validate import validate
+from pushforward.validation.verdict import Verdict
+
+__all__ = ["Report", "Verdict", "validate"]

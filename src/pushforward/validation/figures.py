@@ -1,0 +1,316 @@
+"""The figures of a report. Each takes numbers and returns a `Picture`, with a caption that says what to look for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pushforward.validation.conditions import Response
+from pushforward.validation.curves import Curve
+from pushforward.validation.style import FLOOR, GENERATED, REAL, VERDICTS, Picture, encode, styled
+from pushforward.validation.verdict import CLOSE, Verdict
+from pushforward.validation.wording import number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "compared_limits",
+    "curve_picture",
+    "distances_picture",
+    "matrices_picture",
+    "overview_picture",
+    "response_picture",
+    "scores_picture",
+    "training_picture",
+]
+
+SMALL = (5.2, 4.2)
+
+
+def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
+    """Every discrepancy in units of its floor, on one axis."""
+    from matplotlib.figure import Figure
+
+    shown = [v for v in verdicts if v.kind == "discrepancy" and np.isfinite(v.ratio) and v.value > 0]
+    if not shown:
+        return None
+    with styled():
+        figure = Figure(figsize=(8.6, 0.9 + 0.3 * len(shown)))
+        axes = figure.add_subplot()
+        largest = max([CLOSE, *(v.ratio for v in shown)])
+        axes.axvspan(CLOSE, 2 * largest, color=VERDICTS["off"], alpha=0.07, lw=0)
+        axes.axvspan(1, CLOSE, color=VERDICTS["close"], alpha=0.09, lw=0)
+        for row, verdict in enumerate(reversed(shown)):
+            low, high = verdict.floor_low / verdict.floor, verdict.floor_high / verdict.floor
+            axes.plot([low, high], [row, row], color=FLOOR, lw=7, solid_capstyle="butt", zorder=1)
+            colour = VERDICTS[verdict.verdict]
+            reach = verdict.error / verdict.floor
+            axes.errorbar(verdict.ratio, row, xerr=reach, fmt="o", ms=6, color=colour, ecolor=colour, elinewidth=1.2)
+        axes.set_xscale("log")
+        lowest = min([0.5, *(v.floor_low / v.floor for v in shown), *(0.9 * v.ratio for v in shown)])
+        axes.set_xlim(max(lowest, 0.05), 1.6 * largest)
+        axes.set_ylim(-0.6, len(shown) - 0.4)
+        axes.set_yticks(range(len(shown)), [v.label for v in reversed(shown)])
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        _plain_log_ticks(axes, axes.get_xlim())
+        axes.set_xlabel("discrepancy  /  that of real data against real data")
+        axes.axvline(1, color=REAL, lw=0.7)
+        return Picture(
+            "All discrepancies in units of their floor",
+            encode(figure),
+            "Each dot is one statistic with its standard error; each grey bar is where real data against other real "
+            "data "
+            f"fall, 95 times in 100. Up to {CLOSE:.0f} times the floor counts as close (orange), beyond as off (red).",
+            "; ".join(f"{v.label}: {number(v.ratio, 2)} times its floor, {v.verdict}" for v in shown),
+            wide=True,
+        )
+
+
+def curve_picture(curve: Curve) -> Picture:
+    """Means and scatter of generated and real samples, and how they compare beside the floor."""
+    from matplotlib.figure import Figure
+
+    with styled():
+        figure = Figure(figsize=SMALL)
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.1, 1])
+        for mean, scatter, colour, alpha in (
+            (curve.real, curve.real_scatter, REAL, 0.13),
+            (curve.generated, curve.generated_scatter, GENERATED, 0.13),
+        ):
+            low, high = mean - scatter, mean + scatter
+            if curve.log_y:
+                low = np.maximum(low, 0.05 * np.abs(mean))
+            if curve.name != "marginals":
+                upper.fill_between(curve.x, low, high, color=colour, alpha=alpha, lw=0)
+        upper.plot(curve.x, curve.real, color=REAL, lw=2.2, label="real")
+        upper.plot(curve.x, curve.generated, color=GENERATED, lw=1.5, ls=(0, (5, 1.5)), label="generated")
+        upper.legend(loc="best")
+        upper.set_ylabel(curve.y_label)
+        if curve.log_y:
+            upper.set_yscale("log", nonpositive="mask")
+        lower.fill_between(curve.x, curve.floor_low, curve.floor_high, color=FLOOR, lw=0)
+        one = 1.0 if curve.versus == "ratio" else 0.0
+        lower.axhline(one, color=REAL, lw=0.8)
+        lower.errorbar(
+            curve.x, curve.compared, curve.compared_error, color=GENERATED, lw=1.4, elinewidth=0.8, marker="o", ms=2.5
+        )
+        lower.set_ylim(*compared_limits([curve]))
+        lower.set_ylabel("ratio" if curve.versus == "ratio" else "difference / σ")
+        lower.set_xlabel(curve.x_label)
+        if curve.log_x:
+            lower.set_xscale("log")
+            _plain_log_ticks(lower, (curve.x.min(), curve.x.max()))
+        if curve.cut is not None and curve.cut < curve.x.max():
+            for axes in (upper, lower):
+                axes.axvline(curve.cut, color="#8a9099", lw=0.8, ls=":")
+        figure.align_ylabels()
+        title = f"{curve.title}: {curve.channel}" if curve.channel else curve.title
+        return Picture(
+            title, encode(figure), curve.caption, f"{title} of real and generated samples, and their comparison"
+        )
+
+
+def compared_limits(curves: Sequence[Curve]) -> tuple[float, float]:
+    """Limits of a panel of ratios or differences that show the floor band and nearly all of the curves."""
+    one = 1.0 if curves[0].versus == "ratio" else 0.0
+    reach = 0.02
+    for curve in curves:
+        inside = np.ones(len(curve.x), bool) if curve.cut is None else curve.x <= 1.5 * curve.cut
+        # The ratio of two tails may be anything; they need not be seen whole.
+        tails = curve.versus == "ratio" and curve.cut is None
+        for values in (curve.floor_low, curve.floor_high, curve.compared):
+            level = 0.9 if tails else 1.0
+            distance = np.abs(values[inside] - one)
+            distance = distance[np.isfinite(distance)]
+            if len(distance):
+                reach = max(reach, 1.25 * float(np.quantile(distance, level)))
+    low = one - reach
+    return (max(low, -0.03) if one else low), one + min(reach, 4.0 if one else reach)
+
+
+def matrices_picture(matrices: dict[str, np.ndarray]) -> Picture | None:
+    """Correlation matrices of ln P(k): real, generated, difference."""
+    from matplotlib.figure import Figure
+
+    if not matrices or len(matrices["k"]) < 2:
+        return None
+    with styled():
+        figure = Figure(figsize=(9.6, 3.3))
+        panels = figure.subplots(1, 3)
+        ticks = np.unique(np.linspace(0, len(matrices["k"]) - 1, min(5, len(matrices["k"]))).round().astype(int))
+        for axes, key in zip(panels, ("real", "generated", "difference"), strict=True):
+            image = axes.imshow(matrices[key], cmap="RdBu_r", vmin=-1, vmax=1, origin="lower")
+            axes.set_title(key.capitalize())
+            axes.set_xticks(ticks, [number(matrices["k"][t], 2) for t in ticks])
+            axes.set_yticks(ticks, [number(matrices["k"][t], 2) for t in ticks])
+            axes.set_xlabel("k")
+            axes.spines[:].set_visible(False)
+        panels[0].set_ylabel("k")
+        figure.colorbar(image, ax=panels, shrink=0.8, label="correlation coefficient")
+        return Picture(
+            "Correlation of the power spectrum",
+            encode(figure),
+            "Correlation coefficients of ln P(k) between samples, at fixed condition. Gravity couples scales, so "
+            "bins of "
+            "non-Gaussian data rise and fall together; a model with the right mean spectrum may still miss this. The "
+            "difference should be pale.",
+            "Three correlation matrices of the power spectrum",
+            wide=True,
+        )
+
+
+def scores_picture(verdicts: Sequence[Verdict]) -> Picture:
+    """Scores between 0 and 1 beside the range that real data give."""
+    from matplotlib.figure import Figure
+
+    shown = [v for v in verdicts if v.kind == "score"]
+    with styled():
+        figure = Figure(figsize=(5.2, 0.9 + 0.42 * len(shown)))
+        axes = figure.add_subplot()
+        for row, verdict in enumerate(reversed(shown)):
+            axes.plot(
+                [verdict.floor_low, verdict.floor_high], [row, row], color=FLOOR, lw=9, solid_capstyle="butt", zorder=1
+            )
+            axes.plot(verdict.floor, row, "|", color=REAL, ms=9, mew=1.2, zorder=2)
+            colour = VERDICTS[verdict.verdict]
+            axes.errorbar(verdict.value, row, xerr=verdict.error, fmt="o", ms=6, color=colour, ecolor=colour, zorder=3)
+        axes.set_yticks(range(len(shown)), [v.label for v in reversed(shown)])
+        axes.set_ylim(-0.6, len(shown) - 0.4)
+        axes.set_xlim(-0.02, max([1.05, *(1.05 * v.value for v in shown), *(1.05 * v.floor_high for v in shown)]))
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", color="#e5e7eb", lw=0.6)
+        return Picture(
+            "Fidelity, variety and a classifier's opinion",
+            encode(figure),
+            "Dots: generated samples. Grey: real data against real data, 95 times in 100. Low precision or density: "
+            "samples "
+            "unlike the data. Low recall or coverage: data without samples like them, as when modes have collapsed. "
+            "The "
+            "classifier test is the area under its ROC curve: 0.5 where it cannot tell generated from real.",
+            "; ".join(f"{v.label} {number(v.value)}, real data {number(v.floor)}" for v in shown),
+        )
+
+
+def distances_picture(generated: np.ndarray, test: np.ndarray) -> Picture:
+    """Distances to the nearest training member."""
+    from matplotlib.figure import Figure
+
+    with styled():
+        figure = Figure(figsize=(5.2, 3.0))
+        axes = figure.add_subplot()
+        top = float(np.quantile(np.concatenate([generated, test]), 0.99)) or 1.0
+        bins = np.linspace(0, top, 36).tolist()
+        axes.hist(np.minimum(test, top), bins, density=True, color=FLOOR, label="unseen real")
+        axes.hist(
+            np.minimum(generated, top), bins, density=True, histtype="step", lw=1.7, color=GENERATED, label="generated"
+        )
+        axes.axvline(float(np.quantile(test, 0.05)), color=REAL, lw=0.8, ls=":")
+        axes.legend()
+        axes.set_xlabel("distance to the nearest training member")
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        return Picture(
+            "Distance to the training set",
+            encode(figure),
+            "Samples should be as far from the training members as unseen real members are. A pile of samples left "
+            "of the "
+            "dotted line (the nearest 5 % of real ones) means copies.",
+            "Histograms of the distance to the nearest training member",
+        )
+
+
+def training_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
+    """Losses over the run."""
+    from matplotlib.figure import Figure
+
+    names = sorted({key for line in metrics for key in line if key.endswith("/loss")})
+    if not names or len(metrics) < 2:
+        return None
+    with styled():
+        figure = Figure(figsize=(5.2, 0.8 + 1.9 * len(names)))
+        panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, name in zip(panels, names, strict=True):
+            lines = [(line["step"], line[name]) for line in metrics if isinstance(line.get(name), int | float)]
+            steps, losses = np.array(lines, dtype=float).T
+            axes.plot(steps, losses, color=GENERATED, lw=0.7, alpha=0.35)
+            axes.plot(steps, _smooth(losses), color=GENERATED, lw=1.6)
+            low, high = np.quantile(losses, [0.0, 0.98])
+            axes.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low) if high > low else low + 1)
+            player = name.removesuffix("/loss")
+            axes.set_ylabel("loss" if len(names) == 1 else f"loss of the {player}")
+        panels[-1].set_xlabel("step")
+        return Picture(
+            "Training",
+            encode(figure),
+            "Loss at each log line (pale) and its running mean. A curve that still falls at the end asks for a "
+            "longer run; "
+            "the losses of players against each other need not fall.",
+            "Training loss over the steps",
+        )
+
+
+def response_picture(response: Response) -> Picture:
+    """How summaries follow a parameter, and the discrepancy in each part of its range."""
+    from matplotlib.figure import Figure
+
+    bars = len(response.per_bin_names) > 0
+    with styled():
+        figure = Figure(figsize=(5.2, 1.7 * (len(response.lines) + bars)))
+        panels = figure.subplots(len(response.lines) + bars, 1, squeeze=False)[:, 0]
+        for index, (axes, line) in enumerate(zip(panels, response.lines, strict=False)):
+            for key, colour, style in (("real", REAL, "-"), ("generated", GENERATED, "--")):
+                axes.errorbar(
+                    response.x, line[key], line[f"{key}_error"], color=colour, ls=style, marker="o", ms=3, label=key
+                )
+            axes.set_ylabel(line["name"])
+            if response.ticks:
+                axes.set_xticks(response.x, response.ticks)
+            if index == 0:
+                axes.legend()
+        axes = panels[len(response.lines) - 1]
+        axes.set_xlabel(response.parameter)
+        if bars:
+            axes = panels[-1]
+            places = np.arange(len(response.per_bin_names))
+            axes.bar(places - 0.18, response.per_bin, 0.34, color=GENERATED, label="generated")
+            axes.bar(places + 0.18, response.per_bin_floor, 0.34, color=FLOOR, label="real against real")
+            axes.set_xticks(places, response.per_bin_names)
+            axes.set_ylabel(f"error [{response.unit}]")
+            axes.set_xlabel(f"{response.parameter}: classes" if response.ticks else f"third of {response.parameter}")
+            axes.set_ylim(0, 1.45 * float(np.nanmax(np.concatenate([response.per_bin, response.per_bin_floor]))))
+            axes.legend(ncols=2, loc="upper left")
+        figure.align_ylabels()
+        return Picture(
+            f"Response to {response.parameter}",
+            encode(figure),
+            "Above: means in bins of the parameter, with standard errors; generated samples should follow the real "
+            "ones. "
+            "Below: the discrepancy in each part of the range, beside its floor; a model that is good only on average "
+            "shows here.",
+            f"Trend with {response.parameter} for real and generated samples",
+        )
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    width = max(1, len(values) // 20)
+    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
+    return np.convolve(padded, np.ones(width) / width, mode="valid")
+
+
+def _plain_log_ticks(axes: Axes, limits: tuple[float, float]) -> None:
+    """Ticks at 1, 2, 5 times powers of ten, written out."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+    decades = np.arange(np.floor(np.log10(limits[0])), np.ceil(np.log10(limits[1])) + 1)
+    steps = (1, 2, 5) if limits[1] / limits[0] < 300 else (1,)
+    ticks = np.array([step * 10.0**decade for decade in decades for step in steps])
+    ticks = ticks[(ticks >= 0.999 * limits[0]) & (ticks <= 1.001 * limits[1])]
+    axes.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
+    axes.xaxis.set_major_formatter(lambda tick, _: number(tick, 1))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())

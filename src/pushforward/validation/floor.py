@@ -1,0 +1,210 @@
+"""Real data against real data, and error bars from the finite number of samples.
+
+Every statistic is a function D(a, b) of two sets of rows, one row a sample. What is wanted is D(generated, test); its
+floor is D(a, b) for two real sets as large, at the same conditions; its error is the scatter of D over resamplings.
+
+**The floor.** Without conditions, a and b are random disjoint halves of the real members. With conditions, every test
+member is paired with the real member that is nearest to it in standardised conditions (an optimal assignment, so no
+member is used twice), and a coin decides for every group which of the two goes into a and which into b. This repeats
+the comparison of generated with test samples, with the same scatter of conditions, where the truth is "no difference".
+
+**The error.** Groups (simulations) of the test set are drawn with replacement, and the generated samples with them if
+they were made at the test members' conditions; otherwise the generated samples, which are independent, are drawn on
+their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+__all__ = ["Floor", "Measure", "Measured", "match"]
+
+Measure = Callable[[np.ndarray, np.ndarray], float]
+Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]
+
+REPETITIONS = 100
+"""Draws of the floor, and resamplings for an error, of a statistic that costs nothing to repeat."""
+FEW = 8
+"""The same for a statistic that is costly, such as optimal transport."""
+MATCHINGS = 5
+SMALLEST_GROUPS = 5
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A discrepancy, its standard error, and draws of its floor."""
+
+    value: float
+    error: float
+    floor: np.ndarray
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The repetitions that every statistic shares.
+
+    Attributes:
+        count: test members; they are the first rows of the real ones, and as many samples are generated.
+        pairs: two arrays of rows of the real members, for each repetition of real against real.
+        resamplings: rows of the generated samples and rows of the test members, for each bootstrap.
+        halves: the same for random halves without replacement, for distances that repeated points would distort.
+    """
+
+    count: int
+    pairs: Pairs
+    resamplings: Pairs
+    halves: Pairs
+
+    @classmethod
+    def build(
+        cls,
+        groups: np.ndarray,
+        count: int,
+        *,
+        conditions: np.ndarray | None = None,
+        labels: Sequence[int] = (),
+        seed: int = 0,
+    ) -> Floor:
+        """Choose all repetitions.
+
+        Arguments:
+            groups: of the real members, shape (R,); the first ``count`` are the test members.
+            conditions: of the real members, shape (R, P); None if there are none.
+            labels: columns of ``conditions`` that hold a class, not a number.
+        """
+        rng = np.random.default_rng([seed, 1])
+        if conditions is None:
+            pairs = tuple(_split(groups, count, rng) for _ in range(REPETITIONS))
+        else:
+            pairs = _matched(groups, count, conditions, labels, rng)
+        units = groups[:count] if len(np.unique(groups[:count])) >= SMALLEST_GROUPS else np.arange(count)
+        resamplings, halves = [], []
+        for _ in range(REPETITIONS):
+            rows = _bootstrap(units, rng)
+            resamplings.append((rows if conditions is not None else rng.integers(count, size=count), rows))
+        for _ in range(FEW):
+            half = rng.permutation(count)[: max(2, count // 2)]
+            halves.append((half if conditions is not None else rng.permutation(count)[: len(half)], half))
+        return cls(count, pairs, tuple(resamplings), tuple(halves))
+
+    def measure(self, distance: Measure, generated: np.ndarray, real: np.ndarray) -> Measured:
+        """A statistic of means and covariances, with 100 repetitions and a bootstrap.
+
+        Arguments:
+            distance: D(a, b) of two arrays of rows.
+            generated: shape (count, ...), real: shape (R, ...): one row a sample.
+        """
+        test = real[: self.count]
+        again = [distance(generated[i], test[j]) for i, j in self.resamplings]
+        floor = [distance(real[a], real[b]) for a, b in self.pairs]
+        return Measured(distance(generated, test), float(np.std(again, ddof=1)), np.array(floor))
+
+    def measure_sets(
+        self,
+        distances: Callable[[np.ndarray, np.ndarray], Sequence[float]],
+        generated: np.ndarray,
+        real: np.ndarray,
+        most: int | None = None,
+    ) -> list[Measured]:
+        """Statistics of points and their neighbours, with a few repetitions and half samples instead of a bootstrap.
+
+        Arguments:
+            distances: one or several D(a, b) that are found together.
+            most: points that a set may have; larger ones are thinned, so that value and floor stay comparable.
+        """
+        test = real[: self.count]
+        size = min([self.count, most or self.count, *(len(a) for a, _ in self.pairs)])
+        rng = np.random.default_rng(size)
+        rows = rng.permutation(self.count)[:size]
+        half = max(2, size // 2)
+        value = np.asarray(distances(generated[rows], test[rows]), dtype=float)
+        again = np.array([distances(generated[i[:half]], test[j[:half]]) for i, j in self.halves[: FEW // 2]])
+        floor = []
+        for a, b in self.pairs[:: max(1, len(self.pairs) // FEW)][:FEW]:
+            keep = rng.permutation(len(a))[:size]
+            floor.append(distances(real[a[keep]], real[b[keep]]))
+        # A half sample scatters more than the whole by the square root of two.
+        error = again.std(axis=0, ddof=1) / math.sqrt(2)
+        draws = np.array(floor).reshape(len(floor), len(value)).T
+        return [Measured(float(v), float(e), d) for v, e, d in zip(value, error, draws, strict=True)]
+
+    def band(
+        self, curve: Callable[[np.ndarray, np.ndarray], np.ndarray], real: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Central 95 % range of a curve of two sets (a ratio or a difference, bin by bin), over real against real."""
+        draws = np.stack([curve(real[a], real[b]) for a, b in self.pairs])
+        low, high = np.nanquantile(draws, [0.025, 0.975], axis=0)
+        return low, high
+
+    def scatter(
+        self, curve: Callable[[np.ndarray, np.ndarray], np.ndarray], generated: np.ndarray, real: np.ndarray
+    ) -> np.ndarray:
+        """Standard error of a curve of the generated and the test samples, bin by bin."""
+        test = real[: self.count]
+        return np.nanstd(np.stack([curve(generated[i], test[j]) for i, j in self.resamplings]), axis=0, ddof=1)
+
+
+def match(wanted: np.ndarray, offered: np.ndarray, labels: Sequence[int] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """Pair rows of conditions so that the sum of squared standardised differences is least; none is used twice.
+
+    Arguments:
+        wanted: shape (n, P); offered: shape (m, P).
+        labels: columns that hold a class; two classes differ by ten standard deviations, whichever they are.
+
+    Returns:
+        Rows of ``wanted`` and rows of ``offered``, ``min(n, m)`` each.
+    """
+    spread = wanted.std(axis=0)
+    cost = np.zeros((len(wanted), len(offered)))
+    for column in range(wanted.shape[1]):
+        difference = wanted[:, column, None] - offered[None, :, column]
+        if column in labels:
+            cost += 100.0 * (difference != 0)
+        elif spread[column] > 0:
+            cost += (difference / spread[column]) ** 2
+    rows, columns = linear_sum_assignment(cost)
+    return rows, columns
+
+
+def _split(groups: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two disjoint sets of ``count`` rows, or of half of all if there are fewer; groups stay together."""
+    names, member = np.unique(groups, return_inverse=True)
+    if len(names) < 2 * SMALLEST_GROUPS:
+        order = rng.permutation(len(groups))
+    else:
+        order = np.argsort(rng.permutation(len(names))[member], kind="stable")
+    size = min(count, len(groups) // 2)
+    return order[:size], order[len(order) - size :]
+
+
+def _matched(
+    groups: np.ndarray, count: int, conditions: np.ndarray, labels: Sequence[int], rng: np.random.Generator
+) -> Pairs:
+    """Pairs of real sets at the test members' conditions: several matchings, and coins within each."""
+    others = np.arange(count, len(groups))
+    pairs = []
+    for _ in range(MATCHINGS if len(others) else 0):
+        # Half of the others at a time, so that the matchings differ; all of them where that would leave too few.
+        offered = others if len(others) < 3 * count else rng.choice(others, len(others) // 2, replace=False)
+        test, chosen = match(conditions[:count], conditions[offered], labels)
+        other = offered[chosen]
+        names, member = np.unique(groups[test], return_inverse=True)
+        for _ in range(REPETITIONS // MATCHINGS):
+            coins = rng.random(len(names) if len(names) >= SMALLEST_GROUPS else len(test)) < 0.5
+            swap = coins[member] if len(names) >= SMALLEST_GROUPS else coins
+            pairs.append((np.where(swap, other, test), np.where(swap, test, other)))
+    return tuple(pairs)
+
+
+def _bootstrap(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Rows of as many units as there are, drawn with replacement."""
+    names, member = np.unique(units, return_inverse=True)
+    if len(names) == len(units):
+        return rng.integers(len(units), size=len(units))
+    rows = [np.flatnonzero(member == index) for index in range(len(names))]
+    return np.concatenate([rows[index] for index in rng.integers(len(names), size=len(names))])

@@ -1,0 +1,234 @@
+"""What is judged: generated samples, the test members that they should resemble, and other real members for the floor.
+
+Samples are drawn at the test members' own conditions, as many as there are test members. The other real members come
+from the training split, so that they also answer whether samples were copied from it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from pushforward.errors import DataError, UsageError
+from pushforward.randomness import seed_for
+from pushforward.spaces import Field, Space
+from pushforward.validation.floor import Floor
+
+if TYPE_CHECKING:
+    from pushforward.emulator import Emulator
+    from pushforward.ensembles import Ensemble, Parameter
+
+__all__ = ["Material", "gather", "home_ensemble"]
+
+FIELD_SAMPLES = 512
+VECTOR_SAMPLES = 5000
+OTHERS = 3
+"""Other real members for each test member: enough to find one at nearly the same condition."""
+SET_BYTES = 2**27
+SMALLEST = 8
+CHUNK = 64
+
+Watch = Callable[[str, float], None]
+"""Called with what is being done and the part of the whole that is done."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything that a statistic may look at, in the user's units.
+
+    Attributes:
+        space: what one sample is.
+        parameters: the columns of ``conditions``.
+        generated: shape (n, *space.shape).
+        real: shape (n + m, *space.shape); the first n are the test members, the rest other real members.
+        conditions: of the real members, shape (n + m, P); the generated samples have the first n.
+        floor: real against real.
+        training: rows of ``real`` that the model was trained on.
+        training_members: how many training members there are in all.
+        milliseconds: wall-clock time to generate one sample.
+        notes: what a reader must know about how the sets were chosen.
+    """
+
+    space: Space
+    parameters: tuple[Parameter, ...]
+    generated: np.ndarray
+    real: np.ndarray
+    conditions: np.ndarray | None
+    floor: Floor
+    training: np.ndarray
+    training_members: int
+    milliseconds: float
+    data: str
+    exact: Any = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def count(self) -> int:
+        return len(self.generated)
+
+    @property
+    def test(self) -> np.ndarray:
+        return self.real[: self.count]
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Columns of ``conditions`` that hold a class."""
+        return tuple(column for column, parameter in enumerate(self.parameters) if parameter.classes)
+
+
+def home_ensemble(emulator: Emulator) -> Ensemble | None:
+    """The data that the emulator was trained on, read again; None if it was an array in memory.
+
+    Raises:
+        DataError: if the data are not where they were, or have changed.
+    """
+    recorded = emulator.config.get("data") or {}
+    if not recorded.get("spec"):
+        return None
+    from pushforward.ensembles import read
+
+    ensemble = read(**recorded["spec"])
+    if recorded.get("fingerprint") not in (None, ensemble.fingerprint):
+        raise DataError(
+            f"{ensemble.name} is not the data that this run was trained on: it has changed since; "
+            "give the data to judge it by after the run directory"
+        )
+    return ensemble
+
+
+def gather(
+    emulator: Emulator, ensemble: Ensemble | None, *, samples: int | None = None, seed: int = 0, watch: Watch
+) -> Material:
+    """Choose the members, generate the samples, and plan the repetitions.
+
+    Arguments:
+        ensemble: judged by its test split if the emulator was trained on it, whole if it is another data set; None
+            reads the training data again.
+        samples: how many to generate at most; None suits the space.
+        watch: told about the progress.
+
+    Raises:
+        UsageError: if there are no data to judge by, or they are not what the emulator makes.
+    """
+    watch("reading the data", 0.0)
+    test, others, trained = _sources(emulator, ensemble)
+    _check(emulator, test)
+    rng = np.random.default_rng([seed, 0])
+    space, notes = emulator.space, []
+
+    most = FIELD_SAMPLES if isinstance(space, Field) else VECTOR_SAMPLES
+    most = max(SMALLEST, min(samples or most, SET_BYTES // (4 * space.size)))
+    if others is None:
+        test, others = _halves(test, rng)
+        notes.append("Half of these data are the reference, the other half tells the floor.")
+    chosen = _some(len(test), most, rng)
+    if len(chosen) < len(test):
+        notes.append(f"{len(chosen):,} of {len(test):,} test members are used.")
+    rest = _some(len(others), min(OTHERS * max(len(chosen), most // 2), 2 * SET_BYTES // (4 * space.size)), rng)
+    if trained and len(rest) < len(others):
+        notes.append(f"Copies are looked for among {len(rest):,} of {len(others):,} training members.")
+
+    real = np.concatenate([test.take(chosen), others.take(rest)])
+    conditions = None
+    if emulator.parameters:
+        conditions = np.concatenate([test.condition_rows(chosen), others.condition_rows(rest)])
+    # Groups are numbered within an ensemble; members of two ensembles are never one group.
+    groups = np.concatenate([test.groups[chosen], others.groups[rest] + 1 + test.groups.max()])
+    labels = [column for column, parameter in enumerate(emulator.parameters) if parameter.classes]
+    count = len(chosen)
+    floor = Floor.build(groups, count, conditions=conditions, labels=labels, seed=seed)
+
+    rows = None if conditions is None else conditions[:count]
+    generated, milliseconds = _generate(emulator, count, rows, seed, watch)
+    broken = ~np.isfinite(generated).reshape(count, -1).all(axis=1)
+    if broken.any():
+        raise UsageError(
+            f"{int(broken.sum())} of {count} generated samples hold values that are not finite; train the model "
+            "longer, "
+            "or with a smaller learning rate, before it is judged"
+        )
+    return Material(
+        space=space,
+        parameters=tuple(emulator.parameters),
+        generated=generated,
+        real=real,
+        conditions=conditions,
+        floor=floor,
+        training=np.arange(count, len(real)) if trained else np.arange(0),
+        training_members=len(others) if trained else 0,
+        milliseconds=milliseconds,
+        data=test.name,
+        exact=getattr(test, "exact", None),
+        notes=tuple(notes),
+    )
+
+
+def _sources(emulator: Emulator, ensemble: Ensemble | None) -> tuple[Ensemble, Ensemble | None, bool]:
+    """The test members, other real members (None: take them from the test ones), and whether those are trained on."""
+    fingerprint = (emulator.config.get("data") or {}).get("fingerprint")
+    if ensemble is not None and ensemble.fingerprint == fingerprint:
+        return ensemble.test, ensemble.train, True
+    home = home_ensemble(emulator)
+    if ensemble is None:
+        if home is None:
+            raise UsageError("this emulator was trained on an array in memory; give the ensemble to judge it by")
+        return home.test, home.train, True
+    if home is not None and ensemble.fingerprint == home.test.fingerprint:
+        return ensemble, home.train, True
+    return ensemble, None, False
+
+
+def _check(emulator: Emulator, test: Ensemble) -> None:
+    if tuple(test.space.shape) != tuple(emulator.space.shape):
+        raise UsageError(
+            f"{test.name} has samples of shape {tuple(test.space.shape)}, but the emulator makes samples of shape "
+            f"{tuple(emulator.space.shape)}"
+        )
+    wanted, given = [p.name for p in emulator.parameters], [p.name for p in test.parameters]
+    if wanted and wanted != given:
+        raise UsageError(
+            f"the emulator is conditional on {', '.join(wanted)}, but {test.name} comes with "
+            f"{', '.join(given) or 'no conditions'}; read it with condition=..."
+        )
+    if len(test) < SMALLEST:
+        raise UsageError(f"{len(test)} test members are too few to judge by; at least {SMALLEST} are needed")
+
+
+def _halves(ensemble: Ensemble, rng: np.random.Generator) -> tuple[Ensemble, Ensemble]:
+    names, member = np.unique(ensemble.groups, return_inverse=True)
+    if len(names) < SMALLEST:
+        first = rng.permutation(len(ensemble)) < len(ensemble) // 2
+    else:
+        first = (rng.permutation(len(names)) < len(names) // 2)[member]
+    return ensemble.subset(np.flatnonzero(first)), ensemble.subset(np.flatnonzero(~first))
+
+
+def _some(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
+    return np.arange(total) if total <= most else np.sort(rng.choice(total, most, replace=False))
+
+
+def _generate(
+    emulator: Emulator, count: int, rows: np.ndarray | None, seed: int, watch: Watch
+) -> tuple[np.ndarray, float]:
+    """Samples at the given condition rows, and milliseconds a sample (without the first chunk, which warms up)."""
+    conditional = bool(emulator.parameters)
+    chunk = CHUNK if isinstance(emulator.space, Field) else count
+    parts, times = [], []
+    for index, start in enumerate(range(0, count, chunk)):
+        watch("generating samples", start / count)
+        size = min(chunk, count - start)
+        begun = time.perf_counter()
+        with torch.no_grad():
+            if conditional and rows is not None:
+                x = emulator.sample_at(rows[start : start + size], seed=seed_for(seed, index))
+            else:
+                x = emulator.sample(size, seed=seed_for(seed, index))
+        parts.append(np.asarray(x.detach().cpu(), dtype=np.float32))
+        times.append((time.perf_counter() - begun) / size)
+    watch("generating samples", 1.0)
+    return np.concatenate(parts), 1000 * float(np.median(times[1:] or times))
