@@ -114,7 +114,6 @@ def odeint(
         return solve_with_checkpoints(solve, field, y0, times, tensors, chosen, checkpoints)
     if not isinstance(chosen, Tableau):
         raise UsageError(f"{chosen.name} has no adjoint here: use gradient='direct' or 'checkpointed'")
-    options.pop("length", None)
     return solve_with_adjoint(solve, field, y0, times, tensors, chosen, options)
 
 
