@@ -187,7 +187,7 @@ class Catalogue:
         else:
             raise DataError(
                 f"there are {rows} rows of conditions, and {label} has {sum(counts)} members of {sum(simulations)} "
-                f"simulations; give the table of their set and suite, params_{self.files[0].set}_{self.files[0].suite}.txt"
+                f"simulations; their table is params_{self.files[0].set}_{self.files[0].suite}.txt"
             )
         values = np.stack([np.asarray(column, dtype=np.float64)[order] for column in columns.values()], axis=1)
         parameters = tuple(Parameter(name) for name in columns)

@@ -91,4 +91,6 @@ def check_ensemble(ensemble: Ensemble) -> None:
         batch = ensemble.take(scanned[start : start + step])
         low, high = min(low, batch.min()), max(high, batch.max())
     if low == high:
-        raise DataError(f"every value of {ensemble.name} is {low:g}: there is nothing to learn from constant data")
+        raise DataError(
+            f"every value of {ensemble.name} is {low:g}: there is nothing to learn from what is constant in float32"
+        )

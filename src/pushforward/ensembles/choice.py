@@ -31,7 +31,7 @@ LONG_TAILED = 3.0
 """Absolute skewness, and excess kurtosis, up to which values are only standardised."""
 
 _GAIN = 2.0
-"""A function is worth its complexity if it brings d down by this factor, and a simpler one is preferred within it."""
+"""A function is worth its complexity if it brings d down by this factor, and the logarithm is preferred within it."""
 _NEGLIGIBLE = 1e-3
 _LOOKED_AT = 20_000
 _FEW_VALUES = 64
@@ -111,14 +111,15 @@ def choose(values: NDArray[np.float32], wanted: str, label: str) -> Choice:
     before = distance_from_normal(ordered)
     candidates = [(each, distance_from_normal(each(ordered))) for each in _best_of_each(ordered, low)]
     bound = _GAIN * min(distance for _, distance in candidates) + _NEGLIGIBLE
-    for candidate, distance in candidates:
-        if distance <= bound and distance * _GAIN <= before:
+    logarithms = [each for each in candidates if each[0].kind == "log" and each[1] <= bound]
+    for candidate, distance in [*logarithms, min(candidates, key=lambda each: each[1])]:
+        if distance * _GAIN <= before:
             return _with_reason(candidate, f"{seen}; distance from normal {before:.2g} before and {distance:.2g} after")
     return _with_reason(standard, f"{seen}, which no function of one variable mends")
 
 
 def _best_of_each(ordered: NDArray[np.float64], low: float) -> Iterator[Choice]:
-    """The best function of every kind, simplest kind first."""
+    """The best function of every kind."""
 
     def best(candidates: list[Choice]) -> Choice:
         return min(candidates, key=lambda each: distance_from_normal(each(ordered)))

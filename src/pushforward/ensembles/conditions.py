@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pushforward.ensembles.ensemble import Parameter
 from pushforward.ensembles.formats import find_files, open_file
+from pushforward.ensembles.formats.contents import CONDITION_NAMES
 from pushforward.ensembles.formats.tables import read_frame
 from pushforward.errors import DataError, UsageError
 
@@ -131,8 +132,9 @@ def _columns_of_file(path: Path) -> Columns:
         frame = read_frame(path)
         return {str(name): frame[name].to_numpy() for name in frame.columns}
     contents = open_file(path)
-    if contents.conditions is not None:
-        return contents.conditions
+    for found in (contents.conditions, *(contents.column(name) for name in CONDITION_NAMES)):
+        if found is not None:
+            return found
     values = contents.source.read(np.arange(contents.source.shape[0]))
     columns = _columns_of_array(values)
     return dict(zip(contents.names, columns.values(), strict=True)) if contents.names else columns

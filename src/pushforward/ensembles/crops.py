@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.ensembles.members import Part, Whole
+from pushforward.ensembles.members import Generators, Part, Whole
 from pushforward.ensembles.sources import Rows, Source, as_float32
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field
@@ -99,12 +99,15 @@ class Tiles:
         relative = self.origins - np.array([first for first, _ in self.region])
         return np.ravel_multi_index(tuple(relative.T), tuple(extent)).astype(np.int64)
 
-    def read(self, index: Rows, rng: np.random.Generator | None = None) -> NDArray[np.float32]:
+    def read(self, index: Rows, rng: Generators = None) -> NDArray[np.float32]:
         origins = self.origins[index]
         if rng is not None and self.moving:
             first = np.array([start for start, _ in self.region])
             last = np.array([end for _, end in self.region]) - np.array(self.space.grid)
-            origins = rng.integers(first, last + 1, size=origins.shape)
+            if isinstance(rng, np.random.Generator):
+                origins = rng.integers(first, last + 1, size=origins.shape)
+            else:
+                origins = np.stack([each.integers(first, last + 1) for each in rng])
         batch = np.empty((len(index), *self.space.shape), np.float32)
         for position, (field, origin) in enumerate(zip(self.fields[index].tolist(), origins.tolist(), strict=True)):
             window = tuple(slice(o, o + side) for o, side in zip(origin, self.space.grid, strict=True))

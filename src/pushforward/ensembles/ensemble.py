@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 
 from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble
-from pushforward.ensembles.members import Members, Part, Whole
+from pushforward.ensembles.members import Generators, Members, Part, Whole
 from pushforward.ensembles.shapes import layout_of
 from pushforward.ensembles.sources import InMemory, Rows
 from pushforward.errors import DataError
@@ -145,13 +145,13 @@ class Ensemble:
         given = f", given {', '.join(p.name for p in self.parameters)}" if self.parameters else ""
         return f"Ensemble({self.name!r}: {len(self)} members, {self.space}{given})"
 
-    def take(self, index: ArrayLike, rng: np.random.Generator | None = None) -> Float[np.ndarray, "batch *shape"]:
+    def take(self, index: ArrayLike, rng: Generators = None) -> Float[np.ndarray, "batch *shape"]:
         """Members at ``index``, shape ``(batch, *space.shape)``, float32, in the user's units. Threads may call it.
 
         Arguments:
             index: whole numbers in ``[0, len(self))``.
-            rng: moves the crops of a cropped ensemble at random within their region, as training wants; None gives
-                fixed tiles, as evaluation wants. Without crops it has no effect.
+            rng: moves the crops of a cropped ensemble at random within their region, as training wants: one generator,
+                or one for each member. None gives fixed tiles, as evaluation wants. Without crops it has no effect.
 
         Raises:
             DataError: if a member holds NaN or an infinity.

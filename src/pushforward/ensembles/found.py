@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,16 @@ class Found:
     catalogue: camels.Catalogue | None = None
     notes: tuple[str, ...] = ()
 
+    def without_column(self, name: str) -> Found:
+        """A table without one of its columns, which is a condition and no coordinate; anything else as it is."""
+        names = self.contents[0].names
+        if name not in names:
+            return self
+        kept = [number for number, each in enumerate(names) if each != name]
+        values = self.source.read(np.arange(self.source.shape[0]))[:, kept]
+        contents = tuple(replace(each, names=tuple(names[number] for number in kept)) for each in self.contents)
+        return replace(self, source=InMemory(values, self.name, origin=self.source), contents=contents)
+
 
 def found_array(data: Any) -> Found:
     """The members of an array in memory.
@@ -75,6 +85,8 @@ def find(
     for path, each in zip(files, contents, strict=True):
         if each.source.dtype.kind not in "fiub":
             raise DataError(f"{path.name} holds {each.source.dtype}, and members must be real numbers")
+        if 0 in each.source.shape:
+            raise DataError(f"{path.name} has shape {each.source.shape}, which holds no members")
     notes = [note for each in contents for note in each.notes]
     name = files[0].name if len(files) == 1 else _name_of_several(data, files)
     if len(files) > 1:
@@ -113,5 +125,6 @@ def _is_one_member(shape: tuple[int, ...], space: Space | str | None, several: b
 
 def _name_of_several(data: Any, files: Sequence[Path]) -> str:
     if isinstance(data, str | Path):
-        return Path(data).name or str(data)
+        path = Path(data)
+        return path.parent.name if path.name[:1] in "*?" else path.name
     return f"{files[0].name} and {len(files) - 1} more"

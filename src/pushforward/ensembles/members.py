@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 
 from pushforward.ensembles.sources import Rows, Source, as_float32
 
-__all__ = ["Members", "Part", "Whole"]
+__all__ = ["Generators", "Members", "Part", "Whole"]
+
+Generators = np.random.Generator | Sequence[np.random.Generator] | None
+"""What moves crops: one source of randomness for a batch, one for each of its members, or none."""
 
 
 class Part(NamedTuple):
@@ -33,7 +37,7 @@ class Members(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, index: Rows, rng: np.random.Generator | None) -> NDArray[np.float32]:
+    def read(self, index: Rows, rng: Generators) -> NDArray[np.float32]:
         """Members at ``index``, shape ``(len(index), *space.shape)``; ``rng`` moves crops."""
         ...
 
@@ -69,7 +73,7 @@ class Whole:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def read(self, index: Rows, rng: np.random.Generator | None = None) -> NDArray[np.float32]:
+    def read(self, index: Rows, rng: Generators = None) -> NDArray[np.float32]:
         values = self.source.read(self.rows[index])
         if self.channels_last:
             values = np.moveaxis(values, -1, 1)

@@ -30,6 +30,8 @@ __all__ = ["Preprocessing"]
 
 _VALUES = 16 * 2**20
 """Values looked at while fitting, at most."""
+_FREE = 2**20
+"""Values up to which all members are looked at, however many they are."""
 
 
 class Preprocessing(nn.Module):
@@ -71,22 +73,22 @@ class Preprocessing(nn.Module):
         *,
         scale_by_condition: bool = False,
     ) -> Self:
-        """The preprocessing that suits an ensemble; give it the training part.
+        """The preprocessing that suits an ensemble; give it the training part, and `Ensemble.check` the whole before.
 
         Arguments:
             ensemble: whose members are looked at.
             transform: ``"auto"``, ``"standardise"``, ``"log"``, ``"asinh"``, ``"yeo-johnson"`` or ``"none"``, for all
                 channels or one for each.
-            members: how many to look at, at most.
+            members: how many to look at, at most, if they are large.
             scale_by_condition: whether fluctuations may be divided by the size that the conditions predict, where that
                 varies much. `forward`, `inverse` and `log_abs_det` then need the conditions.
 
         Raises:
-            DataError: if the ensemble cannot be trained on: too few members, constant, not finite.
+            DataError: if a channel is constant, or a member that is looked at holds NaN or an infinity.
             UsageError: if a transform is unknown.
         """
-        ensemble.check()
-        count = max(1, min(members, len(ensemble), _VALUES // ensemble.space.size))
+        size = ensemble.space.size
+        count = max(1, min(len(ensemble), max(members, _FREE // size), _VALUES // size))
         index = np.sort(np.random.default_rng(0).permutation(len(ensemble))[:count])
         channels = _channels(ensemble.take(index), ensemble.space)
         wanted = _wanted(transform, len(channels))
@@ -94,11 +96,11 @@ class Preprocessing(nn.Module):
         conditions = ensemble.condition_rows(index)
         amplitude = None
         if scale_by_condition and conditions is not None and isinstance(ensemble.space, Field):
-            encoded = encoding(torch.from_numpy(conditions)).double().numpy()
-            amplitude = Amplitude.fit(encoded, channels)
-        if amplitude is not None:
-            scales = amplitude(torch.from_numpy(encoded)).numpy()
-            channels = [values / scales[:, number, None] for number, values in enumerate(channels)]
+            classes = [len(parameter.classes) for parameter in ensemble.parameters]
+            amplitude = Amplitude.fit(conditions, classes, channels)
+            if amplitude is not None:
+                scales = amplitude(torch.from_numpy(conditions)).float().numpy()
+                channels = [values / scales[:, number, None] for number, values in enumerate(channels)]
         choices = [
             choose(values, kind, _name(ensemble.space, number))
             for number, (values, kind) in enumerate(zip(channels, wanted, strict=True))
@@ -169,7 +171,7 @@ class Preprocessing(nn.Module):
             name = _name(self.space, number)
             lines.append(f"{name}: {_formula(kind, *self.constants[:, number].tolist())} ({reason})")
         if self.amplitude is not None:
-            lines.append(self.amplitude.describe())
+            lines.append(self.amplitude.describe(self.amplitude.bounds))
         return _shortened(lines) + self.encoding.describe()
 
     def to_dict(self) -> dict[str, Any]:
@@ -201,7 +203,7 @@ class Preprocessing(nn.Module):
         if self.amplitude is not None:
             if condition is None:
                 raise UsageError("this preprocessing divides by what the conditions predict: it needs the conditions")
-            scale = self.amplitude(self.encoding(condition).double()).to(x)
+            scale = self.amplitude(condition).to(x)
             scale = scale.reshape(*scale.shape, *[1] * trailing)
             location, unit = location * scale, unit * scale
         return location, unit, exponent, mean, deviation

@@ -99,6 +99,8 @@ def read(
     else:
         found, spec = found_array(data), None
     conditions = _conditions(found, condition, names, labels)
+    if isinstance(condition, str) and found.contents:
+        found = found.without_column(condition)
     whole = _whole(found, conditions, space, members, geometry, spec)
     return whole if crop is None else _cropped(whole, crop)
 
@@ -152,7 +154,7 @@ def _from_built_in(
     geometry: dict[str, Any],
     spec: dict[str, Any],
 ) -> Ensemble:
-    if condition not in (None, False):
+    if condition is not None and condition is not False:
         raise UsageError(f"{ensemble.name} brings its own conditions; condition=False leaves them out")
     if space is not None:
         raise UsageError(f"{ensemble.name} is a built-in ensemble of {ensemble.space}; space cannot be given")
@@ -255,10 +257,17 @@ def _given(arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _spec(data: Any, condition: Any, arguments: dict[str, Any]) -> dict[str, Any] | None:
     """Arguments that read the same files again from any folder; None if the conditions are an array in memory."""
-    if not isinstance(condition, str | Path | bool | None):
+    if isinstance(condition, str | Path):
+        arguments["condition"] = _absolute(condition) if Path(condition).expanduser().exists() else condition
+    elif _is_list_of_paths(condition):
+        arguments["condition"] = [_absolute(path) for path in condition]
+    elif condition is not None and condition is not False:
         return None
-    if isinstance(condition, str | Path) and Path(condition).exists():
-        arguments["condition"] = str(Path(condition).resolve())
-    paths = [data] if isinstance(data, str | Path) else data
-    absolute = [str(Path(path).expanduser().absolute()) for path in paths]
-    return {"data": absolute[0] if isinstance(data, str | Path) else absolute, **arguments}
+    return {
+        "data": _absolute(data) if isinstance(data, str | Path) else [_absolute(path) for path in data],
+        **arguments,
+    }
+
+
+def _absolute(path: str | Path) -> str:
+    return str(Path(path).expanduser().absolute())

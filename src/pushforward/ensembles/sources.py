@@ -147,7 +147,7 @@ class Positional:
 
     def read(self, rows: Rows) -> NDArray[Any]:
         values = np.empty((len(rows), *self.shape[1:]), self._stored)
-        flat = values.reshape(len(rows), -1).view(np.uint8).reshape(len(rows), -1)
+        flat = values.view(np.uint8).reshape(len(rows), self._bytes)
         with self.path.open("rb", buffering=0) as file:
             for row, first, last in _runs(rows):
                 self._fill(file.fileno(), flat[first:last].reshape(-1), self._offset + row * self._bytes)
@@ -275,7 +275,7 @@ class OneMember:
 
 
 def _runs(rows: Rows) -> list[tuple[int, int, int]]:
-    """Runs of consecutive rows, for fewer and longer reads: first row, and where the run starts and ends in ``rows``."""
+    """Runs of consecutive rows, for fewer and longer reads: first row, and start and end of the run in ``rows``."""
     if len(rows) == 0:
         return []
     edges = np.flatnonzero(np.diff(rows) != 1) + 1

@@ -6,12 +6,13 @@ about any axis. Every sample gets its own operation. None of them interpolates: 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 from math import prod
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.spaces import Field, Space
@@ -22,7 +23,7 @@ __all__ = ["augment"]
 def augment(
     x: Float[Tensor, "batch channels *grid"],
     space: Space,
-    rng: np.random.Generator,
+    rng: np.random.Generator | Sequence[np.random.Generator],
     *,
     translate: bool = True,
     rotate: bool = True,
@@ -35,7 +36,7 @@ def augment(
     Arguments:
         x: samples, shape ``(batch, channels, *grid)``.
         space: says which symmetries there are: translations if it is periodic, rotations and reflections if isotropic.
-        rng: decides.
+        rng: decides; or one for each sample, so that what happens to it does not depend on its neighbours.
         translate: False leaves out translations.
         rotate: False leaves out rotations and reflections.
     """
@@ -47,13 +48,22 @@ def augment(
     batch, grid = x.shape[0], space.grid
     positions = [torch.arange(cells).expand(batch, cells) for cells in grid]
     if shift:
-        shifts = torch.from_numpy(rng.integers(0, grid, size=(batch, len(grid))))
+        shifts = _draw(rng, grid, batch)
         positions = [(p + shifts[:, axis, None]) % grid[axis] for axis, p in enumerate(positions)]
     if turn:
-        flips = torch.from_numpy(rng.integers(0, 2, size=(batch, len(grid))))
+        flips = _draw(rng, (2,) * len(grid), batch)
         positions = [torch.where(flips[:, axis, None] == 1, grid[axis] - 1 - p, p) for axis, p in enumerate(positions)]
     moved = _gather(x, [p.to(x.device) for p in positions])
     return _exchange_axes(moved, grid, rng) if turn else moved
+
+
+def _draw(
+    rng: np.random.Generator | Sequence[np.random.Generator], ends: tuple[int, ...], batch: int
+) -> Int[Tensor, "batch ends"]:
+    """Whole numbers below ``ends`` for each sample."""
+    if isinstance(rng, np.random.Generator):
+        return torch.from_numpy(rng.integers(0, ends, size=(batch, len(ends))))
+    return torch.from_numpy(np.stack([each.integers(0, ends) for each in rng]))
 
 
 def _gather(x: Tensor, positions: list[Tensor]) -> Tensor:
@@ -69,10 +79,12 @@ def _gather(x: Tensor, positions: list[Tensor]) -> Tensor:
     return x.reshape(x.shape[0], x.shape[1], -1).gather(2, index).reshape(x.shape)
 
 
-def _exchange_axes(x: Tensor, grid: tuple[int, ...], rng: np.random.Generator) -> Tensor:
+def _exchange_axes(
+    x: Tensor, grid: tuple[int, ...], rng: np.random.Generator | Sequence[np.random.Generator]
+) -> Tensor:
     """Each sample with its axes in a random order, out of those that keep its shape."""
     orders = [order for order in permutations(range(len(grid))) if tuple(grid[axis] for axis in order) == grid]
-    choice = torch.from_numpy(rng.integers(0, len(orders), size=x.shape[0])).to(x.device)
+    choice = _draw(rng, (len(orders),), x.shape[0])[:, 0].to(x.device)
     y = x
     for number, order in enumerate(orders[1:], start=1):
         chosen = (choice == number).reshape(-1, *[1] * (x.ndim - 1))

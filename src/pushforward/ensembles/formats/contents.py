@@ -62,6 +62,7 @@ def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, la
     candidates = [
         name for name, shape in shapes.items() if len(shape) > 0 and _last(name) not in ("groups", *CONDITION_NAMES)
     ]
+    candidates = candidates or list(shapes)
     usual = [name for name in candidates if _last(name) in DATA_NAMES]
     for group in (candidates, usual):
         if len(group) == 1:
