@@ -12,9 +12,7 @@ torch.Size([16, 1, 256, 256])
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,15 +28,13 @@ from pushforward.models import Density, Latent, Model, Translator, model_class
 from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import Space, space_from_dict
 from pushforward.training.checkpoints import joined, part_of
+from pushforward.training.conditions import Condition, check_table, condition_table, warn_outside
 from pushforward.training.files import load_tensors, load_yaml, save_tensors, save_yaml
 from pushforward.training.hardware import choose_device, laid_out
 from pushforward.training.runs import CONFIG, WEIGHTS
 from pushforward.training.settings import parse_settings
 
-__all__ = ["Condition", "Emulator", "training_rows", "write_weights"]
-
-Condition = Mapping[str, float | str | Sequence[float | str]]
-"""A value for each parameter, by name: one for all samples, or as many as there are samples."""
+__all__ = ["Emulator", "training_rows", "write_weights"]
 
 KIND = "model"
 _ABILITIES: dict[str, type] = {"density": Density, "latent": Latent, "translator": Translator}
@@ -158,7 +154,7 @@ class Emulator:
         """
         if not self.parameters:
             raise UsageError(f"this {self.name} was trained without conditions; use sample(n)")
-        table = self._table(rows)
+        table = cast(NDArray[np.float32], self._rows(rows, None))
         return self._sample(len(table), table, seed, batch_size, sampling)
 
     def log_prob(self, x: ArrayLike | Tensor, condition: Condition | ArrayLike | None = None) -> Float[Tensor, " n"]:
@@ -174,7 +170,8 @@ class Emulator:
         self.require("density")
 
         def one(x: Tensor, c: Tensor | None) -> Tensor:
-            return cast(Density, self.model).log_prob(self.preprocessing(x), c) + self.preprocessing.log_abs_det(x)
+            z, jacobian = self.preprocessing(x, c), self.preprocessing.log_abs_det(x, c)
+            return cast(Density, self.model).log_prob(z, self._code(c)) + jacobian
 
         return self._each(one, self._samples(x), condition)
 
@@ -185,9 +182,11 @@ class Emulator:
             UsageError: if the model has no latent code, or shapes or conditions do not fit.
         """
         self.require("latent")
-        return self._each(
-            lambda x, c: cast(Latent, self.model).encode(self.preprocessing(x), c), self._samples(x), condition
-        )
+
+        def one(x: Tensor, c: Tensor | None) -> Tensor:
+            return cast(Latent, self.model).encode(self.preprocessing(x, c), self._code(c))
+
+        return self._each(one, self._samples(x), condition)
 
     def decode(
         self, z: ArrayLike | Tensor, condition: Condition | ArrayLike | None = None
@@ -198,10 +197,11 @@ class Emulator:
             UsageError: if the model has no latent code, or conditions do not fit.
         """
         self.require("latent")
-        codes = torch.as_tensor(np.asarray(z), dtype=torch.float32)
-        return self._each(
-            lambda z, c: self.preprocessing.inverse(cast(Latent, self.model).decode(z, c)), codes, condition
-        )
+
+        def one(z: Tensor, c: Tensor | None) -> Tensor:
+            return self.preprocessing.inverse(cast(Latent, self.model).decode(z, self._code(c)), c)
+
+        return self._each(one, _numbers(z), condition)
 
     def translate(self, x: ArrayLike | Tensor, to: str) -> Tensor:
         """Samples of one ensemble as members of the other, in the user's units.
@@ -214,11 +214,11 @@ class Emulator:
             UsageError: if the model was not trained between two ensembles.
         """
         self.require("translator")
-        return self._each(
-            lambda x, c: self.preprocessing.inverse(cast(Translator, self.model).translate(self.preprocessing(x), to)),
-            self._samples(x),
-            None,
-        )
+
+        def one(x: Tensor, c: Tensor | None) -> Tensor:
+            return self.preprocessing.inverse(cast(Translator, self.model).translate(self.preprocessing(x), to))
+
+        return self._each(one, self._samples(x), None)
 
     def save(self, run: str | Path) -> None:
         """Write ``config.yaml`` and ``model.safetensors`` to a directory, which `load` reads."""
@@ -266,67 +266,23 @@ class Emulator:
             device=chosen,
         )
 
-    def _rows(self, condition: Condition | ArrayLike | None, n: int) -> NDArray[np.float32] | None:
-        """Conditions as a table of ``n`` rows in the user's units."""
+    def _rows(self, condition: Condition | ArrayLike | None, n: int | None) -> NDArray[np.float32] | None:
+        """Conditions as a table of ``n`` rows in the user's units; None if there are none."""
         if condition is None:
             return None
         if not self.parameters:
             raise UsageError(f"this {self.name} was trained without conditions; leave the condition out")
-        if not isinstance(condition, Mapping):
-            return self._table(condition, n)
-        names = [p.name for p in self.parameters]
-        for name in condition:
-            if name not in names:
-                near = get_close_matches(str(name), names, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise UsageError(f"there is no parameter called {name!r}; {hint}known ones are {', '.join(names)}")
-        missing = [name for name in names if name not in condition]
-        if missing:
-            raise UsageError(f"no value was given for {', '.join(missing)}; a value is needed for {', '.join(names)}")
-        table = np.empty((n, len(names)), np.float32)
-        for column, parameter in enumerate(self.parameters):
-            value = condition[parameter.name]
-            values: list[Any] = [value] if isinstance(value, str) or np.ndim(value) == 0 else list(np.ravel(value))
-            if len(values) not in (1, n):
-                raise UsageError(f"{parameter.name} has {len(values)} values; give one, or one for each of {n} samples")
-            table[:, column] = [_number(each, parameter) for each in values]
-        return self._table(table, n)
-
-    def _table(self, rows: ArrayLike, n: int | None = None) -> NDArray[np.float32]:
-        """Rows of conditions, checked; values outside the range seen in training are warned of."""
-        table = np.asarray(rows, dtype=np.float32)
-        names = [p.name for p in self.parameters]
-        if table.ndim != 2 or table.shape[1] != len(names) or len(table) != (n or len(table)):
-            count = "n" if n is None else n
-            raise UsageError(
-                f"conditions have shape {table.shape}; expected ({count}, {len(names)}), the columns {', '.join(names)}"
-            )
-        if not np.isfinite(table).all():
-            raise UsageError("conditions hold NaN or an infinity; give finite values")
-        for column, seen in enumerate(self.config.get("parameters", [])):
-            values = table[:, column]
-            if seen.get("classes"):
-                if ((values < 0) | (values >= len(seen["classes"])) | (values % 1 != 0)).any():
-                    raise UsageError(
-                        f"{seen['name']} is a label: give a class index from 0 to {len(seen['classes']) - 1}"
-                    )
-            elif values.min() < seen["minimum"] or values.max() > seen["maximum"]:
-                warnings.warn(
-                    f"{seen['name']} from {values.min():g} to {values.max():g} reaches outside the range seen in"
-                    f" training, {seen['minimum']:g} to {seen['maximum']:g}: the emulator extrapolates",
-                    stacklevel=2,
-                )
+        if isinstance(condition, Mapping):
+            condition = condition_table(condition, self.parameters, n or 1)
+        table = check_table(condition, self.parameters, n)
+        warn_outside(table, self.config.get("parameters") or ())
         return table
 
     def _samples(self, x: ArrayLike | Tensor) -> Tensor:
-        try:
-            tensor = x.detach().cpu().float() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, np.float32))
-        except (TypeError, ValueError):
-            raise UsageError("samples must be an array of numbers") from None
-        if tuple(tensor.shape[1:]) != self.space.shape or tensor.dim() == 0:
-            raise UsageError(
-                f"samples have shape {tuple(tensor.shape)}; expected (n, {', '.join(map(str, self.space.shape))})"
-            )
+        tensor = _numbers(x)
+        if tensor.dim() == 0 or tuple(tensor.shape[1:]) != self.space.shape:
+            expected = ", ".join(map(str, ("n", *self.space.shape)))
+            raise UsageError(f"samples have shape {tuple(tensor.shape)}; expected ({expected})")
         return tensor
 
     def _sample(
@@ -334,11 +290,12 @@ class Emulator:
     ) -> Tensor:
         options = parse_settings(self.model.Sampling, sampling)
         chunks = []
-        with torch.no_grad(), self._autocast():
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed"):
             for number, part in enumerate(_parts(n, batch_size or self._chunk())):
                 draws = Draws(seed_for(seed, number, _SAMPLES), part.stop - part.start, device=self.device)
-                z = self.model.sample(draws, self._encoded(rows, part), options)
-                chunks.append(self.preprocessing.inverse(z.float()).cpu())
+                condition = self._some(rows, part)
+                z = self.model.sample(draws, self._code(condition), options)
+                chunks.append(self.preprocessing.inverse(z.float(), condition).cpu())
         return torch.cat(chunks)
 
     def _each(
@@ -347,46 +304,38 @@ class Emulator:
         x: Tensor,
         condition: Condition | ArrayLike | None,
     ) -> Tensor:
-        """A function of samples and network conditions, a chunk at a time, in float32."""
+        """A function of samples and their conditions, both in the user's units, a chunk at a time, in float32."""
         rows = self._rows(condition, len(x))
         if rows is None and self.parameters:
             raise UsageError(f"give the conditions of the samples: {', '.join(p.name for p in self.parameters)}")
         with torch.no_grad():
             parts = [
-                function(x[part].to(self.device), self._encoded(rows, part)).cpu()
+                function(x[part].to(self.device), self._some(rows, part)).cpu()
                 for part in _parts(len(x), self._chunk())
             ]
         return torch.cat(parts)
 
-    def _encoded(self, rows: NDArray[np.float32] | None, part: slice) -> Tensor | None:
-        if rows is None:
-            return None
-        return self.preprocessing.encode_condition(torch.from_numpy(rows[part]).to(self.device))
+    def _some(self, rows: NDArray[np.float32] | None, part: slice) -> Tensor | None:
+        return None if rows is None else torch.from_numpy(rows[part]).to(self.device)
+
+    def _code(self, condition: Tensor | None) -> Tensor | None:
+        """Conditions in network units."""
+        return None if condition is None else self.preprocessing.encode_condition(condition)
 
     def _chunk(self) -> int:
+        """Samples that are worked on at a time: it follows from the space alone, so that a seed says it all."""
         return max(1, min(_LARGEST_CHUNK, _CHUNK_NUMBERS // self.space.size))
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed")
 
 
 def _parts(n: int, size: int) -> Iterator[slice]:
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
-def _number(value: float | str, parameter: Parameter) -> float:
-    """A value of a parameter as a number: the index of a class, by its name or as it is."""
-    if parameter.classes and str(value) in parameter.classes:
-        return float(parameter.classes.index(str(value)))
+def _numbers(x: ArrayLike | Tensor) -> Tensor:
     try:
-        number = float(value)
+        return x.detach().cpu().float() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, np.float32))
     except (TypeError, ValueError):
-        number = float("nan")
-    if parameter.classes and number not in range(len(parameter.classes)):
-        raise UsageError(f"{parameter.name} has no class {value!r}; its classes are {', '.join(parameter.classes)}")
-    if not np.isfinite(number):
-        raise UsageError(f"{parameter.name}={value!r} is not a finite number")
-    return number
+        raise UsageError("samples and codes must be arrays of numbers") from None
 
 
 def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Preprocessing]:

@@ -104,9 +104,7 @@ class Members:
         x = torch.from_numpy(self._read(index, views))
         if self.augmented:
             x = torch.cat([augment(one[None], self.ensemble.space, view) for one, view in zip(x, views, strict=True)])
-        rows = self.ensemble.condition_rows(index)
-        condition = None if rows is None else self.preprocessing.encode_condition(torch.from_numpy(rows))
-        return self.preprocessing(x), condition
+        return _in_network_units(self.preprocessing, x, self.ensemble.condition_rows(index))
 
     def _read(self, index: np.ndarray, views: list[np.random.Generator]) -> np.ndarray:
         """Each member is taken with random numbers of its own, so that its crop does not depend on its neighbours."""
@@ -124,14 +122,20 @@ class Resident:
         self.part, self.order = part, Order(len(ensemble), seed)
         blocks = [np.arange(i, min(i + 65536, len(ensemble))) for i in range(0, len(ensemble), 65536)]
         with torch.no_grad():
-            x = torch.cat([preprocessing(torch.from_numpy(ensemble.take(block))) for block in blocks])
-            rows = ensemble.condition_rows(np.arange(len(ensemble)))
-            condition = None if rows is None else preprocessing.encode_condition(torch.from_numpy(rows))
+            x = torch.from_numpy(np.concatenate([ensemble.take(block) for block in blocks]))
+            x, condition = _in_network_units(preprocessing, x, ensemble.condition_rows(np.arange(len(ensemble))))
         self.x, self.condition = x.to(device), condition if condition is None else condition.to(device)
 
     def __call__(self, step: int) -> Examples:
         index = torch.from_numpy(self.order(self.part.positions(step))).to(self.x.device)
         return self.x[index], None if self.condition is None else self.condition[index]
+
+
+def _in_network_units(preprocessing: Preprocessing, x: Tensor, rows: np.ndarray | None) -> Examples:
+    if rows is None:
+        return preprocessing(x), None
+    condition = torch.from_numpy(rows)
+    return preprocessing(x, condition), preprocessing.encode_condition(condition)
 
 
 class _Source(Protocol):

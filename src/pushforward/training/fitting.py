@@ -10,8 +10,9 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import BaseModel
@@ -111,6 +112,7 @@ def fit(
     plan = _Plan(
         model=model,
         settings=(of_model, of_loop),
+        given=dict(settings or {}),
         length=length,
         out=Path(out) if out is not None else fresh_directory(ensemble.name, model),
         resume=resume,
@@ -137,6 +139,7 @@ class _Plan:
 
     model: str
     settings: tuple[BaseModel, TrainingSettings]
+    given: dict[str, Any]
     length: Length | None
     out: Path
     resume: bool
@@ -167,7 +170,7 @@ def _in_processes(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str 
 
     try:
         with Forwarded():
-            fabric.launch(cast("Any", _work), plan, ensemble, tracker)
+            fabric.launch(partial(_work, plan=plan, ensemble=ensemble, tracker=tracker))
     except ProcessRaisedException as problem:
         _raise_here(str(problem))
         raise
@@ -200,7 +203,7 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
             f" test; at least {FEWEST_MEMBERS} are needed"
         )
     of_loop = plan.settings[1]
-    preprocessing = Preprocessing.fit(members, transform=of_loop.transform)
+    preprocessing = Preprocessing.fit(members, of_loop.transform, scale_by_condition=of_loop.scale_by_condition)
     run, before = _directory(fabric, plan)
     length = plan.length or _length_of(before)
     config = recipe(
@@ -208,6 +211,7 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
         ensemble=ensemble,
         preprocessing=preprocessing,
         settings=plan.settings,
+        given=plan.given,
         length={"steps": length.steps} if length.steps is not None else {"budget": length.seconds},
         run=run,
         seed=plan.seed,
@@ -227,10 +231,10 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
     trackers: list[Tracker] = []
     if fabric.is_global_zero:
         _check_space_left(run, model)
-        save_yaml(run / CONFIG, config)
-        trackers.append(JsonLines(run / METRICS, after=course.step))
         if tracker is not None:
             trackers.append(open_tracker(tracker, run))
+        save_yaml(run / CONFIG, config)
+        trackers.append(JsonLines(run / METRICS, after=course.step))
         for each in trackers:
             each.log_parameters(config)
     shown.notes([*preprocessing.describe(), *_about(plan, model, members, fabric, length, run, course)])

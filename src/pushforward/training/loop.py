@@ -24,7 +24,7 @@ from pushforward.training.averaging import PowerAverage
 from pushforward.training.batches import Ahead, Part, _Now
 from pushforward.training.checkpoints import Course, save_checkpoint
 from pushforward.training.interrupt import Interrupted, StopRequests
-from pushforward.training.meters import Meters
+from pushforward.training.meters import Meters, Reading
 from pushforward.training.players import Players, rate_at
 from pushforward.training.progress import Display
 from pushforward.training.runs import CHECKPOINT
@@ -123,7 +123,12 @@ class Loop:
                     self.log(progress)
                 if self.course.seconds - self._checked >= self._between_checkpoints():
                     self.save(progress)
-                self.step(progress)
+                try:
+                    self.step(progress)
+                except (ArithmeticError, RuntimeError, ValueError):
+                    # A model may trip over weights that an earlier loss has spoilt, before the meters are read.
+                    self._refuse(self.meters.read(alone=True))
+                    raise
             self.save(progress)
             if stop:
                 raise Interrupted(
@@ -164,9 +169,7 @@ class Loop:
         """
         reading = self.meters.read()
         steps, seconds = self.course.step - self._logged.step, self.course.seconds - self._logged.seconds
-        if reading.bad is not None:
-            player, step = reading.bad
-            raise TrainingError(f"the loss of {player!r} was not finite at step {step}; {self._advice()}")
+        self._refuse(reading)
         if not steps:
             return
         speed = steps * self.part.batch_size / max(seconds, 1e-9)
@@ -178,6 +181,11 @@ class Loop:
         left = (1 - progress) * (self.course.seconds - self._start.seconds) / max(progress - self._start_progress, 1e-9)
         self.display.show(self.course.step, progress, reading.losses, speed, left)
         self._logged, self._logged_waiting = Course(self.course.step, self.course.seconds), self.batches.waited
+
+    def _refuse(self, reading: Reading) -> None:
+        if reading.bad is not None:
+            player, step = reading.bad
+            raise TrainingError(f"the loss of {player!r} was not finite at step {step}; {self._advice()}")
 
     def save(self, progress: float = 0.0) -> None:
         """Write a checkpoint, unless something in it is not finite or it is there already.

@@ -43,16 +43,20 @@ class Meters:
         """Keep the loss and the logs of a turn, and the norm of its gradient if it was measured."""
         self._losses.append((turn.player, step))
         logs = turn.logs if norm is None else {**turn.logs, "gradient_norm": norm}
-        for name, value in {**logs, "loss": turn.loss}.items():
+        for name, value in {"loss": turn.loss, **logs}.items():
             value = torch.as_tensor(value, device=self.fabric.device)
             self._values.setdefault(f"{turn.player}/{name}", []).append(value.detach().float().reshape(()))
 
-    def read(self) -> Reading:
-        """The means over steps and processes since the last reading, which start anew."""
+    def read(self, *, alone: bool = False) -> Reading:
+        """The means over steps and processes since the last reading, which start anew.
+
+        Arguments:
+            alone: leave the other processes out, where they may not be reading too.
+        """
         if not self._losses:
             return Reading({}, None)
         joined = torch.stack([value for values in self._values.values() for value in values])
-        if self.fabric.world_size > 1:
+        if self.fabric.world_size > 1 and not alone:
             joined = cast(Tensor, self.fabric.all_reduce(joined, reduce_op="mean"))
         series = dict(zip(self._values, joined.cpu().split([len(v) for v in self._values.values()]), strict=True))
         bad = self._first_bad({key: values.isfinite().tolist() for key, values in series.items()})

@@ -29,6 +29,7 @@ def recipe(
     ensemble: Ensemble,
     preprocessing: Preprocessing,
     settings: tuple[BaseModel, BaseModel],
+    given: Mapping[str, Any],
     length: Mapping[str, Any],
     run: Path,
     seed: int,
@@ -40,7 +41,8 @@ def recipe(
 
     Arguments:
         ensemble: all of it; it was trained on ``ensemble.train``.
-        settings: of the model and of the loop.
+        settings: of the model and of the loop, all of them.
+        given: those that the user has set.
         length: ``{"steps": ...}`` or ``{"budget": seconds}``.
     """
     of_model, of_loop = (each.model_dump(mode="json") for each in settings)
@@ -52,7 +54,7 @@ def recipe(
             "torch": str(torch.__version__),
             "numpy": np.__version__,
         },
-        "command": command(model, ensemble, {**_changed(settings[0]), **_changed(settings[1])}, length, run, seed),
+        "command": command(model, ensemble, given, length, run, seed),
         "model": model,
         "space": space_to_dict(ensemble.space),
         "parameters": _parameters(ensemble),
@@ -73,16 +75,6 @@ def recipe(
         "precision": precision,
     }
     return json.loads(json.dumps(values, default=lambda number: number.item()))
-
-
-def _changed(settings: BaseModel) -> dict[str, Any]:
-    """The values that differ from the defaults of their class."""
-    fields = type(settings).model_fields
-    return {n: value for n, value in settings.model_dump(mode="json").items() if value != _plain(fields[n].default)}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _parameters(ensemble: Ensemble) -> list[dict[str, Any]]:
@@ -110,9 +102,10 @@ def command(
     words = ["pushforward", "fit", *(data if isinstance(data, list | tuple) else [data]), "--model", model]
     for name, value in spec.items():
         words += _option(name, value)
-    words += [f"--{next(iter(length))}", f"{next(iter(length.values())):g}", "--seed", str(seed), "--out", str(run)]
+    for name, value in {**length, "seed": seed, "out": run}.items():
+        words += [f"--{name}", str(value)]
     for name, value in settings.items():
-        text = ",".join(map(str, value)) if isinstance(value, list) else value
+        text = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
         words += ["--set", f"{name}={text}"]
     return shlex.join(map(str, words))
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingSettings", "parse_settings", "resolve_settings"]
 
-Transform = Literal["auto", "standardise", "log", "asinh", "yeo-johnson", "none"]
+_Transform = Literal["auto", "standardise", "log", "asinh", "yeo-johnson", "none"]
 
 
 class TrainingSettings(BaseModel):
@@ -38,7 +38,8 @@ class TrainingSettings(BaseModel):
         gradient_clip: largest norm of a player's gradient; none if not given.
         average: width of the averaging of the weights, relative to the length of the run (see `averaging`); 0 for none.
         augment: whether fields are moved, rotated and reflected at random as far as their space allows.
-        transform: of the data before training (see `Preprocessing`).
+        transform: of the data before training (see `Preprocessing`), for all channels or one for each.
+        scale_by_condition: whether the size of fluctuations is divided by what the conditions predict of it.
         checkpoint_every: time between checkpoints; by default a minute, or longer if writing would take over 2 % of it.
         log_every: time between lines of metrics.
     """
@@ -53,7 +54,8 @@ class TrainingSettings(BaseModel):
     gradient_clip: Annotated[float, Bounded(gt=0)] | None = None
     average: Annotated[float, Bounded(ge=0, le=0.25)] = 0.05
     augment: bool = True
-    transform: Transform = "auto"
+    transform: _Transform | tuple[_Transform, ...] = "auto"
+    scale_by_condition: bool = False
     checkpoint_every: Duration | None = None
     log_every: Duration = 0.5
 
@@ -95,7 +97,7 @@ def parse_settings(kind: type[BaseModel], values: Mapping[str, Any]) -> Any:
     if unknown:
         known = ", ".join(sorted(kind.model_fields)) or "none"
         raise UsageError(f"there is no setting called {unknown[0]!r} here; known ones are {known}")
-    values = dict(values)
+    given, values = values, dict(values)
     for spelled in (True, False):
         try:
             return kind(**values)
@@ -107,7 +109,7 @@ def parse_settings(kind: type[BaseModel], values: Mapping[str, Any]) -> Any:
                 continue
             name = str(errors[0]["loc"][0]) if errors[0]["loc"] else "settings"
             what = errors[0]["msg"].removeprefix("Value error, ")
-            raise UsageError(f"{name}={values.get(name)!r} cannot be used: {what[:1].lower()}{what[1:]}") from None
+            raise UsageError(f"{name}={given.get(name)!r} cannot be used: {what[:1].lower()}{what[1:]}") from None
     raise AssertionError("unreachable")
 
 

@@ -1,0 +1,108 @@
+"""From what a user writes about conditions to a table of numbers, one row a sample, one column a parameter."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from pushforward.ensembles import Parameter
+from pushforward.errors import UsageError
+
+__all__ = ["Condition", "check_table", "condition_table", "warn_outside"]
+
+Condition = Mapping[str, float | str | Sequence[float | str]]
+"""A value for each parameter, by name: one for all samples, or as many as there are samples."""
+
+
+def condition_table(condition: Condition, parameters: Sequence[Parameter], n: int) -> Float[np.ndarray, "n parameters"]:
+    """The table that named values stand for, float32, user's units; a label's column holds the index of its class.
+
+    Raises:
+        UsageError: for an unknown or missing name, an unknown class, or a wrong number of values.
+    """
+    names = [p.name for p in parameters]
+    for name in condition:
+        if name not in names:
+            near = get_close_matches(str(name), names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UsageError(f"there is no parameter called {name!r}; {hint}known ones are {', '.join(names)}")
+    missing = [name for name in names if name not in condition]
+    if missing:
+        raise UsageError(f"no value was given for {', '.join(missing)}; a value is needed for {', '.join(names)}")
+    table = np.empty((n, len(names)), np.float32)
+    for column, parameter in enumerate(parameters):
+        value = condition[parameter.name]
+        values: list[Any] = [value] if isinstance(value, str) or np.ndim(value) == 0 else list(np.ravel(value))
+        if len(values) not in (1, n):
+            raise UsageError(f"{parameter.name} has {len(values)} values; give one, or one for each of {n} samples")
+        table[:, column] = [_number(each, parameter) for each in values]
+    return table
+
+
+def _number(value: float | str, parameter: Parameter) -> float:
+    """A value of a parameter as a number: the index of a class, by its name or as it is."""
+    if str(value) in parameter.classes:
+        return float(parameter.classes.index(str(value)))
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if parameter.classes and number not in range(len(parameter.classes)):
+        raise UsageError(f"{parameter.name} has no class {value!r}; its classes are {', '.join(parameter.classes)}")
+    if not np.isfinite(number):
+        raise UsageError(f"{parameter.name}={value!r} is not a finite number")
+    return number
+
+
+def check_table(
+    rows: ArrayLike, parameters: Sequence[Parameter], n: int | None = None
+) -> Float[np.ndarray, "n parameters"]:
+    """Rows of conditions as float32.
+
+    Arguments:
+        rows: shape ``(n, parameters)``; labels by the index of their class.
+        n: how many there must be; None for any number.
+
+    Raises:
+        UsageError: for a wrong shape, a value that is not finite, or an index of no class.
+    """
+    try:
+        table = np.asarray(rows, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise UsageError("rows of conditions must be an array of numbers") from None
+    columns = ", ".join(p.name for p in parameters)
+    if table.ndim != 2 or table.shape[1] != len(parameters) or len(table) != (len(table) if n is None else n):
+        raise UsageError(
+            f"conditions have shape {table.shape}; expected ({'n' if n is None else n}, {len(parameters)}),"
+            f" the columns {columns}"
+        )
+    if not np.isfinite(table).all():
+        raise UsageError("conditions hold NaN or an infinity; give finite values")
+    for values, parameter in zip(table.T, parameters, strict=True):
+        last = len(parameter.classes) - 1
+        if parameter.classes and ((values < 0) | (values > last) | (values % 1 != 0)).any():
+            raise UsageError(f"{parameter.name} is a label; its column must hold indices of classes, 0 to {last}")
+    return table
+
+
+def warn_outside(table: Float[np.ndarray, "n parameters"], seen: Sequence[Mapping[str, Any]]) -> None:
+    """Warn of parameters that reach outside the range that was seen in training.
+
+    Arguments:
+        seen: for each parameter its ``name``, ``classes``, ``minimum`` and ``maximum``.
+    """
+    for values, parameter in zip(table.T, seen, strict=True):
+        low, high = np.float32(parameter["minimum"]), np.float32(parameter["maximum"])
+        if not parameter["classes"] and len(values) and (values.min() < low or values.max() > high):
+            given = f"{values.min():g}" if values.min() == values.max() else f"{values.min():g} to {values.max():g}"
+            warnings.warn(
+                f"{parameter['name']} = {given} is outside the range seen in training, {low:g} to {high:g}:"
+                " the emulator extrapolates",
+                stacklevel=4,
+            )

@@ -1,0 +1,100 @@
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from pushforward.models import Batch, model_class
+from pushforward.randomness import Draws
+from pushforward.spaces import Vector
+from pushforward.training.players import Players, _buckets, rate_at
+from pushforward.training.settings import TrainingSettings
+
+
+@pytest.fixture
+def adversaries():
+    torch.manual_seed(0)
+    model = model_class("toy-adversaries")(Vector(2))
+    fabric = Fabric(accelerator="cpu", devices=1)
+    return model, lambda **settings: Players(model, TrainingSettings(**settings), fabric)
+
+
+def batch():
+    return Batch(torch.randn(16, 2), None, Draws(0, 16))
+
+
+def test_a_turn_moves_its_own_player_alone(adversaries):
+    model, players_with = adversaries
+    players = players_with(learning_rate=0.1)
+    for turn in model.turns(batch()):
+        before = {name: [p.detach().clone() for p in ps] for name, ps in model.players().items()}
+        players.take(turn, 0.1)
+        for name, parameters in model.players().items():
+            moved = [not torch.equal(a, b) for a, b in zip(before[name], parameters, strict=True)]
+            # The critic's last bias drops out of its loss, so it need not move.
+            assert any(moved) == (name == turn.player), f"{turn.player}'s turn and {name}"
+
+
+def test_each_turn_is_computed_after_the_step_before_it(adversaries):
+    model, players_with = adversaries
+    losses = []
+    for rate in (0.0, 0.1):
+        players, turns = players_with(), model.turns(batch())
+        players.take(next(turns), rate)
+        losses.append(next(turns).loss.item())
+    assert losses[0] != losses[1]
+
+
+def test_a_gradient_is_clipped_to_the_norm_asked_for(adversaries):
+    model, players_with = adversaries
+    players = players_with(gradient_clip=1e-3)
+    norm = players.take(next(model.turns(batch())), 0.1)
+    clipped = torch.stack([p.grad.norm() for p in model.critic.parameters()]).norm()
+    assert norm > 1e-3
+    assert clipped.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_adam_takes_the_steps_of_its_definition(adversaries):
+    model, players_with = adversaries
+    players = players_with(betas=(0.8, 0.9), learning_rate=1.0)
+    bias = model.generator.bias
+    m = v = torch.zeros(2)
+    for step in range(1, 4):
+        before = bias.detach().clone()
+        *_, turn = model.turns(batch())
+        players.take(turn, 0.01)
+        m, v = 0.8 * m + 0.2 * bias.grad, 0.9 * v + 0.1 * bias.grad.square()
+        expected = before - 0.01 * (m / (1 - 0.8**step)) / ((v / (1 - 0.9**step)).sqrt() + 1e-8)
+        assert torch.allclose(bias, expected, atol=1e-6)
+
+
+def test_the_memory_of_the_optimisers_can_be_saved(adversaries):
+    model, players_with = adversaries
+    first = players_with()
+    for turn in model.turns(batch()):
+        first.take(turn, 0.01)
+    second = players_with()
+    second.load_state({name: tensor.clone() for name, tensor in first.state().items()})
+    assert first.state().keys() == second.state().keys()
+    assert all(torch.equal(first.state()[name], second.state()[name]) for name in first.state())
+
+
+def test_a_weight_that_is_not_finite_is_found(adversaries):
+    model, players_with = adversaries
+    players = players_with()
+    assert players.not_finite() is None
+    with torch.no_grad():
+        model.critic[0].weight[3, 1] = float("inf")
+    assert players.not_finite() == "critic"
+
+
+def test_the_learning_rate_rises_then_falls_to_zero():
+    assert rate_at(0.0, 0.1) == 0
+    assert rate_at(0.05, 0.1) == pytest.approx(0.5)
+    assert rate_at(0.1, 0.1) == pytest.approx(1)
+    assert rate_at(0.55, 0.1) == pytest.approx(0.5)
+    assert rate_at(1.0, 0.1) == pytest.approx(0)
+    assert rate_at(0.0, 0.0) == 1
+
+
+def test_buckets_keep_order_and_types():
+    tensors = [torch.zeros(2), torch.zeros(3), torch.zeros(1, dtype=torch.float64), torch.zeros(4)]
+    assert [[len(t) for t in bucket] for bucket in _buckets(tensors)] == [[2, 3], [1], [4]]
