@@ -101,7 +101,7 @@ class Adversarial(Model):
         if options.constraint == "clipping":
             self._clip()
         with torch.no_grad():
-            fake = self.sample(batch.draws, batch.condition)
+            fake = self.sample(batch.draws, batch.condition).to(batch.x.dtype)
         on_real = self.critic(batch.x, batch.condition)
         on_fake = self.critic(fake, batch.condition)
         logs: dict[str, Tensor] = {}
