@@ -31,7 +31,7 @@ from pushforward.training.checkpoints import joined, part_of
 from pushforward.training.conditions import Condition, check_table, condition_table, warn_outside
 from pushforward.training.files import load_tensors, load_yaml, save_tensors, save_yaml
 from pushforward.training.hardware import choose_device, laid_out
-from pushforward.training.runs import CONFIG, WEIGHTS
+from pushforward.training.runs import CONFIG, FORMAT, WEIGHTS
 from pushforward.training.settings import parse_settings
 
 __all__ = ["Emulator", "training_rows", "write_weights"]
@@ -244,6 +244,8 @@ class Emulator:
         config = load_yaml(run / CONFIG)
         if not (run / WEIGHTS).is_file():
             raise UsageError(f"the run in {run} has no weights yet: {WEIGHTS} is missing; train it, or resume it")
+        if config.get("format", FORMAT) != FORMAT:
+            raise UsageError(f"the run in {run} was written by a newer pushforward; install that to read it")
         chosen = choose_device(device)
         tensors, _ = load_tensors(run / WEIGHTS, KIND)
         try:

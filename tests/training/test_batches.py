@@ -8,13 +8,13 @@ from pushforward.training.batches import Ahead, Members, Order, Part, Resident
 
 def test_every_member_is_seen_once_an_epoch_in_a_new_order():
     order = Order(10, seed=3)
-    epochs = order(range(0, 30)).reshape(3, 10)
+    epochs = order(range(30)).reshape(3, 10)
     assert (np.sort(epochs, axis=1) == np.arange(10)).all()
     assert (epochs[0] != epochs[1]).any()
 
 
 def test_the_order_does_not_depend_on_where_one_begins():
-    whole = Order(7, seed=1)(range(0, 60))
+    whole = Order(7, seed=1)(range(60))
     for start in (0, 5, 20, 33):
         assert (Order(7, seed=1)(range(start, start + 16)) == whole[start : start + 16]).all()
 

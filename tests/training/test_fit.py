@@ -118,7 +118,9 @@ def test_a_run_holds_what_is_needed_to_repeat_it(maps, tmp_path):
     assert config["parameters"][0]["name"] == "level"
     assert "pushforward fit" in config["command"]
     line = metrics(tmp_path / "run")[0]
-    assert {"step", "seconds", "model/loss", "model/scale", "learning_rate", "samples_per_second", "waiting"} <= set(line)
+    assert {"step", "seconds", "model/loss", "model/scale", "learning_rate", "samples_per_second", "waiting"} <= set(
+        line
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ def test_a_damaged_checkpoint_is_not_resumed(points, tmp_path):
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UsageError, match="checkpoint.safetensors is damaged"):
+    with pytest.raises(UsageError, match=r"checkpoint\.safetensors is damaged"):
         quiet(points, "toy-gaussian", tmp_path / "run", steps=6, resume=True)
 
 
@@ -162,7 +164,9 @@ def test_a_damaged_checkpoint_is_not_resumed(points, tmp_path):
 def test_a_loss_that_is_not_finite_names_player_step_and_last_good_checkpoint(points, tmp_path, log_every):
     settings = {"fails_at": 7, "log_every": log_every, "checkpoint_every": 0 if log_every == 0 else 100}
     good = 6 if log_every == 0 else 0
-    with pytest.raises(TrainingError, match=rf"loss of 'model' was not finite at step 7; .* that of step {good}, .*run"):
+    with pytest.raises(
+        TrainingError, match=rf"loss of 'model' was not finite at step 7; .* that of step {good}, .*run"
+    ):
         quiet(points, "toy-gaussian", tmp_path / "run", steps=20, settings=settings)
 
 

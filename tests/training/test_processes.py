@@ -58,7 +58,9 @@ def test_two_processes_see_the_losses_of_one_with_the_joined_batch(alone, tmp_pa
                     assert b[key] == pytest.approx(a[key], rel=1e-4, abs=1e-5), f"{model}: {key} at step {a['step']}"
         assert Emulator.load(tmp_path / model).config["devices"] == 2
         for name, value in load_file(alone / model / "model.safetensors").items():
-            assert torch.allclose(load_file(tmp_path / model / "model.safetensors")[name].float(), value.float(), atol=1e-4)
+            assert torch.allclose(
+                load_file(tmp_path / model / "model.safetensors")[name].float(), value.float(), atol=1e-4
+            )
 
 
 def test_a_killed_process_leaves_a_run_that_goes_on_to_the_same_weights(alone, tmp_path):
@@ -88,9 +90,7 @@ def test_a_killed_process_leaves_a_run_that_goes_on_to_the_same_weights(alone, t
     assert step >= 2
     run(**{**options, "resume": True, "settings": {"log_every": 100, "checkpoint_every": 100}})
     run(**{**options, "out": str(tmp_path / "whole"), "settings": {"log_every": 100, "checkpoint_every": 100}})
-    resumed, whole = (
-        load_file(folder / model / "model.safetensors") for folder in (tmp_path, tmp_path / "whole")
-    )
+    resumed, whole = (load_file(folder / model / "model.safetensors") for folder in (tmp_path, tmp_path / "whole"))
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 
 
@@ -102,7 +102,11 @@ def _header(path):
 
 
 def test_processes_that_are_started_here_stop_with_one_sentence(tmp_path):
-    command = [sys.executable, str(WORKER), json.dumps({**OPTIONS, "out": str(tmp_path), "devices": 2, "steps": 100000})]
+    command = [
+        sys.executable,
+        str(WORKER),
+        json.dumps({**OPTIONS, "out": str(tmp_path), "devices": 2, "steps": 100000}),
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     file = tmp_path / MODELS[0] / "metrics.jsonl"
     deadline = time.monotonic() + 60

@@ -147,8 +147,7 @@ class Loop:
             processes=self.part.processes,
             device=self.fabric.device,
         )
-        # A model should draw from its batch alone; dropout draws from here.
-        torch.manual_seed(seed_for(self.seed, step, self.part.rank, _OWN))
+        self._seed(seed_for(self.seed, step, self.part.rank, _OWN))
         middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
         self.rate = self.settings.learning_rate * rate_at(middle, self.settings.warmup)
         turns = iter(self.model.turns(Batch(x, condition, draws, progress)))
@@ -248,6 +247,15 @@ class Loop:
         if self._saved is None:
             return "no checkpoint was written yet"
         return f"the last good checkpoint is that of step {self._saved}, {self.run / CHECKPOINT}"
+
+    def _seed(self, seed: int) -> None:
+        """Seed what dropout draws from. A model draws from its batch otherwise.
+
+        `torch.manual_seed` would format a stack trace for each kind of device that is absent, at every step.
+        """
+        torch.default_generator.manual_seed(seed)
+        if self.fabric.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _cuda(self) -> list[int]:
         return [self.fabric.device.index or 0] if self.fabric.device.type == "cuda" else []

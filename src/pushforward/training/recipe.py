@@ -17,10 +17,9 @@ from pydantic import BaseModel
 import pushforward
 from pushforward.ensembles import Ensemble, Preprocessing
 from pushforward.spaces import space_to_dict
+from pushforward.training.runs import FORMAT
 
-__all__ = ["FORMAT", "command", "recipe"]
-
-FORMAT = 1
+__all__ = ["command", "recipe"]
 
 
 def recipe(

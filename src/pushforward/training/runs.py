@@ -18,7 +18,10 @@ from typing import Any
 from pushforward.errors import TrainingError, UsageError
 from pushforward.training.files import PARTIAL, load_yaml
 
-__all__ = ["CHECKPOINT", "CONFIG", "METRICS", "WEIGHTS", "check_same", "fresh_directory", "open_directory"]
+__all__ = ["CHECKPOINT", "CONFIG", "FORMAT", "METRICS", "WEIGHTS", "check_same", "fresh_directory", "open_directory"]
+
+FORMAT = 1
+"""Of the run directory; it grows when older versions could not read it."""
 
 CONFIG, WEIGHTS, CHECKPOINT, METRICS = "config.yaml", "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"
 
