@@ -88,11 +88,10 @@ def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
     Raises:
         UsageError: if the processes that are there are not as many as asked for, or there are too few GPUs.
     """
-    # The note is about a package that we do not use, and Fabric announces each process at length.
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     from lightning_fabric import Fabric
 
+    # Its logger is set up by the import, and announces processes and precisions that `fit` tells in its own words.
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     nodes = 1
     if started_outside():
         devices, nodes = _outside(devices)
