@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from astropy.io import fits
 
 from pushforward.ensembles import read
@@ -244,6 +245,10 @@ def test_an_archive_of_something_else_is_refused(tmp_path):
         read(tmp_path / "a.npz")
 
 
-def test_pandas_frames_and_buffers_are_not_files():
+def test_frames_and_tensors_in_memory():
+    ensemble = read(TABLE.assign(kind="spiral"), condition=np.arange(12.0))
+    assert ensemble.space == Vector(3, ("mass", "radius", "spin"))
+    np.testing.assert_allclose(ensemble.tensor(), TABLE.to_numpy(), rtol=1e-6)
+    assert read(torch.ones(12, 3, requires_grad=True) * torch.arange(12)[:, None]).space == Vector(3)
     with pytest.raises(DataError):
         read(io.BytesIO(b"abc"))

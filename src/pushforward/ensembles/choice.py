@@ -17,14 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import ndtri
-from scipy.stats import kurtosis, skew
 
 from pushforward.ensembles import pointwise
 from pushforward.errors import DataError
 
-__all__ = ["Choice", "choose", "distance_from_normal"]
+__all__ = ["Choice", "choose", "distance_from_normal", "excess_kurtosis", "skewness"]
 
 SKEWED = 1.0
 LONG_TAILED = 3.0
@@ -56,6 +54,16 @@ class Choice:
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         u = torch.from_numpy((values - self.location) / self.unit)
         return pointwise.forward(self.kind, u, torch.tensor(self.exponent, dtype=u.dtype)).numpy()
+
+
+def skewness(values: NDArray[np.float64]) -> float:
+    """Third standardised moment: 0 for what is symmetric."""
+    return float(np.mean(((values - values.mean()) / values.std()) ** 3))
+
+
+def excess_kurtosis(values: NDArray[np.float64]) -> float:
+    """Fourth standardised moment, less the 3 of a normal distribution."""
+    return float(np.mean(((values - values.mean()) / values.std()) ** 4)) - 3
 
 
 def distance_from_normal(ordered: NDArray[np.float64]) -> float:
@@ -101,12 +109,12 @@ def choose(values: NDArray[np.float32], wanted: str, label: str) -> Choice:
         if wanted not in found:
             raise DataError(f"the logarithm of {label} was asked for, and its values start at {low:g}")
         return _with_reason(found[wanted], "as asked for")
-    skewness, excess = float(skew(ordered)), float(kurtosis(ordered))
-    seen = f"skewness {skewness:.2g}, excess kurtosis {excess:.2g}"
+    skew, excess = skewness(ordered), excess_kurtosis(ordered)
+    seen = f"skewness {skew:.2g}, excess kurtosis {excess:.2g}"
     distinct = len(np.unique(ordered))
     if distinct <= _FEW_VALUES:
         return _with_reason(standard, f"only {distinct} distinct values")
-    if abs(skewness) <= SKEWED and excess <= LONG_TAILED:
+    if abs(skew) <= SKEWED and excess <= LONG_TAILED:
         return _with_reason(standard, seen)
     before = distance_from_normal(ordered)
     candidates = [(each, distance_from_normal(each(ordered))) for each in _best_of_each(ordered, low)]
@@ -142,6 +150,8 @@ def _best_of_each(ordered: NDArray[np.float64], low: float) -> Iterator[Choice]:
 
 
 def _yeo_johnson(ordered: NDArray[np.float64], location: float, unit: float) -> Choice:
+    from scipy.optimize import minimize_scalar
+
     def distance(exponent: float) -> float:
         return distance_from_normal(Choice("yeo-johnson", location, unit, exponent)(ordered))
 

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from pushforward.ensembles.ensemble import Parameter
 from pushforward.ensembles.formats import find_files, open_file
 from pushforward.ensembles.formats.contents import CONDITION_NAMES
-from pushforward.ensembles.formats.tables import read_frame
 from pushforward.errors import DataError, UsageError
 
 __all__ = ["Conditions", "conditions_for", "read_columns"]
@@ -55,7 +53,7 @@ def read_columns(condition: Any, names: Sequence[str] | None = None) -> Columns:
     Raises:
         DataError: if there is no such file, or the number of names does not fit.
     """
-    if isinstance(condition, pd.DataFrame):
+    if hasattr(condition, "select_dtypes"):
         columns: Columns = {str(name): condition[name].to_numpy() for name in condition.columns}
     elif isinstance(condition, Mapping):
         columns = {str(name): np.atleast_1d(np.asarray(values)) for name, values in condition.items()}
@@ -129,6 +127,8 @@ def _columns_of_file(path: Path) -> Columns:
     if path.suffix.lower() in (".csv", ".txt", ".dat", ".tsv", ".parquet", ".pq"):
         if path.stat().st_size == 0:
             raise DataError(f"{path.name} is empty")
+        from pushforward.ensembles.formats.tables import read_frame
+
         frame = read_frame(path)
         return {str(name): frame[name].to_numpy() for name in frame.columns}
     contents = open_file(path)

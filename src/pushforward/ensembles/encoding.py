@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.stats import skew
 from torch import Tensor, nn
 
+from pushforward.ensembles.choice import skewness
 from pushforward.ensembles.ensemble import Parameter
 from pushforward.errors import UsageError
 
@@ -133,7 +133,7 @@ def _kind(column: NDArray[np.float64]) -> str:
     low, high = column.min(), column.max()
     if low == high:
         return "constant"
-    if low > 0 and high / low >= _WIDE and abs(skew(np.log(column))) < abs(skew(column)):
+    if low > 0 and high / low >= _WIDE and abs(skewness(np.log(column))) < abs(skewness(column)):
         return "log"
     return "standardise"
 

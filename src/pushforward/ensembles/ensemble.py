@@ -9,8 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble
 from pushforward.ensembles.members import Generators, Members, Part, Whole
@@ -160,6 +162,10 @@ class Ensemble:
         batch = self.members.read(rows, rng)
         check_batch(batch, rows, self.members)
         return batch
+
+    def tensor(self) -> Float[Tensor, "members *shape"]:
+        """All members, in the user's units: for ensembles that fit into memory."""
+        return torch.from_numpy(self.take(np.arange(len(self))))
 
     def condition_rows(self, index: ArrayLike) -> Float[np.ndarray, "batch parameters"] | None:
         """Conditions of the members at ``index``, in the user's units; None for an unconditional ensemble."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from pushforward.ensembles import camels
 from pushforward.ensembles.formats import Contents, find_files, open_file
@@ -52,12 +53,17 @@ class Found:
 
 
 def found_array(data: Any) -> Found:
-    """The members of an array in memory.
+    """The members of an array, a tensor or a data frame in memory.
 
     Raises:
         DataError: if it holds no numbers.
     """
-    values = np.asarray(data)
+    if hasattr(data, "select_dtypes"):
+        numeric = data.select_dtypes("number")
+        source = InMemory(numeric.to_numpy(dtype=np.float64), "frame")
+        contents = Contents(source, names=tuple(str(name) for name in numeric.columns), kind="vector")
+        return Found(source, "frame", counts=(len(numeric),), contents=(contents,))
+    values = np.asarray(data.detach().cpu() if isinstance(data, Tensor) else data)
     if values.dtype.kind not in "fiub" or values.ndim == 0:
         raise DataError(f"the array holds {values.dtype} in shape {values.shape}, and members must be real numbers")
     return Found(InMemory(values), "array", counts=(len(values),))

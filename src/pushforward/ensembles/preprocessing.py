@@ -269,18 +269,18 @@ def _name(space: Space, number: int) -> str:
 
 
 def _formula(kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float) -> str:
-    shifted = f"x - {location:.4g}" if location > 0 else f"x + {-location:.4g}" if location < 0 else "x"
+    shifted = f"(x - {location:.4g})" if location > 0 else f"(x + {-location:.4g})" if location < 0 else "x"
     match kind:
         case "none":
             return "unchanged"
         case "standardise":
-            return f"standardise, ({shifted}) / {unit:.4g}"
+            return f"standardise, {shifted} / {unit:.4g}"
         case "log":
-            return f"log, (ln(({shifted}) / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
+            return f"log, (ln({shifted} / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
         case "asinh":
-            return f"asinh, (asinh(({shifted}) / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
+            return f"asinh, (asinh({shifted} / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
         case _:
-            return f"Yeo-Johnson of ({shifted}) / {unit:.4g} with exponent {exponent:.3g}, then standardised"
+            return f"Yeo-Johnson of {shifted} / {unit:.4g} with exponent {exponent:.3g}, then standardised"
 
 
 def _shortened(lines: list[str], most: int = 12) -> list[str]:

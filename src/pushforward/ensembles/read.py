@@ -141,7 +141,12 @@ def _whole(
         parameters=() if conditions is None else conditions.parameters,
         groups=None if groups is None else np.asarray(groups)[first],
         name=found.name,
-        notes=(*found.notes, *layout.notes, *(conditions.notes if conditions is not None else ())),
+        notes=(
+            *found.notes,
+            *layout.notes,
+            *_geometry_note(layout.space),
+            *(conditions.notes if conditions is not None else ()),
+        ),
         spec=spec,
     )
 
@@ -226,6 +231,16 @@ def _joined(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     if any(set(part) != set(first) for part in parts):
         raise DataError(f"the files differ in their conditions: {sorted({name for part in parts for name in part})}")
     return {name: np.concatenate([np.atleast_1d(part[name]) for part in parts]) for name in first}
+
+
+def _geometry_note(space: Space) -> tuple[str, ...]:
+    """What is assumed of a field: it decides by which symmetries training makes more of the members."""
+    if not isinstance(space, Field):
+        return ()
+    wraps = "periodic" if space.periodic else "not periodic"
+    turns = "isotropic" if space.isotropic else "not isotropic"
+    side = "lengths in cells" if space.box is None else f"box {space.box:g}"
+    return (f"fields are taken as {wraps} and {turns}, {side}; periodic, isotropic and box say otherwise",)
 
 
 def _table_name(condition: Any) -> str:

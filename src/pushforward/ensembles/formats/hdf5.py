@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,51 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     Raises:
         DataError: if the file is truncated, or it cannot be told which dataset is meant.
     """
+    with _opened(path) as file:
+        return _contents(path, file, field)
+
+
+class Chunked:
+    """A dataset that only the HDF5 library can read: chunked, compressed or spread over files.
+
+    The file is opened for every read, so that thousands of files can be one ensemble and none is kept from its writers.
+    """
+
+    def __init__(self, path: Path, dataset: h5py.Dataset, name: str) -> None:
+        self.label = f"{name} of {path.name}"
+        self.shape = dataset.shape
+        self.dtype = dataset.dtype.newbyteorder("=")
+        self._path, self._name = path, name
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        with _opened(self._path) as file:
+            dataset = file[self._name]
+            for position, row in enumerate(rows):
+                dataset.read_direct(values, np.s_[int(row)], np.s_[position])
+        return values
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        with _opened(self._path) as file:
+            return np.asarray(file[self._name][(row, *window)])
+
+    def where(self, row: int) -> str:
+        return f"member {row} of {self.label}"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """The file, open for reading; what the library says of a damaged one becomes a sentence."""
     try:
-        file = h5py.File(path, "r")
+        with h5py.File(path, "r") as file:
+            yield file
     except OSError as error:
         raise DataError(
-            f"{path.name} cannot be opened as HDF5 ({error}); is it truncated or still being written?"
+            f"{path.name} cannot be read as HDF5 ({error}); is it truncated, damaged or still being written?"
         ) from None
+
+
+def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
     datasets: dict[str, h5py.Dataset] = {}
     file.visititems(lambda name, item: datasets.update({name: item}) if isinstance(item, h5py.Dataset) else None)
     shapes = {
@@ -63,61 +102,19 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     names = _names(file)
     inside = next((name for name in CONDITION_NAMES if name in file), None)
     return Contents(
-        _source(path, file, dataset, chosen),
+        _source(path, dataset, chosen),
         conditions=_columns(file, inside, names) if inside else None,
-        column=lambda name: _columns(file, name, names) if name in file else None,
+        column=lambda name: _column(path, name, names),
         attributes=attributes,
         notes=(f"{path.name}: members are read from the dataset {chosen!r}",) if len(shapes) > 1 else (),
     )
 
 
-class Chunked:
-    """A dataset that only the HDF5 library can read: chunked, compressed or spread over files."""
-
-    def __init__(self, path: Path, file: h5py.File, dataset: h5py.Dataset) -> None:
-        self.label = path.name
-        self.shape = dataset.shape
-        self.dtype = dataset.dtype.newbyteorder("=")
-        self._file, self._dataset = file, dataset
-        self._lock = threading.Lock()
-
-    def read(self, rows: Rows) -> NDArray[Any]:
-        values = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        with self._lock, _readable(self.label):
-            for position, row in enumerate(rows):
-                self._dataset.read_direct(values, np.s_[int(row)], np.s_[position])
-        return values
-
-    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
-        with self._lock, _readable(self.label):
-            return self._dataset[(row, *window)]
-
-    def where(self, row: int) -> str:
-        return f"member {row} of {self.label}"
-
-
-class _readable:
-    """Turns the library's error about a damaged chunk into a sentence."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError):
-            raise DataError(
-                f"{self.label} is damaged or truncated: the HDF5 library cannot read it ({error})"
-            ) from None
-
-
-def _source(path: Path, file: h5py.File, dataset: h5py.Dataset, name: str) -> Source:
+def _source(path: Path, dataset: h5py.Dataset, name: str) -> Source:
     offset = dataset.id.get_offset()
-    if offset is not None and dataset.chunks is None and not dataset.external:
-        source: Source = Positional(path, offset, dataset.dtype, dataset.shape)
-    else:
-        source = Chunked(path, file, dataset)
+    if offset is None or dataset.chunks is not None or dataset.external:
+        return Chunked(path, dataset, name)
+    source = Positional(path, offset, dataset.dtype, dataset.shape)
     source.label = f"{name} of {path.name}"
     return source
 
@@ -143,6 +140,11 @@ def _columns(file: h5py.File, name: str, names: list[str] | None) -> Mapping[str
     if isinstance(item, h5py.Group):
         return {key: _decoded(child[()]) for key, child in item.items() if isinstance(child, h5py.Dataset)}
     return named_columns(name, _decoded(item[()]), names)
+
+
+def _column(path: Path, name: str, names: list[str] | None) -> Mapping[str, NDArray[Any]] | None:
+    with _opened(path) as file:
+        return _columns(file, name, names) if name in file else None
 
 
 def _decoded(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,134 @@
+"""Built-in ensembles are found by name in the registry of simulators, which is asked only when it is needed."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pushforward.ensembles import DATASETS, Preprocessing, read
+from pushforward.errors import DataError, UsageError
+from pushforward.spaces import Field, Space, Vector
+
+
+@dataclass(frozen=True)
+class Entry:
+    target: str
+    summary: str
+    default_count: int
+
+
+@dataclass(frozen=True)
+class Simulated:
+    x: np.ndarray
+    space: Space
+    conditions: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+    classes: dict[str, tuple[str, ...]] | None = None
+    groups: np.ndarray | None = None
+    exact: Any = None
+    notes: tuple[str, ...] = ()
+
+
+def points(count, seed, noise=0.1):
+    x = np.random.default_rng(seed).normal(0, noise, size=(count, 2)).astype(np.float32)
+    return Simulated(x, Vector(2), exact="known", notes=("made here",))
+
+
+def fields(count, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, 1, 32, 32)).astype(np.float32)
+    kind = np.arange(count) % 2
+    conditions = np.stack([rng.random(count), kind], axis=1)
+    space = Field(1, (32, 32), periodic=True, box=64.0, isotropic=True)
+    return Simulated(x, space, conditions, ("a", "kind"), {"kind": ("even", "odd")}, np.arange(count) // 2)
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    here = ModuleType("pushforward.simulate.standin")
+    here.points, here.fields = points, fields
+    table = ModuleType("pushforward.simulate.registry")
+    table.SIMULATORS = {
+        "points": Entry("standin:points", "a blob", 300),
+        "fields": Entry("standin:fields", "noise", 40),
+    }
+    monkeypatch.setitem(sys.modules, here.__name__, here)
+    monkeypatch.setitem(sys.modules, table.__name__, table)
+
+
+def test_names_and_summaries(registry):
+    assert dict(DATASETS) == {"points": "a blob", "fields": "noise"}
+    assert "points" in DATASETS
+    assert len(DATASETS) == 2
+
+
+def test_a_name_is_simulated_with_its_options(registry):
+    ensemble = read("points")
+    assert (ensemble.name, len(ensemble), ensemble.exact, ensemble.notes) == ("points", 300, "known", ("made here",))
+    np.testing.assert_array_equal(ensemble.take(range(300)), points(300, 0).x)
+    np.testing.assert_array_equal(read("points", members=20, seed=3, noise=2.0).take(range(20)), points(20, 3, 2.0).x)
+    assert ensemble.train.exact == "known"
+
+
+def test_labels_and_groups_are_kept(registry):
+    ensemble = read("fields")
+    assert ensemble.parameters[1].classes == ("even", "odd")
+    np.testing.assert_array_equal(ensemble.groups, np.arange(40) // 2)
+    assert Preprocessing.fit(ensemble).condition_dim == 3
+    assert read("fields", condition=False).conditions is None
+    assert not read("fields", periodic=False).space.periodic
+
+
+def test_built_in_fields_can_be_cropped(registry):
+    ensemble = read("fields", crop=8)
+    assert ensemble.space == Field(1, (8, 8), periodic=False, box=16.0, isotropic=True)
+    assert len(ensemble.train) == 40 * 2 * 4
+    assert ensemble.train.conditions.shape == (320, 2)
+
+
+def test_the_spec_simulates_the_same_again(registry):
+    ensemble = read("points", members=50, seed=4, noise=0.5)
+    assert ensemble.spec == {"data": "points", "seed": 4, "noise": 0.5, "members": 50}
+    assert read(**ensemble.spec).fingerprint == ensemble.fingerprint
+    assert read("points", members=50, seed=5, noise=0.5).fingerprint != ensemble.fingerprint
+
+
+def test_a_file_of_that_name_comes_first(registry, tmp_path, monkeypatch):
+    np.save(tmp_path / "points.npy", np.zeros((5, 3)))
+    (tmp_path / "points.npy").rename(tmp_path / "points")
+    monkeypatch.chdir(tmp_path)
+    assert read("points").space == Vector(3)
+
+
+def test_mistakes_are_answered(registry):
+    with pytest.raises(DataError, match="did you mean the built-in ensemble 'points'"):
+        read("point")
+    with pytest.raises(UsageError, match="points has no option 'nose'; it has noise"):
+        read("points", nose=1)
+    with pytest.raises(UsageError, match="brings its own conditions"):
+        read("fields", condition="a.txt")
+    with pytest.raises(UsageError, match="space cannot be given"):
+        read("points", space="series")
+
+
+def test_ensembles_do_not_import_simulators():
+    code = "import sys, pushforward.ensembles; sys.exit(any('simulate' in name for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_built_in_set_is_ready_for_training(name):
+    ensemble = read(name, members=120)
+    ensemble.check()
+    preprocessing = Preprocessing.fit(ensemble.train)
+    x = ensemble.tensor()
+    assert x.shape == (120, *ensemble.space.shape)
+    error = (preprocessing.inverse(preprocessing(x)) - x).abs()
+    assert (error <= 1e-5 * x.abs() + 1e-6 * x.std()).all()
+    if isinstance(ensemble.space, Vector):
+        assert set(preprocessing.kinds) == {"standardise"}
+    assert read(**ensemble.spec).fingerprint == ensemble.fingerprint
