@@ -26,7 +26,7 @@ from pushforward.spaces import Space
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.batches import Members, Part, examples
 from pushforward.training.checkpoints import Course, averaged_state, load_checkpoint
-from pushforward.training.durations import parse_duration, say_duration
+from pushforward.training.durations import parse_duration
 from pushforward.training.files import save_yaml
 from pushforward.training.hardware import choose_device, choose_precision, laid_out, make_fabric, started_outside
 from pushforward.training.interrupt import Forwarded, Interrupted
@@ -34,7 +34,16 @@ from pushforward.training.loop import Length, Loop
 from pushforward.training.players import Players
 from pushforward.training.progress import display
 from pushforward.training.recipe import recipe
-from pushforward.training.runs import CHECKPOINT, CONFIG, METRICS, WEIGHTS, check_same, fresh_directory, open_directory
+from pushforward.training.runs import (
+    CHECKPOINT,
+    CONFIG,
+    METRICS,
+    WEIGHTS,
+    check_directory,
+    check_same,
+    fresh_directory,
+    open_directory,
+)
 from pushforward.training.settings import TrainingSettings, resolve_settings
 from pushforward.training.trackers import JsonLines, Tracker, find_tracker, open_tracker
 
@@ -104,6 +113,8 @@ def fit(
         raise UsageError("say which run to resume: give its directory as out (--out)")
     if isinstance(tracker, str):
         find_tracker(tracker)
+    if out is not None:
+        check_directory(Path(out), resume=resume)
     ensemble = ensemble if isinstance(ensemble, Ensemble) else read(ensemble)
     space = ensemble.space
     if type(space).__name__.lower() not in entry.spaces:
@@ -170,7 +181,7 @@ def _in_processes(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str 
 
     try:
         with Forwarded():
-            fabric.launch(partial(_work, plan=plan, ensemble=ensemble, tracker=tracker))
+            fabric.launch(partial(_work, plan=plan, ensemble=_portable(ensemble), tracker=tracker))
     except ProcessRaisedException as problem:
         _raise_here(str(problem))
         raise
@@ -181,6 +192,20 @@ def _in_processes(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str 
 
 def _work(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | Tracker | None) -> None:
     _carry_out(fabric, plan, ensemble, tracker)
+
+
+def _portable(ensemble: Ensemble) -> Ensemble:
+    """An ensemble without what is known exactly of it: functions, which cannot be sent, and are of no use here."""
+    return Ensemble(
+        ensemble.members,
+        ensemble.space,
+        conditions=ensemble.conditions,
+        parameters=ensemble.parameters,
+        groups=ensemble.groups,
+        name=ensemble.name,
+        notes=ensemble.notes,
+        spec=ensemble.spec,
+    )
 
 
 def _raise_here(trace: str) -> None:
@@ -333,9 +358,8 @@ def _about(
     """What will be trained, where and for how long, one line each."""
     count = sum(p.numel() for p in model.parameters())
     where = f"{fabric.world_size} processes on {plan.device.type}" if fabric.world_size > 1 else plan.device.type
-    how_long = f"{length.steps} steps" if length.steps is not None else say_duration(length.seconds or 0.0)
     lines = [
         f"{plan.model}: {count:,} parameters, {_PRECISION_NAMES[plan.precision]} on {where}",
-        f"{len(members)} members to train on, {plan.settings[1].batch_size} a step, for {how_long}, in {run}",
+        f"{len(members)} members to train on, {plan.settings[1].batch_size} a step, for {length}, in {run}",
     ]
     return [*lines, f"resumed at step {course.step}"] if course.step else lines

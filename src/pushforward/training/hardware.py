@@ -26,6 +26,11 @@ __all__ = [
     "started_outside",
 ]
 
+# What they announce of processes and precisions, `fit` tells in its own words. Set here for started processes too.
+for _talkative in ("lightning_fabric.utilities.distributed", "lightning_fabric.utilities.rank_zero"):
+    logging.getLogger(_talkative).setLevel(logging.ERROR)
+logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
+
 PRECISIONS = {"32": "32-true", "32-true": "32-true", "bf16": "bf16-mixed", "bf16-mixed": "bf16-mixed"}
 _KINDS = ("cpu", "cuda", "mps")
 
@@ -90,8 +95,6 @@ def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
     """
     from lightning_fabric import Fabric
 
-    # Its logger is set up by the import, and announces processes and precisions that `fit` tells in its own words.
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     nodes = 1
     if started_outside():
         devices, nodes = _outside(devices)

@@ -23,6 +23,7 @@ from pushforward.randomness import Draws, seed_for
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.batches import Ahead, Part, _Now
 from pushforward.training.checkpoints import Course, save_checkpoint
+from pushforward.training.durations import say_duration
 from pushforward.training.interrupt import Interrupted, StopRequests
 from pushforward.training.meters import Meters, Reading
 from pushforward.training.players import Players, rate_at
@@ -56,7 +57,7 @@ class Length:
         return min(1.0, course.seconds / max(self.seconds - reserve, 0.5 * self.seconds, 1e-9))
 
     def __str__(self) -> str:
-        return f"{self.steps} steps" if self.steps is not None else f"{self.seconds:g} s"
+        return f"{self.steps} steps" if self.steps is not None else say_duration(self.seconds or 0.0)
 
 
 @dataclass
@@ -132,8 +133,8 @@ class Loop:
             self.save(progress)
             if stop:
                 raise Interrupted(
-                    f"stopped by {stop} after step {self.course.step} of {self.length}; everything is saved in"
-                    f" {self.run}; to go on, give the same command with --resume (resume=True) and --out {self.run}"
+                    f"stopped by {stop} after step {self.course.step}, {progress:.0%} of {self.length}; everything is"
+                    f" saved; to go on, give the same command with --out {self.run} --resume (resume=True)"
                 )
 
     def step(self, progress: float) -> None:

@@ -18,7 +18,17 @@ from typing import Any
 from pushforward.errors import TrainingError, UsageError
 from pushforward.training.files import PARTIAL, load_yaml
 
-__all__ = ["CHECKPOINT", "CONFIG", "FORMAT", "METRICS", "WEIGHTS", "check_same", "fresh_directory", "open_directory"]
+__all__ = [
+    "CHECKPOINT",
+    "CONFIG",
+    "FORMAT",
+    "METRICS",
+    "WEIGHTS",
+    "check_directory",
+    "check_same",
+    "fresh_directory",
+    "open_directory",
+]
 
 FORMAT = 1
 """Of the run directory; it grows when older versions could not read it."""
@@ -42,21 +52,27 @@ def open_directory(path: Path, *, resume: bool) -> dict[str, Any] | None:
     """Make a run directory ready to be written to; the configuration of the run that is in it, or None if it is empty.
 
     Raises:
-        UsageError: if it holds a run that nobody asked to resume, or something else; if there is nothing to resume; if
-            it cannot be written to.
+        UsageError: as `check_directory` does, or if it cannot be written to.
+    """
+    check_directory(path, resume=resume)
+    _probe(path)
+    return load_yaml(path / CONFIG) if (path / CONFIG).exists() else None
+
+
+def check_directory(path: Path, *, resume: bool) -> None:
+    """Look at what is in a run directory, and change nothing.
+
+    Raises:
+        UsageError: if it holds a run that nobody asked to resume, or something else, or there is nothing to resume.
     """
     found = _contents(path)
     if CONFIG in found:
         if not resume:
             raise UsageError(f"{path} already holds a run; resume it (--resume, resume=True) or name another directory")
-        _probe(path)
-        return load_yaml(path / CONFIG)
-    if found:
+    elif found:
         raise UsageError(f"{path} holds {found[0]!r} and no run; name a new or empty directory")
-    if resume and not path.is_dir():
+    elif resume and not path.is_dir():
         raise UsageError(f"there is no run at {path} to resume; leave resume out to start one")
-    _probe(path)
-    return None
 
 
 def _contents(path: Path) -> list[str]:
