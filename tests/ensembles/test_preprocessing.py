@@ -199,6 +199,19 @@ def test_fluctuations_are_divided_by_what_conditions_predict():
     )
 
 
+def test_logarithms_are_not_divided():
+    z = RNG.uniform(0.1, 1.5, 300)
+    density = z[:, None, None, None] * np.exp(RNG.normal(size=(300, 1, 8, 8)))
+    waves = z[:, None, None, None] * RNG.normal(size=(300, 1, 8, 8))
+    both = Ensemble.from_array(np.concatenate([density, waves], axis=1), conditions=z)
+    preprocessing = Preprocessing.fit(both, scale_by_condition=True)
+    assert preprocessing.kinds == ("log", "standardise")
+    sizes = preprocessing.amplitude(torch.tensor([[0.1], [1.5]]))
+    torch.testing.assert_close(sizes[:, 0], torch.ones(2, dtype=torch.float64))
+    assert 12 < sizes[1, 1] / sizes[0, 1] < 18
+    assert not Preprocessing.fit(Ensemble.from_array(density, conditions=z), scale_by_condition=True).needs_condition
+
+
 def test_amplitudes_that_hardly_vary_are_left():
     ensemble = Ensemble.from_array(RNG.normal(size=(300, 8, 8)), conditions=RNG.random(300))
     assert not Preprocessing.fit(ensemble, scale_by_condition=True).needs_condition

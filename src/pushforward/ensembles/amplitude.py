@@ -51,7 +51,11 @@ class Amplitude(nn.Module):
 
     @classmethod
     def fit(
-        cls, conditions: Float[np.ndarray, "members parameters"], classes: Sequence[int], channels: list[np.ndarray]
+        cls,
+        conditions: Float[np.ndarray, "members parameters"],
+        classes: Sequence[int],
+        channels: list[np.ndarray],
+        useful: Sequence[bool],
     ) -> Self | None:
         """The amplitude of an ensemble, or None if conditions do not predict much of it.
 
@@ -59,6 +63,8 @@ class Amplitude(nn.Module):
             conditions: in the user's units.
             classes: of each condition: how many, 0 for a number.
             channels: for each, values of shape ``(members, values)``.
+            useful: for each, whether to divide it; the others get ``s(c) = 1``, as do those whose size conditions do
+                not predict.
         """
         low, high = conditions.min(0), conditions.max(0)
         kinds = [count or ("positive" if least > 0 else "number") for count, least in zip(classes, low, strict=True)]
@@ -71,11 +77,13 @@ class Amplitude(nn.Module):
             return None
         target = np.log(sizes[usable])
         ridge = _RIDGE * len(features) * np.eye(features.shape[1])
-        made.weights.copy_(torch.from_numpy(np.linalg.solve(features.T @ features + ridge, features.T @ target)))
-        predicted = features @ made.weights.numpy()
+        weights = np.linalg.solve(features.T @ features + ridge, features.T @ target)
+        predicted = features @ weights
         explained = 1 - (target - predicted).var(axis=0) / target.var(axis=0).clip(min=1e-30)
         worthwhile = (np.exp(np.ptp(predicted, axis=0)) > _WORTHWHILE) & (explained > _EXPLAINED)
-        return made if worthwhile.any() else None
+        divided = worthwhile & np.asarray(useful)
+        made.weights.copy_(torch.from_numpy(weights * divided))
+        return made if divided.any() else None
 
     def forward(self, conditions: Float[Tensor, "batch parameters"]) -> Float[Tensor, "batch channels"]:
         """Predicted standard deviations, in the user's units, float64; conditions in the user's units."""

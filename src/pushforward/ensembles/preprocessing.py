@@ -95,16 +95,17 @@ class Preprocessing(nn.Module):
         encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
         conditions = ensemble.condition_rows(index)
         amplitude = None
+        names = [_name(ensemble.space, number) for number in range(len(channels))]
+        choices = [choose(*each) for each in zip(channels, wanted, names, strict=True)]
         if scale_by_condition and conditions is not None and isinstance(ensemble.space, Field):
             classes = [len(parameter.classes) for parameter in ensemble.parameters]
-            amplitude = Amplitude.fit(conditions, classes, channels)
-            if amplitude is not None:
-                scales = amplitude(torch.from_numpy(conditions)).float().numpy()
-                channels = [values / scales[:, number, None] for number, values in enumerate(channels)]
-        choices = [
-            choose(values, kind, _name(ensemble.space, number))
-            for number, (values, kind) in enumerate(zip(channels, wanted, strict=True))
-        ]
+            # The logarithm turns a factor into a shift, and would gain nothing from the division.
+            useful = [choice.kind not in ("log", "none") for choice in choices]
+            amplitude = Amplitude.fit(conditions, classes, channels, useful)
+        if amplitude is not None:
+            scales = amplitude(torch.from_numpy(conditions)).float().numpy()
+            channels = [values / scales[:, number, None] for number, values in enumerate(channels)]
+            choices = [choose(*each) for each in zip(channels, wanted, names, strict=True)]
         made = cls(ensemble.space, [c.kind for c in choices], [c.reason for c in choices], encoding, amplitude)
         constants = [_constants(choice, values) for choice, values in zip(choices, channels, strict=True)]
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
