@@ -1,0 +1,167 @@
+"""Samplers, on problems whose answer is known: the exact denoiser of a Gaussian and of a mixture."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+
+from pushforward.errors import UsageError
+from pushforward.randomness import Draws
+from pushforward.transport import (
+    EULER,
+    HEUN,
+    MIDPOINT,
+    RK4,
+    SAMPLERS,
+    Estimate,
+    Straight,
+    VarianceExploding,
+    VPCosine,
+    VPLinear,
+    ddim,
+    dpm_solver,
+    equal_times,
+    flow,
+    guided,
+    sample,
+    time_grid,
+)
+
+MEAN = torch.tensor([1.5, -0.5], dtype=torch.float64)
+COVARIANCE = torch.tensor([[0.5, 0.3], [0.3, 0.4]], dtype=torch.float64)
+PATHS = {"straight": Straight(), "vp-linear": VPLinear(), "vp-cosine": VPCosine(0.002), "ve": VarianceExploding()}
+
+
+def gaussian(z, moment):
+    """E[x | z] and E[eps | z] for x ~ N(MEAN, COVARIANCE)."""
+    mean, covariance = MEAN.to(z), COVARIANCE.to(z)
+    total = moment.alpha**2 * covariance + moment.sigma**2 * torch.eye(2).to(z)
+    whitened = torch.linalg.solve(total, (z - moment.alpha * mean).T).T
+    return Estimate(data=mean + moment.alpha * whitened @ covariance, noise=moment.sigma * whitened)
+
+
+def two_points(z, moment):
+    """E[x | z] for x = -1 or 1 with equal chances, a problem that is not linear."""
+    data = torch.tanh(moment.alpha * z / moment.sigma**2)
+    return Estimate(data=data, noise=(z - moment.alpha * data) / moment.sigma)
+
+
+def normal(count, *event, seed=0):
+    return torch.randn(count, *event, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("method", SAMPLERS)
+def test_samplers_recover_the_mean_and_covariance(name, method):
+    path = PATHS[name]
+    steps, spacing = (200, "uniform") if name == "ve" else (60, "angle")
+    times = time_grid(path, steps, spacing, stop=1e-4 if name == "vp-linear" else 0.0)
+    draws = Draws(0, 20000, dtype=torch.float64)
+    x = sample(gaussian, path, times, draws, (2,), method=method)
+    error = 4 / math.sqrt(len(x))
+    slack = {"euler": 0.15, "ddim": 0.06, "ancestral": 0.06}.get(method, 0.005)
+    torch.testing.assert_close(x.mean(0), MEAN, rtol=0, atol=error + slack)
+    torch.testing.assert_close(x.T.cov(), COVARIANCE, rtol=0, atol=error + slack)
+
+
+def orders(solve, exact, steps=(40, 80, 160)):
+    errors = [(solve(n) - exact).square().mean().sqrt() for n in steps]
+    return [math.log2(a / b) for a, b in pairwise(errors)]
+
+
+@pytest.mark.parametrize(("tableau", "order"), [(EULER, 1), (MIDPOINT, 2), (HEUN, 2), (RK4, 4)])
+@pytest.mark.parametrize("path", [Straight(), VPLinear(), VPCosine()], ids=lambda path: type(path).__name__)
+def test_runge_kutta_methods_converge_with_their_order(tableau, order, path):
+    z = normal(50, 1)
+
+    def solve(n, tableau=tableau):
+        return flow(two_points, path, time_grid(path, n, start=0.9, stop=0.4), z, tableau)
+
+    found = orders(solve, solve(1000, RK4))
+    assert found == pytest.approx([order] * 2, abs=0.25)
+
+
+@pytest.mark.parametrize("path", [Straight(), VPCosine()], ids=lambda path: type(path).__name__)
+def test_ddim_converges_with_first_and_dpm_solver_with_second_order(path):
+    z = normal(50, 1)
+
+    def grid(n):
+        return time_grid(path, n, "log-snr", start=0.9, stop=0.4)
+
+    exact = flow(two_points, path, grid(1000), z, RK4)
+    assert orders(lambda n: ddim(two_points, path, grid(n), z), exact) == pytest.approx([1, 1], abs=0.25)
+    assert orders(lambda n: dpm_solver(two_points, path, grid(n), z), exact) == pytest.approx([2, 2], abs=0.25)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_ddim_on_any_path_is_euler_on_the_straight_line(name):
+    path, line = PATHS[name], Straight()
+    times = time_grid(path, 17, start=0.95, stop=0.02)
+    there = equal_times(times, path, line)
+    (first, last), (first_there, last_there) = path.moments([0.95, 0.02]), line.moments([there[0], there[-1]])
+    z = first.norm * normal(100, 1)
+    one = ddim(two_points, path, times, z) / last.norm
+    other = flow(two_points, line, there, first_there.norm / first.norm * z, EULER) / last_there.norm
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", [ddim, dpm_solver])
+def test_the_result_does_not_depend_on_the_scaling_of_the_path(method):
+    vp, ve = VPCosine(0.05), VarianceExploding(0.01, 15.0)
+    times = time_grid(vp, 12, start=0.9, stop=0.1)
+    z = normal(40, 1)
+    scale = ve.matching(vp.moments([0.9])[0])[1]
+    back = vp.matching(ve.moments(equal_times([0.1], vp, ve))[0])[1]
+    one = method(two_points, vp, times, z)
+    other = back * method(two_points, ve, equal_times(times, vp, ve), scale * z)
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-8)
+
+
+def test_ancestral_steps_have_the_posterior_variance_of_ddpm():
+    """For data known to be zero, one step from z_t draws from q(z_s | z_t, x = 0), written with DDPM's betas."""
+    path = VPLinear()
+    t, s = 0.5, 0.49
+    z = torch.ones(200_000, 1, dtype=torch.float64)
+    now, then = path.moments([t, s])
+    stepped = ddim(lambda z, m: Estimate(0 * z, z / m.sigma), path, [t, s], z, Draws(0, len(z), dtype=z.dtype), eta=1.0)
+    beta = 1 - (now.alpha / then.alpha) ** 2
+    variance = then.sigma**2 / now.sigma**2 * beta
+    mean = (now.alpha / then.alpha) * then.sigma**2 / now.sigma**2
+    assert float(stepped.mean()) == pytest.approx(mean, abs=5 * math.sqrt(variance / len(z)))
+    assert float(stepped.var()) == pytest.approx(variance, rel=0.02)
+
+
+@pytest.mark.parametrize("method", SAMPLERS)
+def test_samples_do_not_depend_on_the_precision_of_the_loop(method):
+    """Single precision loses no more than its rounding over the steps."""
+    times = time_grid(Straight(), 40, "angle")
+    low, high = (
+        sample(gaussian, Straight(), times, Draws(3, 50, dtype=dtype), (2,), method=method)
+        for dtype in (torch.float32, torch.float64)
+    )
+    assert low.dtype == torch.float32
+    torch.testing.assert_close(low.double(), high, rtol=0, atol=2e-5)
+
+
+def test_guidance_extrapolates_between_two_estimates():
+    one = guided(gaussian, two_points, 1.0)
+    none = guided(gaussian, two_points, 0.0)
+    beyond = guided(gaussian, two_points, 2.0)
+    z, moment = normal(5, 2), Straight().moments([0.4])[0]
+    torch.testing.assert_close(one(z, moment).data, gaussian(z, moment).data)
+    torch.testing.assert_close(none(z, moment).noise, two_points(z, moment).noise)
+    expected = 2 * gaussian(z, moment).data - two_points(z, moment).data
+    torch.testing.assert_close(beyond(z, moment).data, expected)
+
+
+def test_what_cannot_be_sampled_is_refused():
+    z = normal(3, 2)
+    with pytest.raises(UsageError, match="infinite at t = 0"):
+        flow(gaussian, VPLinear(), [0.5, 0.0], z, HEUN)
+    with pytest.raises(UsageError, match="eta"):
+        ddim(gaussian, Straight(), [1.0, 0.0], z, eta=0.5)
+    with pytest.raises(UsageError, match="nonsense"):
+        sample(gaussian, Straight(), [1.0, 0.0], Draws(0, 3), (2,), method="nonsense")
