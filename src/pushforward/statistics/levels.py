@@ -3,25 +3,40 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import chunks, wide, wide_type
 
-__all__ = ["channel_scale", "rising"]
+__all__ = ["above_each", "channel_scale", "rising"]
 
 
-def rising(thresholds: Tensor | None, default: Tensor, device: torch.device) -> Float[Tensor, " thresholds"]:
+def rising(
+    thresholds: Tensor | None, default: Tensor, device: torch.device, least: int = 1
+) -> Float[Tensor, " thresholds"]:
     """Thresholds in float64 on ``device``, or the default ones.
 
     Raises:
-        UsageError: if they are not a rising row of at least one number.
+        UsageError: if they are not a rising row of at least ``least`` numbers.
     """
     nu = wide(torch.as_tensor(default if thresholds is None else thresholds).to(device))
-    if nu.ndim != 1 or len(nu) < 1 or not bool((nu.diff() > 0).all()):
-        raise UsageError("thresholds must be one row of rising numbers, in units of the field's standard deviation")
+    if nu.ndim != 1 or len(nu) < least or not bool((nu.diff() > 0).all()):
+        raise UsageError(
+            f"thresholds of shape {tuple(nu.shape)} were given; give at least {least} rising numbers, "
+            "in units of the field's standard deviation"
+        )
     return nu
+
+
+def above_each(
+    below: Int[Tensor, "samples channels values"], thresholds: int
+) -> Float[Tensor, "samples channels thresholds"]:
+    """How many values lie above each threshold, from the number of thresholds ``below`` each value."""
+    samples, channels, _ = below.shape
+    rows = torch.arange(samples * channels, device=below.device).reshape(samples, channels, 1)
+    histogram = torch.bincount((rows * (thresholds + 1) + below).flatten(), minlength=rows.numel() * (thresholds + 1))
+    return wide(histogram.reshape(samples, channels, -1).flip(-1).cumsum(-1).flip(-1)[..., 1:])
 
 
 def channel_scale(fields: Tensor, mean: Tensor | None, sigma: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pushforward.statistics.arrays import FieldArray, as_fields, chunks, wide, wide_type
-from pushforward.statistics.levels import channel_scale, rising
+from pushforward.statistics.levels import above_each, channel_scale, rising
 from pushforward.statistics.modes import Box, box_sides, wavenumbers
 from pushforward.statistics.smoothing import gaussian_smooth
 
@@ -94,7 +94,7 @@ def minkowski_functionals(
     sides = box_sides(tuple(fields.shape[2:]), box)
     if smoothing is not None:
         fields = gaussian_smooth(fields, smoothing, box, periodic=periodic)
-    nu = rising(thresholds, torch.linspace(-3, 3, 25), fields.device)
+    nu = rising(thresholds, torch.linspace(-3, 3, 25), fields.device, least=2)
     mean, sigma = channel_scale(fields, mean, sigma)
     derivatives = _spectral_derivatives if periodic else _central_derivatives
     parts, squares = [], []
@@ -178,10 +178,7 @@ def _central_derivatives(u: Tensor, sides: tuple[float, ...]) -> list[Tensor]:
 
 def _area_above(u: Tensor, nu: Tensor) -> Tensor:
     below = torch.bucketize(u, nu.to(u.dtype)).flatten(2)
-    return (
-        _histogram(below, torch.ones_like(below, dtype=wide_type(u)), len(nu) + 1).flip(-1).cumsum(-1).flip(-1)[..., 1:]
-        / below.shape[2]
-    )
+    return above_each(below, len(nu)) / below.shape[2]
 
 
 def _integrals(u: Tensor, slopes: list[Tensor], nu: Tensor) -> tuple[Tensor, Tensor]:
@@ -190,7 +187,7 @@ def _integrals(u: Tensor, slopes: list[Tensor], nu: Tensor) -> tuple[Tensor, Ten
     turning = 2 * ux * uy * uxy - ux.square() * uyy - uy.square() * uxx
     turning = torch.where(square > 0, turning / square.clamp_min(torch.finfo(u.dtype).tiny), 0.0)
     edges = _bins_around(nu)
-    index = torch.bucketize(u, edges.to(u.dtype), right=True).flatten(2)
+    index = torch.bucketize(u.contiguous(), edges.to(u.dtype), right=True).flatten(2)
     scale = edges.diff() * index.shape[2]
     v1 = _histogram(index, wide(square.sqrt().flatten(2)), len(nu) + 2)[..., 1:-1] / (4 * scale)
     v2 = _histogram(index, wide(turning.flatten(2)), len(nu) + 2)[..., 1:-1] / (2 * pi * scale)

@@ -102,14 +102,17 @@ def wavenumbers(grid: tuple[int, ...], sides: tuple[float, ...], device: torch.d
 
 @lru_cache(maxsize=32)
 def shells(grid: tuple[int, ...], sides: tuple[float, ...], edges: tuple[float, ...], device: torch.device) -> Shells:
-    """Shells ``edges[i] <= |k| < edges[i + 1]`` of a grid. Worked out once for each grid, box, edges and device."""
+    """Shells ``edges[i] <= |k| < edges[i + 1]`` of a grid. Worked out once for each grid, box, edges and device.
+
+    A mode within a part in 10^10 of an edge belongs to the shell above it, whichever way its wavenumber was rounded.
+    """
     magnitude = torch.stack(torch.broadcast_tensors(*(k.square() for k in wavenumbers(grid, sides)))).sum(0).sqrt()
     weight = torch.full(magnitude.shape, 2.0, dtype=torch.float64)
     weight[..., 0] = 1.0
     if grid[-1] % 2 == 0:
         weight[..., -1] = 1.0
     magnitude, weight = magnitude.flatten(), weight.flatten()
-    boundaries = torch.tensor(edges, dtype=torch.float64)
+    boundaries = torch.tensor(edges, dtype=torch.float64) * (1 - 1e-10)
     count = len(edges) - 1
     index = torch.bucketize(magnitude, boundaries, right=True) - 1
     index = torch.where((index < 0) | (index >= count), count, index)

@@ -1,0 +1,170 @@
+import contextlib
+import io
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from pushforward.errors import DataError, UsageError
+from pushforward.statistics import (
+    bootstrap,
+    classifier_two_sample_test,
+    low_pass,
+    nearest_neighbours,
+    precision_recall_density_coverage,
+    standard_error,
+    summary_features,
+)
+from pushforward.statistics.classifier import _area_under_curve
+
+
+def by_definition(x, y, k):
+    """Precision, recall, density and coverage of generated ``x`` and real ``y`` from the whole distance matrix."""
+    distance = np.linalg.norm(x[:, None] - y[None], axis=2)
+    radius_x = np.sort(np.linalg.norm(x[:, None] - x[None], axis=2), 1)[:, k]
+    radius_y = np.sort(np.linalg.norm(y[:, None] - y[None], axis=2), 1)[:, k]
+    inside = distance < radius_y
+    recall = (distance < radius_x[:, None]).any(0).mean()
+    return inside.any(1).mean(), recall, inside.sum() / (k * len(x)), (distance.min(0) < radius_y).mean()
+
+
+@pytest.mark.parametrize("dim", [2, 30])
+@pytest.mark.parametrize("k", [1, 5])
+def test_precision_recall_density_coverage_follow_their_definition(dim, k):
+    x, y = torch.randn(60, dim) * 0.7 + 50, torch.randn(80, dim) + 50
+    found = precision_recall_density_coverage(x, y, k)
+    expected = by_definition(x.double().numpy(), y.double().numpy(), k)
+    np.testing.assert_allclose([found.precision, found.recall, found.density, found.coverage], expected)
+
+
+@pytest.mark.parametrize("dim", [2, 64])
+def test_precision_recall_density_coverage_are_those_of_prdc(dim):
+    prdc = pytest.importorskip("prdc")
+    real, fake = torch.randn(1000, dim, dtype=torch.float64), torch.randn(900, dim, dtype=torch.float64) + 0.1
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs = prdc.compute_prdc(real_features=real.numpy(), fake_features=fake.numpy(), nearest_k=5)
+    found = precision_recall_density_coverage(fake, real)
+    for name, value in theirs.items():
+        assert float(getattr(found, name)) == pytest.approx(value, abs=1e-12), name
+
+
+def test_k_must_leave_neighbours():
+    with pytest.raises(UsageError, match="k=5"):
+        precision_recall_density_coverage(torch.zeros(5, 2), torch.zeros(9, 2))
+
+
+@pytest.mark.parametrize("classifier", ["mlp", "logistic", "trees"])
+def test_classifier_is_at_chance_on_one_distribution_and_sees_a_shift(classifier):
+    x, y = torch.randn(500, 2), torch.randn(600, 2)
+    same = classifier_two_sample_test(x, y, classifier=classifier)
+    assert abs(same.accuracy - 0.5) < 4 * same.accuracy_error
+    assert abs(same.auc - 0.5) < 4 * same.auc_error
+    apart = classifier_two_sample_test(x, y + torch.tensor([1e-3, 2.0]), classifier=classifier)
+    # The best classifier between unit Gaussians two apart is right with probability Phi(1).
+    assert abs(apart.accuracy - 0.8413) < 0.03
+    assert abs(apart.auc - 0.9214) < 0.03
+
+
+def test_only_a_nonlinear_classifier_sees_a_difference_in_width():
+    x, y = torch.randn(600, 2), 2 * torch.randn(600, 2)
+    assert classifier_two_sample_test(x, y, classifier="mlp").auc > 0.7
+    assert classifier_two_sample_test(x, y, classifier="logistic").auc < 0.6
+
+
+def test_area_under_curve_and_its_error():
+    rng = np.random.default_rng(0)
+    positive, negative = np.round(rng.normal(1, 1, 50), 1), np.round(rng.normal(0, 1, 80), 1)
+    area, _ = _area_under_curve(positive, negative)
+    labels = np.repeat([1, 0], [50, 80])
+    assert area == pytest.approx(roc_auc_score(labels, np.concatenate([positive, negative])))
+    draws = [_area_under_curve(rng.normal(1, 1, 50), rng.normal(0, 1, 80)) for _ in range(400)]
+    assert np.std([d[0] for d in draws]) == pytest.approx(np.mean([d[1] for d in draws]) ** 0.5, rel=0.15)
+
+
+def test_classifier_says_what_is_wrong():
+    with pytest.raises(UsageError, match="folds"):
+        classifier_two_sample_test(torch.zeros(5, 2), torch.zeros(50, 2))
+    with pytest.raises(UsageError, match="unknown"):
+        classifier_two_sample_test(torch.randn(20, 2), torch.randn(20, 2), classifier="forest")
+    with pytest.raises(DataError, match="finite"):
+        classifier_two_sample_test(torch.full((20, 2), torch.nan), torch.randn(20, 2))
+
+
+def test_neighbours_are_the_nearest():
+    generated, training, test = torch.randn(20, 20), torch.randn(30, 20), torch.randn(25, 20)
+    found = nearest_neighbours(generated, training, test)
+    distance = torch.cdist(generated.double(), training.double())
+    torch.testing.assert_close(found.distance, distance.min(1).values)
+    assert torch.equal(found.index, distance.argmin(1))
+
+
+@pytest.mark.parametrize("dim", [2, 50])
+def test_copies_of_the_training_set_are_found(dim):
+    training, test = torch.randn(2000, dim) + 10, torch.randn(1000, dim) + 10
+    honest = nearest_neighbours(torch.randn(1000, dim) + 10, training, test)
+    assert abs(honest.closer - 0.05) < 4 * honest.error
+    assert abs(honest.ratio - 1) < 0.2
+    copied = nearest_neighbours(torch.cat([test[:500], training[:500]]), training, test)
+    assert abs(copied.closer - 0.525) < 0.03
+    assert torch.equal(copied.index[500:], torch.arange(500))
+    assert copied.distance[500:].max() == 0
+
+
+def test_low_pass_keeps_large_scales():
+    fields = torch.randn(5, 2, 64, 48)
+    coarse = low_pass(fields, 16)
+    assert coarse.shape == (5, 2 * 16 * 16)
+    torch.testing.assert_close(coarse.reshape(5, 2, 256).mean(2), fields.mean((2, 3)))
+    assert torch.equal(low_pass(fields, 100), fields.flatten(1))
+    assert low_pass(torch.randn(2, 1, 8, 8, 8), 4).shape == (2, 64)
+
+
+def test_summary_features_describe_shape_and_scale():
+    fields = torch.randn(6, 2, 32, 32)
+    features = summary_features(fields, box=10.0)
+    assert features.isfinite().all()
+    assert len(features) == 6
+    scaled = summary_features(3 * fields, box=10.0).reshape(6, 2, -1)
+    plain = features.reshape(6, 2, -1)
+    shells = plain.shape[2] - 4
+    torch.testing.assert_close(
+        scaled[..., :shells] - plain[..., :shells],
+        torch.full((), 9.0).log().double().expand(6, 2, shells),
+        rtol=1e-5,
+        atol=0,
+    )
+    torch.testing.assert_close(scaled[..., -2:], plain[..., -2:], rtol=1e-4, atol=1e-5)
+    assert summary_features(torch.zeros(2, 1, 16, 16)).isfinite().all()
+    assert summary_features(torch.randn(2, 1, 4, 4)).isfinite().all()
+
+
+def test_standard_error_is_the_usual_one_and_takes_whole_groups():
+    values = torch.randn(50, 3, dtype=torch.float64)
+    torch.testing.assert_close(standard_error(values), values.std(0) / 50**0.5)
+    repeated, groups = values.repeat_interleave(4, 0), torch.arange(50).repeat_interleave(4)
+    torch.testing.assert_close(standard_error(repeated, groups), standard_error(values))
+    assert (standard_error(repeated) < 0.6 * standard_error(values)).all()
+    for wrong, error in ((torch.zeros(50), DataError), (torch.zeros(3), UsageError)):
+        with pytest.raises(error):
+            standard_error(values, wrong.long())
+
+
+def test_bootstrap_of_a_mean_is_its_standard_error():
+    values = torch.randn(100, 3, 2, dtype=torch.float64)
+    found = bootstrap(values, resamples=4000)
+    torch.testing.assert_close(found.estimate, values.mean(0))
+    torch.testing.assert_close(found.error, standard_error(values), rtol=0.06, atol=0)
+    assert ((found.low < found.estimate) & (found.estimate < found.high)).all()
+    groups = np.arange(100) // 5
+    grouped = bootstrap(values, groups=groups, resamples=4000)
+    torch.testing.assert_close(grouped.error, standard_error(values, groups), rtol=0.1, atol=0)
+
+
+def test_bootstrap_of_a_ratio_covers_it():
+    hits = 0
+    for seed in range(60):
+        values = torch.randn(80, 2, generator=torch.Generator().manual_seed(seed)) + torch.tensor([3.0, 2.0])
+        found = bootstrap(values, lambda means: means[:, 0] / means[:, 1], resamples=300)
+        hits += bool(found.low < 1.5) and bool(found.high > 1.5)
+    assert 30 < hits < 52
