@@ -1,8 +1,10 @@
 """Conditions find their members, whatever they are written in."""
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 
 from pushforward.ensembles import Parameter, read
 from pushforward.errors import DataError, UsageError
@@ -93,6 +95,25 @@ def test_rows_are_matched_by_file_name(tmp_path):
     table.iloc[1:].to_csv(tmp_path / "table.csv", index=False)
     with pytest.raises(DataError, match=rf"1 of the 12 files .* map_{order[0]}\.npy"):
         read(tmp_path / "map_*.npy", condition=tmp_path / "table.csv")
+
+
+def test_attributes_and_header_keywords_of_files_with_one_member(tmp_path):
+    for number in range(12):
+        with h5py.File(tmp_path / f"map_{number:02d}.h5", "w") as file:
+            file["x"] = np.full((4, 6), number)
+            file.attrs["Omega_m"], file.attrs["suite"] = number / 10, "SIMBA" if number % 2 else "Astrid"
+            file["params"] = [number, -number]
+            file["params"].attrs["names"] = ["a", "b"]
+        header = fits.Header({"REDSHIFT": number / 4})
+        fits.writeto(tmp_path / f"map_{number:02d}.fits", np.full((4, 6), number), header)
+    ensemble = read(tmp_path / "*.h5", condition="Omega_m, suite")
+    np.testing.assert_allclose(ensemble.conditions[:, 0], np.arange(12) / 10, rtol=1e-6)
+    assert ensemble.parameters == (Parameter("Omega_m"), Parameter("suite", ("Astrid", "SIMBA")))
+    inside = read(tmp_path / "*.h5")
+    np.testing.assert_allclose(inside.conditions, np.stack([np.arange(12), -np.arange(12)], axis=1))
+    assert [p.name for p in inside.parameters] == ["a", "b"]
+    sky = read(tmp_path / "*.fits", condition="REDSHIFT")
+    np.testing.assert_allclose(sky.conditions[:, 0], np.arange(12) / 4)
 
 
 def test_conditions_that_do_not_fit(data, tmp_path):

@@ -106,6 +106,8 @@ def test_one_field_alone_can_be_cropped(tmp_path):
     ensemble.check()
     Preprocessing.fit(ensemble.train)
 
+    assert len(read(np.zeros((64, 256)), crop=16).train) == 4 * 12
+
 
 def test_channels_last_fields_are_cropped():
     fields = np.random.default_rng(0).normal(size=(2, 64, 48, 3)).astype(np.float32)

@@ -18,6 +18,9 @@ from pushforward.spaces import Field, Space
 
 __all__ = ["Found", "find", "found_array"]
 
+_MOST_NOTES = 5
+"""Notes of the readers that are passed on: thousands of files would say the same."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -52,8 +55,8 @@ class Found:
         return replace(self, source=InMemory(values, self.name, origin=self.source), contents=contents)
 
 
-def found_array(data: Any) -> Found:
-    """The members of an array, a tensor or a data frame in memory.
+def found_array(data: Any, space: Space | str | None = None, crop_axes: int = 0) -> Found:
+    """The members of an array, a tensor or a data frame in memory; ``space`` and ``crop_axes`` as for `find`.
 
     Raises:
         DataError: if it holds no numbers.
@@ -66,7 +69,9 @@ def found_array(data: Any) -> Found:
     values = np.asarray(data.detach().cpu() if isinstance(data, Tensor) else data)
     if values.dtype.kind not in "fiub" or values.ndim == 0:
         raise DataError(f"the array holds {values.dtype} in shape {values.shape}, and members must be real numbers")
-    return Found(InMemory(values), "array", counts=(len(values),))
+    one = _is_one_member(values.shape, space, several=False, crop_axes=crop_axes)
+    source = InMemory(values[None] if one else values)
+    return Found(source, "array", counts=(source.shape[0],))
 
 
 def find(
@@ -93,7 +98,7 @@ def find(
             raise DataError(f"{path.name} holds {each.source.dtype}, and members must be real numbers")
         if 0 in each.source.shape:
             raise DataError(f"{path.name} has shape {each.source.shape}, which holds no members")
-    notes = [note for each in contents for note in each.notes]
+    notes = list(dict.fromkeys(note for each in contents for note in each.notes))[:_MOST_NOTES]
     name = files[0].name if len(files) == 1 else _name_of_several(data, files)
     if len(files) > 1:
         notes.insert(0, f"{name}: {len(files)} files")
@@ -123,7 +128,7 @@ def _is_one_member(shape: tuple[int, ...], space: Space | str | None, several: b
     if space is not None and not isinstance(space, str):
         return several and shape == space.shape
     if len(shape) == 2:
-        return crop_axes in (-1, 2) or (several and space in (None, "field"))
+        return (crop_axes in (-1, 2) or several) and space in (None, "field")
     if len(shape) == 3:
         return crop_axes == 3 or (several and len(set(shape)) == 1 and shape[0] >= 8)
     return len(shape) == 1 and several

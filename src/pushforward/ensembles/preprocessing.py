@@ -28,7 +28,7 @@ from pushforward.spaces import Field, Particles, Space, Vector, space_from_dict,
 
 __all__ = ["Preprocessing"]
 
-_VALUES = 16 * 2**20
+_VALUES = 8 * 2**20
 """Values looked at while fitting, at most."""
 _FREE = 2**20
 """Values up to which all members are looked at, however many they are."""
@@ -251,8 +251,12 @@ def _wanted(transform: str | Sequence[str], channels: int) -> list[str]:
 def _constants(choice: Choice, values: np.ndarray) -> list[float]:
     if choice.kind in ("none", "standardise"):
         return [choice.location, choice.unit, 1.0, 0.0, 1.0]
-    moved = choice(values.astype(np.float64))
-    return [choice.location, choice.unit, choice.exponent, float(moved.mean()), float(moved.std())]
+    blocks = [
+        choice(block.astype(np.float64)) for block in np.array_split(values.reshape(-1), values.size // _FREE + 1)
+    ]
+    mean = sum(float(block.sum()) for block in blocks) / values.size
+    variance = sum(float(((block - mean) ** 2).sum()) for block in blocks) / values.size
+    return [choice.location, choice.unit, choice.exponent, mean, variance**0.5]
 
 
 def _name(space: Space, number: int) -> str:

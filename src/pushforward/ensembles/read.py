@@ -48,8 +48,9 @@ def read(
         data: a file, a glob, a folder, a list of files, an array, or the name of a built-in ensemble. Several files
             that each hold one array of two axes are one member each.
         condition: a table (.csv, .txt, .parquet) or array (.npy) with one row a member, or a row for every ``k``
-            members in a row, or a column of file names; the name of a dataset or column of the data file itself; an
-            array or a mapping of names to columns. None takes the conditions that the data bring; False leaves them.
+            members in a row, or a column of file names; names, separated by commas, of datasets, columns, attributes or
+            header keywords of the data files; an array, a frame, or a mapping of names to columns. None takes the
+            conditions that the data bring; False leaves them.
         space: what a member is, where its shape does not tell: a Space, or ``"vector"``, ``"field"``, ``"particles"``,
             ``"series"``.
         crop: side in cells, or one for each axis: members are crops of the fields. A region of every field, the same in
@@ -92,15 +93,16 @@ def read(
         return _from_built_in(ensemble, condition, space, crop, geometry, made)
     if options:
         raise UsageError(f"read has no argument {next(iter(options))!r}, unless it is an option of a built-in ensemble")
+    axes = 0 if crop is None else -1 if isinstance(crop, int) else len(crop)
     if isinstance(data, str | Path) or _is_list_of_paths(data):
-        axes = 0 if crop is None else -1 if isinstance(crop, int) else len(crop)
         found = _find(data, field, space, axes)
         spec = _spec(data, condition, _given(arguments))
     else:
-        found, spec = found_array(data), None
+        found, spec = found_array(data, space, axes), None
     conditions = _conditions(found, condition, names, labels)
     if isinstance(condition, str) and found.contents:
-        found = found.without_column(condition)
+        for column in _split(condition):
+            found = found.without_column(column)
     whole = _whole(found, conditions, space, members, geometry, spec)
     return whole if crop is None else _cropped(whole, crop)
 
@@ -217,13 +219,20 @@ def _conditions(found: Found, condition: Any, names: Sequence[str] | None, label
 
 
 def _named_inside(found: Found, name: str) -> Mapping[str, Any] | None:
-    """Columns of conditions that the data files hold under a name, unless there is a file of that name."""
+    """Columns of conditions that the data files hold under names, unless there is a file that is called so."""
     if Path(name).exists() or not found.contents:
         return None
-    columns = [each.column(name) for each in found.contents]
-    return (
-        _joined([each for each in columns if each is not None]) if all(each is not None for each in columns) else None
-    )
+    columns: dict[str, Any] = {}
+    for each in _split(name):
+        inside = [contents.column(each) for contents in found.contents]
+        if any(part is None for part in inside):
+            return None
+        columns |= _joined([part for part in inside if part is not None])
+    return columns
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",")]
 
 
 def _joined(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -49,9 +49,17 @@ def _contents(path: Path, units: fits.HDUList, field: str | None) -> Contents:
         if isinstance(unit, fits.BinTableHDU) and not isinstance(unit, fits.CompImageHDU):
             return _table(path, unit)
         if unit.is_image and unit.header.get("NAXIS", 0) > 0:
-            source = _image(path, unit)
-            return Contents(source, one_member=True if len(source.shape) == 2 else None)
+            return _map(path, unit)
     raise DataError(f"{path.name} holds no image and no table")
+
+
+def _map(path: Path, unit: Any) -> Contents:
+    source, header = _image(path, unit), dict(unit.header)
+    return Contents(
+        source,
+        column=lambda name: {name: np.array([header[name]])} if name in header else None,
+        one_member=True if len(source.shape) == 2 else None,
+    )
 
 
 def _unit(field: str) -> int | str:

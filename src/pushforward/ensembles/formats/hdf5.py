@@ -144,7 +144,9 @@ def _columns(file: h5py.File, name: str, names: list[str] | None) -> Mapping[str
 
 def _column(path: Path, name: str, names: list[str] | None) -> Mapping[str, NDArray[Any]] | None:
     with _opened(path) as file:
-        return _columns(file, name, names) if name in file else None
+        if name in file:
+            return _columns(file, name, names)
+        return {name: _decoded(np.atleast_1d(file.attrs[name]))} if name in file.attrs else None
 
 
 def _decoded(values: NDArray[Any]) -> NDArray[Any]:

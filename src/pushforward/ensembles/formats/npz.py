@@ -56,6 +56,8 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
 def named_columns(dataset: str, values: NDArray[Any], names: list[str] | None) -> dict[str, NDArray[Any]]:
     """The columns of an array of conditions, by name; a single column is called as its dataset."""
+    if values.ndim == 1 and names is not None and len(names) == len(values) > 1:
+        values = values[None]  # the parameters of a file with one member
     columns = values[:, None] if values.ndim == 1 else values.reshape(len(values), -1)
     if names is None or len(names) != columns.shape[1]:
         single = columns.shape[1] == 1
