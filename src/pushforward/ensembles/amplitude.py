@@ -92,7 +92,8 @@ class Amplitude(nn.Module):
     def describe(self, conditions: Float[Tensor, "batch parameters"]) -> str:
         """A line for the terminal about the sizes predicted at some conditions."""
         sizes = self(conditions)
-        return f"fluctuations are divided by the size that conditions predict, {sizes.min():.3g} to {sizes.max():.3g}"
+        low, high = sizes.min(), sizes.max()
+        return f"x is first divided by the size of fluctuations that conditions predict, {low:.3g} to {high:.3g}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `from_dict`."""

@@ -167,12 +167,10 @@ class Preprocessing(nn.Module):
 
     def describe(self) -> list[str]:
         """One line for each choice, for the terminal and the report."""
-        lines: list[str] = []
+        lines = [] if self.amplitude is None else [self.amplitude.describe(self.amplitude.bounds)]
         for number, (kind, reason) in enumerate(zip(self.kinds, self.reasons, strict=True)):
             name = _name(self.space, number)
             lines.append(f"{name}: {_formula(kind, *self.constants[:, number].tolist())} ({reason})")
-        if self.amplitude is not None:
-            lines.append(self.amplitude.describe(self.amplitude.bounds))
         return _shortened(lines) + self.encoding.describe()
 
     def to_dict(self) -> dict[str, Any]:

@@ -70,10 +70,8 @@ def find_files(data: str | Path | Sequence[str | Path]) -> list[Path]:
         if not found:
             raise DataError(f"no file matches {str(data)!r}; check the folder and the pattern")
         return found
-    near = (
-        f", though the folder {path.parent} exists" if path.parent.is_dir() else f": there is no folder {path.parent}"
-    )
-    raise DataError(f"there is no file {str(data)!r}{near}")
+    why = "" if path.parent.is_dir() else f", and no folder {str(path.parent)!r}"
+    raise DataError(f"there is no file {str(data)!r}{why}")
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
