@@ -13,7 +13,7 @@ from pushforward.ensembles import Ensemble
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def _toys():
     import toys
 
@@ -32,13 +32,6 @@ def points() -> Ensemble:
 @pytest.fixture(scope="session")
 def maps() -> Ensemble:
     """Periodic maps whose mean is their condition."""
-    rng = np.random.default_rng(1)
-    level = rng.uniform(1, 2, size=(60, 1)).astype(np.float32)
-    return Ensemble.from_array(
-        rng.normal(size=(60, 8, 8)) * 0.1 + level[:, :, None],
-        conditions=level,
-        names=["level"],
-        periodic=True,
-        isotropic=True,
-        name="maps",
-    )
+    from worker import small_maps
+
+    return small_maps()
