@@ -30,7 +30,7 @@ from pushforward.spaces import Space, space_from_dict
 from pushforward.training.checkpoints import joined, part_of
 from pushforward.training.conditions import Condition, check_table, condition_table, warn_outside
 from pushforward.training.files import load_tensors, load_yaml, save_tensors, save_yaml
-from pushforward.training.hardware import choose_device, laid_out
+from pushforward.training.hardware import choose_device, laid_out, native_bfloat16
 from pushforward.training.runs import CONFIG, FORMAT, WEIGHTS
 from pushforward.training.settings import parse_settings
 
@@ -76,6 +76,7 @@ class Emulator:
         self.space: Space = model.space
         self.parameters: tuple[Parameter, ...] = tuple(preprocessing.parameters_)
         self.precision: str = self.config.get("precision", "32-true")
+        self._low_precision = self.precision == "bf16-mixed" and native_bfloat16(self.device)
 
     @property
     def abilities(self) -> tuple[str, ...]:
@@ -292,7 +293,7 @@ class Emulator:
     ) -> Tensor:
         options = parse_settings(self.model.Sampling, sampling)
         chunks = []
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16-mixed"):
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._low_precision):
             for number, part in enumerate(_parts(n, batch_size or self._chunk())):
                 draws = Draws(seed_for(seed, number, _SAMPLES), part.stop - part.start, device=self.device)
                 condition = self._some(rows, part)

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from pushforward.ensembles.symmetries import augment
 from pushforward.randomness import seed_for
 from pushforward.spaces import Field, Vector
 
-__all__ = ["Ahead", "Examples", "Members", "Order", "Part", "Resident", "examples"]
+__all__ = ["Ahead", "AtHand", "Examples", "Members", "Order", "Part", "Resident", "examples"]
 
 Examples = tuple[Tensor, Tensor | None]
 """Samples (batch, *space.shape) and conditions (batch, condition_dim) or None, both in network units."""
@@ -98,19 +98,28 @@ class Members:
 
     @torch.no_grad()
     def __call__(self, step: int) -> Examples:
-        positions = self.part.positions(step)
-        index = self.order(positions)
-        views = [np.random.default_rng(seed_for(self.seed, step, place, _VIEW)) for place in positions]
-        x = torch.from_numpy(self._read(index, views))
+        index = self.order(self.part.positions(step))
+        views = _JoinedGenerator(seed_for(self.seed, step, 0, _VIEW), self.part)
+        x = torch.from_numpy(self.ensemble.take(index, views))
         if self.augmented:
-            x = torch.cat([augment(one[None], self.ensemble.space, view) for one, view in zip(x, views, strict=True)])
+            x = augment(x, self.ensemble.space, views)
         return _in_network_units(self.preprocessing, x, self.ensemble.condition_rows(index))
 
-    def _read(self, index: np.ndarray, views: list[np.random.Generator]) -> np.ndarray:
-        """Each member is taken with random numbers of its own, so that its crop does not depend on its neighbours."""
-        if not isinstance(self.ensemble.space, Field):
-            return self.ensemble.take(index)
-        return np.concatenate([self.ensemble.take(index[i : i + 1], view) for i, view in enumerate(views)])
+
+class _JoinedGenerator(np.random.Generator):
+    """Draws for the joined batch, one row a sample, and gives this process its rows: what `Draws` is to tensors.
+
+    Cropping and augmentation draw nothing but integers, with the batch along the first axis.
+    """
+
+    def __init__(self, seed: int, part: Part) -> None:
+        super().__init__(np.random.PCG64(seed))
+        self._part = part
+
+    def integers(self, low: Any, high: Any = None, size: Any = None) -> Any:  # type: ignore[override]
+        count, *event = np.atleast_1d(size).tolist()
+        joined = super().integers(low, high, (count * self._part.processes, *event))
+        return joined[self._part.rank * count : (self._part.rank + 1) * count]
 
 
 class Resident:
@@ -196,8 +205,8 @@ class Ahead:
                 continue
 
 
-class _Now:
-    """The same face as `Ahead` for a source that has nothing to prepare."""
+class AtHand:
+    """The same face as `Ahead`, for a source that has nothing to prepare."""
 
     waited = 0.0
 
@@ -221,10 +230,10 @@ def examples(
     first: int,
     augmented: bool,
     device: torch.device,
-) -> Ahead | _Now:
+) -> Ahead | AtHand:
     """The batches of a run from step ``first`` on, made in the way that suits the ensemble."""
     if isinstance(ensemble.space, Vector) and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS:
-        return _Now(Resident(ensemble, preprocessing, part, seed, device), first)
+        return AtHand(Resident(ensemble, preprocessing, part, seed, device), first)
     source = Members(ensemble, preprocessing, part, seed, augmented=augmented)
     return Ahead(source, first, lambda tensor: _laid_out(tensor).to(device, non_blocking=True))
 

@@ -58,12 +58,19 @@ def save_yaml(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A text file, whole or absent."""
+    """Write a text file, which is whole or absent.
+
+    Raises:
+        UsageError: if the disk is full or the folder cannot be written to.
+    """
 
     def write(partial: Path) -> None:
         partial.write_text(text, encoding="utf-8")
 
-    replace_file(path, write)
+    try:
+        replace_file(path, write)
+    except OSError as problem:
+        raise UsageError(f"{path} cannot be written: {problem.strerror or problem}") from None
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -186,7 +186,10 @@ def _in_processes(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str 
         _raise_here(str(problem))
         raise
     except ProcessExitedException as problem:
-        raise TrainingError(f"a training process was lost ({problem}); resume the run in {plan.out}") from None
+        raise TrainingError(
+            f"a training process was lost ({problem}), perhaps for want of memory, or because a script calls fit"
+            f" outside `if __name__ == '__main__':`; the run in {plan.out} can be resumed"
+        ) from None
     return Emulator.load(plan.out, device=str(plan.device))
 
 
@@ -339,7 +342,9 @@ def _prepare(model: Model, fabric: Fabric, members: Ensemble, preprocessing: Pre
     model.train()
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
-            torch.distributed.broadcast(tensor, src=0)
+            first = tensor.to(fabric.device).contiguous()
+            torch.distributed.broadcast(first, src=0)
+            tensor.copy_(first)
 
 
 def _check_space_left(run: Path, model: Model) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,10 @@ def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
     chosen: Any = [device.index] if device.index is not None and devices == 1 else devices
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if several and strategy == "ddp_spawn" and hasattr(sys, "ps1"):
+            raise UsageError(
+                "several processes cannot be started from an interactive session; use a script or the command line"
+            )
         return Fabric(accelerator=device.type, devices=chosen, num_nodes=nodes, strategy=strategy, precision=precision)  # type: ignore[arg-type]
 
 

@@ -21,7 +21,7 @@ from pushforward.errors import TrainingError, UsageError
 from pushforward.models import Batch, Model
 from pushforward.randomness import Draws, seed_for
 from pushforward.training.averaging import PowerAverage
-from pushforward.training.batches import Ahead, Part, _Now
+from pushforward.training.batches import Ahead, AtHand, Part
 from pushforward.training.checkpoints import Course, save_checkpoint
 from pushforward.training.durations import say_duration
 from pushforward.training.interrupt import Interrupted, StopRequests
@@ -86,7 +86,7 @@ class Loop:
     seed: int
     part: Part
     course: Course
-    batches: Ahead | _Now
+    batches: Ahead | AtHand
     save_weights: Callable[[], None]
     trackers: Sequence[Tracker]
     display: Display
