@@ -7,6 +7,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 
-import pushforward
 from pushforward.ensembles import Ensemble, Preprocessing
 from pushforward.spaces import space_to_dict
 from pushforward.training.runs import FORMAT
 
 __all__ = ["command", "recipe"]
+
+# Arguments of `read` that are options of the command line, and those that it has no word for.
+_FLAGS = ("condition", "crop", "members", "box", "periodic", "isotropic", "field")
+_UNSAID = ("seed", "space", "names", "labels")
 
 
 def recipe(
@@ -48,7 +52,7 @@ def recipe(
     values = {
         "format": FORMAT,
         "versions": {
-            "pushforward": pushforward.__version__,
+            "pushforward": version("pushforward"),
             "python": platform.python_version(),
             "torch": str(torch.__version__),
             "numpy": np.__version__,
@@ -96,22 +100,23 @@ def command(
     """
     if Path(sys.argv[0]).name in ("pushforward", "pushforward.exe") and "fit" in sys.argv[1:2]:
         return shlex.join(["pushforward", *(word for word in sys.argv[1:] if word != "--resume")])
-    spec = dict(ensemble.spec or {"data": "ARRAY.npy"})
+    spec = dict(ensemble.spec or {})
     data = spec.pop("data", "ARRAY.npy")
     words = ["pushforward", "fit", *(data if isinstance(data, list | tuple) else [data]), "--model", model]
-    for name, value in spec.items():
-        words += _option(name, value)
+    for name in _FLAGS:
+        if spec.get(name) is not None:
+            words += _flag(name, spec[name])
     for name, value in {**length, "seed": seed, "out": run}.items():
-        words += [f"--{name}", str(value)]
-    for name, value in settings.items():
+        words += _flag(name, value)
+    simulator = {name: value for name, value in spec.items() if name not in (*_FLAGS, *_UNSAID)}
+    for name, value in {**simulator, **settings}.items():
         text = ",".join(map(str, value)) if isinstance(value, list | tuple) else value
         words += ["--set", f"{name}={text}"]
     return shlex.join(map(str, words))
 
 
-def _option(name: str, value: Any) -> list[str]:
-    """A reading option in the words of the command line; what it cannot say is left out."""
-    flag = f"--{name.replace('_', '-')}"
+def _flag(name: str, value: Any) -> list[str]:
+    """An option in the words of the command line."""
     if isinstance(value, bool):
-        return [flag if value else flag.replace("--", "--no-", 1)]
-    return [flag, str(value)] if isinstance(value, str | int | float) else []
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", str(value)]
