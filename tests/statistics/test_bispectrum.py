@@ -3,11 +3,10 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from gaussian_maps import gaussian_fields, wavenumber
 
 from pushforward.errors import UsageError
 from pushforward.statistics import bispectrum, power_spectrum, standard_error
-
-from .gaussian import gaussian_fields, wavenumber
 
 
 def every_triangle(field, sides, edges, triple):

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from gaussian_maps import gaussian_fields, wavenumber
 
 from pushforward.errors import UsageError
 from pushforward.statistics import gaussian_minkowski, minkowski_functionals, standard_error
-
-from .gaussian import gaussian_fields, wavenumber
 
 GRID, BOX, SMOOTHING = (64, 64), 32.0, 1.3
 

@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from gaussian_maps import gaussian_fields, shell_means, wavenumber
 
 from pushforward.errors import UsageError
 from pushforward.statistics import cross_power_spectrum, power_spectrum
-
-from .gaussian import gaussian_fields, shell_means, wavenumber
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -9,7 +11,10 @@ from torch import Tensor
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import chunks, wide, wide_type
 
-__all__ = ["above_each", "channel_scale", "rising"]
+__all__ = ["PerChannel", "above_each", "channel_scale", "rising"]
+
+
+PerChannel = Tensor | Sequence[float] | None
 
 
 def rising(
@@ -39,7 +44,7 @@ def above_each(
     return wide(histogram.reshape(samples, channels, -1).flip(-1).cumsum(-1).flip(-1)[..., 1:])
 
 
-def channel_scale(fields: Tensor, mean: Tensor | None, sigma: Tensor | None) -> tuple[Tensor, Tensor]:
+def channel_scale(fields: Tensor, mean: PerChannel, sigma: PerChannel) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel over all samples and cells, where they are not given; float64.
 
     Raises:

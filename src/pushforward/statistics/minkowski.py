@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pushforward.statistics.arrays import FieldArray, as_fields, chunks, wide, wide_type
-from pushforward.statistics.levels import above_each, channel_scale, rising
+from pushforward.statistics.levels import PerChannel, above_each, channel_scale, rising
 from pushforward.statistics.modes import Box, box_sides, wavenumbers
 from pushforward.statistics.smoothing import gaussian_smooth
 
@@ -66,8 +66,8 @@ def minkowski_functionals(
     box: Box = None,
     periodic: bool = False,
     smoothing: float | None = None,
-    mean: Tensor | None = None,
-    sigma: Tensor | None = None,
+    mean: PerChannel = None,
+    sigma: PerChannel = None,
 ) -> MinkowskiFunctionals:
     """Minkowski functionals V0, V1 and V2 of each map at each threshold.
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pushforward.statistics.arrays import FieldArray, as_fields, chunks, wide
-from pushforward.statistics.levels import channel_scale, rising
+from pushforward.statistics.levels import PerChannel, channel_scale, rising
 
 __all__ = ["PeakCounts", "peak_counts"]
 
@@ -43,8 +43,8 @@ def peak_counts(
     thresholds: Tensor | None = None,
     *,
     periodic: bool = False,
-    mean: Tensor | None = None,
-    sigma: Tensor | None = None,
+    mean: PerChannel = None,
+    sigma: PerChannel = None,
 ) -> PeakCounts:
     """Number of local maxima above each threshold.
 
