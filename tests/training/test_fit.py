@@ -175,11 +175,11 @@ def test_a_checkpoint_that_cannot_be_written_stops_with_the_one_before_kept(poin
 
     real, calls = loop.save_checkpoint, []
 
-    def fail_later(path, *args):
+    def fail_later(path, state):
         calls.append(path)
         if len(calls) > 3:
             raise UsageError(f"{path} cannot be written: No space left on device")
-        real(path, *args)
+        real(path, state)
 
     monkeypatch.setattr(loop, "save_checkpoint", fail_later)
     with pytest.raises(TrainingError, match=r"No space left on device; the last good checkpoint is that of step 2"):

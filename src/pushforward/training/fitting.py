@@ -22,10 +22,9 @@ from pushforward.ensembles import Ensemble, Preprocessing, read
 from pushforward.errors import DataError, TrainingError, UsageError
 from pushforward.models import Batch, Model, find, model_class
 from pushforward.randomness import Draws, seed_for
-from pushforward.spaces import Space
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.batches import Members, Part, examples
-from pushforward.training.checkpoints import Course, averaged_state, load_checkpoint
+from pushforward.training.checkpoints import State, load_checkpoint
 from pushforward.training.durations import parse_duration
 from pushforward.training.files import save_yaml
 from pushforward.training.hardware import choose_device, choose_precision, laid_out, make_fabric, started_outside
@@ -249,46 +248,26 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
     )
     if before is not None:
         check_same(run, before, config)
-    model = _model(plan, ensemble.space, preprocessing.condition_dim).to(fabric.device)
-    _prepare(model, fabric, members, preprocessing, plan)
-    players, average = Players(model, of_loop, fabric), PowerAverage(list(model.parameters()), of_loop.average)
-    course = Course()
+    state = _state(fabric, plan, members, preprocessing)
     if before is not None and (run / CHECKPOINT).exists():
-        course = load_checkpoint(run / CHECKPOINT, model, average, players, preprocessing)
+        load_checkpoint(run / CHECKPOINT, state)
     rows = training_rows(members)
-    trackers: list[Tracker] = []
-    if fabric.is_global_zero:
-        _check_space_left(run, model)
-        if tracker is not None:
-            trackers.append(open_tracker(tracker, run))
-        save_yaml(run / CONFIG, config)
-        trackers.append(JsonLines(run / METRICS, after=course.step))
-        for each in trackers:
-            each.log_parameters(config)
-    shown.notes([*preprocessing.describe(), *_about(plan, model, members, fabric, length, run, course)])
+    trackers = _trackers(run, tracker, config, state) if fabric.is_global_zero else []
+    shown.notes([*preprocessing.describe(), *_about(plan, state, members, fabric, length, run)])
     part = Part(of_loop.batch_size, fabric.global_rank, fabric.world_size)
+    first = state.course.step + 1
     loop = Loop(
         fabric=fabric,
         run=run,
-        model=model,
-        players=players,
-        average=average,
-        preprocessing=preprocessing,
+        state=state,
         settings=of_loop,
         length=length,
         seed=plan.seed,
         part=part,
-        course=course,
         batches=examples(
-            members,
-            preprocessing,
-            part,
-            plan.seed,
-            first=course.step + 1,
-            augmented=of_loop.augment,
-            device=fabric.device,
+            members, preprocessing, part, plan.seed, first=first, augmented=of_loop.augment, device=fabric.device
         ),
-        save_weights=lambda: write_weights(run / WEIGHTS, averaged_state(model, average), preprocessing, rows),
+        save_weights=lambda: write_weights(run / WEIGHTS, state.averaged(), preprocessing, rows),
         trackers=trackers,
         display=shown,
     )
@@ -297,8 +276,10 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
     finally:
         for each in trackers:
             each.close()
-    model.load_state_dict(averaged_state(model, average))
-    return Emulator(model, preprocessing, name=plan.model, config=config, rows=rows, run=run, device=fabric.device)
+    state.model.load_state_dict(state.averaged())
+    return Emulator(
+        state.model, preprocessing, name=plan.model, config=config, rows=rows, run=run, device=fabric.device
+    )
 
 
 def _directory(fabric: Fabric, plan: _Plan) -> tuple[Path, dict[str, Any] | None]:
@@ -322,29 +303,39 @@ def _length_of(before: Mapping[str, Any] | None) -> Length:
     return Length(seconds=parse_duration((before or {}).get("budget") or DEFAULT_BUDGET))
 
 
-def _model(plan: _Plan, space: Space, condition_dim: int) -> Model:
-    """A model with weights that follow from the seed."""
+def _state(fabric: Fabric, plan: _Plan, members: Ensemble, preprocessing: Preprocessing) -> State:
+    """A run at its beginning, the same in every process: it follows from the seed and the first joined batch."""
+    space, settings = members.space, plan.settings[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(plan.seed, 0, _INITIAL))
-        model = model_class(plan.model)(space, condition_dim, plan.settings[0])
+        model = model_class(plan.model)(space, preprocessing.condition_dim, plan.settings[0])
     laid_out(model, space)
-    return model
-
-
-def _prepare(model: Model, fabric: Fabric, members: Ensemble, preprocessing: Preprocessing, plan: _Plan) -> None:
-    """Show the model the first joined batch, and make sure that every process starts from the same weights."""
-    settings = plan.settings[1]
-    x, condition = Members(members, preprocessing, Part(settings.batch_size), plan.seed, augmented=settings.augment)(
-        step=1
+    model.to(fabric.device).train()
+    joined = Members(members, preprocessing, Part(settings.batch_size), plan.seed, augmented=settings.augment)
+    x, condition = joined(step=1)
+    condition = None if condition is None else condition.to(fabric.device)
+    model.prepare(
+        Batch(x.to(fabric.device), condition, Draws(seed_for(plan.seed, 0), settings.batch_size, device=fabric.device))
     )
-    x, condition = x.to(fabric.device), condition if condition is None else condition.to(fabric.device)
-    model.prepare(Batch(x, condition, Draws(seed_for(plan.seed, 0), len(x), device=fabric.device)))
-    model.train()
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
             first = tensor.to(fabric.device).contiguous()
             torch.distributed.broadcast(first, src=0)
             tensor.copy_(first)
+    return State(
+        model, Players(model, settings, fabric), PowerAverage(list(model.parameters()), settings.average), preprocessing
+    )
+
+
+def _trackers(run: Path, tracker: str | Tracker | None, config: dict[str, Any], state: State) -> list[Tracker]:
+    """Open what will be told of the run, and write down its configuration, once nothing is left to be refused."""
+    _check_space_left(run, state.model)
+    others = [] if tracker is None else [open_tracker(tracker, run)]
+    save_yaml(run / CONFIG, config)
+    trackers = [JsonLines(run / METRICS, after=state.course.step), *others]
+    for each in trackers:
+        each.log_parameters(config)
+    return trackers
 
 
 def _check_space_left(run: Path, model: Model) -> None:
@@ -357,14 +348,12 @@ def _check_space_left(run: Path, model: Model) -> None:
         )
 
 
-def _about(
-    plan: _Plan, model: Model, members: Ensemble, fabric: Fabric, length: Length, run: Path, course: Course
-) -> list[str]:
+def _about(plan: _Plan, state: State, members: Ensemble, fabric: Fabric, length: Length, run: Path) -> list[str]:
     """What will be trained, where and for how long, one line each."""
-    count = sum(p.numel() for p in model.parameters())
+    count = sum(p.numel() for p in state.model.parameters())
     where = f"{fabric.world_size} processes on {plan.device.type}" if fabric.world_size > 1 else plan.device.type
     lines = [
         f"{plan.model}: {count:,} parameters, {_PRECISION_NAMES[plan.precision]} on {where}",
         f"{len(members)} members to train on, {plan.settings[1].batch_size} a step, for {length}, in {run}",
     ]
-    return [*lines, f"resumed at step {course.step}"] if course.step else lines
+    return [*lines, f"resumed at step {state.course.step}"] if state.course.step else lines

@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.errors import TrainingError, UsageError
-from pushforward.models import Batch, Model
+from pushforward.models import Batch
 from pushforward.randomness import Draws, seed_for
-from pushforward.training.averaging import PowerAverage
 from pushforward.training.batches import Ahead, AtHand, Part
-from pushforward.training.checkpoints import Course, save_checkpoint
+from pushforward.training.checkpoints import Course, State, save_checkpoint
 from pushforward.training.durations import say_duration
 from pushforward.training.interrupt import Interrupted, StopRequests
 from pushforward.training.meters import Meters, Reading
-from pushforward.training.players import Players, rate_at
+from pushforward.training.players import rate_at
 from pushforward.training.progress import Display
 from pushforward.training.runs import CHECKPOINT
 from pushforward.training.settings import TrainingSettings
@@ -67,31 +66,27 @@ class Loop:
     Attributes:
         fabric: device, precision, processes.
         run: the run directory.
-        model, players, average, preprocessing: what a checkpoint holds.
+        state: what a checkpoint holds; where to begin.
         settings, length, seed, part: what was asked for.
-        course: where to begin.
-        batches: the examples of the steps after ``course.step``.
+        batches: the examples of the steps that are still to be done.
         save_weights: writes the averaged weights for whoever wants to use them.
         trackers, display: whom to tell; none of them on any process but the first.
     """
 
     fabric: Fabric
     run: Path
-    model: Model
-    players: Players
-    average: PowerAverage
-    preprocessing: nn.Module
+    state: State
     settings: TrainingSettings
     length: Length
     seed: int
     part: Part
-    course: Course
     batches: Ahead | AtHand
     save_weights: Callable[[], None]
     trackers: Sequence[Tracker]
     display: Display
 
     def __post_init__(self) -> None:
+        self.course = self.state.course
         self.meters = Meters(self.fabric)
         self.rate = 0.0
         self._start = self._logged = Course(self.course.step, self.course.seconds)
@@ -151,14 +146,14 @@ class Loop:
         self._seed(seed_for(self.seed, step, self.part.rank, _OWN))
         middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
         self.rate = self.settings.learning_rate * rate_at(middle, self.settings.warmup)
-        turns = iter(self.model.turns(Batch(x, condition, draws, progress)))
+        turns = iter(self.state.model.turns(Batch(x, condition, draws, progress)))
         while True:
             with self.fabric.autocast():
                 turn = next(turns, None)
             if turn is None:
                 break
-            self.meters.record(step, turn, self.players.take(turn, self.rate))
-        self.average.update(step)
+            self.meters.record(step, turn, self.state.players.take(turn, self.rate))
+        self.state.average.update(step)
         self.course.step = step
 
     def log(self, progress: float) -> None:
@@ -194,7 +189,7 @@ class Loop:
             TrainingError: naming the last good checkpoint.
         """
         self.log(progress)
-        player = self.players.not_finite()
+        player = self.state.players.not_finite()
         if player is not None:
             raise TrainingError(
                 f"the weights of {player!r} were not finite at step {self.course.step}; {self._advice()}"
@@ -203,9 +198,7 @@ class Loop:
         if self.fabric.is_global_zero:
             try:
                 if self._saved != self.course.step:
-                    save_checkpoint(
-                        self.run / CHECKPOINT, self.course, self.model, self.average, self.players, self.preprocessing
-                    )
+                    save_checkpoint(self.run / CHECKPOINT, self.state)
                 if self.course.step:
                     self.save_weights()
             except UsageError as problem:
