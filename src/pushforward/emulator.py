@@ -142,7 +142,8 @@ class Emulator:
         if rows is None and self.parameters:
             if self.rows is None:
                 raise UsageError(f"give a value for {', '.join(p.name for p in self.parameters)}")
-            rows = self.rows[np.random.default_rng(seed_for(seed, 0, _CONDITIONS)).integers(len(self.rows), size=n)]
+            generator = np.random.default_rng(seed_for(abs(seed), 0, _CONDITIONS))
+            rows = self.rows[generator.integers(len(self.rows), size=n)]
         return self._sample(n, rows, seed, batch_size, sampling), rows
 
     def sample_at(
@@ -292,6 +293,8 @@ class Emulator:
         self, n: int, rows: NDArray[np.float32] | None, seed: int, batch_size: int | None, sampling: Mapping[str, Any]
     ) -> Tensor:
         options = parse_settings(self.model.Sampling, sampling)
+        if seed < 0 or (batch_size is not None and batch_size < 1):
+            raise UsageError(f"seed {seed} and batch_size {batch_size}: give whole numbers, from 0 and from 1")
         chunks = []
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._low_precision):
             for number, part in enumerate(_parts(n, batch_size or self._chunk())):

@@ -108,6 +108,8 @@ def fit(
     chosen = choose_device(device)
     if devices < 1:
         raise UsageError(f"devices is {devices}; give at least 1")
+    if seed < 0:
+        raise UsageError(f"seed is {seed}; give a whole number from 0")
     if resume and out is None:
         raise UsageError("say which run to resume: give its directory as out (--out)")
     if isinstance(tracker, str):
