@@ -101,6 +101,11 @@ def test_says_what_is_wrong(distance):
         distance(torch.zeros(0, 2), torch.zeros(5, 2))
 
 
+def test_wasserstein_refuses_what_cannot_be_transported():
+    with pytest.raises(DataError, match="finite"):
+        wasserstein2(torch.tensor([[0.0, torch.nan]]), torch.zeros(1, 2))
+
+
 @pytest.mark.parametrize("m", [50, 80])
 def test_marginals_are_those_of_scipy(m):
     x, y = torch.randn(50, 3), torch.randn(m, 3) * 1.2 + torch.tensor([0.0, 0.5, 1.0])
