@@ -24,8 +24,7 @@ from torch import Tensor
 from pushforward.models.denoising import Denoising, DenoisingSampling, DenoisingSettings
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
-from pushforward.transport import Path, VPCosine, VPLinear
-from pushforward.transport.samplers import Method
+from pushforward.transport import Method, Path, Spacing, VPCosine, VPLinear
 
 __all__ = ["DDPM"]
 
@@ -34,14 +33,14 @@ class DDPMSettings(DenoisingSettings):
     """
     Attributes:
         schedule: signal-to-noise ratio along the path, ``linear`` (in the rate) or ``cosine``.
-        prediction: what the network's output means: ``noise``, ``data`` or ``v``.
-        measured_in: whose squared error is minimised; ``noise`` gives the paper's loss.
+        prediction: what the network's output means: ``noise`` or ``v``.
+        measured_in: whose squared error is minimised; ``noise`` gives the paper's loss, ``v`` stresses large noise.
         levels: number of equally spaced noise levels that are trained, as the paper's 1000; None trains all times.
     """
 
     schedule: Literal["linear", "cosine"] = "cosine"
-    prediction: Literal["noise", "data", "v"] = "v"
-    measured_in: Literal["noise", "data", "v"] = "noise"
+    prediction: Literal["noise", "v"] = "v"
+    measured_in: Literal["noise", "v"] = "noise"
     levels: int | None = Setting(default=None, ge=1)
 
 
@@ -49,6 +48,7 @@ class DDPMSampling(DenoisingSampling):
     __doc__ = DenoisingSampling.__doc__
 
     method: Method = "dpm-solver"
+    spacing: Spacing = "uniform"
 
 
 class DDPM(Denoising):

@@ -1,0 +1,160 @@
+"""Flow matching: what it regresses, and what follows from it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pushforward.errors import UsageError
+from pushforward.models import Batch
+from pushforward.models.flow_matching import FlowMatching
+from pushforward.randomness import Draws
+from pushforward.spaces import Field, Vector
+from pushforward.transport import Straight
+
+
+def train(model, data, steps, batch=256, learning_rate=3e-3, condition=None):
+    """Adam over random batches of the rows of ``data``, with a learning rate that falls to zero."""
+    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(steps):
+        rows = torch.randint(len(data), (batch,), generator=generator)
+        given = None if condition is None else condition[rows]
+        for turn in model.turns(Batch(data[rows], given, Draws(step, batch), step / steps)):
+            optimiser.zero_grad()
+            turn.loss.backward()
+            optimiser.step()
+        schedule.step()
+    return model.eval()
+
+
+def two_clusters(count, seed=0):
+    """Equal parts of two Gaussians of standard deviation 0.4, at (-1.2, 0) and (1.2, 0)."""
+    generator = torch.Generator().manual_seed(seed)
+    side = torch.randint(2, (count,), generator=generator) * 2.4 - 1.2
+    return torch.stack([side, torch.zeros(count)], dim=1) + 0.4 * torch.randn(count, 2, generator=generator)
+
+
+def log_density(x):
+    """Of `two_clusters`, in nats."""
+    offsets = torch.stack([x - torch.tensor([side, 0.0]) for side in (-1.2, 1.2)])
+    parts = -0.5 * (offsets / 0.4).square().sum(-1) - math.log(2 * math.pi * 0.4**2)
+    return torch.logsumexp(parts, 0) - math.log(2)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    torch.manual_seed(0)
+    settings = FlowMatching.Settings(width=48, depth=2)
+    return train(FlowMatching(Vector(2), 0, settings), two_clusters(8192), steps=600)
+
+
+def test_a_trained_model_has_the_density_of_its_data(trained):
+    x = two_clusters(512, seed=1)
+    gap = (log_density(x) - trained.log_prob(x)).mean()
+    assert -0.01 < float(gap) < 0.05, "the mean log-density of fresh data must come near the true one"
+
+
+def test_the_density_integrates_to_one(trained):
+    axis = torch.linspace(-4, 4, 81)
+    mass = trained.log_prob(torch.cartesian_prod(axis, axis)).exp().sum() * (axis[1] - axis[0]) ** 2
+    assert float(mass) == pytest.approx(1, abs=2e-3)
+
+
+def test_samples_have_the_moments_of_the_data(trained):
+    x = trained.sample(Draws(0, 4000))
+    assert float(x[:, 0].abs().mean()) == pytest.approx(1.2, abs=0.05)
+    assert float(x[:, 1].std()) == pytest.approx(0.4, abs=0.04)
+    assert float((x[:, 0] > 0).float().mean()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_codes_are_standard_normal_and_decode_to_their_sample(trained):
+    x = two_clusters(2000, seed=2)
+    z = trained.encode(x)
+    torch.testing.assert_close(z.T.cov(), torch.eye(2), rtol=0, atol=0.12)
+    torch.testing.assert_close(trained.decode(z), x, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("method", ["euler", "heun", "midpoint", "rk4", "ddim", "dpm-solver"])
+def test_deterministic_methods_agree_with_the_decoder(trained, method):
+    sampling = trained.Sampling(method=method, steps=200 if method in ("euler", "ddim") else 50)
+    expected = trained.decode(Draws(0, 200).normal(2))
+    torch.testing.assert_close(trained.sample(Draws(0, 200), sampling=sampling), expected, rtol=0, atol=0.05)
+
+
+def test_an_untrained_network_loses_the_variance_of_the_velocity():
+    """The last layer starts at zero, so the first loss is E (eps - x)^2 = 2 for data of unit variance."""
+    model = FlowMatching(Vector(4))
+    (turn,) = model.turns(Batch(torch.randn(4096, 4), None, Draws(0, 4096)))
+    assert turn.loss.item() == pytest.approx(2, abs=0.1)
+
+
+def test_logit_normal_times_have_the_quantiles_that_were_set():
+    settings = FlowMatching.Settings(time_sampling="logit-normal", time_mean=-0.4, time_std=1.5)
+    times = FlowMatching(Vector(2), 0, settings).times(Draws(0, 4000))
+    logits = torch.logit(times.double())
+    assert float(logits.mean()) == pytest.approx(-0.4, abs=0.01)
+    assert float(logits.std()) == pytest.approx(1.5, abs=0.02)
+    assert ((times > 0) & (times < 1)).all()
+
+
+def test_optimal_transport_shortens_the_paths():
+    model = FlowMatching(Vector(2), 0, FlowMatching.Settings(coupling="optimal-transport"))
+    batch = Batch(two_clusters(128), None, Draws(0, 128))
+    coupled = (model.noise(batch) - batch.x).square().sum()
+    independent = (Draws(0, 128).normal(2) - batch.x).square().sum()
+    assert coupled < 0.7 * independent
+
+
+def test_withheld_conditions_give_the_unconditional_distribution_and_guidance_goes_beyond():
+    torch.manual_seed(0)
+    label = (torch.arange(4096) % 2).float()[:, None] * 2 - 1
+    data = label.repeat(1, 2) + 0.3 * torch.randn(4096, 2)
+    settings = FlowMatching.Settings(width=32, depth=2, condition_dropout=0.2)
+    model = train(FlowMatching(Vector(2), 1, settings), data, steps=300, condition=label)
+    right = torch.ones(500, 1)
+    told, untold = model.sample(Draws(0, 500), right), model.sample(Draws(0, 500))
+    assert float(told.mean()) == pytest.approx(1, abs=0.1)
+    assert float(untold.mean()) == pytest.approx(0, abs=0.15)
+    beyond = model.sample(Draws(0, 500), right, model.Sampling(guidance=3.0))
+    assert float(beyond.mean()) > float(told.mean()) + 0.02
+
+
+def test_a_batch_of_conditions_is_not_changed():
+    model = FlowMatching(Vector(2), 1, FlowMatching.Settings(condition_dropout=0.9))
+    condition = torch.ones(64, 1)
+    next(model.turns(Batch(torch.randn(64, 2), condition, Draws(0, 64))))
+    assert torch.equal(condition, torch.ones(64, 1))
+
+
+def test_a_network_in_bfloat16_leaves_the_loop_in_single_precision():
+    model = FlowMatching(Field(1, (8, 8)), 0, FlowMatching.Settings(width=8))
+    torch.nn.init.normal_(model.network.output.convolution.weight, std=0.02)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = model.sample(Draws(0, 3))
+    assert low.dtype == torch.float32
+    torch.testing.assert_close(low, model.sample(Draws(0, 3)), rtol=0, atol=0.05)
+
+
+def test_a_network_call_sees_inputs_of_unit_variance():
+    model, line = FlowMatching(Vector(1)), Straight()
+    seen = []
+    model.network.forward = lambda x, t, condition: seen.append((x.std().item(), t[0].item())) or 0 * x
+    for moment in line.moments([0.0, 0.3, 1.0]):
+        z = moment.mix(torch.randn(10000, 1), torch.randn(10000, 1))
+        model.predictor()(z, moment)
+    assert [std for std, _ in seen] == pytest.approx([1, 1, 1], abs=0.03)
+    assert [t for _, t in seen] == pytest.approx([0, 0.3, 1])
+
+
+def test_what_the_model_cannot_do_is_refused():
+    with pytest.raises(UsageError, match="multipliers"):
+        FlowMatching(Vector(2), 0, FlowMatching.Settings(multipliers=(1, 2)))
+    model = FlowMatching(Vector(2), 1)
+    with pytest.raises(UsageError, match="guidance=2"):
+        model.sample(Draws(0, 2), None, model.Sampling(guidance=2.0))
+    with pytest.raises(UsageError, match="condition_dropout"):
+        FlowMatching(Vector(2), 1, FlowMatching.Settings(condition_dropout=0)).sample(Draws(0, 2))
