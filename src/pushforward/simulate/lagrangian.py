@@ -1,0 +1,110 @@
+"""Lagrangian perturbation theory to second order: displacements of matter from a regular lattice.
+
+A particle that starts at q is found at x = q + Psi(q), wrapped around the box, with (Bouchet et al. 1995, A&A 296, 575;
+Jeong 2010, appendix D)
+
+    Psi = -D1 grad phi1 + D2 grad phi2,
+    lap phi1 = delta,     lap phi2 = sum_{i<j} [phi1,ii phi1,jj - (phi1,ij)^2],
+
+delta being the linear overdensity today. Only the divergence of Psi is needed: Psi_k = -i k / k^2 (div Psi)_k with
+
+    div Psi = -D1 delta + D2 sum_{i<j} [phi1,ii phi1,jj - (phi1,ij)^2].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from pushforward.simulate.cosmology import Cosmology
+
+__all__ = ["displacement", "linear_modes", "mode_numbers"]
+
+Modes = NDArray[np.complex64]
+_PAIRS = ((0, 1), (0, 2), (1, 2))
+
+
+def mode_numbers(grid: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Integer wavevectors of ``scipy.fft.rfftn`` of a cube, three arrays that broadcast to ``(grid, grid, grid//2+1)``."""
+    full = fft.fftfreq(grid, 1 / grid).astype(np.float32)
+    half = fft.rfftfreq(grid, 1 / grid).astype(np.float32)
+    return full[:, None, None], full[None, :, None], half[None, None, :]
+
+
+def linear_modes(
+    cosmology: Cosmology, grid: int, box: float, rng: np.random.Generator, *, smoothing: float = 0.0
+) -> Modes:
+    """One draw of the linear overdensity today: ``rfftn`` of the field on ``grid``^3 cells.
+
+    White noise is coloured by the square root of P(k), so the field is exactly Gaussian with <|delta_k|^2> = P(k) N^2 / V
+    (N cells, volume V) and P(0) = 0.
+
+    Arguments:
+        cosmology: gives the linear power spectrum.
+        grid: cells a side.
+        box: side length in Mpc/h.
+        rng: source of the white noise.
+        smoothing: standard deviation in Mpc/h of a Gaussian that the field is convolved with.
+    """
+    white = fft.rfftn(rng.standard_normal((grid, grid, grid), dtype=np.float32))
+    numbers = sum(n**2 for n in mode_numbers(grid)).astype(np.int32)
+    # |k|^2 takes only as many values as there are integers up to 3 (grid/2)^2: the spectrum is computed once for each.
+    k = 2 * np.pi / box * np.sqrt(np.arange(numbers.max() + 1))
+    amplitude = np.sqrt(cosmology.linear_power(k) * grid**3 / box**3) * np.exp(-((k * smoothing) ** 2) / 2)
+    return white * amplitude.astype(np.float32)[numbers]
+
+
+def displacement(
+    modes: Modes, *, first: float, second: float = 0.0, particles: int | None = None
+) -> NDArray[np.float32]:
+    """Displacements of a lattice of particles, shape ``(3, particles, particles, particles)``, in units of the box.
+
+    Arguments:
+        modes: `linear_modes` of the overdensity.
+        first: growth factor D1 of the first order (Zel'dovich).
+        second: growth factor D2 of the second order, negative; 0 leaves it out.
+        particles: a side, at least the grid of the modes; the displacement is interpolated exactly (band-limited).
+    """
+    grid = modes.shape[0]
+    particles = grid if particles is None else particles
+    vectors = mode_numbers(grid)
+    squares = sum(n**2 for n in vectors)
+    squares[0, 0, 0] = 1.0
+    divergence = -first * modes
+    if second:
+        divergence = divergence + second * fft.rfftn(_second_order_source(modes, vectors, squares))
+    # With wavevectors 2 pi n / box, -i k / k^2 is -i n / n^2 box / (2 pi): dividing by the box leaves no length.
+    divergence *= -1j / (2 * np.pi) / squares
+    shape = (particles,) * 3
+    result = np.empty((3, *shape), dtype=np.float32)
+    for axis, n in enumerate(vectors):
+        result[axis] = fft.irfftn(_padded(n * divergence, particles), s=shape, overwrite_x=True)
+    return result
+
+
+def _second_order_source(
+    modes: Modes, vectors: tuple[NDArray[np.float32], ...], squares: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """sum_{i<j} [phi,ii phi,jj - (phi,ij)^2] on the grid, with lap phi = delta."""
+    shape = (modes.shape[0],) * 3
+    scaled = modes / squares
+
+    def second_derivative(i: int, j: int) -> NDArray[np.float32]:
+        return fft.irfftn(vectors[i] * vectors[j] * scaled, s=shape)
+
+    diagonal = [second_derivative(i, i) for i in range(3)]
+    return sum(diagonal[i] * diagonal[j] - second_derivative(i, j) ** 2 for i, j in _PAIRS)
+
+
+def _padded(modes: Modes, grid: int) -> Modes:
+    """The same band-limited field on a finer grid: modes below the Nyquist frequency kept, the rest zero."""
+    coarse = modes.shape[0]
+    half = coarse // 2
+    result = np.zeros((grid, grid, grid // 2 + 1), dtype=np.complex64)
+    # The Nyquist plane of an odd function of k has no real counterpart on the finer grid and is left out.
+    keep = slice(0, half), slice(-(half - 1), None)
+    for a in keep:
+        for b in keep:
+            result[a, b, :half] = modes[a, b, :half]
+    return result * np.float32((grid / coarse) ** 3)
