@@ -21,10 +21,10 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
-from pushforward.models.denoising import Denoising, DenoisingSampling, DenoisingSettings
+from pushforward.models.denoising import Denoising, DenoisingSettings
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
-from pushforward.transport import Method, Path, Spacing, VPCosine, VPLinear
+from pushforward.transport import Path, VPCosine, VPLinear
 
 __all__ = ["DDPM"]
 
@@ -44,18 +44,10 @@ class DDPMSettings(DenoisingSettings):
     levels: int | None = Setting(default=None, ge=1)
 
 
-class DDPMSampling(DenoisingSampling):
-    __doc__ = DenoisingSampling.__doc__
-
-    method: Method = "dpm-solver"
-    spacing: Spacing = "uniform"
-
-
 class DDPM(Denoising):
     """Regression of the noise on a variance-preserving path."""
 
     Settings = DDPMSettings
-    Sampling = DDPMSampling
     settings: DDPMSettings
 
     # What is left of the data at t = 1 on the cosine path: as much as on the linear one. See `VPCosine`.

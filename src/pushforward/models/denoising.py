@@ -9,9 +9,10 @@ where w expresses the error in another prediction's units if that is asked for. 
 units of its error, and a distribution of times; everything else is here, so that a network trained as one can be
 sampled, encoded with and scored as any other.
 
-The network never sees the path: its input is z / sqrt(alpha^2 + sigma^2), whose variance is one for data of unit
-variance, and its clock is sigma / (alpha + sigma), the time of equal signal-to-noise ratio on the straight line.
-Sampling, codes and densities all move along the straight line, where no coefficient is ever infinite.
+The network adds to what a Gaussian field with the data's power spectrum would answer (`GaussianDenoiser`), and so has
+only the non-Gaussian part to learn. It never sees the path: its input is z / sqrt(alpha^2 + sigma^2), whose variance is
+one for data of unit variance, and its clock is sigma / (alpha + sigma), the time of equal signal-to-noise ratio on the
+straight line. Sampling, codes and densities all move along the straight line, where no coefficient is ever infinite.
 """
 
 from __future__ import annotations
@@ -31,7 +32,17 @@ from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import time_network
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
-from pushforward.transport import Method, Moment, Path, Prediction, Predictor, Spacing, Straight
+from pushforward.transport import (
+    Integrator,
+    Method,
+    Moment,
+    Path,
+    Prediction,
+    Predictor,
+    Spacing,
+    Straight,
+    VelocityField,
+)
 
 __all__ = ["Denoising", "DenoisingSampling", "DenoisingSettings"]
 
@@ -55,18 +66,18 @@ class DenoisingSettings(Settings):
 class DenoisingSampling(Settings):
     """
     Attributes:
-        method: ``euler``, ``heun``, ``midpoint``, ``rk4`` and ``ddim`` are deterministic, as is ``dpm-solver``, which
-            is of second order at one network call a step; ``ancestral`` is random.
-        steps: moves from noise to data; a step of heun and midpoint calls the network twice, of rk4 four times.
-        spacing: what is equal between the times: the model's own time (``uniform``), the angle arctan(sigma / alpha)
-            (``angle``), or the log signal-to-noise ratio (``log-snr``).
+        method: ``adams``, ``euler``, ``heun``, ``midpoint`` and ``rk4`` follow the probability flow of what is not
+            Gaussian; ``ddim`` and ``dpm-solver`` are deterministic too, and ``ancestral`` is random.
+        steps: moves from noise to data; one network call each, but two for heun and midpoint and four for rk4.
+        spacing: what is equal between the times: the time of the straight line (``uniform``), the angle
+            arctan(sigma / alpha) (``angle``), or the log signal-to-noise ratio (``log-snr``).
         guidance: how far to go from the unconditional to the conditional estimate; 1 samples the learned conditional
             distribution, more exaggerates the condition.
     """
 
-    method: Method = "heun"
-    steps: int = Setting(default=25, ge=1)
-    spacing: Spacing = "angle"
+    method: Method = "adams"
+    steps: int = Setting(default=30, ge=1)
+    spacing: Spacing = "uniform"
     guidance: float = Setting(default=1.0, ge=0)
 
 
@@ -87,9 +98,6 @@ class Denoising(Model):
     Sampling = DenoisingSampling
     settings: DenoisingSettings
 
-    # Up to which dimension the trace in the density is exact.
-    exact_trace_up_to = 64
-
     def __init__(
         self,
         space: Space,
@@ -104,6 +112,7 @@ class Denoising(Model):
         self.path = path
         self.prediction: Prediction = prediction
         self.measured_in: Prediction = measured_in or prediction
+        self.gaussian = transport.GaussianDenoiser(space, condition_dim)
         self.network = time_network(space, condition_dim, **self._network_options())
 
     @classmethod
@@ -112,6 +121,9 @@ class Denoising(Model):
             return {"learning_rate": 1e-3, "batch_size": 16, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
         rate = 5e-3 * 64 / _width_for(space)
         return {"learning_rate": rate, "batch_size": 1024, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
+
+    def prepare(self, batch: Batch) -> None:
+        self.gaussian.initialise(batch.x)
 
     def times(self, draws: Draws) -> Float[Tensor, " batch"]:
         """Times of the training samples on the path, in [0, 1]; stratified, which lowers the variance of the loss."""
@@ -161,13 +173,15 @@ class Denoising(Model):
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, DenoisingSampling) else self.Sampling()
         assert isinstance(options, DenoisingSampling)
+        times = transport.time_grid(Straight(), options.steps, options.spacing, start=self._last_time())
         predict = self.predictor(condition, Straight())
         if options.guidance != 1:
             if condition is None:
                 raise UsageError(f"guidance={options.guidance:g} exaggerates a condition, but no condition was given")
             predict = transport.guided(predict, self.predictor(None, Straight()), options.guidance)
-        times = transport.time_grid(self.path, options.steps, options.spacing)
-        times = transport.equal_times(times, self.path, Straight())
+        if options.method in transport.INTEGRATORS:
+            w = draws.normal(*self.space.shape)
+            return self._follow(predict, times, w, condition, transport.INTEGRATORS[options.method])
         return transport.sample(predict, Straight(), times, draws, self.space.shape, method=options.method)
 
     @torch.no_grad()
@@ -175,18 +189,14 @@ class Denoising(Model):
         self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The noise from which ``x`` is sampled; standard normal over the learned distribution."""
-        times = self._times_to_noise()
-        z = transport.flow(self.predictor(condition, Straight()), Straight(), times, x, transport.RK4)
-        return z / Straight().moments(times[-1:])[0].norm
+        return self._follow(self.predictor(condition, Straight()), self._times_to_noise(), x, condition)
 
     @torch.no_grad()
     def decode(
         self, z: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The sample of the noise ``z``; the inverse of `encode` up to the error of the solver."""
-        times = self._times_to_noise()[::-1]
-        z = Straight().moments(times[:1])[0].norm * z
-        return transport.flow(self.predictor(condition, Straight()), Straight(), times, z, transport.RK4)
+        return self._follow(self.predictor(condition, Straight()), self._times_to_noise()[::-1], z, condition)
 
     @torch.no_grad()
     def log_prob(
@@ -194,18 +204,52 @@ class Denoising(Model):
     ) -> Float[Tensor, " batch"]:
         """Log-density in nats, by the change of variables along the probability flow.
 
-        The trace of the Jacobian is exact up to 64 dimensions. Beyond that it is estimated with one vector of random
-        signs, always the same: unbiased over the choice of the vector, and comparable between samples.
+        The trace of the Jacobian is exact for vectors of up to 64 dimensions. Otherwise the network's part of it is
+        estimated with vectors of random signs, always the same: unbiased over the choice of the vectors, and comparable
+        between samples.
         """
-        probes = transport.trace_probes(self.space.shape, self.exact_trace_up_to).to(x)
-        predict = self.predictor(condition, Straight())
-        return transport.log_likelihood(predict, Straight(), self._times_to_noise(), x, probes)[0]
+        times = self._times_to_noise()
+        (first,) = Straight().moments(times[:1])
+        exact_up_to = 64 if isinstance(self.space, Vector) else 0
+        probes = transport.trace_probes(self.space.shape, exact_up_to, count=max(1, 512 // self.space.size)).to(x)
+        w = self.gaussian.whiten(x, first, condition)
+        motion = self._whitened_motion(self.predictor(condition, Straight()), condition)
+        w, volume = transport.carry(motion, Straight(), times, w, probes)
+        return transport.standard_normal(w) + volume + self.gaussian.log_volume(first, condition)
+
+    def _follow(
+        self,
+        predict: Predictor,
+        times: list[float],
+        state: Tensor,
+        condition: Tensor | None,
+        integrator: Integrator = transport.INTEGRATORS["rk4"],
+    ) -> Tensor:
+        """From data to whitened noise or back, whichever way the times of the straight line run."""
+        first, last = Straight().moments([times[0], times[-1]])
+        to_noise = times[0] < times[-1]
+        w = self.gaussian.whiten(state, first, condition) if to_noise else state
+        w = integrator(self._whitened_motion(predict, condition), Straight(), times, w)
+        return w if to_noise else self.gaussian.colour(w, last, condition)
+
+    def _whitened_motion(self, predict: Predictor, condition: Tensor | None) -> VelocityField:
+        """dw/dt: what the learned velocity adds to that of the Gaussian field, which leaves w where it is."""
+
+        def motion(w: Tensor, moment: Moment[float]) -> Tensor:
+            z = self.gaussian.colour(w, moment, condition)
+            learned, known = predict(z, moment), self.gaussian(z, moment, condition)
+            more = moment.velocity(learned.data - known.data, learned.noise - known.noise)
+            return self.gaussian.whiten(more, moment, condition)
+
+        return motion
 
     def _output(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
         clock = moment.sigma / (moment.alpha + moment.sigma)
         t = clock.flatten() if isinstance(clock, Tensor) else z.new_full((len(z),), clock)
+        expected = self.gaussian(z, moment, condition)
+        known = transport.target(self.prediction, expected.data, expected.noise, moment)
         # Under autocast the network may answer in bfloat16, which is too coarse for what is summed over many steps.
-        return self.network(z / moment.norm, t, condition).to(z.dtype)
+        return known + self.network(z / moment.norm, t, condition).to(z.dtype)
 
     def _withheld(self, batch: Batch) -> Tensor | None:
         if batch.condition is None or not self.settings.condition_dropout:
@@ -213,11 +257,13 @@ class Denoising(Model):
         # A row of NaN is how the network is told nothing.
         return batch.condition.masked_fill(batch.draws.uniform(1) < self.settings.condition_dropout, torch.nan)
 
+    def _last_time(self) -> float:
+        return transport.equal_times([1.0], self.path, Straight())[0]
+
     def _times_to_noise(self) -> list[float]:
-        last = transport.equal_times([1.0], self.path, Straight())[0]
         # Fourth-order steps: on two moons 24 of them leave an error of 2e-4 nats in the mean log-density.
         steps = 24 if isinstance(self.space, Vector) else 12
-        return transport.time_grid(Straight(), steps, "angle", start=0.0, stop=last)
+        return transport.time_grid(Straight(), steps, "angle", start=0.0, stop=self._last_time())
 
     def _network_options(self) -> dict[str, Any]:
         options = self.settings

@@ -5,31 +5,34 @@ from __future__ import annotations
 from pushforward.transport.couplings import optimal_transport
 from pushforward.transport.ddim import ddim
 from pushforward.transport.dpm_solver import dpm_solver
+from pushforward.transport.gaussian import GaussianDenoiser, real_waves
 from pushforward.transport.grids import Spacing, equal_times, time_grid
-from pushforward.transport.likelihood import divergence, log_likelihood, trace_probes
-from pushforward.transport.ode import EULER, HEUN, MIDPOINT, RK4, Predictor, Tableau, flow, integrate
+from pushforward.transport.likelihood import carry, divergence, log_likelihood, standard_normal, trace_probes
+from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, Solver, Tableau, VelocityField, flow
 from pushforward.transport.path import Moment, Path, Straight, VarianceExploding, VPCosine, VPLinear
 from pushforward.transport.prediction import Estimate, Prediction, convert, determinant, estimate, loss_weight, target
 from pushforward.transport.samplers import SAMPLERS, Method, guided, sample
 
 __all__ = [
-    "EULER",
-    "HEUN",
-    "MIDPOINT",
-    "RK4",
+    "INTEGRATORS",
     "SAMPLERS",
     "Estimate",
+    "GaussianDenoiser",
+    "Integrator",
     "Method",
     "Moment",
     "Path",
     "Prediction",
     "Predictor",
+    "Solver",
     "Spacing",
     "Straight",
     "Tableau",
     "VPCosine",
     "VPLinear",
     "VarianceExploding",
+    "VelocityField",
+    "carry",
     "convert",
     "ddim",
     "determinant",
@@ -39,11 +42,12 @@ __all__ = [
     "estimate",
     "flow",
     "guided",
-    "integrate",
     "log_likelihood",
     "loss_weight",
     "optimal_transport",
+    "real_waves",
     "sample",
+    "standard_normal",
     "target",
     "time_grid",
     "trace_probes",

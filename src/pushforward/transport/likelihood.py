@@ -21,10 +21,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pushforward.transport.ode import RK4, Predictor, Tableau, integrate
+from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, VelocityField
 from pushforward.transport.path import Moment, Path
 
-__all__ = ["divergence", "log_likelihood", "trace_probes"]
+__all__ = ["carry", "divergence", "log_likelihood", "standard_normal", "trace_probes"]
 
 
 def trace_probes(shape: Sequence[int], exact_up_to: int = 64, count: int = 1, seed: int = 0) -> Tensor:
@@ -66,8 +66,43 @@ def divergence(field: Callable[[Tensor], Tensor], z: Tensor, probes: Tensor) -> 
     return value.detach(), total * weight
 
 
+def carry(
+    field: VelocityField,
+    path: Path,
+    times: Sequence[float],
+    y: Tensor,
+    probes: Tensor,
+    integrator: Integrator = INTEGRATORS["rk4"],
+) -> tuple[Tensor, Tensor]:
+    """Follow a velocity field, and the volume that moves along.
+
+    Arguments:
+        field: dy/dt from ``y`` (batch, *shape) and a moment of the path, each sample on its own.
+        path, times: clock of the motion.
+        y: at the first time, shape (batch, *shape).
+        probes: from `trace_probes`.
+        integrator: how to take a step.
+
+    Returns:
+        y at the last time, and the integral of its divergence, log |dy_last / dy_first|, shape (batch,).
+    """
+
+    def joint(state: Tensor, moment: Moment[float]) -> Tensor:
+        velocity, trace = divergence(lambda y: field(y, moment), state[:, :-1].reshape(shape), probes)
+        return torch.cat([velocity.flatten(1), trace[:, None]], dim=1)
+
+    shape = y.shape
+    state = integrator(joint, path, times, torch.cat([y.flatten(1), y.new_zeros(len(y), 1)], dim=1))
+    return state[:, :-1].reshape(shape), state[:, -1]
+
+
 def log_likelihood(
-    predict: Predictor, path: Path, times: Sequence[float], x: Tensor, probes: Tensor, tableau: Tableau = RK4
+    predict: Predictor,
+    path: Path,
+    times: Sequence[float],
+    x: Tensor,
+    probes: Tensor,
+    integrator: Integrator = INTEGRATORS["rk4"],
 ) -> tuple[Tensor, Tensor]:
     """Log-density of ``x`` under the distribution that the probability flow samples, and its latent code.
 
@@ -77,20 +112,20 @@ def log_likelihood(
         times: rising, from the time of the data to the time of the noise.
         x: shape (batch, *shape).
         probes: from `trace_probes`.
-        tableau: Runge-Kutta method.
+        integrator: how to take a step.
 
     Returns:
         log p(x) in nats, shape (batch,), and z at the last time, shape (batch, *shape).
     """
-
-    def field(state: Tensor, moment: Moment[float]) -> Tensor:
-        z = state[:, :-1].reshape(x.shape)
-        velocity, trace = divergence(lambda z: moment.velocity(*predict(z, moment)), z, probes)
-        return torch.cat([velocity.flatten(1), trace[:, None]], dim=1)
-
     first, last = path.moments([times[0], times[-1]])
-    state = torch.cat([first.alpha * x.flatten(1), x.new_zeros(len(x), 1)], dim=1)
-    state = integrate(field, path, times, state, tableau)
-    z, change = state[:, :-1], state[:, -1]
-    base = -0.5 * (z / last.norm).square().sum(1) - z.shape[1] * math.log(math.sqrt(2 * math.pi) * last.norm)
-    return base + change + z.shape[1] * math.log(first.alpha), z.reshape(x.shape)
+    z, volume = carry(
+        lambda z, moment: moment.velocity(*predict(z, moment)), path, times, first.alpha * x, probes, integrator
+    )
+    size = x[0].numel()
+    volume = volume + size * math.log(first.alpha / last.norm)
+    return standard_normal(z / last.norm) + volume, z
+
+
+def standard_normal(x: Tensor) -> Tensor:
+    """Log-density of independent standard normal numbers, nats, summed over all but the first axis."""
+    return -0.5 * x.flatten(1).square().sum(1) - 0.5 * x[0].numel() * math.log(2 * math.pi)

@@ -10,23 +10,22 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
-from pushforward.transport import ode
 from pushforward.transport.ddim import ddim
 from pushforward.transport.dpm_solver import dpm_solver
-from pushforward.transport.ode import Predictor, Tableau
-from pushforward.transport.path import Path
+from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, flow
+from pushforward.transport.path import Moment, Path
 from pushforward.transport.prediction import Estimate
 
 __all__ = ["SAMPLERS", "Method", "guided", "sample"]
 
-Method = Literal["euler", "heun", "midpoint", "rk4", "ddim", "ancestral", "dpm-solver"]
+Method = Literal["euler", "midpoint", "heun", "rk4", "adams", "ddim", "ancestral", "dpm-solver"]
 
 
-def _runge_kutta(tableau: Tableau) -> Callable[..., Tensor]:
+def _along(integrator: Integrator) -> Callable[..., Tensor]:
     def sampler(
         predict: Predictor, path: Path, times: Sequence[float], z: Tensor, draws: Draws | None = None
     ) -> Tensor:
-        return ode.flow(predict, path, times, z, tableau)
+        return flow(predict, path, times, z, integrator)
 
     return sampler
 
@@ -35,11 +34,8 @@ def _multistep(predict: Predictor, path: Path, times: Sequence[float], z: Tensor
     return dpm_solver(predict, path, times, z)
 
 
-SAMPLERS: dict[Method, Callable[..., Tensor]] = {
-    "euler": _runge_kutta(ode.EULER),
-    "heun": _runge_kutta(ode.HEUN),
-    "midpoint": _runge_kutta(ode.MIDPOINT),
-    "rk4": _runge_kutta(ode.RK4),
+SAMPLERS: dict[str, Callable[..., Tensor]] = {
+    **{name: _along(integrator) for name, integrator in INTEGRATORS.items()},
     "ddim": ddim,
     "ancestral": partial(ddim, eta=1.0),
     "dpm-solver": _multistep,
@@ -57,8 +53,8 @@ def sample(
         times: of the path, falling (see `time_grid`).
         draws: source of the starting noise and of any noise on the way.
         shape: of one sample.
-        method: name in `SAMPLERS`. A step calls the network once with ``euler``, ``ddim``, ``ancestral`` and
-            ``dpm-solver``, twice with ``heun`` and ``midpoint``, four times with ``rk4``.
+        method: name in `SAMPLERS`. A step calls the network once with ``euler``, ``adams``, ``ddim``,
+            ``ancestral`` and ``dpm-solver``, twice with ``heun`` and ``midpoint``, four times with ``rk4``.
 
     Raises:
         UsageError: if there is no such method.
@@ -79,7 +75,7 @@ def guided(conditional: Predictor, unconditional: Predictor, strength: float) ->
         Ho & Salimans 2022, https://arxiv.org/abs/2207.12598, eq. 6
     """
 
-    def predict(z: Tensor, moment: ode.Moment) -> Estimate:
+    def predict(z: Tensor, moment: Moment) -> Estimate:
         with_it, without = conditional(z, moment), unconditional(z, moment)
         return Estimate(
             data=without.data + strength * (with_it.data - without.data),

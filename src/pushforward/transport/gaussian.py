@@ -1,0 +1,164 @@
+r"""What a Gaussian field would answer: the part of every denoiser that is known beforehand.
+
+If the data were a stationary Gaussian field with power spectrum S(k), the expected data and noise in
+z = alpha x + sigma eps would follow mode by mode (Wiener 1949),
+
+    E[x_k | z] = alpha S / (alpha^2 S + sigma^2) z_k,      E[eps_k | z] = sigma / (alpha^2 S + sigma^2) z_k.
+
+A network that adds to this has only the non-Gaussian part to learn: before the first step its samples already have the
+data's power spectrum, and where noise dominates and every field is nearly Gaussian, little is left for it to do. For
+white data, S = 1, it is the skip connection of Karras et al. 2022.
+
+The probability flow of the Gaussian field only stretches each mode, so that the whitened state
+
+    w_k = z_k / sqrt(alpha^2 S + sigma^2)
+
+stands still. Solving for w instead of z leaves the solver nothing but the network's part to follow: samples of a
+Gaussian field are exact in one step, and the largest scales, which are decided while the noise is still ten times
+stronger than an average mode, need no fine steps.
+
+Modes are products of real waves along each axis: the discrete Fourier basis where the field is periodic, and half waves
+that are flat at the edges (the discrete cosine transform) where it is not.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.networks import MLP
+from pushforward.spaces import Field, Space
+from pushforward.transport.path import Moment
+from pushforward.transport.prediction import Estimate
+
+__all__ = ["GaussianDenoiser", "real_waves"]
+
+
+class GaussianDenoiser(nn.Module):
+    """Expected data and noise of Gaussian data whose power is learnt, and may depend on conditions.
+
+    On a `Field` modes of about the same wavenumber share a power, for each channel; on other spaces each coordinate is
+    a mode of its own.
+
+    Arguments:
+        space: what one sample is.
+        condition_dim: length of a condition vector; 0 for none.
+        hidden: features of the perceptron from conditions to changes of log-power.
+
+    References:
+        Karras et al. 2022, https://arxiv.org/abs/2206.00364, eq. 7
+    """
+
+    # Powers span orders of magnitude and each is one number: it has to move faster than a weight does.
+    speed = 5.0
+    # In network units, where the data are of order one.
+    smallest = 1e-6
+
+    index: Tensor
+
+    def __init__(self, space: Space, condition_dim: int = 0, hidden: int = 64) -> None:
+        super().__init__()
+        self.axes = len(space.grid) if isinstance(space, Field) else 0
+        if isinstance(space, Field):
+            bins = _wavenumber_bins(space)
+            index = torch.stack([bins + channel * (int(bins.max()) + 1) for channel in range(space.channels)])
+            for axis, cells in enumerate(space.grid):
+                self.register_buffer(f"waves_{axis}", real_waves(cells, periodic=space.periodic), persistent=False)
+        else:
+            index = torch.arange(space.size).reshape(space.shape)
+        self.register_buffer("index", index, persistent=False)
+        powers = int(index.max()) + 1
+        self.raw_log_power = nn.Parameter(torch.zeros(powers))
+        self.change = MLP(condition_dim, powers, (hidden,), zero_output=True) if condition_dim else None
+
+    def log_power(
+        self, condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, "batch powers"] | Float[Tensor, " powers"]:
+        """Natural logarithm of each power, at a condition or (None, or a row of NaN) at the mean one."""
+        log_power = self.speed * self.raw_log_power
+        if self.change is not None and condition is not None:
+            log_power = log_power + self.change(torch.nan_to_num(condition))
+        return log_power
+
+    def forward(
+        self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Float[Tensor, "batch features"] | None = None
+    ) -> Estimate:
+        # In single precision also under autocast: what is wrong here, no network sees.
+        with torch.autocast(z.device.type, enabled=False):
+            power = self._power(condition)
+            modes = self._to_modes(z) / (moment.alpha**2 * power + moment.sigma**2)
+            return Estimate(
+                data=self._from_modes(moment.alpha * power * modes), noise=self._from_modes(moment.sigma * modes)
+            )
+
+    def whiten(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
+        """w, standard normal if the data are Gaussian with these powers."""
+        with torch.autocast(z.device.type, enabled=False):
+            return self._from_modes(self._to_modes(z) / self._spread(moment, condition))
+
+    def colour(self, w: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
+        """The z of a whitened state; the inverse of `whiten`."""
+        with torch.autocast(w.device.type, enabled=False):
+            return self._from_modes(self._to_modes(w) * self._spread(moment, condition))
+
+    def log_volume(self, moment: Moment, condition: Tensor | None = None) -> Float[Tensor, "*batch"]:
+        """log |dw/dz|: of one sample, or of each condition's."""
+        return -self._spread(moment, condition).log().flatten(-self.index.dim()).sum(-1)
+
+    @torch.no_grad()
+    def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
+        """Take the powers of these data."""
+        power = self._to_modes(x).square().mean(0).flatten()
+        index = self.index.flatten()
+        total = torch.zeros_like(self.raw_log_power).index_add_(0, index, power)
+        count = torch.zeros_like(self.raw_log_power).index_add_(0, index, torch.ones_like(power))
+        self.raw_log_power.copy_((total / count).clamp(min=self.smallest).log() / self.speed)
+
+    def _power(self, condition: Tensor | None) -> Tensor:
+        return self.log_power(condition).exp()[..., self.index]
+
+    def _spread(self, moment: Moment, condition: Tensor | None) -> Tensor:
+        return torch.sqrt(moment.alpha**2 * self._power(condition) + moment.sigma**2)
+
+    def _to_modes(self, x: Tensor) -> Tensor:
+        for axis in range(self.axes):
+            x = torch.tensordot(x, self._waves(axis, x), ([2], [1]))  # moves the axis to the end: n times is a cycle
+        return x
+
+    def _from_modes(self, modes: Tensor) -> Tensor:
+        for axis in range(self.axes):
+            modes = torch.tensordot(modes, self._waves(axis, modes), ([2], [0]))
+        return modes
+
+    def _waves(self, axis: int, like: Tensor) -> Tensor:
+        return self.get_buffer(f"waves_{axis}").to(like.dtype)
+
+
+def real_waves(cells: int, *, periodic: bool) -> Float[Tensor, "cells cells"]:
+    """An orthogonal matrix whose rows are waves over ``cells``, of rising frequency.
+
+    Periodic: 1, cos x, sin x, cos 2x, ... over the whole circle. Otherwise cos(pi j (i + 1/2) / cells).
+    """
+    position = torch.arange(cells, dtype=torch.float64)
+    row = torch.arange(cells, dtype=torch.float64)[:, None]
+    if periodic:
+        # A sine is a cosine a quarter of a wave later; the highest wave of an even grid has only the cosine.
+        frequency = torch.div(row + 1, 2, rounding_mode="floor")
+        waves = torch.cos(2 * math.pi * frequency * position / cells - math.pi / 2 * ((row % 2 == 0) & (row > 0)))
+    else:
+        waves = torch.cos(math.pi * row * (position + 0.5) / cells)
+    return (waves / waves.norm(dim=1, keepdim=True)).float()
+
+
+def _wavenumber_bins(space: Field) -> Tensor:
+    """For each mode, its wavenumber in units of the longest axis' lowest one, rounded, without gaps between numbers."""
+    square = torch.zeros(())
+    for axis, cells in enumerate(space.grid):
+        row = torch.arange(cells)
+        number = (row + 1) // 2 if space.periodic else row
+        frequency = number * (max(space.grid) / cells)
+        square = square + frequency.square().view(-1, *[1] * (len(space.grid) - axis - 1))
+    return torch.unique(square.sqrt().round().long(), return_inverse=True)[1]

@@ -1,0 +1,90 @@
+"""The denoiser of a Gaussian field, against linear algebra and against samples of its own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pushforward.randomness import Draws
+from pushforward.spaces import Field, Vector
+from pushforward.transport import GaussianDenoiser, Straight, VPCosine, real_waves, sample, time_grid
+
+SPACES = {
+    "vector": Vector(3),
+    "periodic": Field(1, (8, 8), periodic=True),
+    "edges": Field(2, (6, 9)),
+    "cube": Field(1, (4, 4, 4), periodic=True),
+}
+spaces = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES.keys())
+
+
+@pytest.mark.parametrize("cells", [1, 2, 7, 16])
+@pytest.mark.parametrize("periodic", [True, False])
+def test_waves_are_an_orthonormal_basis(cells, periodic):
+    waves = real_waves(cells, periodic=periodic)
+    torch.testing.assert_close(waves @ waves.T, torch.eye(cells), rtol=0, atol=1e-5)
+
+
+def test_periodic_waves_share_the_power_of_the_fourier_transform():
+    x = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
+    modes = x @ real_waves(16, periodic=True).T
+    power = torch.fft.rfft(x, norm="ortho").abs().square()
+    torch.testing.assert_close(modes[:, 0].square(), power[:, 0])
+    torch.testing.assert_close(modes[:, 1:15].square().view(5, 7, 2).sum(2), 2 * power[:, 1:8])
+    torch.testing.assert_close(modes[:, 15].square(), power[:, 8])
+
+
+def powered(space, seed=0):
+    denoiser = GaussianDenoiser(space)
+    torch.nn.init.normal_(denoiser.raw_log_power, std=0.2, generator=torch.Generator().manual_seed(seed))
+    return denoiser
+
+
+@spaces
+def test_estimates_are_those_of_the_covariance_matrix(space):
+    """The covariance is read off the denoiser itself, as E[x | z] = Cov (Cov + 1)^-1 z where alpha = sigma = 1/2."""
+    denoiser, size = powered(space).double(), space.size
+    half = Straight().moments([0.5])[0]
+    with torch.no_grad():
+        ratio = 0.5 * denoiser(torch.eye(size, dtype=torch.float64).view(size, *space.shape), half).data.view(
+            size, size
+        )
+        covariance = torch.linalg.solve(torch.eye(size).double() - ratio, ratio)
+        assert torch.linalg.eigvalsh(covariance).min() > 0
+        for moment in Straight().moments([0.1, 0.8]):
+            z = torch.randn(4, *space.shape, dtype=torch.float64)
+            solved = torch.linalg.solve(
+                moment.alpha**2 * covariance + moment.sigma**2 * torch.eye(size).double(), z.flatten(1).T
+            ).T
+            data, noise = denoiser(z, moment)
+            torch.testing.assert_close(data.flatten(1), moment.alpha * solved @ covariance, rtol=0, atol=1e-5)
+            torch.testing.assert_close(noise.flatten(1), moment.sigma * solved, rtol=0, atol=1e-5)
+            torch.testing.assert_close(moment.mix(data, noise), z, rtol=0, atol=1e-5)
+
+
+@spaces
+def test_samples_have_the_power_that_data_gave(space):
+    source, fitted = powered(space), GaussianDenoiser(space)
+    times = time_grid(VPCosine(), 30)
+    with torch.no_grad():
+        x = sample(source, VPCosine(), times, Draws(0, 3000), space.shape, method="heun")
+    fitted.initialise(x)
+    torch.testing.assert_close(fitted.log_power(), source.log_power(), rtol=0, atol=0.15)
+
+
+@spaces
+def test_conditions_change_the_power_and_untold_ones_do_not(space):
+    denoiser = GaussianDenoiser(space, condition_dim=2)
+    torch.nn.init.normal_(denoiser.change[-1].weight)
+    condition = torch.tensor([[1.0, -1.0], [torch.nan, torch.nan], [0.0, 0.0]])
+    first, untold, mean = denoiser.log_power(condition)
+    torch.testing.assert_close(untold, mean)
+    assert (first - mean).abs().max() > 0.01
+
+
+def test_the_answer_is_single_precision_under_autocast():
+    denoiser, (moment,) = powered(Field(1, (16, 16), periodic=True)), Straight().moments([0.3])
+    z = torch.randn(2, 1, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        low = denoiser(z, moment).data
+    assert torch.equal(low, denoiser(z, moment).data)
