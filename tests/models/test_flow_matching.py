@@ -95,6 +95,32 @@ def test_an_untrained_model_is_right_for_gaussian_data():
     torch.testing.assert_close(model.log_prob(x), expected, rtol=0, atol=1e-3)
 
 
+def test_an_untrained_model_samples_a_gaussian_field_in_one_step():
+    """`prepare` reads the power spectrum off a batch, and the network adds nothing yet."""
+    space = Field(1, (16, 16), periodic=True)
+    k = torch.fft.fftfreq(16)
+    amplitude = 1 / (0.1 + (k[:, None] ** 2 + k**2).sqrt())
+
+    def fields(count, seed):
+        noise = torch.randn(count, 1, 16, 16, generator=torch.Generator().manual_seed(seed))
+        return torch.fft.ifft2(torch.fft.fft2(noise) * amplitude).real
+
+    def spectrum(x):
+        return torch.fft.fft2(x, norm="ortho").abs().square().mean((0, 1))
+
+    model = FlowMatching(space, 0, FlowMatching.Settings(width=8))
+    model.prepare(Batch(fields(512, 0), None, Draws(0, 512)))
+    x = model.sample(Draws(1, 2000), sampling=model.Sampling(method="euler", steps=1))
+    ratio = spectrum(x) / amplitude.square()
+    torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=0, atol=0.3)
+    assert float(ratio.mean()) == pytest.approx(1, abs=0.03)
+    fresh = fields(64, 2)
+    modes = torch.fft.fft2(fresh, norm="ortho").abs().square().sum(1) / amplitude.square()
+    size = space.size
+    expected = -0.5 * modes.sum((1, 2)) - amplitude.log().sum() - size / 2 * math.log(2 * math.pi)
+    assert float((model.log_prob(fresh) - expected).abs().mean()) < 0.02 * size
+
+
 def test_logit_normal_times_have_the_quantiles_that_were_set():
     settings = FlowMatching.Settings(time_sampling="logit-normal", time_mean=-0.4, time_std=1.5)
     times = FlowMatching(Vector(2), 0, settings).times(Draws(0, 4000))

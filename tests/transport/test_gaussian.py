@@ -7,7 +7,7 @@ import torch
 
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
-from pushforward.transport import GaussianDenoiser, Straight, VPCosine, real_waves, sample, time_grid
+from pushforward.transport import INTEGRATORS, GaussianDenoiser, Straight, VPCosine, flow, real_waves, sample, time_grid
 
 SPACES = {
     "vector": Vector(3),
@@ -88,3 +88,25 @@ def test_the_answer_is_single_precision_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         low = denoiser(z, moment).data
     assert torch.equal(low, denoiser(z, moment).data)
+
+
+@spaces
+def test_the_whitened_state_of_a_gaussian_field_stands_still(space):
+    """Following the flow in z carries it where the whitened state says."""
+    denoiser, line = powered(space).double(), Straight()
+    z = torch.randn(3, *space.shape, dtype=torch.float64)
+    times = time_grid(line, 40, "angle", start=0.9, stop=0.05)
+    first, last = line.moments([times[0], times[-1]])
+    with torch.no_grad():
+        followed = flow(denoiser, line, times, z, INTEGRATORS["rk4"])
+        stood = denoiser.colour(denoiser.whiten(z, first), last)
+    torch.testing.assert_close(followed, stood, rtol=0, atol=1e-4)
+    torch.testing.assert_close(denoiser.colour(denoiser.whiten(z, last), last), z, rtol=0, atol=1e-5)
+
+
+def test_the_volume_of_whitening_is_the_determinant_of_its_jacobian():
+    space = Field(1, (3, 4), periodic=True)
+    denoiser, (moment,) = powered(space).double(), Straight().moments([0.3])
+    with torch.no_grad():
+        matrix = denoiser.whiten(torch.eye(12, dtype=torch.float64).view(12, 1, 3, 4), moment).view(12, 12)
+        assert float(denoiser.log_volume(moment)) == pytest.approx(float(torch.linalg.slogdet(matrix)[1]), abs=1e-5)

@@ -118,7 +118,7 @@ class Denoising(Model):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if isinstance(space, Field):
-            return {"learning_rate": 1e-3, "batch_size": 16, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
+            return {"learning_rate": 2e-3, "batch_size": 8, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
         rate = 5e-3 * 64 / _width_for(space)
         return {"learning_rate": rate, "batch_size": 1024, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
 
@@ -271,7 +271,7 @@ class Denoising(Model):
             if options.multipliers is not None:
                 raise UsageError("multipliers are the channels of a field's resolutions; a vector has none")
             return {"width": options.width or _width_for(self.space), "depth": options.depth or 3}
-        return {"width": options.width, "blocks": options.depth, "multipliers": options.multipliers}
+        return {"width": options.width or 16, "blocks": options.depth, "multipliers": options.multipliers}
 
 
 def _width_for(space: Space) -> int:
