@@ -150,6 +150,11 @@ def test_withheld_conditions_give_the_unconditional_distribution():
     assert float(untold.mean()) == pytest.approx(0, abs=0.15)
     none = model.sample(Draws(0, 500), right, model.Sampling(guidance=0.0))
     torch.testing.assert_close(none, untold, rtol=0, atol=0.1)
+    whitened, plain = (
+        model.sample(Draws(0, 500), right, model.Sampling(guidance=1.3, method=method, steps=100))
+        for method in ("rk4", "dpm-solver")
+    )
+    torch.testing.assert_close(whitened, plain, rtol=0, atol=0.05)
 
 
 def test_a_batch_of_conditions_is_not_changed():

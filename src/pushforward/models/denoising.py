@@ -76,7 +76,7 @@ class DenoisingSampling(Settings):
     """
 
     method: Method = "adams"
-    steps: int = Setting(default=30, ge=1)
+    steps: int = Setting(default=20, ge=1)
     spacing: Spacing = "uniform"
     guidance: float = Setting(default=1.0, ge=0)
 
@@ -154,11 +154,7 @@ class Denoising(Model):
         Raises:
             UsageError: if there is no condition and the model has not learnt to do without.
         """
-        if condition is None and self.condition_dim and not self.settings.condition_dropout:
-            raise UsageError(
-                f"this model was trained with {self.condition_dim} numbers of condition for every sample and cannot do "
-                "without; give a condition, or train with condition_dropout above 0"
-            )
+        self._check_told(condition)
 
         def predict(z: Tensor, moment: Moment[float]) -> transport.Estimate:
             own: Moment = moment
@@ -174,14 +170,14 @@ class Denoising(Model):
         options = sampling if isinstance(sampling, DenoisingSampling) else self.Sampling()
         assert isinstance(options, DenoisingSampling)
         times = transport.time_grid(Straight(), options.steps, options.spacing, start=self._last_time())
-        predict = self.predictor(condition, Straight())
-        if options.guidance != 1:
-            if condition is None:
-                raise UsageError(f"guidance={options.guidance:g} exaggerates a condition, but no condition was given")
-            predict = transport.guided(predict, self.predictor(None, Straight()), options.guidance)
+        if options.guidance != 1 and condition is None:
+            raise UsageError(f"guidance={options.guidance:g} exaggerates a condition, but no condition was given")
         if options.method in transport.INTEGRATORS:
             w = draws.normal(*self.space.shape)
-            return self._follow(predict, times, w, condition, transport.INTEGRATORS[options.method])
+            return self._follow(times, w, condition, transport.INTEGRATORS[options.method], options.guidance)
+        predict = self.predictor(condition, Straight())
+        if options.guidance != 1:
+            predict = transport.guided(predict, self.predictor(None, Straight()), options.guidance)
         return transport.sample(predict, Straight(), times, draws, self.space.shape, method=options.method)
 
     @torch.no_grad()
@@ -189,14 +185,14 @@ class Denoising(Model):
         self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The noise from which ``x`` is sampled; standard normal over the learned distribution."""
-        return self._follow(self.predictor(condition, Straight()), self._times_to_noise(), x, condition)
+        return self._follow(self._times_to_noise(), x, condition)
 
     @torch.no_grad()
     def decode(
         self, z: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The sample of the noise ``z``; the inverse of `encode` up to the error of the solver."""
-        return self._follow(self.predictor(condition, Straight()), self._times_to_noise()[::-1], z, condition)
+        return self._follow(self._times_to_noise()[::-1], z, condition)
 
     @torch.no_grad()
     def log_prob(
@@ -213,43 +209,65 @@ class Denoising(Model):
         exact_up_to = 64 if isinstance(self.space, Vector) else 0
         probes = transport.trace_probes(self.space.shape, exact_up_to, count=max(1, 512 // self.space.size)).to(x)
         w = self.gaussian.whiten(x, first, condition)
-        motion = self._whitened_motion(self.predictor(condition, Straight()), condition)
-        w, volume = transport.carry(motion, Straight(), times, w, probes)
+        w, volume = transport.carry(self._whitened_motion(condition), Straight(), times, w, probes)
         return transport.standard_normal(w) + volume + self.gaussian.log_volume(first, condition)
 
     def _follow(
         self,
-        predict: Predictor,
         times: list[float],
         state: Tensor,
         condition: Tensor | None,
         integrator: Integrator = transport.INTEGRATORS["rk4"],
+        guidance: float = 1.0,
     ) -> Tensor:
         """From data to whitened noise or back, whichever way the times of the straight line run."""
         first, last = Straight().moments([times[0], times[-1]])
         to_noise = times[0] < times[-1]
         w = self.gaussian.whiten(state, first, condition) if to_noise else state
-        w = integrator(self._whitened_motion(predict, condition), Straight(), times, w)
+        w = integrator(self._whitened_motion(condition, guidance), Straight(), times, w)
         return w if to_noise else self.gaussian.colour(w, last, condition)
 
-    def _whitened_motion(self, predict: Predictor, condition: Tensor | None) -> VelocityField:
+    def _whitened_motion(self, condition: Tensor | None, guidance: float = 1.0) -> VelocityField:
         """dw/dt: what the learned velocity adds to that of the Gaussian field, which leaves w where it is."""
+        self._check_told(condition)
+
+        def gaussian(z: Tensor, moment: Moment[float], condition: Tensor | None) -> Tensor:
+            expected = self.gaussian(z, moment, condition)
+            return moment.velocity(expected.data, expected.noise)
 
         def motion(w: Tensor, moment: Moment[float]) -> Tensor:
             z = self.gaussian.colour(w, moment, condition)
-            learned, known = predict(z, moment), self.gaussian(z, moment, condition)
-            more = moment.velocity(learned.data - known.data, learned.noise - known.noise)
+            # The network adds s to a prediction with determinant D, hence -sigma s / D to the data, alpha s / D to the
+            # noise.
+            own = self.path.matching(moment)[0] if self.path != Straight() else moment
+            scale = (moment.sigma_dot * own.alpha - moment.alpha_dot * own.sigma) / transport.determinant(
+                self.prediction, own
+            )
+            more = scale * self._network_at(z, moment, condition)
+            if guidance != 1:
+                untold = scale * self._network_at(z, moment, None) + gaussian(z, moment, None)
+                more = more + (1 - guidance) * (untold - more - gaussian(z, moment, condition))
             return self.gaussian.whiten(more, moment, condition)
 
         return motion
 
     def _output(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
-        clock = moment.sigma / (moment.alpha + moment.sigma)
-        t = clock.flatten() if isinstance(clock, Tensor) else z.new_full((len(z),), clock)
         expected = self.gaussian(z, moment, condition)
         known = transport.target(self.prediction, expected.data, expected.noise, moment)
+        return known + self._network_at(z, moment, condition)
+
+    def _network_at(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
+        clock = moment.sigma / (moment.alpha + moment.sigma)
+        t = clock.flatten() if isinstance(clock, Tensor) else z.new_full((len(z),), clock)
         # Under autocast the network may answer in bfloat16, which is too coarse for what is summed over many steps.
-        return known + self.network(z / moment.norm, t, condition).to(z.dtype)
+        return self.network(z / moment.norm, t, condition).to(z.dtype)
+
+    def _check_told(self, condition: Tensor | None) -> None:
+        if condition is None and self.condition_dim and not self.settings.condition_dropout:
+            raise UsageError(
+                f"this model was trained with {self.condition_dim} numbers of condition for every sample and cannot do "
+                "without; give a condition, or train with condition_dropout above 0"
+            )
 
     def _withheld(self, batch: Batch) -> Tensor | None:
         if batch.condition is None or not self.settings.condition_dropout:
