@@ -279,9 +279,9 @@ class Denoising(Model):
         return transport.equal_times([1.0], self.path, Straight())[0]
 
     def _times_to_noise(self) -> list[float]:
-        # Fourth-order steps: on two moons 24 of them leave an error of 2e-4 nats in the mean log-density.
-        steps = 24 if isinstance(self.space, Vector) else 12
-        return transport.time_grid(Straight(), steps, "angle", start=0.0, stop=self._last_time())
+        # Fourth-order steps: on two moons 20 of them leave an error of 5e-4 nats in the mean log-density.
+        steps = 20 if isinstance(self.space, Vector) else 12
+        return transport.time_grid(Straight(), steps, start=0.0, stop=self._last_time())
 
     def _network_options(self) -> dict[str, Any]:
         options = self.settings
