@@ -9,16 +9,35 @@ from pushforward.simulate.registry import SIMULATORS, Entry
 from pushforward.simulate.run import option_names, simulate
 
 if TYPE_CHECKING:
+    from pushforward.simulate.cosmology import Cosmology
+    from pushforward.simulate.files import check_output, write
     from pushforward.simulate.simulated import Exact, Simulated
-    from pushforward.simulate.write import check_output, write
 
-__all__ = ["SIMULATORS", "Entry", "Exact", "Simulated", "check_output", "option_names", "simulate", "write"]
+__all__ = [
+    "SIMULATORS",
+    "Cosmology",
+    "Entry",
+    "Exact",
+    "Simulated",
+    "check_output",
+    "option_names",
+    "simulate",
+    "write",
+]
 
-_HOMES = {"Exact": "simulated", "Simulated": "simulated", "check_output": "write", "write": "write"}
+_HOMES = {
+    "Cosmology": "cosmology",
+    "Exact": "simulated",
+    "Simulated": "simulated",
+    "check_output": "files",
+    "write": "files",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Names that need numpy or a file format are imported when first used."""
     if name in _HOMES:
-        return getattr(import_module(f"pushforward.simulate.{_HOMES[name]}"), name)
+        value = getattr(import_module(f"pushforward.simulate.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module 'pushforward.simulate' has no attribute {name!r}")

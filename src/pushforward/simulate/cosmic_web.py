@@ -22,7 +22,7 @@ from pushforward.simulate.cache import cached
 from pushforward.simulate.cosmology import Cosmology
 from pushforward.simulate.lagrangian import displacement, linear_modes
 from pushforward.simulate.mesh import projected_density
-from pushforward.simulate.simulated import Simulated
+from pushforward.simulate.simulated import Simulated, simulator
 from pushforward.spaces import Field
 
 __all__ = ["OMEGA_M_RANGE", "SIGMA_8_RANGE", "cosmic_web", "simulation_maps"]
@@ -30,11 +30,12 @@ __all__ = ["OMEGA_M_RANGE", "SIGMA_8_RANGE", "cosmic_web", "simulation_maps"]
 OMEGA_M_RANGE = (0.1, 0.5)
 SIGMA_8_RANGE = (0.6, 1.0)
 # Raised whenever the maps that the same options give change, so that kept ones are not used.
-_VERSION = 1
+_VERSION = 2
 
 
+@simulator
 def cosmic_web(
-    count: int = 4800,
+    count: int,
     seed: int = 0,
     *,
     grid: int = 64,
@@ -43,7 +44,7 @@ def cosmic_web(
     redshift: float = 0.0,
     order: int = 2,
     smoothing: float = 1.0,
-    Omega_m: float | None = None,  # noqa: N803
+    Omega_m: float | None = None,
     sigma_8: float | None = None,
 ) -> Simulated:
     """Maps of 1 + overdensity (dimensionless, mean 1), shape ``(count, 1, grid, grid)``, periodic and isotropic.
@@ -67,11 +68,11 @@ def cosmic_web(
     """
     _check(grid=grid, box=box, slabs=slabs, redshift=redshift, order=order, smoothing=smoothing)
     maps_each = 3 * slabs
-    simulations = ceil(count / maps_each)
-    parameters = _design(simulations, seed, Omega_m, sigma_8)
+    groups = np.arange(count) // maps_each
+    parameters = _design(int(groups[-1]) + 1, seed, Omega_m, sigma_8)
     cosmologies = [Cosmology(Omega_m=float(row[0]), sigma_8=float(row[1])) for row in parameters]
 
-    def one(index: int) -> NDArray[np.float32]:
+    def maps_of(index: int) -> NDArray[np.float32]:
         return simulation_maps(
             cosmologies[index],
             np.random.default_rng([seed, index]),
@@ -83,18 +84,15 @@ def cosmic_web(
             smoothing=smoothing,
         )
 
-    def run() -> NDArray[np.float32]:
+    def maps() -> NDArray[np.float32]:
         with ThreadPoolExecutor(_processors()) as pool:
-            maps = np.stack(list(pool.map(one, range(simulations))))
-        return maps.reshape(-1, 1, grid, grid)[:count]
+            return np.concatenate(list(pool.map(maps_of, range(len(cosmologies)))))[:count, None]
 
-    options = {"version": _VERSION, "count": count, "seed": seed, "grid": grid, "box": box, "slabs": slabs}
-    options |= {"redshift": redshift, "order": order, "smoothing": smoothing}
-    options |= {"Omega_m": Omega_m, "sigma_8": sigma_8}
-    groups = np.arange(count) // maps_each
+    key = {"version": _VERSION, "count": count, "seed": seed, "parameters": [Omega_m, sigma_8]}
+    key |= {"grid": grid, "box": box, "slabs": slabs, "redshift": redshift, "order": order, "smoothing": smoothing}
     theory = "second-order Lagrangian perturbation theory" if order == 2 else "the Zel'dovich approximation"
     return Simulated(
-        x=cached("cosmic-web", options, run),
+        x=cached("cosmic-web", key, maps),
         space=Field(1, (grid, grid), periodic=True, box=box, isotropic=True),
         conditions=parameters[groups].astype(np.float32),
         names=("Omega_m", "sigma_8"),
@@ -133,7 +131,7 @@ def simulation_maps(
 
 
 def _design(simulations: int, seed: int, matter: float | None, fluctuations: float | None) -> NDArray[np.float64]:
-    """Parameters of each simulation, shape ``(simulations, 2)``: a Sobol sequence shifted at random around the torus."""
+    """Parameters of each simulation, ``(simulations, 2)``: a Sobol sequence, shifted at random around the torus."""
     points = qmc.Sobol(2, scramble=False).random_base2(max(1, ceil(log2(simulations))))[:simulations]
     points = (points + np.random.default_rng(seed).random(2)) % 1
     for column, ((low, high), fixed) in enumerate(

@@ -1,6 +1,6 @@
 """Exact densities in the plane: mixtures of equally likely components, with their entropies in nats.
 
-    p(x) = 1/K sum_k p_k(x),      H = -int p log p,      H(x|k) = -1/K sum_k int p_k log p_k
+    p(x) = 1/K sum_k p_k(x),      H(x) = -int p log p,      H(x|k) = -1/K sum_k int p_k log p_k
 
 A component is given by its log-density; curves blurred by a Gaussian become components through quadrature along the
 curve. Entropies are integrals over a grid in the plane: for densities that are smooth on the scale of the grid step the
@@ -17,12 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, xlogy
 
-__all__ = ["PlanarDensity", "gaussians"]
+from pushforward.simulate.simulated import Exact, Simulated
+from pushforward.spaces import Vector
+
+__all__ = ["PlanarDensity", "around", "gaussians", "labelled"]
 
 Array = NDArray[np.float64]
 _ROWS = 4096
 # Beyond this many standard deviations a Gaussian in the plane holds 1e-14 of its mass.
-REACH = 8.0
+_REACH = 8.0
 
 
 @dataclass(frozen=True)
@@ -50,40 +53,42 @@ class PlanarDensity:
             conditions: index of each point's component, ``(N,)`` or ``(N, 1)``, for the density given the label.
         """
         points = np.asarray(x, dtype=np.float64).reshape(-1, 2)
-        logs = np.concatenate([self.components(points[i : i + _ROWS]) for i in range(0, len(points), _ROWS)])
+        blocks = np.array_split(points, max(1, len(points) // _ROWS))
+        logs = np.concatenate([self.components(block) for block in blocks])
         if conditions is not None:
-            return logs[np.arange(len(points)), np.asarray(conditions).astype(int).reshape(-1)]
+            return logs[np.arange(len(points)), np.asarray(conditions).astype(np.intp).reshape(-1)]
         return logsumexp(logs, axis=1) - np.log(logs.shape[1])
 
     @property
     def entropy(self) -> float:
-        """H(x) in nats: no model's mean negative log-likelihood can lie below it."""
+        """H(x) in nats: no model's mean negative log-density can lie below it."""
         return self._entropies[0]
 
     @property
     def conditional_entropy(self) -> float:
-        """H(x | component) in nats: the floor of a model that is told the label."""
+        """H(x|k) in nats: the floor of a model that is told the component."""
         return self._entropies[1]
 
     @cached_property
     def entropy_error(self) -> float:
-        """Numerical error of `entropy`: its change when the step of the grid is doubled."""
-        return abs(self._integrate(self.scale) - self.entropy)
+        """Numerical error of `entropy` in nats, an upper bound: its change when the step of the grid is doubled."""
+        return abs(self._integrated(self.scale)[0] - self.entropy)
 
     @cached_property
     def _entropies(self) -> tuple[float, float]:
-        return self._integrate(self.scale / 2), self._integrate(self.scale / 2, conditional=True)
+        return self._integrated(self.scale / 2)
 
-    def _integrate(self, step: float, conditional: bool = False) -> float:
+    def _integrated(self, step: float) -> tuple[float, float]:
+        """H(x) and H(x|k) by the trapezoidal rule on a grid of the given step."""
         x, y = (np.arange(low, high + step, step) for low, high in zip(self.lower, self.upper, strict=True))
-        total = 0.0
+        joint = given = 0.0
         for block in np.array_split(x, max(1, len(x) * len(y) // _ROWS)):
             points = np.stack(np.meshgrid(block, y, indexing="ij"), axis=-1).reshape(-1, 2)
-            densities = np.exp(self.components(points))
-            if not conditional:
-                densities = densities.mean(axis=1, keepdims=True)
-            total -= float(xlogy(densities, densities).sum()) / densities.shape[1]
-        return total * step**2
+            each = np.exp(self.components(points))
+            whole = each.mean(axis=1)
+            joint -= float(xlogy(whole, whole).sum())
+            given -= float(xlogy(each, each).sum()) / each.shape[1]
+        return joint * step**2, given * step**2
 
 
 def gaussians(centres: ArrayLike, std: float) -> PlanarDensity:
@@ -99,5 +104,19 @@ def gaussians(centres: ArrayLike, std: float) -> PlanarDensity:
 
 def around(points: Array, std: float) -> tuple[tuple[float, float], tuple[float, float]]:
     """Corners of the box that holds points blurred by a Gaussian of standard deviation ``std``."""
-    low, high = points.min(axis=0) - REACH * std, points.max(axis=0) + REACH * std
+    low, high = points.min(axis=0) - _REACH * std, points.max(axis=0) + _REACH * std
     return (float(low[0]), float(low[1])), (float(high[0]), float(high[1]))
+
+
+def labelled(
+    points: Array,
+    exact: Exact | None,
+    label: NDArray[np.int64] | None = None,
+    name: str = "label",
+    classes: tuple[str, ...] = (),
+) -> Simulated:
+    """Points ``(N, 2)`` of the plane, with the index of their component as a condition where one is given."""
+    x, space = points.astype(np.float32), Vector(2, names=("x", "y"))
+    if label is None:
+        return Simulated(x, space, exact=exact)
+    return Simulated(x, space, label[:, None].astype(np.float32), (name,), {name: classes}, exact=exact)

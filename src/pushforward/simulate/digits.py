@@ -1,33 +1,42 @@
-"""Handwritten digits, scanned: real data that every installation has."""
+"""Handwritten digits, scanned: real data that every installation has.
+
+Alpaydin & Kaynak (1998), Optical Recognition of Handwritten Digits, https://doi.org/10.24432/C50P49 (CC BY 4.0): each
+32 x 32 bitmap is reduced to 8 x 8 counts of its 4 x 4 blocks, 0 (empty) to 16 (full). scikit-learn carries 1797.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pushforward.errors import UsageError
-from pushforward.simulate.simulated import Simulated
+from pushforward.simulate.simulated import Simulated, simulator
 from pushforward.spaces import Field
 
 __all__ = ["digits"]
 
 
-def digits(count: int = 1797, seed: int = 0) -> Simulated:
-    """The 1797 digits of 43 writers that scikit-learn carries: 8 x 8 grey values from 0 to 16, with the digit as label.
+@simulator
+def digits(count: int, seed: int = 0, *, labels: bool = True) -> Simulated:
+    """Scanned digits, shape ``(count, 1, 8, 8)``, ink from 0 to 16, in an order drawn by the seed.
 
-    ``seed`` shuffles them, and ``count`` takes the first so many. Source: Alpaydin & Kaynak, Optical Recognition of
-    Handwritten Digits, UCI Machine Learning Repository (1998), CC BY 4.0.
+    Arguments:
+        labels: give the digit as a condition.
 
     Raises:
-        UsageError: if more are asked for than there are.
+        UsageError: if more are asked for than the 1797 that there are.
     """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     total = len(bunch.images)
     if count > total:
-        raise UsageError(f"there are {total} digits, {count} were asked for: real scans cannot be made up")
+        raise UsageError(f"there are {total} digits, and {count} were asked for: ask for no more than there are")
     order = np.random.default_rng(seed).permutation(total)[:count]
-    images = bunch.images[order, None].astype(np.float32)
-    labels = bunch.target[order, None].astype(np.float32)
-    classes = {"digit": tuple(str(i) for i in range(10))}
-    return Simulated(images, Field(1, (8, 8)), labels, ("digit",), classes)
+    return Simulated(
+        bunch.images[order, None].astype(np.float32),
+        Field(1, (8, 8)),
+        conditions=bunch.target[order, None].astype(np.float32) if labels else None,
+        names=("digit",) if labels else (),
+        classes={"digit": tuple("0123456789")} if labels else {},
+        notes=("scanned handwritten digits: ink from 0 to 16 in each pixel",),
+    )

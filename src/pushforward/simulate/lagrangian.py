@@ -26,7 +26,7 @@ _PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
 def mode_numbers(grid: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Integer wavevectors of ``scipy.fft.rfftn`` of a cube, three arrays that broadcast to ``(grid, grid, grid//2+1)``."""
+    """Integer wavevectors of ``scipy.fft.rfftn`` of a cube, three arrays that broadcast together."""
     full = fft.fftfreq(grid, 1 / grid).astype(np.float32)
     half = fft.rfftfreq(grid, 1 / grid).astype(np.float32)
     return full[:, None, None], full[None, :, None], half[None, None, :]
@@ -37,8 +37,8 @@ def linear_modes(
 ) -> Modes:
     """One draw of the linear overdensity today: ``rfftn`` of the field on ``grid``^3 cells.
 
-    White noise is coloured by the square root of P(k), so the field is exactly Gaussian with <|delta_k|^2> = P(k) N^2 / V
-    (N cells, volume V) and P(0) = 0.
+    White noise is coloured by the square root of P(k), so the field is Gaussian with <|delta_k|^2> = P(k) N^2 / V for
+    N cells in the volume V.
 
     Arguments:
         cosmology: gives the linear power spectrum.
@@ -48,7 +48,7 @@ def linear_modes(
         smoothing: standard deviation in Mpc/h of a Gaussian that the field is convolved with.
     """
     white = fft.rfftn(rng.standard_normal((grid, grid, grid), dtype=np.float32))
-    numbers = sum(n**2 for n in mode_numbers(grid)).astype(np.int32)
+    numbers = _squared(mode_numbers(grid)).astype(np.int32)
     # |k|^2 takes only as many values as there are integers up to 3 (grid/2)^2: the spectrum is computed once for each.
     k = 2 * np.pi / box * np.sqrt(np.arange(numbers.max() + 1))
     amplitude = np.sqrt(cosmology.linear_power(k) * grid**3 / box**3) * np.exp(-((k * smoothing) ** 2) / 2)
@@ -69,7 +69,7 @@ def displacement(
     grid = modes.shape[0]
     particles = grid if particles is None else particles
     vectors = mode_numbers(grid)
-    squares = sum(n**2 for n in vectors)
+    squares = _squared(vectors)
     squares[0, 0, 0] = 1.0
     divergence = -first * modes
     if second:
@@ -94,7 +94,15 @@ def _second_order_source(
         return fft.irfftn(vectors[i] * vectors[j] * scaled, s=shape)
 
     diagonal = [second_derivative(i, i) for i in range(3)]
-    return sum(diagonal[i] * diagonal[j] - second_derivative(i, j) ** 2 for i, j in _PAIRS)
+    source = np.zeros(shape, dtype=np.float32)
+    for i, j in _PAIRS:
+        source += diagonal[i] * diagonal[j] - second_derivative(i, j) ** 2
+    return source
+
+
+def _squared(vectors: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
+    x, y, z = vectors
+    return x**2 + y**2 + z**2
 
 
 def _padded(modes: Modes, grid: int) -> Modes:

@@ -1,4 +1,4 @@
-"""Call a simulator by its name."""
+"""Run a simulator by its name."""
 
 from __future__ import annotations
 
@@ -6,37 +6,42 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import UsageError
 from pushforward.simulate.registry import SIMULATORS
-from pushforward.simulate.simulated import Simulated
+
+if TYPE_CHECKING:
+    from pushforward.simulate.simulated import Simulated
 
 __all__ = ["option_names", "simulate"]
 
 
 def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any) -> Simulated:
-    """``count`` members of a built-in set.
+    """Members of a built-in set.
 
     Arguments:
         name: one of `SIMULATORS`.
-        count: members; None for the set's own number.
+        count: how many members; None for the set's own number.
+        seed: the same seed gives the same members.
         options: of the simulator; see its docstring.
 
     Raises:
-        UsageError: for an unknown name or option, with the known ones.
+        UsageError: if the name or an option is unknown, or a value cannot be used; the sentence lists what is known.
+
+    >>> simulate("two-moons", 100, noise=0.05).x.shape
+    (100, 2)
     """
-    simulator = _find(name)
-    known = option_names(name)
-    for option in options:
-        if option not in known:
-            has = f"known options are {', '.join(known)}" if known else "it has no options"
-            raise UsageError(f"{name} has no option {option!r}; {has}")
-    return simulator(SIMULATORS[name].default_count if count is None else count, seed, **options)
+    function = _find(name)
+    return function(SIMULATORS[name].default_count if count is None else count, seed, **options)
 
 
 def option_names(name: str) -> tuple[str, ...]:
-    """Names of a simulator's options."""
+    """Names of a simulator's options.
+
+    >>> option_names("two-moons")
+    ('noise', 'labels')
+    """
     return tuple(key for key in signature(_find(name)).parameters if key not in ("count", "seed"))
 
 

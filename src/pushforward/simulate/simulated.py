@@ -1,50 +1,102 @@
-"""What a simulator returns."""
+"""What a simulator returns, and what makes a function a simulator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache, wraps
+from inspect import signature
+from typing import Any, Protocol, get_type_hints
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from pushforward.errors import UsageError
 from pushforward.spaces import Space
 
-__all__ = ["Exact", "Simulated"]
+__all__ = ["Exact", "Simulated", "simulator"]
 
 
-@dataclass(frozen=True)
-class Exact:
-    """What is known in closed form, or to quadrature, of the distribution that a set is drawn from.
+class Exact(Protocol):
+    """A distribution that is known exactly. That of a Gaussian field also has ``power_spectrum(k)``."""
 
-    Attributes:
-        log_prob: natural log of the density at points (N, dim), in the units of the data; shape ``(N,)``, nats.
-        entropy: differential entropy in nats: no model has a smaller mean negative log-density.
-        power_spectrum: P(k) at wavenumbers (K,), in the units of `pushforward.statistics.power_spectrum`.
-    """
+    def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Log-density of the members ``(N, *space.shape)``, shape ``(N,)``, in nats and in the units of the data."""
 
-    log_prob: Callable[[np.ndarray], np.ndarray] | None = None
-    entropy: float | None = None
-    power_spectrum: Callable[[np.ndarray], np.ndarray] | None = None
+    @property
+    def entropy(self) -> float:
+        """Differential entropy in nats: no model's mean negative log-density lies below it."""
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """Samples with all that is known about them.
+    """Members of a built-in set, with all that is known about them.
 
     Attributes:
-        x: float32, shape ``(N, *space.shape)``.
-        conditions: shape ``(N, P)`` float32, with one name a column; None where there are none.
-        classes: for a column that is a label, the names of its classes; the column holds their indices.
-        groups: simulation of each member, shape ``(N,)``.
-        exact: what is known of the distribution.
-        notes: one line each, for the terminal and the report.
+        x: members, shape ``(N, *space.shape)``, float32.
+        space: what one member is.
+        conditions: condition of each member, shape ``(N, P)``, float32; a label is the index of its class. None when
+            there is no condition.
+        names: of the P columns of ``conditions``.
+        classes: for each column that is a label, the names of its classes.
+        groups: simulation that each member comes from, shape ``(N,)``, int64; None when members are independent.
+        exact: the distribution that members are drawn from, where it is known.
+        notes: what a reader of the data should know, one line each.
     """
 
-    x: np.ndarray
+    x: NDArray[np.float32]
     space: Space
-    conditions: np.ndarray | None = None
+    conditions: NDArray[np.float32] | None = None
     names: tuple[str, ...] = ()
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    groups: np.ndarray | None = None
+    groups: NDArray[np.int64] | None = None
     exact: Exact | None = None
     notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def simulator(function: Callable[..., Simulated]) -> Callable[..., Simulated]:
+    """Check what a simulator is called with: its count, its seed and, against their annotations, its options.
+
+    Values are brought to the annotated type, so that words of a command line and numbers of a configuration file serve.
+
+    Raises:
+        UsageError: by the simulator that is returned, for an unknown option or a value of another kind.
+    """
+    name = function.__name__.replace("_", "-")
+
+    @cache
+    def hints() -> dict[str, Any]:
+        found = get_type_hints(function)
+        return {key: found[key] for key in signature(function).parameters if key not in ("count", "seed")}
+
+    @wraps(function)
+    def checked(count: int, seed: int = 0, **options: Any) -> Simulated:
+        for word, value, least in (("number of members", count, 1), ("seed", seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise UsageError(f"the {word} of {name} must be a whole number of at least {least}; got {value!r}")
+        for option in options:
+            if option not in hints():
+                has = f"its options are {', '.join(hints())}" if hints() else "it has none"
+                raise UsageError(f"{name} has no option {option!r}; {has}")
+        values = {key: _converted(name, key, value, hints()[key]) for key, value in options.items()}
+        return function(int(count), int(seed), **values)
+
+    return checked
+
+
+def _converted(name: str, option: str, value: Any, kind: Any) -> Any:
+    """An option's value as the annotated type."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        converted = TypeAdapter(kind).validate_python(value)
+    except ValidationError:
+        wanted = getattr(kind, "__name__", None) or str(kind)
+        words = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+        raise UsageError(f"the option {option} of {name} must be {words.get(wanted, wanted)}; got {value!r}") from None
+    if isinstance(converted, float) and not np.isfinite(converted):
+        raise UsageError(f"the option {option} of {name} must be a finite number; got {value!r}")
+    return converted

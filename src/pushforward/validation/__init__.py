@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pushforward.validation.compare import compare
+from pushforward.validation.comparison import Comparison, Recommendation
 from pushforward.validation.report import Report
 from pushforward.validation.validate import validate
 from pushforward.validation.verdict import Verdict
 
-__all__ = ["Report", "Verdict", "validate"]
+__all__ = ["Comparison", "Recommendation", "Report", "Verdict", "compare", "validate"]

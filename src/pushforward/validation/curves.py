@@ -115,8 +115,13 @@ class Curve:
 
     def to_dict(self) -> dict[str, Any]:
         """Numbers and axis labels, as plain values."""
-        left_out = ("caption", "log_x", "log_y")
-        return plain({key: value for key, value in asdict(self).items() if key not in left_out})  # type: ignore[return-value]
+        return plain({key: value for key, value in asdict(self).items() if key != "caption"})  # type: ignore[return-value]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Curve:
+        """The curve that `to_dict` described, without its caption; None in an array becomes NaN."""
+        arrays = {key: np.array(value, dtype=float) for key, value in values.items() if isinstance(value, list)}
+        return cls(**{**values, **arrays, "caption": ""})
 
 
 def ratio_of_means(a: np.ndarray, b: np.ndarray) -> np.ndarray:

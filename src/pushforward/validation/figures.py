@@ -22,6 +22,7 @@ __all__ = [
     "distances_picture",
     "matrices_picture",
     "overview_picture",
+    "plain_log_ticks",
     "response_picture",
     "scores_picture",
     "training_picture",
@@ -38,7 +39,7 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
     if not shown:
         return None
     with styled():
-        figure = Figure(figsize=(8.6, 0.9 + 0.3 * len(shown)))
+        figure = Figure(figsize=(6.6, 0.8 + 0.25 * len(shown)))
         axes = figure.add_subplot()
         largest = max([CLOSE, *(v.ratio for v in shown)])
         axes.axvspan(CLOSE, 2 * largest, color=VERDICTS["off"], alpha=0.07, lw=0)
@@ -56,7 +57,7 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
         axes.set_yticks(range(len(shown)), [v.label for v in reversed(shown)])
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        _plain_log_ticks(axes, axes.get_xlim())
+        plain_log_ticks(axes, axes.get_xlim())
         axes.set_xlabel("discrepancy  /  that of real data against real data")
         axes.axvline(1, color=REAL, lw=0.7)
         return Picture(
@@ -103,7 +104,7 @@ def curve_picture(curve: Curve) -> Picture:
         lower.set_xlabel(curve.x_label)
         if curve.log_x:
             lower.set_xscale("log")
-            _plain_log_ticks(lower, (curve.x.min(), curve.x.max()))
+            plain_log_ticks(lower, (curve.x.min(), curve.x.max()))
         if curve.cut is not None and curve.cut < curve.x.max():
             for axes in (upper, lower):
                 axes.axvline(curve.cut, color="#8a9099", lw=0.8, ls=":")
@@ -117,19 +118,21 @@ def curve_picture(curve: Curve) -> Picture:
 def compared_limits(curves: Sequence[Curve]) -> tuple[float, float]:
     """Limits of a panel of ratios or differences that show the floor band and nearly all of the curves."""
     one = 1.0 if curves[0].versus == "ratio" else 0.0
-    reach = 0.02
+    below, above = 0.02, 0.02
     for curve in curves:
         inside = np.ones(len(curve.x), bool) if curve.cut is None else curve.x <= 1.5 * curve.cut
         # The ratio of two tails may be anything; they need not be seen whole.
         tails = curve.versus == "ratio" and curve.cut is None
         for values in (curve.floor_low, curve.floor_high, curve.compared):
             level = 0.9 if tails else 1.0
-            distance = np.abs(values[inside] - one)
+            distance = values[inside] - one
             distance = distance[np.isfinite(distance)]
             if len(distance):
-                reach = max(reach, 1.25 * float(np.quantile(distance, level)))
-    low = one - reach
-    return (max(low, -0.03) if one else low), one + min(reach, 4.0 if one else reach)
+                below = max(below, -float(np.quantile(distance, 1 - level)))
+                above = max(above, float(np.quantile(distance, level)))
+    margin = 0.2 * max(below, above)
+    low, high = one - below - margin, one + above + margin
+    return (max(low, -0.03), min(high, 5.0)) if one else (low, high)
 
 
 def matrices_picture(matrices: dict[str, np.ndarray]) -> Picture | None:
@@ -302,7 +305,7 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return np.convolve(padded, np.ones(width) / width, mode="valid")
 
 
-def _plain_log_ticks(axes: Axes, limits: tuple[float, float]) -> None:
+def plain_log_ticks(axes: Axes, limits: tuple[float, float]) -> None:
     """Ticks at 1, 2, 5 times powers of ten, written out."""
     from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 

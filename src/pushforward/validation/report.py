@@ -35,6 +35,7 @@ GROUPS = {
     "sets": "Fidelity, variety, copies",
     "conditions": "Over the range of the condition",
 }
+NAMED = 5
 _COLOURS = {AT_FLOOR: "green", NEAR: "yellow", OFF: "red", UNJUDGED: "dim"}
 
 
@@ -104,7 +105,10 @@ class Report:
         counted = [f"{len(names)} {word}" for word, names in by_word.items() if names]
         text = f"Of {len(judged)} statistics, {listing(counted)}."
         if by_word[OFF]:
-            text += f" Off: {listing(by_word[OFF])}."
+            named = by_word[OFF][:NAMED]
+            if len(by_word[OFF]) > NAMED:
+                named.append(f"{len(by_word[OFF]) - NAMED} more")
+            text += f" Off: {listing(named)}."
         elif not by_word[NEAR]:
             text += " No statistic tells the samples from real data."
         return text

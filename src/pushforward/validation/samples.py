@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from pushforward.ensembles import Parameter
 
 __all__ = [
+    "ColourScale",
     "Gallery",
     "Tile",
     "condition_text",
     "density_picture",
     "field_gallery",
     "neighbour_gallery",
+    "spread",
     "vector_pictures",
 ]
 
@@ -78,9 +80,9 @@ def condition_text(parameters: Sequence[Parameter], row: np.ndarray | None) -> s
 
 def field_gallery(material: Material) -> Gallery:
     """Generated samples beside test members at the same conditions, spread over the range of the first of them."""
-    rows = _spread(material)
+    rows = spread(material)
     tiles = []
-    scale = _ColourScale(material)
+    scale = ColourScale(material.test)
     for row in rows:
         text = condition_text(material.parameters, None if material.conditions is None else material.conditions[row])
         tiles.append(Tile(scale.picture(material.test[row]), scale.picture(material.generated[row]), text))
@@ -95,7 +97,7 @@ def field_gallery(material: Material) -> Gallery:
 
 def neighbour_gallery(material: Material, nearest: np.ndarray, distance: np.ndarray) -> Gallery:
     """The generated samples that are nearest to a training member, and that member moved and turned to fit them."""
-    scale, tiles = _ColourScale(material), []
+    scale, tiles = ColourScale(material.test), []
     for row in np.argsort(distance)[:SHOWN]:
         twin = material.real[nearest[row]]
         space = material.space
@@ -215,12 +217,16 @@ def density_picture(material: Material, log_prob: Callable[[np.ndarray], np.ndar
         )
 
 
-class _ColourScale:
-    """One scale of colour for all pictures of a material, fitted to its real members."""
+class ColourScale:
+    """One scale of colour for all pictures, fitted to real members.
 
-    def __init__(self, material: Material) -> None:
-        self.values = Values.fit(material.test)
-        shown = self.values(material.test[:64])
+    Arguments:
+        fields: shape (samples, channels, *grid).
+    """
+
+    def __init__(self, fields: np.ndarray) -> None:
+        self.values = Values.fit(fields)
+        shown = self.values(fields[:64])
         self.low, self.high = (float(bound) for bound in np.quantile(shown[:, 0], [0.002, 0.998]))
 
     def picture(self, sample: np.ndarray) -> str:
@@ -231,6 +237,7 @@ class _ColourScale:
         return encode_cells(np.atleast_2d(cells), self.low, self.high)
 
     def bar(self) -> str:
+        """A picture of the scale, as a data URI."""
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
         from matplotlib.figure import Figure
@@ -244,7 +251,7 @@ class _ColourScale:
             return encode(figure)
 
 
-def _spread(material: Material) -> np.ndarray:
+def spread(material: Material) -> np.ndarray:
     """Rows of test members to show: evenly over the order of the first parameter, or over the members."""
     order = np.arange(material.count)
     if material.conditions is not None:

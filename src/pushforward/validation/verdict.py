@@ -79,7 +79,7 @@ class Verdict:
         """The floor and its range, such as ``1.9 % (1.2 to 2.8)``."""
         if not math.isfinite(self.floor):
             return "–"
-        middle = with_unit(number(self.floor, 2 if self.kind == "discrepancy" else 3), self.unit)
+        middle = with_unit(number(self.floor, 3 if self.kind == "score" else 2), self.unit)
         if not math.isfinite(self.floor_low + self.floor_high):
             return middle
         return f"{middle} ({number(self.floor_low, 2)} to {number(self.floor_high, 2)})"

@@ -1,0 +1,171 @@
+"""Members to files, with their conditions and what is known of their space, so that `pushforward.read` knows it too.
+
+| ending | members | conditions, groups | box, periodic, isotropic, kind |
+|---|---|---|---|
+| ``.h5``, ``.hdf5`` | dataset ``x`` | dataset ``conditions``, attribute ``names``; dataset ``groups`` | attributes |
+| ``.npz`` | array ``x`` | arrays ``conditions``, ``names``, ``groups`` | arrays |
+| ``.npy`` | the array | beside it in ``NAME.conditions.csv`` | |
+| ``.fits`` | the image | beside it in ``NAME.conditions.csv`` | keywords |
+| ``.csv`` | a row each, vectors only | beside it in ``NAME.conditions.csv`` | |
+
+Labels are written as the names of their classes. An HDF5 file with labels has a group ``conditions`` with a dataset for
+each column instead. A file is written under another name and moved into place: it is whole or absent.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.errors import UsageError
+from pushforward.simulate.simulated import Simulated
+from pushforward.spaces import Field, Vector
+
+__all__ = ["check_output", "write"]
+
+_BESIDE = (".npy", ".csv", ".fits")
+
+
+def check_output(path: str | Path, endings: Sequence[str] | None = None) -> None:
+    """Refuse a file that could not be written, before any work is done for it.
+
+    Arguments:
+        path: of the file.
+        endings: that are known; None for those that `write` knows.
+
+    Raises:
+        UsageError: for an ending that is no format, or a folder that is not there or cannot be written.
+    """
+    path = Path(path)
+    known = tuple(endings or _WRITERS)
+    if path.suffix.lower() not in known:
+        raise UsageError(f"{path} has no known ending to write; known are {', '.join(known)}")
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder {path.parent} for {path.name} does not exist; make it first")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, and a file name is needed")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"the folder {path.parent} for {path.name} cannot be written; choose another")
+
+
+def write(simulated: Simulated, path: str | Path) -> None:
+    """Write members in the format of the ending of ``path``.
+
+    Arguments:
+        simulated: members, with their conditions and space.
+        path: of the file; what is there is replaced.
+
+    Raises:
+        UsageError: for an unknown ending, a folder that cannot be written, a full disk, or fields in a table.
+    """
+    path = Path(path)
+    check_output(path)
+    ending = path.suffix.lower()
+    if ending == ".csv" and not isinstance(simulated.space, Vector):
+        raise UsageError(f"a table holds vectors, not members of shape {simulated.space.shape}: write .h5 or .npz")
+    _atomically(path, lambda target: _WRITERS[ending](simulated, target))
+    if simulated.conditions is not None and ending in _BESIDE:
+        beside = path.with_name(f"{path.stem}.conditions.csv")
+        _atomically(beside, lambda target: _write_conditions(simulated, target))
+
+
+def _atomically(path: Path, save: Callable[[Path], None]) -> None:
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        save(partial)
+        os.replace(partial, path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _geometry(simulated: Simulated) -> dict[str, Any]:
+    space = simulated.space
+    values: dict[str, Any] = {"kind": type(space).__name__.lower()}
+    if isinstance(space, Field):
+        values |= {"periodic": space.periodic, "isotropic": space.isotropic}
+        if space.box is not None:
+            values["box"] = space.box
+    return values
+
+
+def _columns(simulated: Simulated) -> dict[str, NDArray[Any]]:
+    """Conditions by name, labels as the names of their classes."""
+    if simulated.conditions is None:
+        return {}
+    columns = dict(zip(simulated.names, simulated.conditions.T, strict=True))
+    return {
+        name: np.array(simulated.classes[name])[values.astype(np.intp)] if name in simulated.classes else values
+        for name, values in columns.items()
+    }
+
+
+def _write_hdf5(simulated: Simulated, path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file["x"] = simulated.x
+        if simulated.classes:
+            for name, values in _columns(simulated).items():
+                file[f"conditions/{name}"] = values.astype("S") if values.dtype.kind == "U" else values
+        elif simulated.conditions is not None:
+            file["conditions"] = simulated.conditions
+            file["conditions"].attrs["names"] = list(simulated.names)
+        if simulated.groups is not None:
+            file["groups"] = simulated.groups
+        file.attrs.update(_geometry(simulated))
+
+
+def _write_npz(simulated: Simulated, path: Path) -> None:
+    arrays = {"x": simulated.x, **{key: np.array(value) for key, value in _geometry(simulated).items()}}
+    if simulated.conditions is not None:
+        # One array has one type: words if every column is a label, else numbers.
+        words = set(simulated.names) == set(simulated.classes)
+        columns = np.stack(list(_columns(simulated).values()), axis=1) if words else simulated.conditions
+        arrays |= {"conditions": columns, "names": np.array(simulated.names)}
+    if simulated.groups is not None:
+        arrays["groups"] = simulated.groups
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+def _write_npy(simulated: Simulated, path: Path) -> None:
+    # (N, H, W) is a map for everybody; a cube keeps its channel, since (N, D, H, W) reads as maps of D channels.
+    flat = isinstance(simulated.space, Field) and simulated.space.shape[0] == 1 and len(simulated.space.grid) == 2
+    np.save(path, simulated.x[:, 0] if flat else simulated.x, allow_pickle=False)
+
+
+def _write_fits(simulated: Simulated, path: Path) -> None:
+    from astropy.io import fits
+
+    header = fits.Header()
+    for key, value in _geometry(simulated).items():
+        header[key[:8].upper()] = value
+    fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
+
+
+def _write_csv(simulated: Simulated, path: Path) -> None:
+    space = simulated.space
+    names = space.names if isinstance(space, Vector) and space.names else [f"x{i}" for i in range(space.size)]
+    np.savetxt(path, simulated.x, delimiter=",", header=",".join(names), comments="", fmt="%.9g")
+
+
+def _write_conditions(simulated: Simulated, path: Path) -> None:
+    import pandas as pd
+
+    pd.DataFrame(_columns(simulated)).to_csv(path, index=False, float_format="%.9g")
+
+
+_WRITERS: dict[str, Callable[[Simulated, Path], None]] = {
+    ".h5": _write_hdf5,
+    ".hdf5": _write_hdf5,
+    ".npz": _write_npz,
+    ".npy": _write_npy,
+    ".fits": _write_fits,
+    ".csv": _write_csv,
+}

@@ -1,0 +1,101 @@
+"""`compare`: several families on the same data, with the same training time, judged by the same statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pushforward.errors import UsageError
+from pushforward.validation.comparison import Comparison
+from pushforward.validation.entry import Contest, enter
+
+if TYPE_CHECKING:
+    from pushforward.ensembles import Ensemble
+
+__all__ = ["compare"]
+
+
+def compare(
+    ensemble: Ensemble,
+    models: Sequence[str],
+    *,
+    budget: str | float = "5m",
+    out: str | Path | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    progress: bool = True,
+) -> Comparison:
+    """Train each model for the same time on the same split, and judge all by the same members and statistics.
+
+    Every model has a run directory of its own, with its report. Started again, the comparison keeps what is finished
+    and goes on with what is not. A model that fails is a row that says why.
+
+    Arguments:
+        ensemble: the data; every model trains on its training split and is judged by its test split.
+        models: names of families.
+        budget: wall-clock training time of each (``"90s"``, ``"10m"``, seconds).
+        out: directory of the comparison: a folder for each model, ``compare.html`` and ``compare.json``; None makes a
+            fresh one below ``runs/``.
+        samples: to generate of each at most; None suits the space.
+        seed: of every random number.
+        settings: hyperparameters by name: each model is given those that it knows; ``"ddpm.width"`` is for one alone.
+        device, precision, progress: as in `fit`.
+
+    Raises:
+        UsageError: for an unknown model, or a setting that no model knows.
+        Interrupted: if it was asked to stop; started again, it goes on.
+
+    Example:
+        >>> comparison = compare(pf.read("two-moons"), ["realnvp", "flow-matching"], budget="1m")  # doctest: +SKIP
+        >>> comparison.recommendations[0].sentence  # doctest: +SKIP
+        'realnvp: its discrepancies are 1.3 times the floor ...'
+    """
+    from pushforward.training.durations import parse_duration
+    from pushforward.training.runs import fresh_directory
+
+    models = list(dict.fromkeys(models))
+    if not models:
+        raise UsageError("no model was named; name at least one to compare")
+    settings = dict(settings or {})
+    _check_settings(models, settings)
+    contest = Contest(
+        ensemble=ensemble,
+        budget=parse_duration(budget),
+        out=Path(out) if out is not None else fresh_directory(ensemble.name, "compare"),
+        seed=seed,
+        samples=samples,
+        settings=settings,
+        device=device,
+        precision=precision,
+        progress=progress,
+    )
+    entries = []
+    for model in models:
+        entries.append(enter(model, contest))
+        comparison = Comparison(ensemble.name, contest.budget, seed, tuple(entries), contest.out)
+        # Written after every model, so that a comparison that is stopped half way can already be read.
+        comparison.save(contest.out / "compare.json")
+        comparison.save(contest.out / "compare.html")
+    return comparison
+
+
+def _check_settings(models: Sequence[str], settings: Mapping[str, Any]) -> None:
+    from pushforward.models import model_class
+    from pushforward.training import TrainingSettings
+
+    known = {model: {*model_class(model).Settings.model_fields, *TrainingSettings.model_fields} for model in models}
+    for name in settings:
+        model, dot, own = name.partition(".")
+        if dot and model not in known:
+            raise UsageError(
+                f"the setting {name!r} is for {model!r}, which is not compared; there are {', '.join(known)}"
+            )
+        if dot and own not in known[model]:
+            raise UsageError(f"{model} has no setting called {own!r}; it has {', '.join(sorted(known[model]))}")
+        if not dot and not any(name in names for names in known.values()):
+            every = sorted(set().union(*known.values()))
+            raise UsageError(f"no model here has a setting called {name!r}; they have {', '.join(every)}")

@@ -1,0 +1,238 @@
+"""The comparison of models: a leaderboard, what to use for which purpose, and one page that shows all side by side."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pushforward.errors import UsageError
+from pushforward.validation import overlays
+from pushforward.validation.entry import Entry
+from pushforward.validation.page import render
+from pushforward.validation.report import write_text
+from pushforward.validation.style import MODELS
+from pushforward.validation.wording import duration, listing, number, plain, with_error, with_unit
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Comparison", "Recommendation"]
+
+ALIKE = 1.1
+"""Models whose quality differs by less than this factor are called alike."""
+SHOWN = ("power_spectrum", "one_point_pdf", "bispectrum", "wasserstein2", "marginals", "nll", "coverage", "classifier")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which model to use for a purpose, and the numbers that say so; ``model`` is empty if none serves it."""
+
+    purpose: str
+    model: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models on the same data.
+
+    Attributes:
+        data: name of the ensemble. budget: training time of each, seconds.
+        entries: in the order in which they were asked for.
+        out: directory that holds a folder for each.
+    """
+
+    data: str
+    budget: float
+    seed: int
+    entries: tuple[Entry, ...]
+    out: Path | None = None
+
+    @cached_property
+    def ranking(self) -> list[Entry]:
+        """Entries that have a report, the best quality first."""
+        return sorted((entry for entry in self.entries if entry.report), key=lambda entry: entry.quality)
+
+    @property
+    def failures(self) -> list[Entry]:
+        return [entry for entry in self.entries if not entry.report]
+
+    @cached_property
+    def recommendations(self) -> list[Recommendation]:
+        """The model for each purpose, from the numbers alone."""
+        ranking = self.ranking
+        if not ranking:
+            return []
+        best = ranking[0]
+        alike = [e.model for e in ranking[1:] if e.quality <= ALIKE * best.quality]
+        also = f"; {listing(alike)} {'are' if len(alike) > 1 else 'is'} within {100 * (ALIKE - 1):.0f} % of it" * bool(
+            alike
+        )
+        found = [Recommendation("Best quality", best.model, f"{_quality(best)}, {_speed(best)}{also}.")]
+        fastest = min(ranking, key=lambda entry: entry.milliseconds)
+        factor = best.milliseconds / fastest.milliseconds
+        against = (
+            "; it is also the best" if fastest is best else f", {number(factor, 2)} times faster than {best.model}"
+        )
+        found.append(
+            Recommendation("Fastest sampling", fastest.model, f"{_speed(fastest)}{against}; {_quality(fastest)}.")
+        )
+        for ability, purpose in (("density", "Density needed"), ("latent", "Latent code needed")):
+            able = [entry for entry in ranking if ability in entry.report.get("abilities", ())]
+            if not able:
+                found.append(Recommendation(purpose, "", "none of these models has one."))
+                continue
+            chosen = able[0]
+            sentence = _quality(chosen)
+            if ability == "density":
+                # With a density the models can be told apart by it, more sharply than by any distance.
+                judged = [entry for entry in able if entry.verdict("nll")]
+                chosen = min(judged, key=lambda entry: entry.verdict("nll")["value"]) if judged else chosen  # type: ignore[index]
+                line = chosen.verdict("nll")
+                sentence = f"mean −log p of {_value(line)}; {_quality(chosen)}" if line else _quality(chosen)
+            others = [entry.model for entry in able if entry is not chosen]
+            also = f"; {listing(others)} {'have' if len(others) > 1 else 'has'} one too" if others else ""
+            found.append(Recommendation(purpose, chosen.model, f"{sentence}{also}."))
+        return found
+
+    @property
+    def summary(self) -> str:
+        """What was compared and what came first, in a sentence or two."""
+        trained = f"{len(self.entries)} models, {duration(self.budget)} of training each."
+        if not self.ranking:
+            return f"{trained} None could be judged."
+        best = self.ranking[0]
+        return f"{trained} Best: {best.model}, with {_quality(best)}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every number under stable keys, as plain values; what is not finite is None."""
+        ranks = {entry.model: rank for rank, entry in enumerate(self.ranking, start=1)}
+        return plain(  # type: ignore[return-value]
+            {
+                "data": self.data,
+                "budget_seconds": self.budget,
+                "seed": self.seed,
+                "summary": self.summary,
+                "recommendations": [asdict(recommendation) for recommendation in self.recommendations],
+                "models": [
+                    {
+                        "model": entry.model,
+                        "status": "judged" if entry.report else "failed",
+                        "failure": entry.failure or None,
+                        "rank": ranks.get(entry.model),
+                        "quality": entry.quality,
+                        "milliseconds_per_sample": entry.milliseconds,
+                        "training_seconds": entry.report.get("timing", {}).get("training_seconds"),
+                        "weights": entry.report.get("counts", {}).get("weights"),
+                        "abilities": entry.report.get("abilities", []),
+                        "verdicts": entry.report.get("verdicts", []),
+                    }
+                    for entry in self.entries
+                ],
+            }
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the page (``.html``) or the numbers (``.json``), all or nothing.
+
+        Raises:
+            UsageError: for another ending, or a folder that cannot be written to.
+        """
+        path = Path(path)
+        if path.suffix not in (".html", ".json"):
+            raise UsageError(f"a comparison is written as .html or .json, not {path.name!r}")
+        write_text(path, self.html() if path.suffix == ".html" else json.dumps(self.to_dict(), indent=1))
+
+    def table(self) -> Table:
+        """The leaderboard for the terminal."""
+        from rich.table import Table
+
+        table = Table(title=f"{len(self.entries)} models on {self.data}", title_justify="left", box=None)
+        heads, lines = self._leaderboard()
+        for index, name in enumerate(heads):
+            table.add_column(name, justify="left" if index == 0 else "right")
+        for line in lines:
+            table.add_row(*(cell["text"] for cell in line))
+        for entry in self.failures:
+            table.add_row(entry.model, "failed", *[""] * (len(heads) - 2))
+        words = [f"{r.purpose}: {r.model}{', ' if r.model else ''}{r.sentence}" for r in self.recommendations]
+        table.caption = "\n".join(words + [f"{entry.model} failed: {entry.failure}" for entry in self.failures])
+        table.caption_justify = "left"
+        return table
+
+    def html(self) -> str:
+        """The page: one self-contained document; it links to the models' own reports beside it."""
+        heads, lines = self._leaderboard()
+        ranking = self.ranking
+        colours = {entry.model: MODELS[index % len(MODELS)] for index, entry in enumerate(ranking)}
+        return render(
+            "compare.html.j2",
+            comparison=self,
+            heads=heads,
+            lines=lines,
+            ranking=ranking,
+            inks=colours,
+            strips=overlays.strips(ranking),
+            panels=overlays.scatter_panels(ranking, colours),
+            overview=overlays.overview_picture(ranking, colours),
+            scores=overlays.scores_picture(ranking, colours),
+            curves=overlays.curve_pictures(ranking, colours),
+        )
+
+    def _leaderboard(self) -> tuple[list[str], list[list[dict[str, str]]]]:
+        """Column heads, and for each judged model its cells: a text and the verdict that colours it."""
+        ranking = self.ranking
+        present = [key for key in SHOWN if any(entry.verdict(key) for entry in ranking)]
+        labels = {key: next(v["label"] for e in ranking if (v := e.verdict(key))) for key in present}
+        heads = ["Model", "Quality", *labels.values(), "ms a sample", "Weights", "Training", "Can"]
+        lines = []
+        for entry in ranking:
+            cells = [{"text": entry.model, "verdict": ""}, {"text": f"{number(entry.quality, 2)} ×", "verdict": ""}]
+            for key in present:
+                verdict = entry.verdict(key)
+                cells.append(
+                    {"text": _value(verdict), "verdict": verdict["verdict"]}
+                    if verdict
+                    else {"text": "–", "verdict": ""}
+                )
+            training = entry.report["timing"].get("training_seconds")
+            abilities = [ability for ability in entry.report["abilities"] if ability]
+            for text in (
+                number(entry.milliseconds),
+                f"{entry.report['counts']['weights']:,}",
+                duration(training) if training else "–",
+                ", ".join(["sample", *abilities]),
+            ):
+                cells.append({"text": text, "verdict": ""})
+            lines.append(cells)
+        floors = [{"text": "real against real", "verdict": ""}, {"text": "1", "verdict": ""}]
+        for key in present:
+            verdict = next(v for e in ranking if (v := e.verdict(key)))
+            known = verdict["floor"] is not None
+            floors.append(
+                {"text": with_unit(number(verdict["floor"], 2), verdict["unit"]) if known else "–", "verdict": ""}
+            )
+        if ranking:
+            lines.append(floors + [{"text": "", "verdict": ""}] * 4)
+        return heads, lines
+
+
+def _value(verdict: dict[str, Any] | None) -> str:
+    if verdict is None or verdict["value"] is None:
+        return "–"
+    error = verdict["error"] if verdict["error"] is not None else math.nan
+    return with_unit(with_error(verdict["value"], error), verdict["unit"])
+
+
+def _quality(entry: Entry) -> str:
+    if not math.isfinite(entry.quality):
+        return "no discrepancy that could be set against a floor"
+    return f"discrepancies {number(entry.quality, 2)} times those of real data against real data on average"
+
+
+def _speed(entry: Entry) -> str:
+    return f"{number(entry.milliseconds)} ms a sample"

@@ -1,0 +1,190 @@
+"""One model in a comparison: trained for its share of the time, judged, and kept so that a comparison can go on."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pushforward.errors import UsageError
+from pushforward.spaces import Field
+from pushforward.training.files import replace_file
+from pushforward.validation.curves import Curve
+from pushforward.validation.samples import condition_text, spread
+from pushforward.validation.validate import validate
+
+if TYPE_CHECKING:
+    from pushforward.ensembles import Ensemble
+    from pushforward.validation.report import Report
+
+__all__ = ["Contest", "Entry", "enter"]
+
+SAMPLES = "samples.npz"
+POINTS = 2000
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is the same for every model.
+
+    Attributes:
+        budget: training time of each, seconds.
+        samples: to generate of each at most; None suits the space.
+        settings: by name; a model is given those that it knows, and ``MODEL.NAME`` reaches one model alone.
+    """
+
+    ensemble: Ensemble
+    budget: float
+    out: Path
+    seed: int
+    samples: int | None
+    settings: Mapping[str, Any]
+    device: str
+    precision: str
+    progress: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of one model.
+
+    Attributes:
+        report: `Report.to_dict` of it; empty if it failed.
+        real, generated: samples to be shown, in pairs, and what is said of each pair.
+        failure: why there is no report.
+    """
+
+    model: str
+    report: dict[str, Any] = field(default_factory=dict)
+    real: np.ndarray | None = None
+    generated: np.ndarray | None = None
+    texts: tuple[str, ...] = ()
+    failure: str = ""
+
+    @property
+    def quality(self) -> float:
+        """Geometric mean of the headline discrepancies in units of their floors; infinite if it failed."""
+        quality = self.report.get("quality")
+        return float("inf") if quality is None else float(quality)
+
+    @property
+    def milliseconds(self) -> float:
+        return float(self.report.get("timing", {}).get("milliseconds_per_sample") or float("inf"))
+
+    @property
+    def curves(self) -> list[Curve]:
+        return [Curve.from_dict(values) for values in self.report.get("curves", ())]
+
+    def verdict(self, statistic: str) -> dict[str, Any] | None:
+        """The line of one statistic, as `Verdict.to_dict` gives it; None if there is none."""
+        return next((v for v in self.report.get("verdicts", ()) if v["statistic"] == statistic), None)
+
+
+def enter(model: str, contest: Contest) -> Entry:
+    """Train a model for its budget and judge it; what an earlier comparison finished is taken as it is.
+
+    A run that was cut short goes on where it was. A model that cannot be trained or judged is an entry that says why.
+
+    Raises:
+        Interrupted: if the training was asked to stop; what it has is saved.
+    """
+    from pushforward.training import Interrupted, fit
+
+    run = contest.out / model
+    try:
+        settings = _settings_for(model, contest)
+        kept = _kept(model, run, contest, settings)
+        if kept is not None:
+            return kept
+        emulator = fit(
+            contest.ensemble,
+            model,
+            budget=contest.budget,
+            out=run,
+            resume=run.is_dir(),
+            seed=contest.seed,
+            device=contest.device,
+            precision=contest.precision,
+            settings=settings,
+            progress=contest.progress,
+        )
+        report = validate(
+            emulator,
+            contest.ensemble,
+            samples=contest.samples,
+            seed=contest.seed,
+            out=run,
+            progress=contest.progress,
+        )
+        return _entry(model, run, report)
+    except Interrupted:
+        raise
+    except UsageError as problem:
+        return Entry(model, failure=str(problem))
+    except Exception as problem:  # a comparison of many models outlives a fault of one
+        return Entry(model, failure=f"{type(problem).__name__}: {problem}")
+
+
+def _entry(model: str, run: Path, report: Report) -> Entry:
+    material = report.material
+    if isinstance(report.space, Field):
+        rows = spread(material)
+        conditions = material.conditions
+        texts = tuple(
+            condition_text(material.parameters, None if conditions is None else conditions[row]) for row in rows
+        )
+    else:
+        rows, texts = np.arange(min(POINTS, material.count)), ()
+    real, generated = material.test[rows], material.generated[rows]
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as file:
+            np.savez_compressed(file, real=real, generated=generated, texts=np.array(texts, dtype=np.str_))
+
+    replace_file(run / SAMPLES, write)
+    return Entry(model, report.to_dict(), real, generated, texts)
+
+
+def _kept(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) -> Entry | None:
+    """The entry that an earlier comparison left, if it was the same in all that matters."""
+    from pushforward.models import model_class
+    from pushforward.training.settings import resolve_settings
+
+    try:
+        report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+        with np.load(run / SAMPLES, allow_pickle=False) as file:
+            shown = {name: file[name] for name in ("real", "generated", "texts")}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    of_model, of_loop = resolve_settings(model_class(model), contest.ensemble.space, settings)
+    wanted = {
+        "model": model,
+        "budget": contest.budget,
+        "seed": contest.seed,
+        "settings": {"model": of_model.model_dump(mode="json"), "training": of_loop.model_dump(mode="json")},
+    }
+    config = report.get("config") or {}
+    same = all(config.get(key) == value for key, value in wanted.items())
+    same = same and (config.get("data") or {}).get("fingerprint") == contest.ensemble.fingerprint
+    same = same and (contest.samples is None or report["counts"]["generated"] <= contest.samples)
+    return Entry(model, report, shown["real"], shown["generated"], tuple(map(str, shown["texts"]))) if same else None
+
+
+def _settings_for(model: str, contest: Contest) -> dict[str, Any]:
+    """The settings that a model knows, and those that name it.
+
+    Raises:
+        UsageError: if a setting that names the model is unknown to it.
+    """
+    from pushforward.models import model_class
+    from pushforward.training import TrainingSettings
+
+    known = {*model_class(model).Settings.model_fields, *TrainingSettings.model_fields}
+    general = {name: value for name, value in contest.settings.items() if "." not in name and name in known}
+    own = {name.partition(".")[2]: value for name, value in contest.settings.items() if name.partition(".")[0] == model}
+    return {**general, **{name: value for name, value in own.items() if name}}

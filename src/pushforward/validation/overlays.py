@@ -1,0 +1,230 @@
+"""Figures that show several models at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pushforward.validation.entry import Entry
+from pushforward.validation.figures import compared_limits, plain_log_ticks
+from pushforward.validation.samples import ColourScale
+from pushforward.validation.style import FLOOR, REAL, Picture, encode, styled
+from pushforward.validation.verdict import CLOSE
+
+__all__ = ["Strips", "curve_pictures", "overview_picture", "scatter_panels", "scores_picture", "strips"]
+
+MARKERS = "osD^vP*X"
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Samples of every model at the same conditions, one row each, real ones first; pictures are data URIs."""
+
+    rows: list[tuple[str, list[str]]]
+    texts: tuple[str, ...]
+    scale: str
+
+
+def strips(entries: Sequence[Entry]) -> Strips | None:
+    """Rows of pictures, for fields."""
+    shown = [entry for entry in entries if entry.generated is not None and entry.generated.ndim >= 4]
+    if not shown or shown[0].real is None:
+        return None
+    scale = ColourScale(shown[0].real)
+    rows = [("real", [scale.picture(sample) for sample in shown[0].real])]
+    rows += [(e.model, [scale.picture(sample) for sample in e.generated]) for e in shown if e.generated is not None]
+    return Strips(rows, shown[0].texts, scale.bar())
+
+
+def scatter_panels(entries: Sequence[Entry], colours: Mapping[str, str]) -> Picture | None:
+    """The first two coordinates of real and generated points, for vectors; one panel a model."""
+    from matplotlib.figure import Figure
+
+    shown = [e for e in entries if e.generated is not None and e.generated.ndim == 2 and e.generated.shape[1] > 1]
+    if not shown or shown[0].real is None:
+        return None
+    panels = [("real", shown[0].real, REAL)]
+    panels += [(e.model, e.generated, colours[e.model]) for e in shown if e.generated is not None]
+    low, high = np.quantile(shown[0].real[:, :2], [0.001, 0.999], axis=0)
+    margin = 0.15 * (high - low)
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    with styled():
+        figure = Figure(figsize=(3.0 * columns, 2.9 * rows))
+        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for panel, (name, points, colour) in zip(axes, panels, strict=False):
+            panel.scatter(points[:, 0], points[:, 1], s=2.5, lw=0, alpha=0.6, color=colour)
+            panel.set_title(name)
+            panel.set_xlim(low[0] - margin[0], high[0] + margin[0])
+            panel.set_ylim(low[1] - margin[1], high[1] + margin[1])
+        for panel in axes[len(panels) :]:
+            panel.set_visible(False)
+        return Picture(
+            "Samples of every model",
+            encode(figure),
+            "As many points in each panel. Look for bridges between modes, missing arms, and blur.",
+            "Scatter of real points and of every model's",
+            wide=True,
+        )
+
+
+def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Picture | None:
+    """Every headline discrepancy of every model in units of its floor."""
+    from matplotlib.figure import Figure
+
+    keys = {
+        v["statistic"]: v["label"]
+        for e in entries
+        for v in e.report["verdicts"]
+        if v["headline"] and v["ratio"] is not None
+    }
+    if not keys:
+        return None
+    with styled():
+        figure = Figure(figsize=(7.0, 1.3 + 0.42 * len(keys)))
+        axes = figure.add_subplot()
+        ratios = []
+        for row, key in enumerate(reversed(keys)):
+            first = next(v for e in entries if (v := e.verdict(key)))
+            ends = [first["floor_low"], first["floor_high"]]
+            if None not in ends:
+                axes.plot(
+                    np.array(ends) / first["floor"], [row, row], color=FLOOR, lw=11, solid_capstyle="butt", zorder=1
+                )
+            for index, entry in enumerate(entries):
+                verdict = entry.verdict(key)
+                if verdict is None or not verdict["ratio"]:
+                    continue
+                ratios.append(verdict["ratio"])
+                offset = 0.09 * (0.5 * (len(entries) - 1) - index)
+                axes.plot(
+                    verdict["ratio"],
+                    row + offset,
+                    MARKERS[index % len(MARKERS)],
+                    color=colours[entry.model],
+                    ms=6,
+                    label=entry.model if row == 0 else None,
+                    zorder=3,
+                )
+        axes.set_xscale("log")
+        axes.axvline(1, color=REAL, lw=0.7)
+        axes.axvline(CLOSE, color="#8a9099", lw=0.7, ls=":")
+        axes.set_xlim(min(0.5, 0.8 * min(ratios)), max(1.4 * max(ratios), 4))
+        plain_log_ticks(axes, axes.get_xlim())
+        axes.set_yticks(range(len(keys)), list(reversed(keys.values())))
+        axes.set_ylim(-0.6, len(keys) - 0.4)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set_xlabel("discrepancy  /  that of real data against real data")
+        figure.legend(loc="outside upper left", ncols=min(5, len(entries)))
+        return Picture(
+            "Quality of every model",
+            encode(figure),
+            "Every headline statistic in units of its floor; further left is better. Grey: where real data against "
+            "other "
+            "real data fall, 95 times in 100. The dotted line marks three times the floor. The quality in the table is "
+            "the geometric mean, with none counted as less than one.",
+            "Discrepancies of every model in units of their floors",
+            wide=True,
+        )
+
+
+def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Picture | None:
+    """Precision, recall, density, coverage and the classifier of every model."""
+    from matplotlib.figure import Figure
+
+    keys = [
+        key
+        for key in ("precision", "recall", "density", "coverage", "classifier")
+        if entries[:1] and entries[0].verdict(key)
+    ]
+    if not keys:
+        return None
+    with styled():
+        figure = Figure(figsize=(7.0, 1.1 + 0.42 * len(keys)))
+        axes = figure.add_subplot()
+        largest = 1.0
+        for row, key in enumerate(reversed(keys)):
+            first = entries[0].verdict(key) or {}
+            if None not in (first.get("floor_low"), first.get("floor_high")):
+                ends = [first["floor_low"], first["floor_high"]]
+                axes.plot(ends, [row, row], color=FLOOR, lw=11, solid_capstyle="butt", zorder=1)
+            for index, entry in enumerate(entries):
+                verdict = entry.verdict(key)
+                if verdict is None or verdict["value"] is None:
+                    continue
+                largest = max(largest, min(verdict["value"], 2.0))
+                offset = 0.09 * (0.5 * (len(entries) - 1) - index)
+                axes.plot(
+                    min(verdict["value"], 2.0),
+                    row + offset,
+                    MARKERS[index % len(MARKERS)],
+                    color=colours[entry.model],
+                    ms=6,
+                )
+        axes.set_yticks(range(len(keys)), [str((entries[0].verdict(key) or {})["label"]) for key in reversed(keys)])
+        axes.set_xlim(-0.02, 1.06 * largest)
+        axes.set_ylim(-0.6, len(keys) - 0.4)
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.grid(axis="x", color="#e5e7eb", lw=0.6)
+        return Picture(
+            "Fidelity, variety and a classifier's opinion",
+            encode(figure),
+            "Symbols as above; grey: real data against real data. Low coverage or recall means collapsed modes; a "
+            "classifier "
+            "at 0.5 cannot tell generated from real. Values beyond 2 are drawn at 2.",
+            "Scores of every model",
+            wide=True,
+        )
+
+
+def curve_pictures(entries: Sequence[Entry], colours: Mapping[str, str]) -> list[Picture]:
+    """Each statistic's curves of all models on one pair of axes, with the floor band."""
+    from matplotlib.figure import Figure
+
+    by_model = {entry.model: {(c.name, c.channel): c for c in entry.curves} for entry in entries}
+    keys = list(dict.fromkeys(key for curves in by_model.values() for key in curves))
+    pictures = []
+    for key in keys:
+        curves = {model: found[key] for model, found in by_model.items() if key in found}
+        first = next(iter(curves.values()))
+        with styled():
+            figure = Figure(figsize=(5.2, 4.4))
+            upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.7, 1.2])
+            upper.plot(first.x, first.real, color=REAL, lw=2.4, label="real")
+            lower.fill_between(first.x, first.floor_low, first.floor_high, color=FLOOR, lw=0)
+            lower.axhline(1.0 if first.versus == "ratio" else 0.0, color=REAL, lw=0.8)
+            for model, curve in curves.items():
+                upper.plot(curve.x, curve.generated, color=colours[model], lw=1.3, label=model)
+                lower.plot(curve.x, curve.compared, color=colours[model], lw=1.4)
+            if first.log_y:
+                upper.set_yscale("log", nonpositive="mask")
+                positive = first.real[first.real > 0]
+                if len(positive):
+                    upper.set_ylim(bottom=0.3 * positive.min())
+            upper.set_ylabel(first.y_label)
+            upper.legend(fontsize=7)
+            lower.set_ylim(*compared_limits(list(curves.values())))
+            lower.set_ylabel("ratio" if first.versus == "ratio" else "difference / σ")
+            lower.set_xlabel(first.x_label)
+            if first.log_x:
+                lower.set_xscale("log")
+                plain_log_ticks(lower, (float(first.x.min()), float(first.x.max())))
+            if first.cut is not None and first.cut < first.x.max():
+                for axes in (upper, lower):
+                    axes.axvline(first.cut, color="#8a9099", lw=0.8, ls=":")
+            figure.align_ylabels()
+            title = f"{first.title}: {first.channel}" if first.channel else first.title
+            pictures.append(
+                Picture(
+                    title,
+                    encode(figure),
+                    "Means of all models, and below how they compare with the real mean; the grey band holds real data "
+                    "against real data.",
+                    f"{title} of every model",
+                )
+            )
+    return pictures
