@@ -92,7 +92,7 @@ class Series:
 
 
 Space = Vector | Field | Particles | Series
-_KINDS = {kind.__name__.lower(): kind for kind in (Vector, Field, Particles, Series)}
+_KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Vector, Field, Particles, Series)}
 
 
 def space_to_dict(space: Space) -> dict[str, Any]:

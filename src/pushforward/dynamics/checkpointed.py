@@ -88,7 +88,10 @@ def _segment_backwards(
     with torch.enable_grad():
         y = state.detach().requires_grad_()
         at = times.detach().requires_grad_()
-        start, outputs, cotangents, slope = y, [], [], None
+        start = y
+        outputs: list[Tensor] = []
+        cotangents: list[Tensor] = []
+        slope: Tensor | None = None
         for i in range(first, last):
             t, dt, now = trail.steps[i]
             # the derivative of a sample's first and last step with respect to the ends of its time span

@@ -31,16 +31,16 @@ def exact_divergence(field: VectorField, t: Tensor, y: Tensor) -> tuple[Tensor, 
     basis = torch.eye(size, dtype=y.dtype, device=y.device).reshape(size, 1, *y.shape[1:]).expand(size, *y.shape)
 
     def along(direction: Tensor) -> tuple[Tensor, Tensor]:
-        value, change = torch.func.jvp(lambda state: field(t, state), (y,), (direction,))
+        value, change = torch.func.jvp(lambda state: field(t, state), (y,), (direction,))  # type: ignore[misc]
         return value, (change * direction).flatten(1).sum(1)
 
-    value, parts = torch.func.vmap(along, out_dims=(None, 0), randomness="same")(basis)
+    value, parts = torch.func.vmap(along, out_dims=(None, 0), randomness="same")(basis)  # type: ignore[arg-type]
     return value, parts.sum(0)
 
 
 def hutchinson_divergence(field: VectorField, t: Tensor, y: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Value (batch, ...) and an unbiased estimate of the divergence (batch,), from a `probe` like y."""
-    value, pull = torch.func.vjp(lambda state: field(t, state), y)
+    value, pull = torch.func.vjp(lambda state: field(t, state), y)  # type: ignore[misc]
     (pulled,) = pull(noise)
     return value, (pulled * noise).flatten(1).sum(1)
 

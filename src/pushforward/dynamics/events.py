@@ -60,11 +60,11 @@ def locate(event: Event, before: State, after: State, step: Step, accept: Tensor
     shift = shift - shift.detach()
     t, y = t + shift, y + over(shift, y) * slope
     stopped = over(crossed, y)
-    state = replace(
+    shortened = replace(
         after,
         t=torch.where(crossed, t, after.t),
         y=torch.where(stopped, y, after.y),
         status=torch.where(crossed, Status.EVENT, after.status),
         active=after.active & ~crossed,
     )
-    return state, step
+    return shortened, step

@@ -17,6 +17,7 @@ from pushforward.dynamics.events import Event, locate
 from pushforward.dynamics.methods import Method, take_step
 from pushforward.dynamics.runge_kutta import Step, VectorField, evaluate, over
 from pushforward.dynamics.solution import Dense, Solution, Statistics, Status, failure
+from pushforward.dynamics.tableau import Tableau
 from pushforward.dynamics.wrapped import is_wrapped, unwrapped
 
 __all__ = ["State", "Stepper", "integrate"]
@@ -61,6 +62,11 @@ class Stepper:
     controller: Controller
     max_steps: int
     carry_slope: bool = True
+
+    def take(self, rows: Tensor) -> Stepper:
+        """The stepper of some of the samples."""
+        tolerances = {"rtol": _rows(self.rtol, rows), "atol": _rows(self.atol, rows)}
+        return replace(self, end=self.end[rows], sign=self.sign[rows], **tolerances)  # type: ignore[arg-type]
 
     def start(self, t: Tensor, y: Tensor, length: Tensor | None = None) -> State:
         """The first state; ``length`` is the first step's, chosen from the field where None."""
@@ -168,11 +174,10 @@ def integrate(
                 whole = _scatter(whole, state, rows)
                 rows = still if rows is None else rows[still]
                 state = state.take(still)
-                kept = {name: _rows(getattr(stepper, name), still) for name in ("end", "sign", "rtol", "atol")}
-                stepper = replace(stepper, **kept)
+                stepper = stepper.take(still)
     whole = _scatter(whole, state, rows)
     steps = whole.accepted + whole.rejected
-    calls = method.calls if carry_slope else len(method.b)
+    calls = method.calls + (not carry_slope and isinstance(method, Tableau) and method.first_same_as_last)
     stats = Statistics((2 if length is None else 1) + steps * calls, whole.accepted, whole.rejected)
     y = outputs.assemble(whole)
     solution = Solution(times, y, stats, whole.status, whole.t, whole.y, trajectory)
@@ -216,8 +221,8 @@ class _Outputs:
         if is_wrapped(inside):
             theta = (inner - start) / length[:, None]
             polynomial = step.polynomial()
-            values = [evaluate(polynomial, step.y0, column) for column in theta.unbind(1)]
-            self.masked.append((inside, torch.stack(values, 1)))
+            columns = [evaluate(polynomial, step.y0, column) for column in theta.unbind(1)]
+            self.masked.append((inside, torch.stack(columns, 1)))
             return
         sample, column = torch.nonzero(inside, as_tuple=True)
         if len(sample):

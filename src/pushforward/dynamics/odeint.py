@@ -81,14 +81,16 @@ def odeint(
     """
     chosen = find_method(method)
     times = _checked_times(t, y0)
-    if not chosen.adaptive:
+    if isinstance(chosen, Tableau) and not chosen.adaptive:
         if event is not None:
             raise UsageError(f"events need a method that chooses its steps, such as dopri5, not {chosen.name}")
         if steps is None and times.shape[1] == 2:
             raise UsageError(f"{chosen.name} takes equal steps: say how many with steps=")
-        solve_fixed = functools.partial(integrate_fixed, chosen, field, steps=steps or 1, dense=dense)
-        if gradient == "direct" or not torch.is_grad_enabled():
-            return solve_fixed(y0, times)
+        if gradient != "direct":
+            raise UsageError(
+                f"{chosen.name} has gradient='direct' alone; {gradient!r} needs a method that chooses its steps"
+            )
+        return integrate_fixed(chosen, field, y0, times, steps or 1, dense)
     if event is not None and gradient != "direct":
         raise UsageError(f"the time of an event is differentiable with gradient='direct' alone, not {gradient!r}")
     if dense and gradient != "direct":
@@ -106,7 +108,7 @@ def odeint(
         integrate, chosen, field, dense=dense, event=event, rowwise=rowwise and gradient != "checkpointed", **options
     )
     if gradient == "direct" or not torch.is_grad_enabled():
-        return solve(y0, times)
+        return solve(y0, times)  # type: ignore[call-arg]
     if gradient not in ("checkpointed", "adjoint"):
         raise UsageError(f"gradient must be direct, checkpointed or adjoint, not {gradient!r}")
     tensors = list(parameters) if parameters is not None else _parameters(field, times[:, 0], y0)

@@ -88,6 +88,7 @@ def rk_step(
         with_end: whether to evaluate the derivative at the end, where the method does not give it for nothing.
     """
     length = over(dt, y)
+    end: Tensor | None
     stages = [field(t, y) if start is None else start]
     for c, row in zip(tableau.c[1:], tableau.a[1:], strict=True):
         point = y + length * weighted_sum(row, stages)
@@ -95,8 +96,9 @@ def rk_step(
     if tableau.first_same_as_last:
         y1, end = point, stages[-1]
     else:
-        y1 = y + length * weighted_sum(tableau.b, stages)
-        end = field(t + dt, y1) if with_end else None
+        y1, end = y + length * weighted_sum(tableau.b, stages), None
+        if with_end:
+            end = field(t + dt, y1)
     with torch.no_grad():
         estimates = [weights for weights in (tableau.error, tableau.error_low) if weights]
         errors = tuple(length * weighted_sum(weights, stages) for weights in estimates)

@@ -100,7 +100,7 @@ class Solution:
         # the first step whose end is at or past the query; a step of length zero is never the first past it
         index = torch.searchsorted(ends.contiguous(), (queries * sign).contiguous()).clamp_max(starts.shape[1] - 1)
         rows = torch.arange(starts.shape[0], device=starts.device)
-        values = []
+        values: list[Tensor] = []
         for column in index.unbind(1):
             length = lengths[rows, column]
             theta = (queries[:, len(values)] - starts[rows, column]) / torch.where(length == 0, 1.0, length)

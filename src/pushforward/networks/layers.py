@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
+from pushforward.networks.periodic import wrap
 from pushforward.spaces import Field
 
-__all__ = ["Convolution", "channels_last", "coarser", "refine"]
+__all__ = ["Convolution", "channels_last", "coarser", "grid_of", "refine"]
 
 _CONVOLUTIONS: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
 _FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
@@ -59,11 +60,11 @@ class Convolution(nn.Module):
     def forward(self, x: Float[Tensor, "batch inputs *grid"]) -> Float[Tensor, "batch outputs *coarse"]:
         total = self.kernel - (2 if self.halve else 1)
         before = total // 2
-        pad: list[int] = []
-        for cells in reversed(x.shape[2:]):
-            pad += [before, total - before + (cells % 2 if self.halve else 0)]
-        if any(pad):
-            x = nn.functional.pad(x, pad, mode="circular" if self.periodic else "constant")
+        edges = tuple((before, total - before + (cells % 2 if self.halve else 0)) for cells in x.shape[2:])
+        if self.periodic:
+            x = wrap(x, edges)
+        elif any(map(any, edges)):
+            x = nn.functional.pad(x, [cells for edge in reversed(edges) for cells in edge])
         return self.convolution(x)
 
 

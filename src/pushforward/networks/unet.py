@@ -1,34 +1,62 @@
-"""A U-Net for velocities and denoisers of fields: maps and cubes, periodic or not."""
+"""A U-Net for velocities and denoisers of fields: maps and cubes, periodic or not.
+
+It is arranged for the processor, by what each part was measured to cost beside a 3 x 3 convolution (16 maps of 64 x 64
+with 32 channels, forward and backward, one core, bfloat16: 19 ms):
+
+- cells lie in memory with their channels side by side from the first layer to the last;
+- a field is wrapped by `periodic.wrap` (2 ms; PyTorch's circular padding takes 14 ms);
+- each block normalises once, over all channels (3 ms; eight groups of channels take 22 ms);
+- what comes up is added to what went down, instead of being joined to it and convolved with twice the channels;
+- channels are reduced before a grid is refined, not after;
+- one matrix multiplication turns time and condition into the scales and shifts of all blocks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import gcd
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.errors import UsageError
 from pushforward.networks.embeddings import Context
-from pushforward.networks.layers import Convolution, channels_last, coarser, refine
+from pushforward.networks.layers import Convolution, channels_last, coarser, grid_of, refine
 from pushforward.spaces import Field
 
 __all__ = ["UNet"]
 
 
 class UNet(nn.Module):
-    """A U-Net called as ``net(x, t, condition)``.
+    r"""A U-Net called as ``net(x, t, condition)``.
+
+    At each resolution, residual blocks, whose normalised input time and condition scale and shift:
+
+    .. math:: h \leftarrow h + K_2 * \sigma\big(K_1 * [(1 + s_l) \odot \mathrm{norm}(h) + b_l]\big),
+              \qquad (s_l, b_l) = A_l\, e(t, c)
+
+    The output starts at zero, and each block as the identity. Shifting a periodic input by a multiple of
+    ``2 ** (len(multipliers) - 1)`` cells shifts the output, where the grid is divisible by it.
 
     Arguments:
         space: a `Field` with two or three axes, of any size.
         condition_dim: length of a condition vector; 0 for none.
         width: channels at the full resolution.
-        multipliers: channels of each resolution in units of ``width``; each is half as fine as the one before.
-            None chooses them so that the coarsest grid has 4 to 8 cells along its shortest axis.
-        blocks: residual blocks for each resolution, on the way down and on the way up.
+        multipliers: channels of each resolution in units of ``width``; each is half as fine as the one before,
+            rounded up. None doubles them up to 4, down to a grid of at most 8 cells along its shortest axis.
+        blocks: residual blocks of each resolution, on the way down and again on the way up; one number, or one for each
+            resolution. A block costs about the same time at each resolution while the channels double, but four times
+            the parameters of the one before.
+        attention: let the cells of the coarsest grid attend to each other.
         in_channels: channels of the input; None means those of the space. More than those let another field guide this
             one: concatenate it to ``x``.
         out_channels: channels of the output; None means those of the space.
+
+    Raises:
+        UsageError: if the grid has neither two nor three axes, a size is not positive, ``blocks`` are not as many as
+            the resolutions, or the input has another number of channels.
 
     References:
         Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597; Ho et al. 2020, https://arxiv.org/abs/2006.11239
@@ -44,36 +72,46 @@ class UNet(nn.Module):
         condition_dim: int = 0,
         width: int = 32,
         multipliers: Sequence[int] | None = None,
-        blocks: int = 1,
+        blocks: int | Sequence[int] = 1,
         *,
+        attention: bool = False,
         in_channels: int | None = None,
         out_channels: int | None = None,
     ) -> None:
         super().__init__()
-        multipliers = multipliers_for(space.grid) if multipliers is None else tuple(multipliers)
+        multipliers = multipliers_for(grid_of(space)) if multipliers is None else tuple(multipliers)
+        counts = (blocks,) * len(multipliers) if isinstance(blocks, int) else tuple(blocks)
+        if len(counts) != len(multipliers):
+            raise UsageError(f"blocks {counts} and multipliers {multipliers} of a U-Net must be equally many")
+        if min(width, *counts, *multipliers) < 1:
+            raise UsageError(
+                f"width, blocks and multipliers of a U-Net are at least 1, not {width}, {counts} and {multipliers}"
+            )
         dims = len(space.grid)
+        self.in_channels = space.channels if in_channels is None else in_channels
         widths = [width * multiplier for multiplier in multipliers]
-        self.context = Context(4 * width, condition_dim)
 
         def convolution(inputs: int, outputs: int, kernel: int = 3, halve: bool = False) -> Convolution:
             return Convolution(dims, inputs, outputs, kernel, periodic=space.periodic, halve=halve)
 
-        def block(width: int) -> _Block:
-            return _Block(dims, width, self.context.dim, periodic=space.periodic)
+        def level(width: int, count: int) -> nn.ModuleList:
+            return nn.ModuleList(_Block(dims, width, periodic=space.periodic) for _ in range(count))
 
-        self.input = convolution(space.channels if in_channels is None else in_channels, width)
-        self.down = nn.ModuleList(nn.ModuleList(block(w) for _ in range(blocks)) for w in widths)
-        self.coarsen = nn.ModuleList(
-            convolution(fine, coarse, kernel=2, halve=True) for fine, coarse in pairwise(widths)
-        )
-        self.middle = nn.ModuleList(block(widths[-1]) for _ in range(blocks))
-        self.refine = nn.ModuleList(convolution(coarse, fine) for fine, coarse in pairwise(widths))
-        self.join = nn.ModuleList(convolution(2 * w, w, kernel=1) for w in widths[:-1])
-        self.up = nn.ModuleList(nn.ModuleList(block(w) for _ in range(blocks)) for w in widths[:-1])
-        self.norm = nn.GroupNorm(_groups(width), width)
+        self.input = convolution(self.in_channels, width)
+        self.down = nn.ModuleList(map(level, widths, counts))
+        self.coarsen = nn.ModuleList(convolution(fine, coarse, 2, halve=True) for fine, coarse in pairwise(widths))
+        self.attention = _Attention(widths[-1]) if attention else None
+        self.middle = level(widths[-1], counts[-1])
+        self.reduce = nn.ModuleList(convolution(coarse, fine, 1) for coarse, fine in pairwise(reversed(widths)))
+        self.up = nn.ModuleList(map(level, widths[-2::-1], counts[-2::-1]))
+        self.norm = _norm(width)
         self.output = convolution(width, space.channels if out_channels is None else out_channels)
-        nn.init.zeros_(self.output.convolution.weight)
-        nn.init.zeros_(self.output.convolution.bias)
+        _start_at_zero(self.output.convolution)
+
+        self.context = Context(4 * width, condition_dim)
+        block_widths = [block.width for block in self.modules() if isinstance(block, _Block)]
+        self.modulation = nn.Linear(self.context.dim, 2 * (sum(block_widths) + width))
+        self._sizes = [size for block_width in [*block_widths, width] for size in (block_width, block_width)]
 
     def forward(
         self,
@@ -81,52 +119,87 @@ class UNet(nn.Module):
         t: Float[Tensor, " batch"],
         condition: Float[Tensor, "batch condition"] | None = None,
     ) -> Float[Tensor, "batch out_channels *grid"]:
-        context = self.context(t, condition, len(x))
+        if x.shape[1] != self.in_channels:
+            raise UsageError(f"the network expects fields of {self.in_channels} channels, but these have {x.shape[1]}")
+        modulation = self._modulation(t, condition, x)
         h = self.input(channels_last(x))
         skips: list[Tensor] = []
-        for level, blocks in enumerate(self.down):
-            if level:
-                h = self.coarsen[level - 1](h)
-            for block in blocks:
-                h = block(h, context)
-            skips.append(h)
-        for block in self.middle:
-            h = block(h, context)
-        for level in reversed(range(len(self.up))):
-            skip = skips[level]
-            h = self.refine[level](refine(h, skip.shape[2:]))
-            h = self.join[level](torch.cat([h, skip], dim=1))
-            for block in self.up[level]:
-                h = block(h, context)
-        return self.output(nn.functional.silu(self.norm(h)))
+        for number, level in enumerate(self.down):
+            if number:
+                skips.append(h)
+                h = self.coarsen[number - 1](h)
+            h = _through(level, h, modulation)
+        if self.attention is not None:
+            h = self.attention(h)
+        h = _through(self.middle, h, modulation)
+        for reduce, level in zip(self.reduce, self.up, strict=True):
+            skip = skips.pop()
+            h = _through(level, skip + refine(reduce(h), skip.shape[2:]), modulation)
+        return self.output(nn.functional.silu(_modulated(self.norm(h), modulation)))
+
+    def _modulation(self, t: Tensor, condition: Tensor | None, x: Tensor) -> Iterator[Tensor]:
+        """Scale and shift of each block in the order of use, then of the output; shape (batch, width, 1, 1[, 1])."""
+        values = self.modulation(self.context(t, condition, len(x)))
+        return iter(values[(..., *[None] * (x.ndim - 2))].split(self._sizes, dim=1))
 
 
 def multipliers_for(grid: tuple[int, ...]) -> tuple[int, ...]:
-    """Channels of each resolution: doubled twice, with a coarsest grid of 4 to 8 cells along its shortest axis."""
+    """Doubled up to 4, down to a grid of at most 8 cells along its shortest axis; at least two if there are 4 cells."""
     multipliers = [1]
-    while min(grid) > 8 or (len(multipliers) == 1 and min(grid) > 4):
+    while min(grid) > 8 or (len(multipliers) == 1 and min(grid) >= 4):
         grid = coarser(grid)
         multipliers.append(min(4, 2 * multipliers[-1]))
     return tuple(multipliers)
 
 
 class _Block(nn.Module):
-    def __init__(self, dims: int, width: int, context: int, *, periodic: bool) -> None:
+    def __init__(self, dims: int, width: int, *, periodic: bool) -> None:
         super().__init__()
-        self.norm_in = nn.GroupNorm(_groups(width), width, affine=False)
+        self.width = width
+        self.norm = _norm(width)
         self.first = Convolution(dims, width, width, periodic=periodic)
-        self.norm_out = nn.GroupNorm(_groups(width), width)
-        self.modulation = nn.Linear(context, 2 * width)
-        self.second = Convolution(dims, width, width, periodic=periodic)
-        nn.init.zeros_(self.second.convolution.weight)
-        nn.init.zeros_(self.second.convolution.bias)
+        self.second = Convolution(dims, width, width, kernel=1)
+        _start_at_zero(self.second.convolution)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        scale, shift = self.modulation(context)[(...,) + (None,) * (x.ndim - 2)].chunk(2, dim=1)
-        h = torch.addcmul(shift, self.norm_in(x), 1 + scale)
-        h = self.first(nn.functional.silu(h))
-        return x + self.second(nn.functional.silu(self.norm_out(h)))
+    def forward(self, x: Tensor, modulation: Iterator[Tensor]) -> Tensor:
+        h = self.first(_modulated(self.norm(x), modulation))
+        return x + self.second(nn.functional.silu(h))
 
 
-def _groups(width: int) -> int:
-    return next(groups for groups in (8, 4, 2, 1) if width % groups == 0)
+class _Attention(nn.Module):
+    """Self-attention of the cells of a grid, without positions, so that a shift of the input shifts the output."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.heads = gcd(width, max(1, width // 32))
+        self.norm = nn.LayerNorm(width)
+        self.queries_keys_values = nn.Linear(width, 3 * width)
+        self.project = nn.Linear(width, width)
+        _start_at_zero(self.project)
+
+    def forward(self, x: Tensor) -> Tensor:
+        cells = x.flatten(2).transpose(1, 2)
+        parts = self.queries_keys_values(self.norm(cells)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = nn.functional.scaled_dot_product_attention(*parts.unbind(0))
+        h = self.project(attended.transpose(1, 2).flatten(2))
+        return x + h.transpose(1, 2).unflatten(2, x.shape[2:])
+
+
+def _through(blocks: nn.Module, h: Tensor, modulation: Iterator[Tensor]) -> Tensor:
+    for block in blocks.children():
+        h = block(h, modulation)
+    return h
+
+
+def _modulated(h: Tensor, modulation: Iterator[Tensor]) -> Tensor:
+    scale, shift = next(modulation), next(modulation)
+    return torch.addcmul(shift, h, 1 + scale)
+
+
+def _norm(width: int) -> nn.Module:
+    return nn.GroupNorm(1, width, affine=False)
+
+
+def _start_at_zero(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
