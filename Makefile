@@ -21,7 +21,7 @@ demo: $(STAMP)
 	$(BIN)/pushforward validate runs/demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
