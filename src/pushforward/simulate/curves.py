@@ -33,7 +33,7 @@ _FINEST = 320.0
 
 @dataclass(frozen=True)
 class _Curve:
-    """``point(t)`` for t from start to stop; s = (t - start) / (stop - start) is drawn with density power s^(power-1)."""
+    """``point(t)`` for t from start to stop; the density of (t - start) / (stop - start) is a power of it, less one."""
 
     point: Callable[[Array], Array]
     start: float
