@@ -5,7 +5,7 @@
 | ``.h5``, ``.hdf5`` | dataset ``x`` | dataset ``conditions``, attribute ``names``; dataset ``groups`` | attributes |
 | ``.npz`` | array ``x`` | arrays ``conditions``, ``names``, ``groups`` | arrays |
 | ``.npy`` | the array | beside it in ``NAME.conditions.csv`` | |
-| ``.fits`` | the image | beside it in ``NAME.conditions.csv`` | keywords |
+| ``.fits`` | the image, or a table of vectors | beside it in ``NAME.conditions.csv`` | keywords |
 | ``.csv`` | a row each, vectors only | beside it in ``NAME.conditions.csv`` | |
 
 Labels are written as the names of their classes. An HDF5 file with labels has a group ``conditions`` with a dataset for
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from pushforward.errors import UsageError
 from pushforward.simulate.simulated import Simulated
-from pushforward.spaces import Field, Vector
+from pushforward.spaces import Field, Space, Vector
 
 __all__ = ["check_output", "write"]
 
@@ -146,13 +146,22 @@ def _write_fits(simulated: Simulated, path: Path) -> None:
     header = fits.Header()
     for key, value in _geometry(simulated).items():
         header[key[:8].upper()] = value
-    fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
+    if not isinstance(simulated.space, Vector):
+        fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
+        return
+    names = _coordinates(simulated.space)
+    columns = [fits.Column(name, "E", array=values) for name, values in zip(names, simulated.x.T, strict=True)]
+    fits.BinTableHDU.from_columns(columns, header).writeto(path, overwrite=True)
 
 
 def _write_csv(simulated: Simulated, path: Path) -> None:
-    space = simulated.space
-    names = space.names if isinstance(space, Vector) and space.names else [f"x{i}" for i in range(space.size)]
+    names = _coordinates(simulated.space)
     np.savetxt(path, simulated.x, delimiter=",", header=",".join(names), comments="", fmt="%.9g")
+
+
+def _coordinates(space: Space) -> tuple[str, ...]:
+    names = space.names if isinstance(space, Vector) else ()
+    return names or tuple(f"x{i}" for i in range(space.size))
 
 
 def _write_conditions(simulated: Simulated, path: Path) -> None:
