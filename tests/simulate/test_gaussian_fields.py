@@ -10,7 +10,7 @@ from pushforward.simulate import simulate
 
 @pytest.mark.parametrize("dim", [2, 3])
 def test_every_mode_has_the_power_that_is_claimed(dim):
-    """<|delta_k|^2> V / N^2 = P(k) for each mode, within the scatter of an average of exponential (or chi^2_1) numbers."""
+    """<|delta_k|^2> V / N^2 = P(k) for each mode, within the scatter of its mean."""
     count, grid, box = 400, 8, 3.0
     made = simulate("gaussian-field", count, seed=1, grid=grid, box=box, dim=dim, slope=-1.5, cutoff=0.8)
     axes = tuple(range(1, dim + 1))

@@ -33,7 +33,7 @@ def test_a_plane_wave_has_the_displacement_of_zeldovich_and_no_second_order():
 
 
 def test_crossed_waves_have_the_second_order_of_the_closed_form():
-    """delta = A cos x + B cos y gives phi1 = -A cos x - B cos y, lap phi2 = AB cos x cos y, phi2 = -AB cos x cos y / 2."""
+    """phi1 = -A cos x - B cos y gives lap phi2 = AB cos x cos y and phi2 = -AB cos x cos y / 2."""
     a, b, first, second = 0.3, 0.2, 0.8, -0.27
     modes = modes_of(lambda x, y, z: a * np.cos(2 * np.pi * x) + b * np.cos(2 * np.pi * y))
     x, y, _ = (2 * np.pi * q for q in lattice(24))
