@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.networks.embeddings import Context
+from pushforward.networks.embeddings import Context, refuse
 from pushforward.networks.layers import Convolution, channels_last, coarser, grid_of, refine
 from pushforward.spaces import Field
 
@@ -54,7 +54,9 @@ class ConvolutionalGenerator(nn.Module):
     def forward(
         self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch condition"] | None = None
     ) -> Float[Tensor, "batch channels *grid"]:
-        if self.context is not None:
+        if self.context is None:
+            refuse(condition)
+        else:
             z = torch.cat([z, self.context(None, condition, len(z))], dim=1)
         h = channels_last(self.start(z).unflatten(1, (self.widest, *self.grids[0])))
         for block, grid in zip(self.refine, self.grids[1:], strict=True):
@@ -114,7 +116,11 @@ class ConvolutionalEncoder(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channels *grid"], condition: Float[Tensor, "batch condition"] | None = None
     ) -> Float[Tensor, "batch outputs"]:
-        context = None if self.context is None else self.context(None, condition, len(x))
+        context = None
+        if self.context is None:
+            refuse(condition)
+        else:
+            context = self.context(None, condition, len(x))
         h = self.input(channels_last(x))
         for block in self.coarsen:
             h = block(h, context)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 
-__all__ = ["ConditionEmbedding", "Context", "TimeEmbedding"]
+__all__ = ["ConditionEmbedding", "Context", "TimeEmbedding", "refuse"]
 
 
 class TimeEmbedding(nn.Module):
@@ -119,14 +119,24 @@ class Context(nn.Module):
     def forward(
         self, t: Float[Tensor, " batch"] | None, condition: Float[Tensor, "batch condition"] | None, batch: int
     ) -> Float[Tensor, "batch dim"]:
-        if self.condition is None and condition is not None:
-            raise UsageError("this network was made without conditions (condition_dim=0), but was given some")
+        if self.condition is None:
+            refuse(condition)
         parts = []
         if self.time is not None and t is not None:
             parts.append(self.time(t.expand(batch)))
         if self.condition is not None:
             parts.append(self.condition(condition, batch))
         return nn.functional.silu(torch.stack(parts).sum(dim=0))
+
+
+def refuse(condition: Tensor | None) -> None:
+    """What a network without conditions does when it is given some.
+
+    Raises:
+        UsageError: if the condition is not None.
+    """
+    if condition is not None:
+        raise UsageError("this network was made without conditions (condition_dim=0), but was given some")
 
 
 def _dtype(module: nn.Module) -> torch.dtype:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
-from pushforward.networks.embeddings import ConditionEmbedding
+from pushforward.networks.embeddings import ConditionEmbedding, refuse
 from pushforward.networks.mlp import MLP
 from pushforward.spaces import Field, Space, Vector
 
@@ -113,10 +113,10 @@ class _ConditionalMLP(nn.Module):
         self.mlp = MLP(inputs + (width // 4 if condition_dim else 0), outputs, (width,) * depth, "leaky-relu")
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        if self.condition is not None:
+        if self.condition is None:
+            refuse(condition)
+        else:
             x = torch.cat([x, self.condition(condition, len(x))], dim=1)
-        elif condition is not None:
-            raise UsageError("this network was made without conditions (condition_dim=0), but was given some")
         return self.mlp(x)
 
 

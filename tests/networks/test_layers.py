@@ -1,0 +1,70 @@
+"""Perceptrons, embeddings and convolutions by themselves."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pushforward.errors import UsageError
+from pushforward.networks import MLP, ConditionEmbedding, TimeEmbedding
+from pushforward.networks.layers import Convolution
+from pushforward.networks.unet import multipliers_for
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("periodic", [True, False])
+def test_convolution_equals_pytorchs(kernel, periodic):
+    layer = Convolution(2, 2, 3, kernel, periodic=periodic)
+    x = torch.randn(2, 2, 6, 7)
+    mode = "circular" if periodic else "zeros"
+    reference = torch.nn.Conv2d(2, 3, kernel, padding=kernel // 2, padding_mode=mode)
+    reference.load_state_dict(layer.convolution.state_dict())
+    torch.testing.assert_close(layer(x), reference(x))
+
+
+@pytest.mark.parametrize("kernel", [2, 3, 4])
+@pytest.mark.parametrize("cells", [5, 6, 7, 8])
+def test_halving_rounds_up(kernel, cells):
+    layer = Convolution(3, 1, 2, kernel, periodic=True, halve=True)
+    assert layer(torch.randn(1, 1, cells, 6, 7)).shape == (1, 2, (cells + 1) // 2, 3, 4)
+
+
+def test_convolution_of_a_line_is_refused():
+    with pytest.raises(UsageError, match="two or three axes, not 1"):
+        Convolution(1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("grid", "multipliers"),
+    [((8, 8), (1, 2)), ((64, 64), (1, 2, 4, 4)), ((48, 100), (1, 2, 4, 4)), ((3, 3), (1,)), ((32, 32, 32), (1, 2, 4))],
+)
+def test_resolutions_follow_from_the_grid(grid, multipliers):
+    assert multipliers_for(grid) == multipliers
+
+
+def test_mlp_starts_at_zero_if_asked():
+    assert not MLP(2, 3, zero_output=True)(torch.randn(4, 2)).any()
+
+
+def test_unknown_activation_lists_the_known():
+    with pytest.raises(UsageError, match="'swish'; known ones are silu"):
+        MLP(2, 2, activation="swish")
+
+
+def test_time_embedding_tells_nearby_times_apart_and_is_smooth():
+    embed = TimeEmbedding(64).double()
+    t = torch.linspace(0, 1, 1001, dtype=torch.float64)
+    steps = embed(t).diff(dim=0).norm(dim=1)
+    assert steps.min() > 0
+    assert steps.max() < 50 * steps.median()
+
+
+def test_time_embedding_of_odd_length_is_refused():
+    with pytest.raises(UsageError, match="even length"):
+        TimeEmbedding(7)
+
+
+def test_condition_of_another_length_is_refused():
+    embed = ConditionEmbedding(2, 8)
+    with pytest.raises(UsageError, match="conditions of length 2, but these have 3"):
+        embed(torch.zeros(4, 3))
