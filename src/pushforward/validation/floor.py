@@ -16,7 +16,9 @@ their own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,26 +112,31 @@ class Floor:
         generated: np.ndarray,
         real: np.ndarray,
         most: int | None = None,
+        *,
+        halves: bool = True,
     ) -> list[Measured]:
         """Statistics of points and their neighbours, with a few repetitions and half samples instead of a bootstrap.
 
         Arguments:
             distances: one or several D(a, b) that are found together.
             most: points that a set may have; larger ones are thinned, so that value and floor stay comparable.
+            halves: whether half samples are to give the error; without them it is NaN.
         """
         test = real[: self.count]
         size = min([self.count, most or self.count, *(len(a) for a, _ in self.pairs)])
         rng = np.random.default_rng(size)
         rows = rng.permutation(self.count)[:size]
-        half = max(2, size // 2)
         value = np.asarray(distances(generated[rows], test[rows]), dtype=float)
-        again = np.array([distances(generated[i[:half]], test[j[:half]]) for i, j in self.halves[: FEW // 2]])
+        error = np.full(len(value), math.nan)
+        if halves:
+            half = max(2, size // 2)
+            again = np.array([distances(generated[i[:half]], test[j[:half]]) for i, j in self.halves[: FEW // 2]])
+            # A half sample scatters more than the whole by the square root of two.
+            error = again.std(axis=0, ddof=1) / math.sqrt(2)
         floor = []
         for a, b in self.pairs[:: max(1, len(self.pairs) // FEW)][:FEW]:
             keep = rng.permutation(len(a))[:size]
             floor.append(distances(real[a[keep]], real[b[keep]]))
-        # A half sample scatters more than the whole by the square root of two.
-        error = again.std(axis=0, ddof=1) / math.sqrt(2)
         draws = np.array(floor).reshape(len(floor), len(value)).T
         return [Measured(float(v), float(e), d) for v, e, d in zip(value, error, draws, strict=True)]
 
@@ -138,7 +145,8 @@ class Floor:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Central 95 % range of a curve of two sets (a ratio or a difference, bin by bin), over real against real."""
         draws = np.stack([curve(real[a], real[b]) for a, b in self.pairs])
-        low, high = np.nanquantile(draws, [0.025, 0.975], axis=0)
+        with _silent():
+            low, high = np.nanquantile(draws, [0.025, 0.975], axis=0)
         return low, high
 
     def scatter(
@@ -146,7 +154,9 @@ class Floor:
     ) -> np.ndarray:
         """Standard error of a curve of the generated and the test samples, bin by bin."""
         test = real[: self.count]
-        return np.nanstd(np.stack([curve(generated[i], test[j]) for i, j in self.resamplings]), axis=0, ddof=1)
+        again = np.stack([curve(generated[i], test[j]) for i, j in self.resamplings])
+        with _silent():
+            return np.nanstd(again, axis=0, ddof=1)
 
 
 def match(wanted: np.ndarray, offered: np.ndarray, labels: Sequence[int] = ()) -> tuple[np.ndarray, np.ndarray]:
@@ -169,6 +179,14 @@ def match(wanted: np.ndarray, offered: np.ndarray, labels: Sequence[int] = ()) -
             cost += (difference / spread[column]) ** 2
     rows, columns = linear_sum_assignment(cost)
     return rows, columns
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """A bin that is NaN in every repetition (a ratio to nothing) is NaN in the result, and that is all to be said."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 def _split(groups: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,7 @@ FIELD_SAMPLES = 512
 VECTOR_SAMPLES = 5000
 OTHERS = 3
 """Other real members for each test member: enough to find one at nearly the same condition."""
+FEWEST_OTHERS = 2048
 SET_BYTES = 2**27
 SMALLEST = 8
 CHUNK = 64
@@ -129,7 +130,7 @@ def gather(
     chosen = _some(len(test), most, rng)
     if len(chosen) < len(test):
         notes.append(f"{len(chosen):,} of {len(test):,} test members are used.")
-    rest = _some(len(others), min(OTHERS * max(len(chosen), most // 2), 2 * SET_BYTES // (4 * space.size)), rng)
+    rest = _some(len(others), min(max(OTHERS * len(chosen), FEWEST_OTHERS), 2 * SET_BYTES // (4 * space.size)), rng)
     if trained and len(rest) < len(others):
         notes.append(f"Copies are looked for among {len(rest):,} of {len(others):,} training members.")
 

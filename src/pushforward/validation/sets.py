@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,7 +18,10 @@ NEIGHBOURS = 5
 MOST = 2000
 """Points of each set for neighbours, which cost their number squared."""
 CLASSIFIED = 1000
-"""Points of each set for the classifier, which is trained five times for each of a dozen pairs of sets."""
+"""Points of each set for the classifier, which is trained anew for each fold and each of nine pairs of sets."""
+FOLDS = 3
+ENOUGH_FOR_NETWORK = 100
+"""Test members from which on the classifier is a small network; with fewer it is logistic regression."""
 CLOSEST = 0.05
 """A generated sample that is nearer to a training member than this share of the test members counts as suspect."""
 
@@ -94,18 +98,22 @@ _MEANINGS = {
 
 
 def _classifier(material: Material, generated: np.ndarray, real: np.ndarray) -> Verdict:
-    def areas(a: np.ndarray, b: np.ndarray) -> list[float]:
-        folds = min(5, max(2, len(a) // 4))
-        found = statistics.classifier_two_sample_test(torch.from_numpy(a), torch.from_numpy(b), folds=folds)
-        return [float(found.auc)]
+    kind: Literal["mlp", "logistic"] = "mlp" if material.count >= ENOUGH_FOR_NETWORK else "logistic"
 
-    [found] = material.floor.measure_sets(areas, generated, real, CLASSIFIED)
+    def areas(a: np.ndarray, b: np.ndarray) -> list[float]:
+        folds = min(FOLDS, len(a) // 4)
+        found = statistics.classifier_two_sample_test(
+            torch.from_numpy(a), torch.from_numpy(b), classifier=kind, folds=folds
+        )
+        return [float(found.auc), float(found.auc_error)]
+
+    found, error = material.floor.measure_sets(areas, generated, real, CLASSIFIED, halves=False)
     return judge(
         "classifier",
         "Classifier test",
         "area under the ROC curve of a classifier of generated against real samples",
         found.value,
-        found.error,
+        error.value,
         found.floor,
         kind="score",
         group="sets",

@@ -1,0 +1,88 @@
+"""The comparison: the same terms for all, failures as rows, and going on where it was stopped."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from stand_ins import blobs, conditional_maps
+
+import pushforward.training
+from pushforward.errors import UsageError
+from pushforward.validation import compare
+from pushforward.validation.report import geometric_mean
+
+
+@pytest.fixture(scope="module")
+def plane():
+    return blobs(600)
+
+
+@pytest.fixture(scope="module")
+def compared(plane, tmp_path_factory):
+    out = tmp_path_factory.mktemp("comparison")
+    return compare(
+        plane, ["realnvp", "vae"], budget=1, out=out, progress=False, settings={"vae.latent_dim": "nonsense"}
+    ), out
+
+
+def test_a_model_that_fails_is_a_row_that_says_why(compared):
+    comparison, out = compared
+    found = {row["model"]: row for row in json.loads((out / "compare.json").read_text())["models"]}
+    assert found["vae"]["status"] == "failed"
+    assert "nonsense" in found["vae"]["failure"]
+    assert found["realnvp"]["status"] == "judged"
+    assert found["realnvp"]["rank"] == 1
+    assert found["realnvp"]["quality"] >= 1
+    assert found["realnvp"]["milliseconds_per_sample"] > 0
+    assert "nonsense" in (out / "compare.html").read_text()
+    assert [entry.model for entry in comparison.failures] == ["vae"]
+    assert comparison.table().row_count == 3
+
+
+def test_recommendations_name_models_that_can_do_it(compared):
+    comparison, _ = compared
+    by_purpose = {r.purpose: r for r in comparison.recommendations}
+    assert by_purpose["Best quality"].model == by_purpose["Density needed"].model == "realnvp"
+    assert "log p" in by_purpose["Density needed"].sentence
+
+
+def test_what_is_finished_is_kept(compared, plane, monkeypatch):
+    comparison, out = compared
+
+    def refuse(*args, **options):
+        raise AssertionError("a finished model was trained again")
+
+    monkeypatch.setattr(pushforward.training, "fit", refuse)
+    begun = time.perf_counter()
+    again = compare(plane, ["realnvp"], budget=1, out=out, progress=False)
+    assert time.perf_counter() - begun < 5
+    assert again.ranking[0].report["verdicts"] == comparison.ranking[0].report["verdicts"]
+    np.testing.assert_array_equal(again.ranking[0].generated, comparison.ranking[0].generated)
+
+
+def test_mistakes_are_found_before_anything_is_trained(plane, tmp_path):
+    with pytest.raises(UsageError, match="no model called 'ganz'"):
+        compare(plane, ["realnvp", "ganz"], budget=1, out=tmp_path)
+    with pytest.raises(UsageError, match="wings"):
+        compare(plane, ["realnvp"], budget=1, out=tmp_path, settings={"wings": 2})
+    with pytest.raises(UsageError, match="not compared"):
+        compare(plane, ["realnvp"], budget=1, out=tmp_path, settings={"vae.width": 2})
+    with pytest.raises(UsageError, match="no model was named"):
+        compare(plane, [], budget=1, out=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_maps_are_shown_in_rows_at_the_same_conditions(tmp_path):
+    comparison = compare(
+        conditional_maps(160), ["wgan-gp"], budget=1, out=tmp_path, progress=False, settings={"width": 8}
+    )
+    assert not comparison.failures, comparison.failures
+    page = comparison.html()
+    assert page.count('alt="sample of real"') == page.count('alt="sample of wgan-gp"') == 8
+    assert "slope = " in page
+
+
+def test_a_ratio_below_one_is_no_merit():
+    assert geometric_mean([0.5, 4.0]) == pytest.approx(2.0)
+    assert geometric_mean([0.9, 0.8]) == 1.0
