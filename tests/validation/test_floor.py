@@ -91,3 +91,12 @@ def test_verdicts_follow_their_definition():
     assert [word(v, "score") for v in (1.0, 0.5, 1.6, -0.4, -0.5)] == ["at the floor", *["close"] * 3, "off"]
     assert word(np.nan) == "off"
     assert judge("s", "S", "quantity", 1.0, 0.1, np.array([])).verdict == "no floor known"
+
+
+def test_a_score_is_as_far_from_real_data_as_its_range_is_wide():
+    verdict = judge("s", "S", "quantity", 0.7, 0.01, np.linspace(0.9, 1.0, 101), kind="score")
+    assert verdict.ratio == pytest.approx((0.95 - 0.7) / 0.0475)
+    # Where all real sets agree, the error of the value says what is far.
+    agreed = judge("s", "S", "quantity", 0.98, 0.01, np.ones(8), kind="score")
+    assert agreed.ratio == pytest.approx(1.0)
+    assert agreed.verdict == "close"

@@ -15,6 +15,7 @@ from pushforward.validation.entry import Entry
 from pushforward.validation.page import render
 from pushforward.validation.report import write_text
 from pushforward.validation.style import MODELS
+from pushforward.validation.verdict import OFF
 from pushforward.validation.wording import duration, listing, number, plain, with_error, with_unit
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Comparison:
         if not self.ranking:
             return f"{trained} None could be judged."
         best = self.ranking[0]
-        return f"{trained} Best: {best.model}, with {_quality(best)}."
+        return f"{trained} Best: {best.model}, {_quality(best)}."
 
     def to_dict(self) -> dict[str, Any]:
         """Every number under stable keys, as plain values; what is not finite is None."""
@@ -188,7 +189,7 @@ class Comparison:
         ranking = self.ranking
         present = [key for key in SHOWN if any(entry.verdict(key) for entry in ranking)]
         labels = {key: next(v["label"] for e in ranking if (v := e.verdict(key))) for key in present}
-        heads = ["Model", "Quality", *labels.values(), "ms a sample", "Weights", "Training", "Can"]
+        heads = ["Model", "Quality", *labels.values(), "ms a sample", "Weights", "Can"]
         lines = []
         for entry in ranking:
             cells = [{"text": entry.model, "verdict": ""}, {"text": f"{number(entry.quality, 2)} ×", "verdict": ""}]
@@ -199,12 +200,10 @@ class Comparison:
                     if verdict
                     else {"text": "–", "verdict": ""}
                 )
-            training = entry.report["timing"].get("training_seconds")
             abilities = [ability for ability in entry.report["abilities"] if ability]
             for text in (
                 number(entry.milliseconds),
                 f"{entry.report['counts']['weights']:,}",
-                duration(training) if training else "–",
                 ", ".join(["sample", *abilities]),
             ):
                 cells.append({"text": text, "verdict": ""})
@@ -217,7 +216,7 @@ class Comparison:
                 {"text": with_unit(number(verdict["floor"], 2), verdict["unit"]) if known else "–", "verdict": ""}
             )
         if ranking:
-            lines.append(floors + [{"text": "", "verdict": ""}] * 4)
+            lines.append(floors + [{"text": "", "verdict": ""}] * 3)
         return heads, lines
 
 
@@ -230,8 +229,12 @@ def _value(verdict: dict[str, Any] | None) -> str:
 
 def _quality(entry: Entry) -> str:
     if not math.isfinite(entry.quality):
-        return "no discrepancy that could be set against a floor"
-    return f"discrepancies {number(entry.quality, 2)} times those of real data against real data on average"
+        return "no statistic that could be set against a floor"
+    text = f"on average {number(entry.quality, 2)} times as far from the data as other real data are"
+    copied = entry.verdict("memorisation")
+    if copied and copied["verdict"] == OFF:
+        text += f", but {_value(copied)} of its samples are nearer to training members than unseen data are"
+    return text
 
 
 def _speed(entry: Entry) -> str:

@@ -68,7 +68,7 @@ class Entry:
 
     @property
     def quality(self) -> float:
-        """Geometric mean of the headline discrepancies in units of their floors; infinite if it failed."""
+        """`Report.quality`; infinite if it failed."""
         quality = self.report.get("quality")
         return float("inf") if quality is None else float(quality)
 

@@ -206,7 +206,7 @@ def distances_picture(generated: np.ndarray, test: np.ndarray) -> Picture:
     with styled():
         figure = Figure(figsize=(5.2, 3.0))
         axes = figure.add_subplot()
-        top = float(np.quantile(np.concatenate([generated, test]), 0.99)) or 1.0
+        top = 1.8 * float(np.quantile(test, 0.99)) or 1.0
         bins = np.linspace(0, top, 36).tolist()
         axes.hist(np.minimum(test, top), bins, density=True, color=FLOOR, label="unseen real")
         axes.hist(

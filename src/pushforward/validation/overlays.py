@@ -78,7 +78,7 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
         v["statistic"]: v["label"]
         for e in entries
         for v in e.report["verdicts"]
-        if v["headline"] and v["ratio"] is not None
+        if v["headline"] and v["kind"] == "discrepancy" and v["ratio"] is not None
     }
     if not keys:
         return None
@@ -98,7 +98,7 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
                 if verdict is None or not verdict["ratio"]:
                     continue
                 ratios.append(verdict["ratio"])
-                offset = 0.09 * (0.5 * (len(entries) - 1) - index)
+                offset = 0.13 * (0.5 * (len(entries) - 1) - index)
                 axes.plot(
                     verdict["ratio"],
                     row + offset,
@@ -125,7 +125,7 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
             "Every headline statistic in units of its floor; further left is better. Grey: where real data against "
             "other "
             "real data fall, 95 times in 100. The dotted line marks three times the floor. The quality in the table is "
-            "the geometric mean, with none counted as less than one.",
+            "the geometric mean of these and of the scores below, with none counted as less than one.",
             "Discrepancies of every model in units of their floors",
             wide=True,
         )
@@ -156,7 +156,7 @@ def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
                 if verdict is None or verdict["value"] is None:
                     continue
                 largest = max(largest, min(verdict["value"], 2.0))
-                offset = 0.09 * (0.5 * (len(entries) - 1) - index)
+                offset = 0.13 * (0.5 * (len(entries) - 1) - index)
                 axes.plot(
                     min(verdict["value"], 2.0),
                     row + offset,

@@ -91,7 +91,7 @@ class Report:
 
     @cached_property
     def quality(self) -> float:
-        """Geometric mean of the headline statistics' ratios to their floors, none counted as less than 1.
+        """Geometric mean of the headline statistics' ratios (`Verdict.ratio`), none counted as less than 1.
 
         1 is real data's own quality: no statistic tells the samples from real ones.
         """

@@ -71,6 +71,7 @@ def _fidelity_and_variety(material: Material, generated: np.ndarray, real: np.nd
             found.floor,
             kind="score",
             group="sets",
+            headline=True,
             note=note,
         )
         for (name, (meaning, note)), found in zip(_MEANINGS.items(), measured, strict=True)
@@ -117,6 +118,7 @@ def _classifier(material: Material, generated: np.ndarray, real: np.ndarray) -> 
         found.floor,
         kind="score",
         group="sets",
+        headline=True,
         note="0.5: it cannot tell them apart; 1: it always can.",
     )
 

@@ -193,5 +193,6 @@ def _marginals(material: Material) -> Summary:
         versus="ratio",
         caption="Each coordinate on its own, standardised by the real mean and scatter. Below, the ratio of "
         "generated to "
-        "real density with its standard error: it should stay within the grey band.",
+        "real density with its standard error: it should stay within the grey band. Beyond the ends, "
+        "values are counted in the last bins.",
     )

@@ -67,8 +67,20 @@ class Verdict:
 
     @property
     def ratio(self) -> float:
-        """The discrepancy in units of its floor; NaN for a score, whose floor is not a distance."""
-        return self.value / self.floor if self.kind == "discrepancy" and self.floor > 0 else math.nan
+        """How far from real data, where 1 is about as far as real data are from each other.
+
+        For a discrepancy, in units of its floor; for a score, the distance to real data's score in units of the
+        half-width of its range. NaN where that is not known, and for an excess, of which less is no virtue.
+        """
+        if self.kind == "discrepancy" and self.floor > 0:
+            return self.value / self.floor
+        reach = self.reach
+        return abs(self.value - self.floor) / reach if self.kind == "score" and reach > 0 else math.nan
+
+    @property
+    def reach(self) -> float:
+        """Half-width of the floor's range, or two standard errors of the value if that is more."""
+        return float(np.nanmax([self.floor_high - self.floor, self.floor - self.floor_low, 2 * self.error, 0.0]))
 
     @property
     def value_text(self) -> str:
@@ -79,10 +91,12 @@ class Verdict:
         """The floor and its range, such as ``1.9 % (1.2 to 2.8)``."""
         if not math.isfinite(self.floor):
             return "–"
-        middle = with_unit(number(self.floor, 3 if self.kind == "score" else 2), self.unit)
+        digits = 4 if self.group == "density" else 3 if self.kind == "score" else 2
+        middle = with_unit(number(self.floor, digits), self.unit)
         if not math.isfinite(self.floor_low + self.floor_high):
             return middle
-        return f"{middle} ({number(self.floor_low, 2)} to {number(self.floor_high, 2)})"
+        low, high = (number(bound, min(digits, 3)) for bound in (self.floor_low, self.floor_high))
+        return f"{middle} ({low} to {high})"
 
     @property
     def sentence(self) -> str:
@@ -148,7 +162,7 @@ def judge(
     elif not math.isfinite(value):
         word = OFF
     elif kind == "score":
-        distance, reach = abs(value - floor), max(high - floor, floor - low)
+        distance, reach = abs(value - floor), float(np.nanmax([high - floor, floor - low, 2 * error, 0.0]))
         word = AT_FLOOR if low <= value <= high else NEAR if distance <= CLOSE * reach else OFF
     else:
         word = AT_FLOOR if value <= high else NEAR if value <= CLOSE * floor else OFF
