@@ -1,10 +1,12 @@
 """The comparison: the same terms for all, failures as rows, and going on where it was stopped."""
 
+import io
 import json
 import time
 
 import numpy as np
 import pytest
+from rich.console import Console
 from stand_ins import blobs, conditional_maps
 
 import pushforward.training
@@ -37,7 +39,11 @@ def test_a_model_that_fails_is_a_row_that_says_why(compared):
     assert found["realnvp"]["milliseconds_per_sample"] > 0
     assert "nonsense" in (out / "compare.html").read_text()
     assert [entry.model for entry in comparison.failures] == ["vae"]
-    assert comparison.table().row_count == 3
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(comparison.table())
+    printed = console.export_text()
+    assert "Best quality: realnvp" in printed
+    assert "vae failed: " in printed
 
 
 def test_recommendations_name_models_that_can_do_it(compared):

@@ -19,7 +19,7 @@ from pushforward.validation.verdict import OFF
 from pushforward.validation.wording import duration, listing, number, plain, with_error, with_unit
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 __all__ = ["Comparison", "Recommendation"]
 
@@ -148,9 +148,11 @@ class Comparison:
             raise UsageError(f"a comparison is written as .html or .json, not {path.name!r}")
         write_text(path, self.html() if path.suffix == ".html" else json.dumps(self.to_dict(), indent=1))
 
-    def table(self) -> Table:
-        """The leaderboard for the terminal."""
+    def table(self) -> Group:
+        """The leaderboard for the terminal, and what follows from it in words."""
+        from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(title=f"{len(self.entries)} models on {self.data}", title_justify="left", box=None)
         heads, lines = self._leaderboard()
@@ -161,9 +163,8 @@ class Comparison:
         for entry in self.failures:
             table.add_row(entry.model, "failed", *[""] * (len(heads) - 2))
         words = [f"{r.purpose}: {r.model}{', ' if r.model else ''}{r.sentence}" for r in self.recommendations]
-        table.caption = "\n".join(words + [f"{entry.model} failed: {entry.failure}" for entry in self.failures])
-        table.caption_justify = "left"
-        return table
+        words += [f"{entry.model} failed: {entry.failure}" for entry in self.failures]
+        return Group(table, Text(), *map(Text, words))
 
     def html(self) -> str:
         """The page: one self-contained document; it links to the models' own reports beside it."""
