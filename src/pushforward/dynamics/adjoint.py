@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.dynamics.again import differentiable_gradients
 from pushforward.dynamics.integrate import integrate
 from pushforward.dynamics.runge_kutta import Step, VectorField, over
 from pushforward.dynamics.solution import Solution
@@ -49,7 +50,7 @@ def solve_with_adjoint(
         options: of `integrate`, for the backward solve.
     """
     box: list[Solution] = []
-    y = _Adjoint.apply(solve, field, method, options, len(parameters), box, y0, times, *parameters)
+    y = _Adjoint.apply(solve, field, method, options, box, y0, times, *parameters)
     solution = box[0]
     solution.y, solution.y_end = y, y[-1]
     return solution
@@ -58,7 +59,7 @@ def solve_with_adjoint(
 class _Adjoint(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, solve: Solve, field: VectorField, method: Tableau, options: dict[str, Any], count: int,
+        ctx: Any, solve: Solve, field: VectorField, method: Tableau, options: dict[str, Any],
         box: list[Solution], y0: Tensor, times: Tensor, *parameters: Tensor,
     ) -> Tensor:  # fmt: skip
         with torch.no_grad():
@@ -72,15 +73,9 @@ class _Adjoint(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         y, y0, times, *parameters = ctx.saved_tensors
         if torch.is_grad_enabled():
-            # someone differentiates this gradient again: the direct one can be
-            with torch.enable_grad():
-                again = ctx.solve(y0, times).y
-            wanted = [x for x in (y0, times, *parameters) if x.requires_grad]
-            found = iter(torch.autograd.grad(again, wanted, gradient, create_graph=True, allow_unused=True))
-            gradients = [next(found) if x.requires_grad else None for x in (y0, times, *parameters)]
-            return (None,) * 6 + tuple(gradients)
+            return (None,) * 5 + differentiable_gradients(ctx.solve, y0, times, parameters, gradient)
         collected = [torch.zeros_like(p) for p in parameters]
-        by_time = torch.zeros_like(times) if ctx.needs_input_grad[7] else None
+        by_time = torch.zeros_like(times) if ctx.needs_input_grad[6] else None
         adjoint = torch.zeros_like(y0)
         for j in range(times.shape[1] - 1, 0, -1):
             adjoint = adjoint + gradient[j]
@@ -90,7 +85,7 @@ class _Adjoint(torch.autograd.Function):
             adjoint = _backwards(ctx, y[j], adjoint, between, parameters, collected)
         if by_time is not None:
             by_time[:, 0] = -_inner(adjoint, ctx.field(times[:, 0], y0))
-        return (None,) * 6 + (adjoint + gradient[0], by_time, *collected)
+        return (None,) * 5 + (adjoint + gradient[0], by_time, *collected)
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.dynamics.again import differentiable_gradients
 from pushforward.dynamics.methods import Method, take_step
 from pushforward.dynamics.runge_kutta import Step, VectorField, evaluate, over
 from pushforward.dynamics.solution import Solution
@@ -62,11 +63,7 @@ class _Checkpointed(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         y0, times, *parameters = ctx.saved_tensors
         if torch.is_grad_enabled():
-            again = ctx.solve(y0, times).y
-            wanted = [x for x in (y0, times, *parameters) if x.requires_grad]
-            found = iter(torch.autograd.grad(again, wanted, gradient, create_graph=True, allow_unused=True))
-            gradients = [next(found) if x.requires_grad else None for x in (y0, times, *parameters)]
-            return (None,) * 5 + tuple(gradients)
+            return (None,) * 5 + differentiable_gradients(ctx.solve, y0, times, parameters, gradient)
         trail: _Trail = ctx.trail
         collected = [torch.zeros_like(p) for p in parameters]
         by_times = torch.zeros_like(times)
