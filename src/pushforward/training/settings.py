@@ -39,7 +39,8 @@ class TrainingSettings(BaseModel):
         average: width of the averaging of the weights, relative to the length of the run (see `averaging`); 0 for none.
         augment: whether fields are moved, rotated and reflected at random as far as their space allows.
         transform: of the data before training (see `Preprocessing`), for all channels or one for each.
-        scale_by_condition: whether the size of fluctuations is divided by what the conditions predict of it.
+        scale_by_condition: whether fluctuations of a field are divided by the size that the conditions predict, where
+            that varies much (see `Preprocessing.fit`).
         checkpoint_every: time between checkpoints; by default a minute, or longer if writing would take over 2 % of it.
         log_every: time between lines of metrics.
     """
@@ -55,7 +56,7 @@ class TrainingSettings(BaseModel):
     average: Annotated[float, Bounded(ge=0, le=0.25)] = 0.05
     augment: bool = True
     transform: _Transform | tuple[_Transform, ...] = "auto"
-    scale_by_condition: bool = False
+    scale_by_condition: bool = True
     checkpoint_every: Duration | None = None
     log_every: Duration = 0.5
 
