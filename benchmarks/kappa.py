@@ -1,6 +1,6 @@
 """Weak-lensing convergence by source redshift: 19 real maps, cut into crops of 64 x 64 cells.
 
-The maps are not part of the repository. Name the folder that holds them in the environment variable KAPPA, or have it at
+The maps are not part of the repository. Name their folder in the environment variable KAPPA, or have it at
 ``../shared/data/kappa``; without them nothing is measured.
 """
 
@@ -33,7 +33,7 @@ def main() -> None:
         [{"budget": BUDGET, "steps": found["steps"], **row_of(found, STATISTICS)}],
         notes=[
             "One run (seed 0), judged on the part of the sky that was held out: 64 of 512 columns of every map.",
-            "All maps show the same sky at growing source redshift, so its 19 x 6 test crops hold 6 independent places.",
+            "All maps show the same sky at growing source redshift: the 19 x 6 test crops hold 6 independent places.",
         ],
     )
 
