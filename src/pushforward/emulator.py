@@ -25,6 +25,7 @@ from torch import Tensor
 from pushforward.ensembles import Ensemble, Parameter, Preprocessing
 from pushforward.errors import UsageError
 from pushforward.models import Density, Latent, Model, Translator, model_class
+from pushforward.models.forecasting import Forecast, Forecaster, forecast
 from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import Space, space_from_dict
 from pushforward.training.checkpoints import joined, part_of
@@ -37,7 +38,12 @@ from pushforward.training.settings import parse_settings
 __all__ = ["Emulator", "training_rows", "write_weights"]
 
 KIND = "model"
-_ABILITIES: dict[str, type] = {"density": Density, "latent": Latent, "translator": Translator}
+_ABILITIES: dict[str, type] = {
+    "density": Density,
+    "latent": Latent,
+    "translator": Translator,
+    "forecaster": Forecaster,
+}
 _CHUNK_NUMBERS, _LARGEST_CHUNK = 2**19, 4096
 _MOST_ROWS = 65536
 # The last key of a seed says what it is for, so that sampling never repeats the noise of training.
@@ -80,7 +86,7 @@ class Emulator:
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        """What the model can do beyond sampling: of ``density``, ``latent``, ``translator``."""
+        """What the model can do beyond sampling: of ``density``, ``latent``, ``translator``, ``forecaster``."""
         return tuple(name for name, protocol in _ABILITIES.items() if isinstance(self.model, protocol))
 
     def require(self, ability: str) -> None:
@@ -90,7 +96,12 @@ class Emulator:
             UsageError: if the model lacks it.
         """
         if ability not in self.abilities:
-            what = {"density": "density, so no log_prob", "latent": "latent code", "translator": "second ensemble"}
+            what = {
+                "density": "density, so no log_prob",
+                "latent": "latent code",
+                "translator": "second ensemble",
+                "forecaster": "forecast",
+            }
             raise UsageError(
                 f"{self.name} has no {what.get(ability, ability)}; it can sample"
                 f"{''.join(f' and has a {each}' for each in self.abilities)}; see `pushforward models` for others"
@@ -221,6 +232,47 @@ class Emulator:
             return self.preprocessing.inverse(cast(Translator, self.model).translate(self.preprocessing(x), to))
 
         return self._each(one, self._samples(x), None)
+
+    def forecast(
+        self,
+        x: ArrayLike | Tensor,
+        times: ArrayLike | Tensor,
+        condition: Condition | ArrayLike | None = None,
+        *,
+        draws: int = 200,
+        level: float = 0.9,
+        seed: int = 0,
+        **options: Any,
+    ) -> Forecast:
+        """How series that were observed in part go on, and what lies in their gaps, in the user's units.
+
+        Arguments:
+            x: series of any number of rows, shape ``(n, rows, columns)``: the times in column 0, if the space is timed,
+                and the values, NaN where nothing was observed.
+            times: at which values are wanted, shape ``(T,)`` or ``(n, T)``, in any order. Without times of its own, a
+                series has its rows at times 0, 1, 2, ...
+            condition: a value for each parameter by name, or rows of shape ``(n, parameters)``.
+            draws: possible paths of each series.
+            level: probability of the band.
+            seed: of the random numbers.
+            options: what the model lets be chosen.
+
+        Raises:
+            UsageError: if the model cannot forecast, or shapes, times or conditions do not fit.
+        """
+        self.require("forecaster")
+        series = _numbers(x)
+        return forecast(
+            cast(Forecaster, self.model),
+            self.preprocessing,
+            series.to(self.device),
+            _numbers(times).to(self.device),
+            self._some(self._rows(condition, len(series)), slice(None)),
+            draws=draws,
+            level=level,
+            seeds=lambda number: seed_for(seed, number, _SAMPLES),
+            **options,
+        )
 
     def save(self, run: str | Path) -> None:
         """Write ``config.yaml`` and ``model.safetensors`` to a directory, which `load` reads."""

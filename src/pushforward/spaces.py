@@ -77,18 +77,29 @@ class Particles:
 
 @dataclass(frozen=True)
 class Series:
-    """A time series of ``length`` observations of R^dim. One sample has shape ``(length, dim)``."""
+    """A time series of ``length`` observations of R^dim, at even times or at its own.
+
+    At even times one sample has shape ``(length, dim)``. With times of its own (``timed``) it has shape
+    ``(length, 1 + dim)``: column 0 is the time, which never decreases along the rows. A value that was not observed is
+    NaN; a series with fewer observations than ``length`` ends in rows that repeat the last time and hold NaN.
+
+    Arguments:
+        dim: numbers observed at each time.
+        length: rows of a sample.
+        timed: whether column 0 of a sample holds the times.
+    """
 
     dim: int
     length: int
+    timed: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (self.length, self.dim)
+        return (self.length, self.timed + self.dim)
 
     @property
     def size(self) -> int:
-        return self.length * self.dim
+        return self.length * (self.timed + self.dim)
 
 
 Space = Vector | Field | Particles | Series

@@ -127,8 +127,8 @@ def test_every_built_in_set_is_ready_for_training(name):
     preprocessing = Preprocessing.fit(ensemble.train)
     x = ensemble.tensor()
     assert x.shape == (120, *ensemble.space.shape)
-    error = (preprocessing.inverse(preprocessing(x)) - x).abs()
-    assert (error <= 1e-5 * x.abs() + 1e-6 * x.std()).all()
+    x, returned = x.nan_to_num(), preprocessing.inverse(preprocessing(x)).nan_to_num()
+    assert ((returned - x).abs() <= 1e-5 * x.abs() + 1e-6 * x.std()).all()
     if isinstance(ensemble.space, Vector):
         assert set(preprocessing.kinds) == {"standardise"}
     assert read(**ensemble.spec).fingerprint == ensemble.fingerprint

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.ensembles.members import Members
+from pushforward.ensembles.series import check_series
 from pushforward.ensembles.sources import Rows
 from pushforward.errors import DataError
+from pushforward.spaces import Series, Space
 
 if TYPE_CHECKING:
     from pushforward.ensembles.ensemble import Ensemble, Parameter
@@ -25,11 +27,16 @@ SCANNED = 512 * 2**20
 _BATCH = 32 * 2**20
 
 
-def check_batch(batch: NDArray[np.float32], rows: Rows, members: Members) -> None:
-    """Raise if a value of the batch is NaN or infinite, and name the member.
+def check_batch(batch: NDArray[np.float32], rows: Rows, members: Members, space: Space | None = None) -> None:
+    """Raise if a value of the batch is NaN or infinite, and name the member. A series may have missing values.
 
     The sum is finite in all but rare cases where every value is: one pass without a temporary decides the common case.
     """
+    if isinstance(space, Series):
+        fault = check_series(batch, space)
+        if fault is not None:
+            raise DataError(f"{members.where(int(rows[fault[0]]))} {fault[1]}; mend or leave out such members first")
+        return
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(batch.sum()):
             return
@@ -89,7 +96,8 @@ def check_ensemble(ensemble: Ensemble) -> None:
     low, high = np.inf, -np.inf
     for start in range(0, len(scanned), step):
         batch = ensemble.take(scanned[start : start + step])
-        low, high = min(low, batch.min()), max(high, batch.max())
+        values = batch[..., 1:] if isinstance(ensemble.space, Series) and ensemble.space.timed else batch
+        low, high = min(low, np.nanmin(values)), max(high, np.nanmax(values))
     if low == high:
         raise DataError(
             f"every value of {ensemble.name} is {low:g}: there is nothing to learn from what is constant in float32"

@@ -156,11 +156,11 @@ class Ensemble:
                 or one for each member. None gives fixed tiles, as evaluation wants. Without crops it has no effect.
 
         Raises:
-            DataError: if a member holds NaN or an infinity.
+            DataError: if a member holds NaN or an infinity (a value of a series may be NaN: it is missing).
         """
         rows = np.atleast_1d(np.asarray(index, dtype=np.int64))
         batch = self.members.read(rows, rng)
-        check_batch(batch, rows, self.members)
+        check_batch(batch, rows, self.members, self.space)
         return batch
 
     def tensor(self) -> Float[Tensor, "members *shape"]:

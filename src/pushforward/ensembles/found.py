@@ -12,9 +12,10 @@ from torch import Tensor
 
 from pushforward.ensembles import camels
 from pushforward.ensembles.formats import Contents, find_files, open_file
+from pushforward.ensembles.series import TIMED, has_times, is_observation_table, series_of_tables
 from pushforward.ensembles.sources import InMemory, Joined, OneMember, Source, in_memory_if_small
 from pushforward.errors import DataError
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Field, Series, Space
 
 __all__ = ["Found", "find", "found_array"]
 
@@ -64,8 +65,15 @@ def found_array(data: Any, space: Space | str | None = None, crop_axes: int = 0)
     if hasattr(data, "select_dtypes"):
         numeric = data.select_dtypes("number")
         source = InMemory(numeric.to_numpy(dtype=np.float64), "frame")
-        contents = Contents(source, names=tuple(str(name) for name in numeric.columns), kind="vector")
-        return Found(source, "frame", counts=(len(numeric),), contents=(contents,))
+        contents = Contents(
+            source,
+            names=tuple(str(name) for name in numeric.columns),
+            column=lambda name: {name: data[name].to_numpy()} if name in data.columns else None,
+            kind="vector",
+        )
+        if _are_observations([contents], space):
+            contents = series_of_tables([contents], "frame")
+        return Found(contents.source, "frame", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
     values = np.asarray(data.detach().cpu() if isinstance(data, Tensor) else data)
     if values.dtype.kind not in "fiub" or values.ndim == 0:
         raise DataError(f"the array holds {values.dtype} in shape {values.shape}, and members must be real numbers")
@@ -93,6 +101,13 @@ def find(
     """
     files = find_files(data)
     contents = [open_file(path, field) for path in files]
+    if _are_observations(contents, space):
+        label = files[0].name if len(files) == 1 else _name_of_several(data, files)
+        contents = [series_of_tables(contents, label)]
+        count = contents[0].source.shape[0]
+        # where every table is one series, conditions may be given by the names of the files
+        counts = (1,) * count if count == len(files) else (count,)
+        return Found(contents[0].source, label, tuple(files), counts, tuple(contents), notes=contents[0].notes)
     for path, each in zip(files, contents, strict=True):
         if each.source.dtype.kind not in "fiub":
             raise DataError(f"{path.name} holds {each.source.dtype}, and members must be real numbers")
@@ -119,6 +134,16 @@ def find(
     return Found(
         source, name, tuple(files), tuple(each.shape[0] for each in sources), tuple(contents), notes=tuple(notes)
     )
+
+
+def _are_observations(contents: Sequence[Contents], space: Space | str | None) -> bool:
+    """Whether files are tables of which a row is one observation of a series."""
+    if any(each.kind != "vector" or not each.names for each in contents):
+        return False
+    if space is None:
+        return all(is_observation_table(each) for each in contents)
+    series = isinstance(space, Series) or (isinstance(space, str) and space in ("series", TIMED))
+    return series and all(has_times(each) for each in contents)
 
 
 def _is_one_member(shape: tuple[int, ...], space: Space | str | None, several: bool, crop_axes: int) -> bool:

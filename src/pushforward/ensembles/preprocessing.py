@@ -4,6 +4,8 @@ Every channel of a Field, or coordinate of a Vector, goes through a monotonic fu
 comes out with mean 0 and standard deviation 1. The function is chosen by looking at the data (`choice`), it is told to
 the user, and its inverse and log-determinant are exact, so that samples and densities come back in the user's units.
 
+The times of a timed Series run from 0 to 1 over the data. Its missing values are not looked at, and stay missing.
+
 Where the size of fluctuations depends strongly on the conditions, they can be divided by what the conditions predict
 (`amplitude`) first.
 """
@@ -23,8 +25,8 @@ from pushforward.ensembles.amplitude import Amplitude
 from pushforward.ensembles.choice import Choice, choose
 from pushforward.ensembles.encoding import Encoding
 from pushforward.ensembles.ensemble import Ensemble, Parameter
-from pushforward.errors import UsageError
-from pushforward.spaces import Field, Particles, Space, Vector, space_from_dict, space_to_dict
+from pushforward.errors import DataError, UsageError
+from pushforward.spaces import Field, Particles, Series, Space, Vector, space_from_dict, space_to_dict
 
 __all__ = ["Preprocessing"]
 
@@ -91,12 +93,14 @@ class Preprocessing(nn.Module):
         count = max(1, min(len(ensemble), max(members, _FREE // size), _VALUES // size))
         index = np.sort(np.random.default_rng(0).permutation(len(ensemble))[:count])
         channels = _channels(ensemble.take(index), ensemble.space)
-        wanted = _wanted(transform, len(channels))
+        wanted = _wanted(transform, ensemble.space, len(channels))
         encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
         conditions = ensemble.condition_rows(index)
         amplitude = None
         names = [_name(ensemble.space, number) for number in range(len(channels))]
-        choices = [choose(*each) for each in zip(channels, wanted, names, strict=True)]
+        timed = isinstance(ensemble.space, Series) and ensemble.space.timed
+        choices = [_span(channels[0])] if timed else []
+        choices += [choose(*each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)]
         if scale_by_condition and conditions is not None and isinstance(ensemble.space, Field):
             classes = [len(parameter.classes) for parameter in ensemble.parameters]
             # The logarithm turns a factor into a shift, and would gain nothing from the division.
@@ -159,6 +163,23 @@ class Preprocessing(nn.Module):
         location, unit, exponent, _, deviation = self._constants(x, condition)
         slope = self._each(pointwise.log_derivative, (x - location) / unit, exponent)
         return (slope - (unit * deviation).log()).flatten(1).sum(1)
+
+    def encode_times(self, times: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Times of a Series in network units: 0 to 1 over the data. At even times, the user's unit is one row."""
+        first, span = self._time_axis()
+        return (times - first) / span
+
+    def decode_times(self, times: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The inverse of `encode_times`."""
+        first, span = self._time_axis()
+        return times * span + first
+
+    def _time_axis(self) -> tuple[float, float]:
+        if not isinstance(self.space, Series):
+            raise UsageError(f"only series have times, not {type(self.space).__name__.lower()} data")
+        if not self.space.timed:
+            return 0.0, float(max(1, self.space.length - 1))
+        return float(self.constants[0, 0]), float(self.constants[1, 0])
 
     @property
     def needs_condition(self) -> bool:
@@ -232,12 +253,31 @@ def _channels(x: np.ndarray, space: Space) -> list[np.ndarray]:
             return [x[:, channel].reshape(len(x), -1) for channel in range(space.channels)]
         case Particles():
             return [x.reshape(len(x), -1)]
+        case Series():
+            return [_observed(x[..., number], _name(space, number)) for number in range(x.shape[-1])]
         case _:
             return [x[..., number].reshape(len(x), -1) for number in range(x.shape[-1])]
 
 
-def _wanted(transform: str | Sequence[str], channels: int) -> list[str]:
-    wanted = [transform] * channels if isinstance(transform, str) else list(transform)
+def _observed(values: np.ndarray, label: str) -> np.ndarray:
+    """The values that are not missing, shape ``(values,)``."""
+    found = values[~np.isnan(values)]
+    if len(found) == 0:
+        raise DataError(f"{label} was not observed in any of {len(values)} members; leave it out")
+    return found
+
+
+def _span(times: np.ndarray) -> Choice:
+    """The map of the times of all members to [0, 1]."""
+    first, last = float(times.min()), float(times.max())
+    if first == last:
+        raise DataError(f"every time is {first:g}: a series needs values at several times")
+    return Choice("standardise", first, last - first, reason="from 0 to 1 over the data")
+
+
+def _wanted(transform: str | Sequence[str], space: Space, channels: int) -> list[str]:
+    timed = isinstance(space, Series) and space.timed
+    wanted = [transform] * channels if isinstance(transform, str) else ["none"] * timed + list(transform)
     unknown = [kind for kind in wanted if kind not in ("auto", *pointwise.KINDS)]
     if unknown:
         raise UsageError(f"there is no transform {unknown[0]!r}; there are auto, {', '.join(pointwise.KINDS)}")
@@ -267,6 +307,8 @@ def _name(space: Space, number: int) -> str:
             return f"channel {number}"
         case Particles():
             return "positions"
+        case Series(timed=True):
+            return f"coordinate {number - 1}" if number else "time"
         case _:
             return f"coordinate {number}"
 

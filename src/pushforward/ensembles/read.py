@@ -15,6 +15,7 @@ from pushforward.ensembles.crops import Tiles
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.ensembles.found import Found, find, found_array
 from pushforward.ensembles.members import Whole
+from pushforward.ensembles.series import TIMED
 from pushforward.ensembles.shapes import layout_of
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field, Space, space_from_dict, space_to_dict
@@ -52,7 +53,8 @@ def read(
             header keywords of the data files; an array, a frame, or a mapping of names to columns. None takes the
             conditions that the data bring; False leaves them.
         space: what a member is, where its shape does not tell: a Space, or ``"vector"``, ``"field"``, ``"particles"``,
-            ``"series"``.
+            ``"series"``, ``"timed-series"`` (an array whose column 0 is the time). With ``"series"``, a table whose
+            rows are observations is read by its columns of names, times and values.
         crop: side in cells, or one for each axis: members are crops of the fields. A region of every field, the same in
             all, is held out for validation and test.
         members: of a file, how many from its start; of a built-in ensemble, how many to simulate.
@@ -120,6 +122,8 @@ def _whole(
     stated = {key: contents.attributes[key] for key in geometry if key in contents.attributes} if contents else {}
     if found.catalogue is not None:
         stated, space = found.catalogue.geometry, space or found.catalogue.space(found.source.shape)
+    if contents is not None and contents.kind == TIMED and not isinstance(space, Space):
+        space = TIMED
     layout = layout_of(
         found.source.shape,
         space or (contents.kind if contents else None),

@@ -80,7 +80,7 @@ def _without_unit_axes(space: Space) -> tuple[int, ...]:
             return space.grid
         case Vector(dim=1):
             return ()
-        case Series(dim=1):
+        case Series(dim=1, timed=False):
             return (space.length,)
         case _:
             return space.shape
@@ -108,8 +108,12 @@ def _told_by_shape(shape: tuple[int, ...], kind: str | None, names: tuple[str, .
             return Layout(Series(1, member[0]))
         case ("series", 2):
             return Layout(Series(member[1], member[0]))
-        case (None | "vector" | "field" | "particles" | "series", _):
+        case ("timed-series", 2) if member[1] > 1:
+            return Layout(Series(member[1] - 1, member[0], timed=True))
+        case (None | "vector" | "field" | "particles" | "series" | "timed-series", _):
             what = f" of {kind} members" if kind else ""
             raise DataError(f"{label} has shape {shape}, which is none{what} that is known: {_RULES}")
         case _:
-            raise UsageError(f"a space of kind {kind!r} is unknown; known are vector, field, particles, series")
+            raise UsageError(
+                f"a space of kind {kind!r} is unknown; known are vector, field, particles, series, timed-series"
+            )

@@ -61,6 +61,12 @@ REGISTRY: dict[str, Entry] = {
         "variational autoencoder: a low-dimensional latent code for each sample",
         "https://arxiv.org/abs/1312.6114",
     ),
+    "latent-ode": Entry(
+        "latent_ode:LatentODE",
+        "a hidden state that moves by a learned differential equation; forecasts with bands",
+        "https://arxiv.org/abs/1907.03907",
+        spaces=("series",),
+    ),
 }
 
 

@@ -8,6 +8,9 @@
 | ``.fits`` | the image, or a table of vectors | beside it in ``NAME.conditions.csv`` | keywords |
 | ``.csv`` | a row each, vectors only | beside it in ``NAME.conditions.csv`` | |
 
+Timed series are arrays ``times``, ``values`` and, where it is known, ``truth`` in ``.npz``; in ``.csv`` they have a row
+for every observation, with columns ``series``, ``time`` and the values.
+
 Labels are written as the names of their classes. An HDF5 file with labels has a group ``conditions`` with a dataset for
 each column instead. A file is written under another name and moved into place: it is whole or absent.
 """
@@ -24,7 +27,7 @@ from numpy.typing import NDArray
 
 from pushforward.errors import UsageError
 from pushforward.simulate.simulated import Simulated
-from pushforward.spaces import Field, Space, Vector
+from pushforward.spaces import Field, Series, Space, Vector
 
 __all__ = ["check_output", "write"]
 
@@ -66,8 +69,10 @@ def write(simulated: Simulated, path: str | Path) -> None:
     path = Path(path)
     check_output(path)
     ending = path.suffix.lower()
-    if ending == ".csv" and not isinstance(simulated.space, Vector):
-        raise UsageError(f"a table holds vectors, not members of shape {simulated.space.shape}: write .h5 or .npz")
+    if ending == ".csv" and not (isinstance(simulated.space, Vector) or _is_timed(simulated.space)):
+        raise UsageError(
+            f"a table holds vectors or timed series, not members of shape {simulated.space.shape}: write .h5 or .npz"
+        )
     _atomically(path, lambda target: _WRITERS[ending](simulated, target))
     if simulated.conditions is not None and ending in _BESIDE:
         beside = path.with_name(f"{path.stem}.conditions.csv")
@@ -87,7 +92,8 @@ def _atomically(path: Path, save: Callable[[Path], None]) -> None:
 
 def _geometry(simulated: Simulated) -> dict[str, Any]:
     space = simulated.space
-    values: dict[str, Any] = {"kind": type(space).__name__.lower()}
+    timed = isinstance(space, Series) and space.timed
+    values: dict[str, Any] = {"kind": "timed-series" if timed else type(space).__name__.lower()}
     if isinstance(space, Field):
         values |= {"periodic": space.periodic, "isotropic": space.isotropic}
         if space.box is not None:
@@ -123,7 +129,12 @@ def _write_hdf5(simulated: Simulated, path: Path) -> None:
 
 
 def _write_npz(simulated: Simulated, path: Path) -> None:
-    arrays = {"x": simulated.x, **{key: np.array(value) for key, value in _geometry(simulated).items()}}
+    arrays: dict[str, NDArray[Any]] = {"times": simulated.x[..., 0], "values": simulated.x[..., 1:]}
+    if not _is_timed(simulated.space):
+        arrays = {"x": simulated.x}
+    elif simulated.truth is not None:
+        arrays["truth"] = simulated.truth
+    arrays |= {key: np.array(value) for key, value in _geometry(simulated).items()}
     if simulated.conditions is not None:
         # One array has one type: words if every column is a label, else numbers.
         words = set(simulated.names) == set(simulated.classes)
@@ -155,8 +166,26 @@ def _write_fits(simulated: Simulated, path: Path) -> None:
 
 
 def _write_csv(simulated: Simulated, path: Path) -> None:
+    if _is_timed(simulated.space):
+        _write_observations(simulated, path)
+        return
     names = _coordinates(simulated.space)
     np.savetxt(path, simulated.x, delimiter=",", header=",".join(names), comments="", fmt="%.9g")
+
+
+def _write_observations(simulated: Simulated, path: Path) -> None:
+    import pandas as pd
+
+    count, length, columns = simulated.x.shape
+    rows = simulated.x.reshape(-1, columns)
+    frame = pd.DataFrame(rows, columns=["time", *(f"x{number}" for number in range(columns - 1))])
+    frame.insert(0, "series", np.repeat(np.arange(count), length))
+    # a row of which nothing was observed only fills a short series up
+    frame[~np.isnan(rows[:, 1:]).all(axis=1)].to_csv(path, index=False, float_format="%.9g")
+
+
+def _is_timed(space: Space) -> bool:
+    return isinstance(space, Series) and space.timed
 
 
 def _coordinates(space: Space) -> tuple[str, ...]:

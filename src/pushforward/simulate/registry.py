@@ -46,4 +46,8 @@ SIMULATORS: dict[str, Entry] = {
     "cosmic-web": _entry(
         "cosmic_web:cosmic_web", "maps of projected matter density, 64 x 64, over Omega_m and sigma_8", 4800
     ),
+    "damped-pendulum": _entry(
+        "pendulum:damped_pendulum", "damped pendulums observed at irregular times, with values missing", 1000
+    ),
+    "light-curve": _entry("light_curves:light_curve", "light curves of variable stars with seasonal gaps", 1000),
 }

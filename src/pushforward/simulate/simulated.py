@@ -41,6 +41,7 @@ class Simulated:
         classes: for each column that is a label, the names of its classes.
         groups: simulation that each member comes from, shape ``(N,)``, int64; None when members are independent.
         exact: the distribution that members are drawn from, where it is known.
+        truth: of series, the values without noise at every time, shape ``(N, length, dim)``; None where not known.
         notes: what a reader of the data should know, one line each.
     """
 
@@ -51,6 +52,7 @@ class Simulated:
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     groups: NDArray[np.int64] | None = None
     exact: Exact | None = None
+    truth: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

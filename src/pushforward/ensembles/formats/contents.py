@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from pushforward.ensembles.sources import Source
 from pushforward.errors import DataError
 
-__all__ = ["CONDITION_NAMES", "DATA_NAMES", "Contents", "choose_dataset"]
+__all__ = ["CONDITION_NAMES", "DATA_NAMES", "STATED_KINDS", "Contents", "choose_dataset"]
 
 DATA_NAMES = ("x", "data", "samples", "fields", "maps", "images", "members")
+STATED_KINDS = ("series", "timed-series", "particles")
+"""Kinds of Space that a shape does not tell, as a file may state them."""
 CONDITION_NAMES = ("conditions", "condition", "parameters", "params", "labels", "label")
 
 

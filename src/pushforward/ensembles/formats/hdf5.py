@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.ensembles.formats.contents import CONDITION_NAMES, Contents, choose_dataset
+from pushforward.ensembles.formats.contents import CONDITION_NAMES, STATED_KINDS, Contents, choose_dataset
 from pushforward.ensembles.formats.npz import named_columns
 from pushforward.ensembles.sources import Positional, Rows, Source
 from pushforward.errors import DataError
@@ -100,12 +100,14 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
     if "groups" in datasets:
         attributes["groups"] = datasets["groups"][()]
     names = _names(file)
+    kind = str(file.attrs.get("kind", ""))
     inside = next((name for name in CONDITION_NAMES if name in file), None)
     return Contents(
         _source(path, dataset, chosen),
         conditions=_columns(file, inside, names) if inside else None,
         column=lambda name: _column(path, name, names),
         attributes=attributes,
+        kind=kind if kind in STATED_KINDS else None,
         notes=(f"{path.name}: members are read from the dataset {chosen!r}",) if len(shapes) > 1 else (),
     )
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from pushforward.ensembles.formats.contents import CONDITION_NAMES, Contents, choose_dataset
+from pushforward.ensembles.formats.contents import CONDITION_NAMES, STATED_KINDS, Contents, choose_dataset
 from pushforward.ensembles.formats.npy import array_at
+from pushforward.ensembles.series import TIMED, joined_series
 from pushforward.ensembles.sources import InMemory, Source
 from pushforward.errors import DataError
 
@@ -24,7 +25,8 @@ _ATTRIBUTES = ("box", "periodic", "isotropic", "groups")
 def open_file(path: Path, field: str | None = None) -> Contents:
     """The members of a .npz file, and the conditions where an array beside them is called ``conditions`` or the like.
 
-    The arrays ``names`` (of the conditions), ``box``, ``periodic``, ``isotropic`` and ``groups`` are understood.
+    The arrays ``names`` (of the conditions), ``box``, ``periodic``, ``isotropic``, ``groups`` and ``kind`` (of Space)
+    are understood. Arrays ``times`` (members, length) and ``values`` (members, length, dim) together are timed series.
 
     Raises:
         DataError: if the file is truncated, holds pickled objects, or it cannot be told which array is meant.
@@ -38,19 +40,27 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         raise DataError(f"{path.name} cannot be read as a .npz archive ({error}); is it truncated?") from None
     shapes = {name: shape for name, (shape, dtype) in headers.items() if dtype.kind in "fiubc"}
     data = {name: shape for name, shape in shapes.items() if name not in _ATTRIBUTES}
-    chosen = choose_dataset(data, field, path.name)
+    timed = field is None and {"times", "values"} <= set(data)
+    chosen = "values" if timed else choose_dataset(data, field, path.name)
 
     def column(name: str) -> Mapping[str, NDArray[Any]] | None:
         return named_columns(name, _values(path, entries[name]), names) if name in entries else None
 
     names = [str(name) for name in _values(path, entries["names"])] if "names" in entries else None
     inside = next((name for name in CONDITION_NAMES if name in entries), None)
+    kind = str(_values(path, entries["kind"])) if "kind" in entries and not timed else None
+    if timed:
+        times, values = (_values(path, entries[name]) for name in ("times", "values"))
+        source: Source = InMemory(joined_series(times, values, path.name), path.name)
+    else:
+        source = _source(path, entries[chosen], chosen)
     return Contents(
-        _source(path, entries[chosen], chosen),
+        source,
         conditions=column(inside) if inside and inside != chosen else None,
         column=column,
+        kind=TIMED if timed else kind if kind in STATED_KINDS else None,
         attributes={name: _plain(_values(path, entries[name])) for name in _ATTRIBUTES if name in entries},
-        notes=(f"{path.name}: members are read from {chosen!r}",) if len(data) > 1 else (),
+        notes=(f"{path.name}: members are read from {chosen!r}",) if len(data) > 1 and not timed else (),
     )
 
 

@@ -1,0 +1,148 @@
+"""Time series with times of their own, as one array: times in column 0, NaN where nothing was observed.
+
+Series come from an array of times and one of values, from a table with a row an observation, or from several tables
+with a series each. Rows are put in order of time, and short series are filled up to the length of the longest one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pushforward.ensembles.formats.contents import Contents
+from pushforward.ensembles.sources import InMemory
+from pushforward.errors import DataError
+from pushforward.spaces import Series
+
+__all__ = ["TIMED", "check_series", "has_times", "is_observation_table", "joined_series", "series_of_tables"]
+
+TIMED = "timed-series"
+"""The kind of Space of arrays whose column 0 is the time."""
+
+_IDENTIFIERS = ("series", "id", "series_id", "object", "object_id", "star", "name")
+_TIMES = ("time", "t", "times", "mjd", "jd", "hjd", "bjd", "date")
+
+
+def joined_series(times: ArrayLike, values: ArrayLike, label: str = "the arrays") -> NDArray[np.float64]:
+    """Times and values as one array of timed series, shape ``(members, length, 1 + dim)``, each in order of time.
+
+    >>> joined_series([0.0, 2.0, 1.0], [[5.0, 7.0, np.nan]])[0].tolist()
+    [[0.0, 5.0], [1.0, nan], [2.0, 7.0]]
+
+    Arguments:
+        times: shape ``(members, length)``, or ``(length,)`` where all members were observed at the same times. NaN at
+            rows that a shorter series does not have.
+        values: shape ``(members, length, dim)`` or ``(members, length)``; NaN where a value was not observed.
+        label: what a message calls them.
+
+    Raises:
+        DataError: if shapes do not fit together, or a value was observed at no time.
+    """
+    t, v = np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    v = v[..., None] if v.ndim == 2 else v
+    if v.ndim != 3 or t.shape not in (v.shape[:2], v.shape[1:2]):
+        raise DataError(
+            f"{label} hold times of shape {t.shape} and values of shape {v.shape}; "
+            "expected (members, length) or (length,), and (members, length, dim)"
+        )
+    t = np.broadcast_to(t, v.shape[:2])
+    if (np.isnan(t)[..., None] & np.isfinite(v)).any():
+        raise DataError(f"{label} hold a value whose time is NaN; give it a time, or leave it out")
+    order = np.argsort(t, axis=1, kind="stable")  # NaN comes last
+    t, v = np.take_along_axis(t, order, 1), np.take_along_axis(v, order[..., None], 1)
+    with np.errstate(invalid="ignore"):
+        last = np.nanmax(t, axis=1, keepdims=True, initial=-np.inf)
+    if np.isneginf(last).any():
+        raise DataError(f"{label}: series {int(np.argmax(np.isneginf(last)))} has no times")
+    return np.concatenate([np.where(np.isnan(t), last, t)[..., None], v], axis=-1)
+
+
+def is_observation_table(contents: Contents) -> bool:
+    """Whether a table says by the names of its columns that a row is one observation: ``series`` and ``time``."""
+    return contents.kind == "vector" and "time" in contents.names and contents.column("series") is not None
+
+
+def has_times(contents: Contents) -> bool:
+    """Whether a table has a column that is called as times are."""
+    return any(name.lower() in _TIMES for name in contents.names)
+
+
+def series_of_tables(tables: Sequence[Contents], label: str) -> Contents:
+    """The series in tables with columns for the series' name, the time, and each of the values.
+
+    The columns are told by their names (``series`` or ``id``; ``time``, ``t`` or ``mjd``; ...), and a table without a
+    column of names is one series. Every other column of numbers is a value.
+
+    Raises:
+        DataError: if there is no column of times or of values, or tables differ in their columns.
+    """
+    parts = [_observations(each, number, label) for number, each in enumerate(tables)]
+    names = parts[0][1]
+    if any(each[1] != names for each in parts):
+        raise DataError(f"the tables of {label} differ in their columns; each needs {', '.join(names)}")
+    keys = np.concatenate([each[0] for each in parts])
+    rows = np.concatenate([each[2] for each in parts])
+    _, first, member = np.unique(keys, return_index=True, return_inverse=True)
+    # members in the order in which the tables name them
+    rank = np.argsort(np.argsort(first))
+    member = rank[member]
+    order = np.lexsort((rows[:, 0], member))
+    member, rows = member[order], rows[order]
+    counts = np.bincount(member)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    filled = np.full((len(counts), counts.max(), rows.shape[1]), np.nan)
+    filled[member, place] = rows
+    x = joined_series(filled[..., 0], filled[..., 1:], label)
+    notes = (
+        f"{label}: {len(counts)} series of {counts.min()} to {counts.max()} observations; "
+        f"time from {names[0]!r}, values from {', '.join(map(repr, names[1:]))}",
+    )
+    return replace(tables[0], source=InMemory(x, label), names=(), kind=TIMED, one_member=False, notes=notes)
+
+
+def _observations(table: Contents, number: int, label: str) -> tuple[NDArray[Any], tuple[str, ...], NDArray[Any]]:
+    """For each row the name of its series; the columns' names; times and values, shape ``(rows, 1 + dim)``."""
+    identifier = next((name for name in _IDENTIFIERS if table.column(name) is not None), None)
+    numbers = [name for name in table.names if name != identifier]
+    time = next((name for each in _TIMES for name in numbers if name.lower() == each), None)
+    values = [name for name in numbers if name != time]
+    if time is None or not values:
+        raise DataError(
+            f"{label} has no column of {'times' if time is None else 'values'} among {', '.join(table.names)}; "
+            "call the column of times 'time', and give each row's values beside it"
+        )
+    rows = table.source.read(np.arange(table.source.shape[0])).astype(np.float64)
+    columns = rows[:, [table.names.index(name) for name in (time, *values)]]
+    if not np.isfinite(columns[:, 0]).all():
+        raise DataError(f"{label} has rows without a time in the column {time!r}; leave them out")
+    if identifier is None:
+        keys: NDArray[Any] = np.full(len(rows), f"table {number:09d}", dtype=object)
+    else:
+        found: Mapping[str, Any] = table.column(identifier) or {}
+        keys = np.array([f"{number:09d} {each}" for each in found[identifier]], dtype=object)
+    return keys.astype(str), (time, *values), columns
+
+
+def check_series(batch: NDArray[np.float32], space: Series) -> tuple[int, str] | None:
+    """The first member of a batch that is not right, and what is wrong with it; None if all are well.
+
+    Missing values are no fault. Infinite values, times that are not finite or that decrease, and a member of which
+    nothing was observed, are.
+    """
+    values = batch[..., int(space.timed) :]
+    faults = {
+        "holds an infinite value (or one too large for float32)": np.isinf(batch).any((1, 2)),
+        "has no value that was observed": np.isnan(values).all((1, 2)),
+    }
+    if space.timed:
+        times = batch[..., 0]
+        faults["has a time that is NaN"] = np.isnan(times).any(1)
+        faults["has times that are not in order"] = (np.diff(times, axis=1) < 0).any(1)
+    for sentence, bad in faults.items():
+        if bad.any():
+            return int(np.argmax(bad)), sentence
+    return None

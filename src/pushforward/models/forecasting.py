@@ -1,0 +1,131 @@
+"""Forecasts of series: what a model must be able to do for them, and what a user gets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pushforward.ensembles import Preprocessing
+from pushforward.errors import UsageError
+from pushforward.randomness import Draws
+from pushforward.spaces import Series
+
+__all__ = ["Forecast", "Forecaster", "forecast"]
+
+
+TOGETHER = 8192
+"""Paths that are followed at a time."""
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """A model of series that can say how a series that was observed in part goes on, and what lies in its gaps."""
+
+    def forecast(
+        self, x: Tensor, times: Tensor, draws: Draws, condition: Tensor | None = None, *, count: int = 200
+    ) -> tuple[Tensor, Tensor]:
+        """Draws of the path without noise and of what would be observed, (count, batch, T, dim), network units.
+
+        Arguments:
+            x: series (batch, rows, ...) as they are sampled, with NaN where nothing was observed.
+            times: ascending along each row, (batch, T), network units.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Values of some series at times at which they were not observed, in the user's units.
+
+    Attributes:
+        times: shape (n, T).
+        mean: of the path without noise, over the draws; shape (n, T, dim).
+        low, high: ends of the central band that holds a new observation with probability ``level``; shape (n, T, dim).
+        level: of the band.
+        paths: draws of the path without noise, shape (draws, n, T, dim).
+        observed: draws of what would be observed, noise included, shape (draws, n, T, dim).
+    """
+
+    times: Float[Tensor, "n T"]
+    mean: Float[Tensor, "n T dim"]
+    low: Float[Tensor, "n T dim"]
+    high: Float[Tensor, "n T dim"]
+    level: float
+    paths: Float[Tensor, "draws n T dim"]
+    observed: Float[Tensor, "draws n T dim"]
+
+    @classmethod
+    def of(cls, times: Tensor, paths: Tensor, observed: Tensor, level: float) -> Forecast:
+        """The mean and the band of draws."""
+        low, high = torch.quantile(observed, torch.tensor([0.5 - level / 2, 0.5 + level / 2]), dim=0)
+        return cls(times, paths.mean(0), low, high, level, paths, observed)
+
+
+@torch.no_grad()
+def forecast(
+    model: Forecaster,
+    preprocessing: Preprocessing,
+    x: Float[Tensor, "n rows columns"],
+    times: Float[Tensor, "n T"] | Float[Tensor, " T"],
+    condition: Float[Tensor, "n parameters"] | None = None,
+    *,
+    draws: int = 200,
+    level: float = 0.9,
+    seeds: Callable[[int], int],
+    **options: Any,
+) -> Forecast:
+    """The forecast of a model in the user's units, some series at a time; see `Emulator.forecast`.
+
+    Arguments:
+        seeds: seed of each group of series, by its number.
+
+    Raises:
+        UsageError: if shapes do not fit, or a time is not finite or lies before those of the training data.
+    """
+    columns = preprocessing.space.shape[-1]
+    if x.dim() != 3 or x.shape[2] != columns:
+        raise UsageError(f"series have shape {tuple(x.shape)}; expected (n, rows, {columns})")
+    if times.dim() == 1:
+        times = times.expand(len(x), -1)
+    if times.dim() != 2 or len(times) != len(x):
+        raise UsageError(f"times have shape {tuple(times.shape)}; expected (T,) or ({len(x)}, T)")
+    if not 0 < level < 1 or draws < 2:
+        raise UsageError(f"level {level} and draws {draws}: give a probability between 0 and 1, and at least 2 draws")
+    at = preprocessing.encode_times(times)
+    if not torch.isfinite(at).all() or bool((at < 0).any()):
+        first = preprocessing.decode_times(torch.zeros(1)).item()
+        asked = times.nan_to_num(-math.inf).min().item()
+        raise UsageError(
+            f"a forecast was asked for at {asked:g}; times must be finite, and not before the first of the training "
+            f"data, {first:g}"
+        )
+    ascending, order = at.sort(dim=1)
+    back = order.argsort(dim=1)
+    size = max(1, TOGETHER // draws)
+    paths: list[Tensor] = []
+    observed: list[Tensor] = []
+    for number, start in enumerate(range(0, len(x), size)):
+        part = slice(start, start + size)
+        given = None if condition is None else condition[part]
+        random = Draws(seeds(number), len(x[part]), device=x.device)
+        code = None if given is None else preprocessing.encode_condition(given)
+        found = model.forecast(preprocessing(x[part], given), ascending[part], random, code, count=draws, **options)
+        for values, kept in zip(found, (paths, observed), strict=True):
+            index = back[part, :, None].expand_as(values[0]).expand_as(values)
+            kept.append(_in_user_units(values.gather(2, index), at[part], preprocessing).cpu())
+    return Forecast.of(times.cpu(), torch.cat(paths, 1), torch.cat(observed, 1), level)
+
+
+def _in_user_units(values: Tensor, times: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Values (draws, n, T, dim) at times (n, T), both in network units."""
+    space = preprocessing.space
+    if not (isinstance(space, Series) and space.timed):
+        return preprocessing.inverse(values)
+    column = times[None, ..., None].expand(*values.shape[:-1], 1)
+    return preprocessing.inverse(torch.cat([column, values], -1))[..., 1:]
