@@ -56,6 +56,12 @@ REGISTRY: dict[str, Entry] = {
         "invertible affine couplings; exact density and exact latent codes",
         "https://arxiv.org/abs/1605.08803",
     ),
+    "cnf": Entry(
+        "cnf:CNF",
+        "a velocity followed in time; exact density and codes of vectors, by a differential equation",
+        "https://arxiv.org/abs/1810.01367",
+        ("vector",),
+    ),
     "vae": Entry(
         "vae:VAE",
         "variational autoencoder: a low-dimensional latent code for each sample",

@@ -11,6 +11,7 @@ from pushforward.networks.factory import time_network
 from pushforward.networks.mlp import MLP, ResidualMLP
 from pushforward.networks.one_shot import Critic, Encoder, Generator
 from pushforward.networks.unet import UNet
+from pushforward.networks.vector_field import PreparedField, VectorField
 
 __all__ = [
     "MLP",
@@ -21,8 +22,10 @@ __all__ = [
     "Critic",
     "Encoder",
     "Generator",
+    "PreparedField",
     "ResidualMLP",
     "TimeEmbedding",
     "UNet",
+    "VectorField",
     "time_network",
 ]

@@ -1,0 +1,318 @@
+r"""Continuous normalizing flow: a learned velocity carries the data to a standard normal distribution.
+
+Time runs from the data at t = 0 to the noise at t = 1. Along dz/dt = f(t, z | c) with z(0) = x the log-density changes
+by the trace of the Jacobian (the instantaneous change of variables), so that
+
+    log q(x | c) = log N(z(1); 0, 1) + ∫₀¹ tr ∂f/∂z dt,
+
+and training maximises its mean over the data. Many velocities give the same density; the loss, per dimension,
+
+    L = -log q(x) + λ_K ∫ ‖f‖² dt + λ_J ∫ ‖∂f/∂z‖²_F dt,
+
+prefers the ones that are easy to integrate. The run begins with flow matching, one evaluation a step instead of one a
+stage of the solver, which puts the velocity near the straight paths from data to noise.
+
+Sources: Chen et al. 2018 (arXiv:1806.07366), theorem 1; Grathwohl et al. 2019 (arXiv:1810.01367), equations 4 and 8;
+Finlay et al. 2020 (arXiv:2002.02798), equations 11 and 12, for the penalties; Lipman et al. 2022 (arXiv:2210.02747).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, field_validator, model_validator
+from pydantic import Field as Setting
+from torch import Tensor, nn
+
+from pushforward.dynamics import METHODS, IntegrationError, Solution, odeint, probe
+from pushforward.errors import TrainingError, UsageError
+from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.networks import PreparedField, VectorField
+from pushforward.randomness import Draws
+from pushforward.spaces import Space, Vector
+
+__all__ = ["CNF"]
+
+# Flow matching draws its times as t = u^1.5, and the clock of the flow is u: more of it passes near the data, where
+# the velocity of straight paths changes fastest.
+_WARP = 1.5
+
+
+def _known(solver: str | None) -> str | None:
+    if solver is not None and solver not in METHODS:
+        raise ValueError(f"there is no solver called {solver!r}; known solvers are {', '.join(METHODS)}")
+    return solver
+
+
+def _adaptive(solver: str) -> bool:
+    return bool(getattr(METHODS[solver], "adaptive", True))
+
+
+class CNFSettings(Settings):
+    """
+    Attributes:
+        width: hidden features of the velocity's network; None chooses by the space.
+        depth: its hidden layers; with one or two the exact trace costs as little as the velocity, whatever the
+            dimension, with more it costs as much as the velocity for each dimension.
+        waves: cosines of time in each of its modulations.
+        matching: part of the run that is spent on flow matching before the likelihood is maximised.
+        trace: of the Jacobian in training, ``exact``, or Hutchinson's estimate from one random vector that is fixed
+            within a solve (``hutchinson``). Densities that are asked for always have the exact one.
+        probe: the random vectors of the estimates, ``rademacher`` signs or ``gaussian``.
+        kinetic, jacobian: weights λ_K and λ_J of the penalties, which shorten and smooth the paths.
+        solver, steps, tolerance: of training: ``steps`` equal ones for a solver of fixed steps, else the relative and
+            absolute ``tolerance``, in network units.
+        gradient: through the solver's steps (``direct``), also with few of them kept in memory (``checkpointed``), or
+            by the adjoint equation (``adjoint``); the latter two for solvers that choose their steps.
+        test_solver, test_steps, test_tolerance: the same of densities, codes and samples.
+    """
+
+    width: int | None = Setting(default=None, ge=1)
+    depth: int = Setting(default=2, ge=1)
+    waves: int = Setting(default=8, ge=1)
+    matching: float = Setting(default=0.3, ge=0, le=1)
+    trace: Literal["exact", "hutchinson"] = "exact"
+    probe: Literal["rademacher", "gaussian"] = "rademacher"
+    kinetic: float = Setting(default=0.02, ge=0)
+    jacobian: float = Setting(default=0.0, ge=0)
+    solver: str = "rk4"
+    steps: int = Setting(default=8, ge=1)
+    tolerance: float = Setting(default=1e-3, gt=0)
+    gradient: Literal["direct", "checkpointed", "adjoint"] = "direct"
+    test_solver: str = "tsit5"
+    test_steps: int = Setting(default=50, ge=1)
+    test_tolerance: float = Setting(default=1e-5, gt=0)
+
+    _solvers = field_validator("solver", "test_solver")(_known)
+
+    @model_validator(mode="after")
+    def _gradient_of_solver(self) -> CNFSettings:
+        if self.gradient != "direct" and not _adaptive(self.solver):
+            raise ValueError(
+                f"gradient={self.gradient} needs a solver that chooses its steps, such as dopri5, not {self.solver}"
+            )
+        return self
+
+
+class CNFSampling(Settings):
+    """
+    Attributes:
+        solver, steps, tolerance: of the flow from noise to samples; None takes those of the model's settings.
+        temperature: standard deviation of the noise; below one trades variety for typical samples.
+    """
+
+    solver: str | None = None
+    steps: int | None = Setting(default=None, ge=1)
+    tolerance: float | None = Setting(default=None, gt=0)
+    temperature: float = Setting(default=1.0, gt=0)
+
+    _solvers = field_validator("solver")(_known)
+
+
+class CNF(Model):
+    """A continuous normalizing flow, with densities and codes that are exact up to the solver's tolerance.
+
+    Raises:
+        UsageError: if the space is not a vector.
+    """
+
+    Settings = CNFSettings
+    Sampling = CNFSampling
+    settings: CNFSettings
+
+    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+        super().__init__(space, condition_dim, settings)
+        if not isinstance(space, Vector):
+            raise UsageError(f"cnf learns vectors, not a {type(space).__name__.lower()}; flow-matching learns fields")
+        options = self.settings
+        width = options.width or min(256, max(64, 16 * space.dim))
+        self.velocity = VectorField(space, condition_dim, width, options.depth, waves=options.waves)
+
+    @classmethod
+    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
+        # The solver's error control and the trace need more than the eight bits of bfloat16.
+        return {
+            "learning_rate": 3e-3,
+            "batch_size": 512,
+            "betas": (0.9, 0.99),
+            "gradient_clip": 1.0,
+            "precision": "32",
+        }
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        if batch.progress < self.settings.matching:
+            yield self._matching(batch)
+            return
+        options, size = self.settings, self.space.size
+        field = _Carried(self.velocity.given(batch.condition), options)
+        if field.needs_probe:
+            field.probe = probe(batch.x, batch.draws, options.probe)
+        solution = self._solve(field, field.start(batch.x), (0.0, 1.0), training=True)
+        z, volume, energy, stretch = field.parts(solution.y_end)
+        nats = -(_standard_normal(z) + volume).mean() / size
+        penalty = (options.kinetic * energy + options.jacobian * stretch).mean() / size
+        logs = {"nll_per_dim": nats.detach(), "evaluations": solution.stats.evaluations.float().mean()}
+        if options.kinetic:
+            logs["kinetic"] = energy.detach().mean()
+        if options.jacobian:
+            logs["jacobian"] = stretch.detach().mean()
+        yield Turn("model", nats + penalty, logs)
+
+    def _matching(self, batch: Batch) -> Turn:
+        """Regression of the velocity on straight lines from data to noise: z = (1 - t) x + t ε with t = u^1.5."""
+        clock = batch.draws.stratified()[:, None]
+        noise = batch.draws.normal(self.space.size)
+        z = torch.lerp(batch.x, noise, clock**_WARP)
+        target = _WARP * clock ** (_WARP - 1) * (noise - batch.x)
+        value = self.velocity(z, clock.squeeze(1), batch.condition)
+        return Turn("model", (value - target).square().mean(), {"evaluations": torch.ones(())})
+
+    def log_prob(
+        self, x: Float[Tensor, "batch dim"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, " batch"]:
+        """Natural log of the density at ``x``, in network units; nats. The trace is exact."""
+        return self.log_prob_at(x, 0.0, condition)
+
+    def log_prob_at(
+        self, z: Float[Tensor, "batch dim"], time: float, condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, " batch"]:
+        """Natural log of the density that the data's has become at a time between 0 (data) and 1 (noise); nats."""
+        field = _Carried(self.velocity.given(condition))
+        z, volume, *_ = field.parts(self._solve(field, field.start(z), (time, 1.0)).y_end)
+        return _standard_normal(z) + volume
+
+    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+        options = sampling if isinstance(sampling, CNFSampling) else CNFSampling()
+        noise = options.temperature * draws.normal(self.space.size)
+        return self._solve(self.velocity.given(condition), noise, (1.0, 0.0), options).y_end
+
+    def sample_and_log_prob(
+        self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None
+    ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, " batch"]]:
+        """Samples and the log-density that they were drawn from, in one solve.
+
+        At a temperature T other than one that is the density of the flow with ``N(0, T²)`` at its base.
+        """
+        options = sampling if isinstance(sampling, CNFSampling) else CNFSampling()
+        noise = draws.normal(self.space.size)
+        field = _Carried(self.velocity.given(condition))
+        solution = self._solve(field, field.start(options.temperature * noise), (1.0, 0.0), options)
+        x, volume, *_ = field.parts(solution.y_end)
+        return x, _standard_normal(noise) - self.space.size * math.log(options.temperature) - volume
+
+    def encode(
+        self, x: Float[Tensor, "batch dim"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        """The noise that each sample is carried to, standard normal if the model is right."""
+        return self._solve(self.velocity.given(condition), x, (0.0, 1.0)).y_end
+
+    def decode(
+        self, z: Float[Tensor, "batch dim"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, "batch dim"]:
+        """The sample of each vector of noise; ``decode(encode(x)) == x`` up to the solver's tolerance."""
+        return self._solve(self.velocity.given(condition), z, (1.0, 0.0)).y_end
+
+    def flow(
+        self,
+        state: Float[Tensor, "batch dim"],
+        times: Sequence[float],
+        condition: Float[Tensor, "batch features"] | None = None,
+    ) -> Float[Tensor, "times batch dim"]:
+        """Where samples that are at ``state`` at the first time are at all the times, which rise or fall in [0, 1]."""
+        return self._solve(self.velocity.given(condition), state, times).y
+
+    def _solve(
+        self,
+        field: PreparedField | _Carried,
+        state: Tensor,
+        times: Sequence[float],
+        sampling: CNFSampling | None = None,
+        *,
+        training: bool = False,
+    ) -> Solution:
+        options, asked = self.settings, sampling or CNFSampling()
+        t = torch.tensor(times, dtype=state.dtype, device=state.device)
+        method = options.solver if training else asked.solver or options.test_solver
+        if not _adaptive(method):
+            steps = options.steps if training else asked.steps or options.test_steps
+            # All samples share the times of equal steps, which the field makes use of.
+            return odeint(lambda t, y: field(t[:1], y), state, t, method=method, steps=steps)
+        tolerance = options.tolerance if training else asked.tolerance or options.test_tolerance
+        try:
+            return odeint(
+                field,
+                state,
+                t,
+                method=method,
+                rtol=tolerance,
+                atol=tolerance,
+                gradient=options.gradient if training else "direct",
+                parameters=field.tensors,
+                rowwise=field.rowwise,
+            )
+        except IntegrationError as problem:
+            if training:
+                raise TrainingError(f"the flow could not be integrated: {problem}; lower the learning rate") from None
+            raise UsageError(f"the flow could not be integrated: {problem}; ask for a larger tolerance") from None
+
+
+class _Carried:
+    """The field of a sample and of what is integrated along its path: (z, ∫ tr ∂f/∂z, ∫ ‖f‖², ∫ ‖∂f/∂z‖²_F).
+
+    Arguments:
+        field: velocity at the batch's conditions.
+        options: which trace, and which of the last two; None for the exact trace alone.
+    """
+
+    def __init__(self, field: PreparedField, options: CNFSettings | None = None) -> None:
+        self.field = field
+        self.dim = field.weights[0].shape[1]
+        self.estimated = options is not None and options.trace == "hutchinson"
+        self.kinetic = options is not None and options.kinetic > 0
+        self.jacobian = options is not None and options.jacobian > 0
+        self.probe: Tensor | None = None
+
+    @property
+    def needs_probe(self) -> bool:
+        return self.estimated or self.jacobian
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return self.field.tensors
+
+    @property
+    def rowwise(self) -> bool:
+        return self.field.rowwise and self.probe is None
+
+    def start(self, z: Tensor) -> Tensor:
+        return nn.functional.pad(z, (0, 1 + self.kinetic + self.jacobian))
+
+    def __call__(self, t: Tensor, state: Tensor) -> Tensor:
+        z = state[:, : self.dim]
+        stretch = []
+        if self.probe is not None:
+            value, (change,) = self.field.with_changes(t, z, self.probe[None])
+            # ε·Jε has the mean tr J and ‖Jε‖² the mean ‖J‖²_F, over ε of unit covariance.
+            trace = (change * self.probe).sum(1)
+            stretch = [change.square().sum(1)] if self.jacobian else []
+        if not self.estimated:
+            value, trace = self.field.with_divergence(t, z)
+        energy = [value.square().sum(1)] if self.kinetic else []
+        return torch.cat([value, torch.stack([trace, *energy, *stretch], 1)], 1)
+
+    def parts(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """z and the three integrals, zero where they were not asked for."""
+        z, volume, *others = state.split([self.dim, *[1] * (state.shape[1] - self.dim)], dim=1)
+        nothing = torch.zeros_like(volume)
+        energy = others[0] if self.kinetic else nothing
+        stretch = others[-1] if self.jacobian else nothing
+        return z, volume.squeeze(1), energy.squeeze(1), stretch.squeeze(1)
+
+
+def _standard_normal(z: Tensor) -> Tensor:
+    """Log-density of a standard normal vector, ``(batch, dim)`` to ``(batch,)``."""
+    return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
