@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pushforward.spaces import Field
+from pushforward.spaces import Field, Series
 from pushforward.validation.curves import Summary, effect
 from pushforward.validation.fields import log_spectra
 from pushforward.validation.material import Material
@@ -85,7 +85,7 @@ def judge_conditions(
     """Lines and curves for every parameter that varies among the test members."""
     if material.conditions is None:
         return [], []
-    profile, slopes = _profiles(material, summaries)
+    profile, slopes = _profiles(material, summaries, features)
     verdicts, responses = [], []
     for column, parameter in enumerate(material.parameters):
         values = material.conditions[: material.count, column]
@@ -102,7 +102,9 @@ def judge_conditions(
     return verdicts, responses
 
 
-def _profiles(material: Material, summaries: dict[str, Summary] | None) -> tuple[_Profile, _Profile]:
+def _profiles(
+    material: Material, summaries: dict[str, Summary] | None, features: tuple[np.ndarray, np.ndarray]
+) -> tuple[_Profile, _Profile]:
     """What is compared bin by bin, and what is followed by its slope."""
     if isinstance(material.space, Field) and summaries:
         spectrum = summaries["power_spectrum"]
@@ -117,7 +119,11 @@ def _profiles(material: Material, summaries: dict[str, Summary] | None) -> tuple
             _Profile("P(k)", (), generated, real, "%"),
             _Profile("ln P(k)", names * material.space.channels, *logs, unit="%"),
         )
-    generated, real = (x.reshape(len(x), -1)[:, :MOMENTS].astype(float) for x in (material.generated, material.real))
+    # of a series, whose values may be missing, the description is followed instead, evenly over its numbers
+    found = features if isinstance(material.space, Series) else (material.generated, material.real)
+    generated, real = (x.reshape(len(x), -1).astype(float) for x in found)
+    step = max(1, real.shape[1] // MOMENTS) if isinstance(material.space, Series) else 1
+    generated, real = (x[:, ::step][:, :MOMENTS] for x in (generated, real))
     centre, scatter = real.mean(axis=0), np.maximum(real.std(axis=0), 1e-300)
     generated, real = (generated - centre) / scatter, (real - centre) / scatter
     names = tuple(f"x{i + 1}" for i in range(real.shape[1]))

@@ -3,16 +3,18 @@
 Two maps of the same universe differ in every cell once one of them is shifted, so distances between maps are taken
 between what does not change when a periodic field is moved, turned or mirrored: ln P(k), the one-point PDF, peak counts
 and Minkowski functionals. Where places matter (small pictures, fields that do not wrap around) the leading principal
-components of the cells join them. Vectors are their own description.
+components of the cells join them. Vectors are their own description; series are told by
+their values at even times and by their structure function.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pushforward.spaces import Field
+from pushforward.spaces import Field, Series
 from pushforward.validation.curves import Summary
 from pushforward.validation.material import Material
+from pushforward.validation.series import describe_series
 
 __all__ = ["describe"]
 
@@ -25,6 +27,8 @@ def describe(material: Material, summaries: dict[str, Summary] | None = None) ->
 
     Every statistic is standardised by the real members and has the same total weight, however many bins it has.
     """
+    if isinstance(material.space, Series):
+        return describe_series(material)
     if not isinstance(material.space, Field):
         return _standard(_flat(material.generated), _flat(material.real))
     summaries = summaries or {}

@@ -16,7 +16,7 @@ import torch
 
 from pushforward.errors import DataError, UsageError
 from pushforward.randomness import seed_for
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Field, Series, Space
 from pushforward.validation.floor import Floor
 
 if TYPE_CHECKING:
@@ -146,7 +146,11 @@ def gather(
 
     rows = None if conditions is None else conditions[:count]
     generated, milliseconds = _generate(emulator, count, rows, seed, watch)
-    broken = ~np.isfinite(generated).reshape(count, -1).all(axis=1)
+    # a value of a series may be missing, but not all of them
+    missing = np.isnan(generated) if isinstance(space, Series) else np.zeros(generated.shape, bool)
+    broken = ~(np.isfinite(generated) | missing).reshape(count, -1).all(axis=1)
+    if isinstance(space, Series):
+        broken |= missing[..., int(space.timed) :].reshape(count, -1).all(axis=1)
     if broken.any():
         raise UsageError(
             f"{int(broken.sum())} of {count} generated samples hold values that are not finite; train the model "

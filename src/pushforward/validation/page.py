@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pushforward
-from pushforward.spaces import Field, Vector
+from pushforward.spaces import Field, Series, Vector
 from pushforward.validation import figures, samples, wording
 from pushforward.validation.samples import Gallery
+from pushforward.validation.series import series_pictures
 from pushforward.validation.style import VERDICTS, Picture
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def report_sections(report: Report) -> list[Section]:
         if report.log_prob is not None and report.space.dim == 2 and not report.parameters:
             pictures.append(samples.density_picture(material, report.log_prob))
         found.append(Section("Samples beside data", "samples", pictures))
+    elif isinstance(report.space, Series):
+        found.append(Section("Samples beside data", "samples", series_pictures(material)))
     curves = [figures.curve_picture(curve) for curve in report.curves]
     matrices = figures.matrices_picture(report.matrices)
     found.append(Section("Statistics", "statistics", [*curves, *([matrices] if matrices else [])]))

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from pushforward.spaces import Field, Vector
+from pushforward.spaces import Field, Series, Vector
 from pushforward.validation.conditions import judge_conditions
 from pushforward.validation.features import describe
 from pushforward.validation.fields import judge_fields
 from pushforward.validation.material import Material, gather
 from pushforward.validation.progress import progress_bar
 from pushforward.validation.report import Report
+from pushforward.validation.series import judge_series
 from pushforward.validation.sets import judge_sets, nearest_training
 from pushforward.validation.vectors import judge_density, judge_vectors
 
@@ -79,6 +80,8 @@ def _judge(emulator: Emulator, material: Material, seed: int, begun: float, watc
         verdicts, curves, matrices, summaries = found.verdicts, found.curves, found.matrices, found.summaries
     elif isinstance(material.space, Vector):
         verdicts, curves = judge_vectors(material)
+    elif isinstance(material.space, Series):
+        verdicts, curves = judge_series(material)
     watch("comparing with data", 0.4)
     density = "density" in emulator.abilities
     if density:

@@ -1,0 +1,259 @@
+r"""The judgement of time series: values over time, how they vary from one time to another, distances between series.
+
+Series that were observed at times of their own are compared at even times, between which values are interpolated
+linearly, and by their structure function
+
+.. math:: S(\tau) = \tfrac12 \big\langle [x(t + \tau) - x(t)]^2 \big\rangle,
+
+which needs no grid: the mean is over the pairs of observed values that lie about :math:`\tau` apart (Simonetti, Cordes
+& Heeschen 1985, ApJ 296, 46). Generated series have the times and the missing values of real ones, so that both sides
+are treated alike.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from pushforward import statistics
+from pushforward.spaces import Series
+from pushforward.validation.curves import Summary
+from pushforward.validation.floor import Floor
+from pushforward.validation.material import Material
+from pushforward.validation.style import GENERATED, REAL, Picture, encode, styled
+from pushforward.validation.verdict import Verdict, judge
+
+__all__ = ["describe_series", "judge_series", "series_pictures"]
+
+TIMES = 24
+"""Even times at which series are compared."""
+LAGS = 12
+"""Bins of the structure function, from a row's typical distance to half of the time that series last."""
+PAIRED = 3000
+SHOWN = 5
+
+
+def judge_series(material: Material) -> tuple[list[Verdict], list[Any]]:
+    """Every statistic of a `Series`, each beside its floor; and values over time and structure functions as curves."""
+    floor = material.floor
+    over_time, structure = _summaries(material)
+    channels = _channels(material.space)
+    verdicts = [
+        _judged(
+            floor,
+            "values_over_time",
+            "Values over time",
+            "Wasserstein-1 distance of the values at each time, in per cent of their standard deviation, averaged",
+            _marginals,
+            over_time,
+        ),
+        _judged(
+            floor,
+            "structure_function",
+            "Structure function",
+            "mean relative error of S(τ)",
+            lambda a, b: 100 * float(np.mean(np.abs(a.mean(axis=0) / np.maximum(b.mean(axis=0), 1e-300) - 1))),
+            structure,
+        ),
+        _judged(
+            floor,
+            "time_correlations",
+            "Correlations",
+            "root mean square error of the correlation coefficients between times and coordinates",
+            _correlations,
+            over_time,
+            unit="",
+        ),
+    ]
+    generated, real = (_flat(x) for x in (over_time.generated, over_time.real))
+    scatter = _scatter(real)
+    [found] = floor.measure_sets(_energy, generated / scatter, real / scatter, PAIRED)
+    verdicts.append(
+        judge(
+            "energy_distance",
+            "Energy distance",
+            "square root of the energy distance of values at even times",
+            found.value,
+            found.error,
+            found.floor,
+            unit="σ",
+            headline=True,
+        )
+    )
+    return verdicts, [*over_time.curves(floor, channels), *structure.curves(floor, channels)]
+
+
+def describe_series(material: Material) -> tuple[np.ndarray, np.ndarray]:
+    """Features of the generated (n, F) and of the real series (n + m, F), in which distances mean something.
+
+    Values at even times and logarithms of the structure function, standardised, with equal total weights.
+    """
+    over_time, structure = _summaries(material)
+    blocks = []
+    for summary, logarithm in ((over_time, False), (structure, True)):
+        generated, real = (_flat(x) for x in (summary.generated, summary.real))
+        if logarithm:
+            least = 1e-6 * float(real.mean()) or 1e-300
+            generated, real = (np.log(np.maximum(x, least)) for x in (generated, real))
+        centre, scatter = real.mean(axis=0), _scatter(real) * math.sqrt(real.shape[1])
+        blocks.append(((generated - centre) / scatter, (real - centre) / scatter))
+    return np.concatenate([g for g, _ in blocks], axis=1), np.concatenate([r for _, r in blocks], axis=1)
+
+
+def series_pictures(material: Material) -> list[Picture]:
+    """Some real and some generated series, one panel for each coordinate."""
+    from matplotlib.figure import Figure
+
+    space = material.space
+    assert isinstance(space, Series)
+    with styled():
+        figure = Figure(figsize=(8.6, 1.0 + 2.1 * space.dim))
+        panels = figure.subplots(space.dim, 2, sharex=True, sharey="row", squeeze=False)
+        for column, (x, colour, title) in enumerate(
+            ((material.test, REAL, "Real"), (material.generated, GENERATED, "Generated"))
+        ):
+            times, values = _parts(x[:SHOWN], space)
+            for row, name in enumerate(_channels(space)):
+                for each in range(len(times)):
+                    seen = ~np.isnan(values[each, :, row])
+                    panels[row, column].plot(
+                        times[each, seen], values[each, seen, row], "o-", color=colour, ms=2.5, lw=0.7,
+                        alpha=1 - 0.75 * each / SHOWN,
+                    )  # fmt: skip
+                panels[row, 0].set_ylabel(name or "value")
+            panels[0, column].set_title(title)
+            panels[-1, column].set_xlabel("time")
+        return [
+            Picture(
+                "Samples beside data",
+                encode(figure),
+                "Real series and generated ones, picked at random; lines only join what belongs to one series. Look "
+                "for periods, amplitudes and decays that real series do not have.",
+                "Real and generated series over time",
+                wide=True,
+            )
+        ]
+
+
+def _channels(space: Any) -> tuple[str, ...]:
+    return ("",) if space.dim == 1 else tuple(f"coordinate {number}" for number in range(space.dim))
+
+
+def _parts(x: np.ndarray, space: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Times (n, length) and values (n, length, dim), NaN where missing."""
+    if space.timed:
+        return x[..., 0].astype(float), x[..., 1:].astype(float)
+    return np.broadcast_to(np.arange(space.length, dtype=float), x.shape[:2]), x.astype(float)
+
+
+def _summaries(material: Material) -> tuple[Summary, Summary]:
+    """Values at even times, and the structure function, of every sample."""
+    space = material.space
+    assert isinstance(space, Series)
+    real_times, _ = _parts(material.real, space)
+    first, last = float(real_times.min()), float(real_times.max())
+    at = first + (last - first) * (np.arange(TIMES) + 0.5) / TIMES
+    edges = np.geomspace((last - first) / space.length, (last - first) / 2, LAGS + 1)
+
+    def both(function: Any) -> tuple[np.ndarray, np.ndarray]:
+        generated, real = (np.asarray(function(*_parts(x, space))) for x in (material.generated, material.real))
+        return generated, real
+
+    generated, real = both(lambda t, x: _resampled(t, x, at))
+    over_time = Summary(
+        name="values_over_time",
+        title="Value over time",
+        x_label="time",
+        y_label="value",
+        x=at,
+        generated=generated,
+        real=real,
+        versus="effect",
+        caption="Means and scatter of the series at even times. The difference of the means is in units of the scatter "
+        "of single series.",
+    )
+    generated, real = both(lambda t, x: _structure(t, x, edges))
+    structure = Summary(
+        name="structure_function",
+        title="Structure function",
+        x_label="τ",
+        y_label="S(τ)",
+        x=np.sqrt(edges[1:] * edges[:-1]),
+        generated=generated,
+        real=real,
+        versus="ratio",
+        caption="Half the mean squared difference of values τ apart: the noise at short τ, the variance at long ones, "
+        "and a dip at every period.",
+        log_x=True,
+        log_y=True,
+    )
+    return over_time, structure
+
+
+def _resampled(times: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Values at the times ``at``, interpolated linearly between those observed, shape (n, dim, K)."""
+    found = np.zeros((len(values), values.shape[2], len(at)))
+    for sample in range(len(values)):
+        for channel in range(values.shape[2]):
+            seen = ~np.isnan(values[sample, :, channel])
+            if seen.any():
+                found[sample, channel] = np.interp(at, times[sample, seen], values[sample, seen, channel])
+    return found
+
+
+def _structure(times: np.ndarray, values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The structure function of every sample, shape (n, dim, K); a bin without pairs takes from its neighbours."""
+    before, after = np.triu_indices(times.shape[1], 1)
+    count = len(edges) - 1
+    middle = np.arange(count)
+    found = np.zeros((len(values), values.shape[2], count))
+    for sample in range(len(values)):
+        lag = np.digitize(times[sample, after] - times[sample, before], edges) - 1
+        for channel in range(values.shape[2]):
+            squares = 0.5 * (values[sample, after, channel] - values[sample, before, channel]) ** 2
+            use = (lag >= 0) & (lag < count) & ~np.isnan(squares)
+            pairs = np.bincount(lag[use], minlength=count)
+            total = np.bincount(lag[use], weights=squares[use], minlength=count)
+            if use.any():
+                known = pairs > 0
+                found[sample, channel] = np.interp(middle, middle[known], total[known] / pairs[known])
+    return found
+
+
+def _judged(
+    floor: Floor, key: str, label: str, quantity: str, distance: Any, summary: Summary, unit: str = "%"
+) -> Verdict:
+    found = floor.measure(distance, _flat(summary.generated), _flat(summary.real))
+    return judge(key, label, quantity, found.value, found.error, found.floor, unit=unit, headline=True)
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1)
+
+
+def _scatter(values: np.ndarray) -> np.ndarray:
+    scatter = values.std(axis=0)
+    return np.where(scatter > 1e-9 * scatter.max(initial=0.0), scatter, 1.0)
+
+
+def _marginals(a: np.ndarray, b: np.ndarray) -> float:
+    size = min(len(a), len(b))
+    ranks = (np.arange(size) + 0.5) / size
+    a, b = (np.sort(x, axis=0) if len(x) == size else np.quantile(x, ranks, axis=0) for x in (a, b))
+    return 100 * float(np.mean(np.abs(a - b).mean(axis=0) / _scatter(b)))
+
+
+def _correlations(a: np.ndarray, b: np.ndarray) -> float:
+    standard = [(x - x.mean(axis=0)) / _scatter(x) for x in (a, b)]
+    first, second = (x.T @ x / len(x) for x in standard)
+    return float(np.sqrt(np.mean((first - second)[~np.eye(len(first), dtype=bool)] ** 2)))
+
+
+def _energy(a: np.ndarray, b: np.ndarray) -> list[float]:
+    """With every pair counted, a sample's with itself too: never negative, so that it can be set against a floor."""
+    found = statistics.energy_distance(torch.from_numpy(a), torch.from_numpy(b))
+    within = float(found.within_x) * (1 - 1 / len(a)) + float(found.within_y) * (1 - 1 / len(b))
+    return [math.sqrt(max(0.0, 2 * float(found.between) - within))]
