@@ -41,6 +41,11 @@ REGISTRY: dict[str, Entry] = {
         "velocity of a straight path from noise to data; the best default for fields",
         "https://arxiv.org/abs/2210.02747",
     ),
+    "ot-flow-matching": Entry(
+        "ot_flow_matching:OTFlowMatching",
+        "flow matching on noise paired with the data by optimal transport; straighter paths, fewer steps",
+        "https://arxiv.org/abs/2302.00482",
+    ),
     "ddpm": Entry(
         "ddpm:DDPM",
         "denoising diffusion: removes Gaussian noise step by step",
