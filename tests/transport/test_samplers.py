@@ -35,9 +35,9 @@ PATHS = {"straight": Straight(), "vp-linear": VPLinear(), "vp-cosine": VPCosine(
 def gaussian(z, moment):
     """E[x | z] and E[eps | z] for x ~ N(MEAN, COVARIANCE)."""
     mean, covariance = MEAN.to(z), COVARIANCE.to(z)
-    total = moment.alpha**2 * covariance + moment.sigma**2 * torch.eye(2).to(z)
-    whitened = torch.linalg.solve(total, (z - moment.alpha * mean).T).T
-    return Estimate(data=mean + moment.alpha * whitened @ covariance, noise=moment.sigma * whitened)
+    variances, axes = torch.linalg.eigh(covariance)
+    along = (z - moment.alpha * mean) @ axes / (moment.alpha**2 * variances + moment.sigma**2)
+    return Estimate(data=mean + moment.alpha * (along * variances) @ axes.T, noise=moment.sigma * along @ axes.T)
 
 
 def two_points(z, moment):
@@ -59,7 +59,7 @@ def test_samplers_recover_the_mean_and_covariance(name, method):
     draws = Draws(0, 20000, dtype=torch.float64)
     x = sample(gaussian, path, times, draws, (2,), method=method)
     error = 4 / math.sqrt(len(x))
-    slack = {"euler": 0.15, "ddim": 0.06, "ancestral": 0.06}.get(method, 0.005)
+    slack = {"euler": 0.15, "ddim": 0.06, "ancestral": 0.06, "sde": 0.02}.get(method, 0.005)
     torch.testing.assert_close(x.mean(0), MEAN, rtol=0, atol=error + slack)
     torch.testing.assert_close(x.T.cov(), COVARIANCE, rtol=0, atol=error + slack)
 
@@ -140,7 +140,8 @@ def test_samples_do_not_depend_on_the_precision_of_the_loop(method):
         for dtype in (torch.float32, torch.float64)
     )
     assert low.dtype == torch.float32
-    torch.testing.assert_close(low.double(), high, rtol=0, atol=2e-5)
+    # An adaptive method may choose other steps, whose error is that of its tolerance.
+    torch.testing.assert_close(low.double(), high, rtol=0, atol=2e-4 if method == "dopri5" else 2e-5)
 
 
 def test_guidance_extrapolates_between_two_estimates():

@@ -1,7 +1,7 @@
 r"""What all models of motion from noise to data share.
 
-A network is asked, at a sample z = alpha x + sigma eps of a Gaussian path and the time of that sample, for some
-combination p = a x + b eps (see `pushforward.transport.prediction`), and trained by regression,
+A network is asked, at a sample z = alpha x + sigma eps of a path from data to noise and the time of that sample, for
+some combination p = a x + b eps (see `pushforward.transport.prediction`), and trained by regression,
 
     loss = E_{x, eps, t} w_t || p_theta(z_t, t) - p ||^2,      w_t = (D'_t / D_t)^2,
 
@@ -17,7 +17,9 @@ straight line. Sampling, codes and densities all move along the straight line, w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -36,6 +38,7 @@ from pushforward.transport import (
     Integrator,
     Method,
     Moment,
+    Noise,
     Path,
     Prediction,
     Predictor,
@@ -43,6 +46,7 @@ from pushforward.transport import (
     Straight,
     VelocityField,
 )
+from pushforward.transport.path import Number
 
 __all__ = ["Denoising", "DenoisingSampling", "DenoisingSettings"]
 
@@ -67,28 +71,70 @@ class DenoisingSampling(Settings):
     """
     Attributes:
         method: ``adams``, ``euler``, ``heun``, ``midpoint`` and ``rk4`` follow the probability flow of what is not
-            Gaussian; ``ddim`` and ``dpm-solver`` are deterministic too, and ``ancestral`` is random.
-        steps: moves from noise to data; one network call each, but two for heun and midpoint and four for rk4.
+            Gaussian, and so does ``dopri5``, which chooses its steps by ``rtol`` and ``atol``; ``ddim`` and
+            ``dpm-solver`` are deterministic too, ``ancestral`` is random, and ``sde`` and ``edm`` are as random as
+            their settings say.
+        steps: moves from noise to data; one network call each, but two for heun, midpoint and edm, and four for rk4.
         spacing: what is equal between the times: the time of the straight line (``uniform``), the angle
-            arctan(sigma / alpha) (``angle``), or the log signal-to-noise ratio (``log-snr``).
+            arctan(sigma / alpha) (``angle``), the log signal-to-noise ratio (``log-snr``), or the seventh root of
+            sigma / alpha (``karras``).
         guidance: how far to go from the unconditional to the conditional estimate; 1 samples the learned conditional
             distribution, more exaggerates the condition.
+        eta: of ``ddim``: 0 is deterministic, 1 is ancestral.
+        stochasticity: of ``sde``: 0 is the probability flow, 1 the reversed diffusion; more is allowed.
+        S_churn, S_min, S_max, S_noise: of ``edm``: how much noise is added on the way, at which sigma / alpha, and its
+            standard deviation.
+        rtol, atol: of ``dopri5``: relative and absolute error of a step, in network units.
     """
 
     method: Method = "adams"
     steps: int = Setting(default=20, ge=1)
     spacing: Spacing = "uniform"
     guidance: float = Setting(default=1.0, ge=0)
+    eta: float = Setting(default=0.0, ge=0, le=1)
+    stochasticity: float = Setting(default=1.0, ge=0)
+    S_churn: float = Setting(default=0.0, ge=0)
+    S_min: float = Setting(default=0.0, ge=0)
+    S_max: float = Setting(default=math.inf, gt=0)
+    S_noise: float = Setting(default=1.0, gt=0)
+    rtol: float = Setting(default=1e-5, gt=0)
+    atol: float = Setting(default=1e-5, gt=0)
+
+    def of_the_method(self) -> dict[str, float]:
+        """Settings that belong to the chosen method alone.
+
+        Raises:
+            UsageError: if one was given that belongs to another method.
+        """
+        for method, names in _OPTIONS.items():
+            strange = self.model_fields_set.intersection(names)
+            if method != self.method and strange:
+                raise UsageError(f"{min(strange)} is a setting of method={method}, but method={self.method} was chosen")
+        return {name: getattr(self, name) for name in _OPTIONS.get(self.method, ())}
+
+    def is_random(self) -> bool:
+        """Whether the method draws noise on the way."""
+        options = self.of_the_method()
+        return self.method == "ancestral" or any(options.get(name) for name in ("eta", "stochasticity", "S_churn"))
+
+
+_OPTIONS: dict[Method, tuple[str, ...]] = {
+    "ddim": ("eta",),
+    "sde": ("stochasticity",),
+    "edm": ("S_churn", "S_min", "S_max", "S_noise"),
+    "dopri5": ("rtol", "atol"),
+}
 
 
 class Denoising(Model):
-    """A network trained on noisy samples of a Gaussian path. It has densities and codes besides samples.
+    """A network trained on noisy samples of a path. It has densities and codes besides samples.
 
     Arguments:
         space, condition_dim, settings: see `Model`.
-        path: Gaussian path of the training samples.
+        path: of the training samples.
         prediction: what the network's output means.
         measured_in: the prediction in whose units the squared error is taken; that of the output if None.
+        prior: the noise that the path ends in.
 
     Raises:
         UsageError: if the space is neither a vector nor a field, or a setting does not belong to it.
@@ -107,11 +153,13 @@ class Denoising(Model):
         path: Path,
         prediction: Prediction,
         measured_in: Prediction | None = None,
+        prior: Noise = transport.NORMAL,
     ) -> None:
         super().__init__(space, condition_dim, settings)
         self.path = path
         self.prediction: Prediction = prediction
         self.measured_in: Prediction = measured_in or prediction
+        self.prior = prior
         self.gaussian = transport.GaussianDenoiser(space, condition_dim)
         self.network = time_network(space, condition_dim, **self._network_options())
 
@@ -131,13 +179,19 @@ class Denoising(Model):
 
     def noise(self, batch: Batch) -> Float[Tensor, "batch *shape"]:
         """The noise of the training samples."""
-        return batch.draws.normal(*self.space.shape)
+        return self.prior.draw(batch.draws, self.space.shape)
+
+    def told(self, z: Float[Tensor, "batch *shape"], moment: Moment) -> tuple[Moment, Number]:
+        """The moment whose noise level the network is told at ``z``, and that level over the one of ``moment``."""
+        return moment, 1.0
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         t = self.times(batch.draws)
         moment = self.path.at(t.reshape(-1, *[1] * len(self.space.shape)))
         noise = self.noise(batch)
         z = moment.mix(batch.x, noise)
+        moment, ratio = self.told(z, moment)
+        noise = noise / ratio
         value = self._output(z, moment, self._withheld(batch))
         error = (value - transport.target(self.prediction, batch.x, noise, moment)).square()
         if self.measured_in != self.prediction:
@@ -156,12 +210,14 @@ class Denoising(Model):
         """
         self._check_told(condition)
 
-        def predict(z: Tensor, moment: Moment[float]) -> transport.Estimate:
+        def predict(z: Tensor, moment: Moment) -> transport.Estimate:
             own: Moment = moment
             if path is not None and path != self.path:
                 own, scale = self.path.matching(moment)
                 z = scale * z
-            return transport.estimate(self._output(z, own, condition), z, own, self.prediction)
+            own, ratio = self.told(z, own)
+            data, noise = transport.estimate(self._output(z, own, condition), z, own, self.prediction)
+            return transport.Estimate(data, noise if isinstance(ratio, float) else ratio * noise)
 
         return predict
 
@@ -169,22 +225,26 @@ class Denoising(Model):
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, DenoisingSampling) else self.Sampling()
         assert isinstance(options, DenoisingSampling)
+        own = options.of_the_method()
         times = transport.time_grid(Straight(), options.steps, options.spacing, start=self._last_time())
         if options.guidance != 1 and condition is None:
             raise UsageError(f"guidance={options.guidance:g} exaggerates a condition, but no condition was given")
         if options.method in transport.INTEGRATORS:
-            w = draws.normal(*self.space.shape)
-            return self._follow(times, w, condition, transport.INTEGRATORS[options.method], options.guidance)
+            w = self.prior.draw(draws, self.space.shape)
+            integrator = partial(transport.INTEGRATORS[options.method], **own)
+            return self._follow(times, w, condition, integrator, options.guidance)
         predict = self.predictor(condition, Straight())
         if options.guidance != 1:
             predict = transport.guided(predict, self.predictor(None, Straight()), options.guidance)
-        return transport.sample(predict, Straight(), times, draws, self.space.shape, method=options.method)
+        return transport.sample(
+            predict, Straight(), times, draws, self.space.shape, method=options.method, noise=self.prior, **own
+        )
 
     @torch.no_grad()
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
     ) -> Float[Tensor, "batch *shape"]:
-        """The noise from which ``x`` is sampled; standard normal over the learned distribution."""
+        """The noise from which ``x`` is sampled; distributed as the prior over the learned distribution."""
         return self._follow(self._times_to_noise(), x, condition)
 
     @torch.no_grad()
@@ -210,7 +270,7 @@ class Denoising(Model):
         probes = transport.trace_probes(self.space.shape, exact_up_to, count=max(1, 512 // self.space.size)).to(x)
         w = self.gaussian.whiten(x, first, condition)
         w, volume = transport.carry(self._whitened_motion(condition), Straight(), times, w, probes)
-        return transport.standard_normal(w) + volume + self.gaussian.log_volume(first, condition)
+        return self.prior.log_prob(w) + volume + self.gaussian.log_volume(first, condition)
 
     def _follow(
         self,
@@ -231,11 +291,11 @@ class Denoising(Model):
         """dw/dt: what the learned velocity adds to that of the Gaussian field, which leaves w where it is."""
         self._check_told(condition)
 
-        def gaussian(z: Tensor, moment: Moment[float], condition: Tensor | None) -> Tensor:
+        def gaussian(z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
             expected = self.gaussian(z, moment, condition)
             return moment.velocity(expected.data, expected.noise)
 
-        def motion(w: Tensor, moment: Moment[float]) -> Tensor:
+        def motion(w: Tensor, moment: Moment) -> Tensor:
             z = self.gaussian.colour(w, moment, condition)
             # The network adds s to a prediction with determinant D, hence -sigma s / D to the data, alpha s / D to the
             # noise.

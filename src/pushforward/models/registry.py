@@ -51,6 +51,21 @@ REGISTRY: dict[str, Entry] = {
         "denoising diffusion: removes Gaussian noise step by step",
         "https://arxiv.org/abs/2006.11239",
     ),
+    "edm": Entry(
+        "edm:EDM",
+        "diffusion with a preconditioned network, trained where noise levels matter most",
+        "https://arxiv.org/abs/2206.00364",
+    ),
+    "pfgm++": Entry(
+        "pfgm:PFGMPlusPlus",
+        "Poisson flow in D extra dimensions: EDM with Student-t noise; robust at moderate D",
+        "https://arxiv.org/abs/2302.04265",
+    ),
+    "pfgm": Entry(
+        "pfgm:PFGM",
+        "Poisson flow with one extra dimension, PFGM++ with D = 1",
+        "https://arxiv.org/abs/2209.11178",
+    ),
     "wgan-gp": Entry(
         "gan:WassersteinGAN",
         "generator against a Wasserstein critic with gradient penalty; one network call a sample",

@@ -1,43 +1,54 @@
-"""Motion from noise to data: Gaussian paths, what a network predicts, samplers, likelihoods, couplings."""
+"""Motion from noise to data: paths, what a network predicts, samplers, likelihoods, couplings."""
 
 from __future__ import annotations
 
+from pushforward.transport.churn import edm
 from pushforward.transport.couplings import optimal_transport
 from pushforward.transport.ddim import ddim
 from pushforward.transport.dpm_solver import dpm_solver
 from pushforward.transport.gaussian import GaussianDenoiser, real_waves
 from pushforward.transport.grids import Spacing, equal_times, time_grid
-from pushforward.transport.likelihood import carry, divergence, log_likelihood, standard_normal, trace_probes
-from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, Solver, Tableau, VelocityField, flow
+from pushforward.transport.likelihood import carry, divergence, log_likelihood, trace_probes
+from pushforward.transport.noise import NORMAL, Noise, Normal, StudentT, standard_normal
+from pushforward.transport.noise_level import NoiseLevel
+from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, Solver, Tableau, VelocityField, adaptive, flow
 from pushforward.transport.path import Moment, Path, Straight, VarianceExploding, VPCosine, VPLinear
 from pushforward.transport.prediction import Estimate, Prediction, convert, determinant, estimate, loss_weight, target
 from pushforward.transport.samplers import SAMPLERS, Method, guided, sample
+from pushforward.transport.sde import sde
 
 __all__ = [
     "INTEGRATORS",
+    "NORMAL",
     "SAMPLERS",
     "Estimate",
     "GaussianDenoiser",
     "Integrator",
     "Method",
     "Moment",
+    "Noise",
+    "NoiseLevel",
+    "Normal",
     "Path",
     "Prediction",
     "Predictor",
     "Solver",
     "Spacing",
     "Straight",
+    "StudentT",
     "Tableau",
     "VPCosine",
     "VPLinear",
     "VarianceExploding",
     "VelocityField",
+    "adaptive",
     "carry",
     "convert",
     "ddim",
     "determinant",
     "divergence",
     "dpm_solver",
+    "edm",
     "equal_times",
     "estimate",
     "flow",
@@ -47,6 +58,7 @@ __all__ = [
     "optimal_transport",
     "real_waves",
     "sample",
+    "sde",
     "standard_normal",
     "target",
     "time_grid",

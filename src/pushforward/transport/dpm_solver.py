@@ -24,13 +24,13 @@ from torch import Tensor
 from pushforward.transport.ode import Predictor
 from pushforward.transport.path import Path
 
-__all__ = ["dpm_solver"]
+__all__ = ["dpm_solver", "log_ratio"]
 
 
 def dpm_solver(predict: Predictor, path: Path, times: Sequence[float], z: Tensor) -> Tensor:
     """Carry noise ``z`` (batch, ...), given at the first of the falling ``times``, to the last one."""
     moments = path.moments(times)
-    clock = [_log_ratio(moment.alpha, moment.sigma) for moment in moments]
+    clock = [log_ratio(moment.alpha, moment.sigma) for moment in moments]
     before: Tensor | None = None
     for i, (now, then) in enumerate(pairwise(moments)):
         data = predict(z, now).data
@@ -44,7 +44,8 @@ def dpm_solver(predict: Predictor, path: Path, times: Sequence[float], z: Tensor
     return z
 
 
-def _log_ratio(alpha: float, sigma: float) -> float:
+def log_ratio(alpha: float, sigma: float) -> float:
+    """log(alpha / sigma), infinite where one of them vanishes."""
     if alpha > 0 and sigma > 0:
         return math.log(alpha / sigma)
     return math.inf if alpha > 0 else -math.inf

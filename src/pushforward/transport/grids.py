@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.transport.path import Path
 
 __all__ = ["Spacing", "equal_times", "time_grid"]
 
-Spacing = Literal["uniform", "angle", "log-snr"]
+Spacing = Literal["uniform", "angle", "log-snr", "karras"]
+
+
+_RHO = 7
 
 
 def time_grid(
@@ -25,12 +29,16 @@ def time_grid(
         steps: moves from one time to the next; at least 1.
         spacing: what is equally spaced: ``uniform`` the time itself; ``angle`` arctan(sigma / alpha), which lays more
             times at both ends than the straight line's uniform grid; ``log-snr`` lambda, which lays most times near
-            the ends.
+            the ends; ``karras`` the seventh root of sigma / alpha, between them.
         start, stop: first and last time; noise to data by default, the reverse if start < stop.
-        reach: the largest |log(alpha / sigma)| of an inner time with spacing ``log-snr``, as the ends may be infinite.
+        reach: the largest |log(alpha / sigma)| of an inner time with spacing ``log-snr`` or ``karras``, as the ends may
+            be infinite.
 
     Raises:
         UsageError: if ``steps`` is below 1 or ``spacing`` is unknown.
+
+    References:
+        Karras et al. 2022, https://arxiv.org/abs/2206.00364, eq. 5
     """
     if steps < 1:
         raise UsageError(f"a sampler needs at least 1 step, but steps={steps} was given")
@@ -44,9 +52,22 @@ def time_grid(
     elif spacing == "log-snr":
         ratios = path.log_snr(ends).clamp(-2 * reach, 2 * reach)
         times = path.time(ratios[0] + (ratios[1] - ratios[0]) * part)
+    elif spacing == "karras":
+        times = _karras(path, ends, steps, reach)
     else:
-        raise UsageError(f"the spacing {spacing!r} of times is unknown; known are uniform, angle, log-snr")
+        raise UsageError(f"the spacing {spacing!r} of times is unknown; known are uniform, angle, log-snr, karras")
     return [start, *times[1:-1].tolist(), stop]
+
+
+def _karras(path: Path, ends: Tensor, steps: int, reach: float) -> Tensor:
+    if ends[0] < ends[1]:
+        return _karras(path, ends.flip(0), steps, reach).flip(0)
+    log_snr = path.log_snr(ends)
+    # A step to cleaner data than the reach, such as to no noise at all, comes after the grid.
+    moves = steps - 1 if log_snr[1] > 2 * reach else steps
+    first, last = torch.exp(-log_snr.clamp(-2 * reach, 2 * reach) / (2 * _RHO)).tolist()
+    ratios = torch.linspace(first, last, moves + 1, dtype=torch.float64) ** _RHO
+    return torch.cat([path.time(-2 * torch.log(ratios)), ends[1:]])[: steps + 1]
 
 
 def equal_times(times: Sequence[float], source: Path, target: Path) -> list[float]:

@@ -2,7 +2,9 @@ r"""Exact log-densities through the probability flow.
 
 Along dz/dt = u(z, t) the log-density of the moving sample changes by -div u, so with z_0 = x
 
-    log p(x) = log N(z_1; 0, (alpha_1^2 + sigma_1^2) I) + integral_0^1 div u(z_t, t) dt.
+    log p(x) = log N(z_1; 0, (alpha_1^2 + sigma_1^2) I) + integral_0^1 div u(z_t, t) dt,
+
+or the density of Student-t noise in place of the normal one if the path ends in that.
 
 The divergence is exact, one row of the Jacobian a dimension, up to a number of dimensions that is chosen; beyond it,
 it is estimated without bias as the mean of e . (du/dz) e over Rademacher vectors e. The vectors are fixed and shared by
@@ -21,10 +23,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from pushforward.transport.noise import NORMAL, Noise
 from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, VelocityField
 from pushforward.transport.path import Moment, Path
 
-__all__ = ["carry", "divergence", "log_likelihood", "standard_normal", "trace_probes"]
+__all__ = ["carry", "divergence", "log_likelihood", "trace_probes"]
 
 
 def trace_probes(shape: Sequence[int], exact_up_to: int = 64, count: int = 1, seed: int = 0) -> Tensor:
@@ -103,16 +106,18 @@ def log_likelihood(
     x: Tensor,
     probes: Tensor,
     integrator: Integrator = INTEGRATORS["rk4"],
+    noise: Noise = NORMAL,
 ) -> tuple[Tensor, Tensor]:
     """Log-density of ``x`` under the distribution that the probability flow samples, and its latent code.
 
     Arguments:
         predict: expected data and noise at a noisy batch and a moment.
-        path: Gaussian path; its noise at the last time is the base distribution.
+        path: whose noise at the last time is the base distribution.
         times: rising, from the time of the data to the time of the noise.
         x: shape (batch, *shape).
         probes: from `trace_probes`.
         integrator: how to take a step.
+        noise: that the path ends in.
 
     Returns:
         log p(x) in nats, shape (batch,), and z at the last time, shape (batch, *shape).
@@ -123,9 +128,4 @@ def log_likelihood(
     )
     size = x[0].numel()
     volume = volume + size * math.log(first.alpha / last.norm)
-    return standard_normal(z / last.norm) + volume, z
-
-
-def standard_normal(x: Tensor) -> Tensor:
-    """Log-density of independent standard normal numbers, nats, summed over all but the first axis."""
-    return -0.5 * x.flatten(1).square().sum(1) - 0.5 * x[0].numel() * math.log(2 * math.pi)
+    return noise.log_prob(z / last.norm) + volume, z

@@ -1,10 +1,11 @@
-r"""Deterministic sampling: fixed steps along the probability-flow equation.
+r"""Deterministic sampling: along the probability-flow equation.
 
     dz/dt = alpha'_t E[x | z] + sigma'_t E[eps | z]
 
 has the path's distribution at every time, so following it from noise to data samples, and following it from data to
 noise encodes. A Runge-Kutta method is its Butcher tableau; the method of Adams and Bashforth is of second order at one
-evaluation a step. On the straight line, Euler's method is DDIM for a network of any path.
+evaluation a step; an embedded pair chooses its steps. On the straight line, Euler's method is DDIM for a network of any
+path.
 
 References:
     Song et al. 2021, https://arxiv.org/abs/2011.13456, eq. 13
@@ -20,8 +21,10 @@ from functools import partial
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor
 
+from pushforward.dynamics import odeint
 from pushforward.errors import UsageError
 from pushforward.transport.path import Moment, Path
 from pushforward.transport.prediction import Estimate
@@ -38,14 +41,15 @@ __all__ = [
     "Tableau",
     "VelocityField",
     "adams_bashforth",
+    "adaptive",
     "flow",
     "runge_kutta",
 ]
 
-Predictor = Callable[[Tensor, Moment[float]], Estimate]
-VelocityField = Callable[[Tensor, Moment[float]], Tensor]
+Predictor = Callable[[Tensor, Moment], Estimate]
+VelocityField = Callable[[Tensor, Moment], Tensor]
 Integrator = Callable[[VelocityField, Path, Sequence[float], Tensor], Tensor]
-Solver = Literal["euler", "midpoint", "heun", "rk4", "adams"]
+Solver = Literal["euler", "midpoint", "heun", "rk4", "adams", "dopri5"]
 
 
 @dataclass(frozen=True)
@@ -98,12 +102,41 @@ def adams_bashforth(field: VelocityField, path: Path, times: Sequence[float], y:
     return y
 
 
+def adaptive(
+    field: VelocityField,
+    path: Path,
+    times: Sequence[float],
+    y: Tensor,
+    *,
+    rtol: float = 1e-5,
+    atol: float = 1e-5,
+) -> Tensor:
+    """The same by the fifth-order pair of Dormand and Prince, with steps of its own for each sample.
+
+    Arguments:
+        field: must take moments of one time a sample.
+        times: only the first and the last matter.
+        rtol, atol: relative and absolute error that a step may make.
+
+    Raises:
+        IntegrationError: if a sample could not be followed to the end.
+    """
+    each = (-1, *[1] * (y.dim() - 1))
+    ends = torch.tensor([times[0], times[-1]], dtype=y.dtype, device=y.device)
+
+    def slope(t: Tensor, state: Tensor) -> Tensor:
+        return field(state, path.at(t.reshape(each)))
+
+    return odeint(slope, y, ends, method="dopri5", rtol=rtol, atol=atol).y[-1]
+
+
 INTEGRATORS: dict[Solver, Integrator] = {
     "euler": partial(runge_kutta, tableau=EULER),
     "midpoint": partial(runge_kutta, tableau=MIDPOINT),
     "heun": partial(runge_kutta, tableau=HEUN),
     "rk4": partial(runge_kutta, tableau=RK4),
     "adams": adams_bashforth,
+    "dopri5": adaptive,
 }
 
 

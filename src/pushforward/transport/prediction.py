@@ -11,8 +11,9 @@ Every usual prediction is a combination of the two things that a noisy sample z 
 | v          | -sigma     | alpha      |
 | velocity   | alpha'     | sigma'     |
 | score      | 0          | -1 / sigma |
+| edm        | sigma / n  | -alpha / n |
 
-so z and p are two equations for two unknowns, with determinant D = alpha b - sigma a:
+with n^2 = alpha^2 + sigma^2, so z and p are two equations for two unknowns, with determinant D = alpha b - sigma a:
 
     x = (b z - sigma p) / D,      eps = (alpha p - a z) / D,      p' = ((a' b - a b') z + D' p) / D.
 
@@ -20,9 +21,14 @@ The last one also says how squared errors compare: ||p'_hat - p'||^2 = (D' / D)^
 good as D is far from zero: the noise says nothing of the data where alpha = 0, nor do the data of the noise where
 sigma = 0, while v and the straight line's velocity determine both everywhere.
 
+The last row is what a network behind the preconditioning of Karras et al. outputs, for data of unit variance: the
+combination of x and eps that is uncorrelated with z. It is -v on a variance-preserving path. On every path and at every
+time its variance is one, and its squared error is that of the data relative to the best linear denoiser's.
+
 References:
     Salimans & Ho 2022, Progressive Distillation, https://arxiv.org/abs/2202.00512 (v)
     Gao et al. 2024, Diffusion Meets Flow Matching, https://diffusionflow.github.io (the equivalences)
+    Karras et al. 2022, https://arxiv.org/abs/2206.00364, eq. 7 and table 1 (edm)
 """
 
 from __future__ import annotations
@@ -36,7 +42,7 @@ from pushforward.transport.path import Moment, Number
 
 __all__ = ["PREDICTIONS", "Estimate", "Prediction", "convert", "determinant", "estimate", "loss_weight", "target"]
 
-Prediction = Literal["noise", "data", "v", "velocity", "score"]
+Prediction = Literal["noise", "data", "v", "velocity", "score", "edm"]
 
 PREDICTIONS: dict[Prediction, Callable[[Moment], tuple[Number, Number]]] = {
     "noise": lambda moment: (0.0, 1.0),
@@ -44,6 +50,7 @@ PREDICTIONS: dict[Prediction, Callable[[Moment], tuple[Number, Number]]] = {
     "v": lambda moment: (-moment.sigma, moment.alpha),
     "velocity": lambda moment: (moment.alpha_dot, moment.sigma_dot),
     "score": lambda moment: (0.0, -1.0 / moment.sigma),
+    "edm": lambda moment: (moment.sigma / moment.norm, -moment.alpha / moment.norm),
 }
 
 

@@ -10,22 +10,25 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
+from pushforward.transport.churn import edm
 from pushforward.transport.ddim import ddim
 from pushforward.transport.dpm_solver import dpm_solver
+from pushforward.transport.noise import NORMAL, Noise
 from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, flow
 from pushforward.transport.path import Moment, Path
 from pushforward.transport.prediction import Estimate
+from pushforward.transport.sde import sde
 
 __all__ = ["SAMPLERS", "Method", "guided", "sample"]
 
-Method = Literal["euler", "midpoint", "heun", "rk4", "adams", "ddim", "ancestral", "dpm-solver"]
+Method = Literal["euler", "midpoint", "heun", "rk4", "adams", "dopri5", "ddim", "ancestral", "dpm-solver", "sde", "edm"]
 
 
 def _along(integrator: Integrator) -> Callable[..., Tensor]:
     def sampler(
-        predict: Predictor, path: Path, times: Sequence[float], z: Tensor, draws: Draws | None = None
+        predict: Predictor, path: Path, times: Sequence[float], z: Tensor, draws: Draws | None = None, **options: float
     ) -> Tensor:
-        return flow(predict, path, times, z, integrator)
+        return flow(predict, path, times, z, partial(integrator, **options))
 
     return sampler
 
@@ -39,30 +42,44 @@ SAMPLERS: dict[str, Callable[..., Tensor]] = {
     "ddim": ddim,
     "ancestral": partial(ddim, eta=1.0),
     "dpm-solver": _multistep,
+    "sde": sde,
+    "edm": edm,
 }
 
 
 def sample(
-    predict: Predictor, path: Path, times: Sequence[float], draws: Draws, shape: Sequence[int], *, method: Method
+    predict: Predictor,
+    path: Path,
+    times: Sequence[float],
+    draws: Draws,
+    shape: Sequence[int],
+    *,
+    method: Method,
+    noise: Noise = NORMAL,
+    **options: float,
 ) -> Tensor:
     """Samples of the distribution that ``predict`` has learnt, shape ``(draws.count, *shape)``.
 
     Arguments:
         predict: expected data and noise at a noisy batch and a moment of ``path``.
-        path: Gaussian path along which to sample.
+        path: along which to sample.
         times: of the path, falling (see `time_grid`).
         draws: source of the starting noise and of any noise on the way.
         shape: of one sample.
         method: name in `SAMPLERS`. A step calls the network once with ``euler``, ``adams``, ``ddim``,
-            ``ancestral`` and ``dpm-solver``, twice with ``heun`` and ``midpoint``, four times with ``rk4``.
+            ``ancestral``, ``dpm-solver`` and ``sde``, twice with ``heun``, ``midpoint`` and ``edm``, four times with
+            ``rk4``, and as often as it takes with ``dopri5``.
+        noise: that the path ends in.
+        options: of the method: ``eta`` of ``ddim``, ``stochasticity`` of ``sde``, ``S_churn``, ``S_min``, ``S_max`` and
+            ``S_noise`` of ``edm``, ``rtol`` and ``atol`` of ``dopri5``.
 
     Raises:
         UsageError: if there is no such method.
     """
     if method not in SAMPLERS:
         raise UsageError(f"there is no sampler called {method!r}; known ones are {', '.join(SAMPLERS)}")
-    z = path.moments(times[:1])[0].norm * draws.normal(*shape)
-    return SAMPLERS[method](predict, path, times, z, draws)
+    z = path.moments(times[:1])[0].norm * noise.draw(draws, shape)
+    return SAMPLERS[method](predict, path, times, z, draws, **options)
 
 
 def guided(conditional: Predictor, unconditional: Predictor, strength: float) -> Predictor:

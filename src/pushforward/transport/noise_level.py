@@ -1,0 +1,79 @@
+r"""How much noise a sample shows, where the strength of the noise is itself random.
+
+Student-t noise is Gaussian noise of a random scale, sigma sqrt(tau) with tau = D / c, c ~ chi^2_D. What a denoiser does
+best depends on tau, which a sample tells the more clearly the further out it lies. For white Gaussian data of unit
+variance and n = |z|^2 / N the posterior of tau is one-dimensional,
+
+    p(tau | z) ~ p(tau) v^(-N/2) exp(-N n / (2 v)),      v = alpha^2 + sigma^2 tau,
+
+and the expected data are E[x | z] = alpha E[1 / v] z: what a sample of the plain Gaussian path at the noise level
+
+    sigma_z^2 = E[sigma^2 tau / v] / E[1 / v]
+
+would give. A network that is told sigma_z in place of sigma meets inputs of order one and targets of order one in the
+furthest tail of D = 1, with no draw clipped, and as D grows sigma_z becomes sigma.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from scipy.special import gammainccinv, gammaincinv
+from torch import Tensor, nn
+
+from pushforward.transport.path import Moment
+
+__all__ = ["NoiseLevel"]
+
+
+class NoiseLevel(nn.Module):
+    """sigma_z of each sample, by quadrature over log(tau).
+
+    Arguments:
+        size: N, numbers in one sample.
+        degrees: D of the noise.
+    """
+
+    # Numbers of a sample that count as independent evidence of tau: those of a field are not, nor are data Gaussian.
+    evidence = 4
+    # Of the nodes in log(tau); the posterior is no narrower than about sqrt(2 / evidence).
+    spacing = 0.7
+    # Probability beyond either end of the nodes; further out sigma_z stays at the last one.
+    tail = 1e-6
+    # sigma_z / sigma has a limit as sigma falls to 0, and is taken here.
+    smallest = 1e-5
+
+    scale: Tensor
+    log_prior: Tensor
+
+    def __init__(self, size: int, degrees: float) -> None:
+        super().__init__()
+        self.counted = min(size, self.evidence)
+        half = degrees / 2
+        weakest, strongest = half / gammainccinv(half, self.tail), half / gammaincinv(half, self.tail)
+        span = math.log(strongest / weakest)
+        nodes = max(8, math.ceil(span / self.spacing))
+        log_scale = math.log(weakest) + span * torch.linspace(0, 1, nodes, dtype=torch.float64)
+        # tau^-(D/2) exp(-D / (2 tau)) for a uniform grid of log(tau), written so that a large D loses no digits.
+        log_prior = -half * (log_scale + torch.expm1(-log_scale))
+        self.register_buffer("scale", log_scale.exp().float(), persistent=False)
+        self.register_buffer("log_prior", log_prior.log_softmax(0).float(), persistent=False)
+
+    def forward(self, z: Float[Tensor, "batch *shape"], moment: Moment) -> tuple[Moment, Tensor]:
+        """The moment with sigma_z in place of sigma, and sigma_z / sigma, which turn one noise into the other."""
+        with torch.autocast(z.device.type, enabled=False):
+            each = (-1, *[1] * (z.dim() - 1))
+            floor = torch.as_tensor(moment.sigma, dtype=z.dtype, device=z.device).clamp(min=self.smallest)
+            sigma = floor.reshape(-1, 1)
+            alpha = torch.as_tensor(moment.alpha, dtype=z.dtype, device=z.device).reshape(-1, 1)
+            noise = sigma**2 * self.scale.to(z.dtype)
+            variance = alpha**2 + noise
+            # Its square must be finite in single precision.
+            mean_square = z.flatten(1).clamp(-1e15, 1e15).square().mean(1, keepdim=True)
+            log_weight = self.log_prior.to(z.dtype) - self.counted / 2 * (variance.log() + mean_square / variance)
+            weight = log_weight.softmax(1)
+            level = ((weight * noise / variance).sum(1) / (weight / variance).sum(1)).sqrt()
+            ratio = (level / sigma[:, 0]).reshape(each)
+            return moment._replace(sigma=ratio * moment.sigma), ratio
