@@ -46,6 +46,11 @@ REGISTRY: dict[str, Entry] = {
         "flow matching on noise paired with the data by optimal transport; straighter paths, fewer steps",
         "https://arxiv.org/abs/2302.00482",
     ),
+    "yukawa": Entry(
+        "yukawa:Yukawa",
+        "screened Poisson process: noise that is Cauchy near the data and normal far away",
+        "https://arxiv.org/abs/2304.02637",
+    ),
     "ddpm": Entry(
         "ddpm:DDPM",
         "denoising diffusion: removes Gaussian noise step by step",

@@ -1,0 +1,92 @@
+r"""The screened Poisson (Yukawa) process: flow matching with noise that is Cauchy near the data and normal far away.
+
+A data point x is blurred to x + s g, with g standard normal and a random scale s whose mean square is sigma^2 (see
+`pushforward.transport.screened`). In the coordinates of a straight line, tau = sigma / (1 + sigma),
+
+    z = (1 - tau) x + tau eps,      eps = (s / sigma) g,      dz/dtau = -x + (2c - tau) / (1 - tau) eps,
+
+and the mean of the last at a point z is the velocity that a network learns by regression. For a large mass c = 1/2 and
+this is flow matching. At tau = 1 the noise is standard normal, whatever the mass.
+
+The noise at a given mean square is rarer and larger, the smaller sigma is beside the screening length 1/m: most points
+have hardly moved, and a few by about 1/m, as far as the screening allows. That is what sets this process apart from a
+Poisson flow, whose noise has no variance at all.
+
+References:
+    Liu et al. 2023, GenPhys, https://arxiv.org/abs/2304.02637
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxtyping import Float
+from pydantic import BaseModel
+from pydantic import Field as Setting
+from torch import Tensor
+
+from pushforward import transport
+from pushforward.errors import UsageError
+from pushforward.models.denoising import Denoising, DenoisingSampling, DenoisingSettings
+from pushforward.models.model import Batch, Turn
+from pushforward.randomness import Draws
+from pushforward.spaces import Space
+from pushforward.transport import Straight
+from pushforward.transport.screened import expansion, relative_variance
+
+__all__ = ["Yukawa"]
+
+
+class YukawaSettings(DenoisingSettings):
+    """
+    Attributes:
+        mass: m, the inverse of the screening length, in network units, in which the data have unit variance.
+    """
+
+    mass: float = Setting(default=3.0, gt=0)
+
+
+class Yukawa(Denoising):
+    """Regression of the velocity of the normalised Yukawa process.
+
+    Samples, codes and densities follow its flow. The samplers that take steps from estimates of data and normal noise
+    (``ddim``, ``ancestral``, ``dpm-solver``, ``sde``, ``edm``) do not apply.
+    """
+
+    Settings = YukawaSettings
+    settings: YukawaSettings
+
+    # Where sigma is 1e-4 of the data or 1e4 times as large, nothing is left to learn.
+    margin = 1e-4
+
+    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+        super().__init__(space, condition_dim, settings, path=Straight(), prediction="velocity")
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        tau = self.times(batch.draws).clamp(self.margin, 1 - self.margin).view(-1, *[1] * len(self.space.shape))
+        noise, factor = self._noise(batch.draws, tau)
+        moment = self.path.at(tau)
+        value = self._output(moment.mix(batch.x, noise), moment, self._withheld(batch))
+        yield Turn("model", (value - (factor * noise - batch.x)).square().mean(), {})
+
+    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+        if isinstance(sampling, DenoisingSampling) and sampling.method not in transport.INTEGRATORS:
+            raise UsageError(
+                f"method={sampling.method} steps between normal noise of different sizes, which that of yukawa is not; "
+                f"choose one of {', '.join(transport.INTEGRATORS)}"
+            )
+        return super().sample(draws, condition, sampling)
+
+    def _noise(
+        self, draws: Draws, tau: Float[Tensor, "batch *ones"]
+    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *ones"]]:
+        """eps, and what dz/dtau holds of it."""
+        ones = [1] * len(self.space.shape)
+        # The factor is a small difference of large numbers where tau is near 1.
+        tau = tau.double()
+        sigma, mass = tau / (1 - tau), self.settings.mass
+        t = mass * sigma**2
+        ratio = relative_variance(draws.normal(*ones).double(), draws.uniform(*ones).double(), mass * t).sqrt()
+        factor = (2 * expansion(ratio * sigma, t, mass) - tau) / (1 - tau)
+        normal = draws.normal(*self.space.shape)
+        return ratio.to(normal) * normal, factor.to(normal)
