@@ -131,3 +131,17 @@ def test_does_not_depend_on_batch_precision_order_or_unit():
 def test_says_what_is_wrong(arguments, says):
     with pytest.raises(UsageError, match=says):
         bispectrum(torch.randn(1, 1, 16, 16), **arguments)
+
+
+def test_several_families_at_once_are_those_one_after_the_other():
+    field = torch.from_numpy(np.random.default_rng(3).exponential(size=(3, 2, 24, 24)))
+    both = bispectrum(field, triangles=("equilateral", "squeezed"))
+    for family, rows in (
+        ("equilateral", both.index[:, 0] == both.index[:, 2]),
+        ("squeezed", both.index[:, 2] == 0),
+    ):
+        one = bispectrum(field, triangles=family)
+        torch.testing.assert_close(both.bispectrum[..., rows], one.bispectrum)
+        torch.testing.assert_close(both.k[rows], one.k)
+    with pytest.raises(UsageError, match="isosceles"):
+        bispectrum(field, triangles=("equilateral", "isosceles"))

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations_with_replacement, groupby
 from math import pi, prod
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -44,7 +44,8 @@ from pushforward.statistics.modes import (
 __all__ = ["Bispectrum", "bispectrum"]
 
 Triple = tuple[int, int, int]
-Triangles = Literal["equilateral", "squeezed", "all"] | Sequence[Triple]
+Family = Literal["equilateral", "squeezed", "all"]
+Triangles = Family | Sequence[Family] | Sequence[Triple]
 
 # Shells of the default: enough to see a shape, few enough that each holds many triangles.
 SHELLS = 12
@@ -85,7 +86,8 @@ def bispectrum(
         bins: edges of the shells in radians per unit length, up to Nyquist; None for about 12 equal shells, a whole
             number of fundamentals wide, up to two thirds of Nyquist.
         triangles: "equilateral" (i, i, i); "squeezed" (i, i, 0), two equal sides and one of the longest wavelength;
-            "all" with sides k1 <= k2 <= k3; or triples of shell numbers.
+            "all" with sides k1 <= k2 <= k3; several of these names, which costs less than one after the other; or
+            triples of shell numbers.
 
     Raises:
         UsageError: if no triangle closes in a triple that was asked for, its sides are too long for the grid, or the
@@ -106,7 +108,7 @@ def bispectrum(
     wanted, plan = _closing(grid, sides, edges, _triples(edges, triangles, 2 * nyquist), fields.device)
     unit = binary_unit(fields)
     cubes, powers = [], []
-    for rows in chunks(len(fields), len(of.k) * fields[0].numel(), budget=1 << 22):
+    for rows in chunks(len(fields), len(of.k) * fields[0].numel()):
         modes = fluctuations(fields[rows], unit).flatten(2)
         powers.append(sum_over_shells(modes.real.square().addcmul_(modes.imag, modes.imag), of) / of.modes)
         cubes.append(_cubes(_by_shell(modes, of, grid), wanted))
@@ -146,16 +148,19 @@ def _triples(edges: tuple[float, ...], triangles: Triangles, sampling: float) ->
         return sum(edges[side + 1] for side in triple) <= sampling * (1 + 1e-9)
 
     count = len(edges) - 1
-    if isinstance(triangles, str):
-        named = {
+    wanted: tuple[Any, ...] = (triangles,) if isinstance(triangles, str) else tuple(triangles)
+    if wanted and all(isinstance(name, str) for name in wanted):
+        named: dict[object, list[Triple]] = {
             "equilateral": [(i, i, i) for i in range(count)],
             "squeezed": [(i, i, 0) for i in range(count)],
             "all": list(combinations_with_replacement(range(count), 3)),
         }
-        if triangles not in named:
-            raise UsageError(f"triangles={triangles!r} is unknown; give {', '.join(named)} or triples of shell numbers")
-        return [triple for triple in named[triangles] if fits(triple)]
-    triples = [(int(first), int(second), int(third)) for first, second, third in triangles]
+        for name in wanted:
+            if name not in named:
+                known = ", ".join(map(str, named))
+                raise UsageError(f"triangles={name!r} is unknown; give {known} or triples of shell numbers")
+        return [triple for triple in dict.fromkeys(t for name in wanted for t in named[name]) if fits(triple)]
+    triples = [(int(first), int(second), int(third)) for first, second, third in wanted]
     if not triples or any(min(triple) < 0 or max(triple) >= count for triple in triples):
         raise UsageError(f"triangles must be triples of shell numbers from 0 to {count - 1}")
     for triple in triples:
@@ -209,26 +214,27 @@ def _by_shell(
     modes: Complex[Tensor, "samples channels stored"], of: Shells, grid: tuple[int, ...]
 ) -> Float[Tensor, "samples channels shells cells"]:
     """The fields that keep the modes of one shell each."""
-    member = of.index == torch.arange(len(of.k), device=modes.device)[:, None]
-    kept = (modes[:, :, None] * member).unflatten(-1, (*grid[:-1], grid[-1] // 2 + 1))
+    kept = modes.new_zeros(*modes.shape[:2], len(of.k) + 1, modes.shape[2])
+    kept.scatter_(2, of.index.expand(*modes.shape[:2], 1, -1), modes[:, :, None])
     axes = tuple(range(-len(grid), 0))
-    return torch.fft.irfftn(kept, s=grid, dim=axes).flatten(3)
+    of_shells = kept[:, :, :-1].unflatten(-1, (*grid[:-1], grid[-1] // 2 + 1))
+    return torch.fft.irfftn(of_shells, s=grid, dim=axes).flatten(3)
 
 
 def _cubes(by_shell: Float[Tensor, "samples channels shells cells"], triples: list[Triple]) -> Tensor:
     """Sum over cells of the product of three shells' fields, for each triple.
 
-    Products of a shell with others, times all shells, are a matrix product: most of the work runs at its speed.
+    Products of a shell with others, times third shells, are a matrix product: most of the work runs at its speed.
     """
     sums = by_shell.new_empty(*by_shell.shape[:2], len(triples), dtype=wide_type(by_shell))
     order = sorted(range(len(triples)), key=lambda row: triples[row])
     for first, group in groupby(order, key=lambda row: triples[row][0]):
         rows = list(group)
-        seconds = sorted({triples[row][1] for row in rows})
+        seconds, thirds = (sorted({triples[row][side] for row in rows}) for side in (1, 2))
         pairs = by_shell[:, :, first, None] * by_shell[:, :, seconds]
-        table = pairs @ by_shell.transpose(2, 3)
-        place = [seconds.index(triples[row][1]) for row in rows]
-        sums[:, :, rows] = table[:, :, place, [triples[row][2] for row in rows]].to(sums.dtype)
+        table = pairs @ by_shell[:, :, thirds].transpose(2, 3)
+        place = [(seconds.index(triples[row][1]), thirds.index(triples[row][2])) for row in rows]
+        sums[:, :, rows] = table[:, :, [a for a, _ in place], [b for _, b in place]].to(sums.dtype)
     return sums
 
 

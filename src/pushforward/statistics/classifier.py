@@ -103,10 +103,13 @@ def classifier_two_sample_test(
 
 
 def _scores(name: str, x: np.ndarray, labels: np.ndarray, unseen: np.ndarray, seed: int) -> np.ndarray:
+    from threadpoolctl import threadpool_limits
+
     mean, sigma = x.mean(0), x.std(0)
     sigma[sigma <= 1e-12 * np.abs(mean)] = np.inf
     model = _classifier(name, x.shape[1], seed)
-    with warnings.catch_warnings():
+    # Products of matrices this small are slowed down by a second thread, tenfold where the processor is shared.
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
         # Stopped before it converged, a classifier is still a valid, only weaker, test.
         warnings.simplefilter("ignore")
         model.fit((x - mean) / sigma, labels)

@@ -52,6 +52,7 @@ class Material:
         training: rows of ``real`` that the model was trained on.
         training_members: how many training members there are in all.
         milliseconds: wall-clock time to generate one sample.
+        unit: of the box's sides, where it is known.
         notes: what a reader must know about how the sets were chosen.
     """
 
@@ -66,6 +67,7 @@ class Material:
     milliseconds: float
     data: str
     exact: Any = None
+    unit: str = ""
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -169,6 +171,7 @@ def gather(
         milliseconds=milliseconds,
         data=test.name,
         exact=getattr(test, "exact", None),
+        unit="Mpc/h" if any("Mpc/h" in note for note in test.notes) else "",
         notes=tuple(notes),
     )
 

@@ -49,14 +49,21 @@ def _both(material: Material, function: Callable[[torch.Tensor], Any]) -> tuple[
     return function(torch.from_numpy(material.generated)), function(torch.from_numpy(material.real))
 
 
+def _wavenumber_label(material: Material) -> str:
+    """Where lengths are in Mpc/h, k is in h/Mpc; in a box of another unit, in one over it; without a box, in cells."""
+    assert isinstance(material.space, Field)
+    if not material.space.box:
+        return "k  [1 / cell]"
+    return "k  [h / Mpc]" if material.unit == "Mpc/h" else f"k  [1 / {material.unit or '(unit of the box)'}]"
+
+
 def _power_spectrum(material: Material, space: Field) -> Summary:
     window: Literal["hann"] | None = None if space.periodic else "hann"
     generated, real = _both(material, lambda x: statistics.power_spectrum(x, space.box, window=window))
-    unit = "1 / unit of length" if space.box else "1 / cell"
     return Summary(
         name="power_spectrum",
         title="Power spectrum",
-        x_label=f"k  [{unit}]",
+        x_label=_wavenumber_label(material),
         y_label="P(k)",
         x=real.k.numpy(),
         generated=generated.power.numpy(),
@@ -97,30 +104,33 @@ def _one_point_pdf(material: Material) -> Summary:
 
 
 def _bispectra(material: Material, space: Field) -> list[Summary]:
-    found = []
-    for shape, sides in (("equilateral", "three equal sides k"), ("squeezed", "two sides k and the longest wave")):
+    def measure(x: torch.Tensor) -> Any:
+        fields = x if space.periodic else _tapered(x)
+        return statistics.bispectrum(fields, space.box, triangles=("equilateral", "squeezed"))
 
-        def measure(x: torch.Tensor, shape: str = shape) -> Any:
-            return statistics.bispectrum(x if space.periodic else _tapered(x), space.box, triangles=shape)  # type: ignore[arg-type]
-
-        try:
-            generated, real = _both(material, measure)
-        except UsageError:
-            # A grid of few cells, or of one axis, has no triangles to speak of.
-            return []
+    try:
+        generated, real = _both(material, measure)
+    except UsageError:
+        # A grid of few cells, or of one axis, has no triangles to speak of.
+        return []
+    dimensions, found = len(space.grid), []
+    shell, third = real.index[:, 0], real.index[:, 2]
+    for shape, sides, rows in (
+        ("equilateral", "three equal sides k", shell == third),
+        ("squeezed", "two sides k and the longest wave", third == 0),
+    ):
         # Triangles in a bin of ln k grow as k^(2 d): times that, every scale can be seen on one axis.
-        dimensions = len(space.grid)
-        k = real.k[:, 0].numpy()
+        k = real.k[rows, 0].numpy()
         weight = k ** (2 * dimensions)
         found.append(
             Summary(
                 name=f"bispectrum_{shape}",
                 title=f"Bispectrum, {shape}",
-                x_label="k  [1 / unit of length]" if space.box else "k  [1 / cell]",
+                x_label=_wavenumber_label(material),
                 y_label="k⁴ B(k)" if dimensions == 2 else "k⁶ B(k)",
                 x=k,
-                generated=generated.bispectrum.numpy() * weight,
-                real=real.bispectrum.numpy() * weight,
+                generated=generated.bispectrum[..., rows].numpy() * weight,
+                real=real.bispectrum[..., rows].numpy() * weight,
                 versus="effect",
                 log_x=True,
                 caption=f"Three-point function over triangles with {sides}: zero for a Gaussian field, so it sees "

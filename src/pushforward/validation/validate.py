@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,9 @@ def validate(
         'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8).'
     """
     begun = time.perf_counter()
-    with progress_bar(progress) as watch:
+    with progress_bar(progress) as watch, warnings.catch_warnings():
+        # Test conditions may lie a little beyond the range of the training ones: that, too, is judged.
+        warnings.filterwarnings("ignore", message=".*extrapolates", category=UserWarning)
         material = gather(emulator, ensemble, samples=samples, seed=seed, watch=watch)
         report = _judge(emulator, material, seed, begun, watch)
         if out is not None:

@@ -25,7 +25,12 @@ ALIKE = 3.0
 TRANSPORTED = 2000
 """Points of each set for the exact optimal transport, which costs about their number cubed."""
 PAIRED = 3000
-DENSITY_MEMBERS = 2000
+DENSITY_MEMBERS, FEWEST_DENSITIES, DENSITY_VALUES = 2000, 8, 2**17
+"""At most and at least so many members are asked for their density; between them, as many as hold so many values.
+
+A density that is an integral over time costs many times a sample. The members must not depend on that cost: models are
+compared by the mean over the same ones.
+"""
 MARGINAL_BINS = 40
 DRAWN = 6
 """Coordinates whose marginals are drawn."""
@@ -99,9 +104,11 @@ def judge_density(material: Material, emulator: Emulator) -> list[Verdict]:
     The gap to the exact density on the same members estimates the Kullback-Leibler divergence KL(data | model), with
     less noise than either mean. A model at the floor is within 1.96 standard errors of none.
     """
-    members = min(material.count, DENSITY_MEMBERS)
-    x = material.test[:members]
-    conditions = None if material.conditions is None else material.conditions[:members]
+    members = min(material.count, DENSITY_MEMBERS, max(FEWEST_DENSITIES, DENSITY_VALUES // material.space.size))
+    # Evenly over the test set, whose members come simulation by simulation.
+    rows = np.linspace(0, material.count - 1, members).round().astype(int)
+    x = material.test[rows]
+    conditions = None if material.conditions is None else material.conditions[rows]
     with torch.no_grad():
         model = np.asarray(emulator.log_prob(torch.from_numpy(x), conditions).detach().cpu(), dtype=float)
     value, error = -float(model.mean()), float(model.std(ddof=1)) / math.sqrt(members)
@@ -121,7 +128,7 @@ def judge_density(material: Material, emulator: Emulator) -> list[Verdict]:
         Verdict(
             "nll",
             "Log-density",
-            "mean of -log p on test members",
+            f"mean of -log p over {members:,} test members",
             "nats",
             value,
             error,
