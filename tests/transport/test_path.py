@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -95,7 +96,7 @@ def test_equal_times_keep_infinite_ratios():
 
 
 @paths
-@pytest.mark.parametrize("spacing", ["uniform", "angle", "log-snr"])
+@pytest.mark.parametrize("spacing", ["uniform", "angle", "log-snr", "karras"])
 def test_grids_run_from_start_to_stop_without_turning(path, spacing):
     for start, stop in ((1.0, 0.0), (0.0, 1.0), (0.8, 0.1)):
         times = time_grid(path, 12, spacing, start=start, stop=stop)
@@ -112,6 +113,15 @@ def test_grids_space_what_they_say():
     assert steps(Straight().log_snr(times)).std() < 1e-9
     times = torch.tensor(time_grid(Straight(), 10, "angle"), dtype=torch.float64)
     assert steps(torch.atan2(times, 1 - times)).std() < 1e-9
+
+
+def test_the_grid_of_karras_is_the_published_one():
+    """Table 1 of Karras et al. 2022: rho = 7 between sigma_max and sigma_min, and then no noise."""
+    path, n, low, high = VarianceExploding(), 18, 0.0025, 80.0
+    levels = [moment.sigma for moment in path.moments(time_grid(path, n, "karras", reach=-math.log(low)))]
+    expected = [(high ** (1 / 7) + i / (n - 1) * (low ** (1 / 7) - high ** (1 / 7))) ** 7 for i in range(n)]
+    assert levels[:-1] == pytest.approx(expected, rel=1e-9)
+    assert path.moments(time_grid(path, n, "karras", reach=9.0))[-2].sigma > path.sigma_min
 
 
 @pytest.mark.parametrize(

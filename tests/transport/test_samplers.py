@@ -18,12 +18,15 @@ from pushforward.transport import (
     VarianceExploding,
     VPCosine,
     VPLinear,
+    adaptive,
     ddim,
     dpm_solver,
+    edm,
     equal_times,
     flow,
     guided,
     sample,
+    sde,
     time_grid,
 )
 
@@ -163,3 +166,86 @@ def test_what_cannot_be_sampled_is_refused():
         ddim(gaussian, Straight(), [1.0, 0.0], z, eta=0.5)
     with pytest.raises(UsageError, match="nonsense"):
         sample(gaussian, Straight(), [1.0, 0.0], Draws(0, 3), (2,), method="nonsense")
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("stochasticity", [0.3, 1.0, 2.0])
+def test_any_stochasticity_samples_the_same_distribution(name, stochasticity):
+    path = PATHS[name]
+    times = time_grid(path, 80, "log-snr", stop=1e-4 if name == "vp-linear" else 0.0)
+    draws = Draws(0, 20000, dtype=torch.float64)
+    x = sample(gaussian, path, times, draws, (2,), method="sde", stochasticity=stochasticity)
+    torch.testing.assert_close(x.mean(0), MEAN, rtol=0, atol=0.04)
+    torch.testing.assert_close(x.T.cov(), COVARIANCE, rtol=0, atol=0.04)
+
+
+def test_no_stochasticity_is_dpm_solver_and_one_is_the_first_ancestral_step():
+    path, z = VPCosine(), normal(50, 1)
+    times = time_grid(path, 15)
+    flow_like = sde(two_points, path, times, z, stochasticity=0.0)
+    torch.testing.assert_close(flow_like, dpm_solver(two_points, path, times, z), rtol=1e-12, atol=1e-12)
+    one, other = (
+        method(two_points, path, [0.8, 0.6], z, Draws(1, 50, dtype=torch.float64), **options)
+        for method, options in ((sde, {"stochasticity": 1.0}), (ddim, {"eta": 1.0}))
+    )
+    torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_churn_leaves_the_distribution_as_it_is(name):
+    path = PATHS[name]
+    times = time_grid(path, 100, "karras", stop=1e-4 if name == "vp-linear" else 0.0)
+    draws = Draws(0, 20000, dtype=torch.float64)
+    x = sample(gaussian, path, times, draws, (2,), method="edm", S_churn=20.0, S_min=0.05, S_max=50.0)
+    torch.testing.assert_close(x.mean(0), MEAN, rtol=0, atol=0.03)
+    torch.testing.assert_close(x.T.cov(), COVARIANCE, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("path", [Straight(), VPCosine()], ids=lambda path: type(path).__name__)
+def test_the_sampler_of_karras_is_of_second_order_and_its_first_half_is_ddim(path):
+    z = normal(50, 1)
+
+    def grid(n):
+        return time_grid(path, n, "karras", start=0.9, stop=0.4)
+
+    exact = flow(two_points, path, grid(1000), z, INTEGRATORS["rk4"])
+    assert orders(lambda n: edm(two_points, path, grid(n), z), exact) == pytest.approx([2, 2], abs=0.25)
+    to_the_data = [0.3, 0.0]
+    torch.testing.assert_close(
+        edm(two_points, path, to_the_data, z), ddim(two_points, path, to_the_data, z), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_heun_in_sigma_is_the_published_algorithm():
+    """Algorithm 1 of Karras et al. written out, on the variance-exploding path."""
+    path = VarianceExploding()
+    times = time_grid(path, 12, "karras", stop=0.01)
+    z = 80 * normal(30, 1)
+    x = z.clone()
+    levels = [moment.sigma for moment in path.moments(times)]
+    denoise = lambda x, sigma: torch.tanh(x / sigma**2)  # noqa: E731
+    for sigma, after in pairwise(levels):
+        slope = (x - denoise(x, sigma)) / sigma
+        ahead = x + (after - sigma) * slope
+        x = x + (after - sigma) * 0.5 * (slope + (ahead - denoise(ahead, after)) / after)
+    torch.testing.assert_close(edm(two_points, path, times, z), x, rtol=1e-9, atol=1e-9)
+
+
+def test_the_adaptive_method_keeps_its_tolerance():
+    path, z = Straight(), normal(50, 1)
+    exact = flow(two_points, path, time_grid(path, 1000, start=0.9, stop=0.2), z, INTEGRATORS["rk4"])
+    for tolerance in (1e-3, 1e-6):
+        found = adaptive(two_points_velocity, path, [0.9, 0.2], z, rtol=tolerance, atol=tolerance)
+        assert (found - exact).abs().max() < 10 * tolerance
+
+
+def two_points_velocity(z, moment):
+    return moment.velocity(*two_points(z, moment))
+
+
+def test_random_methods_refuse_to_go_without_draws():
+    z = normal(3, 2)
+    with pytest.raises(UsageError, match="S_churn"):
+        edm(gaussian, Straight(), [0.9, 0.1], z, S_churn=1.0)
+    with pytest.raises(UsageError, match="stochasticity"):
+        sde(gaussian, Straight(), [0.9, 0.1], z)

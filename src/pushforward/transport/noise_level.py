@@ -38,10 +38,9 @@ class NoiseLevel(nn.Module):
 
     # Numbers of a sample that count as independent evidence of tau: those of a field are not, nor are data Gaussian.
     evidence = 4
-    # Of the nodes in log(tau); the posterior is no narrower than about sqrt(2 / evidence).
-    spacing = 0.7
-    # Probability beyond either end of the nodes; further out sigma_z stays at the last one.
+    # Probability beyond either end of the nodes, which then go on for some more towards strong noise.
     tail = 1e-6
+    more = 6
     # sigma_z / sigma has a limit as sigma falls to 0, and is taken here.
     smallest = 1e-5
 
@@ -53,8 +52,10 @@ class NoiseLevel(nn.Module):
         self.counted = min(size, self.evidence)
         half = degrees / 2
         weakest, strongest = half / gammainccinv(half, self.tail), half / gammaincinv(half, self.tail)
-        span = math.log(strongest / weakest)
-        nodes = max(8, math.ceil(span / self.spacing))
+        # The posterior of log(tau) is no narrower than about sqrt(2 / (evidence + D)).
+        spacing = math.sqrt(2 / (self.evidence + degrees))
+        span = math.log(strongest / weakest) + self.more * spacing
+        nodes = math.ceil(span / spacing) + 1
         log_scale = math.log(weakest) + span * torch.linspace(0, 1, nodes, dtype=torch.float64)
         # tau^-(D/2) exp(-D / (2 tau)) for a uniform grid of log(tau), written so that a large D loses no digits.
         log_prior = -half * (log_scale + torch.expm1(-log_scale))
