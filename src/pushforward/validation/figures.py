@@ -39,7 +39,7 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
     if not shown:
         return None
     with styled():
-        figure = Figure(figsize=(6.6, 0.8 + 0.25 * len(shown)))
+        figure = Figure(figsize=(5.6, 0.8 + 0.25 * len(shown)))
         axes = figure.add_subplot()
         largest = max([CLOSE, *(v.ratio for v in shown)])
         axes.axvspan(CLOSE, 2 * largest, color=VERDICTS["off"], alpha=0.07, lw=0)

@@ -36,6 +36,7 @@ GROUPS = {
     "conditions": "Over the range of the condition",
 }
 NAMED = 5
+_REFERENCES = {"density": "exact"}
 _COLOURS = {AT_FLOOR: "green", NEAR: "yellow", OFF: "red", UNJUDGED: "dim"}
 
 
@@ -183,12 +184,14 @@ class Report:
         """The few numbers that a reader sees first."""
         first = "power_spectrum" if isinstance(self.space, Field) else "wasserstein2"
         wanted = [first, "one_point_pdf" if first == "power_spectrum" else "nll", "coverage", "classifier"]
-        names = {"nll": "−log density", "classifier": "Classifier AUC"}
+        names = {"classifier": "Classifier AUC"}
         cards = [
             {
                 "label": names.get(v.statistic, v.label),
                 "value": v.value_text,
-                "under": f"real data: {v.floor_text}" if math.isfinite(v.floor) else v.verdict,
+                "under": f"{_REFERENCES.get(v.group, 'real data')}: {v.floor_text}"
+                if math.isfinite(v.floor)
+                else v.verdict,
                 "verdict": v.verdict,
             }
             for name in wanted

@@ -25,7 +25,7 @@ ALIKE = 3.0
 TRANSPORTED = 2000
 """Points of each set for the exact optimal transport, which costs about their number cubed."""
 PAIRED = 3000
-DENSITY_MEMBERS, FEWEST_DENSITIES, DENSITY_VALUES = 2000, 8, 2**17
+DENSITY_MEMBERS, FEWEST_DENSITIES, DENSITY_VALUES = 2000, 8, 2**16
 """At most and at least so many members are asked for their density; between them, as many as hold so many values.
 
 A density that is an integral over time costs many times a sample. The members must not depend on that cost: models are
@@ -127,8 +127,8 @@ def judge_density(material: Material, emulator: Emulator) -> list[Verdict]:
     return [
         Verdict(
             "nll",
-            "Log-density",
-            f"mean of -log p over {members:,} test members",
+            "Negative log-density",
+            f"mean of −log p over {members:,} test members",
             "nats",
             value,
             error,
