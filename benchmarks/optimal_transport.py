@@ -1,0 +1,301 @@
+"""Flow matching in the plane beside torchcfm: distance to the data, energy of the paths, time of a step.
+
+The protocol is that of Tong et al. 2023 (https://arxiv.org/abs/2307.03672, table 2): the 2-Wasserstein distance of
+10,000 samples to 10,000 of the data, over five seeds. The sets are those of torchcfm's own code: eight Gaussians on a
+circle of radius 5 with *covariance* sqrt(0.1) I, the moons of torchdyn scaled to 3 x - 1 (whose noise is uniform and
+moves both coordinates alike), and 1.5 times scikit-learn's S with noise 0.05. Both sides train the network of torchcfm
+(three hidden layers of 64) for the same number of steps on the same number of fresh samples a step, and both are
+sampled with the same solver (dopri5, tolerance 1e-4). torchcfm is used as its examples use it: Adam at 1e-3, sigma 0.1;
+a second row sets its sigma to 0, which is what pushforward's straight lines have.
+
+A run writes what it has done after every measurement and goes on from there: `python -m benchmarks optimal_transport`
+may be stopped and started again.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.timing import report, time_in_turn
+from pushforward.models.between import Between
+from pushforward.randomness import Draws
+from pushforward.spaces import Vector
+from pushforward.statistics import wasserstein2
+
+STEPS, BATCH, SAMPLES, SEEDS = 5000, 128, 10_000, 5
+PARTIAL = Path(__file__).parent / "results" / "optimal_transport_partial.json"
+SIGMAS = {"torchcfm": 0.1, "torchcfm, sigma 0": 0.0}
+PUBLISHED = {  # OT-CFM and I-CFM of the table, mean of five seeds
+    "ot": {
+        "normal to 8 Gaussians": 0.303,
+        "normal to moons": 0.130,
+        "moons to 8 Gaussians": 0.601,
+        "normal to S": 0.144,
+    },
+    "independent": {
+        "normal to 8 Gaussians": 0.373,
+        "normal to moons": 0.178,
+        "moons to 8 Gaussians": 1.557,
+        "normal to S": 0.242,
+    },
+}
+
+Sampler = Callable[[int, np.random.Generator], Tensor]
+
+
+def normal(count: int, rng: np.random.Generator) -> Tensor:
+    return torch.from_numpy(rng.normal(size=(count, 2))).float()
+
+
+def eight_gaussians(count: int, rng: np.random.Generator) -> Tensor:
+    angle = np.pi / 4 * rng.integers(8, size=count)
+    centre = 5 * np.stack([np.cos(angle), np.sin(angle)], 1)
+    return torch.from_numpy(centre + 0.1**0.25 * rng.normal(size=(count, 2))).float()
+
+
+def moons(count: int, rng: np.random.Generator) -> Tensor:
+    outer = np.linspace(0, np.pi, count // 2)
+    inner = np.linspace(0, np.pi, count - count // 2)
+    curves = [np.stack([np.cos(outer), np.sin(outer)], 1), np.stack([1 - np.cos(inner), 0.5 - np.sin(inner)], 1)]
+    return torch.from_numpy(3 * (np.concatenate(curves) + 0.2 * rng.random((count, 1))) - 1).float()
+
+
+def s_curve(count: int, rng: np.random.Generator) -> Tensor:
+    from sklearn.datasets import make_s_curve
+
+    points, _ = make_s_curve(count, noise=0.05, random_state=int(rng.integers(2**31)))
+    return torch.from_numpy(1.5 * points[:, [0, 2]]).float()
+
+
+TASKS: dict[str, tuple[Sampler, Sampler]] = {
+    "normal to 8 Gaussians": (normal, eight_gaussians),
+    "normal to moons": (normal, moons),
+    "moons to 8 Gaussians": (moons, eight_gaussians),
+    "normal to S": (normal, s_curve),
+}
+
+
+class Network(nn.Module):
+    """torchcfm's network, called our way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torchcfm.models.models import MLP
+
+        self.mlp = MLP(dim=2, w=64, time_varying=True)
+
+    def forward(self, z: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.mlp(torch.cat([z, t.expand(len(z))[:, None]], 1))
+
+
+class Ours:
+    """Straight lines, exact plans, stratified times; the package's recipe for vectors."""
+
+    def __init__(self, optimal: bool, steps: int = STEPS) -> None:
+        self.between = Between(Vector(2), network=Network(), pairs=BATCH if optimal else 1)
+        parameters = list(self.between.parameters())
+        self.optimiser = torch.optim.Adam(parameters, lr=5e-3, betas=(0.9, 0.99), fused=True)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda i: rate_at(i / steps))
+        self.average = [p.detach().clone() for p in parameters]
+        self.parameters, self.count = parameters, 0
+
+    def step(self, a: Tensor, b: Tensor) -> None:
+        self.optimiser.zero_grad()
+        self.between.loss(a, b, Draws(self.count, len(a))).backward()
+        self.optimiser.step()
+        self.schedule.step()
+        self.count += 1
+        # A power-law average, about a tenth of the run long (Karras et al. 2024).
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], min(1.0, 8 / self.count))
+
+    def finish(self) -> None:
+        torch._foreach_copy_([p.detach() for p in self.parameters], self.average)
+
+
+class Torchcfm:
+    def __init__(self, optimal: bool, sigma: float) -> None:
+        from torchcfm import ConditionalFlowMatcher, ExactOptimalTransportConditionalFlowMatcher
+
+        self.between = Between(Vector(2), network=Network())
+        self.matcher = (ExactOptimalTransportConditionalFlowMatcher if optimal else ConditionalFlowMatcher)(sigma=sigma)
+        self.optimiser = torch.optim.Adam(self.between.parameters())
+
+    def step(self, a: Tensor, b: Tensor) -> None:
+        self.optimiser.zero_grad()
+        t, z, velocity = self.matcher.sample_location_and_conditional_flow(a, b)
+        prediction = self.between.network.mlp(torch.cat([z, t[:, None]], dim=-1))
+        loss = torch.mean((prediction - velocity) ** 2)
+        loss.backward()
+        self.optimiser.step()
+
+    def finish(self) -> None:
+        pass
+
+
+def rate_at(progress: float) -> float:
+    return min(1.0, progress / 0.02 + 1e-3) * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0)))
+
+
+def learner(side: str, coupling: str) -> Ours | Torchcfm:
+    optimal = coupling == "ot"
+    return Ours(optimal) if side == "pushforward" else Torchcfm(optimal, SIGMAS[side])
+
+
+def measured(task: str, side: str, coupling: str, seed: int) -> dict[str, float]:
+    """Train and sample once."""
+    source, target = TASKS[task]
+    rng = np.random.default_rng([1, seed])
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (torchcfm draws from its plans with it)
+    pool = 200_000
+    order = [torch.from_numpy(rng.permutation(pool)) for _ in range(2)]
+    a, b = source(pool, rng)[order[0]], target(pool, rng)[order[1]]
+    chosen = learner(side, coupling)
+    start = time.perf_counter()
+    for step in range(STEPS):
+        rows = slice(step * BATCH % (pool - BATCH), step * BATCH % (pool - BATCH) + BATCH)
+        chosen.step(a[rows], b[rows])
+    seconds = time.perf_counter() - start
+    chosen.finish()
+    fresh = np.random.default_rng([2, seed])
+    start_points, real = source(SAMPLES, fresh), target(SAMPLES, fresh)
+    samples, energy = chosen.between.move(start_points, "b")
+    return {
+        "distance": float(wasserstein2(samples, real).distance),
+        "energy": float(energy.mean()),
+        "milliseconds": 1e3 * seconds / STEPS,
+    }
+
+
+def floor(task: str, seed: int) -> dict[str, float]:
+    """Two real sets; and the least energy of the motion from the source to the target."""
+    source, target = TASKS[task]
+    rng = np.random.default_rng([3, seed])
+    return {
+        "distance": float(wasserstein2(target(SAMPLES, rng), target(SAMPLES, rng)).distance),
+        "energy": float(wasserstein2(source(SAMPLES, rng), target(SAMPLES, rng)).distance) ** 2 if seed == 0 else 0.0,
+    }
+
+
+def plan() -> list[tuple[str, str, str, int]]:
+    """Every measurement, one seed after the other."""
+    sides = [("two real sets", ""), ("pushforward", "ot"), ("torchcfm", "ot")]
+    sides += [("pushforward", "independent"), ("torchcfm", "independent")]
+    rows = [(task, side, coupling, seed) for seed in range(SEEDS) for task in TASKS for side, coupling in sides]
+    return rows + [(task, "torchcfm, sigma 0", coupling, 0) for task in TASKS for coupling in ("ot", "independent")]
+
+
+def main(seconds: float = float("inf"), part: tuple[int, int] = (0, 1)) -> None:
+    """Measure what is not measured yet, for so many seconds at most; part i of n takes every n-th row."""
+    torch.set_num_threads(1)
+    began = time.perf_counter()
+    for number, row in enumerate(plan()):
+        key = " | ".join(map(str, row))
+        if number % part[1] != part[0] or key in _done():
+            continue
+        if time.perf_counter() - began > seconds:
+            return
+        task, side, coupling, seed = row
+        value = floor(task, seed) if not coupling else measured(task, side, coupling, seed)
+        _keep(key, value)
+        print(key, value, flush=True)
+    if part == (0, 1):
+        tabulate()
+
+
+def tabulate() -> None:
+    done = _done()
+    rows = []
+    for task in TASKS:
+        least = done[f"{task} | two real sets |  | 0"]["energy"]
+        for coupling in ("ot", "independent"):
+            for side in ("pushforward", "torchcfm", "torchcfm, sigma 0"):
+                runs = [done.get(f"{task} | {side} | {coupling} | {seed}") for seed in range(SEEDS)]
+                found = [run for run in runs if run]
+                floors = [v["distance"] for s in range(SEEDS) if (v := done.get(f"{task} | two real sets |  | {s}"))]
+                rows.append(
+                    {
+                        "task": task,
+                        "pairs": coupling,
+                        "side": side,
+                        "seeds": len(found),
+                        "W2": _spread([run["distance"] for run in found]),
+                        "W2 of two real sets": _spread(floors),
+                        "W2 published": PUBLISHED[coupling][task],
+                        "normalised path energy": _spread([abs(run["energy"] - least) / least for run in found]),
+                        "training step / ms": statistics.median(run["milliseconds"] for run in found),
+                    }
+                )
+    speed = step_times()
+    report(
+        "optimal_transport",
+        "Flow matching in the plane beside torchcfm",
+        rows,
+        notes=[
+            f"{STEPS} steps of {BATCH} samples, {SAMPLES} samples judged, one thread; mean +- standard deviation.",
+            "Published: OT-CFM and I-CFM of Tong et al. 2023, table 2.",
+            *speed,
+        ],
+        packages=["torchcfm", "pot"],
+    )
+
+
+def step_times() -> list[str]:
+    """The training step of both, measured in turn."""
+    torch.set_num_threads(1)
+    lines = []
+    for coupling in ("ot", "independent"):
+        for batch in (128, 256):
+            rng = np.random.default_rng(0)
+            a, b = normal(batch, rng), eight_gaussians(batch, rng)
+            ours, theirs = learner("pushforward", coupling), learner("torchcfm", coupling)
+            ours.between.pairs = 128 if coupling == "ot" else 1
+            times = time_in_turn(
+                {"ours": lambda o=ours, a=a, b=b: o.step(a, b), "theirs": lambda o=theirs, a=a, b=b: o.step(a, b)},
+                repeats=15,
+                calls=20,
+                warmup=20,
+            )
+            ratio = times["theirs"].median / times["ours"].median
+            lines.append(
+                f"Training step, {coupling} pairs, batch {batch}: {times['ours']}, torchcfm {times['theirs']};"
+                f" {ratio:.2f} times as fast."
+            )
+            print(lines[-1], flush=True)
+    return lines
+
+
+def _spread(values: list[float]) -> str:
+    spread = f" +- {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def _done() -> dict[str, dict[str, float]]:
+    return json.loads(PARTIAL.read_text()) if PARTIAL.exists() else {}
+
+
+def _keep(key: str, value: dict[str, float]) -> None:
+    import fcntl
+
+    PARTIAL.parent.mkdir(parents=True, exist_ok=True)
+    with PARTIAL.with_suffix(".lock").open("w") as lock:  # two parts may run side by side
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        PARTIAL.write_text(json.dumps({**_done(), key: value}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["speed"]:
+        step_times()
+    elif sys.argv[1:] == ["table"]:
+        tabulate()
+    else:
+        main(float(sys.argv[1]), (int(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,139 @@
+r"""Transport between two ensembles without pairs, along straight lines.
+
+A sample a of one ensemble and a sample b of the other are joined by a line,
+
+    z_t = (1 - t) a + t b,      loss = E || u(z_t, t) - (b - a) ||^2,      t in [0, 1],
+
+and the mean velocity u carries the one distribution to the other (Liu et al. 2022; Albergo & Vanden-Eijnden 2022).
+Neither needs to be Gaussian. Which b belongs to which a is nobody's to say: the optimal plan within a batch moves as
+little as possible, and a plan of pairs that were measured together, if there are any, is kept with ``paired=True``.
+
+How far the learned motion is from the least possible is its path energy against the squared Wasserstein distance,
+
+    NPE = | E int_0^1 |u|^2 dt - W_2^2 | / W_2^2        (Tong et al. 2024, section 5).
+
+References:
+    Liu et al. 2022, https://arxiv.org/abs/2209.03003; Albergo & Vanden-Eijnden 2022, https://arxiv.org/abs/2209.15571
+    Tong et al. 2024, https://arxiv.org/abs/2302.00482
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.dynamics import odeint
+from pushforward.errors import UsageError
+from pushforward.networks import time_network
+from pushforward.randomness import Draws
+from pushforward.spaces import Space
+from pushforward.transport.couplings import BLOCK, CONDITION_WEIGHT, optimal_transport
+
+__all__ = ["Between"]
+
+
+class Between(nn.Module):
+    """A learned motion from an ensemble a, at t = 0, to an ensemble b, at t = 1, and back.
+
+    Arguments:
+        space: of the samples of both, in network units.
+        condition_dim: length of a condition vector; 0 for none.
+        network: called as ``network(z, t, condition)``; that of the space if None.
+        pairs: samples that are paired among themselves by optimal transport; 1 pairs them at random.
+        condition_weight: see `optimal_transport`.
+
+    Example:
+        >>> from pushforward.spaces import Vector
+        >>> between = Between(Vector(2))
+        >>> float(between.loss(torch.zeros(8, 2), torch.ones(8, 2), Draws(0, 8)))
+        1.0
+        >>> between.translate(torch.zeros(3, 2), "b").shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        condition_dim: int = 0,
+        network: nn.Module | None = None,
+        *,
+        pairs: int = BLOCK,
+        condition_weight: float = CONDITION_WEIGHT,
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.network = network if network is not None else time_network(space, condition_dim)
+        self.pairs, self.condition_weight = pairs, condition_weight
+
+    def pair(self, a: Tensor, b: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The rows of ``b`` in the order in which they belong to the rows of ``a``.
+
+        Worth doing in another thread, a batch ahead: the solver holds no lock.
+        """
+        return b if self.pairs == 1 else optimal_transport(a, b, condition, self.condition_weight, self.pairs)
+
+    def loss(
+        self,
+        a: Float[Tensor, "batch *shape"],
+        b: Float[Tensor, "batch *shape"],
+        draws: Draws,
+        condition: Float[Tensor, "batch features"] | None = None,
+        *,
+        paired: bool = False,
+    ) -> Float[Tensor, ""]:
+        """The regression's loss on a batch of each ensemble.
+
+        Arguments:
+            a, b: equally many samples.
+            draws: source of the times.
+            condition: of the rows of both.
+            paired: keep row i of ``b`` with row i of ``a``.
+        """
+        if not paired:
+            b = self.pair(a, b, condition)
+        t = draws.stratified()
+        motion = b - a
+        z = torch.addcmul(a, t.view(-1, *[1] * (a.dim() - 1)), motion)
+        return (self.network(z, t, condition) - motion).square().mean()
+
+    @torch.no_grad()
+    def translate(
+        self,
+        x: Float[Tensor, "batch *shape"],
+        to: str,
+        condition: Float[Tensor, "batch features"] | None = None,
+        *,
+        tolerance: float = 1e-4,
+    ) -> Float[Tensor, "batch *shape"]:
+        """Each sample of one ensemble moved to the other one.
+
+        Arguments:
+            x: samples of b to be moved to ``"a"``, or of a to be moved to ``"b"``.
+            to: ``"a"`` or ``"b"``.
+            condition: of the rows.
+            tolerance: relative and absolute error of a step of the solver.
+        """
+        return self.move(x, to, condition, tolerance=tolerance)[0]
+
+    @torch.no_grad()
+    def move(
+        self, x: Tensor, to: str, condition: Tensor | None = None, *, tolerance: float = 1e-4
+    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
+        """The samples moved, and the energy int |u|^2 dt of each path.
+
+        Raises:
+            UsageError: if ``to`` is neither a nor b.
+        """
+        if to not in ("a", "b"):
+            raise UsageError(f"samples are moved to 'a' or to 'b', not to {to!r}")
+
+        def motion(t: Tensor, state: Tensor) -> Tensor:
+            velocity = self.network(state[:, :-1].reshape(-1, *x.shape[1:]), t, condition).flatten(1)
+            energy = velocity.square().sum(1, keepdim=True)
+            return torch.cat([velocity, energy], 1)
+
+        start = torch.cat([x.flatten(1), x.new_zeros(len(x), 1)], 1)
+        times = torch.tensor([0.0, 1.0] if to == "b" else [1.0, 0.0], dtype=x.dtype, device=x.device)
+        end = odeint(motion, start, times, method="dopri5", rtol=tolerance, atol=tolerance).y[-1]
+        return end[:, :-1].reshape(x.shape), end[:, -1].abs()
