@@ -35,13 +35,11 @@ def rising(
 
 
 def above_each(
-    below: Int[Tensor, "samples channels values"], thresholds: int
-) -> Float[Tensor, "samples channels thresholds"]:
-    """How many values lie above each threshold, from the number of thresholds ``below`` each value."""
-    samples, channels, _ = below.shape
-    rows = torch.arange(samples * channels, device=below.device).reshape(samples, channels, 1)
-    histogram = torch.bincount((rows * (thresholds + 1) + below).flatten(), minlength=rows.numel() * (thresholds + 1))
-    return wide(histogram.reshape(samples, channels, -1).flip(-1).cumsum(-1).flip(-1)[..., 1:])
+    owner: Int[Tensor, " values"], below: Int[Tensor, " values"], owners: int, thresholds: int
+) -> Float[Tensor, "owners thresholds"]:
+    """How many values of each owner lie above each threshold, from the number of thresholds ``below`` each value."""
+    histogram = torch.bincount(owner * (thresholds + 1) + below, minlength=owners * (thresholds + 1))
+    return wide(histogram.reshape(owners, thresholds + 1).flip(-1).cumsum(-1).flip(-1)[..., 1:])
 
 
 def channel_scale(fields: Tensor, mean: PerChannel, sigma: PerChannel) -> tuple[Tensor, Tensor]:

@@ -178,7 +178,10 @@ def _central_derivatives(u: Tensor, sides: tuple[float, ...]) -> list[Tensor]:
 
 def _area_above(u: Tensor, nu: Tensor) -> Tensor:
     below = torch.bucketize(u, nu.to(u.dtype)).flatten(2)
-    return above_each(below, len(nu)) / below.shape[2]
+    samples, channels, cells = below.shape
+    owner = torch.arange(samples * channels, device=u.device).repeat_interleave(cells)
+    counts = above_each(owner, below.flatten(), samples * channels, len(nu))
+    return counts.unflatten(0, (samples, channels)) / cells
 
 
 def _integrals(u: Tensor, slopes: list[Tensor], nu: Tensor) -> tuple[Tensor, Tensor]:

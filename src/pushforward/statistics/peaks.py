@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from pushforward.statistics.arrays import FieldArray, as_fields, chunks, wide
-from pushforward.statistics.levels import PerChannel, channel_scale, rising
+from pushforward.statistics.levels import PerChannel, above_each, channel_scale, rising
 
 __all__ = ["PeakCounts", "peak_counts"]
 
@@ -69,7 +69,7 @@ def peak_counts(
     mean, sigma = channel_scale(fields, mean, sigma)
     levels = mean[:, None] + sigma[:, None] * nu
     counts = [_count(fields[rows], levels, periodic) for rows in chunks(len(fields), fields[0].numel(), budget=1 << 19)]
-    return PeakCounts(nu, wide(torch.cat(counts)), mean, sigma)
+    return PeakCounts(nu, torch.cat(counts), mean, sigma)
 
 
 def _view(padded: Tensor, shift: tuple[int, ...], cells: list[int]) -> Tensor:
@@ -90,10 +90,7 @@ def _count(fields: Tensor, levels: Float[Tensor, "channels thresholds"], periodi
         torch.maximum(highest, neighbour, out=highest)
     peak = centre > highest
     sample, channel = peak.nonzero(as_tuple=True)[:2]
-    # A peak counts for all thresholds below it: histogram of the number of such thresholds, summed from above.
     below = (wide(centre[peak])[:, None] > levels[channel]).sum(1)
-    samples, channels, thresholds = len(fields), fields.shape[1], levels.shape[1]
-    rows = (sample * channels + channel) * (thresholds + 1) + below
-    histogram = torch.bincount(rows, minlength=samples * channels * (thresholds + 1))
-    histogram = histogram.reshape(samples, channels, thresholds + 1)
-    return histogram.flip(-1).cumsum(-1).flip(-1)[..., 1:]
+    samples, channels = fields.shape[:2]
+    counts = above_each(sample * channels + channel, below, samples * channels, levels.shape[1])
+    return counts.unflatten(0, (samples, channels))

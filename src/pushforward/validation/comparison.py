@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pushforward.errors import UsageError
 from pushforward.validation import overlays
 from pushforward.validation.entry import Entry
-from pushforward.validation.page import render
-from pushforward.validation.report import write_text
+from pushforward.validation.page import render, save_page
 from pushforward.validation.style import MODELS
 from pushforward.validation.verdict import OFF
 from pushforward.validation.wording import duration, listing, number, plain, with_error, with_unit
@@ -143,10 +140,7 @@ class Comparison:
         Raises:
             UsageError: for another ending, or a folder that cannot be written to.
         """
-        path = Path(path)
-        if path.suffix not in (".html", ".json"):
-            raise UsageError(f"a comparison is written as .html or .json, not {path.name!r}")
-        write_text(path, self.html() if path.suffix == ".html" else json.dumps(self.to_dict(), indent=1))
+        save_page(path, self, "comparison")
 
     def table(self) -> Group:
         """The leaderboard for the terminal, and what follows from it in words."""

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from pushforward.validation.axes import curve_axes, draw_floor, name_rows, ratio_axis
 from pushforward.validation.conditions import Response
 from pushforward.validation.curves import Curve
 from pushforward.validation.style import FLOOR, GENERATED, REAL, VERDICTS, Picture, encode, styled
 from pushforward.validation.verdict import CLOSE, Verdict
 from pushforward.validation.wording import number
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 __all__ = [
-    "compared_limits",
     "curve_picture",
     "distances_picture",
     "matrices_picture",
     "overview_picture",
-    "plain_log_ticks",
     "response_picture",
     "scores_picture",
     "training_picture",
 ]
-
-SMALL = (5.2, 4.2)
 
 
 def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
@@ -45,21 +39,13 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
         axes.axvspan(CLOSE, 2 * largest, color=VERDICTS["off"], alpha=0.07, lw=0)
         axes.axvspan(1, CLOSE, color=VERDICTS["close"], alpha=0.09, lw=0)
         for row, verdict in enumerate(reversed(shown)):
-            low, high = verdict.floor_low / verdict.floor, verdict.floor_high / verdict.floor
-            axes.plot([low, high], [row, row], color=FLOOR, lw=7, solid_capstyle="butt", zorder=1)
+            draw_floor(axes, row, verdict.floor_low / verdict.floor, verdict.floor_high / verdict.floor, width=7)
             colour = VERDICTS[verdict.verdict]
             reach = verdict.error / verdict.floor
             axes.errorbar(verdict.ratio, row, xerr=reach, fmt="o", ms=6, color=colour, ecolor=colour, elinewidth=1.2)
-        axes.set_xscale("log")
         lowest = min([0.5, *(v.floor_low / v.floor for v in shown), *(0.9 * v.ratio for v in shown)])
-        axes.set_xlim(max(lowest, 0.05), 1.6 * largest)
-        axes.set_ylim(-0.6, len(shown) - 0.4)
-        axes.set_yticks(range(len(shown)), [v.label for v in reversed(shown)])
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        plain_log_ticks(axes, axes.get_xlim())
-        axes.set_xlabel("discrepancy  /  that of real data against real data")
-        axes.axvline(1, color=REAL, lw=0.7)
+        ratio_axis(axes, max(lowest, 0.05), 1.6 * largest)
+        name_rows(axes, [v.label for v in shown])
         return Picture(
             "All discrepancies in units of their floor",
             encode(figure),
@@ -73,66 +59,26 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
 
 def curve_picture(curve: Curve) -> Picture:
     """Means and scatter of generated and real samples, and how they compare beside the floor."""
-    from matplotlib.figure import Figure
-
     with styled():
-        figure = Figure(figsize=SMALL)
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2.1, 1])
-        for mean, scatter, colour, alpha in (
-            (curve.real, curve.real_scatter, REAL, 0.13),
-            (curve.generated, curve.generated_scatter, GENERATED, 0.13),
+        figure, upper, lower = curve_axes([curve], 4.2, (2.1, 1))
+        for mean, scatter, colour in (
+            (curve.real, curve.real_scatter, REAL),
+            (curve.generated, curve.generated_scatter, GENERATED),
         ):
             low, high = mean - scatter, mean + scatter
             if curve.log_y:
                 low = np.maximum(low, 0.05 * np.abs(mean))
             if curve.name != "marginals":
-                upper.fill_between(curve.x, low, high, color=colour, alpha=alpha, lw=0)
-        upper.plot(curve.x, curve.real, color=REAL, lw=2.2, label="real")
+                upper.fill_between(curve.x, low, high, color=colour, alpha=0.13, lw=0)
         upper.plot(curve.x, curve.generated, color=GENERATED, lw=1.5, ls=(0, (5, 1.5)), label="generated")
         upper.legend(loc="best")
-        upper.set_ylabel(curve.y_label)
-        if curve.log_y:
-            upper.set_yscale("log", nonpositive="mask")
-        lower.fill_between(curve.x, curve.floor_low, curve.floor_high, color=FLOOR, lw=0)
-        one = 1.0 if curve.versus == "ratio" else 0.0
-        lower.axhline(one, color=REAL, lw=0.8)
         lower.errorbar(
             curve.x, curve.compared, curve.compared_error, color=GENERATED, lw=1.4, elinewidth=0.8, marker="o", ms=2.5
         )
-        lower.set_ylim(*compared_limits([curve]))
-        lower.set_ylabel("ratio" if curve.versus == "ratio" else "difference / σ")
-        lower.set_xlabel(curve.x_label)
-        if curve.log_x:
-            lower.set_xscale("log")
-            plain_log_ticks(lower, (curve.x.min(), curve.x.max()))
-        if curve.cut is not None and curve.cut < curve.x.max():
-            for axes in (upper, lower):
-                axes.axvline(curve.cut, color="#8a9099", lw=0.8, ls=":")
-        figure.align_ylabels()
         title = f"{curve.title}: {curve.channel}" if curve.channel else curve.title
         return Picture(
             title, encode(figure), curve.caption, f"{title} of real and generated samples, and their comparison"
         )
-
-
-def compared_limits(curves: Sequence[Curve]) -> tuple[float, float]:
-    """Limits of a panel of ratios or differences that show the floor band and nearly all of the curves."""
-    one = 1.0 if curves[0].versus == "ratio" else 0.0
-    below, above = 0.02, 0.02
-    for curve in curves:
-        inside = np.ones(len(curve.x), bool) if curve.cut is None else curve.x <= 1.5 * curve.cut
-        # The ratio of two tails may be anything; they need not be seen whole.
-        tails = curve.versus == "ratio" and curve.cut is None
-        for values in (curve.floor_low, curve.floor_high, curve.compared):
-            level = 0.9 if tails else 1.0
-            distance = values[inside] - one
-            distance = distance[np.isfinite(distance)]
-            if len(distance):
-                below = max(below, -float(np.quantile(distance, 1 - level)))
-                above = max(above, float(np.quantile(distance, level)))
-    margin = 0.2 * max(below, above)
-    low, high = one - below - margin, one + above + margin
-    return (max(low, -0.03), min(high, 5.0)) if one else (low, high)
 
 
 def matrices_picture(matrices: dict[str, np.ndarray]) -> Picture | None:
@@ -175,17 +121,12 @@ def scores_picture(verdicts: Sequence[Verdict]) -> Picture:
         figure = Figure(figsize=(5.2, 0.9 + 0.42 * len(shown)))
         axes = figure.add_subplot()
         for row, verdict in enumerate(reversed(shown)):
-            axes.plot(
-                [verdict.floor_low, verdict.floor_high], [row, row], color=FLOOR, lw=9, solid_capstyle="butt", zorder=1
-            )
+            draw_floor(axes, row, verdict.floor_low, verdict.floor_high, width=9)
             axes.plot(verdict.floor, row, "|", color=REAL, ms=9, mew=1.2, zorder=2)
             colour = VERDICTS[verdict.verdict]
             axes.errorbar(verdict.value, row, xerr=verdict.error, fmt="o", ms=6, color=colour, ecolor=colour, zorder=3)
-        axes.set_yticks(range(len(shown)), [v.label for v in reversed(shown)])
-        axes.set_ylim(-0.6, len(shown) - 0.4)
+        name_rows(axes, [v.label for v in shown])
         axes.set_xlim(-0.02, max([1.05, *(1.05 * v.value for v in shown), *(1.05 * v.floor_high for v in shown)]))
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color="#e5e7eb", lw=0.6)
         return Picture(
             "Fidelity, variety and a classifier's opinion",
@@ -303,17 +244,3 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     width = max(1, len(values) // 20)
     padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
     return np.convolve(padded, np.ones(width) / width, mode="valid")
-
-
-def plain_log_ticks(axes: Axes, limits: tuple[float, float]) -> None:
-    """Ticks at 1, 2, 5 times powers of ten, written out."""
-    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
-
-    decades = np.arange(np.floor(np.log10(limits[0])), np.ceil(np.log10(limits[1])) + 1)
-    steps = (1, 2, 5) if limits[1] / limits[0] < 300 else (1,)
-    ticks = np.array([step * 10.0**decade for decade in decades for step in steps])
-    ticks = ticks[(ticks >= 0.999 * limits[0]) & (ticks <= 1.001 * limits[1])]
-    axes.xaxis.set_major_locator(FixedLocator(ticks.tolist()))
-    axes.xaxis.set_major_formatter(lambda tick, _: number(tick, 1))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())

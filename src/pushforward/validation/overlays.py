@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pushforward.validation.axes import FAINT, curve_axes, draw_floor, name_rows, ratio_axis
 from pushforward.validation.entry import Entry
-from pushforward.validation.figures import compared_limits, plain_log_ticks
 from pushforward.validation.samples import ColourScale
-from pushforward.validation.style import FLOOR, REAL, Picture, encode, styled
+from pushforward.validation.style import REAL, Picture, encode, styled
 from pushforward.validation.verdict import CLOSE
 
 __all__ = ["Strips", "curve_pictures", "overview_picture", "scatter_panels", "scores_picture", "strips"]
@@ -90,9 +90,7 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
             first = next(v for e in entries if (v := e.verdict(key)))
             ends = [first["floor_low"], first["floor_high"]]
             if None not in ends:
-                axes.plot(
-                    np.array(ends) / first["floor"], [row, row], color=FLOOR, lw=11, solid_capstyle="butt", zorder=1
-                )
+                draw_floor(axes, row, ends[0] / first["floor"], ends[1] / first["floor"], width=11)
             for index, entry in enumerate(entries):
                 verdict = entry.verdict(key)
                 if verdict is None or not verdict["ratio"]:
@@ -108,16 +106,9 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
                     label=entry.model if row == 0 else None,
                     zorder=3,
                 )
-        axes.set_xscale("log")
-        axes.axvline(1, color=REAL, lw=0.7)
-        axes.axvline(CLOSE, color="#8a9099", lw=0.7, ls=":")
-        axes.set_xlim(min(0.5, 0.8 * min(ratios)), max(1.4 * max(ratios), 4))
-        plain_log_ticks(axes, axes.get_xlim())
-        axes.set_yticks(range(len(keys)), list(reversed(keys.values())))
-        axes.set_ylim(-0.6, len(keys) - 0.4)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.set_xlabel("discrepancy  /  that of real data against real data")
+        ratio_axis(axes, min(0.5, 0.8 * min(ratios)), max(1.4 * max(ratios), 4))
+        axes.axvline(CLOSE, color=FAINT, lw=0.7, ls=":")
+        name_rows(axes, list(keys.values()))
         figure.legend(loc="outside upper left", ncols=min(5, len(entries)))
         return Picture(
             "Quality of every model",
@@ -150,7 +141,7 @@ def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
             first = entries[0].verdict(key) or {}
             if None not in (first.get("floor_low"), first.get("floor_high")):
                 ends = [first["floor_low"], first["floor_high"]]
-                axes.plot(ends, [row, row], color=FLOOR, lw=11, solid_capstyle="butt", zorder=1)
+                draw_floor(axes, row, ends[0], ends[1], width=11)
             for index, entry in enumerate(entries):
                 verdict = entry.verdict(key)
                 if verdict is None or verdict["value"] is None:
@@ -164,11 +155,8 @@ def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
                     color=colours[entry.model],
                     ms=6,
                 )
-        axes.set_yticks(range(len(keys)), [str((entries[0].verdict(key) or {})["label"]) for key in reversed(keys)])
+        name_rows(axes, [str((entries[0].verdict(key) or {})["label"]) for key in keys])
         axes.set_xlim(-0.02, 1.06 * largest)
-        axes.set_ylim(-0.6, len(keys) - 0.4)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color="#e5e7eb", lw=0.6)
         return Picture(
             "Fidelity, variety and a classifier's opinion",
@@ -183,8 +171,6 @@ def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
 
 def curve_pictures(entries: Sequence[Entry], colours: Mapping[str, str]) -> list[Picture]:
     """Each statistic's curves of all models on one pair of axes, with the floor band."""
-    from matplotlib.figure import Figure
-
     by_model = {entry.model: {(c.name, c.channel): c for c in entry.curves} for entry in entries}
     keys = list(dict.fromkeys(key for curves in by_model.values() for key in curves))
     pictures = []
@@ -192,31 +178,14 @@ def curve_pictures(entries: Sequence[Entry], colours: Mapping[str, str]) -> list
         curves = {model: found[key] for model, found in by_model.items() if key in found}
         first = next(iter(curves.values()))
         with styled():
-            figure = Figure(figsize=(5.2, 4.4))
-            upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.7, 1.2])
-            upper.plot(first.x, first.real, color=REAL, lw=2.4, label="real")
-            lower.fill_between(first.x, first.floor_low, first.floor_high, color=FLOOR, lw=0)
-            lower.axhline(1.0 if first.versus == "ratio" else 0.0, color=REAL, lw=0.8)
+            figure, upper, lower = curve_axes(list(curves.values()), 4.4, (1.7, 1.2))
             for model, curve in curves.items():
                 upper.plot(curve.x, curve.generated, color=colours[model], lw=1.3, label=model)
                 lower.plot(curve.x, curve.compared, color=colours[model], lw=1.4)
-            if first.log_y:
-                upper.set_yscale("log", nonpositive="mask")
-                positive = first.real[first.real > 0]
-                if len(positive):
-                    upper.set_ylim(bottom=0.3 * positive.min())
-            upper.set_ylabel(first.y_label)
+            positive = first.real[first.real > 0]
+            if first.log_y and len(positive):
+                upper.set_ylim(bottom=0.3 * positive.min())
             upper.legend(fontsize=7)
-            lower.set_ylim(*compared_limits(list(curves.values())))
-            lower.set_ylabel("ratio" if first.versus == "ratio" else "difference / σ")
-            lower.set_xlabel(first.x_label)
-            if first.log_x:
-                lower.set_xscale("log")
-                plain_log_ticks(lower, (float(first.x.min()), float(first.x.max())))
-            if first.cut is not None and first.cut < first.x.max():
-                for axes in (upper, lower):
-                    axes.axvline(first.cut, color="#8a9099", lw=0.8, ls=":")
-            figure.align_ylabels()
             title = f"{first.title}: {first.channel}" if first.channel else first.title
             pictures.append(
                 Picture(

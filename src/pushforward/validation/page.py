@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pushforward
+from pushforward.errors import UsageError
 from pushforward.spaces import Field, Series, Vector
+from pushforward.training.files import replace_file
 from pushforward.validation import figures, samples, wording
 from pushforward.validation.samples import Gallery
 from pushforward.validation.series import series_pictures
@@ -16,7 +20,7 @@ from pushforward.validation.style import VERDICTS, Picture
 if TYPE_CHECKING:
     from pushforward.validation.report import Report
 
-__all__ = ["Section", "render", "report_sections"]
+__all__ = ["Section", "render", "report_sections", "save_page"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,35 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(
         version=pushforward.__version__, colours=VERDICTS, anchor=_anchor, **values
     )
+
+
+class Page(Protocol):
+    """What can be written as a page and as numbers."""
+
+    def html(self) -> str: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def save_page(path: str | Path, page: Page, what: str) -> None:
+    """Write a page (``.html``) or its numbers (``.json``), all or nothing.
+
+    Raises:
+        UsageError: for another ending, or a folder that cannot be written to.
+    """
+    path = Path(path)
+    if path.suffix not in (".html", ".json"):
+        raise UsageError(f"a {what} is written as .html or .json, not {path.name!r}")
+    text = page.html() if path.suffix == ".html" else json.dumps(page.to_dict(), indent=1)
+
+    def write(partial: Path) -> None:
+        partial.write_text(text, encoding="utf-8")
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, write)
+    except OSError as problem:
+        raise UsageError(f"{path} cannot be written: {problem.strerror or problem}") from None
 
 
 def report_sections(report: Report) -> list[Section]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +13,11 @@ import numpy as np
 
 from pushforward.errors import UsageError
 from pushforward.spaces import Field, Space, Vector, space_to_dict
-from pushforward.training.files import replace_file
 from pushforward.validation.conditions import Response
 from pushforward.validation.curves import Curve
 from pushforward.validation.figures import overview_picture
 from pushforward.validation.material import Material
-from pushforward.validation.page import render, report_sections
+from pushforward.validation.page import render, report_sections, save_page
 from pushforward.validation.sets import Neighbours
 from pushforward.validation.verdict import AT_FLOOR, NEAR, OFF, UNJUDGED, Verdict
 from pushforward.validation.wording import duration, listing, number, plain
@@ -145,10 +143,7 @@ class Report:
         Raises:
             UsageError: for another ending, or a folder that cannot be written to.
         """
-        path = Path(path)
-        if path.suffix not in (".html", ".json"):
-            raise UsageError(f"a report is written as .html or .json, not {path.name!r}")
-        write_text(path, self.html() if path.suffix == ".html" else json.dumps(self.to_dict(), indent=1))
+        save_page(path, self, "report")
 
     def table(self) -> Table:
         """A table for the terminal, one verdict a line."""
@@ -223,23 +218,6 @@ def geometric_mean(ratios: Sequence[float]) -> float:
     """Geometric mean of ratios to floors, none counted as less than 1; NaN if there are none."""
     known = [max(1.0, ratio) for ratio in ratios if math.isfinite(ratio)]
     return math.exp(sum(map(math.log, known)) / len(known)) if known else math.nan
-
-
-def write_text(path: Path, text: str) -> None:
-    """Put ``text`` in a file in one act.
-
-    Raises:
-        UsageError: if it cannot be written.
-    """
-
-    def write(partial: Path) -> None:
-        partial.write_text(text, encoding="utf-8")
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, write)
-    except OSError as problem:
-        raise UsageError(f"{path} cannot be written: {problem.strerror or problem}") from None
 
 
 def _lines_of(config: dict[str, Any]) -> str:
