@@ -1,4 +1,4 @@
-"""A recurrent network that reads a series observed at irregular times, with values missing."""
+"""A network that reads a series observed at irregular times, with values missing: recurrence and waves."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ __all__ = ["SeriesEncoder"]
 
 
 class SeriesEncoder(nn.Module):
-    """A gated recurrent unit over the observations of a series, from the last to the first.
+    r"""What a gated recurrent unit and a set of waves make of the observations of a series.
 
-    Read backwards, what was read last is what happened first, where a state at the initial time is wanted. The unit is
-    told of each row its values, which of them were observed, the time, and the time to the row read before. Rows of
+    The unit reads from the last observation to the first, so that what it read last is what happened first, where a
+    state at the initial time is wanted. It is told of each row its values, which of them were observed, the time, and
+    the time to the row read before. The waves,
+
+    .. math:: \frac1N \sum_{i} x_i \cos \omega_k t_i, \qquad \frac1N \sum_{i} x_i \sin \omega_k t_i
+
+    over the N observed values less their mean, tell of periods and phases, which a recurrence is slow to learn. Rows of
     which nothing was observed are passed over: they change nothing.
 
     Arguments:
@@ -24,6 +29,7 @@ class SeriesEncoder(nn.Module):
         outputs: length of what is made of a series.
         hidden: length of the recurrent state.
         condition_dim: length of a condition; 0 for none.
+        waves: frequencies, evenly from 0 to 3 radians over the time in which series change by about one.
 
     References:
         Cho et al. 2014, https://arxiv.org/abs/1406.1078; Che et al. 2018 (masks and gaps),
@@ -34,10 +40,15 @@ class SeriesEncoder(nn.Module):
     torch.Size([5, 3])
     """
 
-    def __init__(self, dim: int, outputs: int, hidden: int = 64, condition_dim: int = 0) -> None:
+    frequencies: Tensor
+
+    def __init__(self, dim: int, outputs: int, hidden: int = 64, condition_dim: int = 0, waves: int = 24) -> None:
         super().__init__()
         self.unit = nn.GRU(2 * dim + 2, hidden, batch_first=True)
-        self.head = MLP(hidden + condition_dim, outputs, (hidden,))
+        self.register_buffer("frequencies", torch.linspace(0, 3, waves), persistent=False)
+        features = hidden + 2 * dim * (waves + 1) + 1 + condition_dim
+        self.head = MLP(features, outputs, (2 * hidden, hidden))
+        self.skip = nn.Linear(features, outputs)
         self.condition_dim = condition_dim
 
     def forward(
@@ -57,6 +68,7 @@ class SeriesEncoder(nn.Module):
             rate: by which times are multiplied, so that series change by about one over a time of one.
         """
         rows = seen.any(-1)
+        waves = self._waves(times, values, seen, rate)
         place = torch.arange(times.shape[1], device=times.device)
         order = torch.where(rows, place, -1).argsort(dim=1, descending=True)
         times, rows = times.gather(1, order), rows.gather(1, order)
@@ -69,6 +81,16 @@ class SeriesEncoder(nn.Module):
         state = states[torch.arange(len(states), device=states.device), last] * rows.any(1, keepdim=True)
         if self.condition_dim == 0:
             refuse(condition)
-        elif condition is not None:
-            state = torch.cat([state, condition], 1)
-        return self.head(state)
+        told = [] if condition is None else [condition]
+        features = torch.cat([state, waves, *told], 1)
+        return self.skip(features) + self.head(features)
+
+    def _waves(self, times: Tensor, values: Tensor, seen: Tensor, rate: Tensor | float) -> Tensor:
+        """Means, sums over waves, how many values were observed, and the time of the last row observed."""
+        phases = rate * times[..., None] * self.frequencies
+        count = seen.sum(1)
+        mean = torch.where(seen, values, 0.0).sum(1) / count.clamp_min(1)
+        parts = torch.where(seen, values - mean[:, None], 0.0) / count[:, None].clamp_min(1)
+        cosines, sines = (torch.einsum("btd,btk->bdk", parts, wave).flatten(1) for wave in (phases.cos(), phases.sin()))
+        last = torch.where(seen.any(-1), times, 0.0).amax(1, keepdim=True)
+        return torch.cat([mean, cosines, sines, 0.25 * torch.log1p(count), last], 1)

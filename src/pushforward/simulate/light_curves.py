@@ -15,7 +15,7 @@ from pushforward.simulate.simulated import Simulated, simulator
 from pushforward.simulate.times import observed, uniform
 from pushforward.spaces import Series
 
-__all__ = ["light_curve", "magnitudes"]
+__all__ = ["draw_stars", "light_curve", "magnitudes"]
 
 Array = NDArray[np.float64]
 YEAR = 365.25
@@ -53,29 +53,26 @@ def light_curve(
     if not 0 <= gap < 1:
         raise UsageError(f"gap is {gap:g}, and must be a part of a year of at least 0 and less than 1")
     rng = np.random.default_rng(seed)
-    period = np.exp(uniform(rng, np.log(200), np.log(500), count))
-    stars = np.concatenate(
-        [
-            uniform(rng, 11, 13, count),
-            uniform(rng, 0.5, 1.5, count),
-            period,
-            uniform(rng, 0, 2 * np.pi, count),
-            uniform(rng, 0, 1, count),
-            uniform(rng, 0, 2 * np.pi, count),
-        ],
-        axis=1,
-    )
+    stars = draw_stars(rng, count)
     times = _seasonal_times(rng, count, length, years, gap)
     truth = magnitudes(stars, times)
     x = observed(rng, times, truth, noise, missing=0.0)
     return Simulated(
         x,
         Series(1, length, timed=True),
-        conditions=period.astype(np.float32) if parameters else None,
+        conditions=stars[:, 2:3].astype(np.float32) if parameters else None,
         names=("period",) if parameters else (),
         truth=truth,
         notes=(f"magnitude over time (days), with an error of {noise:g} mag and a gap every year",),
     )
+
+
+def draw_stars(rng: np.random.Generator, count: int) -> Array:
+    """What `magnitudes` asks for of stars, shape ``(count, 6)``."""
+    mean, amplitude = uniform(rng, 11, 13, count), uniform(rng, 0.5, 1.5, count)
+    period = np.exp(uniform(rng, np.log(200), np.log(500), count))
+    phase, shift = uniform(rng, 0, 2 * np.pi, count), uniform(rng, 0, 2 * np.pi, count)
+    return np.concatenate([mean, amplitude, period, phase, uniform(rng, 0, 1, count), shift], axis=1)
 
 
 def magnitudes(stars: Array, times: Array) -> Array:

@@ -15,7 +15,7 @@ from pushforward.simulate.simulated import Simulated, simulator
 from pushforward.simulate.times import irregular_times, observed, uniform
 from pushforward.spaces import Series
 
-__all__ = ["damped_pendulum", "swing"]
+__all__ = ["damped_pendulum", "draw_pendulums", "swing"]
 
 Array = NDArray[np.float64]
 GRAVITY = 9.81
@@ -52,20 +52,25 @@ def damped_pendulum(
     if length < 2 or duration <= 0:
         raise UsageError(f"length is {length} and duration {duration:g}; give at least 2 rows and a positive time")
     rng = np.random.default_rng(seed)
-    metres, damping = uniform(rng, 0.5, 1.5, count), uniform(rng, 0.1, 0.5, count)
-    angle = uniform(rng, 0.5, 2.5, count) * rng.choice([-1.0, 1.0], (count, 1))
+    pendulums = draw_pendulums(rng, count)
     times = irregular_times(rng, count, length, duration)
-    truth = swing(np.concatenate([metres, damping, angle], axis=1), times)
+    truth = swing(pendulums, times)
     x = observed(rng, times, truth, noise, missing)
-    conditions = np.concatenate([metres, damping], axis=1).astype(np.float32) if parameters else None
     return Simulated(
         x,
         Series(2, length, timed=True),
-        conditions=conditions,
+        conditions=pendulums[:, :2].astype(np.float32) if parameters else None,
         names=("length", "damping") if parameters else (),
         truth=truth,
         notes=(f"angle (rad) and angular velocity (rad/s) over time (s), with an error of {noise:g}",),
     )
+
+
+def draw_pendulums(rng: np.random.Generator, count: int) -> Array:
+    """Length (m), damping (1/s) and angle of release (rad) of pendulums, shape ``(count, 3)``."""
+    metres, damping = uniform(rng, 0.5, 1.5, count), uniform(rng, 0.1, 0.5, count)
+    angle = uniform(rng, 0.5, 2.5, count) * rng.choice([-1.0, 1.0], (count, 1))
+    return np.concatenate([metres, damping, angle], axis=1)
 
 
 def swing(pendulums: Array, times: Array) -> Array:
