@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pushforward.dynamics.control import Controller
 from pushforward.dynamics.divergence import exact_divergence, hutchinson_divergence, probe
-from pushforward.dynamics.integrate import State, Stepper
 from pushforward.dynamics.methods import METHODS
 from pushforward.dynamics.neural_ode import NeuralODE
 from pushforward.dynamics.odeint import odeint
 from pushforward.dynamics.sdeint import sdeint
 from pushforward.dynamics.solution import IntegrationError, Solution, Statistics, Status
+from pushforward.dynamics.stepper import Move, State, Stepper
 from pushforward.dynamics.symplectic import SYMPLECTIC, integrate_symplectic
 from pushforward.dynamics.tableau import Tableau
 
@@ -18,6 +18,7 @@ __all__ = [
     "SYMPLECTIC",
     "Controller",
     "IntegrationError",
+    "Move",
     "NeuralODE",
     "Solution",
     "State",

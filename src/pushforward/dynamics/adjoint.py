@@ -12,129 +12,128 @@ with its own steps: the integral over the parameters is a quadrature over the ac
 method, so it neither enters the error control (the "seminorm" of Kidger et al., arXiv:2009.09457) nor makes the state
 grow.
 
-The gradient is that of the exact flow, not of the numerical solution: it is as good as the tolerance. Second
-derivatives go through the direct gradient, whose memory does grow.
+The gradient is that of the exact flow, not of the numerical solution: it is as good as the tolerance, or as the steps
+of a method of fixed steps. Second derivatives go through the direct gradient, whose memory does grow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pushforward.dynamics.again import differentiable_gradients
-from pushforward.dynamics.integrate import integrate
-from pushforward.dynamics.runge_kutta import Step, VectorField, over
-from pushforward.dynamics.solution import Solution
+from pushforward.dynamics.gradients import Problem, Solve
+from pushforward.dynamics.integrate import Accepted
+from pushforward.dynamics.runge_kutta import VectorField, over
+from pushforward.dynamics.solution import Solution, failure
 from pushforward.dynamics.tableau import Tableau
 
-__all__ = ["solve_with_adjoint"]
+__all__ = ["Adjoint", "SolveJoint"]
 
-Solve = Callable[[Tensor, Tensor], Solution]
+SolveJoint = Callable[[VectorField, Tensor, Tensor, tuple[Tensor, ...], Accepted], Solution]
+"""``solve(field, y0, times, args, on_accept)``."""
+
+Stage = tuple[Tensor, Tensor]
+"""Value of the field at a stage, with its graph, and the adjoint there."""
 
 
-def solve_with_adjoint(
-    solve: Solve,
-    field: VectorField,
-    y0: Tensor,
-    times: Tensor,
-    parameters: Sequence[Tensor],
-    method: Tableau,
-    options: dict[str, Any],
-) -> Solution:
-    """The solution of ``solve(y0, times)``, with outputs that know the adjoint gradient.
+@dataclass(frozen=True)
+class Adjoint:
+    """The adjoint gradient of ``forward``.
 
     Arguments:
-        options: of `integrate`, for the backward solve.
+        forward: solves the equation.
+        backward: solves for state and adjoint together, from a time to the one before.
     """
-    box: list[Solution] = []
-    y = _Adjoint.apply(solve, field, method, options, box, y0, times, *parameters)
-    solution = box[0]
-    solution.y, solution.y_end = y, y[-1]
-    return solution
 
+    forward: Solve
+    backward: SolveJoint
+    field: VectorField
+    method: Tableau
 
-class _Adjoint(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, solve: Solve, field: VectorField, method: Tableau, options: dict[str, Any],
-        box: list[Solution], y0: Tensor, times: Tensor, *parameters: Tensor,
-    ) -> Tensor:  # fmt: skip
-        with torch.no_grad():
-            solution = solve(y0, times)
-        box.append(solution)
-        ctx.solve, ctx.field, ctx.method, ctx.options = solve, field, method, options
-        ctx.save_for_backward(solution.y, y0, times, *parameters)
-        return solution.y
+    def solve(self, y0: Tensor, times: Tensor, args: tuple[Tensor, ...]) -> Solution:
+        return self.forward(y0, times, args)
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        y, y0, times, *parameters = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            return (None,) * 5 + differentiable_gradients(ctx.solve, y0, times, parameters, gradient)
-        collected = [torch.zeros_like(p) for p in parameters]
-        by_time = torch.zeros_like(times) if ctx.needs_input_grad[6] else None
-        adjoint = torch.zeros_like(y0)
+    def pull(self, problem: Problem, y: Tensor, gradient: Tensor) -> Tensor:
+        times, args = problem.times.detach(), problem.args
+        adjoint = torch.zeros_like(problem.y0)
         for j in range(times.shape[1] - 1, 0, -1):
             adjoint = adjoint + gradient[j]
-            if by_time is not None:
-                by_time[:, j] = _inner(gradient[j], ctx.field(times[:, j], y[j]))
-            between = times[:, j - 1 : j + 1].flip(1)
-            adjoint = _backwards(ctx, y[j], adjoint, between, parameters, collected)
-        if by_time is not None:
-            by_time[:, 0] = -_inner(adjoint, ctx.field(times[:, 0], y0))
-        return (None,) * 5 + (adjoint + gradient[0], by_time, *collected)
+            if problem.by_times is not None:
+                problem.by_times[:, j] = _inner(gradient[j], self.field(times[:, j], y[j], *args))
+            adjoint = self._between(problem, y[j], adjoint, -times[:, j - 1 : j + 1].flip(1))
+        if problem.by_times is not None:
+            problem.by_times[:, 0] = -_inner(adjoint, self.field(times[:, 0], problem.y0, *args))
+        return adjoint + gradient[0]
+
+    def _between(self, problem: Problem, y: Tensor, adjoint: Tensor, times: Tensor) -> Tensor:
+        """The adjoint at the earlier of two times; adds the integrals over the interval to ``problem``."""
+        joint = _JointField(self.field, self.method, problem)
+        with torch.no_grad():
+            start = torch.stack([y, adjoint], 1)
+            solution = self.backward(joint, start, times, problem.args, joint.accept)
+        error = failure(solution)
+        if error is not None:
+            raise error
+        return solution.y_end[:, 1]
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).flatten(1).sum(1)
 
 
-def _backwards(
-    ctx: Any, y: Tensor, adjoint: Tensor, times: Tensor, parameters: Sequence[Tensor], collected: list[Tensor]
-) -> Tensor:
-    """The adjoint at the earlier of two times; adds the parameters' integral over the interval to ``collected``."""
-    joint = _JointField(ctx.field, record=bool(parameters))
-    weights = ctx.method.b
-
-    def quadrature(step: Step, accepted: Tensor, now: Tensor) -> None:
-        # the stages of this step; before the first one lie the calls that chose its size
-        stages = joint.stages[-len(weights) :]
-        joint.stages.clear()
-        values, cotangents = [], []
-        for weight, (value, a) in zip(weights, stages, strict=False):
-            if weight != 0.0:
-                values.append(value)
-                cotangents.append(-weight * over(accepted, a) * a)
-        if not values:
-            return
-        gradients = torch.autograd.grad(values, parameters, cotangents, allow_unused=True)
-        for total, part in zip(collected, gradients, strict=True):
-            if part is not None:
-                total.add_(part)
-
-    with torch.no_grad():
-        start = torch.stack([y, adjoint], 1)
-        solution = integrate(ctx.method, joint, start, times, on_accept=quadrature, carry_slope=False, **ctx.options)
-    return solution.y_end[:, 1]
-
-
 class _JointField:
-    """The vector field of (y, a), stacked along axis 1; keeps the graph of a step's stages until the step is judged."""
+    """The vector field of (y, a), stacked along axis 1, in the time s = -t, which increases as the solve goes back.
 
-    def __init__(self, field: VectorField, record: bool) -> None:
-        self.field = field
-        self.stages: list[tuple[Tensor, Tensor]] = []
-        self.record = record
+    It keeps the graph of a step's stages until the step is judged, and then adds the step's part of the integral over
+    the parameters. The last stage of an accepted step may be the first of the next one: it waits in ``first``, with the
+    samples that have not used it yet.
+    """
 
-    def __call__(self, t: Tensor, state: Tensor) -> Tensor:
+    def __init__(self, field: VectorField, method: Tableau, problem: Problem) -> None:
+        self.field, self.method, self.problem = field, method, problem
+        self.carries = method.adaptive or method.first_same_as_last
+        self.fresh = len(method.b) - 1 if method.first_same_as_last or not method.adaptive else len(method.b)
+        self.stages: list[Stage] = []
+        self.first: list[tuple[Stage, Tensor]] = []
+
+    def __call__(self, s: Tensor, state: Tensor, *args: Tensor) -> Tensor:
         y, a = state.unbind(1)
+        record = bool(self.problem.shared)
         with torch.enable_grad():
             y = y.detach().requires_grad_()
-            value = self.field(t, y)
-            (pulled,) = torch.autograd.grad(value, y, a, retain_graph=self.record, allow_unused=True)
-        if self.record:
+            value = self.field(-s, y, *args)
+            (pulled,) = torch.autograd.grad(value, y, a, retain_graph=record, allow_unused=True)
+        if record:
             self.stages.append((value, a))
-        return torch.stack([value.detach(), torch.zeros_like(a) if pulled is None else -pulled], 1)
+        return torch.stack([-value.detach(), torch.zeros_like(a) if pulled is None else pulled], 1)
+
+    def accept(self, s: Tensor, state: Tensor, taken: Tensor, now: Tensor) -> None:
+        """Add a step's part of the integral, for the samples that took it."""
+        if not self.stages:
+            return
+        if not self.first:
+            # the first call of the solve, or of the step; between it and the stages may lie one that chose a step size
+            self.first = [(self.stages[0], torch.ones_like(taken, dtype=torch.bool))]
+        rest, self.stages = self.stages[len(self.stages) - self.fresh :], []
+        moved = taken != 0
+        values, cotangents = [], []
+        for (value, a), rows in self.first:
+            values.append(value)
+            cotangents.append(self.method.b[0] * over(torch.where(rows, taken, 0.0), a) * a)
+        for weight, (value, a) in zip(self.method.b[1:], rest, strict=False):
+            if weight != 0.0:
+                values.append(value)
+                cotangents.append(weight * over(taken, a) * a)
+        # the graph of a stage that waits is needed again
+        gradients = torch.autograd.grad(values, self.problem.shared, cotangents, retain_graph=True, allow_unused=True)
+        self.problem.add(gradients)
+        if not self.carries:
+            self.first = []
+        elif bool(moved.all()):
+            self.first = [(rest[-1], moved)]
+        else:
+            waiting = [(stage, rows & ~moved) for stage, rows in self.first]
+            self.first = [(rest[-1], moved), *((stage, rows) for stage, rows in waiting if bool(rows.any()))]

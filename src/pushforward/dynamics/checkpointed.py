@@ -8,139 +8,136 @@ them: memory is that of the checkpoints and of one segment, and the gradient is 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from pushforward.dynamics.again import differentiable_gradients
+from pushforward.dynamics.gradients import Problem
+from pushforward.dynamics.integrate import Accepted
 from pushforward.dynamics.methods import Method, take_step
 from pushforward.dynamics.runge_kutta import Step, VectorField, evaluate, over
 from pushforward.dynamics.solution import Solution
+from pushforward.dynamics.stepper import bind
 
-__all__ = ["solve_with_checkpoints"]
+__all__ = ["Checkpointed", "SolveRecorded"]
 
-Solve = Callable[..., Solution]
+SolveRecorded = Callable[[Tensor, Tensor, tuple[Tensor, ...], Accepted], Solution]
+"""``solve(y0, times, args, on_accept)``."""
 
 
-def solve_with_checkpoints(
-    solve: Solve,
-    field: VectorField,
-    y0: Tensor,
-    times: Tensor,
-    parameters: Sequence[Tensor],
-    method: Method,
-    checkpoints: int | None,
-) -> Solution:
-    """The solution of ``solve(y0, times, on_accept=...)``, with outputs that know the checkpointed gradient.
+class Checkpointed:
+    """The checkpointed gradient of ``forward``.
 
     Arguments:
+        forward: solves the equation, and tells of its steps.
         checkpoints: states to keep; None keeps the square root of the number of steps, which needs the least memory.
+        steps: between consecutive output times, of a method of fixed steps; None for one that chooses its steps.
     """
-    box: list[Solution] = []
-    y = _Checkpointed.apply(solve, field, method, checkpoints, box, y0, times, *parameters)
-    solution = box[0]
-    solution.y, solution.y_end = y, y[-1]
-    return solution
 
+    def __init__(
+        self, forward: SolveRecorded, field: VectorField, method: Method, checkpoints: int | None, steps: int | None
+    ) -> None:
+        self.forward, self.field, self.method, self.steps = forward, field, method, steps
+        self.trail = _Trail(checkpoints)
 
-class _Checkpointed(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, solve: Solve, field: VectorField, method: Method, checkpoints: int | None, box: list[Solution],
-        y0: Tensor, times: Tensor, *parameters: Tensor,
-    ) -> Tensor:  # fmt: skip
-        trail = _Trail(checkpoints)
-        with torch.no_grad():
-            solution = solve(y0, times, on_accept=trail.record)
-        box.append(solution)
-        ctx.solve, ctx.field, ctx.method, ctx.trail = solve, field, method, trail
-        ctx.save_for_backward(y0, times, *parameters)
-        return solution.y
+    def solve(self, y0: Tensor, times: Tensor, args: tuple[Tensor, ...]) -> Solution:
+        return self.forward(y0, times, args, self.trail.record)
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        y0, times, *parameters = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            return (None,) * 5 + differentiable_gradients(ctx.solve, y0, times, parameters, gradient)
-        trail: _Trail = ctx.trail
-        collected = [torch.zeros_like(p) for p in parameters]
-        by_times = torch.zeros_like(times)
+    def pull(self, problem: Problem, y: Tensor, gradient: Tensor) -> Tensor:
         adjoint = gradient[-1]
-        for start in reversed(range(len(trail.kept))):
-            adjoint = _segment_backwards(ctx, start, times, adjoint, gradient, parameters, collected, by_times)
-        by_time = by_times if ctx.needs_input_grad[6] else None
-        return (None,) * 5 + (adjoint + gradient[0], by_time, *collected)
+        for segment in reversed(range(len(self.trail.kept))):
+            adjoint = self._segment(problem, segment, adjoint, gradient)
+        return adjoint + gradient[0]
 
+    def _segment(self, problem: Problem, index: int, adjoint: Tensor, gradient: Tensor) -> Tensor:
+        """The adjoint at the start of a segment, from that at its end."""
+        trail = self.trail
+        first, state = trail.kept[index]
+        last = trail.kept[index + 1][0] if index + 1 < len(trail.kept) else len(trail.steps)
+        field = bind(self.field, problem.args)
+        with torch.enable_grad():
+            start = state.detach().requires_grad_()
+            at = problem.times.detach().requires_grad_(problem.by_times is not None)
+            y, slope = start, None
+            outputs: list[tuple[Tensor, Tensor]] = []
+            for i in range(first, last):
+                taken = trail.steps[i]
+                t, dt = self._place(i, taken, at)
+                step = take_step(self.method, field, t, y, dt, slope, with_end=self.method.adaptive)
+                y, slope = torch.where(over(taken.dt != 0, y), step.y1, y), step.end
+                outputs += self._outputs(i, step, taken, at, gradient)
+            inputs = [start, *([at] if at.requires_grad else []), *problem.shared]
+            values, cotangents = zip((y, adjoint), *outputs, strict=True)
+            by_start, *found = torch.autograd.grad(values, inputs, cotangents, allow_unused=True)
+        if problem.by_times is not None:
+            by_time = found.pop(0)
+            if by_time is not None:
+                problem.by_times.add_(by_time)
+        problem.add(found)
+        return torch.zeros_like(start) if by_start is None else by_start
 
-def _segment_backwards(
-    ctx: Any, index: int, times: Tensor, adjoint: Tensor, gradient: Tensor, parameters: Sequence[Tensor],
-    collected: list[Tensor], by_times: Tensor,
-) -> Tensor:  # fmt: skip
-    """The adjoint at the start of a segment, from that at its end."""
-    trail: _Trail = ctx.trail
-    first, state = trail.kept[index]
-    last = trail.kept[index + 1][0] if index + 1 < len(trail.kept) else len(trail.steps)
-    with torch.enable_grad():
-        y = state.detach().requires_grad_()
-        at = times.detach().requires_grad_()
-        start = y
-        outputs: list[Tensor] = []
-        cotangents: list[Tensor] = []
-        slope: Tensor | None = None
-        for i in range(first, last):
-            t, dt, now = trail.steps[i]
-            # the derivative of a sample's first and last step with respect to the ends of its time span
-            shift = over_time(at[:, 0], times[:, 0], t == times[:, 0])
-            stretch = over_time(at[:, -1], times[:, -1], (now == times[:, -1]) & (dt != 0))
-            step = take_step(ctx.method, ctx.field, t + shift, y, dt + stretch - shift, slope, with_end=True)
-            _collect(step, now, dt, at, gradient, outputs, cotangents)
-            y, slope = torch.where(over(dt != 0, y), step.y1, y), step.end
-        inputs = [start, at, *parameters]
-        found = torch.autograd.grad([y, *outputs], inputs, [adjoint, *cotangents], allow_unused=True)
-    by_start, by_time, *by_parameters = found
-    if by_time is not None:
-        by_times.add_(by_time)
-    for total, part in zip(collected, by_parameters, strict=True):
-        if part is not None:
-            total.add_(part)
-    return torch.zeros_like(start) if by_start is None else by_start
+    def _place(self, index: int, taken: _Taken, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Start and length of a step, with their derivatives with respect to the output times ``at``."""
+        if not at.requires_grad:
+            return taken.t, taken.dt
+        if self.steps is not None:
+            interval, i = divmod(index, self.steps)
+            dt = (at[:, interval + 1] - at[:, interval]) / self.steps
+            return at[:, interval] + i * dt, dt
+        # the lengths that the method chose do not depend on the times: only a sample's first and last step do
+        shift = _change(at[:, 0], taken.t == at[:, 0])
+        stretch = _change(at[:, -1], (taken.now == at[:, -1]) & (taken.dt != 0))
+        return taken.t + shift, taken.dt + stretch - shift
 
-
-def over_time(at: Tensor, value: Tensor, where: Tensor) -> Tensor:
-    """Zero in value; carries the derivative with respect to ``at`` for the samples in ``where``."""
-    return torch.where(where, at - value, 0.0)
-
-
-def _collect(
-    step: Step, now: Tensor, dt: Tensor, at: Tensor, gradient: Tensor, outputs: list[Tensor], cotangents: list[Tensor]
-) -> None:
-    """Interpolated outputs of a step that ended at ``now``, with what they are to be multiplied by."""
-    inner = at[:, 1:-1]
-    way = dt.sign()[:, None]
-    inside = ((inner - step.t[:, None]) * way > 0) & ((inner - now[:, None]) * way <= 0)
-    sample, column = torch.nonzero(inside, as_tuple=True)
-    if len(sample):
+    def _outputs(
+        self, index: int, step: Step, taken: _Taken, at: Tensor, gradient: Tensor
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Outputs inside a step or at its end but the last one, with what they are to be multiplied by."""
+        if self.steps is not None:
+            interval, i = divmod(index, self.steps)
+            inside = i == self.steps - 1 and interval + 2 < at.shape[1]
+            return [(step.y1, gradient[interval + 1])] if inside else []
+        inner = at[:, 1:-1]
+        if not inner.shape[1]:
+            return []
+        within = (inner > step.t[:, None]) & (inner <= taken.now[:, None]) & (taken.dt != 0)[:, None]
+        sample, column = torch.nonzero(within, as_tuple=True)
+        if not len(sample):
+            return []
         theta = (inner[sample, column] - step.t[sample]) / step.dt[sample]
-        outputs.append(evaluate(step.polynomial()[:, sample], step.y0[sample], theta))
-        cotangents.append(gradient[column + 1, sample])
+        values = evaluate(step.polynomial()[:, sample], step.y0[sample], theta)
+        return [(values, gradient[column + 1, sample])]
+
+
+def _change(at: Tensor, where: Tensor) -> Tensor:
+    """Zero in value; carries the derivative with respect to ``at`` for the samples in ``where``."""
+    return torch.where(where, at - at.detach(), 0.0)
+
+
+class _Taken(NamedTuple):
+    """A step: its start, the length that was accepted, zero where it was not, and the time reached."""
+
+    t: Tensor
+    dt: Tensor
+    now: Tensor
 
 
 class _Trail:
-    """The steps that were accepted, and the states at some of them."""
+    """The steps that were tried, and the states at some of them."""
 
     def __init__(self, checkpoints: int | None) -> None:
         self.limit = checkpoints
-        self.steps: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.steps: list[_Taken] = []
         self.kept: list[tuple[int, Tensor]] = []
         self.stride = 1
 
-    def record(self, step: Step, accepted: Tensor, now: Tensor) -> None:
+    def record(self, t: Tensor, y: Tensor, dt: Tensor, now: Tensor) -> None:
         index = len(self.steps)
-        self.steps.append((step.t, accepted, now))
+        self.steps.append(_Taken(t, dt, now))
         if index % self.stride == 0:
-            self.kept.append((index, step.y0))
+            self.kept.append((index, y))
             limit = self.limit or max(4, math.isqrt(index) * 2)
             if len(self.kept) > limit:
                 # too many: keep every other one from here on

@@ -37,43 +37,46 @@ class Controller:
     smallest: float = 0.2
     largest: float = 10.0
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the factor depends on the errors of earlier steps."""
+        return bool(self.proportional or self.derivative)
+
     def factor(self, order: int, error: Tensor, before: Tensor, earlier: Tensor) -> Tensor:
         """By how much to change the step after the errors of this step and the two before it, each (batch,)."""
         p, i, d = (x / order for x in (self.proportional, self.integral, self.derivative))
-        factor = self.safety * error.clamp_min(1e-20).pow(-(p + i + d))
-        if p or d:
-            factor = factor * before.pow(p + 2 * d)
-        if d:
-            factor = factor * earlier.pow(-d)
-        factor = factor.clamp(self.smallest, self.largest)
-        # a rejected step must not grow
-        return torch.where(error > 1, factor.clamp_max(1.0), factor)
+        factor = error.clamp_min(1e-10).pow(-(p + i + d)) * self.safety
+        if self.remembers:
+            factor = factor * before.pow(p + 2 * d) * earlier.pow(-d)
+            # a rejected step must not grow
+            factor = torch.where(error > 1, factor.clamp_max(1.0), factor)
+        return factor.clamp(self.smallest, self.largest)
 
 
 def rms(x: Tensor) -> Tensor:
     """Root mean square over the coordinates of each sample, shape ``(batch,)``."""
-    return x.flatten(1).square().mean(1).sqrt()
+    rows = x[:, None] if x.dim() == 1 else x.flatten(1)
+    return torch.linalg.vector_norm(rows, dim=1) * rows.shape[1] ** -0.5
 
 
 def step_error(step: Step, rtol: Tensor | float, atol: Tensor | float) -> Tensor:
     """Error of a step in units of the tolerance, shape ``(batch,)``; infinite where the state is not finite."""
-    scale = atol + rtol * torch.maximum(step.y0.abs(), step.y1.abs())
+    scale = torch.maximum(step.y0.abs(), step.y1.abs()) * rtol + atol
     error, *lower = (rms(estimate / scale) for estimate in step.errors)
     for low in lower:
         error = error.square() / (error.square() + 0.01 * low.square()).sqrt().clamp_min(1e-30)
-    return torch.where(torch.isfinite(error), error, torch.inf)
+    return torch.nan_to_num(error, nan=torch.inf, posinf=torch.inf)
 
 
 def first_step(
-    order: int, field: VectorField, t: Tensor, y: Tensor, start: Tensor, sign: Tensor,
-    rtol: Tensor | float, atol: Tensor | float,
-) -> Tensor:  # fmt: skip
+    order: int, field: VectorField, t: Tensor, y: Tensor, start: Tensor, rtol: Tensor | float, atol: Tensor | float
+) -> Tensor:
     """Length of a first step of a method of this order, shape ``(batch,)``: Hairer, Norsett & Wanner, section II.4."""
     scale = atol + rtol * y.abs()
     size, slope = rms(y / scale), rms(start / scale)
     tiny = (size < 1e-5) | (slope < 1e-5)
     guess = torch.where(tiny, 1e-6, 0.01 * size / slope.clamp_min(1e-30))
-    ahead = field(t + sign * guess, y + over(sign * guess, y) * start)
+    ahead = field(t + guess, torch.addcmul(y, over(guess, y), start))
     curvature = rms((ahead - start) / scale) / guess
     steepest = torch.maximum(slope, curvature)
     length = (0.01 / steepest.clamp_min(1e-30)).pow(1 / order)

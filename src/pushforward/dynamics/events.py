@@ -9,7 +9,6 @@ vector field. Its time is differentiable through the implicit function theorem: 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +19,7 @@ from pushforward.dynamics.solution import Status
 from pushforward.dynamics.wrapped import unwrapped
 
 if TYPE_CHECKING:
-    from pushforward.dynamics.integrate import State
+    from pushforward.dynamics.stepper import State
 
 __all__ = ["Event", "locate"]
 
@@ -30,13 +29,13 @@ Event = Callable[[Tensor, Tensor], Tensor]
 BISECTIONS = {torch.float32: 26, torch.float64: 55}
 
 
-def locate(event: Event, before: State, after: State, step: Step, accept: Tensor) -> tuple[State, Step]:
-    """The state with the samples whose event lies in this step stopped there, and the step cut short for them."""
+def locate(event: Event, after: State, step: Step, accept: Tensor) -> State:
+    """The state after a step, with the samples whose event lies in this step stopped there."""
     with torch.no_grad():
         start = event(step.t, step.y0)
         crossed = accept & (start * event(step.t + step.dt, step.y1) < 0)
     if not bool(unwrapped(crossed).any()):
-        return after, step
+        return after
     polynomial = step.polynomial()
     with torch.no_grad():
         low, high = torch.zeros_like(step.t), torch.ones_like(step.t)
@@ -59,12 +58,10 @@ def locate(event: Event, before: State, after: State, step: Step, accept: Tensor
     shift = -event(t, y) / rate
     shift = shift - shift.detach()
     t, y = t + shift, y + over(shift, y) * slope
-    stopped = over(crossed, y)
-    shortened = replace(
-        after,
-        t=torch.where(crossed, t, after.t),
-        y=torch.where(stopped, y, after.y),
+    t = torch.where(crossed, t, after.t)
+    return after._replace(
+        t=t,
+        y=torch.where(over(crossed, y), y, after.y),
+        end=torch.where(crossed, t, after.end),
         status=torch.where(crossed, Status.EVENT, after.status),
-        active=after.active & ~crossed,
     )
-    return shortened, step

@@ -5,27 +5,44 @@ There is no decision in the loop that depends on a value, so it compiles, batche
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
+from pushforward.dynamics.integrate import Accepted
 from pushforward.dynamics.runge_kutta import VectorField, rk_step
 from pushforward.dynamics.solution import Dense, Solution, Statistics, Status
+from pushforward.dynamics.stepper import bind
 from pushforward.dynamics.tableau import Tableau
 
 __all__ = ["integrate_fixed"]
 
 
 def integrate_fixed(
-    tableau: Tableau, field: VectorField, y0: Tensor, times: Tensor, steps: int, dense: bool = False
+    tableau: Tableau,
+    field: VectorField,
+    y0: Tensor,
+    times: Tensor,
+    args: tuple[Tensor, ...] = (),
+    *,
+    steps: int,
+    dense: bool = False,
+    on_accept: Accepted | None = None,
 ) -> Solution:
-    """Solve with ``steps`` steps between consecutive output times (batch, T)."""
+    """Solve with ``steps`` steps between consecutive output times (batch, T), in either direction."""
+    field = bind(field, args)
     y, slope = y0, None
     states = [y0]
     trajectory = Dense() if dense else None
-    for start, end in zip(times.unbind(1)[:-1], times.unbind(1)[1:], strict=True):
+    dt = torch.zeros_like(times[:, 0])
+    for start, end in pairwise(times.unbind(1)):
         dt = (end - start) / steps
         for i in range(steps):
-            step = rk_step(tableau, field, start + i * dt, y, dt, slope, with_end=dense)
+            t = start + i * dt
+            step = rk_step(tableau, field, t, y, dt, slope, with_end=dense)
+            if on_accept is not None:
+                on_accept(t, y, dt, t + dt)
             y, slope = step.y1, step.end
             if trajectory is not None:
                 trajectory.t.append(step.t)
@@ -37,4 +54,4 @@ def integrate_fixed(
     stats = Statistics(taken * tableau.calls + tableau.first_same_as_last, taken, torch.zeros_like(taken))
     finite = torch.isfinite(y.flatten(1)).all(1)
     status = torch.where(finite, Status.SUCCESS, Status.NOT_FINITE)
-    return Solution(times, torch.stack(states), stats, status, times[:, -1], y, trajectory)
+    return Solution(times, torch.stack(states), stats, status, times[:, -1], y, dt.detach(), trajectory)

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from pushforward.dynamics.tableau import Rows, Tableau
 
-__all__ = ["Step", "VectorField", "evaluate", "over", "rk_step", "weighted_sum"]
+__all__ = ["Step", "VectorField", "along", "evaluate", "over", "rk_step", "weighted_sum"]
 
-VectorField = Callable[[Tensor, Tensor], Tensor]
-"""``field(t, y) -> dy/dt`` with t (batch,) and y, dy/dt (batch, ...)."""
+VectorField = Callable[..., Tensor]
+"""``field(t, y, *args) -> dy/dt`` with t (batch,), y and dy/dt (batch, ...), and args of a row a sample."""
 
 
 def over(x: Tensor, y: Tensor) -> Tensor:
@@ -78,6 +78,15 @@ def evaluate(polynomial: Tensor, y0: Tensor, theta: Tensor) -> Tensor:
     return y0 + total
 
 
+def along(y: Tensor, length: Tensor, weights: Sequence[float], stages: Sequence[Tensor]) -> Tensor:
+    """``y`` plus ``length`` (broadcast with y) times the sum of the stages."""
+    used = [(weight, stage) for weight, stage in zip(weights, stages, strict=False) if weight != 0.0]
+    if len(used) == 1:
+        ((weight, stage),) = used
+        return torch.addcmul(y, length, stage, value=weight)
+    return torch.addcmul(y, length, weighted_sum(weights, stages))
+
+
 def rk_step(
     tableau: Tableau, field: VectorField, t: Tensor, y: Tensor, dt: Tensor, start: Tensor | None, with_end: bool
 ) -> Step:
@@ -89,16 +98,19 @@ def rk_step(
     """
     length = over(dt, y)
     end: Tensor | None
+    times = {0.0: t}
     stages = [field(t, y) if start is None else start]
     for c, row in zip(tableau.c[1:], tableau.a[1:], strict=True):
-        point = y + length * weighted_sum(row, stages)
-        stages.append(field(t + c * dt, point))
+        if c not in times:
+            times[c] = torch.add(t, dt, alpha=c)
+        point = along(y, length, row, stages)
+        stages.append(field(times[c], point))
     if tableau.first_same_as_last:
         y1, end = point, stages[-1]
     else:
-        y1, end = y + length * weighted_sum(tableau.b, stages), None
+        y1, end = along(y, length, tableau.b, stages), None
         if with_end:
-            end = field(t + dt, y1)
+            end = field(times[1.0] if 1.0 in times else t + dt, y1)
     with torch.no_grad():
         estimates = [weights for weights in (tableau.error, tableau.error_low) if weights]
         errors = tuple(length * weighted_sum(weights, stages) for weights in estimates)

@@ -51,13 +51,15 @@ class Statistics:
 class Dense:
     """The whole trajectory: the polynomial of every accepted step.
 
-    Lists over the solver's iterations; a sample that took no step in one has length zero there.
+    Lists over the solver's iterations; a sample that took no step in one has length zero there. Times increase: where
+    ``sign`` (batch, 1) is -1 they are the negative of the user's.
     """
 
     t: list[Tensor] = field(default_factory=list)
     dt: list[Tensor] = field(default_factory=list)
     y0: list[Tensor] = field(default_factory=list)
     polynomial: list[Tensor] = field(default_factory=list)
+    sign: Tensor | None = None
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Solution:
         stats: work done for each sample.
         status: a `Status` for each sample, shape ``(batch,)``.
         t_end, y_end: where each sample stopped: the last output time, the event, or the failure.
+        last_step: size of the last step that each sample chose, shape ``(batch,)``.
     """
 
     t: Tensor
@@ -79,6 +82,7 @@ class Solution:
     status: Tensor
     t_end: Tensor
     y_end: Tensor
+    last_step: Tensor
     dense: Dense | None = None
 
     def __call__(self, t: Tensor) -> Tensor:
@@ -95,10 +99,11 @@ class Solution:
         starts, lengths = torch.stack(self.dense.t, 1), torch.stack(self.dense.dt, 1)
         states, polynomials = torch.stack(self.dense.y0), torch.stack(self.dense.polynomial)
         queries = t.expand(starts.shape[0], -1) if t.dim() == 1 else t
-        sign = torch.sign(lengths.sum(1, keepdim=True))
-        ends = (starts + lengths) * sign
+        if self.dense.sign is not None:
+            queries = queries * self.dense.sign
+        ends = starts + lengths
         # the first step whose end is at or past the query; a step of length zero is never the first past it
-        index = torch.searchsorted(ends.contiguous(), (queries * sign).contiguous()).clamp_max(starts.shape[1] - 1)
+        index = torch.searchsorted(ends.contiguous(), queries.contiguous()).clamp_max(starts.shape[1] - 1)
         rows = torch.arange(starts.shape[0], device=starts.device)
         values: list[Tensor] = []
         for column in index.unbind(1):
@@ -108,8 +113,8 @@ class Solution:
         return torch.stack(values)
 
 
-def failure(solution: Solution, step: Tensor) -> IntegrationError | None:
-    """The error that names the first sample that failed, if any did; ``step`` is each sample's last step size."""
+def failure(solution: Solution) -> IntegrationError | None:
+    """The error that names the first sample that failed, if any did."""
     if not bool((unwrapped(solution.status) > Status.EVENT).any()):
         return None
     if is_wrapped(solution.status):
@@ -120,6 +125,7 @@ def failure(solution: Solution, step: Tensor) -> IntegrationError | None:
     sample = int(failed[0])
     status, t = Status(int(solution.status[sample])), float(solution.t_end[sample].detach())
     norm = float(solution.y_end[sample].detach().float().norm())
+    size = float(solution.last_step[sample].detach().abs())
     cause = {
         Status.TOO_MANY_STEPS: f"the limit of {int(solution.stats.accepted[sample] + solution.stats.rejected[sample])} "
         "steps was reached",
@@ -127,7 +133,7 @@ def failure(solution: Solution, step: Tensor) -> IntegrationError | None:
         Status.NOT_FINITE: "the vector field is not finite",
     }[status]
     message = (
-        f"{cause} at t = {t:.6g} for sample {sample}: step size {float(step[sample].abs()):.3g}, "
+        f"{cause} at t = {t:.6g} for sample {sample}: step size {size:.3g}, "
         f"norm of the state {norm:.6g}; {len(failed)} of {len(solution.status)} samples failed"
     )
     return IntegrationError(message, solution, sample)
