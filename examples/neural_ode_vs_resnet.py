@@ -4,6 +4,7 @@
 
 A residual network moves its state in a fixed number of steps. A neural ODE has a vector field at every depth, and a
 solver evaluates it where it must: each path has its own steps, short where the field bends, long where it is smooth.
+Circles beside a path are where the solver looked before it knew better.
 Paths of an ODE never cross, so both learn a map that rises everywhere.
 """
 
@@ -23,8 +24,8 @@ FIGURE = Path(__file__).parent.parent / "docs" / "images" / "neural_ode_vs_resne
 
 
 def wanted(x: Tensor) -> Tensor:
-    """The map to learn: it gathers the line at three places."""
-    return x + 0.14 * torch.sin(2 * torch.pi * x)
+    """The map to learn: it tears the line apart at zero, and gathers it at two places."""
+    return 1.2 * torch.tanh(2.5 * x)
 
 
 class Field(nn.Module):
@@ -98,7 +99,7 @@ def draw(residual: ResidualNetwork, flow: NeuralODE, errors: tuple[float, float]
         velocity = field(grid_t.reshape(-1), grid_y.reshape(-1, 1)).reshape(grid_t.shape)
 
     plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 5.4), sharex=True, layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 5.4), layout="constrained")
     colours = plt.cm.viridis(torch.linspace(0.05, 0.9, len(starts)).numpy())
     # at every layer, how far each state would move: nothing is defined in between
     for layer, block in enumerate(residual.blocks):
@@ -114,7 +115,7 @@ def draw(residual: ResidualNetwork, flow: NeuralODE, errors: tuple[float, float]
         left.plot(layers[:, number], range(LAYERS + 1), "o", color=colour, ms=4)
         right.plot(paths[:, number], depth, "-", color=colour, lw=1.3)
     right.quiver(
-        grid_y, grid_t, velocity, torch.ones_like(velocity), angles="xy", scale_units="xy", scale=18, width=0.003,
+        grid_y, grid_t, velocity, torch.ones_like(velocity), angles="xy", scale_units="xy", scale=20, width=0.003,
         color="#b7bcc3",
     )  # fmt: skip
     for t, y in visited:
@@ -127,7 +128,7 @@ def draw(residual: ResidualNetwork, flow: NeuralODE, errors: tuple[float, float]
     right.set(
         title=f"Neural ODE, {int(evaluations.min())} to {int(evaluations.max())} evaluations a path (circles)\n"
         f"error {errors[1]:.4f}",
-        xlabel="state", ylabel="depth t", ylim=(-0.017, 1.025),
+        xlabel="state", ylabel="depth t", xlim=(-1.75, 1.75), ylim=(-0.017, 1.025),
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
