@@ -8,6 +8,9 @@ The critic f and the generator g take turns, on fresh noise each time:
 With the gradient of f held near one (the penalty), E f(x) - E f(g(z)) estimates the Wasserstein distance between data
 and samples: unlike other adversarial losses it falls as the samples get better.
 
+Both networks of a field see its standardised wavelet coefficients (`Bands`). A field that looks alike everywhere is
+made from a map of noise that has the data's power spectrum (`StationaryGenerator`), any other from one vector.
+
 Sources: Gulrajani et al. 2017 (arXiv:1704.00028), equation 3 and algorithm 1; Arjovsky, Chintala and Bottou 2017
 (arXiv:1701.07875) for clipping; Goodfellow et al. 2014 (arXiv:1406.2661) for the non-saturating loss.
 """
@@ -25,7 +28,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.errors import UsageError
+from pushforward.models.bands import Bands, halvings_for
 from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.stationary import StationaryGenerator, is_stationary
 from pushforward.networks import Critic, Generator
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
@@ -36,14 +41,16 @@ __all__ = ["Adversarial", "WassersteinGAN", "gradient_penalty"]
 class AdversarialSettings(Settings):
     """
     Attributes:
-        latent_dim: numbers of noise that a sample is made from; None chooses by the space.
-        width: hidden features of the generator; None takes the network's own default.
-        critic_width: hidden features of the critic; None takes the network's own default.
+        latent_dim: numbers of noise that a sample is made from; None chooses by the space: on a stationary field, a
+            number for each value.
+        width: hidden features of the generator, or its channels at full resolution; None chooses by the space.
+        critic_width: those of the critic.
         loss: ``wasserstein`` or ``non-saturating``.
         constraint: what keeps the critic smooth: ``gradient-penalty``, ``clipping`` of its weights, or ``none``.
         penalty: weight λ of the gradient penalty; None chooses by the space.
         clip: bound of the critic's weights when they are clipped.
         critic_turns: steps of the critic for each of the generator.
+        halvings: of a field's grid before both networks (see `Bands`); None chooses by the grid.
     """
 
     latent_dim: int | None = Setting(default=None, ge=1)
@@ -53,7 +60,8 @@ class AdversarialSettings(Settings):
     constraint: Literal["gradient-penalty", "clipping", "none"] = "gradient-penalty"
     penalty: float | None = Setting(default=None, ge=0)
     clip: float = Setting(default=0.01, gt=0)
-    critic_turns: int = Setting(default=5, ge=1)
+    critic_turns: int = Setting(default=3, ge=1)
+    halvings: int | None = Setting(default=None, ge=0)
 
 
 class Adversarial(Model):
@@ -73,20 +81,35 @@ class Adversarial(Model):
         if not isinstance(space, Vector | Field):
             raise UsageError(f"a GAN here learns vectors and fields, not {type(space).__name__.lower()}")
         options = self.settings
-        chosen_dim, chosen_penalty = (max(2, space.dim), 0.1) if isinstance(space, Vector) else (64, 10.0)
+        # With more numbers than a vector has, noise across a thin structure need not be folded out of that along it.
+        chosen_dim, chosen_penalty, width = (
+            (max(8, space.dim), 0.1, 128) if isinstance(space, Vector) else (64, 10.0, 32)
+        )
         self.latent_dim = options.latent_dim or chosen_dim
         self.penalty = chosen_penalty if options.penalty is None else options.penalty
-        self.generator = Generator(space, self.latent_dim, condition_dim, options.width)
-        self.critic = Critic(space, condition_dim, options.critic_width)
+        self.bands = Bands(space, halvings_for(space) if options.halvings is None else options.halvings)
+        self.generator: StationaryGenerator | Generator
+        if isinstance(space, Field) and is_stationary(space) and options.latent_dim is None:
+            self.latent_dim = space.size
+            self.generator = StationaryGenerator(space, self.bands, condition_dim, options.width or width)
+        else:
+            self.generator = Generator(self.bands.space, self.latent_dim, condition_dim, options.width or width)
+        self.critic = Critic(self.bands.space, condition_dim, options.critic_width or width)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if isinstance(space, Field):
-            return {"learning_rate": 2e-4, "batch_size": 32, "betas": (0.0, 0.9)}
-        return {"learning_rate": 5e-4, "batch_size": 256, "betas": (0.0, 0.9)}
+            return {"learning_rate": 2e-4, "batch_size": 16, "betas": (0.0, 0.9)}
+        # Two players circle around their equilibrium, which the average over a longer part of the run comes closer to.
+        return {"learning_rate": 1e-3, "batch_size": 256, "betas": (0.0, 0.9), "average": 0.1}
 
     def players(self) -> dict[str, Sequence[nn.Parameter]]:
         return {"critic": list(self.critic.parameters()), "generator": list(self.generator.parameters())}
+
+    def prepare(self, batch: Batch) -> None:
+        self.bands.initialise(batch.x)
+        if isinstance(self.generator, StationaryGenerator):
+            self.generator.initialise(batch.x)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         for _ in range(self.settings.critic_turns):
@@ -94,6 +117,9 @@ class Adversarial(Model):
         yield self._generator_turn(batch)
 
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+        return self.bands.inverse(self._generate(draws, condition))
+
+    def _generate(self, draws: Draws, condition: Tensor | None) -> Tensor:
         return self.generator(draws.normal(self.latent_dim), condition)
 
     def _critic_turn(self, batch: Batch) -> Turn:
@@ -101,9 +127,11 @@ class Adversarial(Model):
         if options.constraint == "clipping":
             self._clip()
         with torch.no_grad():
-            fake = self.sample(batch.draws, batch.condition).to(batch.x.dtype)
-        on_real = self.critic(batch.x, batch.condition)
-        on_fake = self.critic(fake, batch.condition)
+            real = self.bands(batch.x)
+            # Under autocast the generator answers in lower precision than the data have.
+            fake = self._generate(batch.draws, batch.condition).to(real.dtype)
+        on_real = self._score(real, batch.condition)
+        on_fake = self._score(fake, batch.condition)
         logs: dict[str, Tensor] = {}
         if options.loss == "wasserstein":
             loss = on_fake.mean() - on_real.mean()
@@ -113,16 +141,20 @@ class Adversarial(Model):
             logs["accuracy"] = 0.5 * ((on_real > 0).float() + (on_fake <= 0).float()).mean()
         if options.constraint == "gradient-penalty":
             epsilon = batch.draws.uniform(*[1] * len(self.space.shape))
-            between = fake.lerp(batch.x, epsilon)
+            between = fake.lerp(real, epsilon)
             penalty = gradient_penalty(self.critic, between, batch.condition).mean()
             loss = loss + self.penalty * penalty
             logs["penalty"] = penalty.detach()
         return Turn("critic", loss, logs)
 
     def _generator_turn(self, batch: Batch) -> Turn:
-        score = self.critic(self.sample(batch.draws, batch.condition), batch.condition)
+        score = self._score(self._generate(batch.draws, batch.condition), batch.condition)
         loss = -score.mean() if self.settings.loss == "wasserstein" else functional.softplus(-score).mean()
         return Turn("generator", loss, {})
+
+    def _score(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        # Under autocast the critic answers in bfloat16, in which a small difference of two large scores is lost.
+        return self.critic(x, condition).float()
 
     @torch.no_grad()
     def _clip(self) -> None:

@@ -98,7 +98,8 @@ class RealNVP(Model):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if isinstance(space, Field):
-            return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 1.0}
+            # An inverse is only as good as the arithmetic that the coupling networks are evaluated in.
+            return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 1.0, "precision": "32"}
         return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 1.0}
 
     def prepare(self, batch: Batch) -> None:
@@ -158,7 +159,8 @@ def _vector_flow(dim: int, condition_dim: int, settings: RealNVPSettings) -> Tra
         network = _VectorConditioner(dim, condition_dim, width, settings.depth)
         # One feature has nothing to be conditioned on but the condition.
         mask = checkerboard((dim,), step) if dim > 1 else torch.zeros(1)
-        chain += [ActNorm(dim), Linear(dim), AffineCoupling(mask, network, settings.limit)]
+        mix = [Linear(dim)] if dim > 1 else []
+        chain += [ActNorm(dim), *mix, AffineCoupling(mask, network, settings.limit)]
     return Composition([*chain, ActNorm(dim)])
 
 

@@ -7,8 +7,9 @@ trained by the evidence lower bound, of which both terms are in nats:
     log p(x | c) ≥ E_q log N(x; μ(z, c), Σ) - β KL(q(z | x, c) ‖ N(0, 1)).
 
 The noise Σ is learned, which balances the two terms with no weight to tune and makes a sample, noise included, as
-strong as the data. On a field that looks alike everywhere the noise is diagonal in wavenumber, not in cells: what
-the code cannot hold is then filled in with its measured power spectrum, not with white noise.
+strong as the data; its amplitudes may depend on the condition. On a field that looks alike everywhere the noise is
+diagonal in wavenumber, not in cells: what the code cannot hold is then filled in with its measured power spectrum, not
+with white noise.
 
 Sources: Kingma and Welling 2014 (arXiv:1312.6114), equations 3 and 10; Rybkin, Daniilidis and Levine 2021
 (arXiv:2006.13202) for the learned noise.
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.models.model import Batch, Model, Settings, Turn
-from pushforward.networks import Encoder, Generator
+from pushforward.networks import MLP, Encoder, Generator
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
 
@@ -39,7 +40,7 @@ class VAESettings(Settings):
     """
     Attributes:
         latent_dim: length of a code; None chooses by the space. Numbers that are not needed stay unused.
-        width: hidden features of the encoder and decoder; None takes the networks' own default.
+        width: hidden features of the encoder and decoder, or channels at full resolution; None chooses by the space.
         beta: weight of the divergence from the prior; one gives the bound itself.
         warm_up: part of the run in which that weight rises linearly from zero.
         noise: what has its own amplitude in the decoder's noise: each ``channel``, each ``value``, or each wavenumber
@@ -49,7 +50,7 @@ class VAESettings(Settings):
     latent_dim: int | None = Setting(default=None, ge=1)
     width: int | None = Setting(default=None, ge=1)
     beta: float = Setting(default=1.0, ge=0)
-    warm_up: float = Setting(default=0.1, ge=0, le=1)
+    warm_up: float = Setting(default=0.3, ge=0, le=1)
     noise: Literal["channel", "value", "spectrum"] | None = None
 
 
@@ -75,8 +76,10 @@ class VAE(Model):
     Sampling = VAESampling
     settings: VAESettings
 
-    # Standard deviations of a code's posterior stay between exp(-8) and exp(8).
+    # Standard deviations of a code's posterior stay within a factor exp(8) of the first, which is much smaller than the
+    # prior's: from codes that are mostly noise a decoder learns nothing, and then they stay noise.
     posterior_limit = 8.0
+    posterior_start = -2.0
 
     def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
         super().__init__(space, condition_dim, settings)
@@ -84,17 +87,17 @@ class VAE(Model):
             raise UsageError(f"vae learns vectors and fields, not {type(space).__name__.lower()}")
         stationary = isinstance(space, Field) and (space.periodic or space.isotropic)
         kind = self.settings.noise or ("spectrum" if stationary else "value")
-        width = self.settings.width
+        width = self.settings.width or (128 if isinstance(space, Vector) else 32)
         self.latent_dim = self.settings.latent_dim or (space.dim if isinstance(space, Vector) else 64)
         self.encoder = Encoder(space, 2 * self.latent_dim, condition_dim, width)
         self.decoder = Generator(space, self.latent_dim, condition_dim, width)
-        self.noise = GaussianNoise(space, kind)
+        self.noise = GaussianNoise(space, kind, condition_dim)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if isinstance(space, Field):
             return {"learning_rate": 1e-3, "batch_size": 64, "gradient_clip": 10.0}
-        return {"learning_rate": 1e-3, "batch_size": 512, "gradient_clip": 10.0}
+        return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 10.0}
 
     def prepare(self, batch: Batch) -> None:
         self.noise.initialise(batch.x)
@@ -102,7 +105,7 @@ class VAE(Model):
     def turns(self, batch: Batch) -> Iterator[Turn]:
         mean, log_scale = self.posterior(batch.x, batch.condition)
         z = mean + log_scale.exp() * batch.draws.normal(self.latent_dim)
-        reconstruction = self.noise.log_prob(batch.x - self.decoder(z, batch.condition))
+        reconstruction = self.noise.log_prob(batch.x - self.decoder(z, batch.condition), batch.condition)
         divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1)
         warm_up = self.settings.warm_up
         beta = self.settings.beta * (min(1.0, batch.progress / warm_up) if warm_up else 1.0)
@@ -114,13 +117,14 @@ class VAE(Model):
         self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
         """Mean and log of the standard deviation of ``q(z | x, c)``."""
-        mean, raw = self.encoder(x, condition).chunk(2, dim=1)
-        return mean, self.posterior_limit * torch.tanh(raw / self.posterior_limit)
+        # Under autocast the encoder may answer in bfloat16, too coarse for a divergence summed over many numbers.
+        mean, raw = self.encoder(x, condition).float().chunk(2, dim=1)
+        return mean, self.posterior_start + self.posterior_limit * torch.tanh(raw / self.posterior_limit)
 
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, VAESampling) else VAESampling()
         x = self.decoder(options.temperature * draws.normal(self.latent_dim), condition)
-        return x + self.noise.sample(draws) if options.noise else x
+        return x + self.noise.sample(draws, condition) if options.noise else x
 
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
@@ -143,6 +147,7 @@ class GaussianNoise(nn.Module):
         kind: which coefficients share an amplitude: those of a ``channel``, none (``value``), or those of a channel and
             a length of the wavevector (``spectrum``; coefficients are then those of the Hartley transform, whose
             variance is the power spectrum of stationary noise).
+        condition_dim: length of a condition that the amplitudes may depend on; 0 for none.
 
     Raises:
         UsageError: if a spectrum is asked for on a space without a grid.
@@ -150,12 +155,14 @@ class GaussianNoise(nn.Module):
 
     # In network units, where data are of order one; without a floor a value that never varies has infinite density.
     smallest = 1e-2
+    # Beside the data's. Noise as strong as the data would leave the codes without a use.
+    start = 0.3
     # Amplitudes have few gradients to average over, and fall by orders of magnitude while the decoder learns.
     speed = 5.0
 
     index: Tensor
 
-    def __init__(self, space: Space, kind: Literal["channel", "value", "spectrum"]) -> None:
+    def __init__(self, space: Space, kind: Literal["channel", "value", "spectrum"], condition_dim: int = 0) -> None:
         super().__init__()
         self.spectral = kind == "spectrum"
         if kind == "value":
@@ -168,29 +175,38 @@ class GaussianNoise(nn.Module):
         else:
             raise UsageError(f"noise='spectrum' is for fields, not for {type(space).__name__.lower()}; use 'value'")
         self.register_buffer("index", index.contiguous(), persistent=False)
-        self.raw = nn.Parameter(torch.zeros(int(index.max()) + 1))
+        amplitudes = int(index.max()) + 1
+        self.raw = nn.Parameter(torch.zeros(amplitudes))
+        self.response = MLP(condition_dim, amplitudes, (32,), zero_output=True) if condition_dim else None
 
-    def log_scale(self) -> Float[Tensor, "*shape"]:
-        """Natural log of the standard deviation of each coefficient."""
-        return (self.speed * self.raw).clamp(min=math.log(self.smallest))[self.index]
+    def log_scale(self, condition: Float[Tensor, "batch features"] | None = None) -> Float[Tensor, "rows *shape"]:
+        """Natural log of the standard deviation of each coefficient; one row for all samples if unconditional."""
+        raw = self.speed * self.raw[None]
+        if self.response is not None and condition is not None:
+            raw = raw + self.response(torch.nan_to_num(condition))
+        return raw.clamp(min=math.log(self.smallest))[:, self.index]
 
-    def log_prob(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
+    def log_prob(
+        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, " batch"]:
         """Log-density in nats."""
-        log_scale = self.log_scale()
+        log_scale = self.log_scale(condition)
         standard = self._coefficients(x) * (-log_scale).exp()
         return -(0.5 * standard.square() + log_scale + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
 
-    def sample(self, draws: Draws) -> Float[Tensor, "batch *shape"]:
-        return self._coefficients(self.log_scale().exp() * draws.normal(*self.index.shape))
+    def sample(
+        self, draws: Draws, condition: Float[Tensor, "batch features"] | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        return self._coefficients(self.log_scale(condition).exp() * draws.normal(*self.index.shape))
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Start at the amplitudes of the data about their mean, so that the noise alone describes them."""
+        """Start at a fixed part of the amplitudes of the data about their mean."""
         power = self._coefficients(x - x.mean(0)).square().mean(0).flatten()
         index = self.index.flatten()
         total = torch.zeros_like(self.raw).index_add_(0, index, power)
         count = torch.zeros_like(self.raw).index_add_(0, index, torch.ones_like(power))
-        self.raw.copy_((total / count).sqrt().clamp(min=self.smallest).log() / self.speed)
+        self.raw.copy_((self.start * (total / count).sqrt()).clamp(min=self.smallest).log() / self.speed)
 
     def _coefficients(self, x: Tensor) -> Tensor:
         return hartley(x) if self.spectral else x

@@ -1,0 +1,63 @@
+"""A generator for fields that look alike everywhere: white noise in, a field out.
+
+A generator that starts from one vector must learn every place of a map by itself. If a field's statistics do not depend
+on the place, a convolutional network of a map of independent noise has that symmetry built in, and every cell teaches
+it. The noise is first given the power spectrum of the data (see `GaussianDenoiser`): before training, samples are
+Gaussian fields with the right spectrum, and only what is not Gaussian is left to learn, as a simulation takes its
+initial conditions to a web.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.models.bands import Bands
+from pushforward.networks import UNet
+from pushforward.spaces import Field, Space
+from pushforward.transport import GaussianDenoiser
+from pushforward.transport.path import Moment
+
+__all__ = ["StationaryGenerator", "is_stationary"]
+
+# The data themselves, on a path from data to noise.
+_DATA: Moment[float] = Moment(time=0.0, alpha=1.0, sigma=0.0, alpha_dot=0.0, sigma_dot=0.0)
+
+
+def is_stationary(space: Space) -> bool:
+    """Whether a field's statistics are the same everywhere: it wraps around, or no direction is special."""
+    return isinstance(space, Field) and (space.periodic or space.isotropic)
+
+
+class StationaryGenerator(nn.Module):
+    """White noise, one number a value of the field, and a condition to the coefficients of a field (see `Bands`).
+
+    Arguments:
+        space: of the fields.
+        bands: from fields to the coefficients in which the `UNet` works.
+        condition_dim: length of a condition; 0 for none.
+        width: channels of the `UNet` on the coefficients' grid.
+
+    >>> space = Field(1, (32, 32), periodic=True)
+    >>> generator = StationaryGenerator(space, Bands(space, 1), width=8)
+    >>> generator(torch.randn(3, 1024)).shape
+    torch.Size([3, 4, 16, 16])
+    """
+
+    def __init__(self, space: Field, bands: Bands, condition_dim: int = 0, width: int = 32) -> None:
+        super().__init__()
+        assert isinstance(bands.space, Field)
+        self.bands = bands
+        self.gaussian = GaussianDenoiser(space, condition_dim)
+        self.network = UNet(bands.space, condition_dim, width)
+
+    def initialise(self, x: Float[Tensor, "batch channels *grid"]) -> None:
+        """Give the noise the power spectrum of these fields."""
+        self.gaussian.initialise(x)
+
+    def forward(
+        self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch condition"] | None = None
+    ) -> Float[Tensor, "batch channels *grid"]:
+        field = self.gaussian.colour(z.view(len(z), *self.gaussian.index.shape), _DATA, condition)
+        coefficients = self.bands(field)
+        return coefficients + self.network(coefficients, z.new_zeros(len(z)), condition).float()

@@ -1,0 +1,112 @@
+"""The autoencoder: its noise against closed forms, its bound below the density, codes that carry something."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pushforward.errors import UsageError
+from pushforward.models import Batch
+from pushforward.models.vae import VAE, GaussianNoise, hartley
+from pushforward.randomness import Draws
+from pushforward.spaces import Field, Vector
+
+MIXING = torch.tensor([[1.0, 0.5, -0.5, 0.0, 1.0], [0.0, 1.0, 0.5, -1.0, 0.5]])
+
+
+def plane(count: int, seed: int = 0) -> torch.Tensor:
+    """Five numbers that are mixtures of two, and noise of standard deviation 0.4."""
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.randn(count, 2, generator=generator) @ MIXING
+    return clean + 0.4 * torch.randn(count, 5, generator=generator)
+
+
+def log_density(x: torch.Tensor) -> torch.Tensor:
+    covariance = MIXING.T @ MIXING + 0.16 * torch.eye(5)
+    return torch.distributions.MultivariateNormal(torch.zeros(5), covariance).log_prob(x)
+
+
+@pytest.fixture(scope="module")
+def trained() -> VAE:
+    torch.manual_seed(0)
+    model = VAE(Vector(5), 0, VAE.Settings(width=32, latent_dim=3))
+    model.prepare(Batch(plane(512), None, Draws(0, 512)))
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 500)
+    for step in range(500):
+        (turn,) = model.turns(Batch(plane(128, seed=step + 1), None, Draws(step, 128), step / 500))
+        optimiser.zero_grad()
+        turn.loss.backward()
+        optimiser.step()
+        schedule.step()
+    return model.eval()
+
+
+def test_the_bound_lies_below_the_density_and_near_it(trained):
+    x = plane(4000, seed=12345)
+    (turn,) = trained.turns(Batch(x, None, Draws(0, len(x)), 1.0))
+    gap = float(log_density(x).mean() - turn.logs["elbo"])
+    assert -0.05 < gap < 0.5, "the evidence lower bound may not lie above the log-density, and should come near it"
+
+
+def test_codes_keep_what_distinguishes_samples(trained):
+    x = plane(1000, seed=4321)
+    with torch.no_grad():
+        lost = (trained.decode(trained.encode(x)) - x).square().mean() / x.var(0).mean()
+    assert lost < 0.2, "a decoded code must explain most of the variance"
+
+
+def test_a_code_that_is_not_needed_stays_unused(trained):
+    with torch.no_grad():
+        _, log_scale = trained.posterior(plane(1000, seed=4321))
+    widths = log_scale.exp().mean(0).sort().values
+    assert widths[1] < 0.5, "two codes are needed for a plane"
+    assert widths[2] > 0.8, "the third code should stay at the prior"
+
+
+def test_samples_have_the_covariance_of_the_data(trained):
+    with torch.no_grad():
+        samples = trained.sample(Draws(0, 20_000))
+    difference = samples.T.cov() - plane(20_000, seed=7).T.cov()
+    assert difference.norm() < 0.15 * plane(20_000, seed=7).T.cov().norm()
+
+
+def test_the_hartley_transform_is_orthonormal_and_its_own_inverse():
+    x = torch.randn(2, 1, 6, 8, dtype=torch.float64)
+    torch.testing.assert_close(hartley(hartley(x)), x)
+    torch.testing.assert_close(hartley(x).square().sum(), x.square().sum())
+
+
+@pytest.mark.parametrize("kind", ["channel", "value", "spectrum"])
+def test_noise_has_the_density_that_it_is_drawn_from(kind):
+    noise = GaussianNoise(Field(2, (4, 4)), kind)
+    with torch.no_grad():
+        noise.raw.copy_(torch.linspace(-0.2, 0.1, len(noise.raw)))
+        log_scale = noise.log_scale()
+        x = noise.sample(Draws(0, 4000))
+        entropy = (log_scale + 0.5 * math.log(2 * math.pi * math.e)).sum()
+        mean = noise.log_prob(x).mean()
+    # The scatter of one log-density is the root of half the number of values, here 4.
+    assert float(mean + entropy) == pytest.approx(0, abs=4 * 4 / 4000**0.5)
+
+
+def test_noise_can_depend_on_the_condition():
+    torch.manual_seed(0)
+    noise = GaussianNoise(Vector(1), "value", condition_dim=1)
+    condition = torch.linspace(-1, 1, 256)[:, None]
+    optimiser = torch.optim.Adam(noise.parameters(), lr=1e-2)
+    for step in range(300):
+        x = condition.exp() * Draws(step, 256).normal(1)
+        loss = -noise.log_prob(x, condition).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    found = noise.log_scale(condition).squeeze().detach()
+    assert (found - condition.squeeze()).abs().max() < 0.25, "log-amplitudes must follow the condition"
+
+
+def test_a_vector_has_no_spectrum():
+    with pytest.raises(UsageError, match="spectrum"):
+        VAE(Vector(2), 0, VAE.Settings(noise="spectrum"))
