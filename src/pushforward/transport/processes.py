@@ -189,7 +189,14 @@ class Yukawa(Process):
         return x / t * self.mean_expansion(x, t)
 
     def mean_expansion(self, x: Points, t: Times) -> Values:
-        """The mean of c over the scales s that lead to x: a smooth integral over log s, by the trapezoidal rule."""
+        """The mean of c over the scales s that lead to x; elementary in the plane."""
+        if self.dim != 2:
+            return self._mean_over_scales(x, t)
+        m, distance = self.mass, torch.sqrt(_square(x) + t**2)
+        return (distance + t + m * t * distance) / ((distance + t) * (1 + m * distance))
+
+    def _mean_over_scales(self, x: Points, t: Times) -> Values:
+        """In any number of dimensions: a smooth integral over log s, by the trapezoidal rule."""
         half, square = (self.dim + 1) / 2, _square(x) + t**2
         peak = square / 2 / (half + torch.sqrt(half**2 + self.mass**2 * square))
         width = (half + 2 * self.mass**2 * peak) ** -0.5
