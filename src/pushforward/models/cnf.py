@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import BaseModel, field_validator, model_validator
 from pydantic import Field as Setting
 from torch import Tensor, nn
@@ -184,6 +184,13 @@ class CNF(Model):
         field = _Carried(self.velocity.given(condition))
         z, volume, *_ = field.parts(self._solve(field, field.start(z), (time, 1.0)).y_end)
         return _standard_normal(z) + volume
+
+    def evaluations(
+        self, x: Float[Tensor, "batch dim"], condition: Float[Tensor, "batch features"] | None = None
+    ) -> Int[Tensor, " batch"]:
+        """How often the velocity is evaluated for the density at each sample."""
+        field = _Carried(self.velocity.given(condition))
+        return self._solve(field, field.start(x), (0.0, 1.0)).stats.evaluations
 
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, CNFSampling) else CNFSampling()
