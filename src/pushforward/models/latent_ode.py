@@ -15,7 +15,8 @@ evidence lower bound
 On parts of series (a beginning, or rows at random) it learns from series that the model makes itself, whose code is
 known: it maximises :math:`\log q(z \mid x'_{part})` for :math:`x' \sim p(x \mid z)`. Its Gaussian then covers every way
 in which a series may go on, where a bound would settle for the likeliest. At a forecast it only proposes: codes are
-weighted by how well they explain what was observed (`importance`).
+weighted by how well they explain what was observed (`importance`), with a level of noise of each series' own
+(`noise_level`).
 
 Sources: Chen et al. 2018 (arXiv:1806.07366), section 5; Rubanova, Chen and Duvenaud 2019 (arXiv:1907.03907); Hinton et
 al. 1995 (Science 268, 1158) for learning to recognise what one has made.
@@ -37,6 +38,7 @@ from pushforward.dynamics import NeuralODE
 from pushforward.errors import UsageError
 from pushforward.models.importance import posterior_draws
 from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.noise_level import draw_level, log_evidence
 from pushforward.networks import MLP
 from pushforward.networks.recurrent import SeriesEncoder
 from pushforward.randomness import Draws
@@ -214,13 +216,20 @@ class LatentODE(Model):
             told = None if condition is None else condition.repeat(k, 1)
             return self._paths(z.flatten(0, 1), when.repeat(k, 1), told).unflatten(0, (k, -1))
 
+        sigma, observed = self.log_noise.exp(), seen.sum(1).to(values)
+
+        def squares(z: Tensor) -> Tensor:
+            """Sums of squares of the residuals of what was observed, in units of the noise, (k, batch, dim)."""
+            return torch.where(seen, (values - paths(z, at)) / sigma, 0.0).square().sum(-2)
+
         def log_joint(z: Tensor) -> Tensor:
-            return self._log_likelihood(paths(z, at), values, seen) - 0.5 * z.square().sum(-1)
+            return log_evidence(squares(z), observed) - 0.5 * z.square().sum(-1)
 
         z, _ = posterior_draws(log_joint, mean, log_scale.exp(), draws, count, rounds=rounds)
         found = paths(z, times)
+        level = draw_level(squares(z), observed, draws) if rounds else torch.ones_like(found[..., 0, :])
         noise = draws.normal(count, *found.shape[2:]).movedim(1, 0)
-        return found, found + self.log_noise.exp() * noise
+        return found, found + sigma * level[..., None, :] * noise
 
     def _recognition(
         self, z: Tensor, paths: Tensor, times: Tensor, seen: Tensor, batch: Batch
