@@ -27,14 +27,14 @@ def test_far_from_the_data_a_poisson_flow_needs_no_network():
 
 @pytest.mark.parametrize("name", list(PROCESSES))
 def test_each_process_learns_where_the_data_are(name):
-    """Two points at a distance of 2: after a few hundred steps samples gather about them."""
+    """Two points at a distance of 2: after some hundred steps samples gather about them."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     flow = ProcessFlow(process(name, 2), *SPANS[name], width=64)
     optimiser = torch.optim.Adam(flow.parameters(), lr=5e-3, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 250)
-    for _ in range(250):
-        data = torch.tensor([1.0, 0.0]) * (torch.randint(2, (128, 1), generator=generator) * 2 - 1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 400)
+    for _ in range(400):
+        data = torch.tensor([1.0, 0.0]) * (torch.randint(2, (192, 1), generator=generator) * 2 - 1)
         optimiser.zero_grad()
         flow.loss(data, generator).backward()
         optimiser.step()

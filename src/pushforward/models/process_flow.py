@@ -6,9 +6,9 @@ is trained on draws. Times run over decades; in log t the velocity is
 
     dx/dlog t = t u(x, t) = w x dlog l/dlog t + S network(x, t),      S = R sqrt(l / (1 + l)),
 
-with l(t) the reach of the kernel, R^2 = |x|^2 + l^2 + 1, and data of unit variance. The first term is the growth of the kernel, with a weight w
-that goes from 0 among the data to 1 far from them. S is the size of what is left for heavy-tailed noise, whose few long
-displacements have a mean square of about l; for normal noise it is generous.
+with l(t) the reach of the kernel, R^2 = |x|^2 + l^2 + 1, and data of unit variance. The first term is the growth of the
+kernel, with a weight w that goes from 0 among the data to 1 far from them. S is the size of what is left for
+heavy-tailed noise, whose few long displacements have a mean square of about l; for normal noise it is generous.
 
 References:
     Liu et al. 2023, GenPhys, https://arxiv.org/abs/2304.02637
@@ -58,7 +58,9 @@ class ProcessFlow(nn.Module):
         inputs = torch.cat([x / radius, x / (1 + reach), radius.log(), reach.log()], 1)
         far = 1 / (1 + ((radius**2 - 1) / self.inner**2) ** -4)
         growth = torch.log(self.process.length(1.01 * t) / reach) / math.log(1.01)
-        return far * growth * x + scale * self.network(inputs)
+        # Where hardly any draw ever was, nothing but the growth is to be trusted.
+        near = 1 / (1 + (radius / (50 + 20 * reach)) ** 2)
+        return far * growth * x + near * scale * self.network(inputs)
 
     def loss(self, data: Float[Tensor, "batch dim"], generator: Generator | None = None) -> Float[Tensor, ""]:
         """Mean squared error of the velocity, in units of its scale, at times that are even in log t.
