@@ -242,3 +242,28 @@ def test_a_flow_that_cannot_be_integrated_says_so(linear):
         turn_of(model, x)
     with pytest.raises(UsageError, match="larger tolerance"):
         model.encode(x)
+
+
+def test_a_run_that_is_resumed_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, monkeypatch):
+    from pushforward.ensembles import Ensemble
+    from pushforward.training import fit, loop
+
+    points = Ensemble.from_array(torch.randn(200, 2).numpy())
+    settings = {"width": 8, "steps": 2, "matching": 0.5, "batch_size": 16, "trace": "hutchinson", "jacobian": 0.01}
+    options = {"steps": 12, "settings": {**settings, "checkpoint_every": 0}, "progress": False}
+    whole = fit(points, "cnf", out=tmp_path / "whole", **options)
+    real, saved = loop.save_checkpoint, []
+
+    def stop_in_the_middle(path, state):
+        saved.append(path)
+        if len(saved) > 8:
+            raise UsageError("no space left")
+        real(path, state)
+
+    monkeypatch.setattr(loop, "save_checkpoint", stop_in_the_middle)
+    with pytest.raises(TrainingError):
+        fit(points, "cnf", out=tmp_path / "parts", **options)
+    monkeypatch.undo()
+    resumed = fit(points, "cnf", out=tmp_path / "parts", resume=True, **options)
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name]), f"{name} differs after the run was resumed"
