@@ -110,3 +110,14 @@ def test_noise_can_depend_on_the_condition():
 def test_a_vector_has_no_spectrum():
     with pytest.raises(UsageError, match="spectrum"):
         VAE(Vector(2), 0, VAE.Settings(noise="spectrum"))
+
+
+def test_what_all_samples_share_is_not_left_to_the_code():
+    shared = 5 * torch.linspace(-1, 1, 64).view(1, 8, 8)
+    x = shared + 0.1 * torch.randn(64, 1, 8, 8)
+    model = VAE(Field(1, (8, 8)), 0, VAE.Settings(width=4))
+    model.prepare(Batch(x, None, Draws(0, 64)))
+    torch.testing.assert_close(model.centre, x.mean(0))
+    field = VAE(Field(1, (8, 8), periodic=True), 0, VAE.Settings(width=4))
+    field.prepare(Batch(x, None, Draws(0, 64)))
+    torch.testing.assert_close(field.centre, x.mean().expand(1, 8, 8))

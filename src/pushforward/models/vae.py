@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.stationary import is_stationary
 from pushforward.networks import MLP, Encoder, Generator
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
@@ -81,17 +82,19 @@ class VAE(Model):
     posterior_limit = 8.0
     posterior_start = -2.0
 
+    centre: Tensor
+
     def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
         super().__init__(space, condition_dim, settings)
         if not isinstance(space, Vector | Field):
             raise UsageError(f"vae learns vectors and fields, not {type(space).__name__.lower()}")
-        stationary = isinstance(space, Field) and (space.periodic or space.isotropic)
-        kind = self.settings.noise or ("spectrum" if stationary else "value")
+        kind = self.settings.noise or ("spectrum" if is_stationary(space) else "value")
         width = self.settings.width or (128 if isinstance(space, Vector) else 32)
         self.latent_dim = self.settings.latent_dim or (space.dim if isinstance(space, Vector) else 64)
         self.encoder = Encoder(space, 2 * self.latent_dim, condition_dim, width)
         self.decoder = Generator(space, self.latent_dim, condition_dim, width)
         self.noise = GaussianNoise(space, kind, condition_dim)
+        self.register_buffer("centre", torch.zeros(space.shape))
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -100,12 +103,17 @@ class VAE(Model):
         return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 10.0}
 
     def prepare(self, batch: Batch) -> None:
-        self.noise.initialise(batch.x)
+        if is_stationary(self.space):
+            mean = batch.x.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (len(self.space.shape) - 1))
+        else:
+            mean = batch.x.mean(0)
+        self.centre.copy_(mean.expand(self.space.shape))
+        self.noise.initialise(batch.x - self.centre)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         mean, log_scale = self.posterior(batch.x, batch.condition)
         z = mean + log_scale.exp() * batch.draws.normal(self.latent_dim)
-        reconstruction = self.noise.log_prob(batch.x - self.decoder(z, batch.condition), batch.condition)
+        reconstruction = self.noise.log_prob(batch.x - self.decode(z, batch.condition), batch.condition)
         divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1)
         warm_up = self.settings.warm_up
         beta = self.settings.beta * (min(1.0, batch.progress / warm_up) if warm_up else 1.0)
@@ -123,7 +131,7 @@ class VAE(Model):
 
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, VAESampling) else VAESampling()
-        x = self.decoder(options.temperature * draws.normal(self.latent_dim), condition)
+        x = self.decode(options.temperature * draws.normal(self.latent_dim), condition)
         return x + self.noise.sample(draws, condition) if options.noise else x
 
     def encode(
@@ -136,7 +144,8 @@ class VAE(Model):
         self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch features"] | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The mean of the samples that have this code, without the decoder's noise."""
-        return self.decoder(z, condition)
+        # What all samples share is given, so that the code has only the differences to explain.
+        return self.centre + self.decoder(z, condition)
 
 
 class GaussianNoise(nn.Module):
@@ -201,11 +210,16 @@ class GaussianNoise(nn.Module):
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Start at a fixed part of the amplitudes of the data about their mean."""
-        power = self._coefficients(x - x.mean(0)).square().mean(0).flatten()
+        """Start at a fixed part of the amplitudes of these data, of which the mean is zero.
+
+        Values that hardly vary start at the amplitude of all, or they would outweigh the rest while it is unlearnt.
+        """
+        power = self._coefficients(x).square().mean(0)
+        if not self.spectral:
+            power = power.mean().expand(power.shape)
         index = self.index.flatten()
-        total = torch.zeros_like(self.raw).index_add_(0, index, power)
-        count = torch.zeros_like(self.raw).index_add_(0, index, torch.ones_like(power))
+        total = torch.zeros_like(self.raw).index_add_(0, index, power.flatten())
+        count = torch.zeros_like(self.raw).index_add_(0, index, torch.ones_like(power).flatten())
         self.raw.copy_((self.start * (total / count).sqrt()).clamp(min=self.smallest).log() / self.speed)
 
     def _coefficients(self, x: Tensor) -> Tensor:
