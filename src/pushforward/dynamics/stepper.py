@@ -1,0 +1,195 @@
+"""One adaptive step of a whole batch: every sample has its own time, step size and acceptance.
+
+A sample that is done, has failed or met its event has no time left, and takes steps of length zero. So a step holds no
+decision that depends on a value: it is a plain function of tensors that compiles, batches and differentiates.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pushforward.dynamics.control import Controller, first_step, step_error
+from pushforward.dynamics.methods import Method, find_method, take_step
+from pushforward.dynamics.runge_kutta import Step, VectorField, over
+from pushforward.dynamics.wrapped import unwrapped
+
+__all__ = ["Move", "State", "Stepper", "bind"]
+
+
+class State(NamedTuple):
+    """Where every sample is. All of shape ``(batch,)`` but ``y`` and its derivative ``slope`` (batch, ...).
+
+    Attributes:
+        length: of the step to try next.
+        end: where the sample is to stop; its own time where it cannot go on.
+        error, error_before: of the last two accepted steps, in units of the tolerance.
+        status: `Status.EVENT` where an event stopped the sample.
+        steps, accepted: steps tried and steps accepted.
+    """
+
+    t: Tensor
+    y: Tensor
+    slope: Tensor
+    length: Tensor
+    end: Tensor
+    error: Tensor
+    error_before: Tensor
+    status: Tensor
+    steps: Tensor
+    accepted: Tensor
+
+    @property
+    def active(self) -> Tensor:
+        """Which samples have time left."""
+        return self.t < self.end
+
+    def rows(self, rows: Tensor) -> State:
+        """The state of some of the samples."""
+        return State(*(x[rows] for x in self))
+
+    def with_rows(self, rows: Tensor, part: State) -> State:
+        """This state with the samples ``rows`` replaced by those of ``part``."""
+        return State(*(x.index_copy(0, rows, new) for x, new in zip(self, part, strict=True)))
+
+
+class Move(NamedTuple):
+    """What one step of the batch did.
+
+    Attributes:
+        state: the new state.
+        accepted: which samples accepted the step, shape ``(batch,)``.
+        dt: length of the step that was tried, shape ``(batch,)``.
+        step: the step itself, with its stages; None where nobody asked for it.
+    """
+
+    state: State
+    accepted: Tensor
+    dt: Tensor
+    step: Step | None
+
+
+class Stepper:
+    """A reusable adaptive stepper: `start` it at a state, and `advance` it as often as you like.
+
+    Arguments:
+        field: ``field(t, y, *args)`` with t (batch,) and y (batch, ...).
+        method: a name, or a tableau of one's own that estimates its error.
+        rtol, atol: tolerance of a step, numbers or one a sample, shaped to broadcast with y.
+        controller: of the step size.
+        compile: whether to compile the step with `torch.compile`.
+        varies: whether the number of samples changes between steps, which a compiled step must know.
+
+    Example:
+        >>> stepper = Stepper(lambda t, y: -y)
+        >>> state = stepper.start(torch.zeros(3), torch.ones(3, 1), torch.tensor([1.0, 2.0, 3.0]))
+        >>> while state.active.any():
+        ...     state = stepper.advance(state).state
+        >>> bool((state.y[:, 0] - torch.exp(-state.t)).abs().max() < 1e-5)
+        True
+    """
+
+    def __init__(
+        self,
+        field: VectorField,
+        method: str | Method = "dopri5",
+        rtol: Tensor | float = 1e-6,
+        atol: Tensor | float = 1e-6,
+        controller: Controller | None = None,
+        *,
+        compile: bool = False,
+        varies: bool = False,
+    ) -> None:
+        self.field, self.method = field, find_method(method)
+        self.rtol, self.atol = rtol, atol
+        self.controller = controller or Controller()
+        self.compile, self.varies = compile, varies
+
+    def rows(self, rows: Tensor) -> Stepper:
+        """The stepper of some of the samples."""
+        rtol, atol = (x[rows] if isinstance(x, Tensor) and x.dim() else x for x in (self.rtol, self.atol))
+        return Stepper(
+            self.field, self.method, rtol, atol, self.controller, compile=self.compile, varies=self.varies
+        )  # fmt: skip
+
+    def start(
+        self, t: Tensor, y: Tensor, end: Tensor, args: Sequence[Tensor] = (), length: Tensor | None = None
+    ) -> State:
+        """The first state, at time ``t`` (batch,) on the way to the later time ``end`` (batch,).
+
+        Arguments:
+            length: of the first step, chosen from the field where None.
+        """
+        field = bind(self.field, args)
+        slope = field(t, y)
+        with torch.no_grad():
+            if length is None:
+                length = first_step(self.method.order, field, t, y, slope, self.rtol, self.atol)
+            one, zero = torch.ones_like(t), torch.zeros_like(t, dtype=torch.int64)
+        return State(t, y, slope, length, end, one, one, zero, zero, zero)
+
+    def advance(self, state: State, args: Sequence[Tensor] = (), keep: bool = True) -> Move:
+        """One step of every sample.
+
+        Arguments:
+            keep: whether the step itself is wanted, and not only the new state.
+        """
+        move = _compiled(self.varies) if self.compile else _advance
+        settings = (self.rtol, self.atol, self.controller)
+        return move(self.method, self.field, *settings, state, tuple(args), keep, not self.compile)
+
+
+def bind(field: VectorField, args: Sequence[Tensor]) -> VectorField:
+    """The field of (t, y) alone."""
+    return (lambda t, y: field(t, y, *args)) if args else field
+
+
+@functools.cache
+def _compiled(varies: bool) -> Callable[..., Any]:
+    return torch.compile(_advance, dynamic=varies, fullgraph=True)
+
+
+def _advance(
+    method: Method, field: VectorField, rtol: Tensor | float, atol: Tensor | float, controller: Controller,
+    state: State, args: tuple[Tensor, ...], keep: bool, look: bool,
+) -> Move:  # fmt: skip
+    """`Stepper.advance`; ``look`` allows shortcuts that depend on values, where looking at them costs nothing."""
+    look = look and state.t.device.type == "cpu"
+    remaining = state.end - state.t
+    # a little further, rather than a sliver of a step afterwards
+    reaching = remaining <= state.length * 1.000001
+    dt = torch.where(reaching, remaining, state.length)
+    step = take_step(method, bind(field, args), state.t, state.y, dt, state.slope, True)
+    with torch.no_grad():
+        error = step_error(step, rtol, atol)
+        fine = error <= 1
+        factor = controller.factor(method.error_order + 1, error, state.error, state.error_before)
+        active = remaining > 0
+        proposal = dt * factor
+        # no number of this precision lies between the time and the end of the next try
+        stuck = (torch.add(state.t, proposal, alpha=0.25) == state.t) & ~fine
+        accept = fine & active
+        steps, accepted = state.steps + active, state.accepted + accept
+        length = torch.where(active, proposal, state.length)
+        before, earlier = state.error, state.error_before
+        if controller.remembers:
+            earlier = torch.where(accept, before, earlier)
+            before = torch.where(accept, error.clamp_min(1e-4), before)
+    t = torch.where(reaching, state.end, step.t + dt)
+    y, slope, end = step.y1, step.end, state.end
+    if not (look and bool(unwrapped(fine).all())):
+        if look and y.requires_grad and bool(unwrapped(torch.isinf(error)).any()):
+            # what overflowed would make the gradient of the accepted samples NaN, though multiplied by zero
+            step = take_step(method, bind(field, args), state.t, state.y, torch.where(fine, dt, 0.0), None, True)
+            y, slope = step.y1, step.end
+        taken = over(fine, y)
+        t = torch.where(fine, t, state.t)
+        y = torch.where(taken, y, state.y)
+        slope = torch.where(taken, slope, state.slope)  # type: ignore[arg-type]
+        end = torch.where(stuck, state.t, end)
+    new = State(t, y, slope, length, end, before, earlier, state.status, steps, accepted)  # type: ignore[arg-type]
+    return Move(new, accept, dt, step if keep else None)
