@@ -12,7 +12,7 @@ from pushforward.validation import overlays
 from pushforward.validation.entry import Entry
 from pushforward.validation.page import render, save_page
 from pushforward.validation.style import MODELS
-from pushforward.validation.verdict import OFF
+from pushforward.validation.verdict import OFF, STYLES
 from pushforward.validation.wording import duration, listing, number, plain, with_error, with_unit
 
 if TYPE_CHECKING:
@@ -22,6 +22,15 @@ __all__ = ["Comparison", "Recommendation"]
 
 ALIKE = 1.1
 """Models whose quality differs by less than this factor are called alike."""
+SYMBOLS = {
+    "power_spectrum": "P(k)",
+    "one_point_pdf": "PDF",
+    "bispectrum": "B(k)",
+    "wasserstein2": "W₂",
+    "marginals": "W₁",
+    "nll": "−log p",
+    "classifier": "AUC",
+}
 SHOWN = ("power_spectrum", "one_point_pdf", "bispectrum", "wasserstein2", "marginals", "nll", "coverage", "classifier")
 
 
@@ -80,6 +89,7 @@ class Comparison:
             Recommendation("Fastest sampling", fastest.model, f"{_speed(fastest)}{against}; {_quality(fastest)}.")
         )
         for ability, purpose in (("density", "Density needed"), ("latent", "Latent code needed")):
+            name = _with_density if ability == "density" else _name
             able = [entry for entry in ranking if ability in entry.report.get("abilities", ())]
             if not able:
                 found.append(Recommendation(purpose, "", "none of these models has one."))
@@ -92,7 +102,7 @@ class Comparison:
                 chosen = min(judged, key=lambda entry: entry.verdict("nll")["value"]) if judged else chosen  # type: ignore[index]
                 line = chosen.verdict("nll")
                 sentence = f"mean −log p of {_value(line)}; {_quality(chosen)}" if line else _quality(chosen)
-            others = [entry.model for entry in able if entry is not chosen]
+            others = [name(entry) for entry in able if entry is not chosen]
             also = f"; {listing(others)} {'have' if len(others) > 1 else 'has'} one too" if others else ""
             found.append(Recommendation(purpose, chosen.model, f"{sentence}{also}."))
         return found
@@ -148,12 +158,14 @@ class Comparison:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=f"{len(self.entries)} models on {self.data}", title_justify="left", box=None)
-        heads, lines = self._leaderboard()
+        table = Table(
+            title=f"{len(self.entries)} models on {self.data}", title_justify="left", box=None, padding=(0, 1, 0, 0)
+        )
+        heads, lines = self._leaderboard(short=True)
         for index, name in enumerate(heads):
-            table.add_column(name, justify="left" if index == 0 else "right")
+            table.add_column(name, justify="left" if index in (0, len(heads) - 1) else "right", no_wrap=index == 0)
         for line in lines:
-            table.add_row(*(cell["text"] for cell in line))
+            table.add_row(*(Text(cell["text"], style=STYLES.get(cell["verdict"], "")) for cell in line))
         for entry in self.failures:
             table.add_row(entry.model, "failed", *[""] * (len(heads) - 2))
         words = [f"{r.purpose}: {r.model}{', ' if r.model else ''}{r.sentence}" for r in self.recommendations]
@@ -179,37 +191,39 @@ class Comparison:
             curves=overlays.curve_pictures(ranking, colours),
         )
 
-    def _leaderboard(self) -> tuple[list[str], list[list[dict[str, str]]]]:
-        """Column heads, and for each judged model its cells: a text and the verdict that colours it."""
+    def _leaderboard(self, short: bool = False) -> tuple[list[str], list[list[dict[str, str]]]]:
+        """Column heads, and for each judged model its cells: a text and the verdict that colours it.
+
+        Arguments:
+            short: symbols for heads and values without errors, as fit on a terminal.
+        """
+        value = _short_value if short else _value
         ranking = self.ranking
         present = [key for key in SHOWN if any(entry.verdict(key) for entry in ranking)]
         labels = {key: next(v["label"] for e in ranking if (v := e.verdict(key))) for key in present}
-        heads = ["Model", "Quality", *labels.values(), "ms a sample", "Weights", "Can"]
+        if short:
+            labels |= {key: symbol for key, symbol in SYMBOLS.items() if key in present}
+        heads = ["Model", "Quality", *labels.values(), "ms" if short else "ms a sample", "Weights", "Has"]
         lines = []
         for entry in ranking:
             cells = [{"text": entry.model, "verdict": ""}, {"text": f"{number(entry.quality, 2)} ×", "verdict": ""}]
             for key in present:
                 verdict = entry.verdict(key)
                 cells.append(
-                    {"text": _value(verdict), "verdict": verdict["verdict"]}
-                    if verdict
-                    else {"text": "–", "verdict": ""}
+                    {"text": value(verdict), "verdict": verdict["verdict"]} if verdict else {"text": "–", "verdict": ""}
                 )
             abilities = [ability for ability in entry.report["abilities"] if ability]
             for text in (
                 number(entry.milliseconds),
                 f"{entry.report['counts']['weights']:,}",
-                ", ".join(["sample", *abilities]),
+                ", ".join(abilities) or "–",
             ):
                 cells.append({"text": text, "verdict": ""})
             lines.append(cells)
-        floors = [{"text": "real against real", "verdict": ""}, {"text": "1", "verdict": ""}]
+        floors = [{"text": "real data" if short else "real against real", "verdict": ""}, {"text": "1", "verdict": ""}]
         for key in present:
             verdict = next(v for e in ranking if (v := e.verdict(key)))
-            known = verdict["floor"] is not None
-            floors.append(
-                {"text": with_unit(number(verdict["floor"], 2), verdict["unit"]) if known else "–", "verdict": ""}
-            )
+            floors.append({"text": value(verdict | {"value": verdict["floor"], "error": None}), "verdict": ""})
         if ranking:
             lines.append(floors + [{"text": "", "verdict": ""}] * 3)
         return heads, lines
@@ -218,8 +232,14 @@ class Comparison:
 def _value(verdict: dict[str, Any] | None) -> str:
     if verdict is None or verdict["value"] is None:
         return "–"
-    error = verdict["error"] if verdict["error"] is not None else math.nan
-    return with_unit(with_error(verdict["value"], error), verdict["unit"])
+    if verdict["error"] is None:
+        return _short_value(verdict)
+    return with_unit(with_error(verdict["value"], verdict["error"]), verdict["unit"])
+
+
+def _short_value(verdict: dict[str, Any]) -> str:
+    unit = "" if verdict["unit"] == "nats" else verdict["unit"]
+    return with_unit(number(verdict["value"], 4 if verdict["statistic"] == "nll" else 2), unit)
 
 
 def _quality(entry: Entry) -> str:
@@ -230,6 +250,16 @@ def _quality(entry: Entry) -> str:
     if copied and copied["verdict"] == OFF:
         text += f", but {_value(copied)} of its samples are nearer to training members than unseen data are"
     return text
+
+
+def _name(entry: Entry) -> str:
+    return entry.model
+
+
+def _with_density(entry: Entry) -> str:
+    """The model, and its mean negative log-density where it was judged."""
+    line = entry.verdict("nll")
+    return f"{entry.model} ({with_unit(number(line['value'], 4), line['unit'])})" if line else entry.model
 
 
 def _speed(entry: Entry) -> str:

@@ -16,6 +16,8 @@ from pushforward.validation.verdict import CLOSE
 __all__ = ["Strips", "curve_pictures", "overview_picture", "scatter_panels", "scores_picture", "strips"]
 
 MARKERS = "osD^vP*X"
+LEAST_RATIO = 0.3
+"""Smaller discrepancies, which are luck and count as one in the quality, are drawn here."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
     if not keys:
         return None
     with styled():
-        figure = Figure(figsize=(7.0, 1.3 + 0.42 * len(keys)))
+        figure = Figure(figsize=(5.2, 1.4 + 0.42 * len(keys)))
         axes = figure.add_subplot()
         ratios = []
         for row, key in enumerate(reversed(keys)):
@@ -98,7 +100,7 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
                 ratios.append(verdict["ratio"])
                 offset = 0.13 * (0.5 * (len(entries) - 1) - index)
                 axes.plot(
-                    verdict["ratio"],
+                    max(verdict["ratio"], LEAST_RATIO),
                     row + offset,
                     MARKERS[index % len(MARKERS)],
                     color=colours[entry.model],
@@ -106,19 +108,18 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
                     label=entry.model if row == 0 else None,
                     zorder=3,
                 )
-        ratio_axis(axes, min(0.5, 0.8 * min(ratios)), max(1.4 * max(ratios), 4))
+        ratio_axis(axes, 0.9 * LEAST_RATIO, max(1.4 * max(ratios), 4))
         axes.axvline(CLOSE, color=FAINT, lw=0.7, ls=":")
         name_rows(axes, list(keys.values()))
-        figure.legend(loc="outside upper left", ncols=min(5, len(entries)))
+        figure.legend(loc="outside upper left", ncols=min(3, len(entries)))
         return Picture(
             "Quality of every model",
             encode(figure),
             "Every headline statistic in units of its floor; further left is better. Grey: where real data against "
-            "other "
-            "real data fall, 95 times in 100. The dotted line marks three times the floor. The quality in the table is "
-            "the geometric mean of these and of the scores below, with none counted as less than one.",
+            f"other real data fall, 95 times in 100. The dotted line marks three times the floor; less than "
+            f"{LEAST_RATIO:g} is drawn at {LEAST_RATIO:g}. The quality in the table is the geometric mean of these and "
+            "of the scores beside them, with none counted as less than one.",
             "Discrepancies of every model in units of their floors",
-            wide=True,
         )
 
 
@@ -134,7 +135,7 @@ def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
     if not keys:
         return None
     with styled():
-        figure = Figure(figsize=(7.0, 1.1 + 0.42 * len(keys)))
+        figure = Figure(figsize=(5.2, 1.1 + 0.42 * len(keys)))
         axes = figure.add_subplot()
         largest = 1.0
         for row, key in enumerate(reversed(keys)):
@@ -161,11 +162,9 @@ def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
         return Picture(
             "Fidelity, variety and a classifier's opinion",
             encode(figure),
-            "Symbols as above; grey: real data against real data. Low coverage or recall means collapsed modes; a "
-            "classifier "
-            "at 0.5 cannot tell generated from real. Values beyond 2 are drawn at 2.",
+            "Symbols as in the figure of quality; grey: real data against real data. Low coverage or recall means "
+            "collapsed modes; a classifier at 0.5 cannot tell generated from real. Values beyond 2 are drawn at 2.",
             "Scores of every model",
-            wide=True,
         )
 
 

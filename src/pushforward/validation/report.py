@@ -19,7 +19,7 @@ from pushforward.validation.figures import overview_picture
 from pushforward.validation.material import Material
 from pushforward.validation.page import render, report_sections, save_page
 from pushforward.validation.sets import Neighbours
-from pushforward.validation.verdict import AT_FLOOR, NEAR, OFF, UNJUDGED, Verdict
+from pushforward.validation.verdict import AT_FLOOR, NEAR, OFF, STYLES, UNJUDGED, Verdict
 from pushforward.validation.wording import duration, listing, number, plain
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ GROUPS = {
 }
 NAMED = 5
 _REFERENCES = {"density": "exact"}
-_COLOURS = {AT_FLOOR: "green", NEAR: "yellow", OFF: "red", UNJUDGED: "dim"}
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ class Report:
         for group in GROUPS:
             lines = [v for v in self.verdicts if v.group == group]
             for index, v in enumerate(lines):
-                word = Text(v.verdict, style=_COLOURS[v.verdict])
+                word = Text(v.verdict, style=STYLES[v.verdict])
                 table.add_row(v.label, v.value_text, v.floor_text, word, end_section=index == len(lines) - 1)
         speed = self.timing.get("milliseconds_per_sample")
         table.add_row("Time to sample", f"{number(speed)} ms", "–", "a sample")

@@ -22,9 +22,11 @@ from scipy import stats
 
 from pushforward.validation.wording import number, plain, with_error, with_unit
 
-__all__ = ["AT_FLOOR", "CLOSE", "NEAR", "OFF", "UNJUDGED", "Kind", "Verdict", "floor_range", "judge"]
+__all__ = ["AT_FLOOR", "CLOSE", "NEAR", "OFF", "STYLES", "UNJUDGED", "Kind", "Verdict", "floor_range", "judge"]
 
 AT_FLOOR, NEAR, OFF, UNJUDGED = "at the floor", "close", "off", "no floor known"
+STYLES = {AT_FLOOR: "green", NEAR: "yellow", OFF: "red", UNJUDGED: "dim"}
+"""Of the verdicts on a terminal."""
 CLOSE = 3.0
 """How many times the floor still counts as close."""
 
