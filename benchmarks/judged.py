@@ -6,24 +6,36 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fit_and_judge", "row_of"]
+__all__ = ["fit_and_judge", "row_of", "run_of"]
 
 WORK = Path("runs/benchmarks")
 
 
 def fit_and_judge(name: str, *arguments: str) -> dict[str, Any]:
-    """The report of ``pushforward fit ARGUMENTS`` and ``pushforward validate``, in a directory of this name."""
-    run = WORK / name
-    shutil.rmtree(run, ignore_errors=True)
-    program = Path(sys.executable).with_name("pushforward")
-    subprocess.run([program, "fit", *arguments, "--out", run], check=True)
-    subprocess.run([program, "validate", run], check=True)
+    """The report of ``pushforward fit ARGUMENTS`` and ``pushforward validate``, in the directory `run_of` this name.
+
+    A run that was judged already, of the same version, with the same arguments, is not repeated.
+    """
+    run = run_of(name)
+    done, wanted = run / "done.json", [version("pushforward"), *arguments]
+    if not done.exists() or json.loads(done.read_text()) != wanted:
+        shutil.rmtree(run, ignore_errors=True)
+        program = Path(sys.executable).with_name("pushforward")
+        subprocess.run([program, "fit", *arguments, "--out", run], check=True)
+        subprocess.run([program, "validate", run], check=True)
+        done.write_text(json.dumps(wanted))
     report: dict[str, Any] = json.loads((run / "report.json").read_text())
     lines = (run / "metrics.jsonl").read_text().splitlines()
     return {**report, "steps": json.loads(lines[-1])["step"]}
+
+
+def run_of(name: str) -> Path:
+    """The run directory of a name."""
+    return WORK / name
 
 
 def row_of(report: dict[str, Any], statistics: tuple[str, ...]) -> dict[str, str]:
