@@ -41,7 +41,8 @@ def main() -> None:
         power_by_redshift(),
         notes=[
             f"One run (seed 0) of {BUDGET}, {found['steps']} steps.",
-            "Table: mean power of maps over that of the training part of the sky, at the same redshifts; k in radians a cell.",
+            "Table: mean power of maps over that of the training part of the sky, at the same redshifts; "
+            "k in radians a cell.",
             "Report, on the part of the sky that was held out, 64 of 512 columns of every map: "
             + "; ".join(judged)
             + ".",
