@@ -60,7 +60,7 @@ def test_the_loss_is_the_error_of_the_data_in_units_of_the_best_linear_denoiser(
     weight = (1 + sigma**2) / sigma**2
     expected = (weight * (z / (1 + sigma**2) - batch.x).square()).mean()
     torch.testing.assert_close(turn.loss, expected, rtol=1e-3, atol=0)
-    assert float(turn.loss) == pytest.approx(1, abs=0.05)
+    assert turn.loss.item() == pytest.approx(1, abs=0.05)
 
 
 def test_noise_levels_are_log_normal():
@@ -111,7 +111,7 @@ def test_settings_of_another_method_are_refused(trained):
 def test_churn_and_stochasticity_matter(trained):
     calm, churned, random = (
         trained.sample(Draws(0, 50), sampling=trained.Sampling(**options))
-        for options in ({}, {"S_churn": 10.0}, {"method": "sde", "stochasticity": 0.5})
+        for options in ({"method": "edm"}, {"method": "edm", "S_churn": 10.0}, {"method": "sde", "stochasticity": 0.5})
     )
     assert (calm - churned).abs().max() > 0.1
     assert (calm - random).abs().max() > 0.1

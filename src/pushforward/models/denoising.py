@@ -77,7 +77,7 @@ class DenoisingSampling(Settings):
         steps: moves from noise to data; one network call each, but two for heun, midpoint and edm, and four for rk4.
         spacing: what is equal between the times: the time of the straight line (``uniform``), the angle
             arctan(sigma / alpha) (``angle``), the log signal-to-noise ratio (``log-snr``), or the seventh root of
-            sigma / alpha (``karras``).
+            sigma / alpha (``karras``); None is ``karras`` for edm and ``uniform`` otherwise.
         guidance: how far to go from the unconditional to the conditional estimate; 1 samples the learned conditional
             distribution, more exaggerates the condition.
         eta: of ``ddim``: 0 is deterministic, 1 is ancestral.
@@ -89,7 +89,7 @@ class DenoisingSampling(Settings):
 
     method: Method = "adams"
     steps: int = Setting(default=20, ge=1)
-    spacing: Spacing = "uniform"
+    spacing: Spacing | None = None
     guidance: float = Setting(default=1.0, ge=0)
     eta: float = Setting(default=0.0, ge=0, le=1)
     stochasticity: float = Setting(default=1.0, ge=0)
@@ -226,7 +226,8 @@ class Denoising(Model):
         options = sampling if isinstance(sampling, DenoisingSampling) else self.Sampling()
         assert isinstance(options, DenoisingSampling)
         own = options.of_the_method()
-        times = transport.time_grid(Straight(), options.steps, options.spacing, start=self._last_time())
+        spacing = options.spacing or ("karras" if options.method == "edm" else "uniform")
+        times = transport.time_grid(Straight(), options.steps, spacing, start=self._last_time())
         if options.guidance != 1 and condition is None:
             raise UsageError(f"guidance={options.guidance:g} exaggerates a condition, but no condition was given")
         if options.method in transport.INTEGRATORS:

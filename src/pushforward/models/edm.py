@@ -8,6 +8,9 @@ For data of unit variance c_skip = 1 / (1 + sigma^2) and c_in = c_out / sigma = 
 is the squared error of F itself (the prediction ``edm`` of `pushforward.transport.prediction`). Here c_skip z is what a
 Gaussian field with the data's power spectrum would answer; for a white one it is the paper's.
 
+The paper's sampler is ``method=edm`` with 18 steps. The default leaves the Gaussian part of the flow to no solver and is
+nearer the data with fewer network calls (see `docs/transport.md`).
+
 References:
     Karras et al. 2022, https://arxiv.org/abs/2206.00364, table 1 and algorithm 2
 """
@@ -19,12 +22,12 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
-from pushforward.models.denoising import Denoising, DenoisingSampling, DenoisingSettings
+from pushforward.models.denoising import Denoising, DenoisingSettings
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
-from pushforward.transport import NORMAL, Method, Noise, Spacing, VarianceExploding
+from pushforward.transport import NORMAL, Noise, VarianceExploding
 
-__all__ = ["EDM", "EDMSampling", "EDMSettings"]
+__all__ = ["EDM", "EDMSettings"]
 
 
 class EDMSettings(DenoisingSettings):
@@ -40,14 +43,6 @@ class EDMSettings(DenoisingSettings):
     sigma_max: float = Setting(default=80.0, gt=1)
 
 
-class EDMSampling(DenoisingSampling):
-    """As for every denoising model, with the paper's defaults."""
-
-    method: Method = "edm"
-    steps: int = Setting(default=18, ge=1)
-    spacing: Spacing = "karras"
-
-
 class EDM(Denoising):
     """Regression of the preconditioned output on the variance-exploding path.
 
@@ -57,7 +52,6 @@ class EDM(Denoising):
     """
 
     Settings = EDMSettings
-    Sampling = EDMSampling
     settings: EDMSettings
 
     def __init__(
