@@ -8,8 +8,8 @@ For data of unit variance c_skip = 1 / (1 + sigma^2) and c_in = c_out / sigma = 
 is the squared error of F itself (the prediction ``edm`` of `pushforward.transport.prediction`). Here c_skip z is what a
 Gaussian field with the data's power spectrum would answer; for a white one it is the paper's.
 
-The paper's sampler is ``method=edm`` with 18 steps. The default leaves the Gaussian part of the flow to no solver and is
-nearer the data with fewer network calls (see `docs/transport.md`).
+The paper's sampler is ``method=edm`` with 18 steps. The default leaves the Gaussian part of the flow to no solver, and
+is nearer the data with fewer network calls (see `docs/transport.md`).
 
 References:
     Karras et al. 2022, https://arxiv.org/abs/2206.00364, table 1 and algorithm 2
