@@ -169,7 +169,7 @@ class CNF(Model):
         z = torch.lerp(batch.x, noise, clock**_WARP)
         target = _WARP * clock ** (_WARP - 1) * (noise - batch.x)
         value = self.velocity(z, clock.squeeze(1), batch.condition)
-        return Turn("model", (value - target).square().mean(), {"evaluations": torch.ones(())})
+        return Turn("model", (value - target).square().mean(), {"evaluations": value.new_ones(())})
 
     def log_prob(
         self, x: Float[Tensor, "batch dim"], condition: Float[Tensor, "batch features"] | None = None
