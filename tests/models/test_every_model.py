@@ -62,7 +62,7 @@ def observed(x: torch.Tensor, space: Series, generator: torch.Generator) -> torc
     return torch.cat([times[..., None], values[..., 1:]], -1)
 
 
-def trained(model, steps: int = 30, condition_dim: int = 0):
+def trained(model, steps: int = 10, condition_dim: int = 0):
     """A few steps of each player: enough to leave the initial values, at which outputs may be zero by design."""
     optimisers = {name: torch.optim.Adam(group, lr=1e-3) for name, group in model.players().items()}
     for step in range(steps):
