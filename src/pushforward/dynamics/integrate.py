@@ -1,7 +1,7 @@
 """The adaptive loop, from the first output time to the last.
 
-The batch only shares the calls of the vector field. A sample that is done waits for the others, or leaves the batch where
-the caller allows it.
+The batch only shares the calls of the vector field. A sample that is done waits for the others, or leaves the batch
+where the caller allows it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from pushforward.dynamics.outputs import Outputs
 from pushforward.dynamics.runge_kutta import VectorField
 from pushforward.dynamics.solution import Solution, Statistics, Status
 from pushforward.dynamics.stepper import State, Stepper, bind
-from pushforward.dynamics.wrapped import unwrapped
+from pushforward.dynamics.wrapped import is_wrapped, unwrapped
 
 __all__ = ["Accepted", "integrate"]
 
 Accepted = Callable[[Tensor, Tensor, Tensor, Tensor], None]
-"""Told of every step: its start (batch,) and state (batch, ...), the length that was accepted (batch,), zero for samples
-that did not accept it, and the time that was reached (batch,)."""
+"""Told of every step: its start (batch,) and state (batch, ...), the length that was accepted (batch,), zero for
+samples that did not accept it, and the time that was reached (batch,)."""
 
 # a batch is not made smaller than this, nor for less than this fraction of its samples
-FEWEST, LEAVING = 8, 0.3
+FEWEST, LEAVING = 8, 0.2
 
 
 def integrate(
@@ -64,10 +64,17 @@ def integrate(
     keep = outputs.wanted or event is not None
     # a host synchronisation is free on a processor; elsewhere the loop looks only now and then whether it is done
     interval = 1 if y0.device.type == "cpu" else 8
-    shrinks = rowwise and not dense and on_accept is None
+    shrinks = rowwise and not dense and on_accept is None and not is_wrapped(state.t)
     for iteration in range(max_steps):
-        if iteration % interval == 0 and not bool(unwrapped(state.active).any()):
-            break
+        if iteration % interval == 0:
+            left = int(unwrapped(state.active).sum())
+            if left == 0:
+                break
+            if shrinks and FEWEST <= left <= (1 - LEAVING) * len(state.t):
+                whole = state if rows is None else whole.with_rows(rows, state)
+                still = torch.nonzero(state.active).squeeze(1)
+                rows = still if rows is None else rows[still]
+                state, stepper, theirs = state.rows(still), stepper.rows(still), tuple(x[still] for x in theirs)
         previous = state
         state, accepted, dt, step = stepper.advance(state, theirs, keep)
         if step is not None and keep:
@@ -76,12 +83,6 @@ def integrate(
             outputs.collect(step, state.t, accepted, rows)
         if on_accept is not None:
             on_accept(previous.t, previous.y, torch.where(accepted, dt, 0.0), state.t)
-        if shrinks and iteration % 4 == 3 and len(state.t) > FEWEST:
-            still = torch.nonzero(state.active).squeeze(1)
-            if FEWEST <= len(still) <= (1 - LEAVING) * len(state.t):
-                whole = state if rows is None else whole.with_rows(rows, state)
-                rows = still if rows is None else rows[still]
-                state, stepper, theirs = state.rows(still), stepper.rows(still), tuple(x[still] for x in theirs)
     whole = state if rows is None else whole.with_rows(rows, state)
     status = _status(whole, target, Stepper(field, method, rtol, atol), tuple(args))
     rejected = whole.steps - whole.accepted

@@ -14,7 +14,7 @@ from pushforward.dynamics.control import Controller
 from pushforward.dynamics.direction import Forwards, forwards
 from pushforward.dynamics.events import Event
 from pushforward.dynamics.fixed import integrate_fixed
-from pushforward.dynamics.gradients import Rule, Solve, solve_with
+from pushforward.dynamics.gradients import Rule, solve_with
 from pushforward.dynamics.integrate import Accepted, integrate
 from pushforward.dynamics.methods import Method, find_method
 from pushforward.dynamics.runge_kutta import VectorField
@@ -100,7 +100,7 @@ def odeint(
         if event is not None:
             raise UsageError(f"events need a method that chooses its steps, such as dopri5, not {chosen.name}")
         if compile:
-            raise UsageError(f"compile is for methods that choose their steps; compile the field that {chosen.name} gets")
+            raise UsageError(f"compile= is for methods that choose their steps; for {chosen.name} compile the field")
         if steps is None and times.shape[1] == 2:
             raise UsageError(f"{chosen.name} takes equal steps: say how many with steps=")
         problem = Forwards(field, None, times, args, None)
