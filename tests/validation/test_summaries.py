@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from stand_ins import StandIn
 
+from pushforward.ensembles import Ensemble
 from pushforward.spaces import Field
+from pushforward.validation import validate
 from pushforward.validation.floor import Floor
 from pushforward.validation.material import Material
 from pushforward.validation.summaries import summarise
@@ -32,3 +35,24 @@ def test_wavenumbers_are_in_the_unit_of_the_box(box, unit, label):
     found = summarise(replace(material, unit=unit))
     for name in ("power_spectrum", "bispectrum_equilateral", "bispectrum_squeezed"):
         assert found[name].x_label == f"k  [{label}]"
+
+
+def test_discrete_fields_are_judged_as_such():
+    """Scores of a model must not depend on whether it knows that counts are whole numbers."""
+    rng = np.random.default_rng(1)
+
+    def counts(members, rng):
+        return rng.poisson(3.0, (members, 1, 16, 16)).astype(np.float32)
+
+    ensemble = Ensemble.from_array(counts(300, rng), space=Field(1, (16, 16), periodic=True, isotropic=True))
+
+    def draw(n, rows, rng):
+        return counts(n, rng) + rng.uniform(-0.4, 0.4, (n, 1, 16, 16)).astype(np.float32)
+
+    report = validate(StandIn(ensemble, draw), ensemble, progress=False)
+    assert any("rounding" in note for note in report.notes)
+    assert set(np.unique(report.material.generated)) <= set(np.unique(ensemble.take(np.arange(300))))
+    pdf = next(curve for curve in report.curves if curve.name == "one_point_pdf")
+    np.testing.assert_allclose(pdf.x, report.material.levels)
+    assert np.isfinite(pdf.compared[:8]).all()
+    assert not [v.sentence for v in report.verdicts if v.verdict == "off"]

@@ -33,6 +33,8 @@ FEWEST_OTHERS = 2048
 SET_BYTES = 2**27
 SMALLEST = 8
 CHUNK = 64
+MOST_LEVELS = 64
+"""Fields whose real cells have at most so many values are taken to be discrete."""
 
 Watch = Callable[[str, float], None]
 """Called with what is being done and the part of the whole that is done."""
@@ -53,6 +55,8 @@ class Material:
         training_members: how many training members there are in all.
         milliseconds: wall-clock time to generate one sample.
         unit: of the box's sides, where it is known.
+        levels: the values that cells can have, rising, where real ones have but few (digits, labels, counts); the
+            generated cells are rounded to them.
         notes: what a reader must know about how the sets were chosen.
     """
 
@@ -68,6 +72,7 @@ class Material:
     data: str
     exact: Any = None
     unit: str = ""
+    levels: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -159,6 +164,13 @@ def gather(
             "longer, "
             "or with a smaller learning rate, before it is judged"
         )
+    levels = _levels(real) if isinstance(space, Field) else None
+    if levels is not None:
+        generated = _rounded(generated, levels)
+        notes.append(
+            f"Real cells have but {len(levels)} values, {levels[0]:g} to {levels[-1]:g}; generated ones are "
+            "judged after rounding to them."
+        )
     return Material(
         space=space,
         parameters=tuple(emulator.parameters),
@@ -171,6 +183,7 @@ def gather(
         milliseconds=milliseconds,
         data=test.name,
         exact=getattr(test, "exact", None),
+        levels=levels,
         unit="Mpc/h" if any("Mpc/h" in note for note in test.notes) else "",
         notes=tuple(notes),
     )
@@ -218,6 +231,20 @@ def _halves(ensemble: Ensemble, rng: np.random.Generator) -> tuple[Ensemble, Ens
 
 def _some(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
     return np.arange(total) if total <= most else np.sort(rng.choice(total, most, replace=False))
+
+
+def _levels(fields: np.ndarray) -> np.ndarray | None:
+    """The values of discrete fields, rising; None if they are not discrete."""
+    # Most fields are seen to be continuous by their first cells.
+    if len(np.unique(fields.ravel()[: 4 * MOST_LEVELS])) > MOST_LEVELS:
+        return None
+    levels = np.unique(fields)
+    return levels if 1 < len(levels) <= MOST_LEVELS and fields.size > 4 * MOST_LEVELS else None
+
+
+def _rounded(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Each value replaced by the nearest of the levels."""
+    return levels[np.searchsorted((levels[1:] + levels[:-1]) / 2, values)].astype(values.dtype)
 
 
 def _generate(

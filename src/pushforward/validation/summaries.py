@@ -79,12 +79,23 @@ def _power_spectrum(material: Material, space: Field) -> Summary:
     )
 
 
+def _pdf_edges(material: Material, scale: Values) -> np.ndarray:
+    """Equal bins in the scale of the values, or a bin for each value of a discrete field; shape (channels, edges)."""
+    if material.levels is None or scale.logarithmic:
+        return np.linspace(scale.low, scale.high, PDF_BINS + 1, axis=1)
+    levels = material.levels.astype(float)
+    middles = (levels[1:] + levels[:-1]) / 2
+    edges = np.concatenate([[2 * levels[0] - middles[0]], middles, [2 * levels[-1] - middles[-1]]])
+    return np.tile(edges, (len(scale.low), 1))
+
+
 def _one_point_pdf(material: Material) -> Summary:
     scale = Values.fit(material.test)
-    edges = torch.from_numpy(np.linspace(scale.low, scale.high, PDF_BINS + 1, axis=1))
+    edges = torch.from_numpy(_pdf_edges(material, scale))
 
     def density(x: torch.Tensor) -> Any:
-        return statistics.one_point_pdf(torch.from_numpy(scale(x.numpy())), edges=edges).density
+        values = x.numpy() if material.levels is not None and not scale.logarithmic else scale(x.numpy())
+        return statistics.one_point_pdf(torch.from_numpy(values), edges=edges).density
 
     generated, real = _both(material, density)
     return Summary(
