@@ -25,7 +25,7 @@ from pushforward.networks import MLP
 from pushforward.statistics import wasserstein2
 from pushforward.transport.processes import PROCESSES, continuity_residual, process, transport_residual
 
-STEPS, BATCH, SAMPLES, SEEDS = 2500, 256, 5000, 2
+STEPS, BATCH, SAMPLES, SEEDS = 2000, 256, 2000, 2
 SETS = ("two-moons", "eight-gaussians", "swiss-roll")
 # The parameter of each process, and where it begins and ends: the kernel's reach goes from 0.005 to 40.
 SETTINGS: dict[str, tuple[dict[str, float], float, float]] = {

@@ -46,7 +46,7 @@ class Between(nn.Module):
     Example:
         >>> from pushforward.spaces import Vector
         >>> between = Between(Vector(2))
-        >>> float(between.loss(torch.zeros(8, 2), torch.ones(8, 2), Draws(0, 8)))
+        >>> between.loss(torch.zeros(8, 2), torch.ones(8, 2), Draws(0, 8)).item()
         1.0
         >>> between.translate(torch.zeros(3, 2), "b").shape
         torch.Size([3, 2])
