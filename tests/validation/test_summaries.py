@@ -51,7 +51,7 @@ def test_discrete_fields_are_judged_as_such():
 
     report = validate(StandIn(ensemble, draw), ensemble, progress=False)
     assert any("rounding" in note for note in report.notes)
-    assert set(np.unique(report.material.generated)) <= set(np.unique(ensemble.take(np.arange(300))))
+    assert set(np.unique(report.material.rounded)) <= set(np.unique(ensemble.take(np.arange(300))))
     pdf = next(curve for curve in report.curves if curve.name == "one_point_pdf")
     np.testing.assert_allclose(pdf.x, report.material.levels)
     assert np.isfinite(pdf.compared[:8]).all()

@@ -36,7 +36,7 @@ def summarise(material: Material) -> dict[str, Summary]:
     assert isinstance(space, Field)
     found = [_power_spectrum(material, space), _one_point_pdf(material), *_bispectra(material, space)]
     heights = Heights.fit(material.test)
-    risen = heights(material.generated), heights(material.real)
+    risen = heights(material.rounded), heights(material.real)
     if min(space.grid) > 4:
         found.append(_peaks(*risen, space))
     if len(space.grid) == 2 and min(space.grid) > 6:
@@ -97,7 +97,7 @@ def _one_point_pdf(material: Material) -> Summary:
         values = x.numpy() if material.levels is not None and not scale.logarithmic else scale(x.numpy())
         return statistics.one_point_pdf(torch.from_numpy(values), edges=edges).density
 
-    generated, real = _both(material, density)
+    generated, real = density(torch.from_numpy(material.rounded)), density(torch.from_numpy(material.real))
     return Summary(
         name="one_point_pdf",
         title="One-point PDF",
