@@ -17,9 +17,9 @@ from benchmarks.ode_problems import Case, ffjord, oscillators, particles
 from benchmarks.timing import report, time_in_turn
 
 PROBLEMS = {
-    "2-D FFJORD, batch 512": ffjord,
-    "1000 Van der Pol oscillators": oscillators,
-    "13 particles, graph network, batch 16": particles,
+    "odes_flow": ("a continuous flow of two dimensions", ffjord),
+    "odes_oscillators": ("a thousand Van der Pol oscillators", oscillators),
+    "odes_particles": ("thirteen particles moved by a graph network", particles),
 }
 REPEATS = 5
 
@@ -28,30 +28,27 @@ def main() -> None:
     # jax reads its flags when it is first imported, which the cases do
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
     torch.set_num_threads(1)
-    rows = [row for name, module in PROBLEMS.items() for row in _measure(name, module)]
-    report(
-        "odes",
-        "Solvers of differential equations beside their peers",
-        rows,
-        notes=[
-            "Median (fastest - slowest), timed in turn on one thread; relative and absolute tolerance 1e-5, float32.",
-            "Training: the solve, a loss and its gradient, for the parameters (FFJORD, particles) or for the initial "
-            "states and the stiffness of every oscillator.",
-            "Calls: of the vector field in one solve. Evaluations: mean over the samples of those they need. In ours, "
-            "samples that are done leave the batch; in the peers they wait for the others.",
-            "Largest error: of a coordinate of any sample at the end. One step for the whole batch takes fewer calls "
-            "where samples differ, because the worst of them may exceed the tolerance.",
-            "Ratios: time of this row over that of the fastest row of ours, forward and training on their own.",
-            "First call: what is paid once, compilation included, forward and training together. Ours compiles with "
-            "`torch.compile`, which keeps what it built on disk: later processes pay less.",
-            "FFJORD's divergence is a gradient for each dimension, as its users write it; ours pushes the unit vectors "
-            "through the layers; diffrax linearises and pushes both. All are exact.",
-        ],
-        packages=("torchdiffeq", "torchode", "diffrax", "jax"),
-    )
+    for page, (problem, module) in PROBLEMS.items():
+        report(
+            page,
+            f"Solvers of differential equations beside their peers: {problem}",
+            _measure(module),
+            notes=[
+                *module.NOTES,
+                "Median (fastest - slowest), timed in turn on one thread; dopri5 in all, float32, tolerances "
+                "of 1e-5, relative and absolute.",
+                "Calls: of the vector field in one solve. Evaluations: mean over the samples of those they need. In "
+                "ours samples that are done leave the batch, but not of a compiled step; in the peers they wait.",
+                "Largest error: of a coordinate of any sample at the end. torchdiffeq takes one step for the whole "
+                "batch: fewer calls where samples differ, because the worst of them may exceed the tolerance.",
+                "Ratios: to the fastest row of ours, forward and training on their own.",
+                "First call: what is paid once, compilation included, forward and training together.",
+            ],
+            packages=("torchdiffeq", "torchode", "diffrax", "jax"),
+        )
 
 
-def _measure(problem: str, module: ModuleType) -> list[dict[str, str | int | float]]:
+def _measure(module: ModuleType) -> list[dict[str, str | int | float]]:
     cases: list[Case] = module.cases()
     exact = module.exact().numpy()
     first, error = {}, {}
@@ -70,7 +67,6 @@ def _measure(problem: str, module: ModuleType) -> list[dict[str, str | int | flo
         calls, evaluations = case.evaluations()
         rows.append(
             {
-                "problem": problem,
                 "library": case.library,
                 "forward": str(forward[case.library]),
                 "ratio ": forward[case.library].median / best_forward,

@@ -21,6 +21,7 @@ from benchmarks.ode_problems.case import (
 from pushforward.dynamics import odeint
 
 COUNT, SPAN = 1000, (0.0, 10.0)
+NOTES = ("Stiffness from 0.1 to 30. Training: the gradient for the initial state and stiffness of every oscillator.",)
 
 
 def problem() -> tuple[np.ndarray, np.ndarray]:

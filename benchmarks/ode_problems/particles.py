@@ -25,6 +25,8 @@ from pushforward.dynamics import odeint
 BATCH, COUNT, FEATURES, LAYERS, SPAN = 16, 13, 32, 2, (0.0, 1.0)
 GAIN = 20.0  # of the velocities: particles move by about their distance
 
+NOTES = ("Batch of 16, 2 layers of 32 features. Training: the gradient of the mean square for the parameters.",)
+
 
 class GraphVelocity(nn.Module):
     """Velocities of particles from all pairs; takes and gives (batch, 3 * particles)."""

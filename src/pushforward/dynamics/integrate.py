@@ -56,7 +56,7 @@ def integrate(
         length: of the first step, shape ``(batch,)``.
         rowwise: the field treats rows on their own and holds nothing per sample: finished samples leave the batch.
     """
-    stepper = Stepper(field, method, rtol, atol, controller, compile=compile, varies=rowwise)
+    stepper = Stepper(field, method, rtol, atol, controller, compile=compile)
     target, theirs = times[:, -1], tuple(args)
     state = stepper.start(times[:, 0], y0, target, theirs, length)
     whole, rows = state, None
@@ -64,7 +64,8 @@ def integrate(
     keep = outputs.wanted or event is not None
     # a host synchronisation is free on a processor; elsewhere the loop looks only now and then whether it is done
     interval = 1 if y0.device.type == "cpu" else 8
-    shrinks = rowwise and not dense and on_accept is None and not is_wrapped(state.t)
+    # a compiled step is for one number of samples
+    shrinks = rowwise and not compile and not dense and on_accept is None and not is_wrapped(state.t)
     for iteration in range(max_steps):
         if iteration % interval == 0:
             left = int(unwrapped(state.active).sum())
@@ -84,7 +85,7 @@ def integrate(
         if on_accept is not None:
             on_accept(previous.t, previous.y, torch.where(accepted, dt, 0.0), state.t)
     whole = state if rows is None else whole.with_rows(rows, state)
-    status = _status(whole, target, Stepper(field, method, rtol, atol), tuple(args))
+    status = _status(whole, target, Stepper(field, method, rtol, atol, controller), tuple(args))
     rejected = whole.steps - whole.accepted
     stats = Statistics((2 if length is None else 1) + whole.steps * method.calls, whole.accepted, rejected)
     y = outputs.assemble(whole.y, status)
@@ -98,6 +99,8 @@ def _status(state: State, target: Tensor, stepper: Stepper, args: tuple[Tensor, 
     if not bool(unwrapped(stuck).any()):
         return status
     with torch.no_grad():
-        step = take_step(stepper.method, bind(stepper.field, args), state.t, state.y, state.length, None, False)
+        # the last step that was tried, if that was not finite
+        dt = state.length / stepper.controller.smallest
+        step = take_step(stepper.method, bind(stepper.field, args), state.t, state.y, dt, None, False)
         finite = torch.isfinite(step_error(step, stepper.rtol, stepper.atol))
     return torch.where(stuck, torch.where(finite, Status.STEP_TOO_SMALL, Status.NOT_FINITE), status)

@@ -174,7 +174,7 @@ def _checked_times(t: Tensor, y0: Tensor) -> Tensor:
         raise UsageError(f"t must have shape (T,) or (batch, T) with batch {y0.shape[0]}, not {tuple(t.shape)}")
     times = t.to(y0.device, y0.dtype)
     times = times.expand(y0.shape[0], -1) if times.dim() == 1 else times
-    if is_wrapped(times):
+    if is_wrapped(times) or torch.compiler.is_compiling():
         return times
     differences = times.detach().diff(dim=1)
     if not bool(((differences >= 0).all(1) | (differences <= 0).all(1)).all()):

@@ -86,7 +86,7 @@ def jacobian(field: VectorField, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor, 
     def along(direction: Tensor) -> Tensor:
         return torch.func.jvp(lambda state: field(t, state), (y,), (direction,))[1]
 
-    value, by_time = torch.func.jvp(lambda time: field(time, y), (t,), (torch.ones_like(t),))  # type: ignore[misc]
+    value, by_time = torch.func.jvp(lambda time: field(time, y), (t.clone(),), (torch.ones_like(t),))  # type: ignore[misc]
     columns = torch.func.vmap(along)(basis).flatten(2)
     return value.flatten(1), columns.movedim(0, 2), by_time.flatten(1)
 

@@ -82,7 +82,6 @@ class Stepper:
         rtol, atol: tolerance of a step, numbers or one a sample, shaped to broadcast with y.
         controller: of the step size.
         compile: whether to compile the step with `torch.compile`.
-        varies: whether the number of samples changes between steps, which a compiled step must know.
 
     Example:
         >>> stepper = Stepper(lambda t, y: -y)
@@ -102,19 +101,16 @@ class Stepper:
         controller: Controller | None = None,
         *,
         compile: bool = False,
-        varies: bool = False,
     ) -> None:
         self.field, self.method = field, find_method(method)
         self.rtol, self.atol = rtol, atol
         self.controller = controller or Controller()
-        self.compile, self.varies = compile, varies
+        self.compile = compile
 
     def rows(self, rows: Tensor) -> Stepper:
         """The stepper of some of the samples."""
         rtol, atol = (x[rows] if isinstance(x, Tensor) and x.dim() else x for x in (self.rtol, self.atol))
-        return Stepper(
-            self.field, self.method, rtol, atol, self.controller, compile=self.compile, varies=self.varies
-        )  # fmt: skip
+        return Stepper(self.field, self.method, rtol, atol, self.controller, compile=self.compile)
 
     def start(
         self, t: Tensor, y: Tensor, end: Tensor, args: Sequence[Tensor] = (), length: Tensor | None = None
@@ -138,7 +134,7 @@ class Stepper:
         Arguments:
             keep: whether the step itself is wanted, and not only the new state.
         """
-        move = _compiled(self.varies) if self.compile else _advance
+        move = _compiled() if self.compile else _advance
         settings = (self.rtol, self.atol, self.controller)
         return move(self.method, self.field, *settings, state, tuple(args), keep, not self.compile)
 
@@ -149,8 +145,8 @@ def bind(field: VectorField, args: Sequence[Tensor]) -> VectorField:
 
 
 @functools.cache
-def _compiled(varies: bool) -> Callable[..., Any]:
-    return torch.compile(_advance, dynamic=varies, fullgraph=True)
+def _compiled() -> Callable[..., Any]:
+    return torch.compile(_advance, dynamic=False, fullgraph=True)
 
 
 def _advance(

@@ -14,7 +14,7 @@ __all__ = ["is_wrapped", "unwrapped"]
 
 def is_wrapped(x: Tensor) -> bool:
     """Whether a transform such as `torch.func.vmap` or `torch.func.grad` is at work on ``x``."""
-    return torch._C._functorch.is_functorch_wrapped_tensor(x)
+    return not torch.compiler.is_compiling() and torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 
 def unwrapped(x: Tensor) -> Tensor:
