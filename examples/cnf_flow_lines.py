@@ -2,7 +2,7 @@
 
     python examples/cnf_flow_lines.py [FIGURE]
 
-Two continuous normalizing flows are trained, in about two minutes on one core. Left, in one dimension: the lines start
+Two continuous normalizing flows are trained, in about a minute on one core. Left, in one dimension: the lines start
 at equal steps of probability, so where they draw together the density has grown, and where they part it has fallen
 (after Bishop and Bishop 2024, Deep Learning, figure 18.6). Right, in the plane: the density at five times, and where a
 hundred samples have come from.
@@ -42,7 +42,7 @@ def three_modes(count: int) -> np.ndarray:
 
 def trained(data: pf.Ensemble, steps: int) -> CNF:
     with tempfile.TemporaryDirectory() as run:
-        model = pf.fit(data, "cnf", steps=steps, out=run, settings={"matching": 0.8}).model
+        model = pf.fit(data, "cnf", steps=steps, out=run, settings={"matching": 0.9}).model
     assert isinstance(model, CNF)
     return model
 

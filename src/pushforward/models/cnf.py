@@ -74,7 +74,7 @@ class CNFSettings(Settings):
     width: int | None = Setting(default=None, ge=1)
     depth: int = Setting(default=2, ge=1)
     waves: int = Setting(default=8, ge=1)
-    matching: float = Setting(default=0.5, ge=0, le=1)
+    matching: float = Setting(default=0.3, ge=0, le=1)
     trace: Literal["exact", "hutchinson"] = "exact"
     probe: Literal["rademacher", "gaussian"] = "rademacher"
     kinetic: float = Setting(default=0.02, ge=0)
