@@ -121,3 +121,31 @@ def test_what_all_samples_share_is_not_left_to_the_code():
     field = VAE(Field(1, (8, 8), periodic=True), 0, VAE.Settings(width=4))
     field.prepare(Batch(x, None, Draws(0, 64)))
     torch.testing.assert_close(field.centre, x.mean().expand(1, 8, 8))
+
+
+def correlated(count: int, seed: int) -> torch.Tensor:
+    """Periodic Gaussian maps of 16 x 16 cells, most of whose variance is in their largest scales."""
+    k = torch.hypot(*torch.meshgrid(torch.fft.fftfreq(16), torch.fft.rfftfreq(16), indexing="ij"))
+    shape = torch.where(k > 0, (k + 0.03) ** -1.5, 0.0)
+    noise = torch.randn(count, 1, 16, 16, generator=torch.Generator().manual_seed(seed))
+    return torch.fft.irfft2(torch.fft.rfft2(noise) * shape, s=(16, 16)) / shape.square().mean().sqrt()
+
+
+def test_the_code_of_a_stationary_field_holds_its_largest_scales():
+    torch.manual_seed(0)
+    model = VAE(Field(1, (16, 16), periodic=True), 0, VAE.Settings(width=8, latent_dim=16, warm_up=0.8))
+    model.prepare(Batch(correlated(64, 0), None, Draws(0, 64)))
+    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
+    for step in range(250):
+        (turn,) = model.turns(Batch(correlated(24, step + 1), None, Draws(step, 24), step / 250))
+        optimiser.zero_grad()
+        turn.loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimiser.step()
+    x = correlated(256, 1000)
+    with torch.no_grad():
+        lost = (model.decode(model.encode(x)) - x).square().mean() / x.var()
+        power, wanted = (torch.fft.rfft2(maps).abs().square().mean((0, 1)) for maps in (model.sample(Draws(0, 256)), x))
+    assert lost < 0.75, "the code must explain a good part of the variance"
+    for scales in ((slice(0, 1), slice(1, 3)), (slice(5, 12), slice(4, 9))):
+        assert float(power[scales].sum() / wanted[scales].sum()) == pytest.approx(1, abs=0.3)

@@ -8,8 +8,8 @@ trained by the evidence lower bound, of which both terms are in nats:
 
 The noise Σ is learned, which balances the two terms with no weight to tune and makes a sample, noise included, as
 strong as the data; its amplitudes may depend on the condition. On a field that looks alike everywhere the noise is
-diagonal in wavenumber, not in cells: what the code cannot hold is then filled in with its measured power spectrum, not
-with white noise.
+diagonal in wavenumber, not in cells: small scales, which the code cannot hold, are filled in with their measured power
+spectrum, and the largest are left to the code.
 
 Sources: Kingma and Welling 2014 (arXiv:1312.6114), equations 3 and 10; Rybkin, Daniilidis and Levine 2021
 (arXiv:2006.13202) for the learned noise.
@@ -93,7 +93,7 @@ class VAE(Model):
         self.latent_dim = self.settings.latent_dim or (space.dim if isinstance(space, Vector) else 64)
         self.encoder = Encoder(space, 2 * self.latent_dim, condition_dim, width)
         self.decoder = Generator(space, self.latent_dim, condition_dim, width)
-        self.noise = GaussianNoise(space, kind, condition_dim)
+        self.noise = GaussianNoise(space, kind, condition_dim, coded=self.latent_dim)
         self.register_buffer("centre", torch.zeros(space.shape))
 
     @classmethod
@@ -157,6 +157,8 @@ class GaussianNoise(nn.Module):
             a length of the wavevector (``spectrum``; coefficients are then those of the Hartley transform, whose
             variance is the power spectrum of stationary noise).
         condition_dim: length of a condition that the amplitudes may depend on; 0 for none.
+        coded: about how many of the longest modes of a spectrum share the amplitude of the next. Noise with a spectrum
+            of its own at every scale describes a Gaussian field perfectly, and would leave nothing to a code.
 
     Raises:
         UsageError: if a spectrum is asked for on a space without a grid.
@@ -171,7 +173,9 @@ class GaussianNoise(nn.Module):
 
     index: Tensor
 
-    def __init__(self, space: Space, kind: Literal["channel", "value", "spectrum"], condition_dim: int = 0) -> None:
+    def __init__(
+        self, space: Space, kind: Literal["channel", "value", "spectrum"], condition_dim: int = 0, *, coded: int = 0
+    ) -> None:
         super().__init__()
         self.spectral = kind == "spectrum"
         if kind == "value":
@@ -180,6 +184,8 @@ class GaussianNoise(nn.Module):
             index = torch.arange(space.shape[0]).view(-1, *[1] * (len(space.shape) - 1)).expand(space.shape)
         elif isinstance(space, Field):
             bins = _wavenumber_bins(space.grid)
+            held = torch.bincount(bins.flatten()).cumsum(0) * space.channels <= coded
+            bins = (bins - int(held.sum())).clamp(min=0)
             index = torch.stack([bins + channel * (bins.max() + 1) for channel in range(space.channels)])
         else:
             raise UsageError(f"noise='spectrum' is for fields, not for {type(space).__name__.lower()}; use 'value'")
@@ -210,17 +216,17 @@ class GaussianNoise(nn.Module):
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Start at a fixed part of the amplitudes of these data, of which the mean is zero.
+        """Start at the power spectrum of these data, of which the mean is zero, or at a part of their amplitude.
 
         Values that hardly vary start at the amplitude of all, or they would outweigh the rest while it is unlearnt.
         """
         power = self._coefficients(x).square().mean(0)
         if not self.spectral:
-            power = power.mean().expand(power.shape)
+            power = self.start**2 * power.mean().expand(power.shape)
         index = self.index.flatten()
         total = torch.zeros_like(self.raw).index_add_(0, index, power.flatten())
         count = torch.zeros_like(self.raw).index_add_(0, index, torch.ones_like(power).flatten())
-        self.raw.copy_((self.start * (total / count).sqrt()).clamp(min=self.smallest).log() / self.speed)
+        self.raw.copy_((total / count).sqrt().clamp(min=self.smallest).log() / self.speed)
 
     def _coefficients(self, x: Tensor) -> Tensor:
         return hartley(x) if self.spectral else x
