@@ -1,4 +1,4 @@
-"""Speed of `odeint` beside torchdiffeq, torchode and diffrax: a continuous flow, oscillators, particles.
+"""Speed of `odeint` beside torchdiffeq, torchode and diffrax on one problem.
 
 All use Dormand and Prince's method of order five with the same tolerance, in float32 on one thread. torchdiffeq takes
 one step for the whole batch; the others give every sample its own.
@@ -13,39 +13,41 @@ from types import ModuleType
 import numpy as np
 import torch
 
-from benchmarks.ode_problems import Case, ffjord, oscillators, particles
+from benchmarks.ode_problems.case import Case
 from benchmarks.timing import report, time_in_turn
 
-PROBLEMS = {
-    "odes_flow": ("a continuous flow of two dimensions", ffjord),
-    "odes_oscillators": ("a thousand Van der Pol oscillators", oscillators),
-    "odes_particles": ("thirteen particles moved by a graph network", particles),
-}
+__all__ = ["compare"]
+
 REPEATS = 5
 
 
-def main() -> None:
+def compare(name: str, problem: str, module: ModuleType) -> None:
+    """Write the table of a problem.
+
+    Arguments:
+        name: of the benchmark.
+        module: has ``cases()``, ``exact()`` (the states at the end) and ``NOTES``.
+    """
     # jax reads its flags when it is first imported, which the cases do
     os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
     torch.set_num_threads(1)
-    for page, (problem, module) in PROBLEMS.items():
-        report(
-            page,
-            f"Solvers of differential equations beside their peers: {problem}",
-            _measure(module),
-            notes=[
-                *module.NOTES,
-                "Median (fastest - slowest), timed in turn on one thread; dopri5 in all, float32, tolerances "
-                "of 1e-5, relative and absolute.",
-                "Calls: of the vector field in one solve. Evaluations: mean over the samples of those they need. In "
-                "ours samples that are done leave the batch, but not of a compiled step; in the peers they wait.",
-                "Largest error: of a coordinate of any sample at the end. torchdiffeq takes one step for the whole "
-                "batch: fewer calls where samples differ, because the worst of them may exceed the tolerance.",
-                "Ratios: to the fastest row of ours, forward and training on their own.",
-                "First call: what is paid once, compilation included, forward and training together.",
-            ],
-            packages=("torchdiffeq", "torchode", "diffrax", "jax"),
-        )
+    report(
+        name,
+        f"Solvers of differential equations beside their peers: {problem}",
+        _measure(module),
+        notes=[
+            *module.NOTES,
+            "Median (fastest - slowest), timed in turn on one thread; dopri5 in all, float32, tolerances "
+            "of 1e-5, relative and absolute.",
+            "Calls: of the vector field in one solve. Evaluations: mean over the samples of those they need. In "
+            "ours samples that are done leave the batch, but not of a compiled step; in the peers they wait.",
+            "Largest error: of a coordinate of any sample at the end. torchdiffeq takes one step for the whole "
+            "batch: fewer calls where samples differ, because the worst of them may exceed the tolerance.",
+            "Ratios: to the fastest row of ours, forward and training on their own.",
+            "First call: what is paid once, compilation included, forward and training together.",
+        ],
+        packages=("torchdiffeq", "torchode", "diffrax", "jax"),
+    )
 
 
 def _measure(module: ModuleType) -> list[dict[str, str | int | float]]:
@@ -79,7 +81,3 @@ def _measure(module: ModuleType) -> list[dict[str, str | int | float]]:
             }
         )
     return rows
-
-
-if __name__ == "__main__":
-    main()
