@@ -35,7 +35,7 @@ from pushforward.statistics import wasserstein2
 
 MODELS = ("realnvp", "flow-matching", "ddpm", "vae", "wgan-gp")
 SEEDS, BUDGET = (0, 1, 2), 60.0
-PAIRS, POINTS, TIMED = 5, 2000, 10_000
+PAIRS, FLOORS, POINTS, TIMED = 5, 6, 2000, 10_000
 DENSITIES = 20_000
 # Seeds of the fresh points; the members that models are trained on have seed 0.
 SAMPLED, OTHER, SCORED = 1000, 2000, 3000
@@ -48,8 +48,20 @@ def main() -> None:
             cell(model, seed)
     moons = simulate("two-moons", 1).exact
     assert moons is not None
-    floor = [distance(real(OTHER + pair), real(SAMPLED + pair)) for pair in range(PAIRS)]
-    rows = [{"model": "other real points", "W2": _mean(floor), "nats above the entropy": "0"}]
+    # How many of 2000 points fall on either moon varies, and moves W2 a good deal: each set is met by several others.
+    floor = [
+        statistics.fmean(distance(real(OTHER + PAIRS * other + pair), real(SAMPLED + pair)) for pair in range(PAIRS))
+        for other in range(FLOORS)
+    ]
+    rows = [
+        {
+            "model": "other real points",
+            "W2": _mean(floor),
+            "nats above the entropy": "0",
+            "steps in 60 s": "",
+            "microseconds a sample": "",
+        }
+    ]
     for model in MODELS:
         cells = [cell(model, seed) for seed in SEEDS]
         rows.append(
@@ -65,7 +77,7 @@ def main() -> None:
         )
     notes = [
         f"two-moons with noise 0.1, entropy {moons.entropy:.4f} nats; {BUDGET:g} s of training on one core, defaults "
-        f"of each model; mean ± standard deviation over {len(SEEDS)} seeds (floor: over {PAIRS} pairs of sets)",
+        f"of each model; mean ± standard deviation over {len(SEEDS)} seeds (floor: over {FLOORS} repetitions)",
         f"W2: exact, {POINTS} samples against {POINTS} fresh points, mean of {PAIRS} pairs of sets, in data units",
         f"nats: mean of exact minus learned log-density over {DENSITIES} fresh points, so the floor is zero",
         "the number of steps depends on what else the machine does while a model is trained",
