@@ -69,8 +69,8 @@ def odeint(
         args: tensors of a row a sample, handed to the field: the constants that samples differ in.
         rowwise: the field holds nothing that has a row a sample but its ``args``, so that finished samples may leave
             the batch.
-        compile: compile the step, field included, by `torch.compile`: half a minute once for each field and shape,
-            then several times as fast where steps are made of small operations.
+        compile: compile the step, field included, by `torch.compile`: tens of seconds once for each field and shape,
+            then faster where steps are made of small operations. Finished samples do not leave a compiled batch.
         parameters: tensors to differentiate for by ``checkpointed`` and ``adjoint``; found by themselves where None.
         on_failure: ``return`` gives what was reached, with the reason in ``solution.status``, instead of raising.
 
