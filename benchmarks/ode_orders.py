@@ -56,8 +56,8 @@ def main() -> None:
         "Order of the solvers",
         orders(),
         notes=[
-            "Slope between two numbers of equal steps in float64, up to t = 3, on problem E2 of DETEST; dopri5 and tsit5 "
-            "on a Kepler orbit of eccentricity 0.18."
+            "Slope between two numbers of equal steps in float64, up to t = 3, on problem E2 of DETEST; dopri5 and "
+            "tsit5 on a Kepler orbit of eccentricity 0.18."
         ],
     )
 
