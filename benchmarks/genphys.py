@@ -139,7 +139,7 @@ def tabulate() -> None:
         for data in SETS:
             values = [v["distance"] for s in range(SEEDS) if (v := done.get(f"{name} | {data} | {s}"))]
             spread = f" +- {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-            row[f"W2, {data}"] = f"{statistics.mean(values):.3f}{spread}"
+            row[f"W2, {data}"] = f"{statistics.mean(values):.3f}{spread}" if values else "not measured"
         rows.append(row)
     seeds = 1 + max(int(key.rsplit("|", 1)[1]) for key in done)
     report(

@@ -4,11 +4,12 @@ A process (see `pushforward.transport.processes`) moves a point y of the data to
 at the time t. The mean of these velocities over all data is the least-squares prediction of one of them, so a network
 is trained on draws. Times run over decades; in log t the velocity is
 
-    dx/dlog t = t u(x, t) = w x dlog l/dlog t + S network(x, t),      S = R sqrt(l / (1 + l)),
+    dx/dlog t = t u(x, t) = w x dlog l/dlog t + S network(x, t),      S = R s / sqrt(1 + s^2),
 
-with l(t) the reach of the kernel, R^2 = |x|^2 + l^2 + 1, and data of unit variance. The first term is the growth of the
-kernel, with a weight w that goes from 0 among the data to 1 far from them. S is the size of what is left for
-heavy-tailed noise, whose few long displacements have a mean square of about l; for normal noise it is generous.
+with l(t) the reach of the kernel, R^2 = |x|^2 + l^2 + 1, s(t) the root mean square of displacements, and data of unit
+variance. The first term is the growth of the kernel, with a weight w that goes from 0 among the data to 1 far from
+them. S is the size of what is left: of heavy-tailed noise, whose few long displacements have a mean square of about l,
+as of normal noise.
 
 References:
     Liu et al. 2023, GenPhys, https://arxiv.org/abs/2304.02637
@@ -101,4 +102,5 @@ class ProcessFlow(nn.Module):
     def _scales(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         reach = self.process.length(t)
         radius = torch.sqrt(x.square().sum(1, keepdim=True) + reach**2 + 1)
-        return reach, radius, radius * torch.sqrt(reach / (1 + reach))
+        spread = self.process.spread(t)
+        return reach, radius, radius * spread / torch.sqrt(1 + spread**2)

@@ -45,6 +45,9 @@ class Poisson(Process):
     def length(self, t: Tensor) -> Tensor:
         return t
 
+    def spread(self, t: Tensor) -> Tensor:
+        return torch.sqrt(t * (1 + t))
+
     def _displacements(self, t: Times, generator: Generator | None) -> Points:
         return t * self._normal(t, generator) / self._normal(t, generator, 1).abs()
 
@@ -100,6 +103,9 @@ class Yukawa(Process):
 
     def length(self, t: Tensor) -> Tensor:
         return t / torch.sqrt(1 + self.mass * t)
+
+    def spread(self, t: Tensor) -> Tensor:
+        return torch.sqrt(t / self.mass)
 
     def draw(self, t: Times, generator: Generator | None = None) -> tuple[Points, Points]:
         uniform = torch.rand(len(t), 1, generator=generator, dtype=t.dtype)
@@ -172,6 +178,9 @@ class Helmholtz(Process):
 
     def length(self, t: Tensor) -> Tensor:
         return t
+
+    def spread(self, t: Tensor) -> Tensor:
+        return torch.sqrt(t * (1 + t))
 
     def _displacements(self, t: Times, generator: Generator | None) -> Points:
         """By rejection from the Poisson kernel."""

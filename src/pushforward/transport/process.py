@@ -49,7 +49,11 @@ class Process(ABC):
 
     @abstractmethod
     def length(self, t: Tensor) -> Tensor:
-        """How far the kernel reaches at t, up to a factor: what to scale a network's inputs by."""
+        """How far most of the kernel reaches at t, up to a factor: what to scale a network's inputs by."""
+
+    def spread(self, t: Tensor) -> Tensor:
+        """The root mean square of displacements, seen from a distance of 1 if they have none: the scale of errors."""
+        return self.length(t)
 
     def draw(self, t: Times, generator: Generator | None = None) -> tuple[Points, Points]:
         """Displacements from the data point, one a row of ``t``, distributed as q, and a velocity of each.
