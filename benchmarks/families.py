@@ -1,12 +1,11 @@
 """Which family should I use? Five of them on three built-in sets, each with the same time to train.
 
-What `pushforward compare` measures, as one table; its pages stay in ``runs/benchmarks``.
+What `pushforward compare` measures, as one table. Runs are kept in ``runs/benchmarks``; delete them to start anew.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,10 +24,11 @@ STATISTICS = {
 
 
 def main() -> None:
-    rows = []
-    for name, budget in BUDGETS.items():
-        for entry in compare(name, budget)["models"]:
-            rows.append({"set": name, "training": budget, **_row(name, entry)})
+    rows = [
+        {"set": name, "training": BUDGETS[name], **_row(name, cell(name, model))}
+        for name in BUDGETS
+        for model in MODELS
+    ]
     report(
         "families",
         "Five families with the same time to train",
@@ -41,15 +41,15 @@ def main() -> None:
     )
 
 
-def compare(name: str, budget: str) -> dict[str, Any]:
-    """What ``pushforward compare`` writes for a set."""
-    out = run_of(f"compare-{name}")
-    shutil.rmtree(out, ignore_errors=True)
-    program = Path(sys.executable).with_name("pushforward")
-    models = ",".join(MODELS)
-    subprocess.run([program, "compare", name, "--models", models, "--budget", budget, "--out", out], check=True)
-    comparison: dict[str, Any] = json.loads((out / "compare.json").read_text())
-    return comparison
+def cell(name: str, model: str) -> dict[str, Any]:
+    """What ``pushforward compare`` writes of one model on a set, or wrote before."""
+    out = run_of(f"families-{name}-{model}")
+    if not (out / "compare.json").exists():
+        program = Path(sys.executable).with_name("pushforward")
+        budget = BUDGETS[name]
+        subprocess.run([program, "compare", name, "--models", model, "--budget", budget, "--out", out], check=True)
+    (entry,) = json.loads((out / "compare.json").read_text())["models"]
+    return dict(entry)
 
 
 def _row(name: str, entry: dict[str, Any]) -> dict[str, str | float]:

@@ -39,7 +39,7 @@ PAIRS, FLOORS, POINTS, TIMED = 5, 6, 2000, 10_000
 DENSITIES = 20_000
 # Seeds of the fresh points; the members that models are trained on have seed 0.
 SAMPLED, OTHER, SCORED = 1000, 2000, 3000
-MEASURED = ROOT / "benchmarks" / "results" / "two_moons"
+MEASURED = ROOT / "runs" / "benchmarks" / "two_moons"
 
 
 def main() -> None:

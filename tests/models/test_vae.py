@@ -9,7 +9,7 @@ import torch
 
 from pushforward.errors import UsageError
 from pushforward.models import Batch
-from pushforward.models.vae import VAE, GaussianNoise, hartley
+from pushforward.models.vae import VAE, GaussianNoise, LongestWaves, hartley
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
 
@@ -149,3 +149,18 @@ def test_the_code_of_a_stationary_field_holds_its_largest_scales():
     assert lost < 0.75, "the code must explain a good part of the variance"
     for scales in ((slice(0, 1), slice(1, 3)), (slice(5, 12), slice(4, 9))):
         assert float(power[scales].sum() / wanted[scales].sum()) == pytest.approx(1, abs=0.3)
+
+
+def test_the_code_of_a_stationary_field_starts_as_its_longest_waves():
+    space = Field(2, (8, 8), periodic=True)
+    waves = LongestWaves(space, count=10)
+    x = torch.randn(64, *space.shape)
+    waves.initialise(x)
+    smooth = waves.inverse(waves(x))
+    torch.testing.assert_close(waves(smooth), waves(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(waves(x).square().mean(), torch.tensor(1.0), rtol=0.1, atol=0)
+    spectrum = torch.fft.fft2(smooth).abs()
+    assert spectrum[..., 3:6, 3:6].max() < 1e-4, "a short wave is in the field of the longest ones"
+    vae = VAE(space, settings=VAE.Settings(latent_dim=10, width=8))
+    vae.prepare(Batch(x, None, Draws(0, 64)))
+    torch.testing.assert_close(vae.decode(vae.encode(x)) - vae.centre, vae.waves.inverse(vae.waves(x - vae.centre)))

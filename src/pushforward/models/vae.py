@@ -28,13 +28,14 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
+from pushforward.models.bands import Bands, halvings_for
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.models.stationary import is_stationary
 from pushforward.networks import MLP, Encoder, Generator
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
 
-__all__ = ["VAE", "GaussianNoise", "hartley"]
+__all__ = ["VAE", "GaussianNoise", "LongestWaves", "hartley"]
 
 
 class VAESettings(Settings):
@@ -91,15 +92,22 @@ class VAE(Model):
         kind = self.settings.noise or ("spectrum" if is_stationary(space) else "value")
         width = self.settings.width or (128 if isinstance(space, Vector) else 32)
         self.latent_dim = self.settings.latent_dim or (space.dim if isinstance(space, Vector) else 64)
-        self.encoder = Encoder(space, 2 * self.latent_dim, condition_dim, width)
-        self.decoder = Generator(space, self.latent_dim, condition_dim, width)
+        # On a field halved twice a convolution costs a sixteenth, and every scale comes to the same size.
+        self.bands = Bands(space, halvings_for(space))
+        self.encoder = Encoder(self.bands.space, 2 * self.latent_dim, condition_dim, width)
+        self.decoder = Generator(self.bands.space, self.latent_dim, condition_dim, width)
+        self.waves = None
+        if isinstance(space, Field) and is_stationary(space):
+            self.waves = LongestWaves(space, self.latent_dim)
+            # The networks join the waves gradually: a code that starts as noise may be left unused for good.
+            self.joined = nn.Parameter(torch.zeros(2))
         self.noise = GaussianNoise(space, kind, condition_dim, coded=self.latent_dim)
         self.register_buffer("centre", torch.zeros(space.shape))
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if isinstance(space, Field):
-            return {"learning_rate": 1e-3, "batch_size": 64, "gradient_clip": 10.0}
+            return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 10.0}
         return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 10.0}
 
     def prepare(self, batch: Batch) -> None:
@@ -109,6 +117,9 @@ class VAE(Model):
             mean = batch.x.mean(0)
         self.centre.copy_(mean.expand(self.space.shape))
         self.noise.initialise(batch.x - self.centre)
+        self.bands.initialise(batch.x - self.centre)
+        if self.waves is not None:
+            self.waves.initialise(batch.x - self.centre)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         mean, log_scale = self.posterior(batch.x, batch.condition)
@@ -126,7 +137,9 @@ class VAE(Model):
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
         """Mean and log of the standard deviation of ``q(z | x, c)``."""
         # Under autocast the encoder may answer in bfloat16, too coarse for a divergence summed over many numbers.
-        mean, raw = self.encoder(x, condition).float().chunk(2, dim=1)
+        mean, raw = self.encoder(self.bands(x - self.centre), condition).float().chunk(2, dim=1)
+        if self.waves is not None:
+            mean = self.waves(x - self.centre) + self.joined[0] * mean
         return mean, self.posterior_start + self.posterior_limit * torch.tanh(raw / self.posterior_limit)
 
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
@@ -145,7 +158,49 @@ class VAE(Model):
     ) -> Float[Tensor, "batch *shape"]:
         """The mean of the samples that have this code, without the decoder's noise."""
         # What all samples share is given, so that the code has only the differences to explain.
-        return self.centre + self.decoder(z, condition)
+        decoded = self.bands.inverse(self.decoder(z, condition).float())
+        if self.waves is not None:
+            decoded = self.waves.inverse(z) + self.joined[1] * decoded
+        return self.centre + decoded
+
+
+class LongestWaves(nn.Module):
+    """The coefficients of a field's longest waves, each in units of its standard deviation, and the field of these.
+
+    On a stationary field waves are the principal components, and the longest usually vary most: with them a VAE starts
+    as probabilistic principal component analysis (Tipping and Bishop 1999, doi:10.1111/1467-9868.00196).
+
+    Arguments:
+        space: of the fields.
+        count: of coefficients.
+    """
+
+    order: Tensor
+    scale: Tensor
+
+    def __init__(self, space: Field, count: int) -> None:
+        super().__init__()
+        self.shape = space.shape
+        wavenumber = _wavenumber_bins(space.grid).expand(space.shape)
+        self.register_buffer("order", wavenumber.flatten().argsort(stable=True)[:count], persistent=False)
+        self.register_buffer("scale", torch.ones(len(self.order)))
+        self.bins = wavenumber.flatten()[self.order]
+
+    def forward(self, x: Float[Tensor, "batch channels *grid"]) -> Float[Tensor, "batch count"]:
+        return hartley(x).flatten(1)[:, self.order] / self.scale
+
+    def inverse(self, coefficients: Float[Tensor, "batch count"]) -> Float[Tensor, "batch channels *grid"]:
+        """The field that has these coefficients, and no others."""
+        flat = coefficients.new_zeros(len(coefficients), math.prod(self.shape))
+        return hartley(flat.index_copy(1, self.order, coefficients * self.scale).view(-1, *self.shape))
+
+    @torch.no_grad()
+    def initialise(self, x: Float[Tensor, "batch channels *grid"]) -> None:
+        """Take the standard deviation at each wavenumber from fields of mean zero."""
+        power = hartley(x).flatten(1)[:, self.order].square().mean(0)
+        for wavenumber in self.bins.unique():
+            same = (self.bins == wavenumber).to(power.device)
+            self.scale[same] = power[same].mean().sqrt().clamp(min=GaussianNoise.smallest)
 
 
 class GaussianNoise(nn.Module):
