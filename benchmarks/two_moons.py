@@ -8,7 +8,7 @@ Every model is trained for a minute, with its defaults, from three seeds, on the
 - W2: the exact Wasserstein distance of 2000 samples to 2000 points, a mean over five pairs of sets. Its floor is that
   of 2000 other points to the same.
 
-A model that has been measured is not measured again while ``benchmarks/results/two_moons/`` holds its numbers, so an
+A model that has been measured is not measured again while ``runs/benchmarks/two_moons/`` holds its numbers, so an
 interrupted run goes on where it stopped, and models can be measured side by side:
 
     python -m benchmarks two_moons

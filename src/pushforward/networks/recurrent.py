@@ -82,8 +82,8 @@ class SeriesEncoder(nn.Module):
         if self.condition_dim == 0:
             refuse(condition)
         told = [] if condition is None else [condition]
-        features = torch.cat([state, waves, *told], 1)
-        return self.skip(features) + self.head(features)
+        known = torch.cat([state, waves, *told], 1)
+        return self.skip(known) + self.head(known)
 
     def _waves(self, times: Tensor, values: Tensor, seen: Tensor, rate: Tensor | float) -> Tensor:
         """Means, sums over waves, how many values were observed, and the time of the last row observed."""
