@@ -1,38 +1,49 @@
 """Speed of the U-Net beside diffusers' UNet2DModel and denoising-diffusion-pytorch's Unet.
 
-All three have three resolutions (64, 32, 16), 32, 64 and 128 channels there, two 3 x 3 convolutions or more at each,
-and within 5 % as many parameters. They differ in what stands between the convolutions; that is what is measured.
-Networks of one size need not learn equally well: `unet_learning` trains each for the same time.
+All have four resolutions (64, 32, 16 and 8 cells) with 32, 64, 128 and 128 channels, and each peer stands beside one of
+ours that has within 5 % as many parameters. They differ in how many convolutions there are at each resolution and in
+what stands between them; that is what is measured. Networks of one size need not learn equally well: `unet_learning`
+trains each for the same time.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.timing import report, time_in_turn
+from benchmarks.timing import Timing, report, time_in_turn
 from pushforward.networks import UNet
 from pushforward.spaces import Field
 
 BATCH, GRID, CALLS = 16, (64, 64), 3
-OURS = "pushforward"
 PEERS = ("diffusers", "denoising-diffusion-pytorch")
+BLOCKS = {"diffusers": (1, 2, 3, 6), "denoising-diffusion-pytorch": (1, 2, 4, 7)}
+WITHIN = 0.05
 
 Network = Callable[[Tensor, Tensor], Tensor]
 
 
 def networks() -> dict[str, tuple[nn.Module, Network]]:
-    """The three networks, by name: the module, and how to call it as ``network(x, t)`` with t in [0, 1]."""
-    return {OURS: ours(), PEERS[0]: diffusers(), PEERS[1]: denoising_diffusion_pytorch()}
+    """The networks, by name: the module, and how to call it as ``network(x, t)`` with t in [0, 1]."""
+    makers = {"diffusers": diffusers, "denoising-diffusion-pytorch": denoising_diffusion_pytorch}
+    return {
+        name: make() for peer in PEERS for name, make in ((peer, makers[peer]), (beside(peer), partial(ours, peer)))
+    }
 
 
-def ours() -> tuple[nn.Module, Network]:
-    network = UNet(Field(1, GRID, periodic=True), width=32, multipliers=(1, 2, 4), blocks=(1, 3, 5), attention=True)
+def beside(peer: str) -> str:
+    """The name of our network that is as large as a peer's."""
+    return f"pushforward, blocks {BLOCKS[peer]}"
+
+
+def ours(peer: str) -> tuple[nn.Module, Network]:
+    network = UNet(Field(1, GRID, periodic=True), width=32, multipliers=(1, 2, 4, 4), blocks=BLOCKS[peer])
     return network, network
 
 
@@ -44,9 +55,9 @@ def diffusers() -> tuple[nn.Module, Network]:
         in_channels=1,
         out_channels=1,
         layers_per_block=1,
-        block_out_channels=(32, 64, 128),
-        down_block_types=("DownBlock2D",) * 3,
-        up_block_types=("UpBlock2D",) * 3,
+        block_out_channels=(32, 64, 128, 128),
+        down_block_types=("DownBlock2D",) * 4,
+        up_block_types=("UpBlock2D",) * 4,
         add_attention=False,
         norm_num_groups=8,
     )
@@ -57,7 +68,7 @@ def denoising_diffusion_pytorch() -> tuple[nn.Module, Network]:
     with_stand_in_for_torchvision()
     from denoising_diffusion_pytorch.denoising_diffusion_pytorch import Unet
 
-    network = Unet(dim=32, dim_mults=(1, 2, 4), channels=1)
+    network = Unet(dim=32, dim_mults=(1, 2, 4, 4), channels=1)
     return network, lambda x, t: network(x, 1000 * t)
 
 
@@ -78,31 +89,49 @@ def main() -> None:
     torch.manual_seed(0)
     made = networks()
     sizes = {name: sum(parameter.numel() for parameter in module.parameters()) for name, (module, _) in made.items()}
-    for name in PEERS:
-        if abs(sizes[OURS] / sizes[name] - 1) > 0.05:
-            raise RuntimeError(f"{OURS} has {sizes[OURS]} parameters, {name} has {sizes[name]}: not the same size")
+    for peer in PEERS:
+        if abs(sizes[beside(peer)] / sizes[peer] - 1) > WITHIN:
+            raise RuntimeError(f"{peer} has {sizes[peer]} parameters, ours beside it {sizes[beside(peer)]}")
     report(
         "unet",
         "U-Net beside its peers",
-        [row for low in (False, True) for row in _speeds(made, sizes, low)],
+        _rows(made, sizes),
         notes=[
             f"Batch of {BATCH} maps of {GRID[0]} x {GRID[1]}; median (fastest - slowest), timed in turn.",
             f"Training step: forward, backward, AdamW (fused). Sampling: {CALLS} calls in a row in inference mode, the "
             "time of one.",
-            "bfloat16 is `torch.autocast`; ratios are to the peer in the same precision.",
-            "All have 32, 64, 128 channels at 64, 32, 16 cells. Ours has 1, 3, 5 blocks of a 3 x 3 and a 1 x 1 "
-            "convolution there, on the way down and up again; diffusers has 1 block down and 2 up of two 3 x 3 each, "
-            "denoising-diffusion-pytorch 2 and 2.",
+            "bfloat16 is `torch.autocast`. Ratios are to ours of the same size: times in the same precision, and the "
+            "peer's float32 to our bfloat16.",
+            "All have 32, 64, 128, 128 channels at 64, 32, 16, 8 cells. Ours has as many blocks as its name says, "
+            "each of a 3 x 3 and a 1 x 1 convolution, on the way down and up again; of two 3 x 3 each, diffusers has 1 "
+            "block down and 2 up, denoising-diffusion-pytorch 2 and 2, both on twice the channels on the way up.",
             "Ours wraps the map around, as periodic fields need; the peers pad with zeros, which costs less.",
-            "Self-attention: ours once, at 16 cells; diffusers none; denoising-diffusion-pytorch at every resolution.",
+            "Self-attention is off in ours and in diffusers; denoising-diffusion-pytorch has it at every resolution.",
         ],
         packages=PEERS,
     )
 
 
-def _speeds(
-    made: dict[str, tuple[nn.Module, Network]], sizes: dict[str, int], low: bool
-) -> list[dict[str, str | float]]:
+def _rows(made: dict[str, tuple[nn.Module, Network]], sizes: dict[str, int]) -> list[dict[str, str | int | float]]:
+    full, low = _times(made, low=False), _times(made, low=True)
+    rows: list[dict[str, str | int | float]] = []
+    for peer in PEERS:
+        mine = beside(peer)
+        for name in (mine, peer):
+            row: dict[str, str | int | float] = {"network": name, "parameters": sizes[name]}
+            for work in ("training step", "sampling call"):
+                row[f"{work}, float32"] = str(full[work][name])
+                row[f"{work}, bfloat16"] = str(low[work][name])
+                ratios = [
+                    theirs[work][name].median / ours[work][mine].median
+                    for theirs, ours in ((full, full), (low, low), (full, low))
+                ]
+                row[f"{work}: ours is faster by (float32, bfloat16, across)"] = ", ".join(f"{r:.2f}" for r in ratios)
+            rows.append(row)
+    return rows
+
+
+def _times(made: dict[str, tuple[nn.Module, Network]], *, low: bool) -> dict[str, dict[str, Timing]]:
     x, t, target = torch.randn(BATCH, 1, *GRID), torch.rand(BATCH), torch.randn(BATCH, 1, *GRID)
 
     def step_of(module: nn.Module, network: Network) -> Callable[[], None]:
@@ -117,20 +146,14 @@ def _speeds(
 
         return calls
 
-    steps = time_in_turn({name: step_of(*pair) for name, pair in made.items()}, repeats=7, warmup=1)
-    calls = time_in_turn({name: calls_of(pair[1]) for name, pair in made.items()}, repeats=5, warmup=1)
-    return [
-        {
-            "network": name,
-            "parameters": sizes[name],
-            "precision": "bfloat16" if low else "float32",
-            "training step": str(steps[name]),
-            "ours is faster, training": steps[name].median / steps[OURS].median,
-            "sampling call (ms)": 1e3 * calls[name].median / CALLS,
-            "ours is faster, sampling": calls[name].median / calls[OURS].median,
-        }
-        for name in made
-    ]
+    calls = time_in_turn({name: calls_of(pair[1]) for name, pair in made.items()}, repeats=7, warmup=1)
+    return {
+        "training step": time_in_turn({name: step_of(*pair) for name, pair in made.items()}, repeats=7, warmup=1),
+        "sampling call": {
+            name: Timing(*(seconds / CALLS for seconds in (timing.median, timing.minimum, timing.maximum)))
+            for name, timing in calls.items()
+        },
+    }
 
 
 def step(network: Network, optimiser: torch.optim.Optimizer, x: Tensor, t: Tensor, target: Tensor, low: bool) -> None:

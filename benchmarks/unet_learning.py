@@ -16,7 +16,7 @@ from benchmarks.timing import report
 from benchmarks.unet import BATCH, PEERS, networks, step
 from pushforward.ensembles import Preprocessing, read
 
-SECONDS = 60.0
+SECONDS = 40.0
 
 
 def main() -> None:
