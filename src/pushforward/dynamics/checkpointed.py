@@ -49,7 +49,12 @@ class Checkpointed:
         adjoint = gradient[-1]
         for segment in reversed(range(len(self.trail.kept))):
             adjoint = self._segment(problem, segment, adjoint, gradient)
-        return adjoint + gradient[0]
+        return adjoint + gradient[0] + (0.0 if self.steps is not None else self._waiting(problem.times, gradient))
+
+    def _waiting(self, times: Tensor, gradient: Tensor) -> Tensor:
+        """The part of outputs at the time of the start itself, which are inside no step."""
+        waiting = (times[:, 1:-1] == times[:, :1]).T
+        return torch.where(over(waiting, gradient[1:-1]), gradient[1:-1], 0.0).sum(0)
 
     def _segment(self, problem: Problem, index: int, adjoint: Tensor, gradient: Tensor) -> Tensor:
         """The adjoint at the start of a segment, from that at its end."""
@@ -66,7 +71,9 @@ class Checkpointed:
                 taken = trail.steps[i]
                 t, dt = self._place(i, taken, at)
                 step = take_step(self.method, field, t, y, dt, slope, with_end=self.method.adaptive)
-                y, slope = torch.where(over(taken.dt != 0, y), step.y1, y), step.end
+                # A fixed step of length zero, between equal times, still has its derivative with respect to them.
+                moved = step.y1 if self.steps is not None else torch.where(over(taken.dt != 0, y), step.y1, y)
+                y, slope = moved, step.end
                 outputs += self._outputs(i, step, taken, at, gradient)
             inputs = [start, *([at] if at.requires_grad else []), *problem.shared]
             values, cotangents = zip((y, adjoint), *outputs, strict=True)
