@@ -22,22 +22,21 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from pushforward.ensembles import Ensemble, Parameter, Preprocessing
+from pushforward.ensembles import Parameter, Preprocessing
 from pushforward.errors import UsageError
-from pushforward.models import Density, Latent, Model, Translator, model_class
+from pushforward.models import Density, Latent, Model, Translator
 from pushforward.models.forecasting import Forecast, Forecaster, forecast
 from pushforward.randomness import Draws, seed_for
-from pushforward.spaces import Space, space_from_dict
-from pushforward.training.checkpoints import joined, part_of
+from pushforward.spaces import Space
 from pushforward.training.conditions import Condition, check_table, condition_table, warn_outside
-from pushforward.training.files import load_tensors, load_yaml, save_tensors, save_yaml
+from pushforward.training.files import save_yaml
 from pushforward.training.hardware import choose_device, laid_out, native_bfloat16
-from pushforward.training.runs import CONFIG, FORMAT, WEIGHTS
+from pushforward.training.runs import CONFIG, WEIGHTS
 from pushforward.training.settings import parse_settings
+from pushforward.training.weights import read_trained, write_weights
 
-__all__ = ["Emulator", "training_rows", "write_weights"]
+__all__ = ["Emulator"]
 
-KIND = "model"
 _ABILITIES: dict[str, type] = {
     "density": Density,
     "latent": Latent,
@@ -45,7 +44,6 @@ _ABILITIES: dict[str, type] = {
     "forecaster": Forecaster,
 }
 _CHUNK_NUMBERS, _LARGEST_CHUNK = 2**19, 4096
-_MOST_ROWS = 65536
 # The last key of a seed says what it is for, so that sampling never repeats the noise of training.
 _CONDITIONS, _SAMPLES = 4, 5
 
@@ -288,36 +286,14 @@ class Emulator:
         Raises:
             UsageError: if there is none, or its files are missing, damaged, or do not belong together.
         """
-        run = Path(run)
-        if not run.is_dir():
-            raise UsageError(
-                f"{run} is a file; give the run directory" if run.exists() else f"there is no run at {run}"
-            )
-        if not (run / CONFIG).is_file():
-            raise UsageError(f"{run} holds no run: it has no {CONFIG}")
-        config = load_yaml(run / CONFIG)
-        if not (run / WEIGHTS).is_file():
-            raise UsageError(f"the run in {run} has no weights yet: {WEIGHTS} is missing; train it, or resume it")
-        if config.get("format", FORMAT) != FORMAT:
-            raise UsageError(f"the run in {run} was written by a newer pushforward; install that to read it")
-        chosen = choose_device(device)
-        tensors, _ = load_tensors(run / WEIGHTS, KIND)
-        try:
-            model, preprocessing = _rebuild(config)
-            model.load_state_dict(part_of(tensors, "model"))
-            preprocessing.load_state_dict(part_of(tensors, "preprocessing"))
-        except UsageError as problem:
-            raise UsageError(f"{run / CONFIG} cannot be used: {problem}") from None
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as problem:
-            reason = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-            raise UsageError(f"{run / CONFIG} and {WEIGHTS} do not belong together: {reason}") from None
-        rows = part_of(tensors, "conditions").get("rows")
+        run, chosen = Path(run), choose_device(device)
+        trained = read_trained(run)
         return cls(
-            model,
-            preprocessing,
-            name=config["model"],
-            config=config,
-            rows=None if rows is None else rows.numpy(),
+            trained.model,
+            trained.preprocessing,
+            name=trained.config["model"],
+            config=trained.config,
+            rows=trained.rows,
             run=run,
             device=chosen,
         )
@@ -394,33 +370,3 @@ def _numbers(x: ArrayLike | Tensor) -> Tensor:
         return x.detach().cpu().float() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, np.float32))
     except (TypeError, ValueError):
         raise UsageError("samples and codes must be arrays of numbers") from None
-
-
-def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Preprocessing]:
-    """A model and a preprocessing as a configuration describes them, with no weights yet."""
-    space = space_from_dict(config["space"])
-    preprocessing = Preprocessing.from_dict(config["preprocessing"])
-    kind = model_class(config["model"])
-    settings = parse_settings(kind.Settings, config["settings"]["model"])
-    return kind(space, preprocessing.condition_dim, settings), preprocessing
-
-
-def write_weights(
-    path: Path, state: Mapping[str, Tensor], preprocessing: Preprocessing, rows: NDArray[np.float32] | None
-) -> None:
-    """The file of weights that `Emulator.load` reads.
-
-    Raises:
-        UsageError: if it cannot be written.
-    """
-    conditions = {} if rows is None else {"rows": torch.from_numpy(rows)}
-    parts = joined(model=state, preprocessing=preprocessing.state_dict(), conditions=conditions)
-    save_tensors(path, parts, {"kind": KIND})
-
-
-def training_rows(ensemble: Ensemble) -> NDArray[np.float32] | None:
-    """Conditions of training members to sample at: all of them, or an even selection of very many."""
-    if ensemble.conditions is None:
-        return None
-    some = np.linspace(0, len(ensemble) - 1, min(len(ensemble), _MOST_ROWS)).astype(np.int64)
-    return np.ascontiguousarray(ensemble.conditions[some], dtype=np.float32)

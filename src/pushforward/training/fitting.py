@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import BaseModel
 
-from pushforward.emulator import Emulator, training_rows, write_weights
+from pushforward.emulator import Emulator
 from pushforward.ensembles import Ensemble, Preprocessing, read
 from pushforward.errors import DataError, TrainingError, UsageError
 from pushforward.models import Batch, Model, find, model_class
@@ -45,6 +45,7 @@ from pushforward.training.runs import (
 )
 from pushforward.training.settings import TrainingSettings, resolve_settings
 from pushforward.training.trackers import JsonLines, Tracker, find_tracker, open_tracker
+from pushforward.training.weights import training_rows, write_weights
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
