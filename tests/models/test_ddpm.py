@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from minimise import minimise
 
 from pushforward.models import Batch
 from pushforward.models.ddpm import DDPM
@@ -24,17 +25,12 @@ def trained(request):
     """A small model of a Gaussian, trained for 300 steps."""
     torch.manual_seed(0)
     model = DDPM(Vector(2), 0, DDPM.Settings(width=32, depth=2, **request.param))
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 300)
-    for step in range(300):
+
+    def batch(step):
         draws = Draws(step, 256)
-        x = SPREAD * draws.normal(2)
-        (turn,) = model.turns(Batch(x, None, draws))
-        optimiser.zero_grad()
-        turn.loss.backward()
-        optimiser.step()
-        schedule.step()
-    return model.eval()
+        return Batch(SPREAD * draws.normal(2), None, draws)
+
+    return minimise(model, batch, steps=300)
 
 
 @pytest.mark.parametrize("method", ["dpm-solver", "heun", "ddim", "ancestral"])

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from minimise import minimise
 
 from pushforward.errors import UsageError
 from pushforward.models import Batch
@@ -22,16 +23,12 @@ def trained():
     """A small model of a Gaussian, trained for 300 steps."""
     torch.manual_seed(0)
     model = EDM(Vector(2), 0, EDM.Settings(width=32, depth=2))
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 300)
-    for step in range(300):
+
+    def batch(step):
         draws = Draws(step, 256)
-        (turn,) = model.turns(Batch(SPREAD * draws.normal(2), None, draws))
-        optimiser.zero_grad()
-        turn.loss.backward()
-        optimiser.step()
-        schedule.step()
-    return model.eval()
+        return Batch(SPREAD * draws.normal(2), None, draws)
+
+    return minimise(model, batch, steps=300)
 
 
 def test_the_preconditioning_is_the_published_one():

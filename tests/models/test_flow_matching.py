@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from minimise import minimise
+from two_clusters import log_density, two_clusters
 
 from pushforward.errors import UsageError
 from pushforward.models import Batch
@@ -16,33 +18,15 @@ from pushforward.transport import Straight
 
 
 def train(model, data, steps, batch=256, learning_rate=3e-3, condition=None):
-    """Adam over random batches of the rows of ``data``, with a learning rate that falls to zero."""
-    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    """On random batches of the rows of ``data``."""
     generator = torch.Generator().manual_seed(0)
-    for step in range(steps):
+
+    def examples(step):
         rows = torch.randint(len(data), (batch,), generator=generator)
         given = None if condition is None else condition[rows]
-        for turn in model.turns(Batch(data[rows], given, Draws(step, batch), step / steps)):
-            optimiser.zero_grad()
-            turn.loss.backward()
-            optimiser.step()
-        schedule.step()
-    return model.eval()
+        return Batch(data[rows], given, Draws(step, batch), step / steps)
 
-
-def two_clusters(count, seed=0):
-    """Equal parts of two Gaussians of standard deviation 0.4, at (-1.2, 0) and (1.2, 0)."""
-    generator = torch.Generator().manual_seed(seed)
-    side = torch.randint(2, (count,), generator=generator) * 2.4 - 1.2
-    return torch.stack([side, torch.zeros(count)], dim=1) + 0.4 * torch.randn(count, 2, generator=generator)
-
-
-def log_density(x):
-    """Of `two_clusters`, in nats."""
-    offsets = torch.stack([x - torch.tensor([side, 0.0]) for side in (-1.2, 1.2)])
-    parts = -0.5 * (offsets / 0.4).square().sum(-1) - math.log(2 * math.pi * 0.4**2)
-    return torch.logsumexp(parts, 0) - math.log(2)
+    return minimise(model, examples, steps, learning_rate)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from minimise import minimise
+from two_clusters import two_clusters
 
 from pushforward.errors import UsageError
 from pushforward.models import Batch
@@ -17,23 +19,8 @@ def with_d(degrees, **settings):
     return PFGMPlusPlus(Vector(2), 0, PFGMPlusPlus.Settings(D=degrees, **settings))
 
 
-def clusters(count, seed=0):
-    """Equal parts of two Gaussians of standard deviation 0.4, at (-1.2, 0) and (1.2, 0)."""
-    generator = torch.Generator().manual_seed(seed)
-    side = torch.randint(2, (count,), generator=generator) * 2.4 - 1.2
-    return torch.stack([side, torch.zeros(count)], dim=1) + 0.4 * torch.randn(count, 2, generator=generator)
-
-
 def train(model, steps=400):
-    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for step in range(steps):
-        (turn,) = model.turns(Batch(clusters(256, step), None, Draws(step, 256)))
-        optimiser.zero_grad()
-        turn.loss.backward()
-        optimiser.step()
-        schedule.step()
-    return model.eval()
+    return minimise(model, lambda step: Batch(two_clusters(256, step), None, Draws(step, 256)), steps)
 
 
 @pytest.mark.parametrize("method", ["adams", "edm", "ddim", "dpm-solver"])
@@ -53,7 +40,7 @@ def test_ten_million_dimensions_learn_as_edm():
     torch.manual_seed(0)
     edm, poisson = EDM(Vector(2)), with_d(1e7)
     poisson.load_state_dict(edm.state_dict())
-    batch = clusters(512)
+    batch = two_clusters(512)
     losses = [next(iter(model.turns(Batch(batch, None, Draws(0, 512))))).loss for model in (edm, poisson)]
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=0)
 
@@ -89,7 +76,7 @@ def test_codes_are_student_t():
     degrees = 3.0
     torch.manual_seed(0)
     model = train(with_d(degrees, width=48, depth=2))
-    radius = model.encode(clusters(3000, seed=99)).square().mean(1).sqrt()
+    radius = model.encode(two_clusters(3000, seed=99)).square().mean(1).sqrt()
     strong = torch.distributions.FisherSnedecor(2.0, degrees).sample((200_000,)).sqrt()
     for part in (0.25, 0.5, 0.75, 0.95):
         assert float(torch.quantile(radius, part)) == pytest.approx(float(torch.quantile(strong, part)), rel=0.15)

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from minimise import minimise
 
 from pushforward.errors import UsageError
 from pushforward.models import Batch
@@ -33,15 +34,11 @@ def trained() -> VAE:
     torch.manual_seed(0)
     model = VAE(Vector(5), 0, VAE.Settings(width=32, latent_dim=3))
     model.prepare(Batch(plane(512), None, Draws(0, 512)))
-    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 500)
-    for step in range(500):
-        (turn,) = model.turns(Batch(plane(128, seed=step + 1), None, Draws(step, 128), step / 500))
-        optimiser.zero_grad()
-        turn.loss.backward()
-        optimiser.step()
-        schedule.step()
-    return model.eval()
+
+    def batch(step: int) -> Batch:
+        return Batch(plane(128, seed=step + 1), None, Draws(step, 128), step / 500)
+
+    return minimise(model, batch, steps=500, learning_rate=5e-3)
 
 
 def test_the_bound_lies_below_the_density_and_near_it(trained):
