@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
+from known_answers import PATHS, normal, paths, two_points
 
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
 from pushforward.transport import (
     INTEGRATORS,
-    Estimate,
     Straight,
     StudentT,
     VarianceExploding,
@@ -41,19 +41,7 @@ from pushforward.transport.equivalences import (
     weighting,
 )
 
-PATHS = [Straight(), VPLinear(), VPCosine(), VarianceExploding(0.01, 20.0)]
-paths = pytest.mark.parametrize("path", PATHS, ids=lambda path: type(path).__name__)
 TIMES = torch.linspace(0.05, 0.95, 40, dtype=torch.float64)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def two_points(z, moment):
-    """E[x | z] for x = -1 or 1 with equal chances."""
-    data = torch.tanh(moment.alpha * z / moment.sigma**2)
-    return Estimate(data=data, noise=(z - moment.alpha * data) / moment.sigma)
 
 
 @paths

@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 import torch
+from known_answers import paths
 
 from pushforward.transport import (
     Straight,
-    VarianceExploding,
     VPCosine,
     VPLinear,
     convert,
@@ -20,8 +20,6 @@ from pushforward.transport import (
 )
 from pushforward.transport.prediction import PREDICTIONS
 
-PATHS = [Straight(), VPLinear(), VPCosine(), VarianceExploding(0.01, 20.0)]
-paths = pytest.mark.parametrize("path", PATHS, ids=lambda path: type(path).__name__)
 pairs = pytest.mark.parametrize(("source", "to"), list(product(PREDICTIONS, PREDICTIONS)))
 
 
