@@ -34,6 +34,7 @@ from pushforward.models.stationary import is_stationary
 from pushforward.networks import MLP, Encoder, Generator
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
+from pushforward.transport.gaussian import wavenumber_bins
 
 __all__ = ["VAE", "GaussianNoise", "LongestWaves", "hartley"]
 
@@ -181,7 +182,7 @@ class LongestWaves(nn.Module):
     def __init__(self, space: Field, count: int) -> None:
         super().__init__()
         self.shape = space.shape
-        wavenumber = _wavenumber_bins(space.grid).expand(space.shape)
+        wavenumber = _shells(space.grid).expand(space.shape)
         self.register_buffer("order", wavenumber.flatten().argsort(stable=True)[:count], persistent=False)
         self.register_buffer("scale", torch.ones(len(self.order)))
         self.bins = wavenumber.flatten()[self.order]
@@ -238,7 +239,7 @@ class GaussianNoise(nn.Module):
         elif kind == "channel":
             index = torch.arange(space.shape[0]).view(-1, *[1] * (len(space.shape) - 1)).expand(space.shape)
         elif isinstance(space, Field):
-            bins = _wavenumber_bins(space.grid)
+            bins = _shells(space.grid)
             held = torch.bincount(bins.flatten()).cumsum(0) * space.channels <= coded
             bins = (bins - int(held.sum())).clamp(min=0)
             index = torch.stack([bins + channel * (bins.max() + 1) for channel in range(space.channels)])
@@ -298,10 +299,6 @@ def hartley(x: Float[Tensor, "batch channels *grid"]) -> Float[Tensor, "batch ch
     return fourier.real - fourier.imag
 
 
-def _wavenumber_bins(grid: tuple[int, ...]) -> Tensor:
-    """For each mode of a grid, the length of its wavevector in units of the longest axis' fundamental, rounded."""
-    square = torch.zeros(())
-    for axis, cells in enumerate(grid):
-        frequency = torch.fft.fftfreq(cells) * max(grid)
-        square = square + frequency.square().view(-1, *[1] * (len(grid) - axis - 1))
-    return torch.unique(square.sqrt().round().long(), return_inverse=True)[1]
+def _shells(grid: tuple[int, ...]) -> Tensor:
+    """The shell of each mode of `hartley`, in units of the longest axis' fundamental."""
+    return wavenumber_bins([torch.fft.fftfreq(cells) * max(grid) for cells in grid])

@@ -14,8 +14,10 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from scipy.optimize import brentq
 from scipy.special import kve, yv
@@ -29,8 +31,7 @@ class _ScaledK(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, order: float) -> Tensor:
         ctx.save_for_backward(z)
         ctx.order = order
-        values = z.detach().double().cpu().numpy()
-        return torch.as_tensor(values**-order * kve(order, values)).to(z)
+        return _by_scipy(lambda values: values**-order * kve(order, values), z)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -43,13 +44,16 @@ class _ScaledY(torch.autograd.Function):
     def forward(ctx: Any, z: Tensor, order: float) -> Tensor:
         ctx.save_for_backward(z)
         ctx.order = order
-        values = z.detach().double().cpu().numpy()
-        return torch.as_tensor(-math.pi / 2 * values**-order * yv(order, values)).to(z)
+        return _by_scipy(lambda values: -math.pi / 2 * values**-order * yv(order, values), z)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (z,) = ctx.saved_tensors
         return gradients[0] * -z * scaled_y(ctx.order + 1, z), None
+
+
+def _by_scipy(function: Callable[[np.ndarray], np.ndarray], z: Tensor) -> Tensor:
+    return torch.as_tensor(function(z.detach().double().cpu().numpy())).to(z)
 
 
 def scaled_k(order: float, z: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ that are flat at the edges (the discrete cosine transform) where it is not.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -34,7 +35,7 @@ from pushforward.spaces import Field, Space
 from pushforward.transport.path import Moment
 from pushforward.transport.prediction import Estimate
 
-__all__ = ["GaussianDenoiser", "real_waves"]
+__all__ = ["GaussianDenoiser", "real_waves", "wavenumber_bins"]
 
 
 class GaussianDenoiser(nn.Module):
@@ -63,7 +64,9 @@ class GaussianDenoiser(nn.Module):
         super().__init__()
         self.axes = len(space.grid) if isinstance(space, Field) else 0
         if isinstance(space, Field):
-            bins = _wavenumber_bins(space)
+            rows = [torch.arange(cells) for cells in space.grid]
+            numbers = [(row + 1) // 2 for row in rows] if space.periodic else rows
+            bins = wavenumber_bins([n * (max(space.grid) / len(n)) for n in numbers])
             index = torch.stack([bins + channel * (int(bins.max()) + 1) for channel in range(space.channels)])
             for axis, cells in enumerate(space.grid):
                 self.register_buffer(f"waves_{axis}", real_waves(cells, periodic=space.periodic), persistent=False)
@@ -153,12 +156,13 @@ def real_waves(cells: int, *, periodic: bool) -> Float[Tensor, "cells cells"]:
     return (waves / waves.norm(dim=1, keepdim=True)).float()
 
 
-def _wavenumber_bins(space: Field) -> Tensor:
-    """For each mode, its wavenumber in units of the longest axis' lowest one, rounded, without gaps between numbers."""
+def wavenumber_bins(components: Sequence[Float[Tensor, " cells"]]) -> Tensor:
+    """For each mode of a grid, the length of its wavevector, rounded, and numbered without gaps.
+
+    Arguments:
+        components: of the wavevectors along each axis, in units of the shell that is wanted.
+    """
     square = torch.zeros(())
-    for axis, cells in enumerate(space.grid):
-        row = torch.arange(cells)
-        number = (row + 1) // 2 if space.periodic else row
-        frequency = number * (max(space.grid) / cells)
-        square = square + frequency.square().view(-1, *[1] * (len(space.grid) - axis - 1))
+    for axis, component in enumerate(components):
+        square = square + component.square().view(-1, *[1] * (len(components) - axis - 1))
     return torch.unique(square.sqrt().round().long(), return_inverse=True)[1]

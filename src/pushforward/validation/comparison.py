@@ -108,9 +108,14 @@ class Comparison:
         return found
 
     @property
+    def count(self) -> str:
+        """How many models were compared."""
+        return f"{len(self.entries)} model{'s' * (len(self.entries) != 1)}"
+
+    @property
     def summary(self) -> str:
         """What was compared and what came first, in a sentence or two."""
-        trained = f"{len(self.entries)} models, {duration(self.budget)} of training each."
+        trained = f"{self.count}, {duration(self.budget)} of training each."
         if not self.ranking:
             return f"{trained} None could be judged."
         best = self.ranking[0]
@@ -158,9 +163,7 @@ class Comparison:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            title=f"{len(self.entries)} models on {self.data}", title_justify="left", box=None, padding=(0, 1, 0, 0)
-        )
+        table = Table(title=f"{self.count} on {self.data}", title_justify="left", box=None, padding=(0, 1, 0, 0))
         heads, lines = self._leaderboard(short=True)
         for index, name in enumerate(heads):
             table.add_column(name, justify="left" if index in (0, len(heads) - 1) else "right", no_wrap=index == 0)
