@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -144,6 +144,9 @@ class Denoising(Model):
     Sampling = DenoisingSampling
     settings: DenoisingSettings
 
+    # Whether z = alpha x + sigma eps with the same eps at all times, so that estimates of x and eps say all.
+    has_denoiser: ClassVar[bool] = True
+
     def __init__(
         self,
         space: Space,
@@ -192,7 +195,7 @@ class Denoising(Model):
         z = moment.mix(batch.x, noise)
         moment, ratio = self.told(z, moment)
         noise = noise / ratio
-        value = self._output(z, moment, self._withheld(batch))
+        value = self._output(z, moment, self.withheld(batch))
         error = (value - transport.target(self.prediction, batch.x, noise, moment)).square()
         if self.measured_in != self.prediction:
             error = error * transport.loss_weight(self.prediction, self.measured_in, moment)
@@ -227,7 +230,7 @@ class Denoising(Model):
         assert isinstance(options, DenoisingSampling)
         own = options.of_the_method()
         spacing = options.spacing or ("karras" if options.method == "edm" else "uniform")
-        times = transport.time_grid(Straight(), options.steps, spacing, start=self._last_time())
+        times = transport.time_grid(Straight(), options.steps, spacing, start=self.last_time())
         if options.guidance != 1 and condition is None:
             raise UsageError(f"guidance={options.guidance:g} exaggerates a condition, but no condition was given")
         if options.method in transport.INTEGRATORS:
@@ -270,8 +273,46 @@ class Denoising(Model):
         exact_up_to = 64 if isinstance(self.space, Vector) else 0
         probes = transport.trace_probes(self.space.shape, exact_up_to, count=max(1, 512 // self.space.size)).to(x)
         w = self.gaussian.whiten(x, first, condition)
-        w, volume = transport.carry(self._whitened_motion(condition), Straight(), times, w, probes)
+        w, volume = transport.carry(self.whitened_motion(condition), Straight(), times, w, probes)
         return self.prior.log_prob(w) + volume + self.gaussian.log_volume(first, condition)
+
+    def excess(self, z: Tensor, moment: Moment, condition: Tensor | None = None) -> Float[Tensor, "batch *shape"]:
+        """What the learned velocity is more than that of the Gaussian field, at ``z`` on the straight line."""
+        # The network adds s to a prediction with determinant D, hence -sigma s / D to the data, alpha s / D to the
+        # noise.
+        own = self.path.matching(moment)[0] if self.path != Straight() else moment
+        scale = (moment.sigma_dot * own.alpha - moment.alpha_dot * own.sigma) / transport.determinant(
+            self.prediction, own
+        )
+        return scale * self._network_at(z, moment, condition)
+
+    def whitened_motion(self, condition: Tensor | None, guidance: float = 1.0) -> VelocityField:
+        """dw/dt: what the learned velocity adds to that of the Gaussian field, which leaves w where it is."""
+        self._check_told(condition)
+
+        def gaussian(z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
+            expected = self.gaussian(z, moment, condition)
+            return moment.velocity(expected.data, expected.noise)
+
+        def motion(w: Tensor, moment: Moment) -> Tensor:
+            z = self.gaussian.colour(w, moment, condition)
+            more = self.excess(z, moment, condition)
+            if guidance != 1:
+                untold = self.excess(z, moment, None) + gaussian(z, moment, None)
+                more = more + (1 - guidance) * (untold - more - gaussian(z, moment, condition))
+            return self.gaussian.whiten(more, moment, condition)
+
+        return motion
+
+    def withheld(self, batch: Batch) -> Float[Tensor, "batch features"] | None:
+        """The conditions of a batch, some replaced by a row of NaN, which is how the network is told nothing."""
+        if batch.condition is None or not self.settings.condition_dropout:
+            return batch.condition
+        return batch.condition.masked_fill(batch.draws.uniform(1) < self.settings.condition_dropout, torch.nan)
+
+    def last_time(self) -> float:
+        """The time of the straight line at which the path ends and sampling starts."""
+        return transport.equal_times([1.0], self.path, Straight())[0]
 
     def _follow(
         self,
@@ -285,32 +326,8 @@ class Denoising(Model):
         first, last = Straight().moments([times[0], times[-1]])
         to_noise = times[0] < times[-1]
         w = self.gaussian.whiten(state, first, condition) if to_noise else state
-        w = integrator(self._whitened_motion(condition, guidance), Straight(), times, w)
+        w = integrator(self.whitened_motion(condition, guidance), Straight(), times, w)
         return w if to_noise else self.gaussian.colour(w, last, condition)
-
-    def _whitened_motion(self, condition: Tensor | None, guidance: float = 1.0) -> VelocityField:
-        """dw/dt: what the learned velocity adds to that of the Gaussian field, which leaves w where it is."""
-        self._check_told(condition)
-
-        def gaussian(z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
-            expected = self.gaussian(z, moment, condition)
-            return moment.velocity(expected.data, expected.noise)
-
-        def motion(w: Tensor, moment: Moment) -> Tensor:
-            z = self.gaussian.colour(w, moment, condition)
-            # The network adds s to a prediction with determinant D, hence -sigma s / D to the data, alpha s / D to the
-            # noise.
-            own = self.path.matching(moment)[0] if self.path != Straight() else moment
-            scale = (moment.sigma_dot * own.alpha - moment.alpha_dot * own.sigma) / transport.determinant(
-                self.prediction, own
-            )
-            more = scale * self._network_at(z, moment, condition)
-            if guidance != 1:
-                untold = scale * self._network_at(z, moment, None) + gaussian(z, moment, None)
-                more = more + (1 - guidance) * (untold - more - gaussian(z, moment, condition))
-            return self.gaussian.whiten(more, moment, condition)
-
-        return motion
 
     def _output(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
         expected = self.gaussian(z, moment, condition)
@@ -330,19 +347,10 @@ class Denoising(Model):
                 "without; give a condition, or train with condition_dropout above 0"
             )
 
-    def _withheld(self, batch: Batch) -> Tensor | None:
-        if batch.condition is None or not self.settings.condition_dropout:
-            return batch.condition
-        # A row of NaN is how the network is told nothing.
-        return batch.condition.masked_fill(batch.draws.uniform(1) < self.settings.condition_dropout, torch.nan)
-
-    def _last_time(self) -> float:
-        return transport.equal_times([1.0], self.path, Straight())[0]
-
     def _times_to_noise(self) -> list[float]:
         # Fourth-order steps: on two moons 20 of them leave an error of 5e-4 nats in the mean log-density.
         steps = 20 if isinstance(self.space, Vector) else 12
-        return transport.time_grid(Straight(), steps, start=0.0, stop=self._last_time())
+        return transport.time_grid(Straight(), steps, start=0.0, stop=self.last_time())
 
     def _network_options(self) -> dict[str, Any]:
         options = self.settings

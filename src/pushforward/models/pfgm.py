@@ -21,13 +21,12 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
-from pushforward import transport
 from pushforward.errors import UsageError
 from pushforward.models.denoising import DenoisingSampling
 from pushforward.models.edm import EDM, EDMSettings
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
-from pushforward.transport import Moment, NoiseLevel, Straight, StudentT, VelocityField
+from pushforward.transport import Moment, NoiseLevel, Straight, StudentT
 
 __all__ = ["PFGM", "PFGMPlusPlus"]
 
@@ -73,18 +72,9 @@ class PFGMPlusPlus(EDM):
             )
         return super().sample(draws, condition, sampling)
 
-    def _whitened_motion(self, condition: Tensor | None, guidance: float = 1.0) -> VelocityField:
-        predict = self.predictor(condition, Straight())
-        if guidance != 1:
-            predict = transport.guided(predict, self.predictor(None, Straight()), guidance)
-
-        def motion(w: Tensor, moment: Moment) -> Tensor:
-            z = self.gaussian.colour(w, moment, condition)
-            known, found = self.gaussian(z, moment, condition), predict(z, moment)
-            velocity = moment.velocity(found.data - known.data, found.noise - known.noise)
-            return self.gaussian.whiten(velocity, moment, condition)
-
-        return motion
+    def excess(self, z: Tensor, moment: Moment, condition: Tensor | None = None) -> Tensor:
+        known, found = self.gaussian(z, moment, condition), self.predictor(condition, Straight())(z, moment)
+        return moment.velocity(found.data - known.data, found.noise - known.noise)
 
     def _times_to_noise(self) -> list[float]:
         times = super()._times_to_noise()

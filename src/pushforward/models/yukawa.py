@@ -56,6 +56,8 @@ class Yukawa(Denoising):
     Settings = YukawaSettings
     settings: YukawaSettings
 
+    has_denoiser = False
+
     # Where sigma is 1e-4 of the data or 1e4 times as large, nothing is left to learn.
     margin = 1e-4
 
@@ -66,7 +68,7 @@ class Yukawa(Denoising):
         tau = self.times(batch.draws).clamp(self.margin, 1 - self.margin).view(-1, *[1] * len(self.space.shape))
         noise, factor = self._noise(batch.draws, tau)
         moment = self.path.at(tau)
-        value = self._output(moment.mix(batch.x, noise), moment, self._withheld(batch))
+        value = self._output(moment.mix(batch.x, noise), moment, self.withheld(batch))
         yield Turn("model", (value - (factor * noise - batch.x)).square().mean(), {})
 
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pushforward.transport.churn import edm
+from pushforward.transport.consistency import earlier, multistep, pseudo_huber
 from pushforward.transport.couplings import optimal_transport
 from pushforward.transport.ddim import ddim
 from pushforward.transport.dpm_solver import dpm_solver
@@ -48,6 +49,7 @@ __all__ = [
     "determinant",
     "divergence",
     "dpm_solver",
+    "earlier",
     "edm",
     "equal_times",
     "estimate",
@@ -55,7 +57,9 @@ __all__ = [
     "guided",
     "log_likelihood",
     "loss_weight",
+    "multistep",
     "optimal_transport",
+    "pseudo_huber",
     "real_waves",
     "sample",
     "sde",
