@@ -7,6 +7,7 @@ from pushforward.dynamics.divergence import exact_divergence, hutchinson_diverge
 from pushforward.dynamics.methods import METHODS
 from pushforward.dynamics.neural_ode import NeuralODE
 from pushforward.dynamics.odeint import odeint
+from pushforward.dynamics.perceptron import PerceptronFlow
 from pushforward.dynamics.sdeint import sdeint
 from pushforward.dynamics.solution import IntegrationError, Solution, Statistics, Status
 from pushforward.dynamics.stepper import Move, State, Stepper
@@ -20,6 +21,7 @@ __all__ = [
     "IntegrationError",
     "Move",
     "NeuralODE",
+    "PerceptronFlow",
     "Solution",
     "State",
     "Statistics",
