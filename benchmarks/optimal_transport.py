@@ -8,31 +8,33 @@ moves both coordinates alike), and 1.5 times scikit-learn's S with noise 0.05. B
 sampled with the same solver (dopri5, tolerance 1e-4). torchcfm is used as its examples use it: Adam at 1e-3, sigma 0.1;
 a second row sets its sigma to 0, which is what pushforward's straight lines have.
 
-A run writes what it has done after every measurement and goes on from there: `python -m benchmarks optimal_transport`
-may be stopped and started again.
+A run keeps what it has done after every measurement and goes on from there (see `benchmarks.kept`):
+
+    python -m benchmarks optimal_transport
+    python -m benchmarks.optimal_transport measure 500    # for about 500 s, without a table
+    python -m benchmarks.optimal_transport speed          # the training step alone
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.kept import kept, look_up
 from benchmarks.timing import report, time_in_turn
 from pushforward.models.between import Between
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
 from pushforward.statistics import wasserstein2
 
-STEPS, BATCH, SAMPLES, SEEDS = 5000, 128, 10_000, 5
-PARTIAL = Path(__file__).parent / "results" / "optimal_transport_partial.json"
+STEPS, BATCH, SAMPLES, SEEDS = 10_000, 128, 10_000, 5
+SETTING = {"steps": STEPS, "batch": BATCH, "samples": SAMPLES}
 SIGMAS = {"torchcfm": 0.1, "torchcfm, sigma 0": 0.0}
 PUBLISHED = {  # OT-CFM and I-CFM of the table, mean of five seeds
     "ot": {
@@ -177,61 +179,80 @@ def measured(task: str, side: str, coupling: str, seed: int) -> dict[str, float]
 
 
 def floor(task: str, seed: int) -> dict[str, float]:
-    """Two real sets; and the least energy of the motion from the source to the target."""
-    source, target = TASKS[task]
+    """Two real sets."""
+    target = TASKS[task][1]
     rng = np.random.default_rng([3, seed])
-    return {
-        "distance": float(wasserstein2(target(SAMPLES, rng), target(SAMPLES, rng)).distance),
-        "energy": float(wasserstein2(source(SAMPLES, rng), target(SAMPLES, rng)).distance) ** 2 if seed == 0 else 0.0,
-    }
+    return {"distance": float(wasserstein2(target(SAMPLES, rng), target(SAMPLES, rng)).distance)}
 
 
-def plan() -> list[tuple[str, str, str, int]]:
+def least_energy(task: str) -> dict[str, float]:
+    """Of the motion from the source to the target: their squared distance."""
+    source, target = TASKS[task]
+    rng = np.random.default_rng([3, SEEDS])
+    return {"energy": float(wasserstein2(source(SAMPLES, rng), target(SAMPLES, rng)).distance) ** 2}
+
+
+Row = tuple[str, str, str, int]
+FLOOR, LEAST = "two real sets", "least energy"
+
+
+def plan() -> list[Row]:
     """Every measurement; optimal pairs of all seeds come before independent ones of more than one."""
-    optimal = [("two real sets", ""), ("pushforward", "ot"), ("torchcfm", "ot")]
-    independent = [("pushforward", "independent"), ("torchcfm", "independent")]
 
-    def rows(sides: list[tuple[str, str]], seed: int) -> list[tuple[str, str, str, int]]:
+    def rows(sides: list[tuple[str, str]], seed: int) -> list[Row]:
         return [(task, side, coupling, seed) for task in TASKS for side, coupling in sides]
 
-    first = rows(optimal, 0) + rows(independent, 0)
-    more = [row for seed in range(1, SEEDS) for row in rows(optimal, seed)]
+    optimal = [("pushforward", "ot"), ("torchcfm", "ot")]
+    independent = [("pushforward", "independent"), ("torchcfm", "independent")]
+    first = rows([*optimal, (FLOOR, ""), (LEAST, "")], 0) + rows(independent, 0)
+    more = [row for seed in range(1, SEEDS) for row in rows([*optimal, (FLOOR, "")], seed)]
     rest = [row for seed in range(1, SEEDS) for row in rows(independent, seed)]
-    return first + more + rows([("torchcfm, sigma 0", "ot"), ("torchcfm, sigma 0", "independent")], 0) + rest
+    return first + more + rest + rows([("torchcfm, sigma 0", "ot"), ("torchcfm, sigma 0", "independent")], 0)
 
 
-def main(seconds: float = float("inf"), part: tuple[int, int] = (0, 1)) -> None:
-    """Measure what is not measured yet, for so many seconds at most; part i of n takes every n-th row."""
+def name_of(row: Row) -> str:
+    task, side, coupling, seed = row
+    # What two real sets give does not depend on the source.
+    task = TASKS[task][1].__name__ if side == FLOOR else task
+    return " ".join(filter(None, [task, side, coupling, str(seed)]))
+
+
+def find(row: Row) -> dict[str, float]:
+    """A measurement, made unless it was before."""
+    task, side, coupling, seed = row
+
+    def measure() -> dict[str, float]:
+        if side == FLOOR:
+            return floor(task, seed)
+        return least_energy(task) if side == LEAST else measured(task, side, coupling, seed)
+
+    return kept("optimal_transport", name_of(row), SETTING, measure)
+
+
+def main(seconds: float = float("inf"), *, table: bool = True) -> None:
+    """Measure what is not measured yet, beginning nothing after so many seconds."""
     torch.set_num_threads(1)
     began = time.perf_counter()
-    for number, row in enumerate(plan()):
-        key = " | ".join(map(str, row))
-        if number % part[1] != part[0] or key in _done():
-            continue
+    for row in plan():
         if time.perf_counter() - began > seconds:
             return
-        task, side, coupling, seed = row
-        value = floor(task, seed) if not coupling else measured(task, side, coupling, seed)
-        _keep(key, value)
-        print(key, value, flush=True)
-    if part == (0, 1):
+        find(row)
+    if table:
         tabulate()
 
 
 def tabulate() -> None:
-    done = _done()
+    """The table of what is measured so far."""
+    done = {row: found for row in plan() if (found := look_up("optimal_transport", name_of(row), SETTING))}
     rows = []
     for task in TASKS:
-        if f"{task} | two real sets |  | 0" not in done:
-            continue
-        least = done[f"{task} | two real sets |  | 0"]["energy"]
+        floors = [found["distance"] for (its, side, _, _), found in done.items() if (its, side) == (task, FLOOR)]
         for coupling in ("ot", "independent"):
-            for side in ("pushforward", "torchcfm", "torchcfm, sigma 0"):
-                runs = [done.get(f"{task} | {side} | {coupling} | {seed}") for seed in range(SEEDS)]
-                found = [run for run in runs if run]
+            for side in ("pushforward", *SIGMAS):
+                found = [run for key, run in done.items() if key[:3] == (task, side, coupling)]
                 if not found:
                     continue
-                floors = [v["distance"] for s in range(SEEDS) if (v := done.get(f"{task} | two real sets |  | {s}"))]
+                least = done[task, LEAST, "", 0]["energy"]
                 rows.append(
                     {
                         "task": task,
@@ -242,10 +263,8 @@ def tabulate() -> None:
                         "W2 of two real sets": _spread(floors),
                         "W2 published": PUBLISHED[coupling][task],
                         "normalised path energy": _spread([abs(run["energy"] - least) / least for run in found]),
-                        "training step / ms": statistics.median(run["milliseconds"] for run in found),
                     }
                 )
-    speed = step_times()
     report(
         "optimal_transport",
         "Flow matching in the plane beside torchcfm",
@@ -253,7 +272,7 @@ def tabulate() -> None:
         notes=[
             f"{STEPS} steps of {BATCH} samples, {SAMPLES} samples judged, one thread; mean +- standard deviation.",
             "Published: OT-CFM and I-CFM of Tong et al. 2023, table 2.",
-            *speed,
+            *step_times(),
         ],
         packages=["torchcfm", "pot"],
     )
@@ -289,23 +308,12 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.3f}{spread}"
 
 
-def _done() -> dict[str, dict[str, float]]:
-    return json.loads(PARTIAL.read_text()) if PARTIAL.exists() else {}
-
-
-def _keep(key: str, value: dict[str, float]) -> None:
-    import fcntl
-
-    PARTIAL.parent.mkdir(parents=True, exist_ok=True)
-    with PARTIAL.with_suffix(".lock").open("w") as lock:  # two parts may run side by side
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        PARTIAL.write_text(json.dumps({**_done(), key: value}, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["speed"]:
+    command, *numbers = sys.argv[1:]
+    if command == "speed":
+        torch.set_num_threads(1)
         step_times()
-    elif sys.argv[1:] == ["table"]:
+    elif command == "table":
         tabulate()
     else:
-        main(float(sys.argv[1]), (int(sys.argv[2]), int(sys.argv[3])))
+        main(float(numbers[0]), table=False)

@@ -83,6 +83,21 @@ def test_an_interrupted_run_goes_on_to_the_weights_of_an_uninterrupted_one(maps,
     assert all(x[key] == y[key] for x, y in zip(a, b, strict=True) for key in x if key.endswith("/loss"))
 
 
+def test_noise_that_is_paired_ahead_is_that_of_an_uninterrupted_run(points, tmp_path):
+    whole = quiet(points, "ot-flow-matching", tmp_path / "whole", steps=12, settings={"batch_size": 32})
+    with pytest.raises(Interrupted):
+        quiet(
+            points,
+            "ot-flow-matching",
+            tmp_path / "parts",
+            steps=12,
+            tracker=SignalAt(5),
+            settings={"batch_size": 32},
+        )
+    resumed = quiet(points, "ot-flow-matching", tmp_path / "parts", steps=12, resume=True, settings={"batch_size": 32})
+    assert_same(weights(whole), weights(resumed))
+
+
 def test_a_resumed_run_counts_the_time_that_it_has_had(points, tmp_path):
     with pytest.raises(Interrupted):
         quiet(points, "toy-gaussian", tmp_path / "run", budget="1.2s", tracker=SignalAt(50))

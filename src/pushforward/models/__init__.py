@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from pushforward.models.registry import REGISTRY, Entry, find, model_class
 
 if TYPE_CHECKING:
-    from pushforward.models.model import Batch, Density, Latent, Model, Settings, Translator, Turn
+    from pushforward.models.model import Batch, Coupling, Density, Latent, Model, Settings, Translator, Turn
 
 __all__ = [
     "REGISTRY",
     "Batch",
+    "Coupling",
     "Density",
     "Entry",
     "Latent",

@@ -22,7 +22,7 @@ from pydantic import Field as Setting
 from torch import Tensor
 
 from pushforward.models.denoising import Denoising, DenoisingSettings
-from pushforward.models.model import Batch
+from pushforward.models.model import Batch, Coupling
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 from pushforward.transport import Straight, optimal_transport
@@ -63,8 +63,14 @@ class FlowMatching(Denoising):
         normal = torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
         return torch.sigmoid(self.settings.time_mean + self.settings.time_std * normal)
 
+    @property
+    def coupling(self) -> Coupling | None:
+        return self._optimal if self.settings.coupling == "optimal-transport" else None
+
     def noise(self, batch: Batch) -> Tensor:
-        noise = super().noise(batch)
-        if self.settings.coupling == "optimal-transport":
-            return optimal_transport(batch.x, noise, batch.condition)
-        return noise
+        if batch.noise is not None:
+            return batch.noise
+        return super().noise(batch) if self.coupling is None else self.coupling(batch.x, batch.condition, batch.draws)
+
+    def _optimal(self, x: Tensor, condition: Tensor | None, draws: Draws) -> Tensor:
+        return optimal_transport(x, self.prior.draw(draws, self.space.shape), condition)

@@ -14,7 +14,7 @@ True
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
@@ -24,7 +24,11 @@ from torch import Tensor, nn
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 
-__all__ = ["Batch", "Density", "Latent", "Model", "Settings", "Translator", "Turn"]
+__all__ = ["Batch", "Coupling", "Density", "Latent", "Model", "Settings", "Translator", "Turn"]
+
+
+Coupling = Callable[[Tensor, Tensor | None, Draws], Tensor]
+"""Draws noise for samples (batch, *space.shape) and their conditions (or None), a row for each sample."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,14 @@ class Batch:
         condition: in network units, shape ``(batch, condition_dim)``; None for an unconditional model.
         draws: this batch's random numbers; a model takes no others while it trains.
         progress: part of the run that is done, in [0, 1].
+        noise: a row for each sample, where the model has a `Coupling` and the loop has called it ahead of the step.
     """
 
     x: Tensor
     condition: Tensor | None
     draws: Draws
     progress: float = 0.0
+    noise: Tensor | None = None
 
 
 class Turn(NamedTuple):
@@ -72,6 +78,11 @@ class Model(nn.Module, ABC):
 
     Settings: ClassVar[type[BaseModel]] = Settings
     Sampling: ClassVar[type[BaseModel]] = Settings
+
+    @property
+    def coupling(self) -> Coupling | None:
+        """How the noise of a batch is found, if that takes long and no weights: the loop has it done in a thread."""
+        return None
 
     def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
         super().__init__()

@@ -18,9 +18,9 @@ from pydantic import Field as Setting
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.models.denoising import Denoising
 from pushforward.models.flow_matching import FlowMatching, FlowMatchingSettings
-from pushforward.models.model import Batch
+from pushforward.models.model import Coupling
+from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space
 from pushforward.transport.couplings import CONDITION_WEIGHT, optimal_transport, sinkhorn
 from pushforward.transport.translations import translated_transport
@@ -59,19 +59,16 @@ class OTFlowMatching(FlowMatching):
         if self.settings.coupling == "translations" and not (isinstance(space, Field) and space.periodic):
             raise UsageError("coupling=translations moves the noise of periodic fields; these data are not periodic")
 
-    def noise(self, batch: Batch) -> Tensor:
-        noise = Denoising.noise(self, batch)
+    @property
+    def coupling(self) -> Coupling:
+        return self._paired
+
+    def _paired(self, x: Tensor, condition: Tensor | None, draws: Draws) -> Tensor:
+        noise = self.prior.draw(draws, self.space.shape)
         options = self.settings
         if options.coupling == "sinkhorn":
-            uniform = batch.draws.uniform()
             return sinkhorn(
-                batch.x,
-                noise,
-                uniform,
-                batch.condition,
-                options.regularisation,
-                options.condition_weight,
-                options.pairs,
+                x, noise, draws.uniform(), condition, options.regularisation, options.condition_weight, options.pairs
             )
         pair = translated_transport if options.coupling == "translations" else optimal_transport
-        return pair(batch.x, noise, batch.condition, options.condition_weight, options.pairs)
+        return pair(x, noise, condition, options.condition_weight, options.pairs)

@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,16 +18,29 @@ from torch import Tensor
 
 from pushforward.ensembles import Ensemble, Preprocessing
 from pushforward.ensembles.symmetries import augment
-from pushforward.randomness import seed_for
+from pushforward.models import Coupling
+from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import Field, Vector
 
-__all__ = ["Ahead", "AtHand", "Examples", "Members", "Order", "Part", "Resident", "examples"]
+__all__ = ["Ahead", "AtHand", "Coupled", "Examples", "Members", "Order", "Part", "Resident", "examples"]
 
-Examples = tuple[Tensor, Tensor | None]
-"""Samples (batch, *space.shape) and conditions (batch, condition_dim) or None, both in network units."""
+
+class Examples(NamedTuple):
+    """What a step sees, in network units.
+
+    Attributes:
+        x: samples, shape ``(batch, *space.shape)``.
+        condition: shape ``(batch, numbers and cells)``; None if there is none.
+        noise: that the model's `Coupling` has found for the samples; None if it has none.
+    """
+
+    x: Tensor
+    condition: Tensor | None = None
+    noise: Tensor | None = None
+
 
 # The last key of a seed says what it is for, so that no two uses share a stream of random numbers.
-_ORDER, _VIEW = 1, 2
+_ORDER, _VIEW, _NOISE = 1, 2, 7
 _RESIDENT_ELEMENTS = 2**26
 
 
@@ -132,23 +145,45 @@ class Resident:
         blocks = [np.arange(i, min(i + 65536, len(ensemble))) for i in range(0, len(ensemble), 65536)]
         with torch.no_grad():
             x = torch.from_numpy(np.concatenate([ensemble.take(block) for block in blocks]))
-            x, condition = _in_network_units(preprocessing, x, ensemble.condition_rows(np.arange(len(ensemble))))
+            x, condition, _ = _in_network_units(preprocessing, x, ensemble.condition_rows(np.arange(len(ensemble))))
         self.x, self.condition = x.to(device), condition if condition is None else condition.to(device)
 
     def __call__(self, step: int) -> Examples:
         index = torch.from_numpy(self.order(self.part.positions(step))).to(self.x.device)
-        return self.x[index], None if self.condition is None else self.condition[index]
+        return Examples(self.x[index], None if self.condition is None else self.condition[index])
 
 
 def _in_network_units(preprocessing: Preprocessing, x: Tensor, rows: np.ndarray | None) -> Examples:
     if rows is None:
-        return preprocessing(x), None
+        return Examples(preprocessing(x))
     condition = torch.from_numpy(rows)
-    return preprocessing(x, condition), preprocessing.encode_condition(condition)
+    return Examples(preprocessing(x, condition), preprocessing.encode_condition(condition))
 
 
 class _Source(Protocol):
     def __call__(self, step: int) -> Examples: ...
+
+
+class Coupled:
+    """Batches that come with their noise, which the plans of optimal transport take a while to find.
+
+    The noise of a step is drawn from a seed of its own, so that it does not matter when that is done.
+
+    Arguments:
+        source: of samples and conditions.
+        coupling: of the model; it looks at no weights.
+        part, seed: as for the source.
+    """
+
+    def __init__(self, source: _Source, coupling: Coupling, part: Part, seed: int) -> None:
+        self.source, self.coupling, self.part, self.seed = source, coupling, part, seed
+
+    @torch.no_grad()
+    def __call__(self, step: int) -> Examples:
+        x, condition, _ = self.source(step)
+        seed, part = seed_for(self.seed, step, 0, _NOISE), self.part
+        draws = Draws(seed, part.count, rank=part.rank, processes=part.processes, device=x.device)
+        return Examples(x, condition, self.coupling(x, condition, draws))
 
 
 class Ahead:
@@ -185,11 +220,10 @@ class Ahead:
     def _fill(self, step: int) -> None:
         while not self._stop.is_set():
             try:
-                x, condition = self._source(step)
-                batch: Examples | BaseException = (
-                    self._finish(x),
-                    condition if condition is None else self._finish(condition),
-                )
+                made = self._source(step)
+                x, condition, noise = (tensor if tensor is None else self._finish(tensor) for tensor in made)
+                assert x is not None
+                batch: Examples | BaseException = Examples(x, condition, noise)
             except BaseException as error:
                 batch = error
             self._put(batch)
@@ -230,11 +264,19 @@ def examples(
     first: int,
     augmented: bool,
     device: torch.device,
+    coupling: Coupling | None = None,
 ) -> Ahead | AtHand:
-    """The batches of a run from step ``first`` on, made in the way that suits the ensemble."""
-    if isinstance(ensemble.space, Vector) and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS:
-        return AtHand(Resident(ensemble, preprocessing, part, seed, device), first)
-    source = Members(ensemble, preprocessing, part, seed, augmented=augmented)
+    """The batches of a run from step ``first`` on, made in the way that suits the ensemble and the model."""
+    source: Members | Resident | Coupled
+    held = isinstance(ensemble.space, Vector) and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS
+    if held:
+        source = Resident(ensemble, preprocessing, part, seed, device)
+    else:
+        source = Members(ensemble, preprocessing, part, seed, augmented=augmented)
+    if coupling is not None:
+        source = Coupled(source, coupling, part, seed)
+    elif held:
+        return AtHand(source, first)
     return Ahead(source, first, lambda tensor: _laid_out(tensor).to(device, non_blocking=True))
 
 

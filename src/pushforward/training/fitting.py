@@ -268,7 +268,14 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
         seed=plan.seed,
         part=part,
         batches=examples(
-            members, preprocessing, part, plan.seed, first=first, augmented=of_loop.augment, device=fabric.device
+            members,
+            preprocessing,
+            part,
+            plan.seed,
+            first=first,
+            augmented=of_loop.augment,
+            device=fabric.device,
+            coupling=state.model.coupling,
         ),
         save_weights=lambda: write_weights(run / WEIGHTS, state.averaged(), preprocessing, rows),
         trackers=trackers,
@@ -315,7 +322,7 @@ def _state(fabric: Fabric, plan: _Plan, members: Ensemble, preprocessing: Prepro
     laid_out(model, space)
     model.to(fabric.device).train()
     joined = Members(members, preprocessing, Part(settings.batch_size), plan.seed, augmented=settings.augment)
-    x, condition = joined(step=1)
+    x, condition, _ = joined(step=1)
     condition = None if condition is None else condition.to(fabric.device)
     model.prepare(
         Batch(x.to(fabric.device), condition, Draws(seed_for(plan.seed, 0), settings.batch_size, device=fabric.device))

@@ -135,7 +135,7 @@ class Loop:
     def step(self, progress: float) -> None:
         """One step: every turn that the model asks for on one batch."""
         step = self.course.step + 1
-        x, condition = next(self.batches)
+        x, condition, noise = next(self.batches)
         draws = Draws(
             seed_for(self.seed, step),
             self.part.count,
@@ -146,7 +146,7 @@ class Loop:
         self._seed(seed_for(self.seed, step, self.part.rank, _OWN))
         middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
         self.rate = self.settings.learning_rate * rate_at(middle, self.settings.warmup)
-        turns = iter(self.state.model.turns(Batch(x, condition, draws, progress)))
+        turns = iter(self.state.model.turns(Batch(x, condition, draws, progress, noise)))
         while True:
             with self.fabric.autocast():
                 turn = next(turns, None)
