@@ -144,6 +144,7 @@ REQUESTS = {
     "unknown setting": (("--set", "widht=3"), "width"),
     "setting out of range": (("--set", "batch_size=-1"), "batch_size"),
     "setting of the wrong type": (("--set", "learning_rate=fast"), "learning_rate"),
+    "family without a denoiser": (("--model", "consistency", "--set", "family=vae"), "vae has no denoiser"),
     "setting without a value": (("--set", "width"), "NAME=VALUE"),
     "steps and budget": (("--budget", "1m"), "one of them"),
     "unreadable budget": (("--steps", None, "--budget", "soon"), "soon"),
@@ -262,6 +263,26 @@ def test_an_ability_that_the_model_lacks(tmp_path, trained, capsys, monkeypatch)
         *command(capsys, monkeypatch, "translate", trained, rows, "--to", "a", "-o", tmp_path / "t.npy"),
         "second ensemble",
     )
+
+
+TEACHERS = {
+    "missing": (lambda run, data: (data, run.parent / "none"), "there is no run"),
+    "half a run": (lambda run, data: (data, [(run / "model.safetensors").unlink(), run][1]), "model.safetensors"),
+    "of another space": (lambda run, data: (save(run.parent, "maps.npy", MAPS), run), "Vector"),
+    "of other conditions": (lambda run, data: (save(run.parent, "rows.npy", ROWS), run), "mass"),
+    "without a denoiser": (lambda run, data: (data, run), "realnvp has no denoiser"),
+}
+
+
+@pytest.mark.parametrize("case", TEACHERS)
+def test_teachers(case, tmp_path, trained, capsys, monkeypatch):
+    spoil, word = TEACHERS[case]
+    rows = table(tmp_path, "c.csv", "mass\n" + "0.5\n0.6\n" * 32)
+    data, teacher = spoil(shutil.copytree(trained, tmp_path / "run"), save(tmp_path, "x.npy", ROWS))
+    given = ("--condition", rows) if data.name == "x.npy" else ()
+    arguments = ("fit", data, *given, "--set", f"teacher={teacher}", "--steps", 5, "--out", tmp_path / "student")
+    judge(*command(capsys, monkeypatch, *arguments, "--model", "consistency"), word)
+    assert not (tmp_path / "student").exists()
 
 
 def test_compare_of_no_models(tmp_path, capsys, monkeypatch):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pushforward.models.registry import REGISTRY, Entry, find, model_class
 
 if TYPE_CHECKING:
-    from pushforward.models.model import Batch, Coupling, Density, Latent, Model, Settings, Translator, Turn
+    from pushforward.models.model import Batch, Coupling, Density, Latent, Model, Pupil, Settings, Translator, Turn
 
 __all__ = [
     "REGISTRY",
@@ -22,6 +22,7 @@ __all__ = [
     "Entry",
     "Latent",
     "Model",
+    "Pupil",
     "Settings",
     "Translator",
     "Turn",

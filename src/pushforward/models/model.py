@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 
-__all__ = ["Batch", "Coupling", "Density", "Latent", "Model", "Settings", "Translator", "Turn"]
+__all__ = ["Batch", "Coupling", "Density", "Latent", "Model", "Pupil", "Settings", "Translator", "Turn"]
 
 
 Coupling = Callable[[Tensor, Tensor | None, Draws], Tensor]
@@ -140,3 +140,21 @@ class Translator(Protocol):
     """A model between two ensembles, called a and b."""
 
     def translate(self, x: Tensor, to: str) -> Tensor: ...
+
+
+@runtime_checkable
+class Pupil(Protocol):
+    """A model that can learn from a trained one, whose run directory its setting ``teacher`` names.
+
+    The student keeps nothing of the teacher but what it has learnt from it, and its state dictionary has no more in it
+    than that of a student without one.
+    """
+
+    @classmethod
+    def taught_by(cls, settings: BaseModel, family: str, teacher: Model) -> BaseModel:
+        """The settings of a student of ``teacher``, a model of a ``family``; a `UsageError` if it has none to give."""
+        ...
+
+    def learn_from(self, teacher: Model) -> None:
+        """Take a teacher, for a model that has been prepared and is about to be trained."""
+        ...

@@ -71,6 +71,11 @@ REGISTRY: dict[str, Entry] = {
         "Poisson flow with one extra dimension, PFGM++ with D = 1",
         "https://arxiv.org/abs/2209.11178",
     ),
+    "consistency": Entry(
+        "consistency:Consistency",
+        "the end of a flow in one or two network calls; alone, or distilled from a trained model (teacher=RUN)",
+        "https://arxiv.org/abs/2303.01469",
+    ),
     "wgan-gp": Entry(
         "gan:WassersteinGAN",
         "generator against a Wasserstein critic with gradient penalty; one network call a sample",

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from pydantic import BaseModel
@@ -43,7 +43,8 @@ from pushforward.training.runs import (
     fresh_directory,
     open_directory,
 )
-from pushforward.training.settings import TrainingSettings, resolve_settings
+from pushforward.training.settings import TrainingSettings
+from pushforward.training.teachers import Taught, resolve_taught
 from pushforward.training.trackers import JsonLines, Tracker, find_tracker, open_tracker
 from pushforward.training.weights import training_rows, write_weights
 
@@ -121,11 +122,12 @@ def fit(
     space = ensemble.space
     if type(space).__name__.lower() not in entry.spaces:
         raise UsageError(f"{model} learns {' and '.join(entry.spaces)} data, not {type(space).__name__.lower()} data")
-    of_model, of_loop = resolve_settings(kind, space, settings)
+    of_model, of_loop, taught = resolve_taught(model, ensemble, settings)
     plan = _Plan(
         model=model,
         settings=(of_model, of_loop),
         given=dict(settings or {}),
+        taught=taught,
         length=length,
         out=Path(out) if out is not None else fresh_directory(ensemble.name, model),
         resume=resume,
@@ -153,6 +155,7 @@ class _Plan:
     model: str
     settings: tuple[BaseModel, TrainingSettings]
     given: dict[str, Any]
+    taught: Taught | None
     length: Length | None
     out: Path
     resume: bool
@@ -233,7 +236,11 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
             f" test; at least {FEWEST_MEMBERS} are needed"
         )
     of_loop = plan.settings[1]
-    preprocessing = Preprocessing.fit(members, of_loop.transform, scale_by_condition=of_loop.scale_by_condition)
+    preprocessing = (
+        plan.taught.trained.preprocessing
+        if plan.taught
+        else Preprocessing.fit(members, of_loop.transform, scale_by_condition=of_loop.scale_by_condition)
+    )
     run, before = _directory(fabric, plan)
     length = plan.length or _length_of(before)
     config = recipe(
@@ -249,6 +256,8 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
         devices=fabric.world_size,
         precision=plan.precision,
     )
+    if plan.taught:
+        config["teacher"] = plan.taught.to_dict()
     if before is not None:
         check_same(run, before, config)
     state = _state(fabric, plan, members, preprocessing)
@@ -327,6 +336,10 @@ def _state(fabric: Fabric, plan: _Plan, members: Ensemble, preprocessing: Prepro
     model.prepare(
         Batch(x.to(fabric.device), condition, Draws(seed_for(plan.seed, 0), settings.batch_size, device=fabric.device))
     )
+    if plan.taught:
+        teacher = plan.taught.trained.model.to(fabric.device)
+        laid_out(teacher, space)
+        cast(Pupil, model).learn_from(teacher)
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
             first = tensor.to(fabric.device).contiguous()
@@ -362,7 +375,8 @@ def _about(plan: _Plan, state: State, members: Ensemble, fabric: Fabric, length:
     """What will be trained, where and for how long, one line each."""
     count = sum(p.numel() for p in state.model.parameters())
     where = f"{fabric.world_size} processes on {plan.device.type}" if fabric.world_size > 1 else plan.device.type
-    lines = [
+    lines = [f"taught by the {plan.taught.trained.config['model']} in {plan.taught.run}"] if plan.taught else []
+    lines += [
         f"{plan.model}: {count:,} parameters, {_PRECISION_NAMES[plan.precision]} on {where}",
         f"{len(members)} members to train on, {plan.settings[1].batch_size} a step, for {length}, in {run}",
     ]

@@ -118,6 +118,11 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
         )
     if before.get("space") != now["space"]:
         raise TrainingError(f"{path} holds a run on another space: {before.get('space')}, not {now['space']}")
+    if (before.get("teacher") or {}).get("weights") != (now.get("teacher") or {}).get("weights"):
+        raise TrainingError(
+            f"{path} holds a run with another teacher, or what the teacher knows has changed since; resume it with the"
+            " same teacher or name another directory"
+        )
     for part, settings in now["settings"].items():
         earlier = (before.get("settings") or {}).get(part) or {}
         for name in [n for n in {**settings, **earlier} if n not in ("checkpoint_every", "log_every")]:

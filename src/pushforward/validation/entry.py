@@ -152,8 +152,7 @@ def _entry(model: str, run: Path, report: Report) -> Entry:
 
 def _kept(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) -> Entry | None:
     """The entry that an earlier comparison left, if it was the same in all that matters."""
-    from pushforward.models import model_class
-    from pushforward.training.settings import resolve_settings
+    from pushforward.training.teachers import resolve_taught
 
     try:
         report = json.loads((run / "report.json").read_text(encoding="utf-8"))
@@ -161,7 +160,7 @@ def _kept(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) 
             shown = {name: file[name] for name in ("real", "generated", "texts")}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    of_model, of_loop = resolve_settings(model_class(model), contest.ensemble.space, settings)
+    of_model, of_loop, _ = resolve_taught(model, contest.ensemble, settings)
     wanted = {
         "model": model,
         "budget": contest.budget,

@@ -1,0 +1,238 @@
+r"""Consistency models: the end of the flow in one call, and better in two.
+
+On the straight line, and for the whitened state w in which a Gaussian field stands still (see `GaussianDenoiser`), the
+end of the flow from time t is
+
+    f(z, t) = colour_0(w - t whiten_t(s(z, t))),      w = whiten_t(z),
+
+where s is the mean velocity, beyond the Gaussian field's, from t to the end. At t = 0 that is z, whatever s: the
+boundary condition of Song et al. holds exactly, by a skip connection that is the end of the flow where the data are
+Gaussian; for white data it is their preconditioning with c_skip = 1 / sqrt((1 - t)^2 + t^2). A network for the velocity
+at t itself, such as one of flow matching, is one step of Euler's method when taken for s, and the exact answer to first
+order in t. So training starts from such a network and turns its velocity into a mean velocity, by regression on
+
+    s* = colour_t(w_t - w_0) / t,      w_0 = whiten_0(stopgrad f(z_u, u)),      u < t.
+
+With a ``teacher``, z_u is where the teacher's flow takes z_t: distillation. Without, the first part of a run trains the
+network as its family does, and the rest compares z_t and z_u of the same data and noise at levels that draw closer:
+consistency training.
+
+References:
+    Song et al. 2023, https://arxiv.org/abs/2303.01469; Song & Dhariwal 2023, https://arxiv.org/abs/2310.14189
+    Geng et al. 2024, https://arxiv.org/abs/2406.14548; Geng et al. 2025, https://arxiv.org/abs/2505.13447 (mean
+    velocity)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
+from pydantic import Field as Setting
+from torch import Tensor
+
+from pushforward import transport
+from pushforward.errors import UsageError
+from pushforward.models.denoising import Denoising, DenoisingSettings
+from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.registry import model_class
+from pushforward.randomness import Draws
+from pushforward.spaces import Space
+from pushforward.transport import Moment, Straight
+
+__all__ = ["Consistency"]
+
+
+class ConsistencySettings(DenoisingSettings):
+    """
+    Attributes:
+        teacher: run directory of a model to distil; None trains alone. Family and network are then the teacher's unless
+            they are set.
+        family: whose network, path and noise are used, and whose loss is trained first.
+        family_settings: of that family, beside those here, by name.
+        pretraining: part of a run without a teacher that trains the family's own loss.
+        levels: noise levels of which two neighbours are compared, at the end of training without a teacher, and always
+            with one; None is 64 without, 8 with.
+        softness: of the loss, in units of the velocity: errors below it count as their square.
+        solver_steps: of Heun's method along the teacher's flow from a level to the next.
+    """
+
+    teacher: str | None = None
+    family: str = "flow-matching"
+    family_settings: dict[str, Any] = Setting(default_factory=dict, validate_default=True)
+    pretraining: float = Setting(default=0.4, ge=0, lt=1)
+    levels: int | None = Setting(default=None, ge=2)
+    softness: float = Setting(default=1.0, ge=0)
+    solver_steps: int = Setting(default=1, ge=1)
+
+    @field_validator("family")
+    @classmethod
+    def _known(cls, family: str) -> str:
+        if not _has_denoiser(model_class(family)):
+            raise ValueError(f"{family} has no denoiser; edm, ddpm, flow-matching, pfgm++ have")
+        return family
+
+    @field_validator("family_settings")
+    @classmethod
+    def _of_the_family(cls, values: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if "family" in info.data:
+            known = model_class(info.data["family"]).Settings
+            try:
+                known(**values)
+            except ValidationError as problem:
+                error = problem.errors()[0]
+                raise ValueError(f"{'.'.join(map(str, error['loc']))}: {error['msg']}") from None
+        return values
+
+
+class ConsistencySampling(Settings):
+    """
+    Attributes:
+        steps: network calls; each after the first adds fresh noise to what was found, and repairs it.
+    """
+
+    steps: int = Setting(default=2, ge=1)
+
+
+class Consistency(Model):
+    """A network for the end of the flow of another family.
+
+    Arguments:
+        space, condition_dim, settings: see `Model`.
+
+    Raises:
+        UsageError: as the family does.
+    """
+
+    Settings = ConsistencySettings
+    Sampling = ConsistencySampling
+    settings: ConsistencySettings
+
+    # Below this time, of the straight line, data and noisy data are the same in single precision.
+    first_time = 1e-3
+
+    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+        super().__init__(space, condition_dim, settings)
+        options = self.settings
+        kind = model_class(options.family)
+        own = {name: getattr(options, name) for name in DenoisingSettings.model_fields}
+        body = kind(space, condition_dim, kind.Settings(**{**own, **options.family_settings}))
+        assert isinstance(body, Denoising)
+        self.body = body
+        self._teacher: tuple[Denoising, ...] = ()
+
+    @classmethod
+    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
+        return Denoising.training_defaults_for(space)
+
+    @classmethod
+    def taught_by(cls, settings: BaseModel, family: str, teacher: Model) -> BaseModel:
+        """The settings of a model that learns from ``teacher``, a model of a ``family``: as far as not set, its own.
+
+        Raises:
+            UsageError: if that model has no denoiser.
+        """
+        assert isinstance(settings, ConsistencySettings)
+        if not isinstance(teacher, Denoising) or not teacher.has_denoiser:
+            raise UsageError(
+                f"{family} has no denoiser to distil; a teacher is a run of flow-matching, edm, ddpm, pfgm++ or another"
+                " model that learns to remove noise"
+            )
+        given = settings.model_dump(include=settings.model_fields_set)
+        if given.get("family", family) != family:
+            raise UsageError(f"the teacher is {family}, so family={given['family']} cannot be; leave it out")
+        theirs = teacher.settings.model_dump(exclude={"teacher"})
+        shared = {name: theirs.pop(name) for name in DenoisingSettings.model_fields}
+        # Its network says nothing of the data where there is nothing but noise, which is where a student starts.
+        theirs |= {"prediction": "v"} if theirs.get("prediction") == "noise" else {}
+        return cls.Settings(**{"family": family, "family_settings": theirs, **shared, **given})
+
+    def learn_from(self, teacher: Model) -> None:
+        """Be trained on the flow of ``teacher``, and start from its weights if the networks are alike."""
+        assert isinstance(teacher, Denoising)
+        self._teacher = (teacher.eval().requires_grad_(False),)
+        theirs, mine = teacher.state_dict(), self.body.state_dict()
+        alike = teacher.prediction == self.body.prediction and theirs.keys() == mine.keys()
+        if alike and all(theirs[name].shape == mine[name].shape for name in mine):
+            self.body.load_state_dict(theirs)
+
+    def prepare(self, batch: Batch) -> None:
+        self.body.prepare(batch)
+
+    def turns(self, batch: Batch) -> Iterator[Turn]:
+        start = 0.0 if self._teacher else self.settings.pretraining
+        if batch.progress < start:
+            yield from self.body.turns(batch)
+        else:
+            yield Turn("model", self._loss(batch, (batch.progress - start) / (1 - start)), {})
+
+    def _loss(self, batch: Batch, progress: float) -> Tensor:
+        options = self.settings
+        uniform = batch.draws.stratified().reshape(-1, *[1] * len(self.space.shape))
+        t = self.first_time + (self.body.last_time() - self.first_time) * uniform
+        noise, condition = self.body.noise(batch), self.body.withheld(batch)
+        levels = options.levels or (8 if self._teacher else 64)
+        levels = levels if self._teacher else 2 * (levels / 2) ** progress
+        now, then = Straight().at(t), Straight().at(transport.earlier(t, levels))
+        z = now.mix(batch.x, noise)
+        with torch.no_grad():
+            if self._teacher:
+                before = self._carried(z, now, then, condition)
+            else:
+                before = then.mix(batch.x, noise)
+            gaussian = self.body.gaussian
+            moved = gaussian.whiten(z, now, condition) - self._code(before, then, condition)
+            target = gaussian.colour(moved, now, condition) / t
+        error = self.body.excess(z, now, condition) - target
+        return transport.pseudo_huber(error, options.softness).mean()
+
+    def _carried(self, z: Tensor, now: Moment, then: Moment, condition: Tensor | None) -> Tensor:
+        """Where the teacher's flow takes ``z``, by Heun's method in its whitened state."""
+        (teacher,) = self._teacher
+        motion = teacher.whitened_motion(condition)
+        w, steps = teacher.gaussian.whiten(z, now, condition), self.settings.solver_steps
+        step = (then.time - now.time) / steps
+        for number in range(steps):
+            start, stop = (Straight().at(now.time + (number + i) * step) for i in (0, 1))
+            slope = motion(w, start)
+            w = w + step / 2 * (slope + motion(w + step * slope, stop))
+        return teacher.gaussian.colour(w, then, condition)
+
+    def end(
+        self,
+        z: Float[Tensor, "batch *shape"],
+        moment: Moment,
+        condition: Float[Tensor, "batch features"] | None = None,
+    ) -> Float[Tensor, "batch *shape"]:
+        """f(z, t): the data at the end of the flow through ``z`` at a moment of the straight line."""
+        return self.body.gaussian.colour(self._code(z, moment, condition), _DATA, condition)
+
+    def _code(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
+        """The whitened data at the end of the flow."""
+        gaussian = self.body.gaussian
+        mean = self.body.excess(z, moment, condition)
+        return gaussian.whiten(z, moment, condition) - moment.time * gaussian.whiten(mean, moment, condition)
+
+    @torch.no_grad()
+    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+        options = sampling if isinstance(sampling, ConsistencySampling) else self.Sampling()
+        assert isinstance(options, ConsistencySampling)
+        times = transport.time_grid(Straight(), options.steps, start=self.body.last_time())[:-1]
+        return transport.multistep(
+            lambda z, moment: self.end(z, moment, condition),
+            Straight(),
+            times,
+            draws,
+            self.space.shape,
+            noise=self.body.prior,
+        )
+
+
+(_DATA,) = Straight().moments([0.0])
+
+
+def _has_denoiser(kind: type[Model]) -> bool:
+    return issubclass(kind, Denoising) and kind.has_denoiser

@@ -1,0 +1,104 @@
+"""Students: what they take from the run of a teacher, and what becomes of them when it is gone."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.ensembles import Ensemble
+from pushforward.errors import TrainingError, UsageError
+from pushforward.training.teachers import resolve_taught
+
+SMALL = {"width": 16, "depth": 1}
+
+
+@pytest.fixture(scope="module")
+def conditional() -> Ensemble:
+    rng = np.random.default_rng(0)
+    mass = rng.uniform(size=(200, 1)).astype(np.float32)
+    x = rng.normal(size=(200, 2)).astype(np.float32) + mass
+    return Ensemble.from_array(np.exp(x), conditions=mass, names=("mass",), name="conditional")
+
+
+@pytest.fixture(scope="module")
+def teacher(conditional, tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "teacher"
+    pf.fit(conditional, "edm", steps=4, out=run, progress=False, settings={**SMALL, "transform": "log"})
+    return run
+
+
+def student(ensemble, teacher, out, steps=3, **options):
+    return pf.fit(
+        ensemble, "consistency", steps=steps, out=out, progress=False, settings={"teacher": str(teacher)}, **options
+    )
+
+
+def test_a_student_works_in_the_units_and_with_the_network_of_its_teacher(conditional, teacher, tmp_path):
+    known, found = pf.Emulator.load(teacher), student(conditional, teacher, tmp_path / "run")
+    assert found.preprocessing.to_dict() == known.preprocessing.to_dict()
+    assert torch.equal(found.preprocessing.constants, known.preprocessing.constants)
+    assert found.config["settings"]["model"]["family"] == "edm"
+    assert found.config["settings"]["model"]["width"] == 16
+    assert found.config["teacher"]["run"] == str(teacher)
+    sizes = [sum(p.numel() for p in emulator.model.parameters()) for emulator in (found, known)]
+    assert sizes[0] == sizes[1]
+
+
+def test_a_student_outlives_its_teacher(conditional, teacher, tmp_path):
+    gone = shutil.copytree(teacher, tmp_path / "teacher")
+    found = student(conditional, gone, tmp_path / "run")
+    shutil.rmtree(gone)
+    again = pf.Emulator.load(tmp_path / "run")
+    condition = {"mass": 0.5}
+    assert torch.equal(*(each.sample(5, condition, steps=2) for each in (found, again)))
+    with pytest.raises(UsageError, match="there is no run at"):
+        student(conditional, gone, tmp_path / "run", resume=True)
+
+
+def test_a_resumed_student_ends_as_one_that_never_stopped(conditional, teacher, tmp_path, monkeypatch):
+    whole = student(conditional, teacher, tmp_path / "whole", steps=6)
+    from pushforward.training import loop
+
+    step = loop.Loop.step
+
+    def stopping(self, progress):
+        if self.course.step == 3:
+            self.save(progress)
+            raise KeyboardInterrupt
+        step(self, progress)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop.Loop, "step", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            student(conditional, teacher, tmp_path / "halves", steps=6)
+    found = student(conditional, teacher, tmp_path / "halves", steps=6, resume=True)
+    assert all(torch.equal(*pair) for pair in zip(whole.model.parameters(), found.model.parameters(), strict=True))
+
+
+def test_a_run_is_not_resumed_with_a_teacher_that_has_changed(conditional, teacher, tmp_path):
+    other = shutil.copytree(teacher, tmp_path / "teacher")
+    student(conditional, other, tmp_path / "run")
+    shutil.rmtree(other)
+    pf.fit(conditional, "edm", steps=5, out=other, progress=False, settings={**SMALL, "transform": "log"})
+    with pytest.raises(TrainingError, match="what the teacher knows has changed"):
+        student(conditional, other, tmp_path / "run", resume=True)
+
+
+def test_units_are_the_teachers_to_choose(conditional, teacher):
+    with pytest.raises(UsageError, match="transform cannot be set"):
+        resolve_taught("consistency", conditional, {"teacher": str(teacher), "transform": "none"})
+
+
+def test_a_student_is_known_again_by_a_comparison(conditional, teacher, tmp_path):
+    settings = {"teacher": str(teacher), "width": 16, "depth": 1}
+    options = {"budget": "1s", "out": tmp_path / "c", "samples": 20, "settings": settings, "progress": False}
+    first = pf.compare(conditional, ["consistency"], **options)
+    assert not first.entries[0].failure
+    weights = tmp_path / "c" / "consistency" / "report.json"
+    before = weights.stat().st_mtime_ns
+    pf.compare(conditional, ["consistency"], **options)
+    assert weights.stat().st_mtime_ns == before, "a finished entry must be taken as it is"
