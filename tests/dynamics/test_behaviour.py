@@ -54,14 +54,17 @@ def test_constants_follow_their_samples_when_finished_ones_leave(rowwise):
     assert (len(sizes) > 1) == rowwise
 
 
+@pytest.mark.parametrize("rowwise", [False, True])
 @pytest.mark.parametrize("gradient", ["checkpointed", "adjoint"])
-def test_constants_of_samples_have_gradients(gradient):
-    rates = torch.tensor([0.3, 1.0, 2.0], dtype=torch.float64, requires_grad=True)
-    y0, t = torch.ones(3, 1, dtype=torch.float64), torch.tensor([1.0, 0.0])
-    options = {"rtol": 1e-10, "atol": 1e-10, "gradient": gradient}
-    y = odeint(lambda t, y, rate: rate[:, None] * y, y0, t, args=(rates,), **options).y[-1]
-    (found,) = torch.autograd.grad(y.sum(), rates)
-    torch.testing.assert_close(found, -torch.exp(-rates).detach(), rtol=1e-7, atol=0)
+def test_constants_of_samples_have_gradients(gradient, rowwise):
+    rates = torch.linspace(0.3, 6, 30, dtype=torch.float64, requires_grad=True)
+    factor = torch.ones((), dtype=torch.float64, requires_grad=True)
+    y0, t = torch.ones(30, 1, dtype=torch.float64), torch.tensor([1.0, 0.0])
+    options = {"rtol": 1e-9, "atol": 1e-9, "gradient": gradient, "rowwise": rowwise}
+    y = odeint(lambda t, y, rate: factor * rate[:, None] * y, y0, t, args=(rates,), **options).y[-1]
+    by_rates, by_factor = torch.autograd.grad(y.sum(), (rates, factor))
+    torch.testing.assert_close(by_rates, -torch.exp(-rates).detach(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(by_factor, -(rates * torch.exp(-rates)).sum().detach(), rtol=1e-7, atol=0)
 
 
 def test_samples_may_go_in_both_directions_of_time():
@@ -230,6 +233,24 @@ def test_the_step_compiles_whole(monkeypatch):
     torch.testing.assert_close(plain.y, compiled.y)
     for a, b in zip(*(torch.autograd.grad(s.y[-1].sum(), mu) for s in (plain, compiled)), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("rowwise", [False, True])
+def test_without_gradients_all_steps_compile_into_one_loop(monkeypatch, rowwise):
+    from pushforward.dynamics import stepper
+
+    whole = torch.compile(stepper._loop, backend="eager", fullgraph=True)
+    monkeypatch.setattr(stepper, "_compiled_loop", lambda: whole)
+    torch._dynamo.reset()
+    mu = torch.logspace(-1, 1, 40)
+    y0, t = torch.tensor([[2.0, 0.0]]).expand(40, 2), torch.tensor([3.0, 0.0])
+    options = {"args": (mu,), "rowwise": rowwise, "rtol": 1e-4, "atol": 1e-4}
+    with torch.no_grad():
+        plain, compiled = (odeint(van_der_pol, y0, t, compile=compile, **options) for compile in (False, True))
+        assert torch.equal(plain.stats.accepted, compiled.stats.accepted)
+        torch.testing.assert_close(plain.y, compiled.y)
+        with pytest.raises(IntegrationError, match="the limit of 7 steps was reached"):
+            odeint(van_der_pol, y0, t, compile=True, max_steps=7, **options)
 
 
 def test_a_stepper_is_reusable():

@@ -56,17 +56,21 @@ def test_gradients_agree_with_finite_differences(gradient, method, problem):
         assert (by_x * direction).sum() == pytest.approx(expected.item(), rel=1e-6, abs=1e-8)
 
 
-@pytest.mark.parametrize("times", [(0.0, 0.0, 0.4, 1.0), (0.0, 0.4, 1.0, 1.0)], ids=["start", "end"])
+@pytest.mark.parametrize(
+    "times",
+    [(0.0, 0.0, 0.4, 1.0), (0.0, 0.4, 1.0, 1.0), (0.3, 0.3), (1.0, 1.0, 0.5)],
+    ids=["start", "end", "all", "back"],
+)
 @pytest.mark.parametrize(("method", "options"), [("dopri5", {"rtol": 1e-10, "atol": 1e-10}), ("rk4", {"steps": 40})])
 def test_equal_output_times_have_the_same_gradient_by_all_three(method, options, times, problem):
     net, field, y0, _ = problem
-    t = torch.tensor(times, dtype=torch.float64).requires_grad_(method == "rk4")
-    inputs = [y0, *([t] if t.requires_grad else []), *net.parameters()]
+    t = torch.tensor(times, dtype=torch.float64, requires_grad=True)
+    inputs = [y0, t, *net.parameters()]
 
     def found(gradient):
         y = odeint(field, y0, t, method=method, gradient=gradient, **options).y
         weights = torch.arange(1, len(y) + 1, dtype=y.dtype)[:, None, None]
-        return torch.autograd.grad((weights * y).sin().sum(), inputs)
+        return torch.autograd.grad((weights * y).sin().sum(), inputs, materialize_grads=True, allow_unused=True)
 
     direct = found("direct")
     for gradient in ("checkpointed", "adjoint"):

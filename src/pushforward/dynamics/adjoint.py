@@ -8,9 +8,9 @@ With :math:`a(t) = \partial L / \partial y(t)`,
     \frac{dL}{dt_1} = a \cdot f(t_1, y_1).
 
 Memory does not grow with the number of steps. The state that is integrated backwards is (y, a) alone, for each sample
-with its own steps: the integral over the parameters is a quadrature over the accepted steps with the weights of the
-method, so it neither enters the error control (the "seminorm" of Kidger et al., arXiv:2009.09457) nor makes the state
-grow.
+with its own steps; where the field is the same for all rows, samples that are done leave the batch. The integral over
+the parameters is a quadrature over the accepted steps with the weights of the method, so it neither enters the error
+control (the "seminorm" of Kidger et al., arXiv:2009.09457) nor makes the state grow.
 
 The gradient is that of the exact flow, not of the numerical solution: it is as good as the tolerance, or as the steps
 of a method of fixed steps. Second derivatives go through the direct gradient, whose memory does grow.
@@ -25,15 +25,16 @@ import torch
 from torch import Tensor
 
 from pushforward.dynamics.gradients import Problem, Solve
-from pushforward.dynamics.integrate import Accepted
+from pushforward.dynamics.integrate import Accepted, Left
+from pushforward.dynamics.perceptron import state_alone
 from pushforward.dynamics.runge_kutta import VectorField, over
 from pushforward.dynamics.solution import Solution, failure
 from pushforward.dynamics.tableau import Tableau
 
 __all__ = ["Adjoint", "SolveJoint"]
 
-SolveJoint = Callable[[VectorField, Tensor, Tensor, tuple[Tensor, ...], Accepted], Solution]
-"""``solve(field, y0, times, args, on_accept)``."""
+SolveJoint = Callable[[VectorField, Tensor, Tensor, tuple[Tensor, ...], Accepted, Left], Solution]
+"""``solve(field, y0, times, args, on_accept, on_leave)``."""
 
 Stage = tuple[Tensor, Tensor]
 """Value of the field at a stage, with its graph, and the adjoint there."""
@@ -73,7 +74,7 @@ class Adjoint:
         joint = _JointField(self.field, self.method, problem)
         with torch.no_grad():
             start = torch.stack([y, adjoint], 1)
-            solution = self.backward(joint, start, times, problem.args, joint.accept)
+            solution = self.backward(joint, start, times, problem.args, joint.accept, joint.leave)
         error = failure(solution)
         if error is not None:
             raise error
@@ -96,19 +97,27 @@ class _JointField:
         self.field, self.method, self.problem = field, method, problem
         self.carries = method.adaptive or method.first_same_as_last
         self.fresh = len(method.b) - 1 if method.first_same_as_last or not method.adaptive else len(method.b)
+        # those of the samples that are still in the batch, with their graph
+        self.args = problem.args
         self.stages: list[Stage] = []
         self.first: list[tuple[Stage, Tensor]] = []
 
-    def __call__(self, s: Tensor, state: Tensor, *args: Tensor) -> Tensor:
+    def __call__(self, s: Tensor, state: Tensor, *_: Tensor) -> Tensor:
         y, a = state.unbind(1)
         record = bool(self.problem.shared)
-        with torch.enable_grad():
+        with torch.enable_grad(), state_alone():
             y = y.detach().requires_grad_()
-            value = self.field(-s, y, *args)
+            value = self.field(-s, y, *self.args)
             (pulled,) = torch.autograd.grad(value, y, a, retain_graph=record, allow_unused=True)
         if record:
             self.stages.append((value, a))
         return torch.stack([-value.detach(), torch.zeros_like(a) if pulled is None else pulled], 1)
+
+    def leave(self, still: Tensor) -> None:
+        """Go on with some of the samples."""
+        with torch.enable_grad():
+            self.args = tuple(x[still] for x in self.args)
+            self.first = [((value[still], a[still]), rows[still]) for (value, a), rows in self.first]
 
     def accept(self, s: Tensor, state: Tensor, taken: Tensor, now: Tensor) -> None:
         """Add a step's part of the integral, for the samples that took it."""

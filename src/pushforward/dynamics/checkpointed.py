@@ -49,12 +49,19 @@ class Checkpointed:
         adjoint = gradient[-1]
         for segment in reversed(range(len(self.trail.kept))):
             adjoint = self._segment(problem, segment, adjoint, gradient)
-        return adjoint + gradient[0] + (0.0 if self.steps is not None else self._waiting(problem.times, gradient))
+        return adjoint + gradient[0] + (0.0 if self.steps is not None else self._waiting(problem, gradient))
 
-    def _waiting(self, times: Tensor, gradient: Tensor) -> Tensor:
+    def _waiting(self, problem: Problem, gradient: Tensor) -> Tensor:
         """The part of outputs at the time of the start itself, which are inside no step."""
-        waiting = (times[:, 1:-1] == times[:, :1]).T
-        return torch.where(over(waiting, gradient[1:-1]), gradient[1:-1], 0.0).sum(0)
+        times = problem.times
+        waiting = (times[:, 1:] == times[:, :1]).T
+        parts = torch.where(over(waiting, gradient[1:]), gradient[1:], 0.0)
+        if problem.by_times is not None and bool(waiting.any()):
+            slope = self.field(times[:, 0], problem.y0, *problem.args)
+            by_times = (parts * slope).flatten(2).sum(2).T
+            problem.by_times[:, 1:] += by_times
+            problem.by_times[:, 0] -= by_times.sum(1)
+        return parts[:-1].sum(0)
 
     def _segment(self, problem: Problem, index: int, adjoint: Tensor, gradient: Tensor) -> Tensor:
         """The adjoint at the start of a segment, from that at its end."""

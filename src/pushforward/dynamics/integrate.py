@@ -20,11 +20,14 @@ from pushforward.dynamics.solution import Solution, Statistics, Status
 from pushforward.dynamics.stepper import State, Stepper, bind
 from pushforward.dynamics.wrapped import is_wrapped, unwrapped
 
-__all__ = ["Accepted", "integrate"]
+__all__ = ["Accepted", "Left", "integrate"]
 
 Accepted = Callable[[Tensor, Tensor, Tensor, Tensor], None]
 """Told of every step: its start (batch,) and state (batch, ...), the length that was accepted (batch,), zero for
 samples that did not accept it, and the time that was reached (batch,)."""
+
+Left = Callable[[Tensor], None]
+"""Told which of the samples of the last step stay in the batch, as their indices."""
 
 # a batch is not made smaller than this, nor for less than this fraction of its samples
 FEWEST, LEAVING = 8, 0.2
@@ -47,6 +50,7 @@ def integrate(
     rowwise: bool = False,
     compile: bool = False,
     on_accept: Accepted | None = None,
+    on_leave: Left | None = None,
 ) -> Solution:
     """Solve from ``times[:, 0]`` to ``times[:, -1]``, with outputs at all the times.
 
@@ -55,17 +59,22 @@ def integrate(
         args: handed to the field after t and y; a row a sample.
         length: of the first step, shape ``(batch,)``.
         rowwise: the field treats rows on their own and holds nothing per sample: finished samples leave the batch.
+        on_accept: is told of every step; samples leave only if ``on_leave`` is told of that, too.
     """
     stepper = Stepper(field, method, rtol, atol, controller, compile=compile)
     target, theirs = times[:, -1], tuple(args)
     state = stepper.start(times[:, 0], y0, target, theirs, length)
-    whole, rows = state, None
+    whole, rows, slope = state, None, state.slope
     outputs = Outputs(times, y0, dense)
     keep = outputs.wanted or event is not None
     # a host synchronisation is free on a processor; elsewhere the loop looks only now and then whether it is done
     interval = 1 if y0.device.type == "cpu" else 8
+    if compile and not keep and on_accept is None and not torch.is_grad_enabled() and not is_wrapped(state.t):
+        # nobody needs to know of the steps, so that many of them are one call
+        state, max_steps = _compiled_run(stepper, state, theirs, max_steps, shrink=rowwise), 0
     # a compiled step is for one number of samples
-    shrinks = rowwise and not compile and not dense and on_accept is None and not is_wrapped(state.t)
+    shrinks = rowwise and not compile and not dense and not is_wrapped(state.t)
+    shrinks = shrinks and (on_accept is None or on_leave is not None)
     for iteration in range(max_steps):
         if iteration % interval == 0:
             left = int(unwrapped(state.active).sum())
@@ -76,6 +85,8 @@ def integrate(
                 still = torch.nonzero(state.active).squeeze(1)
                 rows = still if rows is None else rows[still]
                 state, stepper, theirs = state.rows(still), stepper.rows(still), tuple(x[still] for x in theirs)
+                if on_leave is not None:
+                    on_leave(still)
         previous = state
         state, accepted, dt, step = stepper.advance(state, theirs, keep)
         if step is not None and keep:
@@ -88,8 +99,26 @@ def integrate(
     status = _status(whole, target, Stepper(field, method, rtol, atol, controller), tuple(args))
     rejected = whole.steps - whole.accepted
     stats = Statistics((2 if length is None else 1) + whole.steps * method.calls, whole.accepted, rejected)
-    y = outputs.assemble(whole.y, status)
+    y = outputs.assemble(whole.y, status, slope)
     return Solution(times, y, stats, status, whole.t, whole.y, whole.length, outputs.trajectory)
+
+
+def _compiled_run(stepper: Stepper, state: State, args: tuple[Tensor, ...], limit: int, *, shrink: bool) -> State:
+    """The state after all steps. Where it may ``shrink``, the batch halves whenever half of it is done."""
+    whole, rows = state, torch.arange(len(state.t), device=state.t.device)
+    few = len(rows) // 2 if shrink else 0
+    while True:
+        taken, state = stepper.run(state, args, few if few >= FEWEST else 0, limit)
+        limit -= taken
+        whole = whole.with_rows(rows, state)
+        still = torch.nonzero(state.active).squeeze(1)
+        if not len(still) or not limit:
+            return whole
+        few = 0
+        if len(still) >= FEWEST:
+            rows, state, stepper = rows[still], state.rows(still), stepper.rows(still)
+            args = tuple(x[still] for x in args)
+            few = len(rows) // 2
 
 
 def _status(state: State, target: Tensor, stepper: Stepper, args: tuple[Tensor, ...]) -> Tensor:

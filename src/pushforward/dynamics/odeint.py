@@ -15,7 +15,7 @@ from pushforward.dynamics.direction import Forwards, forwards
 from pushforward.dynamics.events import Event
 from pushforward.dynamics.fixed import integrate_fixed
 from pushforward.dynamics.gradients import Rule, solve_with
-from pushforward.dynamics.integrate import Accepted, integrate
+from pushforward.dynamics.integrate import Accepted, Left, integrate
 from pushforward.dynamics.methods import Method, find_method
 from pushforward.dynamics.runge_kutta import VectorField
 from pushforward.dynamics.solution import Solution, failure
@@ -69,8 +69,9 @@ def odeint(
         args: tensors of a row a sample, handed to the field: the constants that samples differ in.
         rowwise: the field holds nothing that has a row a sample but its ``args``, so that finished samples may leave
             the batch.
-        compile: compile the step, field included, by `torch.compile`: tens of seconds once for each field and shape,
-            then faster where steps are made of small operations. Finished samples do not leave a compiled batch.
+        compile: compile the steps, field included, by `torch.compile`: seconds to a minute once for each field and
+            shape, then faster where steps are made of small operations. Without gradients, events and inner output
+            times all steps are one loop; with gradients, finished samples do not leave the batch.
         parameters: tensors to differentiate for by ``checkpointed`` and ``adjoint``; found by themselves where None.
         on_failure: ``return`` gives what was reached, with the reason in ``solution.status``, instead of raising.
 
@@ -143,12 +144,16 @@ class _Solver:
         )  # fmt: skip
 
     def back(
-        self, joint: VectorField, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], on_accept: Accepted
-    ) -> Solution:
+        self, joint: VectorField, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], on_accept: Accepted,
+        on_leave: Left,
+    ) -> Solution:  # fmt: skip
         """Solve the adjoint's equation, with the method and the tolerance of the solve itself."""
         if not self.method.adaptive:
             return self._fixed(joint, y0, times, args, on_accept)
-        return integrate(self.method, joint, y0, times, args=args, on_accept=on_accept, **self.options)
+        return integrate(
+            self.method, joint, y0, times, args=args, rowwise=self.rowwise, on_accept=on_accept, on_leave=on_leave,
+            **self.options,
+        )  # fmt: skip
 
     def _fixed(
         self, field: VectorField, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], on_accept: Accepted | None

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward.dynamics.runge_kutta import Step, evaluate, over
 from pushforward.dynamics.solution import Dense, Status
-from pushforward.dynamics.wrapped import is_wrapped
+from pushforward.dynamics.wrapped import is_wrapped, unwrapped
 
 __all__ = ["Outputs"]
 
@@ -56,12 +56,24 @@ class Outputs:
             values = evaluate(step.polynomial()[:, sample], step.y0[sample], theta)
             self.pieces.append((sample if rows is None else rows[sample], column + 1, values))
 
-    def assemble(self, y_end: Tensor, status: Tensor) -> Tensor:
-        """All outputs, shape ``(T, batch, ...)``; NaN where a sample did not get there."""
+    def assemble(self, y_end: Tensor, status: Tensor, slope: Tensor) -> Tensor:
+        """All outputs, shape ``(T, batch, ...)``; NaN where a sample did not get there.
+
+        Arguments:
+            slope: the derivative at the start.
+        """
         final = torch.where(over(status == Status.SUCCESS, y_end), y_end, torch.nan)
         count = self.times.shape[1]
         if count == 1:
             return self.y0[None]
+        waiting = self.times[:, 1:] == self.times[:, :1]
+        if (self.times.requires_grad or is_wrapped(self.times)) and bool(unwrapped(waiting).any()):
+            # no step carries the derivative with respect to an output time at the start itself
+            change = torch.where(waiting, self.times[:, 1:] - self.times[:, :1], 0.0).T
+            carried = over(change, self.y0[None]) * slope
+            final = torch.where(over(waiting[:, -1], final), final + carried[-1], final)
+        else:
+            carried = None
         if count == 2:
             return torch.stack([self.y0, final])
         shape = (self.times.shape[0], count, *self.y0.shape[1:])
@@ -73,6 +85,6 @@ class Outputs:
         for inside, values in self.masked:
             middle = torch.where(inside.reshape(inside.shape + (1,) * (values.dim() - 2)), values, middle)
         # an output time equal to the start is not inside any step
-        waiting = (self.times[:, 1:-1] == self.times[:, :1]).reshape(middle.shape[:2] + (1,) * (middle.dim() - 2))
-        middle = torch.where(waiting, self.y0[:, None], middle)
+        start = self.y0[:, None] if carried is None else (self.y0 + carried[:-1]).movedim(0, 1)
+        middle = torch.where(waiting[:, :-1].reshape(middle.shape[:2] + (1,) * (middle.dim() - 2)), start, middle)
         return torch.cat([self.y0[:, None], middle, final[:, None]], 1).movedim(1, 0)

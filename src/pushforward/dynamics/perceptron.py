@@ -81,14 +81,15 @@ class PerceptronFlow:
     def __call__(
         self, t: Float[Tensor, " batch"], state: Float[Tensor, "batch more"], *others: Float[Tensor, "batch columns"]
     ) -> Float[Tensor, "batch more"]:
-        x = torch.cat([state[:, : self.dim], t.expand(len(state))[:, None], *others], 1)
-        if not self.plain or torch.compiler.is_compiling() or is_wrapped(x) or _differentiated_forwards():
-            return _composed(self.weights, self.biases, x)
+        if t.dim() == 0:
+            t = t.expand(len(state))
+        if not self.plain or torch.compiler.is_compiling() or is_wrapped(state) or _differentiated_forwards():
+            return _composed(self.weights, self.biases, _inputs(self.dim, t, state, others))
         assert self.kernel is not None
         if torch.is_grad_enabled():
-            out: Tensor = _Perceptron.apply(self.kernel, x, self.flat)
+            out: Tensor = _Perceptron.apply(self.kernel, self.flat, t, state, *others)
             return out
-        return self.kernel.push(x)[0]
+        return self.kernel.push(_inputs(self.dim, t, state, others))[0]
 
 
 _wanted = threading.local()
@@ -108,6 +109,11 @@ def _differentiated_forwards() -> bool:
     return torch.autograd.forward_ad._current_level >= 0
 
 
+def _inputs(dim: int, t: Tensor, state: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """What the first layer takes."""
+    return torch.cat([state[:, :dim], t[:, None], *others], 1)
+
+
 def _composed(weights: Sequence[Tensor], biases: Sequence[Tensor], x: Tensor) -> Tensor:
     """By operations that are differentiated one by one."""
     dim = weights[-1].shape[0]
@@ -125,7 +131,7 @@ if torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capabilit
     _linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
-def _product(rows: Tensor, weight: Tensor, fewest: int = 256) -> Tensor:
+def _product(rows: Tensor, weight: Tensor, fewest: int = 192) -> Tensor:
     """rows weight^T. Many rows go to oneDNN, whose kernels fill vectors of 512 bits on processors of any maker; what is
     behind `torch.mm` fills half of them on some, and takes twice the time."""
     if _linear is None or not rows.is_cpu or rows.dtype != torch.float32 or rows.numel() < fewest * 64:
@@ -147,6 +153,9 @@ class _Kernel:
         single = weights[0].dtype == torch.float32
         self.shifts = [bias * 2 for bias in biases] if single else biases
         self.minus_one = -torch.ones((), dtype=biases[0].dtype, device=biases[0].device)
+        # the gradients of weights and biases, as parts of one vector
+        self.gradient = biases[0].new_empty(sum(self.sizes))
+        self.parts = self.split(self.gradient)
 
     def split(self, flat: Tensor) -> list[Tensor]:
         """Weights and biases out of one vector."""
@@ -188,59 +197,67 @@ class _Kernel:
 
     def pull(self, x: Tensor, kept: list[Tensor], by_out: Tensor, state_alone: bool) -> tuple[Tensor, Tensor | None]:
         """Gradients for x, and for all parameters in one vector; None where ``state_alone``."""
-        dim, count, rows = self.dim, len(self.weights), len(x)
-        flat = None if state_alone else x.new_empty(sum(self.sizes))
-        parts = [] if flat is None else self.split(flat)
+        dim, count, lines = self.dim, len(self.weights), (1 + self.dim) * len(x)
+        parts = [] if state_alone else self.parts
         by_value, by_divergence = by_out[:, :dim], by_out[:, dim]
         stack = kept[-1]
+        h, *tangents = stack.unbind()
         if parts:
-            by_last = torch.mm(by_value.t(), stack[0], out=parts[count - 1])
-            for i in range(dim):
-                by_last[i].addmv_(stack[1 + i].t(), by_divergence)
+            by_last = torch.mm(by_value.t(), h, out=parts[count - 1])
+            for row, tangent in zip(by_last.unbind(), tangents, strict=True):
+                row.addmv_(tangent.t(), by_divergence)
             torch.sum(by_value, 0, out=parts[-1])
         g = torch.empty_like(stack)
         torch.mm(by_value, self.weights[-1], out=g[0])
         torch.mul(by_divergence[:, None], self.rows, out=g[1:])
         for layer in range(count - 2, -1, -1):
-            h, by_h = stack[0], g[0]
-            by_slope = g[1] * stack[1]
-            for i in range(2, dim + 1):
-                by_slope.addcmul_(g[i], stack[i])
+            by_h, *by_tangents = g.unbind()
+            by_slope = by_tangents[0] * tangents[0]
+            for by_tangent, tangent in zip(by_tangents[1:], tangents[1:], strict=True):
+                by_slope.addcmul_(by_tangent, tangent)
             torch.ops.aten.tanh_backward.grad_input(g, h, grad_input=g)
             by_h.addcmul_(h, by_slope, value=-2)
             if parts:
                 torch.sum(by_h, 0, out=parts[count + layer])
             if not layer:
                 break
-            stack, lines = kept[layer - 1], g.view((1 + dim) * rows, -1)
+            flat, stack = g.view(lines, -1), kept[layer - 1]
+            h, *tangents = stack.unbind()
             if parts:
-                parts[layer].copy_(_product(lines.t(), stack.view((1 + dim) * rows, -1).t(), 1024))
-            g = _product(lines, self.weights[layer].t()).view(1 + dim, rows, -1)
+                parts[layer].copy_(_product(flat.t(), stack.view(lines, -1).t(), 1024))
+            g = _product(flat, self.weights[layer].t()).view(stack.shape)
         # of products of a long and a narrow matrix these layouts are the ones that libraries are fast at
         if parts:
             by_first = torch.mm(x.t(), by_h)
             by_first[:dim] += g[1:].sum(1)
             parts[0].copy_(by_first.t())
-        return torch.mm(by_h, self.first.t()), flat
+        return torch.mm(by_h, self.first.t()), None if state_alone else self.gradient.clone()
 
 
 class _Perceptron(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, kernel: _Kernel, x: Tensor, flat: Tensor) -> Tensor:
+    def forward(ctx: Any, kernel: _Kernel, flat: Tensor, t: Tensor, state: Tensor, *others: Tensor) -> Tensor:
+        x = _inputs(kernel.dim, t, state, others)
         out, kept = kernel.push(x)
-        ctx.kernel = kernel
-        ctx.save_for_backward(x, flat, *kept)
+        ctx.kernel, ctx.count = kernel, 3 + len(others)
+        ctx.save_for_backward(flat, t, state, *others, x, *kept)
         return out
 
     @staticmethod
     def backward(ctx: Any, by_out: Tensor) -> tuple[Tensor | None, ...]:
-        x, flat, *kept = ctx.saved_tensors
+        dim = ctx.kernel.dim
+        saved, (x, *kept) = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
         if torch.is_grad_enabled():
             # a derivative of this derivative will be asked for
-            wanted = [z for z in (x, flat) if z.requires_grad]
+            flat, t, state, *others = saved
+            wanted = [z for z in saved if z.requires_grad]
             parts = ctx.kernel.split(flat)
-            out = _composed(parts[: len(parts) // 2], parts[len(parts) // 2 :], x)
+            half = len(parts) // 2
+            out = _composed(parts[:half], parts[half:], _inputs(dim, t, state, others))
             found = iter(torch.autograd.grad(out, wanted, by_out, create_graph=True, allow_unused=True))
-            return None, *(next(found) if z.requires_grad else None for z in (x, flat))
-        alone = getattr(_wanted, "state_alone", False) or not flat.requires_grad
-        return None, *ctx.kernel.pull(x, kept, by_out, alone)
+            return None, *(next(found) if z.requires_grad else None for z in saved)
+        alone = getattr(_wanted, "state_alone", False) or not saved[0].requires_grad
+        by_x, by_flat = ctx.kernel.pull(x, kept, by_out, alone)
+        by_others = by_x[:, dim + 1 :].split([z.shape[1] for z in saved[3:]], 1) if len(saved) > 3 else ()
+        by_state = torch.nn.functional.pad(by_x[:, :dim], (0, saved[2].shape[1] - dim))
+        return None, by_flat, by_x[:, dim], by_state, *by_others

@@ -96,7 +96,8 @@ def rk_step(
         start: derivative at ``(t, y)``, if it is known.
         with_end: whether to evaluate the derivative at the end, where the method does not give it for nothing.
     """
-    length = over(dt, y)
+    # of the shape of y at once: operations that spread one column over another are slow on short rows
+    length = over(dt, y).expand_as(y).contiguous()
     end: Tensor | None
     times = {0.0: t}
     stages = [field(t, y) if start is None else start]

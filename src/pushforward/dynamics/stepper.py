@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch._higher_order_ops.while_loop import while_loop
 
 from pushforward.dynamics.control import Controller, first_step, step_error
 from pushforward.dynamics.methods import Method, find_method, take_step
@@ -138,6 +139,17 @@ class Stepper:
         settings = (self.rtol, self.atol, self.controller)
         return move(self.method, self.field, *settings, state, tuple(args), keep, not self.compile)
 
+    def run(self, state: State, args: Sequence[Tensor], few: int, limit: int) -> tuple[int, State]:
+        """Steps, compiled as one loop, until no more than ``few`` samples have time left; how many, and the state.
+
+        Gradients do not go through it.
+        """
+        settings = (self.method, self.field, self.rtol, self.atol, self.controller)
+        # numbers as tensors, so that others do not compile it anew; no two of the tensors may share memory
+        numbers = (torch.tensor(number, device=state.t.device) for number in (0, few, limit))
+        count, *flat = _compiled_loop()(*settings, *numbers, tuple(x.clone() for x in state), tuple(args))
+        return int(count), State(*flat)
+
 
 def bind(field: VectorField, args: Sequence[Tensor]) -> VectorField:
     """The field of (t, y) alone."""
@@ -149,6 +161,29 @@ def _compiled() -> Callable[..., Any]:
     return torch.compile(_advance, dynamic=False, fullgraph=True)
 
 
+@functools.cache
+def _compiled_loop() -> Callable[..., Any]:
+    return torch.compile(_loop, fullgraph=True)
+
+
+def _loop(
+    method: Method, field: VectorField, rtol: Tensor | float, atol: Tensor | float, controller: Controller,
+    count: Tensor, few: Tensor, limit: Tensor, state: tuple[Tensor, ...], args: tuple[Tensor, ...],
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """`Stepper.run`: the number of steps taken, and the state."""
+
+    def going(count: Tensor, *state: Tensor) -> Tensor:
+        return (State(*state).active.sum() > few) & (count < limit)
+
+    def step(count: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        new = _advance(method, field, rtol, atol, controller, State(*state), args, False, False).state
+        # the loop's body must not hand on what it was given
+        return count + 1, *(x.clone() if any(x is old for old in state) else x for x in new)
+
+    found: tuple[Tensor, ...] = while_loop(going, step, (count, *state))
+    return found
+
+
 def _advance(
     method: Method, field: VectorField, rtol: Tensor | float, atol: Tensor | float, controller: Controller,
     state: State, args: tuple[Tensor, ...], keep: bool, look: bool,
@@ -156,8 +191,8 @@ def _advance(
     """`Stepper.advance`; ``look`` allows shortcuts that depend on values, where looking at them costs nothing."""
     look = look and state.t.device.type == "cpu"
     remaining = state.end - state.t
-    # a little further, rather than a sliver of a step afterwards
-    reaching = remaining <= state.length * 1.000001
+    # a little further, rather than a sliver of a step afterwards: what the safety factor leaves under the tolerance
+    reaching = remaining <= state.length * 1.1
     dt = torch.where(reaching, remaining, state.length)
     step = take_step(method, bind(field, args), state.t, state.y, dt, state.slope, True)
     with torch.no_grad():
