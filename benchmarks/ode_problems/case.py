@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,15 @@ from torch import Tensor
 
 TOLERANCE = 1e-5
 
+Field = Callable[..., Tensor]
+
 
 @dataclass
 class Case:
     """A library on a problem.
 
     Attributes:
-        forward: solve; returns the states at the end.
+        forward: solve; returns the states at the end, None if there are none.
         train: solve, and the gradient of a loss.
         evaluations: of the vector field in one solve: (calls of the whole batch, mean over the samples).
     """
@@ -28,68 +30,126 @@ class Case:
     evaluations: Callable[[], tuple[float, float]]
 
 
-class Counted:
-    """A vector field that counts its calls."""
+@dataclass
+class Problem:
+    """An initial value problem in PyTorch, and the cases of the libraries that solve it.
 
-    def __init__(self, field: Callable[..., Tensor]) -> None:
-        self.field = field
-        self.calls = 0
+    Fields are given as functions that make one, called once in each solve.
 
-    def __call__(self, *args: Any) -> Tensor:
-        self.calls += 1
-        return self.field(*args)
+    Attributes:
+        y0, t: initial states, and the two ends of time.
+        loss: of the states at the end.
+        wanted: what the loss is differentiated for.
+        args: what samples differ in, as arguments of the field; a row a sample.
+    """
+
+    y0: Tensor
+    t: Tensor
+    loss: Callable[[Tensor], Tensor]
+    wanted: Sequence[Tensor]
+    args: tuple[Tensor, ...] = ()
+
+    def ours(self, name: str, make: Callable[[], Field], **options: Any) -> Case:
+        """Finished samples leave the batch; ``options`` are of `odeint`."""
+
+        from pushforward.dynamics import odeint
+
+        common: dict[str, Any] = {"rtol": TOLERANCE, "atol": TOLERANCE, "args": self.args}
+
+        def evaluations() -> tuple[float, float]:
+            calls, solution = _counted(lambda field: odeint(field, self.y0, self.t, **common), make)
+            return calls, float(solution.stats.evaluations.double().mean())
+
+        def solve() -> Tensor:
+            return odeint(make(), self.y0, self.t, rowwise=True, **common, **options).y[-1]
+
+        return self._case(f"pushforward, {name}", solve, evaluations)
+
+    def torchdiffeq(self, name: str, make: Callable[[], Field], adjoint: bool = False) -> Case:
+        """Direct gradients, or the adjoint's for what is wanted."""
+
+        def solve(field: Field) -> Tensor:
+            import torchdiffeq
+
+            options = {"rtol": TOLERANCE, "atol": TOLERANCE, "method": "dopri5"}
+            if adjoint and torch.is_grad_enabled():
+                parameters = tuple(self.wanted)
+                return torchdiffeq.odeint_adjoint(field, self.y0, self.t, adjoint_params=parameters, **options)[-1]
+            return torchdiffeq.odeint(field, self.y0, self.t, **options)[-1]
+
+        def evaluations() -> tuple[float, float]:
+            calls, _ = _counted(solve, make)
+            return calls, calls
+
+        return self._case(f"torchdiffeq, {name}", lambda: solve(make()), evaluations)
+
+    def torchode(self, name: str, make: Callable[[], Field]) -> Case:
+        def solve(field: Field) -> Any:
+            import torchode
+
+            term = torchode.ODETerm(field)
+            controller = torchode.IntegralController(atol=TOLERANCE, rtol=TOLERANCE, term=term)
+            solver = torchode.AutoDiffAdjoint(torchode.Dopri5(term=term), controller)
+            times = self.t.expand(len(self.y0), -1)
+            return solver.solve(torchode.InitialValueProblem(y0=self.y0, t_eval=times))
+
+        def evaluations() -> tuple[float, float]:
+            calls, solution = _counted(solve, make)
+            # its statistics count every call for every sample; a sample needs six a step and two to begin
+            return calls, float((6 * solution.stats["n_steps"].double() + 2).mean())
+
+        return self._case(f"torchode, {name}", lambda: solve(make()).ys[:, -1], evaluations)
+
+    def alone(self, name: str, make: Callable[[], Field]) -> Case:
+        """The field by itself at the places where our solver evaluates it, one after the other: the floor of a solve,
+        and for training of a gradient."""
+        calls: list[tuple[Tensor, ...]] = []
+
+        def record(*inputs: Tensor) -> Tensor:
+            calls.append(tuple(x.detach().clone() for x in inputs))
+            return field(*inputs)
+
+        with torch.no_grad():
+            field = make()
+            self.ours("", lambda: record).forward()
+        rows = sum(len(y) for _, y, *_ in calls) / len(self.y0)
+
+        def forward() -> None:
+            with torch.no_grad():
+                field = make()
+                for inputs in calls:
+                    field(*inputs)
+
+        def train() -> None:
+            field = make()
+            starts = [(t, y.requires_grad_(), *(x.requires_grad_() for x in args)) for t, y, *args in calls]
+            values = [field(*inputs) for inputs in starts]
+            inputs = [x for _, *others in starts for x in others] + ([] if self.args else list(self.wanted))
+            torch.autograd.grad(values, inputs, [torch.ones_like(value) for value in values])
+
+        return Case(f"field alone, {name}", forward, train, lambda: (len(calls), rows))
+
+    def _case(self, name: str, solve: Callable[[], Tensor], evaluations: Callable[[], tuple[float, float]]) -> Case:
+        def forward() -> Tensor:
+            with torch.no_grad():
+                return solve()
+
+        return Case(name, forward, lambda: torch.autograd.grad(self.loss(solve()), self.wanted), evaluations)
 
 
-def by_pushforward(field: Callable[..., Tensor], y0: Tensor, t: Tensor, **options: Any) -> Tensor:
-    from pushforward.dynamics import odeint
+def _counted(solve: Callable[[Field], Any], make: Callable[[], Field]) -> tuple[int, Any]:
+    """How often a solve calls its field, and what it returns."""
+    calls = 0
 
-    return odeint(field, y0, t, rtol=TOLERANCE, atol=TOLERANCE, **options).y[-1]
+    def counted(*inputs: Any) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return field(*inputs)
 
-
-def count_pushforward(field: Callable[..., Tensor], y0: Tensor, t: Tensor, **options: Any) -> tuple[float, float]:
-    from pushforward.dynamics import odeint
-
-    counted = Counted(field)
     with torch.no_grad():
-        solution = odeint(counted, y0, t, rtol=TOLERANCE, atol=TOLERANCE, **options)
-    return counted.calls, float(solution.stats.evaluations.double().mean())
-
-
-def by_torchdiffeq(field: Callable[..., Tensor], y0: Tensor, t: Tensor, *, adjoint: Any = None) -> Tensor:
-    """Direct gradients, or the adjoint's where ``adjoint`` gives the parameters."""
-    import torchdiffeq
-
-    if adjoint is None:
-        return torchdiffeq.odeint(field, y0, t, rtol=TOLERANCE, atol=TOLERANCE, method="dopri5")[-1]
-    return torchdiffeq.odeint_adjoint(
-        field, y0, t, rtol=TOLERANCE, atol=TOLERANCE, method="dopri5", adjoint_params=tuple(adjoint)
-    )[-1]
-
-
-def count_torchdiffeq(field: Callable[..., Tensor], y0: Tensor, t: Tensor) -> tuple[float, float]:
-    counted = Counted(field)
-    with torch.no_grad():
-        by_torchdiffeq(counted, y0, t)
-    return counted.calls, counted.calls
-
-
-def by_torchode(field: Callable[..., Tensor], y0: Tensor, t: Tensor) -> Any:
-    """torchode's solution; the state must be (batch, features)."""
-    import torchode
-
-    term = torchode.ODETerm(field)
-    controller = torchode.IntegralController(atol=TOLERANCE, rtol=TOLERANCE, term=term)
-    solver = torchode.AutoDiffAdjoint(torchode.Dopri5(term=term), controller)
-    return solver.solve(torchode.InitialValueProblem(y0=y0, t_eval=t.expand(len(y0), -1)))
-
-
-def count_torchode(field: Callable[..., Tensor], y0: Tensor, t: Tensor) -> tuple[float, float]:
-    counted = Counted(field)
-    with torch.no_grad():
-        solution = by_torchode(counted, y0, t)
-    # its statistics count every call for every sample; a sample needs six a step and two to begin
-    steps = solution.stats["n_steps"].double()
-    return counted.calls, float((6 * steps + 2).mean())
+        field = make()
+        solution = solve(counted)
+    return calls, solution
 
 
 def by_diffrax(field: Callable[..., Any], y0: Any, t: tuple[float, float], args: Any, max_steps: int) -> Any:

@@ -53,13 +53,14 @@ def compare(name: str, problem: str, module: ModuleType) -> None:
 def _measure(module: ModuleType) -> list[dict[str, str | int | float]]:
     cases: list[Case] = module.cases()
     exact = module.exact().numpy()
-    first, error = {}, {}
+    first: dict[str, float] = {}
+    error: dict[str, float | str] = {}
     for case in cases:
         start = time.perf_counter()
         end = case.forward()
         case.train()
         first[case.library] = time.perf_counter() - start
-        error[case.library] = float(np.abs(np.asarray(end) - exact).max())
+        error[case.library] = "" if end is None else float(np.abs(np.asarray(end) - exact).max())
     forward = time_in_turn({case.library: case.forward for case in cases}, REPEATS, warmup=0)
     train = time_in_turn({case.library: case.train for case in cases}, REPEATS, warmup=0)
     ours = [case.library for case in cases if case.library.startswith("pushforward")]

@@ -9,17 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.ode_problems.case import (
-    Case,
-    by_diffrax,
-    by_pushforward,
-    by_torchdiffeq,
-    by_torchode,
-    count_pushforward,
-    count_torchdiffeq,
-    count_torchode,
-)
-from pushforward.dynamics import odeint
+from benchmarks.ode_problems.case import Case, Problem, by_diffrax
+from pushforward.dynamics import PerceptronFlow, odeint
 
 BATCH, WIDTHS, SPAN = 512, (3, 64, 64, 64, 2), (0.0, 1.0)
 GAIN = 1.5  # of the weights: at 1 the flow is nearly the identity, and the solver has nothing to do
@@ -27,8 +18,11 @@ GAIN = 1.5  # of the weights: at 1 the flow is nearly the identity, and the solv
 NOTES = (
     "2-D FFJORD: hidden layers 64-64-64, batch 512, state and log-density; training is the gradient of the negative "
     "log-likelihood for the parameters.",
-    "FFJORD's divergence is a gradient for each dimension, as its users write it; ours pushes the unit vectors through "
-    "the layers; diffrax linearises and pushes them. All are exact.",
+    "One vector field, four ways to its divergence, all exact. FFJORD: a gradient for each dimension, as its users "
+    "write it. Tangents: both unit vectors are pushed through the layers, in plain PyTorch. PerceptronFlow: the same "
+    "by pushforward's own forward and backward pass; any library can call it, and rows show what it does for them. "
+    "diffrax linearises and pushes the unit vectors.",
+    "Field alone: the evaluations of pushforward's solve, one after the other and without a solver.",
 )
 
 
@@ -115,52 +109,30 @@ def exact() -> Tensor:
 def cases() -> list[Case]:
     velocity = Velocity()
     loop, tangents = ByLoop(velocity), ByTangents(velocity)
+    weights, biases = zip(*((layer.weight, layer.bias) for layer in velocity.layers), strict=True)
     y0, t = nn.functional.pad(torch.tensor(points()), (0, 1)), torch.tensor(SPAN)
-    parameters = list(velocity.parameters())
+    problem = Problem(y0, t, loss, list(velocity.parameters()))
 
-    def ours(name: str, **options: Any) -> Case:
-        options["rowwise"] = True
-        solver = {key: value for key, value in options.items() if key != "gradient"}
-        return _case(
-            f"pushforward, {name}",
-            lambda: by_pushforward(tangents, y0, t, **solver),
-            lambda: by_pushforward(tangents, y0, t, **options),
-            parameters,
-            lambda: count_pushforward(tangents, y0, t),
-        )
-
-    def torchdiffeq(name: str, field: nn.Module, adjoint: list[nn.Parameter] | None) -> Case:
-        return _case(
-            f"torchdiffeq, {name}",
-            lambda: by_torchdiffeq(field, y0, t),
-            lambda: by_torchdiffeq(field, y0, t, adjoint=adjoint),
-            parameters,
-            lambda: count_torchdiffeq(tangents, y0, t),
-        )
-
-    def torchode(name: str, field: nn.Module) -> Case:
-        solve = lambda: by_torchode(field, y0, t).ys[:, -1]  # noqa: E731
-        return _case(f"torchode, {name}", solve, solve, parameters, lambda: count_torchode(tangents, y0, t))
+    def flow() -> PerceptronFlow:
+        return PerceptronFlow(weights, biases)
 
     return [
-        ours("direct", gradient="direct"),
-        ours("adjoint", gradient="adjoint"),
-        ours("direct, compiled", gradient="direct", compile=True),
-        torchdiffeq("direct, FFJORD's divergence", loop, None),
-        torchdiffeq("adjoint, FFJORD's divergence", loop, parameters),
-        torchdiffeq("direct, our divergence", tangents, None),
-        torchode("direct, FFJORD's divergence", loop),
-        torchode("direct, our divergence", tangents),
+        problem.ours("direct, PerceptronFlow", flow),
+        problem.ours("adjoint, PerceptronFlow", flow, gradient="adjoint", parameters=problem.wanted),
+        problem.ours("direct, tangents", lambda: tangents),
+        problem.ours("adjoint, tangents", lambda: tangents, gradient="adjoint"),
+        problem.ours("direct, tangents, compiled", lambda: tangents, compile=True),
+        problem.torchdiffeq("direct, FFJORD", lambda: loop),
+        problem.torchdiffeq("adjoint, FFJORD", lambda: loop, adjoint=True),
+        problem.torchdiffeq("direct, tangents", lambda: tangents),
+        problem.torchdiffeq("direct, PerceptronFlow", flow),
+        problem.torchdiffeq("adjoint, PerceptronFlow", flow, adjoint=True),
+        problem.torchode("direct, FFJORD", lambda: loop),
+        problem.torchode("direct, PerceptronFlow", flow),
         _diffrax(),
+        problem.alone("PerceptronFlow", flow),
+        problem.alone("tangents", lambda: tangents),
     ]
-
-
-def _case(name: str, solve: Any, solve_for_training: Any, parameters: list[nn.Parameter], evaluations: Any) -> Case:
-    def forward() -> Tensor:
-        with torch.no_grad():
-            return solve()
-
-    return Case(name, forward, lambda: torch.autograd.grad(loss(solve_for_training()), parameters), evaluations)
 
 
 def _diffrax() -> Case:

@@ -8,23 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.ode_problems.case import (
-    Case,
-    by_diffrax,
-    by_pushforward,
-    by_torchdiffeq,
-    by_torchode,
-    count_pushforward,
-    count_torchdiffeq,
-    count_torchode,
-)
+from benchmarks.ode_problems.case import Case, Problem, by_diffrax
 from pushforward.dynamics import odeint
 
 COUNT, SPAN = 1000, (0.0, 10.0)
-NOTES = ("Stiffness from 0.1 to 30. Training: the gradient for the initial state and stiffness of every oscillator.",)
+NOTES = (
+    "Stiffness from 0.1 to 30. Training: the gradient for the initial state and stiffness of every oscillator.",
+    "Field alone: the evaluations of pushforward's solve, one after the other and without a solver.",
+)
 
 
-def problem() -> tuple[np.ndarray, np.ndarray]:
+def start() -> tuple[np.ndarray, np.ndarray]:
     """States and stiffness of all oscillators."""
     y0 = np.random.default_rng(0).normal(size=(COUNT, 2)) * 0.5 + np.array([2.0, 0.0])
     return y0.astype(np.float32), np.logspace(-1, 1.5, COUNT).astype(np.float32)
@@ -37,40 +31,27 @@ def van_der_pol(t: Tensor, y: Tensor, stiffness: Tensor) -> Tensor:
 
 def exact() -> Tensor:
     """The ends, to many more digits than the solvers are asked for."""
-    y0, mu = (torch.tensor(x).double() for x in problem())
+    y0, mu = (torch.tensor(x).double() for x in start())
     t = torch.tensor(SPAN)
     return odeint(van_der_pol, y0, t, method="dopri8", rtol=1e-10, atol=1e-10, args=(mu,), rowwise=True).y[-1]
 
 
 def cases() -> list[Case]:
-    start, stiffness = (torch.tensor(x) for x in problem())
-    y0, mu = start.clone().requires_grad_(), stiffness.clone().requires_grad_()
+    y0, mu = (torch.tensor(x).requires_grad_() for x in start())
     t = torch.tensor(SPAN)
+
+    problem = Problem(y0, t, torch.sum, (y0, mu), (mu,))
 
     def held(t: Tensor, y: Tensor) -> Tensor:
         return van_der_pol(t, y, mu)
 
-    def case(name: str, solve: Any, evaluations: Any) -> Case:
-        def forward() -> Tensor:
-            with torch.no_grad():
-                return solve()
-
-        return Case(name, forward, lambda: torch.autograd.grad(solve().sum(), (y0, mu)), evaluations)
-
-    def ours(name: str, **options: Any) -> Case:
-        options |= {"args": (mu,), "rowwise": True}
-        return case(
-            f"pushforward, {name}",
-            lambda: by_pushforward(van_der_pol, y0, t, **options),
-            lambda: count_pushforward(van_der_pol, y0, t, args=(mu,)),
-        )
-
     return [
-        ours("direct"),
-        ours("direct, compiled", compile=True),
-        case("torchdiffeq, direct", lambda: by_torchdiffeq(held, y0, t), lambda: count_torchdiffeq(held, y0, t)),
-        case("torchode, direct", lambda: by_torchode(held, y0, t).ys[:, -1], lambda: count_torchode(held, y0, t)),
+        problem.ours("direct", lambda: van_der_pol),
+        problem.ours("direct, compiled", lambda: van_der_pol, compile=True),
+        problem.torchdiffeq("direct", lambda: held),
+        problem.torchode("direct", lambda: held),
         _diffrax(),
+        problem.alone("not compiled", lambda: van_der_pol),
     ]
 
 
@@ -78,7 +59,7 @@ def _diffrax() -> Case:
     import jax
     import jax.numpy as jnp
 
-    y0, mu = (jnp.asarray(x) for x in problem())
+    y0, mu = (jnp.asarray(x) for x in start())
 
     def field(t: Any, y: Any, mu: Any) -> Any:
         x, v = y

@@ -6,26 +6,19 @@ distances and features, positions moved along the differences.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from benchmarks.ode_problems.case import (
-    Case,
-    by_pushforward,
-    by_torchdiffeq,
-    by_torchode,
-    count_pushforward,
-    count_torchdiffeq,
-    count_torchode,
-)
+from benchmarks.ode_problems.case import Case, Problem
 from pushforward.dynamics import odeint
 
 BATCH, COUNT, FEATURES, LAYERS, SPAN = 16, 13, 32, 2, (0.0, 1.0)
 GAIN = 20.0  # of the velocities: particles move by about their distance
 
-NOTES = ("Batch of 16, 2 layers of 32 features. Training: the gradient of the mean square for the parameters.",)
+NOTES = (
+    "Batch of 16, 2 layers of 32 features. Training: the gradient of the mean square for the parameters.",
+    "Field alone: the evaluations of pushforward's solve, one after the other and without a solver.",
+)
 
 
 class GraphVelocity(nn.Module):
@@ -60,7 +53,7 @@ class GraphVelocity(nn.Module):
         return (velocity - velocity.mean(1, keepdim=True)).reshape(y.shape)
 
 
-def problem() -> tuple[GraphVelocity, Tensor]:
+def start() -> tuple[GraphVelocity, Tensor]:
     """The network and the first positions."""
     torch.manual_seed(0)
     return GraphVelocity(), torch.randn(BATCH, 3 * COUNT)
@@ -68,52 +61,26 @@ def problem() -> tuple[GraphVelocity, Tensor]:
 
 def exact() -> Tensor:
     """The ends, to many more digits than the solvers are asked for."""
-    network, y0 = problem()
+    network, y0 = start()
     with torch.no_grad():
         t = torch.tensor(SPAN)
         return odeint(network.double(), y0.double(), t, method="dopri8", rtol=1e-11, atol=1e-11).y[-1]
 
 
 def cases() -> list[Case]:
-    (network, y0), t = problem(), torch.tensor(SPAN)
+    network, y0 = start()
     parameters = list(network.parameters())
+    problem = Problem(y0, torch.tensor(SPAN), lambda end: end.square().sum(1).mean(), parameters)
 
-    def case(name: str, solve: Any, solve_for_training: Any, evaluations: Any) -> Case:
-        def forward() -> Tensor:
-            with torch.no_grad():
-                return solve()
-
-        def train() -> Any:
-            return torch.autograd.grad(solve_for_training().square().sum(1).mean(), parameters)
-
-        return Case(name, forward, train, evaluations)
-
-    def ours(name: str, **options: Any) -> Case:
-        options["rowwise"] = True
-        solver = {key: value for key, value in options.items() if key != "gradient"}
-        return case(
-            f"pushforward, {name}",
-            lambda: by_pushforward(network, y0, t, **solver),
-            lambda: by_pushforward(network, y0, t, **options),
-            lambda: count_pushforward(network, y0, t),
-        )
-
-    def torchdiffeq(name: str, adjoint: list[nn.Parameter] | None) -> Case:
-        return case(
-            f"torchdiffeq, {name}",
-            lambda: by_torchdiffeq(network, y0, t),
-            lambda: by_torchdiffeq(network, y0, t, adjoint=adjoint),
-            lambda: count_torchdiffeq(network, y0, t),
-        )
-
-    def torchode() -> Tensor:
-        return by_torchode(network, y0, t).ys[:, -1]
+    def field() -> GraphVelocity:
+        return network
 
     return [
-        ours("direct", gradient="direct"),
-        ours("adjoint", gradient="adjoint"),
-        ours("direct, compiled", gradient="direct", compile=True),
-        torchdiffeq("direct", None),
-        torchdiffeq("adjoint", parameters),
-        case("torchode, direct", torchode, torchode, lambda: count_torchode(network, y0, t)),
+        problem.ours("direct", field),
+        problem.ours("adjoint", field, gradient="adjoint"),
+        problem.ours("direct, compiled", field, compile=True),
+        problem.torchdiffeq("direct", field),
+        problem.torchdiffeq("adjoint", field, adjoint=True),
+        problem.torchode("direct", field),
+        problem.alone("not compiled", field),
     ]
