@@ -4,28 +4,30 @@ Every process trains the same perceptron for the same number of steps on the sam
 regression of its velocity (see `ProcessFlow`), and flow matching does so too. Data are standardised first, and
 distances are in units of their standard deviation.
 
-Run `python -m benchmarks genphys`; what has been measured is kept, and a run goes on from there.
+    python -m benchmarks genphys
+    python -m benchmarks.genphys measure 500    # for about 500 s, without a table; the next run goes on from there
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks.kept import kept, look_up
 from benchmarks.timing import report
 from pushforward.ensembles import read
 from pushforward.models.process_flow import ProcessFlow
 from pushforward.networks import MLP
 from pushforward.statistics import wasserstein2
+from pushforward.transport.dispersion import FREQUENCIES, is_smoothing
 from pushforward.transport.processes import PROCESSES, continuity_residual, process, transport_residual
 
 STEPS, BATCH, SAMPLES, SEEDS = 2000, 256, 2000, 2
+SETTING = {"steps": STEPS, "batch": BATCH, "samples": SAMPLES}
 SETS = ("two-moons", "eight-gaussians", "swiss-roll")
 # The parameter of each process, and where it begins and ends: the kernel's reach goes from 0.005 to 40.
 SETTINGS: dict[str, tuple[dict[str, float], float, float]] = {
@@ -35,7 +37,7 @@ SETTINGS: dict[str, tuple[dict[str, float], float, float]] = {
     "helmholtz": ({"wavenumber": 0.02}, 0.005, 40.0),
     "dissipative-wave": ({"damping": 2.0}, 0.005, 2 * 40.0**2),
 }
-PARTIAL = Path(__file__).parent / "results" / "genphys_partial.json"
+NAMES = ("two real sets", "flow-matching", *PROCESSES)
 
 
 class Straight(torch.nn.Module):
@@ -102,58 +104,70 @@ def measured(name: str, data: str, seed: int) -> dict[str, float]:
     real, other = rest[:SAMPLES], rest[SAMPLES:]
     if name == "two real sets":
         return {"distance": float(wasserstein2(real, other).distance)}
-    start = time.perf_counter()
     model = trained(name, learn, seed)
-    seconds = time.perf_counter() - start
     samples = model.sample(SAMPLES, torch.Generator().manual_seed(seed + 1000))
-    return {"distance": float(wasserstein2(samples, real).distance), "seconds": seconds}
+    return {"distance": float(wasserstein2(samples, real).distance)}
 
 
-def main(seconds: float = float("inf")) -> None:
+def plan() -> list[tuple[str, str, int]]:
+    return [(name, data, seed) for seed in range(SEEDS) for data in SETS for name in NAMES]
+
+
+def main(seconds: float = float("inf"), *, table: bool = True) -> None:
+    """Measure what is not measured yet, beginning nothing after so many seconds."""
     torch.set_num_threads(1)
     began = time.perf_counter()
-    names = ("two real sets", "flow-matching", *PROCESSES)
-    done = json.loads(PARTIAL.read_text()) if PARTIAL.exists() else {}
-    for seed in range(SEEDS):
-        for data in SETS:
-            for name in names:
-                key = f"{name} | {data} | {seed}"
-                if key in done:
-                    continue
-                if time.perf_counter() - began > seconds:
-                    return
-                done[key] = measured(name, data, seed)
-                PARTIAL.parent.mkdir(parents=True, exist_ok=True)
-                PARTIAL.write_text(json.dumps(done, indent=1) + "\n")
-                print(key, done[key], flush=True)
-    tabulate()
+    for row in plan():
+        if time.perf_counter() - began > seconds:
+            return
+        kept("genphys", " ".join(map(str, row)), SETTING, lambda row=row: measured(*row))
+    if table:
+        tabulate()
 
 
 def tabulate() -> None:
-    done = json.loads(PARTIAL.read_text())
+    """The table of what is measured so far."""
+    done = {row: found["distance"] for row in plan() if (found := look_up("genphys", " ".join(map(str, row)), SETTING))}
     rows = []
-    for name in ("two real sets", "flow-matching", *PROCESSES):
-        row: dict[str, object] = {"process": name, "continuity": "", "corrected velocity": ""}
+    for name in (*NAMES, *(name for name in FREQUENCIES if name not in PROCESSES)):
+        row: dict[str, object] = {"process": name, "smoothing at": "", "continuity": "", "corrected velocity": ""}
+        if name in FREQUENCIES:
+            row["smoothing at"] = smoothing(name)
         if name in PROCESSES:
             row["continuity"], row["corrected velocity"] = residuals(name)
         for data in SETS:
-            values = [v["distance"] for s in range(SEEDS) if (v := done.get(f"{name} | {data} | {s}"))]
+            values = [distance for (its, on, _), distance in done.items() if (its, on) == (name, data)]
             spread = f" +- {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-            row[f"W2, {data}"] = f"{statistics.mean(values):.3f}{spread}" if values else "not measured"
+            row[f"W2, {data}"] = f"{statistics.mean(values):.3f}{spread}" if values else "refused"
         rows.append(row)
-    seeds = 1 + max(int(key.rsplit("|", 1)[1]) for key in done)
     report(
         "genphys",
         "Processes of GenPhys beside flow matching",
         rows,
         notes=[
-            f"{STEPS} steps of {BATCH} samples, {SAMPLES} samples judged, {seeds} seeds, one thread; W2 in units of the"
-            " standard deviation of the data.",
+            f"{STEPS} steps of {BATCH} samples, {SAMPLES} samples judged, {SEEDS} seeds, one thread; W2 in units of the"
+            " standard deviation of the data, mean +- standard deviation.",
+            f"Smoothing at: which of {len(WAVENUMBERS)} wavenumbers from 0.001 to 1000 decay faster than the mean,"
+            " Im omega(k) < Im omega(0), at the parameters below. The two processes of which none does are refused.",
             "Continuity and corrected velocity: largest relative residual of dp/dt + div J = R and of dq/dt + div(q u)"
             " = 0 by automatic differentiation, at 10,000 points that the process reaches.",
-            "Helmholtz with k0 = 0.02; the dissipative wave walks in each coordinate on its own.",
+            "Yukawa with m = 3, the dissipative wave with eps = 2; it walks in each coordinate on its own. Helmholtz"
+            " with k0 = 0.02: waves longer than 2 pi / k0 = 314 do not decay, and data are nowhere near so wide.",
         ],
     )
+
+
+WAVENUMBERS = torch.logspace(-3, 3, 601, dtype=torch.float64)
+
+
+def smoothing(name: str) -> str:
+    """At which wavenumbers details are forgotten."""
+    parameter = next(iter(SETTINGS[name][0].values()), None) if name in SETTINGS else None
+    options = {} if parameter is None else {"parameter": parameter}
+    good = is_smoothing(name, WAVENUMBERS, **options)
+    if bool(good.all()) or not bool(good.any()):
+        return "all" if bool(good.all()) else "none"
+    return f"k > {WAVENUMBERS[~good].max().item():.2g}"
 
 
 def residuals(name: str) -> tuple[float, float]:
@@ -169,7 +183,8 @@ def residuals(name: str) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["table"]:
+    command, *numbers = sys.argv[1:]
+    if command == "table":
         tabulate()
     else:
-        main(float(sys.argv[1]))
+        main(float(numbers[0]), table=False)

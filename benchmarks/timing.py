@@ -69,6 +69,8 @@ def report(
     *,
     notes: Sequence[str] = (),
     packages: Sequence[str] = (),
+    figure: str = "",
+    further: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> None:
     """Print a table and keep it: rows are added to the JSON file, the markdown page is written anew.
 
@@ -78,11 +80,16 @@ def report(
         rows: one mapping a row; the columns are the keys of the first. Write units into the column's name.
         notes: one line each, what a reader must know to read the numbers (settings, floors, what differs).
         packages: peers whose version belongs beside the numbers.
+        figure: a picture below the table, as markdown.
+        further: more tables by their heading; those without rows are left out.
     """
     if not rows:
         raise ValueError(f"the table {name!r} has no rows to report")
     setting = _setting(packages)
-    lines = [f"# {title}", "", *_markdown_table(rows), "", *[f"- {note}" for note in notes]]
+    lines = [f"# {title}", "", *_markdown_table(rows), "", *([figure, ""] if figure else [])]
+    for heading, more in (further or {}).items():
+        lines += [f"## {heading}", "", *_markdown_table(more), ""] if more else []
+    lines += [f"- {note}" for note in notes]
     recipe = f"Written by `python -m benchmarks {name}` on {setting['date']}: " + ", ".join(
         f"{key} {value}" for key, value in setting.items() if key != "date"
     )
@@ -92,7 +99,10 @@ def report(
     results = ROOT / "benchmarks" / "results" / f"{name}.json"
     results.parent.mkdir(parents=True, exist_ok=True)
     history = json.loads(results.read_text()) if results.exists() else []
-    history.append({"setting": setting, "rows": [dict(row) for row in rows]})
+    record: dict[str, Any] = {"setting": setting, "rows": [dict(row) for row in rows]}
+    if further:
+        record["further"] = {heading: [dict(row) for row in more] for heading, more in further.items()}
+    history.append(record)
     results.write_text(json.dumps(history, indent=1, default=str) + "\n")
 
     page = ROOT / "docs" / "benchmarks" / f"{name}.md"

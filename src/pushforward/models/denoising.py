@@ -47,6 +47,7 @@ from pushforward.transport import (
     VelocityField,
 )
 from pushforward.transport.path import Number
+from pushforward.transport.prediction import PREDICTIONS
 
 __all__ = ["Denoising", "DenoisingSampling", "DenoisingSettings"]
 
@@ -288,21 +289,8 @@ class Denoising(Model):
 
     def whitened_motion(self, condition: Tensor | None, guidance: float = 1.0) -> VelocityField:
         """dw/dt: what the learned velocity adds to that of the Gaussian field, which leaves w where it is."""
-        self._check_told(condition)
-
-        def gaussian(z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
-            expected = self.gaussian(z, moment, condition)
-            return moment.velocity(expected.data, expected.noise)
-
-        def motion(w: Tensor, moment: Moment) -> Tensor:
-            z = self.gaussian.colour(w, moment, condition)
-            more = self.excess(z, moment, condition)
-            if guidance != 1:
-                untold = self.excess(z, moment, None) + gaussian(z, moment, None)
-                more = more + (1 - guidance) * (untold - more - gaussian(z, moment, condition))
-            return self.gaussian.whiten(more, moment, condition)
-
-        return motion
+        motion = self._motion_of_modes(condition, guidance)
+        return lambda w, moment: self.gaussian.field(motion(self.gaussian.modes(w), moment))
 
     def withheld(self, batch: Batch) -> Float[Tensor, "batch features"] | None:
         """The conditions of a batch, some replaced by a row of NaN, which is how the network is told nothing."""
@@ -325,13 +313,29 @@ class Denoising(Model):
         """From data to whitened noise or back, whichever way the times of the straight line run."""
         first, last = Straight().moments([times[0], times[-1]])
         to_noise = times[0] < times[-1]
-        w = self.gaussian.whiten(state, first, condition) if to_noise else state
-        w = integrator(self.whitened_motion(condition, guidance), Straight(), times, w)
-        return w if to_noise else self.gaussian.colour(w, last, condition)
+        modes = self.gaussian.white_modes(state, first, condition) if to_noise else self.gaussian.modes(state)
+        modes = integrator(self._motion_of_modes(condition, guidance), Straight(), times, modes)
+        return self.gaussian.field(modes) if to_noise else self.gaussian.coloured(modes, last, condition)
+
+    def _motion_of_modes(self, condition: Tensor | None, guidance: float = 1.0) -> VelocityField:
+        """`whitened_motion` of the modes of w."""
+        self._check_told(condition)
+
+        def known(z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
+            return self.gaussian.combination(z, moment, (moment.alpha_dot, moment.sigma_dot), condition)
+
+        def motion(modes: Tensor, moment: Moment) -> Tensor:
+            z = self.gaussian.coloured(modes, moment, condition)
+            more = self.excess(z, moment, condition)
+            if guidance != 1:
+                untold = self.excess(z, moment, None) + known(z, moment, None)
+                more = more + (1 - guidance) * (untold - more - known(z, moment, condition))
+            return self.gaussian.white_modes(more, moment, condition)
+
+        return motion
 
     def _output(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
-        expected = self.gaussian(z, moment, condition)
-        known = transport.target(self.prediction, expected.data, expected.noise, moment)
+        known = self.gaussian.combination(z, moment, PREDICTIONS[self.prediction](moment), condition)
         return known + self._network_at(z, moment, condition)
 
     def _network_at(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from pushforward.networks import MLP
 from pushforward.spaces import Field, Space
-from pushforward.transport.path import Moment
+from pushforward.transport.path import Moment, Number
 from pushforward.transport.prediction import Estimate
 
 __all__ = ["GaussianDenoiser", "real_waves", "wavenumber_bins"]
@@ -97,15 +97,47 @@ class GaussianDenoiser(nn.Module):
                 data=self._from_modes(moment.alpha * power * modes), noise=self._from_modes(moment.sigma * modes)
             )
 
+    def combination(
+        self,
+        z: Float[Tensor, "batch *shape"],
+        moment: Moment,
+        weights: tuple[Number, Number],
+        condition: Float[Tensor, "batch features"] | None = None,
+    ) -> Float[Tensor, "batch *shape"]:
+        """a E[x | z] + b E[eps | z], the expected prediction of these ``weights`` (a, b)."""
+        a, b = weights
+        with torch.autocast(z.device.type, enabled=False):
+            power = self._power(condition)
+            modes = self._to_modes(z) / (moment.alpha**2 * power + moment.sigma**2)
+            return self._from_modes((a * moment.alpha * power + b * moment.sigma) * modes)
+
     def whiten(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
         """w, standard normal if the data are Gaussian with these powers."""
-        with torch.autocast(z.device.type, enabled=False):
-            return self._from_modes(self._to_modes(z) / self._spread(moment, condition))
+        return self.field(self.white_modes(z, moment, condition))
 
     def colour(self, w: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
         """The z of a whitened state; the inverse of `whiten`."""
-        with torch.autocast(w.device.type, enabled=False):
-            return self._from_modes(self._to_modes(w) * self._spread(moment, condition))
+        return self.coloured(self.modes(w), moment, condition)
+
+    def white_modes(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
+        """The modes of `whiten`, in which a solver saves every second transform."""
+        with torch.autocast(z.device.type, enabled=False):
+            return self._to_modes(z) / self._spread(moment, condition)
+
+    def coloured(self, modes: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
+        """The z of the modes of a whitened state; the inverse of `white_modes`."""
+        with torch.autocast(modes.device.type, enabled=False):
+            return self._from_modes(modes * self._spread(moment, condition))
+
+    def modes(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """The amplitude of each wave of ``x``; an orthogonal transform."""
+        with torch.autocast(x.device.type, enabled=False):
+            return self._to_modes(x)
+
+    def field(self, modes: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """The inverse of `modes`."""
+        with torch.autocast(modes.device.type, enabled=False):
+            return self._from_modes(modes)
 
     def log_volume(self, moment: Moment, condition: Tensor | None = None) -> Float[Tensor, "*batch"]:
         """log |dw/dz|: of one sample, or of each condition's."""

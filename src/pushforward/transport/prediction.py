@@ -36,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from pushforward.transport.path import Moment, Number
@@ -81,8 +82,7 @@ def estimate(value: Tensor, z: Tensor, moment: Moment, prediction: Prediction) -
     a, b = PREDICTIONS[prediction](moment)
     scale = 1.0 / (moment.alpha * b - moment.sigma * a)
     return Estimate(
-        data=(scale * b) * z - (scale * moment.sigma) * value,
-        noise=(scale * moment.alpha) * value - (scale * a) * z,
+        data=_sum(scale * b, z, -scale * moment.sigma, value), noise=_sum(-scale * a, z, scale * moment.alpha, value)
     )
 
 
@@ -97,3 +97,8 @@ def convert(value: Tensor, z: Tensor, moment: Moment, source: Prediction, to: Pr
 def loss_weight(prediction: Prediction, measured_in: Prediction, moment: Moment) -> Number:
     """Factor from the squared error of ``prediction`` to the squared error of ``measured_in``, (D' / D)^2."""
     return (determinant(measured_in, moment) / determinant(prediction, moment)) ** 2
+
+
+def _sum(a: Number, x: Tensor, b: Number, y: Tensor) -> Tensor:
+    """a x + b y in two passes over the numbers, not three: samplers do little else between two network calls."""
+    return torch.addcmul(a * x, b, y) if isinstance(b, Tensor) else torch.add(a * x, y, alpha=b)

@@ -1,0 +1,296 @@
+"""Diffusion, flow matching, Poisson flows and their few-step students on maps of the cosmic web.
+
+    python -m benchmarks transports
+    python -m benchmarks.transports train "pfgm++ D=64"    # one part alone; `transports` goes on from there
+    python -m benchmarks.transports judge 500              # for about 500 s
+    python -m benchmarks.transports table                  # of what there is
+
+One network, one number of training steps, one core and one seed for all: `cosmic-web`, 64 x 64, conditional on Omega_m
+and sigma_8. Every family is sampled with its default sampler, one network evaluation a step (two for a student's second
+step are two evaluations as well), at the conditions of the held-out maps. A student starts from its teacher's weights
+and has as many training steps again.
+
+What is kept: runs in ``runs/benchmarks/transports``, and each judgement beside them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import pushforward as pf
+from benchmarks.kept import WORK, kept, look_up
+from benchmarks.timing import ROOT, report
+from pushforward.statistics import classifier_two_sample_test
+from pushforward.validation.features import describe
+from pushforward.validation.fields import judge_fields
+from pushforward.validation.material import Material, gather
+
+STEPS = 7500
+CALLS = (1, 2, 4, 8, 16, 32, 64)
+FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "flow-matching": ("flow-matching", {}),
+    "edm": ("edm", {}),
+    "ddpm": ("ddpm", {}),
+    "pfgm++ D=64": ("pfgm++", {"D": 64}),
+    "pfgm++ D=128": ("pfgm++", {"D": 128}),
+    "pfgm++ D=2048": ("pfgm++", {"D": 2048}),
+}
+TEACHERS = {"consistency of flow-matching": "flow-matching", "consistency of edm": "edm"}
+# What coarse weights do, to those families that the authors of PFGM++ compare.
+QUANTISED, BITS, QUANTISED_CALLS = ("edm", "pfgm++ D=2048", "pfgm++ D=128", "pfgm++ D=64"), (8, 6, 5, 4), 16
+# Fresh simulations, so many that their own scatter leaves the error of a spectrum visible.
+FRESH, FRESH_SEED, FRESH_CALLS = 1920, 1, 16
+STATISTICS = {
+    "power_spectrum": "P(k) (%)",
+    "one_point_pdf": "PDF (%)",
+    "bispectrum": "bispectrum (σ)",
+    "power_scatter": "scatter of ln P(k) (%)",
+    "power_correlation": "correlation of ln P(k)",
+    "classifier": "classifier (area under ROC curve)",
+}
+SETTING = {"steps": STEPS}
+COLOURS = ("#0072b2", "#d55e00", "#e69f00", "#009e73", "#56b4e9", "#cc79a7", "#222222", "#8a9099")
+
+
+def run_of(name: str) -> Path:
+    return WORK / "transports" / name.replace(" ", "-")
+
+
+def trained(name: str) -> pf.Emulator:
+    """The emulator of a row, trained to the end unless it was before."""
+    run = run_of(name)
+    if name in FAMILIES:
+        family, settings = FAMILIES[name]
+    else:
+        trained(TEACHERS[name])
+        family, settings = "consistency", {"teacher": str(run_of(TEACHERS[name]).relative_to(ROOT))}
+    if not finished(name):
+        run.mkdir(parents=True, exist_ok=True)
+        pf.fit("cosmic-web", family, steps=STEPS, settings=settings, out=run, resume=True, device="cpu", progress=False)
+        (run / "finished").touch()
+    return pf.Emulator.load(run, device="cpu")
+
+
+def finished(name: str) -> bool:
+    return (run_of(name) / "finished").exists()
+
+
+class Sampled:
+    """An emulator whose samples are drawn with some settings."""
+
+    def __init__(self, emulator: pf.Emulator, **sampling: Any) -> None:
+        self.emulator, self.sampling = emulator, sampling
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.emulator, name)
+
+    def sample_at(self, rows: np.ndarray, seed: int) -> torch.Tensor:
+        return self.emulator.sample_at(rows, seed=seed, **self.sampling)
+
+
+def gathered(emulator: pf.Emulator, calls: int, ensemble: Any = None) -> Material:
+    ensemble = pf.read("cosmic-web") if ensemble is None else ensemble
+    with warnings.catch_warnings():
+        # Test conditions lie a little beyond the range of the training ones.
+        warnings.filterwarnings("ignore", message=".*extrapolates", category=UserWarning)
+        return gather(
+            Sampled(emulator, steps=calls),  # type: ignore[arg-type]
+            ensemble,
+            samples=len(ensemble),
+            watch=lambda *_: None,
+        )
+
+
+def judged(emulator: pf.Emulator, calls: int) -> dict[str, Any]:
+    """Value and error of each statistic with so many evaluations a sample."""
+    material = gathered(emulator, calls)
+    fields = judge_fields(material)
+    verdicts = {verdict.statistic: verdict for verdict in fields.verdicts}
+    found: dict[str, Any] = {key: [verdicts[key].value, verdicts[key].error] for key in STATISTICS if key in verdicts}
+    generated, real = describe(material, fields.summaries)
+    found["classifier"] = list(areas(generated, real[: material.count]))
+    found["milliseconds"] = material.milliseconds
+    return found
+
+
+def areas(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    found = classifier_two_sample_test(torch.from_numpy(a), torch.from_numpy(b), classifier="mlp", folds=3)
+    return float(found.auc), float(found.auc_error)
+
+
+def floors(emulator: pf.Emulator) -> dict[str, Any]:
+    """What real maps give against other real maps: middle, low and high end of the 95 % range."""
+    material = gathered(emulator, 1)
+    fields = judge_fields(material)
+    found: dict[str, Any] = {
+        each.statistic: [each.floor, each.floor_low, each.floor_high]
+        for each in fields.verdicts
+        if each.statistic in STATISTICS
+    }
+    _, real = describe(material, fields.summaries)
+    again = [areas(real[a], real[b])[0] for a, b in material.floor.pairs[::12][:8]]
+    return {**found, "classifier": [float(np.median(again)), min(again), max(again)]}
+
+
+def judged_on_many(emulator: pf.Emulator) -> dict[str, Any]:
+    """The error of P(k) on many fresh maps, of which half are the reference; its floor is the other half's."""
+    fresh = pf.read("cosmic-web", members=2 * FRESH, seed=FRESH_SEED)
+    verdict = judge_fields(gathered(emulator, FRESH_CALLS, fresh)).verdicts[0]
+    return {"value": verdict.value, "error": verdict.error, "floor": [verdict.floor, verdict.floor_high]}
+
+
+@contextlib.contextmanager
+def quantised(emulator: pf.Emulator, bits: int) -> Iterator[None]:
+    """Weights of the network on a grid of 2^bits - 1 equal steps, a scale for each tensor, as integers would hold."""
+    weights = [p for p in emulator.model.network.parameters() if p.dim() > 1]  # type: ignore[union-attr]
+    before = [p.detach().clone() for p in weights]
+    with torch.no_grad():
+        for p in weights:
+            scale = p.abs().max().clamp_min(1e-12) / (2 ** (bits - 1) - 1)
+            p.copy_((p / scale).round() * scale)
+    yield
+    with torch.no_grad():
+        for p, value in zip(weights, before, strict=True):
+            p.copy_(value)
+
+
+def judgements() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
+    """Name, whose emulator, setting and function of every judgement, those first that matter most."""
+    names = [*FAMILIES, *TEACHERS]
+    yield "floor", "flow-matching", SETTING, floors
+    for calls in (16, 8, 4, 2, 32, 1, 64):
+        for name in names:
+            yield f"{name} {calls}", name, SETTING, lambda emulator, calls=calls: judged(emulator, calls)
+        if calls == 16:
+            for name in names[: len(FAMILIES)]:
+                setting = {**SETTING, "fresh": FRESH, "calls": FRESH_CALLS}
+                yield f"{name} fresh", name, setting, judged_on_many
+        if calls == 2:
+            for bits in BITS:
+                for name in QUANTISED:
+
+                    def coarse(emulator: pf.Emulator, bits: int = bits) -> dict[str, Any]:
+                        with quantised(emulator, bits):
+                            return judged(emulator, QUANTISED_CALLS)
+
+                    yield f"{name} {bits} bits", name, {**SETTING, "calls": QUANTISED_CALLS}, coarse
+
+
+def main(seconds: float = float("inf"), *, table: bool = True, all_trained: bool = True) -> None:
+    """Train and judge what is not done yet, beginning nothing after so many seconds."""
+    torch.set_num_threads(1)
+    began = time.perf_counter()
+    loaded: dict[str, pf.Emulator] = {}
+    for name, whose, setting, function in judgements():
+        if look_up("transports", name, setting) or not (all_trained or finished(whose)):
+            continue
+        if time.perf_counter() - began > seconds:
+            return
+        if whose not in loaded:
+            loaded[whose] = trained(whose)
+        kept("transports", name, setting, lambda f=function, e=loaded[whose]: f(e))
+    if table:
+        tabulate()
+
+
+def tabulate() -> None:
+    """The page, of what is measured so far."""
+    done = {name: found for name, _, setting, _ in judgements() if (found := look_up("transports", name, setting))}
+    names = [name for name in (*FAMILIES, *TEACHERS) if any(f"{name} {calls}" in done for calls in CALLS)]
+    floor = done["floor"]
+    rows = []
+    for key, label in STATISTICS.items():
+        for name in names:
+            row: dict[str, Any] = {"statistic": label, "model": name}
+            for calls in CALLS:
+                found = done.get(f"{name} {calls}")
+                row[f"{calls}"] = f"{found[key][0]:.3g} ± {found[key][1]:.1g}" if found else ""
+            row["floor"] = "{:.3g} ({:.3g} to {:.3g})".format(*floor[key])
+            rows.append(row)
+    many = [
+        {
+            "model": name,
+            f"P(k) (%), {FRESH} fresh maps": f"{found['value']:.2f} ± {found['error']:.2f}",
+            "floor": "{:.2f} (up to {:.2f})".format(*found["floor"]),
+        }
+        for name in FAMILIES
+        if (found := done.get(f"{name} fresh"))
+    ]
+    coarse = []
+    for name in QUANTISED:
+        whole = done.get(f"{name} {QUANTISED_CALLS}")
+        row = {"model": name}
+        for key in ("power_spectrum", "classifier"):
+            for bits, found in [("32", whole), *((str(b), done.get(f"{name} {b} bits")) for b in BITS)]:
+                row[f"{STATISTICS[key]}, {bits} bits"] = f"{found[key][0]:.3g}" if found else ""
+        coarse.append(row)
+    draw(done, names)
+    report(
+        "transports",
+        "Transports on maps of the cosmic web, by network evaluations",
+        rows,
+        notes=[
+            f"{STEPS} training steps of 8 maps each, seed 0, the same U-Net; a consistency model starts from its "
+            "teacher and has as many steps again. Columns: network evaluations a sample.",
+            "Sampled with the default `adams` (its first step is Euler's); consistency models with their own sampler.",
+            "Value ± standard error from the finite number of maps, on the 480 held-out maps (40 simulations); floor: "
+            "real maps against other real maps, with the 95 % range.",
+        ],
+        figure="![Errors against network evaluations](../images/transports.png)",
+        further={
+            "The power spectrum on more maps": many,
+            "Coarse weights": coarse,
+        },
+    )
+
+
+def draw(done: dict[str, Any], names: list[str]) -> None:
+    """Each statistic against evaluations, with the range of real maps."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, grid = plt.subplots(2, 3, figsize=(11.5, 6.6), layout="constrained", sharex=True)
+    for axes, (key, label) in zip(grid.flat, STATISTICS.items(), strict=True):
+        _, low, high = done["floor"][key]
+        axes.axhspan(low, high, color="0.9", lw=0, label="real against real")
+        for name, colour in zip(names, COLOURS, strict=False):
+            found = {calls: done[f"{name} {calls}"][key] for calls in CALLS if f"{name} {calls}" in done}
+            style = "--" if name in TEACHERS else "-"
+            axes.plot(
+                list(found), [value for value, _ in found.values()], style, c=colour, marker="o", ms=3.5, label=name
+            )
+        axes.set(xscale="log", title=label)
+        if key != "classifier":
+            axes.set_yscale("log")
+        axes.title.set_size(10)
+        axes.set_xticks(CALLS, [str(calls) for calls in CALLS])
+        axes.minorticks_off()
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in grid[1]:
+        axes.set_xlabel("network evaluations a sample")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    figure.savefig(ROOT / "docs" / "images" / "transports.png", dpi=120)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    command, *words = sys.argv[1:]
+    if command == "train":
+        trained(words[0])
+    elif command == "table":
+        tabulate()
+    else:
+        main(float(words[0]), table=False, all_trained=False)
