@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pushforward.dynamics import METHODS, Controller, IntegrationError, Status, Stepper, odeint
+from pushforward.dynamics.compiled import Compiled
 from pushforward.errors import UsageError
 
 ADAPTIVE = [name for name, method in METHODS.items() if method.adaptive]
@@ -222,7 +223,7 @@ def test_the_step_compiles_whole(monkeypatch):
     """Without a break in its graph, and with the same steps."""
     from pushforward.dynamics import stepper
 
-    whole = torch.compile(stepper._advance, backend="aot_eager", fullgraph=True, dynamic=False)
+    whole = Compiled(stepper._advance, backend="aot_eager", dynamic=False)
     monkeypatch.setattr(stepper, "_compiled", lambda: whole)
     torch._dynamo.reset()
     mu = torch.tensor([0.5, 3.0]).requires_grad_()
@@ -239,7 +240,7 @@ def test_the_step_compiles_whole(monkeypatch):
 def test_without_gradients_all_steps_compile_into_one_loop(monkeypatch, rowwise):
     from pushforward.dynamics import stepper
 
-    whole = torch.compile(stepper._loop, backend="eager", fullgraph=True)
+    whole = Compiled(stepper._loop, backend="eager")
     monkeypatch.setattr(stepper, "_compiled_loop", lambda: whole)
     torch._dynamo.reset()
     mu = torch.logspace(-1, 1, 40)
@@ -251,6 +252,16 @@ def test_without_gradients_all_steps_compile_into_one_loop(monkeypatch, rowwise)
         torch.testing.assert_close(plain.y, compiled.y)
         with pytest.raises(IntegrationError, match="the limit of 7 steps was reached"):
             odeint(van_der_pol, y0, t, compile=True, max_steps=7, **options)
+
+
+def test_a_function_compiles_for_any_number_of_fields():
+    def apply(field, y):
+        return field(y) + 1
+
+    torch._dynamo.reset()
+    compiled = Compiled(apply, backend="eager")
+    for i in range(20):
+        assert compiled(eval(f"lambda y: {i} * y"), torch.ones(2)).tolist() == [i + 1.0] * 2
 
 
 def test_a_stepper_is_reusable():

@@ -7,13 +7,14 @@ decision that depends on a value: it is a plain function of tensors that compile
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch._higher_order_ops.while_loop import while_loop
 
+from pushforward.dynamics.compiled import Compiled
 from pushforward.dynamics.control import Controller, first_step, step_error
 from pushforward.dynamics.methods import Method, find_method, take_step
 from pushforward.dynamics.runge_kutta import Step, VectorField, over
@@ -157,13 +158,13 @@ def bind(field: VectorField, args: Sequence[Tensor]) -> VectorField:
 
 
 @functools.cache
-def _compiled() -> Callable[..., Any]:
-    return torch.compile(_advance, dynamic=False, fullgraph=True)
+def _compiled() -> Compiled:
+    return Compiled(_advance, dynamic=False)
 
 
 @functools.cache
-def _compiled_loop() -> Callable[..., Any]:
-    return torch.compile(_loop, fullgraph=True)
+def _compiled_loop() -> Compiled:
+    return Compiled(_loop)
 
 
 def _loop(
