@@ -40,7 +40,7 @@ def compare(name: str, problem: str, module: ModuleType) -> None:
             "Median (fastest - slowest), timed in turn on one thread; dopri5 in all, float32, tolerances "
             "of 1e-5, relative and absolute.",
             "Calls: of the vector field in one solve. Evaluations: mean over the samples of those they need. In "
-            "ours samples that are done leave the batch, but not of a compiled step; in the peers they wait.",
+            "ours samples that are done leave the batch; in the peers they wait.",
             "Largest error: of a coordinate of any sample at the end. torchdiffeq takes one step for the whole "
             "batch: fewer calls where samples differ, because the worst of them may exceed the tolerance.",
             "Ratios: to the fastest row of ours, forward and training on their own.",

@@ -29,8 +29,9 @@ samples that did not accept it, and the time that was reached (batch,)."""
 Left = Callable[[Tensor], None]
 """Told which of the samples of the last step stay in the batch, as their indices."""
 
-# a batch is not made smaller than this, nor for less than this fraction of its samples
-FEWEST, LEAVING = 8, 0.2
+# a batch is not made smaller than this, nor for less than this fraction of its samples; where steps are compiled, another
+# size may mean another compilation
+FEWEST, LEAVING, LEAVING_COMPILED = 8, 0.2, 0.5
 
 
 def integrate(
@@ -72,15 +73,15 @@ def integrate(
     if compile and not keep and on_accept is None and not torch.is_grad_enabled() and not is_wrapped(state.t):
         # nobody needs to know of the steps, so that many of them are one call
         state, max_steps = _compiled_run(stepper, state, theirs, max_steps, shrink=rowwise), 0
-    # a compiled step is for one number of samples
-    shrinks = rowwise and not compile and not dense and not is_wrapped(state.t)
+    largest = 1 - (LEAVING_COMPILED if compile else LEAVING)
+    shrinks = rowwise and not dense and not is_wrapped(state.t)
     shrinks = shrinks and (on_accept is None or on_leave is not None)
     for iteration in range(max_steps):
         if iteration % interval == 0:
             left = int(unwrapped(state.active).sum())
             if left == 0:
                 break
-            if shrinks and FEWEST <= left <= (1 - LEAVING) * len(state.t):
+            if shrinks and FEWEST <= left <= largest * len(state.t):
                 whole = state if rows is None else whole.with_rows(rows, state)
                 still = torch.nonzero(state.active).squeeze(1)
                 rows = still if rows is None else rows[still]
@@ -104,9 +105,9 @@ def integrate(
 
 
 def _compiled_run(stepper: Stepper, state: State, args: tuple[Tensor, ...], limit: int, *, shrink: bool) -> State:
-    """The state after all steps. Where it may ``shrink``, the batch halves whenever half of it is done."""
+    """The state after all steps. Where it may ``shrink``, half of the batch leaves at a time."""
     whole, rows = state, torch.arange(len(state.t), device=state.t.device)
-    few = len(rows) // 2 if shrink else 0
+    few = int(len(rows) * LEAVING_COMPILED) if shrink else 0
     while True:
         taken, state = stepper.run(state, args, few if few >= FEWEST else 0, limit)
         limit -= taken
@@ -118,7 +119,7 @@ def _compiled_run(stepper: Stepper, state: State, args: tuple[Tensor, ...], limi
         if len(still) >= FEWEST:
             rows, state, stepper = rows[still], state.rows(still), stepper.rows(still)
             args = tuple(x[still] for x in args)
-            few = len(rows) // 2
+            few = int(len(rows) * LEAVING_COMPILED)
 
 
 def _status(state: State, target: Tensor, stepper: Stepper, args: tuple[Tensor, ...]) -> Tensor:

@@ -71,7 +71,7 @@ def odeint(
             the batch.
         compile: compile the steps, field included, by `torch.compile`: seconds to a minute once for each field and
             shape, then faster where steps are made of small operations. Without gradients, events and inner output
-            times all steps are one loop; with gradients, finished samples do not leave the batch.
+            times all steps are one loop.
         parameters: tensors to differentiate for by ``checkpointed`` and ``adjoint``; found by themselves where None.
         on_failure: ``return`` gives what was reached, with the reason in ``solution.status``, instead of raising.
 

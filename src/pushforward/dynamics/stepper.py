@@ -159,7 +159,7 @@ def bind(field: VectorField, args: Sequence[Tensor]) -> VectorField:
 
 @functools.cache
 def _compiled() -> Compiled:
-    return Compiled(_advance, dynamic=False)
+    return Compiled(_advance)
 
 
 @functools.cache
