@@ -46,6 +46,22 @@ def trained(tmp_path_factory) -> Path:
     return folder / "run"
 
 
+@pytest.fixture(scope="module")
+def given(tmp_path_factory) -> Path:
+    """A briefly trained run whose samples are given with a field, and files beside it."""
+    import pushforward as pf
+
+    folder = tmp_path_factory.mktemp("given")
+    for name, array in (
+        ("maps", MAPS), ("maps2", MAPS[:2]), ("maps8", MAPS[:, ::2, ::2]), ("holes", with_value(MAPS, np.nan))
+    ):  # fmt: skip
+        save(folder, f"{name}.npy", array)
+    small = {"width": 4, "multipliers": [1, 1]}
+    ensemble = pf.read(MAPS, condition=MAPS)
+    pf.fit(ensemble, steps=1, out=folder / "run", settings=small, progress=False)
+    return folder / "run"
+
+
 def save(folder: Path, name: str, array: np.ndarray) -> Path:
     np.save(folder / name, array)
     return folder / name
@@ -127,7 +143,11 @@ CONDITIONS = {
     "wrong length": (lambda f: save(f, "c.npy", np.ones((23, 2), np.float32)), "23"),
     "missing": (lambda f: f / "c.csv", "c.csv"),
     "not finite": (lambda f: save(f, "c.npy", np.full((24, 1), np.nan, np.float32)), "nan"),
-    "three axes": (lambda f: save(f, "c.npy", np.ones((24, 2, 2), np.float32)), "shape"),
+    "constant fields": (lambda f: save(f, "c.npy", np.ones((24, 2, 2), np.float32)), "constant"),
+    "fields that do not divide the grid": (lambda f: save(f, "c.npy", np.ones((24, 3, 3), np.float32)), "divide"),
+    "fields of another dimension": (lambda f: save(f, "c.npy", np.ones((24, 2, 16, 16, 16), np.float32)), "axes"),
+    "too few fields": (lambda f: save(f, "c.npy", MAPS[:23]), "23"),
+    "fields with NaN": (lambda f: save(f, "c.npy", with_value(MAPS, np.nan)), "condition field of member 7"),
 }
 
 
@@ -245,6 +265,34 @@ ASKED = {
 }
 
 
+GIVEN = {
+    "no field": (("sample", "-n", 2), "field"),
+    "another grid": (("sample", "--condition", "maps8.npy"), "shape"),
+    "no such file": (("sample", "--condition", "nothing.npy"), "nothing.npy"),
+    "more samples than fields": (("sample", "-n", 5, "--condition", "maps2.npy"), "2 condition fields"),
+    "fields with NaN": (("sample", "--condition", "holes.npy"), "NaN"),
+    "score without fields": (("score", "maps.npy"), "field"),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN)
+def test_condition_fields_of_a_run(case, given, tmp_path, capsys, monkeypatch):
+    (verb, *rest), word = GIVEN[case]
+    monkeypatch.chdir(given.parent)
+    judge(*command(capsys, monkeypatch, verb, given, *rest, "-o", tmp_path / "x.npy"), word)
+
+
+def test_a_model_that_takes_no_field(given, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(given.parent)
+    arguments = ("fit", "maps.npy", "--condition", "maps.npy", "--model", "wgan-gp", "--out", tmp_path / "run")
+    judge(*command(capsys, monkeypatch, *arguments), "flow-matching")
+
+
+def test_validation_without_the_fields(given, capsys, monkeypatch):
+    monkeypatch.chdir(given.parent)
+    judge(*command(capsys, monkeypatch, "validate", given, "maps.npy"), "--condition")
+
+
 @pytest.mark.parametrize("case", ASKED)
 def test_samples(case, tmp_path, trained, capsys, monkeypatch):
     (verb, *rest), word = ASKED[case]
@@ -282,6 +330,9 @@ def test_teachers(case, tmp_path, trained, capsys, monkeypatch):
     given = ("--condition", rows) if data.name == "x.npy" else ()
     arguments = ("fit", data, *given, "--set", f"teacher={teacher}", "--steps", 5, "--out", tmp_path / "student")
     judge(*command(capsys, monkeypatch, *arguments, "--model", "consistency"), word)
+    word = "does not move Gaussian noise" if case == "without a denoiser" else word
+    judge(*command(capsys, monkeypatch, *arguments, "--model", "flow-matching"), word)
+    assert command(capsys, monkeypatch, *arguments, "--model", "vae")[0] == 2
     assert not (tmp_path / "student").exists()
 
 

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pushforward.errors import UsageError
-from pushforward.options import READING, assigned, configured, extra_options, given, simulator_options
+from pushforward.options import (
+    READING,
+    assigned,
+    configured,
+    extra_options,
+    given,
+    one_or_all,
+    sampled_at,
+    simulator_options,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +46,10 @@ Run = Annotated[Path, typer.Argument(help="Directory of a trained run.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random number.", min=0)]
 Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable.")]
-Condition = Annotated[str | None, typer.Option(help="File of parameters or labels, one row a member or a simulation.")]
+Condition = Annotated[
+    list[str] | None,
+    typer.Option(help="File of parameters or labels, a row a member or a simulation, or of a field a member; none."),
+]
 Crop = Annotated[int | None, typer.Option(help="Train on random square crops of this many cells.", min=1)]
 Box = Annotated[float | None, typer.Option(help="Side length of a field, in your unit of length.")]
 Periodic = Annotated[bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields wrap around.")]
@@ -118,10 +130,11 @@ def fit(
 @app.command()
 def sample(
     run: Run,
-    count: Annotated[int, typer.Option("-n", "--count", help="Samples to draw.", min=1)],
     output: Output,
+    count: Annotated[int | None, typer.Option("-n", "--count", help="Samples to draw.", min=1)] = None,
     condition: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter to sample at; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE|FILE", help="Parameter, or file of fields, to sample at; repeatable."),
     ] = None,
     assignments: Assignments = None,
     seed: Seed = 0,
@@ -133,8 +146,11 @@ def sample(
 
     check_output(output)
     emulator = Emulator.load(run, device=device)
-    chosen = assigned(condition, option="--condition") or None
-    samples, rows = emulator.sample_with_conditions(count, chosen, seed=seed, **assigned(assignments))
+    chosen, fields = sampled_at(condition)
+    count = count or fields
+    if count is None:
+        raise UsageError("say how many samples to draw: -n COUNT")
+    samples, rows = emulator.sample_with_conditions(count, chosen or None, seed=seed, **assigned(assignments))
     names = tuple(parameter.name for parameter in emulator.parameters)
     classes = {parameter.name: parameter.classes for parameter in emulator.parameters if parameter.classes}
     write(Simulated(samples.numpy(), emulator.space, conditions=rows, names=names, classes=classes), output)
@@ -162,7 +178,7 @@ def score(
     emulator = Emulator.load(run, device=device)
     emulator.require("density")
     ensemble = _read(data, **given(condition=condition, crop=crop, members=members, field=dataset))
-    log_prob = emulator.log_prob(ensemble.tensor(), ensemble.conditions).double().numpy()
+    log_prob = emulator.log_prob(*ensemble.take_given(np.arange(len(ensemble)))).double().numpy()
     _save_column(output, "log_prob", log_prob)
     error = log_prob.std(ddof=1) / np.sqrt(len(log_prob)) if len(log_prob) > 1 else float("nan")
     print(f"mean log-density {log_prob.mean():.4f} +- {error:.4f} nats over {len(log_prob)} members, in {output}")
@@ -312,6 +328,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 def _read(data: list[str], **reading: Any) -> Ensemble:
     from pushforward.ensembles import read
 
+    reading = {**reading, **given(condition=one_or_all(reading.pop("condition", None)))}
     return read(data[0] if len(data) == 1 else data, **reading)
 
 

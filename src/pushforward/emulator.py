@@ -27,7 +27,8 @@ from pushforward.errors import UsageError
 from pushforward.models import Density, Latent, Model, Translator
 from pushforward.models.forecasting import Forecast, Forecaster, forecast
 from pushforward.randomness import Draws, seed_for
-from pushforward.spaces import Space
+from pushforward.spaces import Field, Space, condition_shape
+from pushforward.training.condition_fields import rows_with_fields
 from pushforward.training.conditions import Condition, check_table, condition_table, warn_outside
 from pushforward.training.files import save_yaml
 from pushforward.training.hardware import choose_device, laid_out, native_bfloat16
@@ -112,7 +113,7 @@ class Emulator:
     def sample(
         self,
         n: int,
-        condition: Condition | None = None,
+        condition: Condition | ArrayLike | None = None,
         *,
         seed: int = 0,
         batch_size: int | None = None,
@@ -125,20 +126,22 @@ class Emulator:
         Arguments:
             n: how many.
             condition: a value for each parameter, by name; labels by the name of their class. Without it a conditional
-                emulator takes conditions at random from those of the training members.
+                emulator takes conditions at random from those of the training members. Where samples are given with a
+                field: the fields, shape ``(m, channels, *grid)`` with m a divisor of n, alone or as ``"field"`` among
+                the names.
             seed: of the random numbers.
             batch_size: samples made at a time; None suits the space. It changes which samples a seed gives.
             sampling: what the model lets be chosen when sampling, such as the number of steps of a solver.
 
         Raises:
-            UsageError: for an unknown or missing parameter, class or sampling setting.
+            UsageError: for an unknown or missing parameter, class, field or sampling setting.
         """
         return self.sample_with_conditions(n, condition, seed=seed, batch_size=batch_size, **sampling)[0]
 
     def sample_with_conditions(
         self,
         n: int,
-        condition: Condition | None = None,
+        condition: Condition | ArrayLike | None = None,
         *,
         seed: int = 0,
         batch_size: int | None = None,
@@ -148,12 +151,15 @@ class Emulator:
         if n < 1:
             raise UsageError(f"{n} samples were asked for; ask for at least 1")
         rows = self._rows(condition, n)
+        if rows is None and condition_shape(self.space):
+            raise UsageError("these samples are conditional on a field; give one for each (condition=, --condition)")
         if rows is None and self.parameters:
             if self.rows is None:
                 raise UsageError(f"give a value for {', '.join(p.name for p in self.parameters)}")
             generator = np.random.default_rng(seed_for(abs(seed), 0, _CONDITIONS))
             rows = self.rows[generator.integers(len(self.rows), size=n)]
-        return self._sample(n, rows, seed, batch_size, sampling), rows
+        numbers = None if rows is None or not self.parameters else rows[:, : len(self.parameters)]
+        return self._sample(n, rows, seed, batch_size, sampling), numbers
 
     def sample_at(
         self, rows: ArrayLike, *, seed: int = 0, batch_size: int | None = None, **sampling: Any
@@ -161,9 +167,10 @@ class Emulator:
         """One sample at each row of conditions, in the user's units.
 
         Arguments:
-            rows: shape ``(n, parameters)``; labels by the index of their class.
+            rows: shape ``(n, parameters)``; labels by the index of their class. Where samples are given with a field,
+                rows go on with its cells, as those of `Ensemble.take_given` do.
         """
-        if not self.parameters:
+        if not self.parameters and not condition_shape(self.space):
             raise UsageError(f"this {self.name} was trained without conditions; use sample(n)")
         table = cast(NDArray[np.float32], self._rows(rows, None))
         return self._sample(len(table), table, seed, batch_size, sampling)
@@ -302,12 +309,15 @@ class Emulator:
         """Conditions as a table of ``n`` rows in the user's units; None if there are none."""
         if condition is None:
             return None
-        if not self.parameters:
+        if isinstance(self.space, Field) and self.space.condition is not None:
+            table = rows_with_fields(condition, self.parameters, self.space, n)
+        elif not self.parameters:
             raise UsageError(f"this {self.name} was trained without conditions; leave the condition out")
-        if isinstance(condition, Mapping):
-            condition = condition_table(condition, self.parameters, n or 1)
-        table = check_table(condition, self.parameters, n)
-        warn_outside(table, self.config.get("parameters") or ())
+        elif isinstance(condition, Mapping):
+            table = check_table(condition_table(condition, self.parameters, n or 1), self.parameters, n)
+        else:
+            table = check_table(condition, self.parameters, n)
+        warn_outside(table[:, : len(self.parameters)], self.config.get("parameters") or ())
         return table
 
     def _samples(self, x: ArrayLike | Tensor) -> Tensor:
@@ -340,8 +350,9 @@ class Emulator:
     ) -> Tensor:
         """A function of samples and their conditions, both in the user's units, a chunk at a time, in float32."""
         rows = self._rows(condition, len(x))
-        if rows is None and self.parameters:
-            raise UsageError(f"give the conditions of the samples: {', '.join(p.name for p in self.parameters)}")
+        if rows is None and (self.parameters or condition_shape(self.space)):
+            names = [*(p.name for p in self.parameters), *(["a field"] if condition_shape(self.space) else [])]
+            raise UsageError(f"give the conditions of the samples: {', '.join(names)}")
         with torch.no_grad():
             parts = [
                 function(x[part].to(self.device), self._some(rows, part)).cpu()

@@ -7,7 +7,16 @@ from typing import Any
 
 from pushforward.errors import UsageError
 
-__all__ = ["READING", "assigned", "configured", "extra_options", "given", "simulator_options"]
+__all__ = [
+    "READING",
+    "assigned",
+    "configured",
+    "extra_options",
+    "given",
+    "one_or_all",
+    "sampled_at",
+    "simulator_options",
+]
 
 READING = ("condition", "crop", "members", "box", "periodic", "isotropic", "field")
 
@@ -15,6 +24,28 @@ READING = ("condition", "crop", "members", "box", "periodic", "isotropic", "fiel
 def given(**options: Any) -> dict[str, Any]:
     """The options that were given, without those that were left out (None)."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def one_or_all(words: Any) -> Any:
+    """What is usually given once, and may be repeated; the word ``none`` leaves out what the data bring."""
+    if not isinstance(words, list):
+        return words
+    if words == ["none"]:
+        return False
+    return words[0] if len(words) == 1 else words or None
+
+
+def sampled_at(conditions: list[str] | None) -> tuple[dict[str, Any], int | None]:
+    """What to sample at: NAME=VALUE of parameters, and the fields of files as ``"field"``; and how many fields."""
+    words = conditions or []
+    files = [word for word in words if Path(word).exists() or ("=" not in word and Path(word).suffix)]
+    chosen = assigned([word for word in words if word not in files], option="--condition")
+    if not files:
+        return chosen, None
+    from pushforward.ensembles.condition_sources import read_fields
+
+    fields = read_fields(files)
+    return {**chosen, "field": fields}, len(fields)
 
 
 def assigned(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:

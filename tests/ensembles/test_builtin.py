@@ -29,6 +29,7 @@ class Simulated:
     names: tuple[str, ...] = ()
     classes: dict[str, tuple[str, ...]] | None = None
     groups: np.ndarray | None = None
+    condition_fields: np.ndarray | None = None
     exact: Any = None
     notes: tuple[str, ...] = ()
 

@@ -68,6 +68,7 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
         names=result.names,
         classes=result.classes,
         groups=result.groups,
+        condition_fields=result.condition_fields,
         name=name,
         exact=result.exact,
         notes=result.notes,

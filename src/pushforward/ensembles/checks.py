@@ -27,8 +27,12 @@ SCANNED = 512 * 2**20
 _BATCH = 32 * 2**20
 
 
-def check_batch(batch: NDArray[np.float32], rows: Rows, members: Members, space: Space | None = None) -> None:
-    """Raise if a value of the batch is NaN or infinite, and name the member. A series may have missing values.
+def check_batch(
+    batch: NDArray[np.float32], rows: Rows, members: Members, space: Space | None = None, what: str = ""
+) -> None:
+    """Raise if a value of the batch is NaN or infinite, and name the member, after ``what`` it is a part of.
+
+    A series may have missing values.
 
     The sum is finite in all but rare cases where every value is: one pass without a temporary decides the common case.
     """
@@ -47,7 +51,7 @@ def check_batch(batch: NDArray[np.float32], rows: Rows, members: Members, space:
     kind = "NaN" if np.isnan(first).any() else "an infinite value (or one too large for float32)"
     share = np.mean(~np.isfinite(first))
     raise DataError(
-        f"{members.where(int(rows[bad[0]]))} holds {kind} in {share:.2g} of its values; "
+        f"{what}{members.where(int(rows[bad[0]]))} holds {kind} in {share:.2g} of its values; "
         "mask, fill or leave out such members first"
     )
 

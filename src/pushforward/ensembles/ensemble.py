@@ -15,11 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble
+from pushforward.ensembles.condition_fields import beside
 from pushforward.ensembles.members import Generators, Members, Part, Whole
 from pushforward.ensembles.shapes import layout_of
 from pushforward.ensembles.sources import InMemory, Rows
 from pushforward.errors import DataError
-from pushforward.spaces import Space, space_to_dict
+from pushforward.spaces import Field, Space, space_to_dict
 
 __all__ = ["Ensemble", "Parameter"]
 
@@ -100,6 +101,7 @@ class Ensemble:
         names: Sequence[str] | None = None,
         classes: dict[str, Sequence[str]] | None = None,
         groups: ArrayLike | None = None,
+        condition_fields: ArrayLike | None = None,
         name: str = "array",
         periodic: bool | None = None,
         isotropic: bool | None = None,
@@ -117,6 +119,8 @@ class Ensemble:
             names: of the parameters.
             classes: names of the classes, for parameters that are labels.
             groups: shape ``(members,)``, whole numbers.
+            condition_fields: the field that each member is given with, shape ``(members, *grid)`` or ``(members,
+                channels, *grid)``, on the members' grid or one that is coarser by a whole number.
             name: what messages call it.
             periodic, isotropic, box: properties of a Field.
             exact: what is known exactly of the distribution.
@@ -130,9 +134,14 @@ class Ensemble:
             raise DataError(f"{name} holds {values.dtype}, and members must be real numbers")
         layout = layout_of(values.shape, space, periodic=periodic, isotropic=isotropic, box=box, label=name)
         members = Whole(InMemory(values, name), layout.space.shape, channels_last=layout.channels_last)
+        kind = layout.space
+        if condition_fields is not None:
+            members, kind = beside(
+                members, kind, InMemory(np.asarray(condition_fields), f"the condition of {name}"), name
+            )
         ensemble = cls(
             members,
-            layout.space,
+            kind,
             groups=None if groups is None else np.asarray(groups, dtype=np.int64),
             name=name,
             notes=(*notes, *layout.notes),
@@ -158,10 +167,31 @@ class Ensemble:
         Raises:
             DataError: if a member holds NaN or an infinity (a value of a series may be NaN: it is missing).
         """
+        return self._read(index, rng)[0]
+
+    def take_given(
+        self, index: ArrayLike, rng: Generators = None
+    ) -> tuple[Float[np.ndarray, "batch *shape"], Float[np.ndarray, "batch given"] | None]:
+        """`take`, and what each member is given with as one row: its parameters, then the cells of its condition field.
+
+        Shape ``(batch, parameters + condition channels x cells)``, the field refined to the members' grid; None for an
+        unconditional ensemble.
+        """
+        batch, fields = self._read(index, rng)
+        parts = [] if self.conditions is None else [self.conditions[np.atleast_1d(np.asarray(index, dtype=np.int64))]]
+        if fields is not None:
+            parts.append(fields.reshape(len(fields), -1))
+        return batch, np.concatenate(parts, axis=1) if parts else None
+
+    def _read(self, index: ArrayLike, rng: Generators) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         rows = np.atleast_1d(np.asarray(index, dtype=np.int64))
-        batch = self.members.read(rows, rng)
+        batch, fields = self.members.read(rows, rng), None
+        if isinstance(self.space, Field) and self.space.condition is not None:
+            fields = np.ascontiguousarray(batch[:, self.space.channels :])
+            batch = np.ascontiguousarray(batch[:, : self.space.channels])
+            check_batch(fields, rows, self.members, what="the condition field of ")
         check_batch(batch, rows, self.members, self.space)
-        return batch
+        return batch, fields
 
     def tensor(self) -> Float[Tensor, "members *shape"]:
         """All members, in the user's units: for ensembles that fit into memory."""

@@ -7,12 +7,13 @@ the user, and its inverse and log-determinant are exact, so that samples and den
 The times of a timed Series run from 0 to 1 over the data. Its missing values are not looked at, and stay missing.
 
 Where the size of fluctuations depends strongly on the conditions, they can be divided by what the conditions predict
-(`amplitude`) first.
+(`amplitude`) first. A condition that is a field has a preprocessing of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -26,7 +27,16 @@ from pushforward.ensembles.choice import Choice, choose
 from pushforward.ensembles.encoding import Encoding
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.errors import DataError, UsageError
-from pushforward.spaces import Field, Particles, Series, Space, Vector, space_from_dict, space_to_dict
+from pushforward.spaces import (
+    Field,
+    Particles,
+    Series,
+    Space,
+    Vector,
+    condition_shape,
+    space_from_dict,
+    space_to_dict,
+)
 
 __all__ = ["Preprocessing"]
 
@@ -45,6 +55,7 @@ class Preprocessing(nn.Module):
         reasons: why each was chosen.
         encoding: of the conditions.
         amplitude: what conditions predict of the size of fluctuations; None where samples are not divided by it.
+        condition_field: of the field that each sample is given with; None if there is none.
     """
 
     constants: Tensor
@@ -56,6 +67,7 @@ class Preprocessing(nn.Module):
         reasons: Sequence[str],
         encoding: Encoding,
         amplitude: Amplitude | None = None,
+        condition_field: Preprocessing | None = None,
     ) -> None:
         super().__init__()
         self.space = space
@@ -63,6 +75,7 @@ class Preprocessing(nn.Module):
         self.reasons = tuple(reasons)
         self.encoding = encoding
         self.amplitude = amplitude
+        self.condition_field = condition_field
         # One row each: location, unit, exponent, mean, deviation (see `pointwise`).
         self.register_buffer("constants", torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0])[:, None].repeat(1, len(self.kinds)))
 
@@ -92,7 +105,8 @@ class Preprocessing(nn.Module):
         size = ensemble.space.size
         count = max(1, min(len(ensemble), max(members, _FREE // size), _VALUES // size))
         index = np.sort(np.random.default_rng(0).permutation(len(ensemble))[:count])
-        channels = _channels(ensemble.take(index), ensemble.space)
+        x, given = ensemble.take_given(index)
+        channels = _channels(x, ensemble.space)
         wanted = _wanted(transform, ensemble.space, len(channels))
         encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
         conditions = ensemble.condition_rows(index)
@@ -110,7 +124,10 @@ class Preprocessing(nn.Module):
             scales = amplitude(torch.from_numpy(conditions)).float().numpy()
             channels = [values / scales[:, number, None] for number, values in enumerate(channels)]
             choices = [choose(*each) for each in zip(channels, wanted, names, strict=True)]
-        made = cls(ensemble.space, [c.kind for c in choices], [c.reason for c in choices], encoding, amplitude)
+        field = None
+        if given is not None and condition_shape(ensemble.space):
+            field = _of_condition(given, ensemble.space)
+        made = cls(ensemble.space, [c.kind for c in choices], [c.reason for c in choices], encoding, amplitude, field)
         constants = [_constants(choice, values) for choice, values in zip(choices, channels, strict=True)]
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
         return made
@@ -122,17 +139,23 @@ class Preprocessing(nn.Module):
 
     @property
     def condition_dim(self) -> int:
-        """Length of a condition in network units; 0 for an unconditional ensemble."""
+        """Numbers of a condition in network units, the cells of a condition field apart; 0 if there are none."""
         return self.encoding.dim
 
-    def encode_condition(self, condition: Float[Tensor, "batch parameters"]) -> Float[Tensor, "batch condition_dim"]:
+    def encode_condition(self, condition: Float[Tensor, "batch given"]) -> Float[Tensor, "batch code"]:
         """Conditions in network units: numbers standardised (some as logarithms), labels one-hot.
+
+        Where a field is given too, a row goes on with its cells, of which each channel is brought to network units.
 
         Raises:
             UsageError: if a condition is not finite, or negative where all that was seen is positive, or no class.
         """
-        encoded: Tensor = self.encoding(condition)
-        return encoded
+        if self.condition_field is None:
+            encoded: Tensor = self.encoding(condition)
+            return encoded
+        count = len(self.parameters_)
+        field = self.condition_field(condition[:, count:].unflatten(1, condition_shape(self.space))).flatten(1)
+        return torch.cat([self.encoding(condition[:, :count]), field], 1) if count else field
 
     def forward(
         self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch parameters"] | None = None
@@ -192,7 +215,12 @@ class Preprocessing(nn.Module):
         for number, (kind, reason) in enumerate(zip(self.kinds, self.reasons, strict=True)):
             name = _name(self.space, number)
             lines.append(f"{name}: {_formula(kind, *self.constants[:, number].tolist())} ({reason})")
-        return _shortened(lines) + self.encoding.describe()
+        return _shortened(lines) + self.encoding.describe() + self._about_condition_field()
+
+    def _about_condition_field(self) -> list[str]:
+        if self.condition_field is None:
+            return []
+        return [f"condition: {line}" for line in self.condition_field.describe()]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values from which `from_dict` makes a module with room for the tensors of `state_dict`."""
@@ -201,6 +229,7 @@ class Preprocessing(nn.Module):
             "channels": [{"kind": k, "reason": r} for k, r in zip(self.kinds, self.reasons, strict=True)],
             "conditions": self.encoding.to_dict(),
             "amplitude": None if self.amplitude is None else self.amplitude.to_dict(),
+            **({} if self.condition_field is None else {"condition_field": self.condition_field.to_dict()}),
         }
 
     @classmethod
@@ -213,6 +242,7 @@ class Preprocessing(nn.Module):
             [each["reason"] for each in channels],
             Encoding.from_dict(values["conditions"]),
             None if values["amplitude"] is None else Amplitude.from_dict(values["amplitude"]),
+            cls.from_dict(values["condition_field"]) if "condition_field" in values else None,
         )
 
     def _constants(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, ...]:
@@ -223,7 +253,7 @@ class Preprocessing(nn.Module):
         if self.amplitude is not None:
             if condition is None:
                 raise UsageError("this preprocessing divides by what the conditions predict: it needs the conditions")
-            scale = self.amplitude(condition).to(x)
+            scale = self.amplitude(condition[:, : len(self.parameters_)]).to(x)
             scale = scale.reshape(*scale.shape, *[1] * trailing)
             location, unit = location * scale, unit * scale
         return location, unit, exponent, mean, deviation
@@ -244,6 +274,21 @@ class Preprocessing(nn.Module):
             order += chosen
         back = torch.tensor(order, device=u.device).argsort()
         return torch.cat(parts, axis).index_select(axis, back)
+
+
+def _of_condition(given: np.ndarray, space: Space) -> Preprocessing:
+    """The preprocessing of the fields at the end of rows of conditions.
+
+    Raises:
+        DataError: if a channel of them is constant.
+    """
+    shape = condition_shape(space)
+    fields = given[:, -prod(shape) :].reshape(len(given), *shape)
+    own = Field(shape[0], shape[1:])
+    try:
+        return Preprocessing.fit(Ensemble.from_array(fields, space=own, name="the condition"), members=len(fields))
+    except DataError as problem:
+        raise DataError(f"the condition fields cannot be used: {problem}") from None
 
 
 def _channels(x: np.ndarray, space: Space) -> list[np.ndarray]:

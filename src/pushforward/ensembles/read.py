@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pushforward.ensembles import builtin
+from pushforward.ensembles.condition_fields import beside, cropped_space, joint_space, without_condition
+from pushforward.ensembles.condition_sources import separate
 from pushforward.ensembles.conditions import Conditions, conditions_for, read_columns
 from pushforward.ensembles.crops import Tiles
 from pushforward.ensembles.ensemble import Ensemble
@@ -17,6 +20,7 @@ from pushforward.ensembles.found import Found, find, found_array
 from pushforward.ensembles.members import Whole
 from pushforward.ensembles.series import TIMED
 from pushforward.ensembles.shapes import layout_of
+from pushforward.ensembles.sources import Source
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field, Space, space_from_dict, space_to_dict
 
@@ -51,7 +55,9 @@ def read(
         condition: a table (.csv, .txt, .parquet) or array (.npy) with one row a member, or a row for every ``k``
             members in a row, or a column of file names; names, separated by commas, of datasets, columns, attributes or
             header keywords of the data files; an array, a frame, or a mapping of names to columns. None takes the
-            conditions that the data bring; False leaves them.
+            conditions that the data bring; False leaves them. Or a field for each member: files of any format, an
+            array, or the name of a dataset, on the members' grid or one that is coarser by a whole number. A list may
+            hold fields and a table.
         space: what a member is, where its shape does not tell: a Space, or ``"vector"``, ``"field"``, ``"particles"``,
             ``"series"``, ``"timed-series"`` (an array whose column 0 is the time). With ``"series"``, a table whose
             rows are observations is read by its columns of names, times and values.
@@ -91,22 +97,43 @@ def read(
     }
     if _is_built_in(data):
         ensemble = builtin.simulate(data, members, seed, **options)
-        made = {"data": data, "seed": seed, **options, **_given(arguments)}
+        made = {"data": data, "seed": seed, **options, **_said(arguments)}
         return _from_built_in(ensemble, condition, space, crop, geometry, made)
     if options:
         raise UsageError(f"read has no argument {next(iter(options))!r}, unless it is an option of a built-in ensemble")
     axes = 0 if crop is None else -1 if isinstance(crop, int) else len(crop)
     if isinstance(data, str | Path) or _is_list_of_paths(data):
         found = _find(data, field, space, axes)
-        spec = _spec(data, condition, _given(arguments))
+        spec = _spec(data, condition, _said(arguments))
     else:
         found, spec = found_array(data, space, axes), None
+    condition, fields = separate(condition, found)
     conditions = _conditions(found, condition, names, labels)
     if isinstance(condition, str) and found.contents:
         for column in _split(condition):
             found = found.without_column(column)
     whole = _whole(found, conditions, space, members, geometry, spec)
+    if fields is not None:
+        whole = _given(whole, fields)
     return whole if crop is None else _cropped(whole, crop)
+
+
+def _given(whole: Ensemble, fields: Source) -> Ensemble:
+    """The members, each with a field of its own as its condition."""
+    assert isinstance(whole.members, Whole)
+    members, space = beside(whole.members, whole.space, fields, whole.name)
+    assert space.condition is not None
+    coarser = "" if space.condition.grid == space.grid else f" on a grid of {space.condition.grid}"
+    return Ensemble(
+        members,
+        space,
+        conditions=whole.conditions,
+        parameters=whole.parameters,
+        groups=whole.groups,
+        name=whole.name,
+        notes=(*whole.notes, f"each member is given with a field of {fields.label}{coarser}"),
+        spec=whole.spec,
+    )
 
 
 def _whole(
@@ -170,9 +197,13 @@ def _from_built_in(
     if space is not None:
         raise UsageError(f"{ensemble.name} is a built-in ensemble of {ensemble.space}; space cannot be given")
     layout = layout_of((len(ensemble), *ensemble.space.shape), ensemble.space, label=ensemble.name, **geometry)
+    members, own = ensemble.members, layout.space
+    if condition is False and isinstance(own, Field) and own.condition is not None:
+        own = replace(own, condition=None)
+        members = without_condition(members)
     whole = Ensemble(
-        ensemble.members,
-        layout.space,
+        members,
+        own,
         conditions=None if condition is False else ensemble.conditions,
         parameters=() if condition is False else ensemble.parameters,
         groups=ensemble.groups,
@@ -188,10 +219,10 @@ def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
     """Crops of the members as members; each has the condition of the field that it is cut from."""
     if not isinstance(whole.space, Field) or not isinstance(whole.members, Whole):
         raise UsageError(f"crop cuts fields, and members of {whole.name} are {whole.space}")
-    tiles = Tiles.of(whole.members, whole.space, crop, whole.name)
+    tiles = Tiles.of(whole.members, joint_space(whole.space), crop, whole.name)
     return Ensemble(
         tiles,
-        tiles.space,
+        cropped_space(whole.space, tiles.space),
         conditions=None
         if whole.conditions is None
         else whole.conditions[np.searchsorted(whole.members.rows, tiles.fields)],
@@ -265,6 +296,11 @@ def _is_built_in(data: Any) -> bool:
     return named and not Path(data).exists() and data in builtin.DATASETS
 
 
+def _is_of_files(condition: str | Path) -> bool:
+    """Whether a condition is files, not the name of something within the data files."""
+    return Path(condition).expanduser().exists() or any(letter in str(condition) for letter in "*?[")
+
+
 def _is_list_of_paths(data: Any) -> bool:
     return isinstance(data, list | tuple) and all(isinstance(each, str | Path) for each in data)
 
@@ -279,18 +315,18 @@ def _find(data: Any, field: str | None, space: Space | str | None, axes: int) ->
         raise
 
 
-def _given(arguments: dict[str, Any]) -> dict[str, Any]:
+def _said(arguments: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in arguments.items() if value is not None}
 
 
 def _spec(data: Any, condition: Any, arguments: dict[str, Any]) -> dict[str, Any] | None:
     """Arguments that read the same files again from any folder; None if the conditions are an array in memory."""
-    if isinstance(condition, str | Path):
-        arguments["condition"] = _absolute(condition) if Path(condition).expanduser().exists() else condition
-    elif _is_list_of_paths(condition):
-        arguments["condition"] = [_absolute(path) for path in condition]
-    elif condition is not None and condition is not False:
+    each = list(condition) if isinstance(condition, list | tuple) else [condition]
+    if any(part is not None and part is not False and not isinstance(part, str | Path) for part in each):
         return None
+    paths = [_absolute(part) if isinstance(part, str | Path) and _is_of_files(part) else part for part in each]
+    if condition is not None:
+        arguments["condition"] = paths if isinstance(condition, list | tuple) else paths[0]
     return {
         "data": _absolute(data) if isinstance(data, str | Path) else [_absolute(path) for path in data],
         **arguments,

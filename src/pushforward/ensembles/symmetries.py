@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Field, Space, condition_shape
 
-__all__ = ["augment"]
+__all__ = ["augment", "augment_given"]
 
 
 def augment(
@@ -55,6 +55,22 @@ def augment(
         positions = [torch.where(flips[:, axis, None] == 1, grid[axis] - 1 - p, p) for axis, p in enumerate(positions)]
     moved = _gather(x, [p.to(x.device) for p in positions])
     return _exchange_axes(moved, grid, rng) if turn else moved
+
+
+def augment_given(
+    x: Float[Tensor, "batch channels *grid"],
+    condition: Float[Tensor, "batch given"] | None,
+    space: Space,
+    rng: np.random.Generator | Sequence[np.random.Generator],
+) -> tuple[Float[Tensor, "batch channels *grid"], Float[Tensor, "batch given"] | None]:
+    """`augment`, with the same operation for a sample and for the field at the end of its row of conditions."""
+    shape = condition_shape(space)
+    if condition is None or not shape:
+        return augment(x, space, rng), condition
+    numbers = condition.shape[1] - prod(shape)
+    joint = torch.cat([x, condition[:, numbers:].unflatten(1, shape)], 1)
+    x, field = augment(joint, space, rng).split([x.shape[1], shape[0]], 1)
+    return x.contiguous(), torch.cat([condition[:, :numbers], field.flatten(1)], 1)
 
 
 def _draw(

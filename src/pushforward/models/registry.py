@@ -27,12 +27,14 @@ class Entry:
         summary: one line for `pushforward models`.
         paper: where it comes from.
         spaces: kinds of space that it can learn.
+        given_fields: whether the condition of a field may be another field.
     """
 
     target: str
     summary: str
     paper: str
     spaces: tuple[str, ...] = ("vector", "field")
+    given_fields: bool = False
 
 
 REGISTRY: dict[str, Entry] = {
@@ -40,36 +42,43 @@ REGISTRY: dict[str, Entry] = {
         "flow_matching:FlowMatching",
         "velocity of a straight path from noise to data; the best default for fields",
         "https://arxiv.org/abs/2210.02747",
+        given_fields=True,
     ),
     "ot-flow-matching": Entry(
         "ot_flow_matching:OTFlowMatching",
         "flow matching on noise paired with the data by optimal transport; straighter paths, fewer steps",
         "https://arxiv.org/abs/2302.00482",
+        given_fields=True,
     ),
     "yukawa": Entry(
         "yukawa:Yukawa",
         "screened Poisson process: noise that is Cauchy near the data and normal far away",
         "https://arxiv.org/abs/2304.02637",
+        given_fields=True,
     ),
     "ddpm": Entry(
         "ddpm:DDPM",
         "denoising diffusion: removes Gaussian noise step by step",
         "https://arxiv.org/abs/2006.11239",
+        given_fields=True,
     ),
     "edm": Entry(
         "edm:EDM",
         "diffusion with a preconditioned network, trained where noise levels matter most",
         "https://arxiv.org/abs/2206.00364",
+        given_fields=True,
     ),
     "pfgm++": Entry(
         "pfgm:PFGMPlusPlus",
         "Poisson flow in D extra dimensions: EDM with Student-t noise; robust at moderate D",
         "https://arxiv.org/abs/2302.04265",
+        given_fields=True,
     ),
     "pfgm": Entry(
         "pfgm:PFGM",
         "Poisson flow with one extra dimension, PFGM++ with D = 1",
         "https://arxiv.org/abs/2209.11178",
+        given_fields=True,
     ),
     "consistency": Entry(
         "consistency:Consistency",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
 from pushforward.networks.embeddings import ConditionEmbedding, Context, TimeEmbedding
 from pushforward.networks.factory import time_network
+from pushforward.networks.guided import Guided
 from pushforward.networks.mlp import MLP, ResidualMLP
 from pushforward.networks.one_shot import Critic, Encoder, Generator
 from pushforward.networks.unet import UNet
@@ -22,6 +23,7 @@ __all__ = [
     "Critic",
     "Encoder",
     "Generator",
+    "Guided",
     "PreparedField",
     "ResidualMLP",
     "TimeEmbedding",

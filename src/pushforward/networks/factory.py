@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from pushforward.errors import UsageError
+from pushforward.networks.guided import Guided
 from pushforward.networks.mlp import ResidualMLP
 from pushforward.networks.unet import UNet
 from pushforward.spaces import Field, Space, Vector
@@ -16,6 +17,8 @@ __all__ = ["time_network"]
 
 def time_network(space: Space, condition_dim: int = 0, **options: Any) -> nn.Module:
     """A network called as ``net(x, t, condition)``, whose output has the shape of ``x``: `ResidualMLP` or `UNet`.
+
+    Where samples are given with a field, the rows of conditions end in its cells (see `Guided`).
 
     Arguments:
         space: what one sample is.
@@ -33,6 +36,9 @@ def time_network(space: Space, condition_dim: int = 0, **options: Any) -> nn.Mod
     if isinstance(space, Vector):
         return ResidualMLP(space, condition_dim, **given)
     if isinstance(space, Field):
-        return UNet(space, condition_dim, **given)
+        if space.condition is None:
+            return UNet(space, condition_dim, **given)
+        channels = space.channels + space.condition.channels
+        return Guided(UNet(space, condition_dim, in_channels=channels, **given), space, condition_dim)
     kind = type(space).__name__
     raise UsageError(f"there is no velocity network for a {kind} space; there are ones for Vector and Field")

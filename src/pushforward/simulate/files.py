@@ -11,6 +11,9 @@
 Timed series are arrays ``times``, ``values`` and, where it is known, ``truth`` in ``.npz``; in ``.csv`` they have a row
 for every observation, with columns ``series``, ``time`` and the values.
 
+Fields that members are given with are ``condition_fields`` in ``.h5`` and ``.npz``, and beside the other formats in
+``NAME.condition.npy``.
+
 Labels are written as the names of their classes. An HDF5 file with labels has a group ``conditions`` with a dataset for
 each column instead. A file is written under another name and moved into place: it is whole or absent.
 """
@@ -77,6 +80,11 @@ def write(simulated: Simulated, path: str | Path) -> None:
     if simulated.conditions is not None and ending in _BESIDE:
         beside = path.with_name(f"{path.stem}.conditions.csv")
         _atomically(beside, lambda target: _write_conditions(simulated, target))
+    fields = simulated.condition_fields
+    if fields is not None and ending in _BESIDE:
+        _atomically(
+            path.with_name(f"{path.stem}.condition.npy"), lambda target: np.save(target, _flat(fields, simulated.space))
+        )
 
 
 def _atomically(path: Path, save: Callable[[Path], None]) -> None:
@@ -123,6 +131,8 @@ def _write_hdf5(simulated: Simulated, path: Path) -> None:
         elif simulated.conditions is not None:
             file["conditions"] = simulated.conditions
             file["conditions"].attrs["names"] = list(simulated.names)
+        if simulated.condition_fields is not None:
+            file["condition_fields"] = simulated.condition_fields
         if simulated.groups is not None:
             file["groups"] = simulated.groups
         file.attrs.update(_geometry(simulated))
@@ -140,15 +150,20 @@ def _write_npz(simulated: Simulated, path: Path) -> None:
         words = set(simulated.names) == set(simulated.classes)
         columns = np.stack(list(_columns(simulated).values()), axis=1) if words else simulated.conditions
         arrays |= {"conditions": columns, "names": np.array(simulated.names)}
+    if simulated.condition_fields is not None:
+        arrays["condition_fields"] = simulated.condition_fields
     if simulated.groups is not None:
         arrays["groups"] = simulated.groups
     np.savez(path, allow_pickle=False, **arrays)
 
 
 def _write_npy(simulated: Simulated, path: Path) -> None:
-    # (N, H, W) is a map for everybody; a cube keeps its channel, since (N, D, H, W) reads as maps of D channels.
-    flat = isinstance(simulated.space, Field) and simulated.space.shape[0] == 1 and len(simulated.space.grid) == 2
-    np.save(path, simulated.x[:, 0] if flat else simulated.x, allow_pickle=False)
+    np.save(path, _flat(simulated.x, simulated.space), allow_pickle=False)
+
+
+def _flat(x: NDArray[np.float32], space: Space) -> NDArray[np.float32]:
+    """(N, H, W) is a map for everybody; a cube keeps its channel, since (N, D, H, W) reads as maps of D channels."""
+    return x[:, 0] if isinstance(space, Field) and len(space.grid) == 2 and x.shape[1] == 1 else x
 
 
 def _write_fits(simulated: Simulated, path: Path) -> None:

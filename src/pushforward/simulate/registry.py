@@ -46,6 +46,9 @@ SIMULATORS: dict[str, Entry] = {
     "cosmic-web": _entry(
         "cosmic_web:cosmic_web", "maps of projected matter density, 64 x 64, over Omega_m and sigma_8", 4800
     ),
+    "cosmic-gas": _entry(
+        "cosmic_gas:cosmic_gas", "maps of gas pressure, 64 x 64, each given with the map of its matter", 2400
+    ),
     "damped-pendulum": _entry(
         "pendulum:damped_pendulum", "damped pendulums observed at irregular times, with values missing", 1000
     ),

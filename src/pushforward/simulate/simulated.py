@@ -40,6 +40,8 @@ class Simulated:
         names: of the P columns of ``conditions``.
         classes: for each column that is a label, the names of its classes.
         groups: simulation that each member comes from, shape ``(N,)``, int64; None when members are independent.
+        condition_fields: the field that each member is given with, shape ``(N, channels, *grid)``; None where there is
+            none.
         exact: the distribution that members are drawn from, where it is known.
         truth: of series, the values without noise at every time, shape ``(N, length, dim)``; None where not known.
         notes: what a reader of the data should know, one line each.
@@ -51,6 +53,7 @@ class Simulated:
     names: tuple[str, ...] = ()
     classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     groups: NDArray[np.int64] | None = None
+    condition_fields: NDArray[np.float32] | None = None
     exact: Exact | None = None
     truth: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pushforward.ensembles import Ensemble, Preprocessing
-from pushforward.ensembles.symmetries import augment
+from pushforward.ensembles.symmetries import augment_given
 from pushforward.models import Coupling
 from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import Field, Vector
@@ -113,10 +113,11 @@ class Members:
     def __call__(self, step: int) -> Examples:
         index = self.order(self.part.positions(step))
         views = _JoinedGenerator(seed_for(self.seed, step, 0, _VIEW), self.part)
-        x = torch.from_numpy(self.ensemble.take(index, views))
+        batch, rows = self.ensemble.take_given(index, views)
+        x, condition = torch.from_numpy(batch), None if rows is None else torch.from_numpy(rows)
         if self.augmented:
-            x = augment(x, self.ensemble.space, views)
-        return _in_network_units(self.preprocessing, x, self.ensemble.condition_rows(index))
+            x, condition = augment_given(x, condition, self.ensemble.space, views)
+        return _in_network_units(self.preprocessing, x, condition)
 
 
 class _JoinedGenerator(np.random.Generator):
@@ -145,7 +146,8 @@ class Resident:
         blocks = [np.arange(i, min(i + 65536, len(ensemble))) for i in range(0, len(ensemble), 65536)]
         with torch.no_grad():
             x = torch.from_numpy(np.concatenate([ensemble.take(block) for block in blocks]))
-            x, condition, _ = _in_network_units(preprocessing, x, ensemble.condition_rows(np.arange(len(ensemble))))
+            rows = ensemble.condition_rows(np.arange(len(ensemble)))
+            x, condition, _ = _in_network_units(preprocessing, x, None if rows is None else torch.from_numpy(rows))
         self.x, self.condition = x.to(device), condition if condition is None else condition.to(device)
 
     def __call__(self, step: int) -> Examples:
@@ -153,10 +155,9 @@ class Resident:
         return Examples(self.x[index], None if self.condition is None else self.condition[index])
 
 
-def _in_network_units(preprocessing: Preprocessing, x: Tensor, rows: np.ndarray | None) -> Examples:
-    if rows is None:
+def _in_network_units(preprocessing: Preprocessing, x: Tensor, condition: Tensor | None) -> Examples:
+    if condition is None:
         return Examples(preprocessing(x))
-    condition = torch.from_numpy(rows)
     return Examples(preprocessing(x, condition), preprocessing.encode_condition(condition))
 
 

@@ -20,8 +20,9 @@ from pydantic import BaseModel
 from pushforward.emulator import Emulator
 from pushforward.ensembles import Ensemble, Preprocessing, read
 from pushforward.errors import DataError, TrainingError, UsageError
-from pushforward.models import Batch, Model, find, model_class
+from pushforward.models import REGISTRY, Batch, Model, find, model_class
 from pushforward.randomness import Draws, seed_for
+from pushforward.spaces import condition_shape
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.batches import Members, Part, examples
 from pushforward.training.checkpoints import State, load_checkpoint
@@ -122,6 +123,9 @@ def fit(
     space = ensemble.space
     if type(space).__name__.lower() not in entry.spaces:
         raise UsageError(f"{model} learns {' and '.join(entry.spaces)} data, not {type(space).__name__.lower()} data")
+    if condition_shape(space) and not entry.given_fields:
+        able = ", ".join(name for name, each in REGISTRY.items() if each.given_fields)
+        raise UsageError(f"{model} cannot take a field as its condition; models that can are {able}")
     of_model, of_loop, taught = resolve_taught(model, ensemble, settings)
     plan = _Plan(
         model=model,

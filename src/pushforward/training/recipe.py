@@ -105,7 +105,8 @@ def command(
     words = ["pushforward", "fit", *(data if isinstance(data, list | tuple) else [data]), "--model", model]
     for name in _FLAGS:
         if spec.get(name) is not None:
-            words += _flag(name, spec[name])
+            values = spec[name] if name == "condition" and isinstance(spec[name], list | tuple) else [spec[name]]
+            words += [word for value in values for word in _flag(name, value)]
     for name, value in {**length, "seed": seed, "out": run}.items():
         words += _flag(name, value)
     simulator = {name: value for name, value in spec.items() if name not in (*_FLAGS, *_UNSAID)}
@@ -117,6 +118,8 @@ def command(
 
 def _flag(name: str, value: Any) -> list[str]:
     """An option in the words of the command line."""
+    if name == "condition" and value is False:
+        return ["--condition", "none"]
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
     return [f"--{name}", str(value)]

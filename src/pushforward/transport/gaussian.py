@@ -62,6 +62,7 @@ class GaussianDenoiser(nn.Module):
 
     def __init__(self, space: Space, condition_dim: int = 0, hidden: int = 64) -> None:
         super().__init__()
+        self.condition_dim = condition_dim
         self.axes = len(space.grid) if isinstance(space, Field) else 0
         if isinstance(space, Field):
             rows = [torch.arange(cells) for cells in space.grid]
@@ -83,7 +84,8 @@ class GaussianDenoiser(nn.Module):
         """Natural logarithm of each power, at a condition or (None, or a row of NaN) at the mean one."""
         log_power = self.speed * self.raw_log_power
         if self.change is not None and condition is not None:
-            log_power = log_power + self.change(torch.nan_to_num(condition))
+            # A row may go on with the cells of a field, of which the power is not asked.
+            log_power = log_power + self.change(torch.nan_to_num(condition[:, : self.condition_dim]))
         return log_power
 
     def forward(

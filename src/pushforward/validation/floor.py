@@ -70,6 +70,7 @@ class Floor:
         *,
         conditions: np.ndarray | None = None,
         labels: Sequence[int] = (),
+        together: bool = False,
         seed: int = 0,
     ) -> Floor:
         """Choose all repetitions.
@@ -78,7 +79,9 @@ class Floor:
             groups: of the real members, shape (R,); the first ``count`` are the test members.
             conditions: of the real members, shape (R, P); None if there are none.
             labels: columns of ``conditions`` that hold a class, not a number.
+            together: whether each generated sample belongs to its test member, as it does where conditions are given.
         """
+        together = together or conditions is not None
         rng = np.random.default_rng([seed, 1])
         if conditions is None:
             pairs = tuple(_split(groups, count, rng) for _ in range(REPETITIONS))
@@ -88,10 +91,10 @@ class Floor:
         resamplings, halves = [], []
         for _ in range(REPETITIONS):
             rows = _bootstrap(units, rng)
-            resamplings.append((rows if conditions is not None else rng.integers(count, size=count), rows))
+            resamplings.append((rows if together else rng.integers(count, size=count), rows))
         for _ in range(FEW):
             half = rng.permutation(count)[: max(2, count // 2)]
-            halves.append((half if conditions is not None else rng.permutation(count)[: len(half)], half))
+            halves.append((half if together else rng.permutation(count)[: len(half)], half))
         return cls(count, pairs, tuple(resamplings), tuple(halves))
 
     def measure(self, distance: Measure, generated: np.ndarray, real: np.ndarray) -> Measured:

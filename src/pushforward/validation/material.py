@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 
 from pushforward.errors import DataError, UsageError
 from pushforward.randomness import seed_for
-from pushforward.spaces import Field, Series, Space
+from pushforward.spaces import Field, Series, Space, condition_shape
 from pushforward.validation.floor import Floor
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ FEWEST_OTHERS = 2048
 SET_BYTES = 2**27
 SMALLEST = 8
 CHUNK = 64
+REPEATED = 64
+"""Test members for whose condition field two further samples are drawn."""
 MOST_LEVELS = 64
 """Fields whose real cells have at most so many values are taken to be discrete."""
 
@@ -57,6 +60,9 @@ class Material:
         unit: of the box's sides, where it is known.
         levels: the values that cells can have, rising, where real ones have but few (digits, labels, counts).
         notes: what a reader must know about how the sets were chosen.
+        given: the fields that the real members are given with, shape (n + m, channels, *grid), on the grid of the
+            members; the generated samples were given the first n. None where conditions are no fields.
+        repeats: further samples for the first of the test members' fields, shape (2, q, *space.shape).
     """
 
     space: Space
@@ -73,6 +79,8 @@ class Material:
     unit: str = ""
     levels: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
+    given: np.ndarray | None = None
+    repeats: np.ndarray | None = None
 
     @property
     def count(self) -> int:
@@ -92,6 +100,13 @@ class Material:
         if self.levels is None:
             return self.generated
         return self.levels[np.searchsorted((self.levels[1:] + self.levels[:-1]) / 2, self.generated)]
+
+    def given_to(self, rows: np.ndarray) -> np.ndarray | None:
+        """Rows of conditions of some real members, as an emulator takes them: parameters, then the cells of a field."""
+        parts = [] if self.conditions is None else [self.conditions[rows]]
+        if self.given is not None:
+            parts.append(self.given[rows].reshape(len(rows), -1))
+        return np.concatenate(parts, axis=1) if parts else None
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -151,18 +166,24 @@ def gather(
     if trained and len(rest) < len(others):
         notes.append(f"Copies are looked for among {len(rest):,} of {len(others):,} training members.")
 
-    real = np.concatenate([test.take(chosen), others.take(rest)])
-    conditions = None
-    if emulator.parameters:
-        conditions = np.concatenate([test.condition_rows(chosen), others.condition_rows(rest)])
+    if not emulator.parameters:
+        test, others = test.with_conditions(None), others.with_conditions(None)
+    real, rows = _with_conditions(test, chosen, others, rest)
+    shape, parameters = condition_shape(space), len(emulator.parameters)
+    conditions = rows[:, :parameters] if rows is not None and parameters else None
+    given = rows[:, -prod(shape) :].reshape(len(rows), *shape) if rows is not None and shape else None
     # Groups are numbered within an ensemble; members of two ensembles are never one group.
     groups = np.concatenate([test.groups[chosen], others.groups[rest] + 1 + test.groups.max()])
     labels = [column for column, parameter in enumerate(emulator.parameters) if parameter.classes]
     count = len(chosen)
-    floor = Floor.build(groups, count, conditions=conditions, labels=labels, seed=seed)
+    floor = Floor.build(groups, count, conditions=conditions, labels=labels, together=bool(shape), seed=seed)
 
-    rows = None if conditions is None else conditions[:count]
+    rows = rows[:count] if rows is not None and (parameters or shape) else None
     generated, milliseconds = _generate(emulator, count, rows, seed, watch)
+    repeats = None
+    if rows is not None and shape:
+        again = [_generate(emulator, min(count, REPEATED), rows, seed + number, watch)[0] for number in (1, 2)]
+        repeats = np.stack(again)
     # a value of a series may be missing, but not all of them
     missing = np.isnan(generated) if isinstance(space, Series) else np.zeros(generated.shape, bool)
     broken = ~(np.isfinite(generated) | missing).reshape(count, -1).all(axis=1)
@@ -195,7 +216,18 @@ def gather(
         levels=levels,
         unit="Mpc/h" if any("Mpc/h" in note for note in test.notes) else "",
         notes=tuple(notes),
+        given=given,
+        repeats=repeats,
     )
+
+
+def _with_conditions(
+    test: Ensemble, chosen: np.ndarray, others: Ensemble, rest: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Members of two ensembles, the first of them first, and their rows of conditions."""
+    (x, rows), (y, more) = test.take_given(chosen), others.take_given(rest)
+    joined = None if rows is None or more is None else np.concatenate([rows, more])
+    return np.concatenate([x, y]), joined
 
 
 def _sources(emulator: Emulator, ensemble: Ensemble | None) -> tuple[Ensemble, Ensemble | None, bool]:
@@ -224,6 +256,13 @@ def _check(emulator: Emulator, test: Ensemble) -> None:
         raise UsageError(
             f"the emulator is conditional on {', '.join(wanted)}, but {test.name} comes with "
             f"{', '.join(given) or 'no conditions'}; read it with condition=..."
+        )
+    own, its = condition_shape(emulator.space), condition_shape(test.space)
+    if own != its:
+        have = f"fields of shape {its}" if its else "no condition fields"
+        raise UsageError(
+            f"the emulator is given {f'fields of shape {own}' if own else 'no fields'}, but {test.name} comes with "
+            f"{have}; read it with condition=... (--condition FILE), or with condition=False"
         )
     if len(test) < SMALLEST:
         raise UsageError(f"{len(test)} test members are too few to judge by; at least {SMALLEST} are needed")
@@ -255,7 +294,6 @@ def _generate(
     emulator: Emulator, count: int, rows: np.ndarray | None, seed: int, watch: Watch
 ) -> tuple[np.ndarray, float]:
     """Samples at the given condition rows, and milliseconds a sample (without the first chunk, which warms up)."""
-    conditional = bool(emulator.parameters)
     chunk = CHUNK if isinstance(emulator.space, Field) else count
     parts, times = [], []
     for index, start in enumerate(range(0, count, chunk)):
@@ -263,7 +301,7 @@ def _generate(
         size = min(chunk, count - start)
         begun = time.perf_counter()
         with torch.no_grad():
-            if conditional and rows is not None:
+            if rows is not None:
                 x = emulator.sample_at(rows[start : start + size], seed=seed_for(seed, index))
             else:
                 x = emulator.sample(size, seed=seed_for(seed, index))

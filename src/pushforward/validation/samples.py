@@ -44,11 +44,15 @@ CORNER = 6
 
 @dataclass(frozen=True)
 class Tile:
-    """Two pictures that belong together, and what is said under them; sources are data URIs."""
+    """Two pictures that belong together, and what is said under them; sources are data URIs.
+
+    Where there is one, ``given`` is the picture of the field that both were given with.
+    """
 
     left: str
     right: str
     text: str
+    given: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,12 @@ class Gallery:
     """Pairs of pictures on one scale of colour.
 
     Attributes:
-        names: what is on the left and on the right of each tile.
+        names: what is on the left and on the right of each tile, after what is given, where something is.
         scale: picture of the scale of colour, as a data URI.
     """
 
     title: str
-    names: tuple[str, str]
+    names: tuple[str, ...]
     tiles: tuple[Tile, ...]
     scale: str
     caption: str
@@ -83,15 +87,26 @@ def field_gallery(material: Material) -> Gallery:
     rows = spread(material)
     tiles = []
     scale = ColourScale(material.test)
+    of_fields = None if material.given is None else ColourScale(material.given[: material.count])
     for row in rows:
         text = condition_text(material.parameters, None if material.conditions is None else material.conditions[row])
-        tiles.append(Tile(scale.picture(material.test[row]), scale.picture(material.generated[row]), text))
-    if material.conditions is None:
+        given = "" if of_fields is None or material.given is None else of_fields.picture(material.given[row])
+        tiles.append(Tile(scale.picture(material.test[row]), scale.picture(material.generated[row]), text, given))
+    if material.given is not None:
+        caption = (
+            "The field that each was given with (on its own scale), the unseen truth, and a sample: alike where the "
+            "field decides, unlike in what it leaves open."
+        )
+    elif material.conditions is None:
         caption = "Real members, picked at random, and generated samples; nothing else connects the two of a pair."
     else:
         caption = "Unseen real members, and generated samples at the same conditions: alike in kind, not in detail."
     return Gallery(
-        "Samples beside data", ("real", "generated"), tuple(tiles), scale.bar(), caption + " One colour scale."
+        "Samples beside data",
+        ("real", "generated") if of_fields is None else ("given", "truth", "generated"),
+        tuple(tiles),
+        scale.bar(),
+        caption + " One colour scale.",
     )
 
 

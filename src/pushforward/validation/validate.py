@@ -17,6 +17,7 @@ from pushforward.validation.conditions import judge_conditions
 from pushforward.validation.features import describe
 from pushforward.validation.fields import judge_fields
 from pushforward.validation.material import Material, gather
+from pushforward.validation.pairs import judge_pairs
 from pushforward.validation.progress import progress_bar
 from pushforward.validation.report import Report
 from pushforward.validation.series import judge_series
@@ -81,6 +82,8 @@ def _judge(emulator: Emulator, material: Material, seed: int, begun: float, watc
     if isinstance(material.space, Field):
         found = judge_fields(material)
         verdicts, curves, matrices, summaries = found.verdicts, found.curves, found.matrices, found.summaries
+        more, of_pairs = judge_pairs(material, summaries["power_spectrum"])
+        verdicts, curves = [*verdicts, *more], [*curves, *of_pairs]
     elif isinstance(material.space, Vector):
         verdicts, curves = judge_vectors(material)
     elif isinstance(material.space, Series):

@@ -108,7 +108,7 @@ def judge_density(material: Material, emulator: Emulator) -> list[Verdict]:
     # Evenly over the test set, whose members come simulation by simulation.
     rows = np.linspace(0, material.count - 1, members).round().astype(int)
     x = material.test[rows]
-    conditions = None if material.conditions is None else material.conditions[rows]
+    conditions = material.given_to(rows)
     with torch.no_grad():
         model = np.asarray(emulator.log_prob(torch.from_numpy(x), conditions).detach().cpu(), dtype=float)
     value, error = -float(model.mean()), float(model.std(ddof=1)) / math.sqrt(members)

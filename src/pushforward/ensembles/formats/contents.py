@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from pushforward.ensembles.sources import Source
 from pushforward.errors import DataError
 
-__all__ = ["CONDITION_NAMES", "DATA_NAMES", "STATED_KINDS", "Contents", "choose_dataset"]
+__all__ = ["CONDITION_FIELDS", "CONDITION_NAMES", "DATA_NAMES", "STATED_KINDS", "Contents", "choose_dataset"]
 
 DATA_NAMES = ("x", "data", "samples", "fields", "maps", "images", "members")
 STATED_KINDS = ("series", "timed-series", "particles")
 """Kinds of Space that a shape does not tell, as a file may state them."""
 CONDITION_NAMES = ("conditions", "condition", "parameters", "params", "labels", "label")
+CONDITION_FIELDS = "condition_fields"
+"""Name of the array of fields that the members of a file are given with."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Contents:
         kind: of Space, where the format implies one.
         one_member: True if the array is one member, False if its first axis counts members, None if it cannot be told.
         notes: what was recognised.
+        condition_fields: the field that each member is given with, where the file holds them beside the members.
     """
 
     source: Source
@@ -43,6 +46,7 @@ class Contents:
     kind: str | None = None
     one_member: bool | None = None
     notes: tuple[str, ...] = ()
+    condition_fields: Source | None = None
 
 
 def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, label: str) -> str:
@@ -62,7 +66,9 @@ def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, la
             return wanted
         raise DataError(f"{label} has no numeric dataset called {wanted!r}; it has: {listed}")
     candidates = [
-        name for name, shape in shapes.items() if len(shape) > 0 and _last(name) not in ("groups", *CONDITION_NAMES)
+        name
+        for name, shape in shapes.items()
+        if len(shape) > 0 and _last(name) not in ("groups", CONDITION_FIELDS, *CONDITION_NAMES)
     ]
     candidates = candidates or list(shapes)
     usual = [name for name in candidates if _last(name) in DATA_NAMES]

@@ -11,7 +11,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.ensembles.formats.contents import CONDITION_NAMES, STATED_KINDS, Contents, choose_dataset
+from pushforward.ensembles.formats.contents import (
+    CONDITION_FIELDS,
+    CONDITION_NAMES,
+    STATED_KINDS,
+    Contents,
+    choose_dataset,
+)
 from pushforward.ensembles.formats.npz import named_columns
 from pushforward.ensembles.sources import Positional, Rows, Source
 from pushforward.errors import DataError
@@ -26,7 +32,8 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
     Conditions are a dataset called ``conditions``, ``parameters``, ``params`` or ``labels`` (its columns named by an
     attribute or a dataset ``names`` or ``parameter_names``), or a group of that name with a dataset for each parameter.
-    The attributes ``box``, ``periodic`` and ``isotropic``, and a dataset ``groups``, are understood.
+    The attributes ``box``, ``periodic`` and ``isotropic``, and the datasets ``groups`` and ``condition_fields`` (a
+    field that each member is given with), are understood.
 
     Arguments:
         path: of the file.
@@ -109,6 +116,9 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
         attributes=attributes,
         kind=kind if kind in STATED_KINDS else None,
         notes=(f"{path.name}: members are read from the dataset {chosen!r}",) if len(shapes) > 1 else (),
+        condition_fields=_source(path, datasets[CONDITION_FIELDS], CONDITION_FIELDS)
+        if CONDITION_FIELDS in shapes and chosen != CONDITION_FIELDS
+        else None,
     )
 
 

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
-from pushforward.ensembles.formats.contents import CONDITION_NAMES, STATED_KINDS, Contents, choose_dataset
+from pushforward.ensembles.formats.contents import (
+    CONDITION_FIELDS,
+    CONDITION_NAMES,
+    STATED_KINDS,
+    Contents,
+    choose_dataset,
+)
 from pushforward.ensembles.formats.npy import array_at
 from pushforward.ensembles.series import TIMED, joined_series
 from pushforward.ensembles.sources import InMemory, Source
@@ -26,7 +32,8 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     """The members of a .npz file, and the conditions where an array beside them is called ``conditions`` or the like.
 
     The arrays ``names`` (of the conditions), ``box``, ``periodic``, ``isotropic``, ``groups`` and ``kind`` (of Space)
-    are understood. Arrays ``times`` (members, length) and ``values`` (members, length, dim) together are timed series.
+    are understood, and ``condition_fields``, a field that each member is given with. Arrays ``times`` (members, length)
+    and ``values`` (members, length, dim) together are timed series.
 
     Raises:
         DataError: if the file is truncated, holds pickled objects, or it cannot be told which array is meant.
@@ -61,6 +68,9 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         kind=TIMED if timed else kind if kind in STATED_KINDS else None,
         attributes={name: _plain(_values(path, entries[name])) for name in _ATTRIBUTES if name in entries},
         notes=(f"{path.name}: members are read from {chosen!r}",) if len(data) > 1 and not timed else (),
+        condition_fields=_source(path, entries[CONDITION_FIELDS], CONDITION_FIELDS)
+        if CONDITION_FIELDS in shapes and chosen != CONDITION_FIELDS
+        else None,
     )
 
 

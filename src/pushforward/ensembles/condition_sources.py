@@ -1,0 +1,117 @@
+"""What a user gives as conditions, told apart: tables of parameters, and fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.ensembles.ensemble import Ensemble
+from pushforward.ensembles.formats import find_files, open_file
+from pushforward.ensembles.found import Found, find, found_array
+from pushforward.ensembles.members import Whole
+from pushforward.ensembles.sources import Joined, Source
+from pushforward.errors import DataError, UsageError
+from pushforward.spaces import Field
+
+__all__ = ["read_fields", "separate"]
+
+_TABLES = (".csv", ".txt", ".dat", ".tsv", ".parquet", ".pq")
+
+
+def separate(condition: Any, found: Found) -> tuple[Any, Source | None]:
+    """What is left of the conditions as a table (None, False, or as given), and the source of the condition fields.
+
+    Fields are arrays with more than two axes, files that hold such an array, several files of maps, datasets of the
+    data files that hold such an array, and ensembles of fields. Data files may bring condition fields of their own.
+
+    Raises:
+        UsageError: if two sets of condition fields are given.
+    """
+    given = list(condition) if _is_list(condition) else [condition]
+    fields = [_fields(each, found) for each in given]
+    tables = [each for each, source in zip(given, fields, strict=True) if source is None]
+    sources = [source for source in fields if source is not None]
+    if len(sources) > 1 and not _are_files(given):
+        raise UsageError(f"{len(sources)} sets of condition fields were given; give one, with channels if need be")
+    if not sources:
+        return condition, _own_fields(found) if condition is not False else None
+    if len(sources) == len(given) > 1:
+        return None, find(given).source
+    if len(sources) > 1:
+        raise UsageError(
+            f"{len(sources)} files of condition fields and a table were given; join the fields in one file"
+        )
+    return (tables[0] if len(tables) == 1 else tables or None), sources[0]
+
+
+def read_fields(files: Sequence[str]) -> NDArray[np.float32]:
+    """All fields of some files, in order.
+
+    Raises:
+        DataError: if there are none, or they differ in shape.
+    """
+    contents = [open_file(path) for path in find_files(list(files))]
+    parts = [each.source.read(np.arange(each.source.shape[0])) for each in contents]
+    if len(parts) > 1 and parts[0].ndim == 2:
+        return np.stack(parts).astype(np.float32)
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _fields(condition: Any, found: Found) -> Source | None:
+    """The source of condition fields; None if the condition is none, or a table."""
+    if isinstance(condition, Ensemble):
+        if not isinstance(condition.space, Field) or not isinstance(condition.members, Whole):
+            raise UsageError(f"{condition.name} cannot be a condition: its members are no whole fields")
+        return found_array(condition.tensor()).source
+    if isinstance(condition, np.ndarray | Tensor):
+        return found_array(condition).source if condition.ndim > 2 else None
+    if not isinstance(condition, str | Path):
+        return None
+    if isinstance(condition, str) and not Path(condition).expanduser().exists() and found.files:
+        inside = _dataset(condition, found)
+        if inside is not None:
+            return inside
+    try:
+        files = find_files(condition)
+    except DataError:
+        return None  # a name of columns, or nothing: what reads tables will say so
+    if files[0].suffix.lower() in _TABLES:
+        return None
+    axes = len(open_file(files[0]).source.shape)
+    if axes > 2 or len(files) > 1:
+        return find(condition).source
+    return None
+
+
+def _dataset(name: str, found: Found) -> Source | None:
+    """A dataset of the data files that holds fields."""
+    if any(each.column(name) is None for each in found.contents):
+        return None
+    try:
+        sources = [open_file(path, name).source for path in found.files]
+    except DataError:
+        return None  # an attribute or a header keyword
+    if len(sources[0].shape) < 3:
+        return None
+    return sources[0] if len(sources) == 1 else Joined(sources, name)
+
+
+def _own_fields(found: Found) -> Source | None:
+    """The condition fields that data files bring."""
+    sources = [each.condition_fields for each in found.contents if each.condition_fields is not None]
+    if not sources or len(sources) < len(found.contents):
+        return None
+    return sources[0] if len(sources) == 1 else Joined(sources, f"the condition fields of {found.name}")
+
+
+def _is_list(condition: Any) -> bool:
+    return isinstance(condition, list | tuple) and any(not isinstance(each, int | float) for each in condition)
+
+
+def _are_files(given: Sequence[Any]) -> bool:
+    return all(isinstance(each, str | Path) for each in given)

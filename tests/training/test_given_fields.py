@@ -1,0 +1,109 @@
+"""Emulators of fields that are given with other fields: trained, resumed, kept, sampled, scored."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward import cli
+from pushforward.errors import UsageError
+from pushforward.models.registry import REGISTRY
+
+RNG = np.random.default_rng(0)
+COARSE = RNG.normal(size=(48, 4, 4)).astype(np.float32)
+FINE = np.repeat(np.repeat(COARSE, 2, 1), 2, 2) + 0.1 * RNG.normal(size=(48, 8, 8)).astype(np.float32)
+TAKERS = [name for name, entry in REGISTRY.items() if entry.given_fields]
+SMALL = {"width": 4, "batch_size": 4, "multipliers": [1, 1]}
+
+
+def ensemble(**extra) -> pf.Ensemble:
+    return pf.Ensemble.from_array(FINE, condition_fields=COARSE, periodic=True, isotropic=True, **extra)
+
+
+@pytest.mark.parametrize("name", TAKERS)
+def test_every_model_that_takes_fields(name, tmp_path):
+    emulator = pf.fit(ensemble(), name, steps=2, out=tmp_path / "run", settings=SMALL, progress=False)
+    fields = COARSE[:3]
+    samples = emulator.sample(3, fields, seed=1)
+    assert samples.shape == (3, 1, 8, 8)
+    assert samples.isfinite().all()
+    again = pf.Emulator.load(tmp_path / "run")
+    torch.testing.assert_close(again.sample(3, {"field": fields[:, None]}, seed=1), samples)
+    # The field matters from the first steps on, and so does its order.
+    assert not torch.equal(emulator.sample(3, fields[::-1].copy(), seed=1), samples)
+
+
+def test_parameters_and_fields_together(tmp_path):
+    given = ensemble(conditions=RNG.uniform(size=(48, 1)), names=("mass",))
+    emulator = pf.fit(given, steps=2, out=tmp_path / "run", settings=SMALL, progress=False)
+    one = emulator.sample(2, {"field": COARSE[:1], "mass": 0.3})
+    assert one.shape == (2, 1, 8, 8)
+    x, rows = given.take_given([0, 1])
+    assert emulator.sample_at(rows).shape == (2, 1, 8, 8)
+    assert emulator.log_prob(x, rows).isfinite().all()
+    with pytest.raises(UsageError, match="mass"):
+        emulator.sample(2, COARSE[:2])
+
+
+def test_a_field_decides_what_is_sampled(tmp_path):
+    emulator = pf.fit(ensemble(), steps=150, out=tmp_path / "run", settings={"width": 8}, progress=False)
+    fresh = np.random.default_rng(5).normal(size=(64, 4, 4)).astype(np.float32)
+    samples = emulator.sample(64, fresh).numpy()[:, 0]
+    r = np.corrcoef(samples.reshape(-1, 4, 2, 4, 2).mean((2, 4)).ravel(), fresh.ravel())[0, 1]
+    assert r > 0.8, f"correlation of samples with their fields is {r:.2f}"
+
+
+WRONG = {
+    "none": (None, "conditional on a field"),
+    "too many": (COARSE[:4], "4 condition fields were given for 3"),
+    "another grid": (FINE[:3], "those of the training had"),
+    "no divisor": (np.ones((3, 3, 3)), "do not divide"),
+    "a hole": (np.full((3, 4, 4), np.nan), "NaN"),
+    "words": ([["a"]], "numbers"),
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fields") / "run"
+    pf.fit(ensemble(), steps=1, out=folder, settings=SMALL, progress=False)
+    return folder
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_fields_that_cannot_be_sampled_at(case, run):
+    condition, words = WRONG[case]
+    with pytest.raises(UsageError, match=words):
+        pf.Emulator.load(run).sample(3, condition)
+
+
+def test_a_model_that_takes_no_field_names_those_that_do(tmp_path):
+    with pytest.raises(UsageError, match=r"wgan-gp cannot take a field.*flow-matching.*edm"):
+        pf.fit(ensemble(), "wgan-gp", steps=1, out=tmp_path / "run")
+
+
+def test_the_command_line_from_pairs_to_samples(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("fine.npy", FINE)
+    np.save("coarse.npy", COARSE)
+
+    def command(*words: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["pushforward", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert stop.value.code == 0
+
+    settings = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+    fit = ("fit", "fine.npy", "--condition", "coarse.npy", "--periodic", *settings, "--out", "run")
+    command(*fit, "--steps", 2)
+    command(*fit, "--steps", 4, "--resume")
+    command("sample", "run", "--condition", "coarse.npy", "-o", "all.npy")
+    command("sample", "run", "-n", 96, "--condition", "coarse.npy", "-o", "twice.npz")
+    command("score", "run", "fine.npy", "--condition", "coarse.npy", "-o", "score.csv")
+    assert np.load("all.npy").shape == (48, 8, 8)
+    assert np.load("twice.npz")["x"].shape == (96, 1, 8, 8)
+    capsys.readouterr()
