@@ -29,8 +29,8 @@ samples that did not accept it, and the time that was reached (batch,)."""
 Left = Callable[[Tensor], None]
 """Told which of the samples of the last step stay in the batch, as their indices."""
 
-# a batch is not made smaller than this, nor for less than this fraction of its samples; where steps are compiled, another
-# size may mean another compilation
+# a batch is not made smaller than this, nor for less than this fraction of its samples; of compiled steps another size
+# may mean another compilation
 FEWEST, LEAVING, LEAVING_COMPILED = 8, 0.2, 0.5
 
 

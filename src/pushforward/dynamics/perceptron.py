@@ -148,6 +148,9 @@ class _Kernel:
         self.shapes = [x.shape for x in (*weights, *biases)]
         self.sizes = [x.numel() for x in (*weights, *biases)]
         self.first, self.last = weights[0].t().contiguous(), weights[-1].t()
+        self.turned = [weight.t() for weight in weights]
+        # from the gradients of the first layer to that of the state, whose last entry the field does not depend on
+        self.to_state = torch.nn.functional.pad(self.first[: self.dim], (0, 0, 0, 1)).t()
         self.columns = self.first[: self.dim, None]
         self.rows = weights[-1][:, None]
         single = weights[0].dtype == torch.float32
@@ -196,7 +199,7 @@ class _Kernel:
             out.tanh_()
 
     def pull(self, x: Tensor, kept: list[Tensor], by_out: Tensor, state_alone: bool) -> tuple[Tensor, Tensor | None]:
-        """Gradients for x, and for all parameters in one vector; None where ``state_alone``."""
+        """Gradients for what the first layer puts out, and for all parameters in a vector; None if ``state_alone``."""
         dim, count, lines = self.dim, len(self.weights), (1 + self.dim) * len(x)
         parts = [] if state_alone else self.parts
         by_value, by_divergence = by_out[:, :dim], by_out[:, dim]
@@ -225,13 +228,13 @@ class _Kernel:
             h, *tangents = stack.unbind()
             if parts:
                 parts[layer].copy_(_product(flat.t(), stack.view(lines, -1).t(), 1024))
-            g = _product(flat, self.weights[layer].t()).view(stack.shape)
+            g = _product(flat, self.turned[layer]).view(stack.shape)
         # of products of a long and a narrow matrix these layouts are the ones that libraries are fast at
         if parts:
             by_first = torch.mm(x.t(), by_h)
             by_first[:dim] += g[1:].sum(1)
             parts[0].copy_(by_first.t())
-        return torch.mm(by_h, self.first.t()), None if state_alone else self.gradient.clone()
+        return by_h, None if state_alone else self.gradient.clone()
 
 
 class _Perceptron(torch.autograd.Function):
@@ -257,7 +260,10 @@ class _Perceptron(torch.autograd.Function):
             found = iter(torch.autograd.grad(out, wanted, by_out, create_graph=True, allow_unused=True))
             return None, *(next(found) if z.requires_grad else None for z in saved)
         alone = getattr(_wanted, "state_alone", False) or not saved[0].requires_grad
-        by_x, by_flat = ctx.kernel.pull(x, kept, by_out, alone)
-        by_others = by_x[:, dim + 1 :].split([z.shape[1] for z in saved[3:]], 1) if len(saved) > 3 else ()
-        by_state = torch.nn.functional.pad(by_x[:, :dim], (0, saved[2].shape[1] - dim))
-        return None, by_flat, by_x[:, dim], by_state, *by_others
+        kernel, (_, _, time_wanted, _, *others_wanted) = ctx.kernel, ctx.needs_input_grad
+        by_h, by_flat = kernel.pull(x, kept, by_out, alone)
+        by_t = torch.mv(by_h, kernel.first[dim]) if time_wanted else None
+        by_others: Sequence[Tensor | None] = [None] * len(others_wanted)
+        if any(others_wanted):
+            by_others = torch.mm(by_h, kernel.first[dim + 1 :].t()).split([z.shape[1] for z in saved[3:]], 1)
+        return None, by_flat, by_t, torch.mm(by_h, kernel.to_state), *by_others
