@@ -4,7 +4,7 @@ The least-cost assignment is found exactly, by the shortest augmenting paths of 
 spend their time where the reduced costs r_ij = c_ij - u_i - v_j, for whatever potentials u and v, are far from those of
 the optimum. Subtracting potentials changes the total of every assignment by the same amount, hence not the optimum. So
 a few Sinkhorn iterations at falling temperature find good potentials first: for 256 points in the plane this makes the
-exact solution about 7 times faster than scipy alone and 3 times faster than the network simplex of POT.
+exact solution about 4 times faster than scipy alone and twice as fast as the network simplex of POT.
 
 References:
     Jonker & Volgenant 1987, https://doi.org/10.1007/BF02278710
@@ -28,10 +28,10 @@ from pushforward.errors import DataError, UsageError
 __all__ = ["entropic_plan", "least_cost_assignment"]
 
 # Temperatures in units of the mean cost; each stage starts from the potentials of the one before.
-_STAGES = (0.1, 0.02, 0.004, 0.001)
+_STAGES = (0.1, 0.02, 0.004)
 _ITERATIONS = 10
 # Below this scipy alone is as fast.
-_SMALL = 32
+_SMALL = 64
 
 
 def least_cost_assignment(cost: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
@@ -56,12 +56,12 @@ def _reduced(cost: NDArray) -> NDArray:
         return reduced
     for temperature in _STAGES:
         scale = temperature * mean
-        kernel = np.exp((reduced / -scale).astype(np.float32))
+        # What is added lets no sum over vanishing weights underflow; a kernel has ones in each row and column.
+        kernel = np.exp((reduced / -scale).astype(np.float32)) + np.float32(1e-30)
         columns = np.ones(len(cost), np.float32)
-        # A kernel has ones in each row and column, so that only sums over vanishing weights can underflow.
         for _ in range(_ITERATIONS):
-            rows = 1 / np.maximum(kernel @ columns, 1e-30)
-            columns = 1 / np.maximum(rows @ kernel, 1e-30)
+            rows = np.reciprocal(kernel @ columns)
+            columns = np.reciprocal(rows @ kernel)
         reduced = _grounded(reduced - scale * (np.log(rows)[:, None] + np.log(columns)))
     return reduced
 
