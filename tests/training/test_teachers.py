@@ -11,6 +11,9 @@ import torch
 import pushforward as pf
 from pushforward.ensembles import Ensemble
 from pushforward.errors import TrainingError, UsageError
+from pushforward.statistics import wasserstein2
+from pushforward.training.batches import Examples, Part
+from pushforward.training.pairs import Paired
 from pushforward.training.teachers import resolve_taught
 
 SMALL = {"width": 16, "depth": 1}
@@ -91,6 +94,66 @@ def test_a_run_is_not_resumed_with_a_teacher_that_has_changed(conditional, teach
 def test_units_are_the_teachers_to_choose(conditional, teacher):
     with pytest.raises(UsageError, match="transform cannot be set"):
         resolve_taught("consistency", conditional, {"teacher": str(teacher), "transform": "none"})
+
+
+@pytest.fixture(scope="module")
+def reflowed(tmp_path_factory):
+    """A teacher of eight clusters on a circle, its student, and fresh data."""
+    angle = np.pi / 4 * np.arange(4096)
+    rng = np.random.default_rng(0)
+    x = np.stack([np.cos(angle), np.sin(angle)], 1) + 0.1 * rng.normal(size=(4096, 2))
+    ensemble = Ensemble.from_array(x.astype(np.float32), name="circle")
+    folder = tmp_path_factory.mktemp("reflow")
+    options = {"steps": 250, "progress": False}
+    settings = {"width": 32, "depth": 2, "batch_size": 256}
+    known = pf.fit(ensemble, "flow-matching", out=folder / "teacher", settings=settings, **options)
+    taught = {"batch_size": 256, "teacher": str(folder / "teacher")}
+    return known, pf.fit(ensemble, "flow-matching", out=folder / "student", settings=taught, **options), x[:2000]
+
+
+def test_reflow_needs_one_step_where_its_teacher_needs_many(reflowed):
+    known, found, real = reflowed
+    one, many, student = (
+        float(wasserstein2(emulator.sample(1000, **options), torch.from_numpy(real[:1000]).float()).distance)
+        for emulator, options in (
+            (known, {"method": "ddim", "steps": 1}),
+            (known, {"steps": 40}),
+            (found, {"steps": 1}),
+        )
+    )
+    assert student < 0.5 * one, f"W2 {student:.3f} in one step, and {one:.3f} of the teacher"
+    assert student < many + 0.1, f"W2 {student:.3f} in one step, and {many:.3f} of the teacher in 40"
+
+
+def test_a_reflowed_model_goes_to_the_sample_of_its_teacher(reflowed):
+    known, found, _ = reflowed
+    near = (found.sample(500, steps=1) - known.sample(500, steps=20)).norm(dim=1).median()
+    assert near < 0.15, "the same noise must become nearly the same sample"
+
+
+def test_pairs_are_streamed_and_made_again_by_a_run_that_is_resumed():
+    made = []
+
+    def pairs(draws, condition):
+        made.append(condition[0, 0].item())
+        noise = draws.normal(2)
+        return 10 + noise, noise
+
+    def source(step):
+        return Examples(torch.zeros(4, 2), torch.full((4, 1), float(step)))
+
+    def batches():
+        return Paired(source, pairs, Part(4), 0, batches=3, uses=2, blocks=2)
+
+    seen, whole = [], batches()
+    for step in range(1, 20):
+        x, condition, noise = whole(step)
+        torch.testing.assert_close(x, 10 + noise)
+        seen.append(condition)
+    assert made == [float(n) for n in range(1, 16)], "a block for the pool, and one more every six steps"
+    assert len({value.item() for value in torch.cat(seen)}) > 10, "the conditions of the data are used"
+    again = batches()(19)
+    assert torch.equal(again.condition, seen[-1])
 
 
 def test_a_student_is_known_again_by_a_comparison(conditional, teacher, tmp_path):

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 from pushforward.models.registry import REGISTRY, Entry, find, model_class
 
 if TYPE_CHECKING:
-    from pushforward.models.model import Batch, Coupling, Density, Latent, Model, Pupil, Settings, Translator, Turn
+    from pushforward.models.model import (
+        Batch,
+        Coupling,
+        Density,
+        Latent,
+        Model,
+        Pairs,
+        Pupil,
+        Settings,
+        Translator,
+        Turn,
+    )
 
 __all__ = [
     "REGISTRY",
@@ -22,6 +33,7 @@ __all__ = [
     "Entry",
     "Latent",
     "Model",
+    "Pairs",
     "Pupil",
     "Settings",
     "Translator",

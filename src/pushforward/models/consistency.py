@@ -37,7 +37,7 @@ from torch import Tensor
 from pushforward import transport
 from pushforward.errors import UsageError
 from pushforward.models.denoising import Denoising, DenoisingSettings
-from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.model import Batch, Coupling, Model, Settings, Turn
 from pushforward.models.registry import model_class
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -63,7 +63,7 @@ class ConsistencySettings(DenoisingSettings):
     teacher: str | None = None
     family: str = "flow-matching"
     family_settings: dict[str, Any] = Setting(default_factory=dict, validate_default=True)
-    pretraining: float = Setting(default=0.4, ge=0, lt=1)
+    pretraining: float = Setting(default=0.3, ge=0, lt=1)
     levels: int | None = Setting(default=None, ge=2)
     softness: float = Setting(default=1.0, ge=0)
     solver_steps: int = Setting(default=1, ge=1)
@@ -141,10 +141,12 @@ class Consistency(Model):
                 f"{family} has no denoiser to distil; a teacher is a run of flow-matching, edm, ddpm, pfgm++ or another"
                 " model that learns to remove noise"
             )
+        if getattr(teacher.settings, "teacher", None) is not None:
+            raise UsageError(f"this {family} was trained on the pairs of another model, which is the one to distil")
         given = settings.model_dump(include=settings.model_fields_set)
         if given.get("family", family) != family:
             raise UsageError(f"the teacher is {family}, so family={given['family']} cannot be; leave it out")
-        theirs = teacher.settings.model_dump(exclude={"teacher"})
+        theirs = teacher.settings.model_dump(exclude={"teacher", "teacher_steps"})
         shared = {name: theirs.pop(name) for name in DenoisingSettings.model_fields}
         # Its network says nothing of the data where there is nothing but noise, which is where a student starts.
         theirs |= {"prediction": "v"} if theirs.get("prediction") == "noise" else {}
@@ -154,10 +156,11 @@ class Consistency(Model):
         """Be trained on the flow of ``teacher``, and start from its weights if the networks are alike."""
         assert isinstance(teacher, Denoising)
         self._teacher = (teacher.eval().requires_grad_(False),)
-        theirs, mine = teacher.state_dict(), self.body.state_dict()
-        alike = teacher.prediction == self.body.prediction and theirs.keys() == mine.keys()
-        if alike and all(theirs[name].shape == mine[name].shape for name in mine):
-            self.body.load_state_dict(theirs)
+        self.body.start_from(teacher)
+
+    @property
+    def coupling(self) -> Coupling | None:
+        return self.body.coupling
 
     def prepare(self, batch: Batch) -> None:
         self.body.prepare(batch)
@@ -187,7 +190,9 @@ class Consistency(Model):
             moved = gaussian.whiten(z, now, condition) - self._code(before, then, condition)
             target = gaussian.colour(moved, now, condition) / t
         error = self.body.excess(z, now, condition) - target
-        return transport.pseudo_huber(error, options.softness).mean()
+        # A narrower step shows a smaller part of what is wrong; so weighted, it corrects as much of it.
+        weight = (t / (t - then.time)).flatten()
+        return (weight * transport.pseudo_huber(error, options.softness)).mean()
 
     def _carried(self, z: Tensor, now: Moment, then: Moment, condition: Tensor | None) -> Tensor:
         """Where the teacher's flow takes ``z``, by Heun's method in its whitened state."""

@@ -292,6 +292,21 @@ class Denoising(Model):
         motion = self._motion_of_modes(condition, guidance)
         return lambda w, moment: self.gaussian.field(motion(self.gaussian.modes(w), moment))
 
+    @torch.no_grad()
+    def from_noise(
+        self, noise: Float[Tensor, "batch *shape"], condition: Tensor | None = None, steps: int = 20
+    ) -> Float[Tensor, "batch *shape"]:
+        """The samples of some noise: `decode` with a network call a step."""
+        times = transport.time_grid(Straight(), steps, start=self.last_time())
+        return self._follow(times, noise, condition, transport.INTEGRATORS["adams"])
+
+    def start_from(self, teacher: Denoising) -> None:
+        """Take the weights of a trained model, if they are of the same shapes and mean the same."""
+        theirs, mine = teacher.state_dict(), self.state_dict()
+        alike = teacher.prediction == self.prediction and theirs.keys() == mine.keys()
+        if alike and all(theirs[name].shape == mine[name].shape for name in mine):
+            self.load_state_dict(theirs)
+
     def withheld(self, batch: Batch) -> Float[Tensor, "batch features"] | None:
         """The conditions of a batch, some replaced by a row of NaN, which is how the network is told nothing."""
         if batch.condition is None or not self.settings.condition_dropout:

@@ -24,11 +24,14 @@ from torch import Tensor, nn
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 
-__all__ = ["Batch", "Coupling", "Density", "Latent", "Model", "Pupil", "Settings", "Translator", "Turn"]
+__all__ = ["Batch", "Coupling", "Density", "Latent", "Model", "Pairs", "Pupil", "Settings", "Translator", "Turn"]
 
 
 Coupling = Callable[[Tensor, Tensor | None, Draws], Tensor]
 """Draws noise for samples (batch, *space.shape) and their conditions (or None), a row for each sample."""
+
+Pairs = Callable[[Draws, Tensor | None], tuple[Tensor, Tensor]]
+"""Makes samples (draws.count, *space.shape) at conditions (or None), and the noise that each of them belongs to."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ class Model(nn.Module, ABC):
         self.space = space
         self.condition_dim = condition_dim
         self.settings = settings if settings is not None else self.Settings()
+
+    @property
+    def pairs(self) -> Pairs | None:
+        """Where the samples that are trained on come from, if not from the data: of these, the conditions are used."""
+        return None
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:

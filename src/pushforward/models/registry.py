@@ -84,6 +84,12 @@ REGISTRY: dict[str, Entry] = {
         "consistency:Consistency",
         "the end of a flow in one or two network calls; alone, or distilled from a trained model (teacher=RUN)",
         "https://arxiv.org/abs/2303.01469",
+        given_fields=True,
+    ),
+    "between": Entry(
+        "bridge:Bridge",
+        "straight motion between two ensembles without pairs (second=FILE names the other); translates both ways",
+        "https://arxiv.org/abs/2209.03003",
     ),
     "wgan-gp": Entry(
         "gan:WassersteinGAN",

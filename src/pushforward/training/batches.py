@@ -22,7 +22,7 @@ from pushforward.models import Coupling
 from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import Field, Vector
 
-__all__ = ["Ahead", "AtHand", "Coupled", "Examples", "Members", "Order", "Part", "Resident", "examples"]
+__all__ = ["Ahead", "AtHand", "Coupled", "Examples", "Members", "Order", "Part", "Resident", "Source", "examples"]
 
 
 class Examples(NamedTuple):
@@ -161,7 +161,9 @@ def _in_network_units(preprocessing: Preprocessing, x: Tensor, condition: Tensor
     return Examples(preprocessing(x, condition), preprocessing.encode_condition(condition))
 
 
-class _Source(Protocol):
+class Source(Protocol):
+    """The examples of a step, the first of which is 1."""
+
     def __call__(self, step: int) -> Examples: ...
 
 
@@ -176,7 +178,7 @@ class Coupled:
         part, seed: as for the source.
     """
 
-    def __init__(self, source: _Source, coupling: Coupling, part: Part, seed: int) -> None:
+    def __init__(self, source: Source, coupling: Coupling, part: Part, seed: int) -> None:
         self.source, self.coupling, self.part, self.seed = source, coupling, part, seed
 
     @torch.no_grad()
@@ -197,7 +199,7 @@ class Ahead:
         depth: batches held ready.
     """
 
-    def __init__(self, source: _Source, first: int, finish: Callable[[Tensor], Tensor], depth: int = 4) -> None:
+    def __init__(self, source: Source, first: int, finish: Callable[[Tensor], Tensor], depth: int = 4) -> None:
         self._source, self._finish = source, finish
         self._ready: queue.Queue[Examples | BaseException] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
@@ -245,7 +247,7 @@ class AtHand:
 
     waited = 0.0
 
-    def __init__(self, source: _Source, first: int) -> None:
+    def __init__(self, source: Source, first: int) -> None:
         self._source, self._step = source, first
 
     def __next__(self) -> Examples:
@@ -266,14 +268,17 @@ def examples(
     augmented: bool,
     device: torch.device,
     coupling: Coupling | None = None,
+    paired: Callable[[Source], Source] | None = None,
 ) -> Ahead | AtHand:
     """The batches of a run from step ``first`` on, made in the way that suits the ensemble and the model."""
-    source: Members | Resident | Coupled
+    source: Source
     held = isinstance(ensemble.space, Vector) and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS
     if held:
         source = Resident(ensemble, preprocessing, part, seed, device)
     else:
         source = Members(ensemble, preprocessing, part, seed, augmented=augmented)
+    if paired is not None:
+        return AtHand(paired(source), first)
     if coupling is not None:
         source = Coupled(source, coupling, part, seed)
     elif held:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,19 +20,20 @@ from pydantic import BaseModel
 from pushforward.emulator import Emulator
 from pushforward.ensembles import Ensemble, Preprocessing, read
 from pushforward.errors import DataError, TrainingError, UsageError
-from pushforward.models import REGISTRY, Batch, Model, find, model_class
+from pushforward.models import REGISTRY, Batch, Model, Pupil, find, model_class
 from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import condition_shape
 from pushforward.training.averaging import PowerAverage
-from pushforward.training.batches import Members, Part, examples
+from pushforward.training.batches import Members, Part, Source, examples
 from pushforward.training.checkpoints import State, load_checkpoint
 from pushforward.training.durations import parse_duration
 from pushforward.training.files import save_yaml
 from pushforward.training.hardware import choose_device, choose_precision, laid_out, make_fabric, started_outside
 from pushforward.training.interrupt import Forwarded, Interrupted
 from pushforward.training.loop import Length, Loop
+from pushforward.training.pairs import Paired
 from pushforward.training.players import Players
-from pushforward.training.progress import display
+from pushforward.training.progress import Display, display
 from pushforward.training.recipe import recipe
 from pushforward.training.runs import (
     CHECKPOINT,
@@ -44,6 +45,7 @@ from pushforward.training.runs import (
     fresh_directory,
     open_directory,
 )
+from pushforward.training.second import Meets, introduce, second_ensemble
 from pushforward.training.settings import TrainingSettings
 from pushforward.training.teachers import Taught, resolve_taught
 from pushforward.training.trackers import JsonLines, Tracker, find_tracker, open_tracker
@@ -245,6 +247,9 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
         if plan.taught
         else Preprocessing.fit(members, of_loop.transform, scale_by_condition=of_loop.scale_by_condition)
     )
+    second = second_ensemble(plan.settings[0], ensemble)
+    if second is not None:
+        preprocessing.second = Preprocessing.fit(second.train, of_loop.transform)
     run, before = _directory(fabric, plan)
     length = plan.length or _length_of(before)
     config = recipe(
@@ -265,6 +270,8 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
     if before is not None:
         check_same(run, before, config)
     state = _state(fabric, plan, members, preprocessing)
+    if second is not None and preprocessing.second is not None and isinstance(state.model, Meets):
+        introduce(state.model, second, preprocessing.second, augmented=of_loop.augment)
     if before is not None and (run / CHECKPOINT).exists():
         load_checkpoint(run / CHECKPOINT, state)
     rows = training_rows(members)
@@ -289,6 +296,7 @@ def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | T
             augmented=of_loop.augment,
             device=fabric.device,
             coupling=state.model.coupling,
+            paired=_paired(fabric, plan, state.model, part, shown),
         ),
         save_weights=lambda: write_weights(run / WEIGHTS, state.averaged(), preprocessing, rows),
         trackers=trackers,
@@ -351,6 +359,21 @@ def _state(fabric: Fabric, plan: _Plan, members: Ensemble, preprocessing: Prepro
             tensor.copy_(first)
     return State(
         model, Players(model, settings, fabric), PowerAverage(list(model.parameters()), settings.average), preprocessing
+    )
+
+
+def _paired(fabric: Fabric, plan: _Plan, model: Model, part: Part, shown: Display) -> Callable[[Source], Source] | None:
+    """What makes the batches of a model that trains on pairs, out of those of the data."""
+    if model.pairs is None:
+        return None
+    return partial(
+        Paired,
+        pairs=model.pairs,
+        part=part,
+        seed=plan.seed,
+        device=fabric.device,
+        autocast=fabric.autocast,
+        watch=shown.making,
     )
 
 

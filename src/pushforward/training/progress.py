@@ -21,6 +21,10 @@ class Display(Protocol):
         """Say what was recognised and decided, one line each."""
         ...
 
+    def making(self, what: str, part: float) -> None:
+        """Say what the next step waits for, and the part of it that is done, in [0, 1]."""
+        ...
+
     def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None:
         """Say where the run is.
 
@@ -39,6 +43,8 @@ class Display(Protocol):
 class Silent:
     def notes(self, lines: Iterable[str]) -> None: ...
 
+    def making(self, what: str, part: float) -> None: ...
+
     def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None: ...
 
     def close(self) -> None: ...
@@ -53,6 +59,11 @@ class Lines:
 
     def notes(self, lines: Iterable[str]) -> None:
         _print(self.console, lines)
+
+    def making(self, what: str, part: float) -> None:
+        if time.monotonic() - self._last >= self.every:
+            self._last = time.monotonic()
+            self.console.print(f"making {what}: {part:.0%}", highlight=False)
 
     def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None:
         if progress < 1 and time.monotonic() - self._last < self.every:
@@ -78,16 +89,23 @@ class Bar:
     def notes(self, lines: Iterable[str]) -> None:
         _print(self.console, lines)
 
+    def making(self, what: str, part: float) -> None:
+        self._start()
+        self._progress.update(self._task, description=f"making {what}: {part:.0%}")
+
     def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None:
-        if not self._started:
-            self._progress.start()
-            self._started = True
+        self._start()
         text = f"step {step}  {_losses(losses)}  {rate:.0f} samples/s  {say_duration(round(left))} left"
         self._progress.update(self._task, completed=progress, description=text)
 
     def close(self) -> None:
         if self._started:
             self._progress.stop()
+
+    def _start(self) -> None:
+        if not self._started:
+            self._progress.start()
+            self._started = True
 
 
 def display(wanted: bool) -> Display:
