@@ -71,7 +71,11 @@ def step_error(step: Step, rtol: Tensor | float, atol: Tensor | float) -> Tensor
 def first_step(
     order: int, field: VectorField, t: Tensor, y: Tensor, start: Tensor, rtol: Tensor | float, atol: Tensor | float
 ) -> Tensor:
-    """Length of a first step of a method of this order, shape ``(batch,)``: Hairer, Norsett & Wanner, section II.4."""
+    """Length of a first step of a method of this order, shape ``(batch,)``: Hairer, Norsett & Wanner, section II.4.
+
+    They are cautious. Three times their length costs nothing on the DETEST problems, and saves one step of the few that
+    a solve of a network's field takes.
+    """
     scale = atol + rtol * y.abs()
     size, slope = rms(y / scale), rms(start / scale)
     tiny = (size < 1e-5) | (slope < 1e-5)
@@ -79,7 +83,7 @@ def first_step(
     ahead = field(t + guess, torch.addcmul(y, over(guess, y), start))
     curvature = rms((ahead - start) / scale) / guess
     steepest = torch.maximum(slope, curvature)
-    length = (0.01 / steepest.clamp_min(1e-30)).pow(1 / order)
+    length = 3 * (0.01 / steepest.clamp_min(1e-30)).pow(1 / order)
     length = torch.where(steepest <= 1e-15, torch.clamp_min(guess * 1e-3, 1e-6), length)
     length = torch.minimum(100 * guess, length)
     return torch.where(torch.isfinite(length), length, guess)
