@@ -233,8 +233,11 @@ class Emulator:
         """
         self.require("translator")
 
+        first, second = self.preprocessing, self.preprocessing.second or self.preprocessing
+        before, after = (first, second) if to == "b" else (second, first)
+
         def one(x: Tensor, c: Tensor | None) -> Tensor:
-            return self.preprocessing.inverse(cast(Translator, self.model).translate(self.preprocessing(x), to))
+            return after.inverse(cast(Translator, self.model).translate(before(x), to))
 
         return self._each(one, self._samples(x), None)
 

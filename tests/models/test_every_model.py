@@ -116,7 +116,7 @@ def test_turns_name_their_player_and_log_scalars(name, key):
 @cases
 def test_two_halves_of_a_batch_lose_what_the_joined_batch_loses(name, key):
     model = build(name, key, condition_dim=1)
-    if getattr(model.settings, "coupling", "independent") != "independent":
+    if model.coupling is not None or getattr(model.settings, "coupling", "independent") != "independent":
         pytest.skip(f"{name} pairs data and noise within the part of the batch that a process holds")
     joined = next(iter(model.turns(batch_for(model, 8)))).loss
     halves = [next(iter(model.turns(batch_for(model, 4, rank=rank, processes=2)))).loss for rank in (0, 1)]

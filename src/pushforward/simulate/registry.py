@@ -46,6 +46,7 @@ SIMULATORS: dict[str, Entry] = {
     "cosmic-web": _entry(
         "cosmic_web:cosmic_web", "maps of projected matter density, 64 x 64, over Omega_m and sigma_8", 4800
     ),
+    "cosmic-cubes": _entry("cosmic_cubes:cosmic_cubes", "cubes of matter density, 32 x 32 x 32", 800),
     "cosmic-gas": _entry(
         "cosmic_gas:cosmic_gas", "maps of gas pressure, 64 x 64, each given with the map of its matter", 2400
     ),
