@@ -15,7 +15,7 @@ and :math:`W_l \tau_{l-1,i}` are
 .. math::
     s_l \odot g - 2 h_l \odot \sum_i \gamma_i \odot \tau_{li}, \qquad s_l \odot \gamma_i,
 
-so that nothing is kept from the forward pass but the values and the tangents themselves.
+so that nothing is kept from the forward pass but values and tangents themselves.
 """
 
 from __future__ import annotations
@@ -156,24 +156,17 @@ class _Kernel:
         single = weights[0].dtype == torch.float32
         self.shifts = [bias * 2 for bias in biases] if single else biases
         self.minus_one = -torch.ones((), dtype=biases[0].dtype, device=biases[0].device)
-        # the gradients of weights and biases, as parts of one vector
-        self.gradient = biases[0].new_empty(sum(self.sizes))
-        self.parts = self.split(self.gradient)
 
     def split(self, flat: Tensor) -> list[Tensor]:
         """Weights and biases out of one vector."""
         return [part.view(shape) for part, shape in zip(flat.split(self.sizes), self.shapes, strict=True)]
 
     def push(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Value and divergence side by side, and for each hidden layer its values and tangents, the latter behind the
-        former, shape (1 + dim, batch, width)."""
-        rows, dim = len(x), self.dim
-        u = torch.mm(x, self.first)
-        stack = x.new_empty(1 + dim, rows, u.shape[1])
+        """Value and divergence side by side, and for each hidden layer but the first its values and tangents, one behind
+        the other, shape (1 + dim, batch, width)."""
+        rows, dim, kept = len(x), self.dim, []
+        stack = self._begin(x)
         h = stack[0]
-        self._tanh(u, 0, h)
-        torch.ops.aten.tanh_backward.grad_input(self.columns, h, grad_input=stack[1:])
-        kept = [stack]
         for layer in range(1, len(self.weights) - 1):
             stack = _product(stack.view((1 + dim) * rows, -1), self.weights[layer]).view(1 + dim, rows, -1)
             h, tangents = stack[0], stack[1:]
@@ -188,6 +181,14 @@ class _Kernel:
             divergence.addmv_(stack[1 + i], self.last[:, i])
         return out, kept
 
+    def _begin(self, x: Tensor) -> Tensor:
+        """Values and tangents of the first hidden layer, which cost less than the memory to keep them."""
+        u = torch.mm(x, self.first)
+        stack = x.new_empty(1 + self.dim, *u.shape)
+        self._tanh(u, 0, stack[0])
+        torch.ops.aten.tanh_backward.grad_input(self.columns, stack[0], grad_input=stack[1:])
+        return stack
+
     def _tanh(self, u: Tensor, layer: int, out: Tensor) -> None:
         """Of u + bias; in single precision as 2 sigmoid(2 .) - 1, which is exact to 2e-7 and five times faster."""
         if u.dtype == torch.float32:
@@ -201,9 +202,10 @@ class _Kernel:
     def pull(self, x: Tensor, kept: list[Tensor], by_out: Tensor, state_alone: bool) -> tuple[Tensor, Tensor | None]:
         """Gradients for what the first layer puts out, and for all parameters in a vector; None if ``state_alone``."""
         dim, count, lines = self.dim, len(self.weights), (1 + self.dim) * len(x)
-        parts = [] if state_alone else self.parts
+        gradient = None if state_alone else x.new_empty(sum(self.sizes))
+        parts = [] if gradient is None else self.split(gradient)
         by_value, by_divergence = by_out[:, :dim], by_out[:, dim]
-        stack = kept[-1]
+        stack = kept[-1] if kept else self._begin(x)
         h, *tangents = stack.unbind()
         if parts:
             by_last = torch.mm(by_value.t(), h, out=parts[count - 1])
@@ -224,7 +226,7 @@ class _Kernel:
                 torch.sum(by_h, 0, out=parts[count + layer])
             if not layer:
                 break
-            flat, stack = g.view(lines, -1), kept[layer - 1]
+            flat, stack = g.view(lines, -1), kept[layer - 2] if layer > 1 else self._begin(x)
             h, *tangents = stack.unbind()
             if parts:
                 parts[layer].copy_(_product(flat.t(), stack.view(lines, -1).t(), 1024))
@@ -234,7 +236,7 @@ class _Kernel:
             by_first = torch.mm(x.t(), by_h)
             by_first[:dim] += g[1:].sum(1)
             parts[0].copy_(by_first.t())
-        return by_h, None if state_alone else self.gradient.clone()
+        return by_h, gradient
 
 
 class _Perceptron(torch.autograd.Function):
