@@ -21,18 +21,24 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from benchmarks.kept import kept, look_up
 from benchmarks.timing import report, time_in_turn
+from pushforward.models import Turn
 from pushforward.models.between import Between
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
 from pushforward.statistics import wasserstein2
+from pushforward.training.averaging import PowerAverage
 from pushforward.training.batches import Ahead, Coupled, Examples, Part
+from pushforward.training.players import Players, rate_at
+from pushforward.training.settings import TrainingSettings
 
 STEPS, BATCH, SAMPLES, SEEDS = 10_000, 128, 10_000, 5
 SETTING = {"steps": STEPS, "batch": BATCH, "samples": SAMPLES}
@@ -101,27 +107,25 @@ class Network(nn.Module):
 
 
 class Ours:
-    """Straight lines, exact plans, stratified times; the package's recipe for vectors."""
+    """Straight lines, exact plans, stratified times; the optimiser and the average of the package's loop."""
 
     def __init__(self, optimal: bool, steps: int = STEPS) -> None:
         self.between = Between(Vector(2), network=Network(), pairs=BATCH if optimal else 1)
         parameters = list(self.between.parameters())
-        self.optimiser = torch.optim.Adam(parameters, lr=5e-3, betas=(0.9, 0.99), fused=True)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda i: rate_at(i / steps))
-        self.average = [p.detach().clone() for p in parameters]
-        self.parameters, self.count = parameters, 0
+        settings = TrainingSettings(learning_rate=5e-3, betas=(0.9, 0.99))
+        model = SimpleNamespace(players=lambda: {"model": parameters})
+        self.players = Players(model, settings, Fabric(accelerator="cpu", devices=1))  # type: ignore[arg-type]
+        self.average, self.parameters = PowerAverage(parameters, 0.1), parameters
+        self.steps, self.count = steps, 0
 
     def step(self, a: Tensor, b: Tensor, *, paired: bool = False) -> None:
-        self.optimiser.zero_grad()
-        self.between.loss(a, b, Draws(self.count, len(a)), paired=paired).backward()
-        self.optimiser.step()
-        self.schedule.step()
+        loss = self.between.loss(a, b, Draws(self.count, len(a)), paired=paired)
+        self.players.take(Turn("model", loss, {}), 5e-3 * rate_at(min(1.0, (self.count + 0.5) / self.steps), 0.02))
         self.count += 1
-        # A power-law average, about a tenth of the run long (Karras et al. 2024).
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], min(1.0, 8 / self.count))
+        self.average.update(self.count)
 
     def finish(self) -> None:
-        torch._foreach_copy_([p.detach() for p in self.parameters], self.average)
+        torch._foreach_copy_([p.detach() for p in self.parameters], self.average.values)
 
 
 class Torchcfm:
@@ -142,10 +146,6 @@ class Torchcfm:
 
     def finish(self) -> None:
         pass
-
-
-def rate_at(progress: float) -> float:
-    return min(1.0, progress / 0.02 + 1e-3) * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0)))
 
 
 def learner(side: str, coupling: str) -> Ours | Torchcfm:

@@ -2,9 +2,9 @@
 
     python examples/transports.py [FIGURE]
 
-Every model is trained with its defaults: 8 seconds on each set in the plane, 25 on maps of the cosmic web (32 x 32).
+Every model is trained with its defaults: 6 seconds on each set in the plane, 15 on maps of the cosmic web (32 x 32).
 In the plane lines are the paths of 60 samples from noise, from where they enter the picture, and dots are 1500 samples.
-Maps are drawn at the conditions of those in the first row. About five minutes on one core.
+Maps are drawn at the conditions of those in the first row. About four minutes on one core.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MODELS = ("ddpm", "edm", "flow-matching", "ot-flow-matching", "pfgm", "pfgm++", 
 COLOURS = ("#0072b2", "#56b4e9", "#009e73", "#7a9e00", "#d55e00", "#e69f00", "#cc79a7")
 PLANE = ("two-moons", "eight-gaussians")
 MAPS = {"members": 1200, "grid": 32}
-SECONDS, SECONDS_FOR_MAPS = 8, 25
+SECONDS, SECONDS_FOR_MAPS = 6, 15
 
 
 def paths(emulator: pf.Emulator, count: int, steps: int = 40) -> np.ndarray:

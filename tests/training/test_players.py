@@ -1,11 +1,12 @@
 import pytest
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from pushforward.models import Batch, model_class
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
-from pushforward.training.players import Players, _buckets, rate_at
+from pushforward.training.players import Players, _buckets, _side_by_side, rate_at
 from pushforward.training.settings import TrainingSettings
 
 
@@ -98,3 +99,20 @@ def test_the_learning_rate_rises_then_falls_to_zero():
 def test_buckets_keep_order_and_types():
     tensors = [torch.zeros(2), torch.zeros(3), torch.zeros(1, dtype=torch.float64), torch.zeros(4)]
     assert [[len(t) for t in bucket] for bucket in _buckets(tensors)] == [[2, 3], [1], [4]]
+
+
+def test_numbers_that_are_moved_side_by_side_keep_their_values_and_their_layout():
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Linear(4, 5, dtype=torch.float64)).to(
+        memory_format=torch.channels_last
+    )
+    before = [(p.detach().clone(), p.stride()) for p in model.parameters()]
+    joined = _side_by_side(list(model.parameters()))
+    assert [len(whole) for whole in joined] == [57, 25], "one for each type of number"
+    for p, (values, stride) in zip(model.parameters(), before, strict=True):
+        assert torch.equal(p, values)
+        assert p.stride() == p.grad.stride() == stride
+    with torch.no_grad():
+        joined[0].zero_()
+        joined[0].grad.fill_(2.0)
+    assert not any(p.any() for p in model[0].parameters())
+    assert all((p.grad == 2).all() for p in model[0].parameters())

@@ -42,8 +42,8 @@ class PowerAverage:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], width: float) -> None:
-        self.parameters = [p.detach() for p in parameters]
-        self.values = [p.clone() for p in self.parameters]
+        self.parameters = list(parameters)
+        self.values = [p.detach().clone() for p in parameters]
         self.gamma = exponent(width) if width > 0 else None
 
     @torch.no_grad()

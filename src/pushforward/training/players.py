@@ -35,6 +35,10 @@ def rate_at(progress: float, warmup: float) -> float:
 class Players:
     """The optimisers of a model.
 
+    The numbers of a player's parameters are moved to lie side by side, and so do their gradients, so that the step of
+    an optimiser and the norm of a gradient are one pass over memory, however many layers there are. A parameter
+    without a gradient counts as one with a gradient of zero.
+
     Gradients are averaged over processes by hand: the turns of a model call its parts directly and may differentiate
     twice, neither of which a wrapper around the whole model allows.
     """
@@ -42,25 +46,28 @@ class Players:
     def __init__(self, model: Model, settings: TrainingSettings, fabric: Fabric) -> None:
         self.fabric, self.clip = fabric, settings.gradient_clip
         self.parameters = {name: [p for p in ps if p.requires_grad] for name, ps in model.players().items()}
+        self.joined = {name: _side_by_side(ps) for name, ps in self.parameters.items()}
         self.optimisers = {
             name: torch.optim.AdamW(
-                parameters,
+                joined,
                 lr=settings.learning_rate,
                 betas=settings.betas,
                 weight_decay=settings.weight_decay,
                 fused=fabric.device.type in ("cpu", "cuda"),
             )
-            for name, parameters in self.parameters.items()
+            for name, joined in self.joined.items()
         }
 
     def take(self, turn: Turn, rate: float) -> Tensor | None:
         """Step one player at a learning rate; the norm of its gradient before clipping, if there is clipping."""
-        parameters, optimiser = self.parameters[turn.player], self.optimisers[turn.player]
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(turn.loss, inputs=parameters)
+        joined, optimiser = self.joined[turn.player], self.optimisers[turn.player]
+        gradients = [p.grad for p in joined if p.grad is not None]
+        for gradient in gradients:
+            gradient.zero_()
+        torch.autograd.backward(turn.loss, inputs=self.parameters[turn.player])
         if self.fabric.world_size > 1:
-            self._reduce([p.grad for p in parameters if p.grad is not None])
-        norm = nn.utils.clip_grad_norm_(parameters, self.clip, foreach=True) if self.clip is not None else None
+            self._reduce(gradients)
+        norm = nn.utils.clip_grad_norm_(joined, self.clip, foreach=True) if self.clip is not None else None
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.step()
@@ -97,6 +104,25 @@ class Players:
                 if owner == player:
                     memory.setdefault(int(index), {})[key] = tensor
             optimiser.load_state_dict({"state": memory, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+@torch.no_grad()
+def _side_by_side(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
+    """One tensor for each type of number, of which the parameters, and their gradients, become parts."""
+    joined = []
+    for dtype in dict.fromkeys(p.dtype for p in parameters):
+        chosen = [p for p in parameters if p.dtype == dtype]
+        values = chosen[0].new_empty(sum(p.numel() for p in chosen))
+        whole = nn.Parameter(values)
+        whole.grad = torch.zeros_like(values)
+        start = 0
+        for p in chosen:
+            # With the strides that it has: channels may come last.
+            part, gradient = (each.as_strided(p.shape, p.stride(), start) for each in (values, whole.grad))
+            p.data, p.grad = part.copy_(p), gradient
+            start += p.numel()
+        joined.append(whole)
+    return joined
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
