@@ -42,7 +42,7 @@ def three_modes(count: int) -> np.ndarray:
 
 def trained(data: pf.Ensemble, steps: int) -> CNF:
     with tempfile.TemporaryDirectory() as run:
-        model = pf.fit(data, "cnf", steps=steps, out=run, settings={"matching": 0.9}).model
+        model = pf.fit(data, "cnf", steps=steps, out=run).model
     assert isinstance(model, CNF)
     return model
 
@@ -93,7 +93,7 @@ def draw_plane(axes: list[plt.Axes], model: CNF, data: np.ndarray) -> None:
 
 def main(path: str = "cnf_flow_lines.png") -> None:
     plane = pf.read("eight-gaussians", members=50_000)
-    models = trained(pf.Ensemble.from_array(three_modes(50_000)), 3000), trained(plane, 6000)
+    models = trained(pf.Ensemble.from_array(three_modes(50_000)), 500), trained(plane, 1000)
     plt.rcParams.update({"font.size": 9, "axes.edgecolor": "#8a9099", "axes.linewidth": 0.6})
     figure = plt.figure(figsize=(11.4, 5.2), facecolor="white")
     left, right = figure.add_gridspec(
