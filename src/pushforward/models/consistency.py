@@ -14,8 +14,9 @@ order in t. So training starts from such a network and turns its velocity into a
     s* = colour_t(w_t - w_0) / t,      w_0 = whiten_0(stopgrad f(z_u, u)),      u < t.
 
 With a ``teacher``, z_u is where the teacher's flow takes z_t: distillation. Without, the first part of a run trains the
-network as its family does, and the rest compares z_t and z_u of the same data and noise at levels that draw closer:
-consistency training.
+network as its family does, and the rest follows the flow that this has learnt; or, with ``tuning=data``, compares z_t
+and z_u of the same data and noise at levels that draw closer: consistency training, which knows no flow, and needs many
+more steps because each comparison is as noisy as a single pair.
 
 References:
     Song et al. 2023, https://arxiv.org/abs/2303.01469; Song & Dhariwal 2023, https://arxiv.org/abs/2310.14189
@@ -26,13 +27,14 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from copy import deepcopy
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
 from pydantic import Field as Setting
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward import transport
 from pushforward.errors import UsageError
@@ -54,8 +56,10 @@ class ConsistencySettings(DenoisingSettings):
         family: whose network, path and noise are used, and whose loss is trained first.
         family_settings: of that family, beside those here, by name.
         pretraining: part of a run without a teacher that trains the family's own loss.
-        levels: noise levels of which two neighbours are compared, at the end of training without a teacher, and always
-            with one; None is 64 without, 8 with.
+        tuning: what the rest of it follows: ``flow``, the one that the first part has learnt, with averaged weights, or
+            ``data``, for consistency training.
+        levels: noise levels of which two neighbours are compared; with ``tuning=data``, at the end of training. None is
+            8 along a flow and 64 without.
         softness: of the loss, in units of the velocity: errors below it count as their square.
         solver_steps: of Heun's method along the teacher's flow from a level to the next.
     """
@@ -63,7 +67,8 @@ class ConsistencySettings(DenoisingSettings):
     teacher: str | None = None
     family: str = "flow-matching"
     family_settings: dict[str, Any] = Setting(default_factory=dict, validate_default=True)
-    pretraining: float = Setting(default=0.3, ge=0, lt=1)
+    pretraining: float = Setting(default=0.5, ge=0, lt=1)
+    tuning: Literal["flow", "data"] = "flow"
     levels: int | None = Setting(default=None, ge=2)
     softness: float = Setting(default=1.0, ge=0)
     solver_steps: int = Setting(default=1, ge=1)
@@ -111,6 +116,11 @@ class Consistency(Model):
     Sampling = ConsistencySampling
     settings: ConsistencySettings
 
+    # Power of the average of the weights, as for a width of 0.1 in `training.averaging`.
+    forgetting = 7.9
+    learnt: Tensor
+    steps: Tensor
+
     # Below this time, of the straight line, data and noisy data are the same in single precision.
     first_time = 1e-3
 
@@ -123,6 +133,10 @@ class Consistency(Model):
         assert isinstance(body, Denoising)
         self.body = body
         self._teacher: tuple[Denoising, ...] = ()
+        self._taught = False
+        if options.teacher is None and options.tuning == "flow":
+            self.register_buffer("learnt", _joined(body))
+            self.register_buffer("steps", torch.zeros(()))
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -155,7 +169,7 @@ class Consistency(Model):
     def learn_from(self, teacher: Model) -> None:
         """Be trained on the flow of ``teacher``, and start from its weights if the networks are alike."""
         assert isinstance(teacher, Denoising)
-        self._teacher = (teacher.eval().requires_grad_(False),)
+        self._teacher, self._taught = (teacher.eval().requires_grad_(False),), True
         self.body.start_from(teacher)
 
     @property
@@ -166,11 +180,32 @@ class Consistency(Model):
         self.body.prepare(batch)
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
-        start = 0.0 if self._teacher else self.settings.pretraining
+        options = self.settings
+        start = 0.0 if self._taught else options.pretraining
         if batch.progress < start:
             yield from self.body.turns(batch)
-        else:
-            yield Turn("model", self._loss(batch, (batch.progress - start) / (1 - start)), {})
+            if options.tuning == "flow":
+                self._remember()
+            return
+        if not self._teacher and options.tuning == "flow":
+            self._teacher = (self._remembered(),)
+        yield Turn("model", self._loss(batch, (batch.progress - start) / (1 - start)), {})
+
+    @torch.no_grad()
+    def _remember(self) -> None:
+        """Average the weights over the last tenth, or so, of what has been trained."""
+        self.steps += 1
+        kept = (1 - 1 / self.steps) ** self.forgetting
+        self.learnt.lerp_(_joined(self.body), 1 - kept)
+
+    @torch.no_grad()
+    def _remembered(self) -> Denoising:
+        known = deepcopy(self.body)
+        if self.steps > 0:
+            parts = self.learnt.split([p.numel() for p in known.parameters()])
+            for parameter, part in zip(known.parameters(), parts, strict=True):
+                parameter.copy_(part.view(parameter.shape))
+        return known.eval().requires_grad_(False)
 
     def _loss(self, batch: Batch, progress: float) -> Tensor:
         options = self.settings
@@ -178,7 +213,8 @@ class Consistency(Model):
         t = self.first_time + (self.body.last_time() - self.first_time) * uniform
         noise, condition = self.body.noise(batch), self.body.withheld(batch)
         levels = options.levels or (8 if self._teacher else 64)
-        levels = levels if self._teacher else 2 * (levels / 2) ** progress
+        # The widest steps would undo what is known of the flow, from which the mean velocity starts.
+        levels = levels if self._teacher else min(8, levels) * (levels / min(8, levels)) ** progress
         now, then = Straight().at(t), Straight().at(transport.earlier(t, levels))
         z = now.mix(batch.x, noise)
         with torch.no_grad():
@@ -237,6 +273,11 @@ class Consistency(Model):
 
 
 (_DATA,) = Straight().moments([0.0])
+
+
+def _joined(module: nn.Module) -> Tensor:
+    """All weights of a module, one after another; convolutions may lie in memory in another order than others do."""
+    return torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
 
 
 def _has_denoiser(kind: type[Model]) -> bool:
