@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -55,14 +55,19 @@ __all__ = ["Denoising", "DenoisingSampling", "DenoisingSettings"]
 class DenoisingSettings(Settings):
     """
     Attributes:
-        width: hidden features of a vector's network, channels at a field's full resolution; None chooses by the space.
+        network: of a field, ``unet`` or ``transformer``; None is the U-Net.
+        width: hidden features of a vector's network, channels at a field's full resolution, features of a transformer's
+            patch; None chooses by the space.
         depth: residual blocks, for a field at each resolution; None chooses by the space.
+        patch: cells along each side of a transformer's patch; None chooses by the grid.
         multipliers: channels of each resolution of a field in units of ``width``; None chooses by the grid.
         condition_dropout: part of the samples whose condition is withheld in training, from which the network learns
             the unconditional distribution too, as guidance needs.
     """
 
+    network: Literal["unet", "transformer"] | None = None
     width: int | None = Setting(default=None, ge=1)
+    patch: int | None = Setting(default=None, ge=1)
     depth: int | None = Setting(default=None, ge=1)
     multipliers: tuple[int, ...] | None = None
     condition_dropout: float = Setting(default=0.1, ge=0, lt=1)
@@ -374,9 +379,15 @@ class Denoising(Model):
     def _network_options(self) -> dict[str, Any]:
         options = self.settings
         if isinstance(self.space, Vector):
-            if options.multipliers is not None:
-                raise UsageError("multipliers are the channels of a field's resolutions; a vector has none")
+            if options.multipliers is not None or options.network is not None or options.patch is not None:
+                raise UsageError("network, patch and multipliers are settings of a field's network; this is a vector's")
             return {"width": options.width or _width_for(self.space), "depth": options.depth or 3}
+        if options.network == "transformer":
+            if options.multipliers is not None:
+                raise UsageError("multipliers are the channels of a U-Net's resolutions; a transformer has none")
+            return {"network": "transformer", "width": options.width, "depth": options.depth, "patch": options.patch}
+        if options.patch is not None:
+            raise UsageError("patch is a setting of network=transformer; the U-Net has none")
         return {"width": options.width or 16, "blocks": options.depth, "multipliers": options.multipliers}
 
 

@@ -11,6 +11,7 @@ from pushforward.networks.factory import time_network
 from pushforward.networks.guided import Guided
 from pushforward.networks.mlp import MLP, ResidualMLP
 from pushforward.networks.one_shot import Critic, Encoder, Generator
+from pushforward.networks.transformer import Transformer
 from pushforward.networks.unet import UNet
 from pushforward.networks.vector_field import PreparedField, VectorField
 
@@ -27,6 +28,7 @@ __all__ = [
     "PreparedField",
     "ResidualMLP",
     "TimeEmbedding",
+    "Transformer",
     "UNet",
     "VectorField",
     "time_network",

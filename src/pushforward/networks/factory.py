@@ -9,13 +9,16 @@ from torch import nn
 from pushforward.errors import UsageError
 from pushforward.networks.guided import Guided
 from pushforward.networks.mlp import ResidualMLP
+from pushforward.networks.transformer import Transformer
 from pushforward.networks.unet import UNet
 from pushforward.spaces import Field, Space, Vector
 
 __all__ = ["time_network"]
 
+_OF_FIELDS: dict[str, type[nn.Module]] = {"unet": UNet, "transformer": Transformer}
 
-def time_network(space: Space, condition_dim: int = 0, **options: Any) -> nn.Module:
+
+def time_network(space: Space, condition_dim: int = 0, *, network: str | None = None, **options: Any) -> nn.Module:
     """A network called as ``net(x, t, condition)``, whose output has the shape of ``x``: `ResidualMLP` or `UNet`.
 
     Where samples are given with a field, the rows of conditions end in its cells (see `Guided`).
@@ -23,6 +26,7 @@ def time_network(space: Space, condition_dim: int = 0, **options: Any) -> nn.Mod
     Arguments:
         space: what one sample is.
         condition_dim: length of a condition vector; 0 for none.
+        network: ``"unet"`` or ``"transformer"`` (see `Transformer`), for fields; None is the U-Net.
         options: of the network, such as ``width``; those that are None keep the network's own default.
 
     Raises:
@@ -36,9 +40,12 @@ def time_network(space: Space, condition_dim: int = 0, **options: Any) -> nn.Mod
     if isinstance(space, Vector):
         return ResidualMLP(space, condition_dim, **given)
     if isinstance(space, Field):
+        if network not in (None, *_OF_FIELDS):
+            raise UsageError(f"there is no network called {network!r} for fields; there are {', '.join(_OF_FIELDS)}")
+        make = _OF_FIELDS[network or "unet"]
         if space.condition is None:
-            return UNet(space, condition_dim, **given)
+            return make(space, condition_dim, **given)
         channels = space.channels + space.condition.channels
-        return Guided(UNet(space, condition_dim, in_channels=channels, **given), space, condition_dim)
+        return Guided(make(space, condition_dim, in_channels=channels, **given), space, condition_dim)
     kind = type(space).__name__
     raise UsageError(f"there is no velocity network for a {kind} space; there are ones for Vector and Field")
