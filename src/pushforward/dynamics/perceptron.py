@@ -162,8 +162,8 @@ class _Kernel:
         return [part.view(shape) for part, shape in zip(flat.split(self.sizes), self.shapes, strict=True)]
 
     def push(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Value and divergence side by side, and for each hidden layer but the first its values and tangents, one behind
-        the other, shape (1 + dim, batch, width)."""
+        """Value and divergence side by side, and for each hidden layer but the first its values and tangents, one
+        behind the other, shape (1 + dim, batch, width)."""
         rows, dim, kept = len(x), self.dim, []
         stack = self._begin(x)
         h = stack[0]
@@ -199,19 +199,19 @@ class _Kernel:
             torch.add(u, self.shifts[layer], out=out)
             out.tanh_()
 
-    def pull(self, x: Tensor, kept: list[Tensor], by_out: Tensor, state_alone: bool) -> tuple[Tensor, Tensor | None]:
-        """Gradients for what the first layer puts out, and for all parameters in a vector; None if ``state_alone``."""
+    @torch.inference_mode()
+    def pull(self, x: Tensor, kept: list[Tensor], by_out: Tensor, state_alone: bool) -> tuple[Tensor, list[Tensor]]:
+        """Gradients for what the first layer puts out, and for weights and biases; none of those if ``state_alone``."""
         dim, count, lines = self.dim, len(self.weights), (1 + self.dim) * len(x)
-        gradient = None if state_alone else x.new_empty(sum(self.sizes))
-        parts = [] if gradient is None else self.split(gradient)
+        by_weights, by_biases = [x] * count, [x] * count
         by_value, by_divergence = by_out[:, :dim], by_out[:, dim]
         stack = kept[-1] if kept else self._begin(x)
         h, *tangents = stack.unbind()
-        if parts:
-            by_last = torch.mm(by_value.t(), h, out=parts[count - 1])
+        if not state_alone:
+            by_last = torch.mm(by_value.t(), h)
             for row, tangent in zip(by_last.unbind(), tangents, strict=True):
                 row.addmv_(tangent.t(), by_divergence)
-            torch.sum(by_value, 0, out=parts[-1])
+            by_weights[-1], by_biases[-1] = by_last, by_value.sum(0)
         g = torch.empty_like(stack)
         torch.mm(by_value, self.weights[-1], out=g[0])
         torch.mul(by_divergence[:, None], self.rows, out=g[1:])
@@ -222,21 +222,22 @@ class _Kernel:
                 by_slope.addcmul_(by_tangent, tangent)
             torch.ops.aten.tanh_backward.grad_input(g, h, grad_input=g)
             by_h.addcmul_(h, by_slope, value=-2)
-            if parts:
-                torch.sum(by_h, 0, out=parts[count + layer])
+            if not state_alone:
+                by_biases[layer] = by_h.sum(0)
             if not layer:
                 break
             flat, stack = g.view(lines, -1), kept[layer - 2] if layer > 1 else self._begin(x)
             h, *tangents = stack.unbind()
-            if parts:
-                parts[layer].copy_(_product(flat.t(), stack.view(lines, -1).t(), 1024))
+            if not state_alone:
+                by_weights[layer] = _product(flat.t(), stack.view(lines, -1).t(), 1024)
             g = _product(flat, self.turned[layer]).view(stack.shape)
-        # of products of a long and a narrow matrix these layouts are the ones that libraries are fast at
-        if parts:
-            by_first = torch.mm(x.t(), by_h)
-            by_first[:dim] += g[1:].sum(1)
-            parts[0].copy_(by_first.t())
-        return by_h, gradient
+        if state_alone:
+            return by_h, []
+        # of products of a long and a narrow matrix this layout is the one that libraries are fast at
+        by_first = torch.mm(x.t(), by_h)
+        by_first[:dim] += g[1:].sum(1)
+        by_weights[0] = by_first.t()
+        return by_h, [*by_weights, *by_biases]
 
 
 class _Perceptron(torch.autograd.Function):
@@ -263,7 +264,8 @@ class _Perceptron(torch.autograd.Function):
             return None, *(next(found) if z.requires_grad else None for z in saved)
         alone = getattr(_wanted, "state_alone", False) or not saved[0].requires_grad
         kernel, (_, _, time_wanted, _, *others_wanted) = ctx.kernel, ctx.needs_input_grad
-        by_h, by_flat = kernel.pull(x, kept, by_out, alone)
+        by_h, gradients = kernel.pull(x, kept, by_out, alone)
+        by_flat = torch.cat([z.reshape(-1) for z in gradients]) if gradients else None
         by_t = torch.mv(by_h, kernel.first[dim]) if time_wanted else None
         by_others: Sequence[Tensor | None] = [None] * len(others_wanted)
         if any(others_wanted):
