@@ -27,9 +27,9 @@ from pushforward.errors import UsageError
 from pushforward.models import Density, Latent, Model, Translator
 from pushforward.models.forecasting import Forecast, Forecaster, forecast
 from pushforward.randomness import Draws, seed_for
-from pushforward.spaces import Field, Space, condition_shape
-from pushforward.training.condition_fields import rows_with_fields
-from pushforward.training.conditions import Condition, check_table, condition_table, warn_outside
+from pushforward.spaces import Space, condition_shape
+from pushforward.training.condition_fields import given_rows
+from pushforward.training.conditions import Condition, warn_outside
 from pushforward.training.files import save_yaml
 from pushforward.training.hardware import choose_device, laid_out, native_bfloat16
 from pushforward.training.runs import CONFIG, WEIGHTS
@@ -87,6 +87,11 @@ class Emulator:
     def abilities(self) -> tuple[str, ...]:
         """What the model can do beyond sampling: of ``density``, ``latent``, ``translator``, ``forecaster``."""
         return tuple(name for name, protocol in _ABILITIES.items() if isinstance(self.model, protocol))
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What a sample is given with: names of parameters, and a field."""
+        return (*(p.name for p in self.parameters), *(("a field",) if condition_shape(self.space) else ()))
 
     def require(self, ability: str) -> None:
         """Make sure of an ability.
@@ -170,7 +175,7 @@ class Emulator:
             rows: shape ``(n, parameters)``; labels by the index of their class. Where samples are given with a field,
                 rows go on with its cells, as those of `Ensemble.take_given` do.
         """
-        if not self.parameters and not condition_shape(self.space):
+        if not self.wanted:
             raise UsageError(f"this {self.name} was trained without conditions; use sample(n)")
         table = cast(NDArray[np.float32], self._rows(rows, None))
         return self._sample(len(table), table, seed, batch_size, sampling)
@@ -312,14 +317,9 @@ class Emulator:
         """Conditions as a table of ``n`` rows in the user's units; None if there are none."""
         if condition is None:
             return None
-        if isinstance(self.space, Field) and self.space.condition is not None:
-            table = rows_with_fields(condition, self.parameters, self.space, n)
-        elif not self.parameters:
+        if not self.wanted:
             raise UsageError(f"this {self.name} was trained without conditions; leave the condition out")
-        elif isinstance(condition, Mapping):
-            table = check_table(condition_table(condition, self.parameters, n or 1), self.parameters, n)
-        else:
-            table = check_table(condition, self.parameters, n)
+        table = given_rows(condition, self.parameters, self.space, n)
         warn_outside(table[:, : len(self.parameters)], self.config.get("parameters") or ())
         return table
 
@@ -353,9 +353,8 @@ class Emulator:
     ) -> Tensor:
         """A function of samples and their conditions, both in the user's units, a chunk at a time, in float32."""
         rows = self._rows(condition, len(x))
-        if rows is None and (self.parameters or condition_shape(self.space)):
-            names = [*(p.name for p in self.parameters), *(["a field"] if condition_shape(self.space) else [])]
-            raise UsageError(f"give the conditions of the samples: {', '.join(names)}")
+        if rows is None and self.wanted:
+            raise UsageError(f"give the conditions of the samples: {', '.join(self.wanted)}")
         with torch.no_grad():
             parts = [
                 function(x[part].to(self.device), self._some(rows, part)).cpu()

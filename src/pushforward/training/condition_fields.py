@@ -1,4 +1,4 @@
-"""From fields that a user gives as conditions to the rows that a model is given."""
+"""From what a user gives as conditions, parameters and fields, to the rows that a model is given."""
 
 from __future__ import annotations
 
@@ -14,13 +14,28 @@ from torch import Tensor
 from pushforward.ensembles import Parameter
 from pushforward.ensembles.condition_fields import condition_space, refined
 from pushforward.errors import UsageError
-from pushforward.spaces import Field, condition_shape
+from pushforward.spaces import Field, Space, condition_shape
 from pushforward.training.conditions import check_table, condition_table
 
-__all__ = ["FIELD", "rows_with_fields"]
+__all__ = ["FIELD", "given_rows", "rows_with_fields"]
 
 FIELD = "field"
 """Name of the field among named conditions."""
+
+
+def given_rows(
+    condition: Mapping[str, Any] | ArrayLike | Tensor, parameters: Sequence[Parameter], space: Space, n: int | None
+) -> Float[np.ndarray, "n given"]:
+    """Rows of conditions in the user's units, of whatever kind samples of the space are given with.
+
+    Raises:
+        UsageError: as `condition_table`, `check_table` and `rows_with_fields` do.
+    """
+    if isinstance(space, Field) and space.condition is not None:
+        return rows_with_fields(condition, parameters, space, n)
+    if isinstance(condition, Mapping):
+        condition = condition_table(condition, parameters, n or 1)
+    return check_table(condition, parameters, n)
 
 
 def rows_with_fields(
