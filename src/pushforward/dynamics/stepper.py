@@ -172,17 +172,22 @@ def _loop(
     count: Tensor, few: Tensor, limit: Tensor, state: tuple[Tensor, ...], args: tuple[Tensor, ...],
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """`Stepper.run`: the number of steps taken, and the state."""
+    fixed = State(*state)
+    # what a step changes; to carry more costs time in every one
+    names = ("t", "y", "slope", "length", "end", "steps", "accepted")
+    names += ("error", "error_before") if controller.remembers else ()
 
-    def going(count: Tensor, *state: Tensor) -> Tensor:
-        return (State(*state).active.sum() > few) & (count < limit)
+    def going(count: Tensor, *moving: Tensor) -> Tensor:
+        now = fixed._replace(**dict(zip(names, moving, strict=True)))
+        return (now.active.sum() > few) & (count < limit)
 
-    def step(count: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        new = _advance(method, field, rtol, atol, controller, State(*state), args, False, False).state
-        # the loop's body must not hand on what it was given
-        return count + 1, *(x.clone() if any(x is old for old in state) else x for x in new)
+    def step(count: Tensor, *moving: Tensor) -> tuple[Tensor, ...]:
+        now = fixed._replace(**dict(zip(names, moving, strict=True)))
+        new = _advance(method, field, rtol, atol, controller, now, args, False, False).state
+        return count + 1, *(getattr(new, name) for name in names)
 
-    found: tuple[Tensor, ...] = while_loop(going, step, (count, *state))
-    return found
+    count, *moved = while_loop(going, step, (count, *(getattr(fixed, name) for name in names)))
+    return count, *fixed._replace(**dict(zip(names, moved, strict=True)))
 
 
 def _advance(
