@@ -2,7 +2,7 @@
 
     python -m benchmarks transports
     python -m benchmarks.transports train "pfgm++ D=64"    # one part alone; `transports` goes on from there
-    python -m benchmarks.transports judge 500              # for about 500 s
+    python -m benchmarks.transports judge 500 [MODEL ...]  # for about 500 s
     python -m benchmarks.transports table                  # of what there is
 
 One network, one number of training steps, one core and one seed for all: `cosmic-web`, 64 x 64, conditional on Omega_m
@@ -44,7 +44,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "pfgm++ D=128": ("pfgm++", {"D": 128}),
     "pfgm++ D=2048": ("pfgm++", {"D": 2048}),
 }
-TEACHERS = {"consistency of flow-matching": "flow-matching", "consistency of edm": "edm"}
+TEACHERS = {"consistency of edm": "edm"}
 # What coarse weights do, to those families that the authors of PFGM++ compare.
 QUANTISED, BITS, QUANTISED_CALLS = ("edm", "pfgm++ D=2048", "pfgm++ D=128", "pfgm++ D=64"), (8, 6, 5, 4), 16
 # Fresh simulations, so many that their own scatter leaves the error of a spectrum visible.
@@ -167,7 +167,7 @@ def judgements() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
     """Name, whose emulator, setting and function of every judgement, those first that matter most."""
     names = [*FAMILIES, *TEACHERS]
     yield "floor", "flow-matching", SETTING, floors
-    for calls in (16, 8, 4, 2, 32, 1, 64):
+    for calls in (16, 4, 2, 8, 1, 32, 64):
         for name in names:
             yield f"{name} {calls}", name, SETTING, lambda emulator, calls=calls: judged(emulator, calls)
         if calls == 16:
@@ -185,13 +185,17 @@ def judgements() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
                     yield f"{name} {bits} bits", name, {**SETTING, "calls": QUANTISED_CALLS}, coarse
 
 
-def main(seconds: float = float("inf"), *, table: bool = True, all_trained: bool = True) -> None:
-    """Train and judge what is not done yet, beginning nothing after so many seconds."""
+def main(seconds: float = float("inf"), *, table: bool = True, all_trained: bool = True, only: Any = None) -> None:
+    """Train and judge what is not done yet, beginning nothing after so many seconds; all models or those named."""
     torch.set_num_threads(1)
     began = time.perf_counter()
     loaded: dict[str, pf.Emulator] = {}
     for name, whose, setting, function in judgements():
-        if look_up("transports", name, setting) or not (all_trained or finished(whose)):
+        if (
+            look_up("transports", name, setting)
+            or not (all_trained or finished(whose))
+            or whose not in (only or [whose])
+        ):
             continue
         if time.perf_counter() - began > seconds:
             return
@@ -293,4 +297,4 @@ if __name__ == "__main__":
     elif command == "table":
         tabulate()
     else:
-        main(float(words[0]), table=False, all_trained=False)
+        main(float(words[0]), table=False, all_trained=False, only=words[1:])

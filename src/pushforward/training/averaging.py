@@ -42,7 +42,7 @@ class PowerAverage:
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], width: float) -> None:
-        self.parameters = list(parameters)
+        self.parameters: list[Tensor] = list(parameters)
         self.values = [p.detach().clone() for p in parameters]
         self.gamma = exponent(width) if width > 0 else None
 
