@@ -240,7 +240,7 @@ def test_the_step_compiles_whole(monkeypatch):
 def test_without_gradients_all_steps_compile_into_one_loop(monkeypatch, rowwise):
     from pushforward.dynamics import stepper
 
-    whole = Compiled(stepper._loop, backend="eager")
+    whole = Compiled(stepper._loop, backend="eager", dynamic=False)
     monkeypatch.setattr(stepper, "_compiled_loop", lambda: whole)
     torch._dynamo.reset()
     mu = torch.logspace(-1, 1, 40)
@@ -252,6 +252,20 @@ def test_without_gradients_all_steps_compile_into_one_loop(monkeypatch, rowwise)
         torch.testing.assert_close(plain.y, compiled.y)
         with pytest.raises(IntegrationError, match="the limit of 7 steps was reached"):
             odeint(van_der_pol, y0, t, compile=True, max_steps=7, **options)
+
+
+def test_another_method_controller_and_tolerance_compile_too(monkeypatch):
+    from pushforward.dynamics import stepper
+
+    whole = Compiled(stepper._loop, backend="eager", dynamic=False)
+    monkeypatch.setattr(stepper, "_compiled_loop", lambda: whole)
+    torch._dynamo.reset()
+    y0, t = torch.randn(3, 2), torch.tensor([0.0, 1.0])
+    options = {"method": "bosh3", "rtol": 1e-3, "controller": Controller(proportional=0.4, integral=0.3)}
+    with torch.no_grad():
+        for chosen in ({}, options):
+            plain, compiled = (odeint(rotation, y0, t, compile=compile, **chosen) for compile in (False, True))
+            torch.testing.assert_close(plain.y, compiled.y)
 
 
 def test_a_function_compiles_for_any_number_of_fields():

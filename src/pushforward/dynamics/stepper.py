@@ -108,11 +108,14 @@ class Stepper:
         self.rtol, self.atol = rtol, atol
         self.controller = controller or Controller()
         self.compile = compile
+        self.shrunk = False
 
     def rows(self, rows: Tensor) -> Stepper:
         """The stepper of some of the samples."""
         rtol, atol = (x[rows] if isinstance(x, Tensor) and x.dim() else x for x in (self.rtol, self.atol))
-        return Stepper(self.field, self.method, rtol, atol, self.controller, compile=self.compile)
+        part = Stepper(self.field, self.method, rtol, atol, self.controller, compile=self.compile)
+        part.shrunk = True
+        return part
 
     def start(
         self, t: Tensor, y: Tensor, end: Tensor, args: Sequence[Tensor] = (), length: Tensor | None = None
@@ -136,9 +139,12 @@ class Stepper:
         Arguments:
             keep: whether the step itself is wanted, and not only the new state.
         """
-        move = _compiled() if self.compile else _advance
-        settings = (self.rtol, self.atol, self.controller)
-        return move(self.method, self.field, *settings, state, tuple(args), keep, not self.compile)
+        settings = (self.method, self.field, self.rtol, self.atol, self.controller)
+        if not self.compile:
+            return _advance(*settings, state, tuple(args), keep, True)
+        self._mark(*state, *args)
+        move: Move = _compiled()(*settings, state, tuple(args), keep, False)
+        return move
 
     def run(self, state: State, args: Sequence[Tensor], few: int, limit: int) -> tuple[int, State]:
         """Steps, compiled as one loop, until no more than ``few`` samples have time left; how many, and the state.
@@ -148,8 +154,16 @@ class Stepper:
         settings = (self.method, self.field, self.rtol, self.atol, self.controller)
         # numbers as tensors, so that others do not compile it anew; no two of the tensors may share memory
         numbers = (torch.tensor(number, device=state.t.device) for number in (0, few, limit))
-        count, *flat = _compiled_loop()(*settings, *numbers, tuple(x.clone() for x in state), tuple(args))
+        copies = tuple(x.clone() for x in state)
+        self._mark(*copies, *args)
+        count, *flat = _compiled_loop()(*settings, *numbers, copies, tuple(args))
         return int(count), State(*flat)
+
+    def _mark(self, *inputs: Tensor) -> None:
+        """The first size of a batch is compiled by itself; those that it shrinks to are compiled once for all."""
+        if self.shrunk:
+            for x in (*inputs, *(x for x in (self.rtol, self.atol) if isinstance(x, Tensor) and x.dim())):
+                torch._dynamo.maybe_mark_dynamic(x, 0)
 
 
 def bind(field: VectorField, args: Sequence[Tensor]) -> VectorField:
@@ -159,12 +173,12 @@ def bind(field: VectorField, args: Sequence[Tensor]) -> VectorField:
 
 @functools.cache
 def _compiled() -> Compiled:
-    return Compiled(_advance)
+    return Compiled(_advance, dynamic=False)
 
 
 @functools.cache
 def _compiled_loop() -> Compiled:
-    return Compiled(_loop)
+    return Compiled(_loop, dynamic=False)
 
 
 def _loop(
@@ -174,7 +188,7 @@ def _loop(
     """`Stepper.run`: the number of steps taken, and the state."""
     fixed = State(*state)
     # what a step changes; to carry more costs time in every one
-    names = ("t", "y", "slope", "length", "end", "steps", "accepted")
+    names: tuple[str, ...] = ("t", "y", "slope", "length", "end", "steps", "accepted")
     names += ("error", "error_before") if controller.remembers else ()
 
     def going(count: Tensor, *moving: Tensor) -> Tensor:
