@@ -1,32 +1,34 @@
 r"""Latent ODE: a series as the noisy shadow of a state that moves by a learned differential equation.
 
 .. math::
-    z \sim N(0, 1), \qquad \frac{dh}{dt} = f(h, z, c), \quad h(0) = h_0(z, c), \qquad
-    x(t) \mid z, c \sim N\big(g(h(t), z, c), \sigma^2\big)
+    z \sim N(0, 1), \qquad \frac{dy}{dt} = f(y, z, c), \quad y(0) = y_0(z, c), \qquad
+    x(t) \mid z, c \sim N\big(g(y(t), z, c), \sigma^2\big)
 
 with a code z for each series, conditions c, and noise of a learned size. As the state moves by a differential equation,
 times need no grid: a series is observed when it is observed, and its past, its gaps and its future are asked for alike.
+What moves is described by `Motion`: oscillators by their amplitudes and phases, and whatever changes slowly beside.
 
-A recurrent encoder makes a Gaussian :math:`q(z \mid \cdot)` of what was observed. On whole series it maximises the
-evidence lower bound
+Learning alternates between codes and the model, as expectation maximisation does. From a guess of the encoder the peak
+of :math:`p(x \mid z)\, p(z)` is climbed to (`laplace`); a code from the Gaussian of the curvature there makes a path,
+and the weights follow the gradient of :math:`\log p(x \mid z)`. No encoder has to be as exact as the data: it
+learns to guess,
 
-.. math:: \log p(x) \ge E_{q(z \mid x)} \log p(x \mid z) - \beta\, KL\big(q(z \mid x) \,\|\, N(0, 1)\big).
+.. math:: \max \log q(z \mid x) + \log q(z \mid x'_{part}),
 
-On parts of series (a beginning, or rows at random) it learns from series that the model makes itself, whose code is
-known: it maximises :math:`\log q(z \mid x'_{part})` for :math:`x' \sim p(x \mid z)`. Its Gaussian then covers every way
-in which a series may go on, where a bound would settle for the likeliest. At a forecast it only proposes: codes are
-weighted by how well they explain what was observed (`importance`), with a level of noise of each series' own
-(`noise_level`).
+with correlations, from the series with its code, and from parts (a beginning, or rows at random) of series that the
+model makes of that code. At a forecast several guesses are climbed from, and codes about the peaks are weighted by how
+well they explain what was observed (`importance`), with a level of noise of each series' own (`series_noise`).
 
-Sources: Chen et al. 2018 (arXiv:1806.07366), section 5; Rubanova, Chen and Duvenaud 2019 (arXiv:1907.03907); Hinton et
-al. 1995 (Science 268, 1158) for learning to recognise what one has made.
+Sources: Chen et al. 2018 (arXiv:1806.07366), section 5; Rubanova, Chen and Duvenaud 2019 (arXiv:1907.03907); Neal and
+Hinton 1998 (Learning in Graphical Models, 355) for the alternation; Hinton et al. 1995 (Science 268, 1158) for learning
+to recognise what one has made; Kim et al. 2018 (arXiv:1802.02550) for guesses that are refined.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any, Literal, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -34,42 +36,44 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
-from pushforward.dynamics import NeuralODE
 from pushforward.errors import UsageError
-from pushforward.models.importance import posterior_draws
+from pushforward.models.importance import Mixture, posterior_draws
+from pushforward.models.laplace import Linearised, climb
 from pushforward.models.model import Batch, Model, Settings, Turn
-from pushforward.models.noise_level import draw_level, log_evidence
-from pushforward.networks import MLP
-from pushforward.networks.recurrent import SeriesEncoder
+from pushforward.models.motion import Bent, Motion
+from pushforward.models.series_noise import draw_level, log_evidence
+from pushforward.networks.series_encoder import SeriesEncoder
 from pushforward.randomness import Draws
 from pushforward.spaces import Series, Space
 
 __all__ = ["LatentODE"]
+
+STEP = 1e-3
+"""Of the differences that derivatives of the motion by a code are taken from, in units of the prior."""
 
 
 class LatentODESettings(Settings):
     """
     Attributes:
         latent_dim: length of a code; numbers that are not needed stay unused.
-        state_dim: length of the state that moves; even.
-        width: hidden features of the vector field, of the decoder and of the encoder.
-        beta: weight of the divergence from the prior; one gives the bound itself.
-        warm_up: part of the run in which that weight rises linearly from zero.
+        oscillators: pairs of coordinates of the state that turn (see `Motion`). slow: coordinates beside them.
+        width: hidden features of the vector field and of the decoder; the encoder has twice as many.
+        warm_up: part of the run in which codes are sought as if the noise were at most a fifth of the data's scatter.
+            A model that still knows nothing would call the data noise.
         growth: part of the run in which the series that are shown grow from their first turns to their whole length. A
             period that is a little wrong is a gradient after one turn and a riddle after ten.
-        rtol: relative and absolute tolerance of the solver while training. evaluation_rtol: afterwards.
-        gradient: of the solver (see `odeint`).
+        steps: equal steps of the solver over the time of the data.
+        climbs: steps of each climb in training.
     """
 
     latent_dim: int = Setting(default=8, ge=1)
-    state_dim: int = Setting(default=6, ge=2, multiple_of=2)
+    oscillators: int = Setting(default=3, ge=0)
+    slow: int = Setting(default=2, ge=0)
     width: int = Setting(default=64, ge=1)
-    beta: float = Setting(default=1.0, ge=0)
-    warm_up: float = Setting(default=0.4, ge=0, le=1)
+    warm_up: float = Setting(default=0.8, ge=0, le=1)
     growth: float = Setting(default=0.5, ge=0, le=1)
-    rtol: float = Setting(default=3e-3, gt=0)
-    evaluation_rtol: float = Setting(default=1e-4, gt=0)
-    gradient: Literal["direct", "checkpointed", "adjoint"] = "direct"
+    steps: int = Setting(default=8, ge=1)
+    climbs: int = Setting(default=5, ge=0)
 
 
 class LatentODESampling(Settings):
@@ -98,16 +102,18 @@ class LatentODE(Model):
 
     # Members whose times are kept to sample at.
     members = 256
-    # Series that are made of each code in a step, for the encoder to learn from.
-    repeats = 2
-    # Time, in units of that over which series change by about one, that is learned first: about a turn.
-    first_horizon = 6.0
-    # Log of the standard deviation of a code's posterior, at the start and at most from there.
-    posterior_start, posterior_limit = -1.0, 6.0
+    # Series that are made in a step beside each real one, for the encoder to learn from.
+    repeats = 4
+    # Time, in units of that over which series change by about one, that is learned first: about half a turn.
+    first_horizon = 3.0
+    # Steps of each climb to a peak of a code's posterior; share of the encoder's own Gaussian beside the peaks;
+    # codes that are proposed for each one that is drawn.
+    forecast_climbs, own_share, proposed = 10, 0.1, 2
+    # Of the log of the encoder's precisions.
+    posterior_limit = 7.0
     # Of the noise, in network units, where data are of order one.
-    smallest_noise, first_noise, noise_speed = 5e-3, 0.5, 5.0
+    smallest_noise, first_noise, supposed_noise, noise_speed = 5e-3, 0.5, 0.2, 5.0
 
-    rate: Tensor
     patterns: Tensor
 
     def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
@@ -117,11 +123,10 @@ class LatentODE(Model):
         s = self.settings
         self.series = space
         context = s.latent_dim + condition_dim
-        self.encoder = SeriesEncoder(space.dim, 2 * s.latent_dim, s.width, condition_dim)
-        self.start = _Bent(context, s.state_dim, s.width)
-        field = _Field(s.state_dim, context, s.width)
-        self.flow = NeuralODE(field, rtol=s.rtol, evaluation_rtol=s.evaluation_rtol, gradient=s.gradient)
-        self.decoder = _Bent(s.state_dim + context, space.dim, s.width)
+        n = s.latent_dim
+        self.encoder = SeriesEncoder(space.dim, 2 * n + n * (n - 1) // 2, 2 * s.width, condition_dim)
+        self.motion = Motion(context, s.oscillators, s.slow, s.width, s.steps)
+        self.decoder = Bent(2 * s.oscillators + s.slow, context, space.dim, s.width)
         self.raw_noise = nn.Parameter(torch.full((space.dim,), math.log(self.first_noise) / self.noise_speed))
         # One row each: the time and which values were observed.
         patterns = torch.ones(self.members, space.length, 1 + space.dim)
@@ -130,7 +135,7 @@ class LatentODE(Model):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        return {"learning_rate": 3e-3, "batch_size": 64, "gradient_clip": 10.0}
+        return {"learning_rate": 3e-3, "batch_size": 32, "gradient_clip": 10.0}
 
     def prepare(self, batch: Batch) -> None:
         """Keep the times of members to sample at, and find how fast series change."""
@@ -140,35 +145,58 @@ class LatentODE(Model):
         both = seen[:, 1:] & seen[:, :-1]
         change = torch.where(both, (values[:, 1:] - values[:, :-1]).abs(), 0.0).sum()
         elapsed = torch.where(both, (times[:, 1:] - times[:, :-1])[..., None], 0.0).sum()
-        self.field.rate.copy_((change / elapsed.clamp_min(1e-12)).clamp(1.0, 1000.0))
+        self.motion.rate.copy_((change / elapsed.clamp_min(1e-12)).clamp(1.0, 1000.0))
 
     def turns(self, batch: Batch) -> Iterator[Turn]:
         times, values, seen = self._parts(batch.x)
         horizon = self._horizon(batch.progress)
         times, seen = torch.minimum(times, horizon), seen & (times <= horizon)[..., None]
-        mean, log_scale = self._posterior(times, values, seen, batch.condition)
-        z = mean + log_scale.exp() * batch.draws.normal(self.settings.latent_dim)
-        paths = self._paths(z, times, batch.condition)
-        likelihood = self._log_likelihood(paths, values, seen)
-        divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1)
-        recognition = self._recognition(z.detach(), paths.detach(), times, seen, batch)
-        warm_up = self.settings.warm_up
-        beta = self.settings.beta * (min(1.0, batch.progress / warm_up) if warm_up else 1.0)
-        loss = (beta * divergence - likelihood - recognition).mean() / self.series.size
+        guess = self._guess(times, values, seen, batch.condition)
+        log_noise = self.log_noise
+        supposed = log_noise.detach()
+        if batch.progress < self.settings.warm_up:
+            supposed = supposed.clamp_max(math.log(self.supposed_noise))
+        z, divergence = self._codes(guess.centre[0].detach(), times, values, seen, batch, supposed)
+        paths = self._paths(z[None], times, batch.condition)[0]
+        likelihood = _log_likelihood(paths, values, seen, log_noise)
         logs = {
             "elbo": (likelihood - divergence).mean(),
             "divergence": divergence.mean(),
-            "recognition": recognition.mean(),
-            "noise": self.log_noise.exp().mean(),
+            "noise": log_noise.exp().mean(),
         }
-        yield Turn("model", loss, {name: value.detach() for name, value in logs.items()})
+        logs = {name: value.detach() for name, value in logs.items()}
+        yield Turn("model", -likelihood.mean() / self.series.size, logs)
+        recognition = guess.log_prob(z[None])[0]
+        parts = self._recognition(z, times, seen, batch)
+        logs = {"recognition": recognition.mean().detach(), "of_parts": parts.mean().detach()}
+        yield Turn("encoder", -(recognition.mean() + self.repeats * parts.mean()) / self.series.size, logs)
+
+    def players(self) -> dict[str, Sequence[nn.Parameter]]:
+        encoder = list(self.encoder.parameters())
+        return {"model": [*self.motion.parameters(), *self.decoder.parameters(), self.raw_noise], "encoder": encoder}
+
+    @torch.no_grad()
+    def _codes(
+        self, guess: Tensor, times: Tensor, values: Tensor, seen: Tensor, batch: Batch, log_noise: Tensor
+    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
+        """Codes from the posterior, and its divergence from the prior, nats."""
+        linearised = self._linearised(times, values, seen, batch.condition, log_noise)
+        starts = torch.stack([guess, torch.zeros_like(guess)])
+        standard = torch.where(seen, (self._paths(starts, times, batch.condition) - values) / log_noise.exp(), 0.0)
+        height = -0.5 * (standard.square().sum((2, 3)) + starts.square().sum(2))
+        begin = torch.where((height[0] >= height[1])[:, None], starts[0], starts[1])
+        peak, precision, _ = (each[0] for each in climb(linearised, begin[None], self.settings.climbs))
+        noise = batch.draws.normal(self.settings.latent_dim)[..., None]
+        z = peak + torch.linalg.solve_triangular(precision.mT, noise, upper=True)[..., 0]
+        spread = torch.cholesky_inverse(precision).diagonal(dim1=1, dim2=2).sum(1)
+        return z, 0.5 * (peak.square().sum(1) + spread - self.settings.latent_dim) + _log_volume(precision)
 
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, LatentODESampling) else LatentODESampling()
         patterns = self.patterns[draws.integers(self.members).to(self.patterns.device)]
         times, seen = patterns[..., 0], patterns[..., 1:] > 0
         z = draws.normal(self.settings.latent_dim)
-        values = self._paths(z, times, condition)
+        values = self._paths(z[None], times, condition)[0]
         if options.noise:
             values = values + self.log_noise.exp() * draws.normal(*values.shape[1:])
         if not options.complete:
@@ -179,14 +207,14 @@ class LatentODE(Model):
         self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
     ) -> Float[Tensor, "batch latent"]:
         """The mean of the code's posterior, given all that was observed of each series."""
-        return self._posterior(*self._parts(x), condition)[0]
+        return self._guess(*self._parts(x), condition).centre[0]
 
     def decode(
         self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch features"] | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The paths of codes without noise, at even times."""
         times = torch.linspace(0, 1, self.series.length, device=z.device).expand(len(z), -1)
-        return self._joined(times, self._paths(z, times, condition))
+        return self._joined(times, self._paths(z[None], times, condition)[0])
 
     def forecast(
         self,
@@ -196,7 +224,7 @@ class LatentODE(Model):
         condition: Float[Tensor, "batch features"] | None = None,
         *,
         count: int = 200,
-        rounds: int = 3,
+        starts: int = 12,
     ) -> tuple[Float[Tensor, "count batch T dim"], Float[Tensor, "count batch T dim"]]:
         """Draws of the path of each series without noise, and of what would be observed, given what was observed of it.
 
@@ -205,50 +233,50 @@ class LatentODE(Model):
             times: ascending, from 0; may lie in gaps, between observations and beyond the last one.
             draws: source of randomness; its count is the batch.
             count: draws for each series.
-            rounds: of importance sampling; 0 takes the encoder at its word.
+            starts: codes from which peaks of the posterior are climbed to; 0 takes the encoder at its word.
         """
         at, values, seen = self._parts(x)
-        mean, log_scale = self._posterior(at, values, seen, condition)
-
-        def paths(z: Tensor, when: Tensor) -> Tensor:
-            """Values (k, batch, T, dim) of codes (k, batch, latent)."""
-            k = len(z)
-            told = None if condition is None else condition.repeat(k, 1)
-            return self._paths(z.flatten(0, 1), when.repeat(k, 1), told).unflatten(0, (k, -1))
-
-        sigma, observed = self.log_noise.exp(), seen.sum(1).to(values)
+        guess = self._guess(at, values, seen, condition)
+        log_noise, observed = self.log_noise, seen.sum(1).to(values)
+        sigma = log_noise.exp()
 
         def squares(z: Tensor) -> Tensor:
-            """Sums of squares of the residuals of what was observed, in units of the noise, (k, batch, dim)."""
-            return torch.where(seen, (values - paths(z, at)) / sigma, 0.0).square().sum(-2)
+            standard = torch.where(seen, (self._paths(z, at, condition) - values) / sigma, 0.0)
+            return standard.square().sum(2)
 
         def log_joint(z: Tensor) -> Tensor:
             return log_evidence(squares(z), observed) - 0.5 * z.square().sum(-1)
 
-        z, _ = posterior_draws(log_joint, mean, log_scale.exp(), draws, count, rounds=rounds)
-        found = paths(z, times)
-        level = draw_level(squares(z), observed, draws) if rounds else torch.ones_like(found[..., 0, :])
+        if starts:
+            linearised = self._linearised(at, values, seen, condition, log_noise)
+            peaks, precision, height = climb(linearised, guess.draw(draws, starts), self.forecast_climbs)
+            evidence = height - _log_volume(precision)
+            share = torch.logsumexp(evidence, 0, keepdim=True) + math.log(self.own_share)
+            proposal = Mixture(
+                torch.cat([peaks, guess.centre]),
+                torch.cat([precision, guess.precision]),
+                torch.cat([evidence, share]),
+            )
+            z, _ = posterior_draws(log_joint, proposal, draws, count, proposed=self.proposed * count)
+        else:
+            z = guess.draw(draws, count)
+        found = self._paths(z, times, condition)
+        level = draw_level(squares(z), observed, draws) if starts else torch.ones_like(found[..., 0, :])
         noise = draws.normal(count, *found.shape[2:]).movedim(1, 0)
         return found, found + sigma * level[..., None, :] * noise
 
-    def _recognition(
-        self, z: Tensor, paths: Tensor, times: Tensor, seen: Tensor, batch: Batch
-    ) -> Float[Tensor, " batch"]:
-        """Log-density, in nats, of codes given parts of series that were made from them, a mean over `repeats`."""
+    def _recognition(self, z: Tensor, times: Tensor, seen: Tensor, batch: Batch) -> Float[Tensor, " made"]:
+        """Log-density, in nats, of codes given series that were made from them, of which parts are shown."""
         k = self.repeats
-        noise = batch.draws.normal(k, *paths.shape[1:]).movedim(1, 0)
-        made = (paths + self.log_noise.detach().exp() * noise).flatten(0, 1)
-        shown = torch.cat([seen & self._part(batch.draws, times)[..., None] for _ in range(k)])
         condition = None if batch.condition is None else batch.condition.repeat(k, 1)
-        mean, log_scale = self._posterior(times.repeat(k, 1), made, shown, condition)
-        standard = (z.repeat(k, 1) - mean) * (-log_scale).exp()
-        density = -(0.5 * standard.square() + log_scale + 0.5 * math.log(2 * math.pi)).sum(1)
-        return density.unflatten(0, (k, -1)).mean(0)
-
-    @property
-    def field(self) -> _Field:
-        """The vector field of the state."""
-        return cast(_Field, self.flow.field)
+        with torch.no_grad():
+            # Codes of real series, which are not yet spread as the prior is, and others from it.
+            z = torch.cat([z.expand(k // 2, -1, -1), batch.draws.normal(k - k // 2, z.shape[1]).movedim(1, 0)])
+            paths = self._paths(z, times, batch.condition)
+            noise = batch.draws.normal(k, *paths.shape[2:]).movedim(1, 0)
+            made = (paths + self.log_noise.exp() * noise).flatten(0, 1)
+            shown = torch.cat([seen & self._part(batch.draws, times)[..., None] for _ in range(k)])
+        return self._guess(times.repeat(k, 1), made, shown, condition).log_prob(z.flatten(0, 1)[None])[0]
 
     @property
     def log_noise(self) -> Float[Tensor, " dim"]:
@@ -268,34 +296,54 @@ class LatentODE(Model):
     def _joined(self, times: Tensor, values: Tensor) -> Tensor:
         return torch.cat([times[..., None], values], -1) if self.series.timed else values
 
-    def _posterior(
+    def _guess(
         self, times: Tensor, values: Tensor, seen: Bool[Tensor, "batch length dim"], condition: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Mean and log of the standard deviation of the code's Gaussian: the prior's where nothing was observed."""
-        told = seen.any((1, 2))[:, None]
-        mean, raw = self.encoder(times, values, seen, condition, rate=self.field.rate).chunk(2, 1)
-        log_scale = self.posterior_limit * torch.tanh(raw / self.posterior_limit) + self.posterior_start
-        return mean * told, log_scale * told
+    ) -> Mixture:
+        """What the encoder says of the code; of one part, that of the prior's scale where nothing was observed."""
+        n = self.settings.latent_dim
+        made = self.encoder(times, values, seen, condition, rate=self.motion.rate)
+        mean, raw, below = (made * seen.any((1, 2))[:, None]).split([n, n, n * (n - 1) // 2], 1)
+        log_precision = self.posterior_limit * torch.tanh(raw / self.posterior_limit)
+        row, column = torch.tril_indices(n, n, -1, device=made.device)
+        factor = torch.diag_embed(torch.ones_like(mean)).index_put(
+            (torch.arange(len(made), device=made.device)[:, None], row, column), below
+        )
+        return Mixture(mean[None], (factor * log_precision.exp()[:, None])[None], torch.zeros_like(mean[None, :, 0]))
 
-    def _paths(self, z: Tensor, times: Tensor, condition: Tensor | None) -> Tensor:
-        """Noiseless values at ascending times from 0 (batch, T) of the series with these codes."""
-        context = z if condition is None else torch.cat([z, condition], 1)
-        state = self.field.joined(self.start(context), context)
-        solution = self.flow.solve(state, torch.cat([torch.zeros_like(times[:, :1]), times], 1))
-        return self.decoder(self.field.parts(times, solution.y[1:].transpose(0, 1)))
+    def _paths(
+        self, z: Float[Tensor, "count batch latent"], times: Float[Tensor, "batch T"], condition: Tensor | None
+    ) -> Float[Tensor, "count batch T dim"]:
+        """Noiseless values at times from 0 of the series with these codes."""
+        context = self._context(z, condition)
+        return self.decoder(context, self.motion(context, times))
 
-    def _log_likelihood(self, paths: Tensor, values: Tensor, seen: Tensor) -> Float[Tensor, " *batch"]:
-        """Log-density, in nats, of what was observed, given paths (*batch, length, dim)."""
-        log_noise = self.log_noise
-        standard = (values - paths) * (-log_noise).exp()
-        density = -(0.5 * standard.square() + log_noise + 0.5 * math.log(2 * math.pi))
-        return torch.where(seen, density, 0.0).sum((-2, -1))
+    def _linearised(
+        self, times: Tensor, values: Tensor, seen: Tensor, condition: Tensor | None, log_noise: Tensor
+    ) -> Linearised:
+        """Residuals of what was observed, in units of the noise, and their derivatives, as a function of codes."""
+        scale = (-log_noise).exp()
+        n = self.settings.latent_dim
+        units = STEP * torch.eye(n, dtype=values.dtype, device=values.device)
+
+        def linearised(z: Tensor) -> tuple[Tensor, Tensor]:
+            moved = torch.cat([z[None], z + units[:, None, None]]).flatten(0, 1)
+            states = self.motion(self._context(moved, condition), times).unflatten(0, (1 + n, len(z)))
+            found, by_state, by_code = self.decoder.with_derivatives(self._context(z, condition), states[0])
+            change = (states[1:] - states[0]) / STEP
+            slope = torch.einsum("kbtds,ikbts->kbtdi", by_state, change) + by_code[..., :n]
+            standard = torch.where(seen, (found - values) * scale, 0.0)
+            return standard.flatten(2), (slope * (seen * scale)[..., None]).flatten(2, 3)
+
+        return linearised
+
+    def _context(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return z if condition is None else torch.cat([z, condition.expand(len(z), -1, -1)], -1)
 
     def _horizon(self, progress: float) -> Tensor:
-        """The time up to which series are shown; later in the run, all of it."""
+        """The time up to which series are shown, which grows by a factor in equal parts of the run."""
         growth = self.settings.growth
-        first = (self.first_horizon / self.field.rate).clamp_max(1.0)
-        return torch.lerp(first, torch.ones_like(first), min(1.0, progress / growth) if growth else 1.0)
+        left = max(0.0, 1 - progress / growth) if growth else 0.0
+        return (self.first_horizon / self.motion.rate).clamp_max(1.0) ** left
 
     @staticmethod
     def _part(draws: Draws, times: Tensor) -> Bool[Tensor, "batch length"]:
@@ -306,70 +354,18 @@ class LatentODE(Model):
         return torch.where(choice < 0.5, beginning, scattered)
 
 
-class _Bent(nn.Module):
-    """A linear map, and a network beside it that starts at zero."""
-
-    def __init__(self, inputs: int, outputs: int, width: int) -> None:
-        super().__init__()
-        self.straight = nn.Linear(inputs, outputs)
-        self.network = MLP(inputs, outputs, (width,), activation="tanh", zero_output=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.straight(x) + self.network(x)
+def _log_volume(factor: Float[Tensor, "*batch n n"]) -> Float[Tensor, " *batch"]:
+    """Log of the determinant of a triangular matrix."""
+    return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-class _Field(nn.Module):
-    r"""The vector field: damped rotations of pairs of coordinates, and a bounded network beside them.
-
-    .. math:: \frac{dh}{dt} = r \left[(\Omega - \Gamma)\, h + N(h, z, c)\right]
-
-    with the rate r of the data, and angular frequencies :math:`\Omega` and dampings :math:`\Gamma` that depend on code
-    and condition. What is solved is the motion seen from frames that turn along,
-
-    .. math::
-        u = e^{-r \Omega t} h, \qquad
-        \frac{du}{dt} = r \left[e^{-r \Omega t} N(e^{r \Omega t} u, z, c) - \Gamma u\right]:
-
-    the turns are exact, and a solver follows only what is left. As nothing but a bounded network works against the
-    damping, no state runs away. Code, condition, dampings and frequencies are part of the state, at rest: they are
-    found once a solve, and every gradient of a solver knows of them.
-    """
-
-    rate: Tensor
-
-    # Angular frequencies, in units of the rate, and damping from which learning starts.
-    slowest, fastest = 0.4, 1.6
-    first_damping = -3.0
-
-    def __init__(self, state: int, context: int, width: int) -> None:
-        super().__init__()
-        self.sizes = (state, context, state // 2, state // 2)
-        self.network = MLP(state + context, state, (width, width), activation="tanh", zero_output=True)
-        self.rotation = MLP(context, state, (width,), activation="tanh")
-        frequencies = torch.logspace(math.log10(self.slowest), math.log10(self.fastest), state // 2)
-        self.log_frequency = nn.Parameter(frequencies.log())
-        self.register_buffer("rate", torch.tensor(1.0))
-
-    def joined(self, h: Float[Tensor, "batch state"], context: Float[Tensor, "batch context"]) -> Tensor:
-        """The whole state at time 0: what moves, the context, and damping and frequency of every pair."""
-        tempo, damping = self.rotation(context).chunk(2, 1)
-        frequency = (self.log_frequency + tempo).exp()
-        return torch.cat([h, context, nn.functional.softplus(damping + self.first_damping), frequency], 1)
-
-    def parts(self, t: Float[Tensor, "*batch"], y: Float[Tensor, "*batch size"]) -> Float[Tensor, "*batch parts"]:
-        """State h and context at times t, as they are without the turning frames."""
-        u, context, _, frequency = y.split(self.sizes, -1)
-        return torch.cat([_turned(u, self.rate * frequency * t[..., None]), context], -1)
-
-    def forward(self, t: Tensor, y: Tensor) -> Tensor:
-        u, context, damping, frequency = y.split(self.sizes, 1)
-        angle = self.rate * frequency * t[:, None]
-        push = _turned(self.network(torch.cat([_turned(u, angle), context], 1)), -angle)
-        return nn.functional.pad(self.rate * (push - damping.repeat(1, 2) * u), (0, y.shape[1] - u.shape[1]))
-
-
-def _turned(x: Float[Tensor, "*batch state"], angle: Float[Tensor, "*batch pairs"]) -> Float[Tensor, "*batch state"]:
-    """Pairs of coordinates (the first half of them, and the second) turned by an angle each."""
-    first, second = x.chunk(2, -1)
-    cosine, sine = angle.cos(), angle.sin()
-    return torch.cat([cosine * first - sine * second, sine * first + cosine * second], -1)
+def _log_likelihood(
+    paths: Float[Tensor, "batch T dim"],
+    values: Float[Tensor, "batch T dim"],
+    seen: Bool[Tensor, "batch T dim"],
+    log_noise: Float[Tensor, " dim"],
+) -> Float[Tensor, " batch"]:
+    """Log-density, in nats, of what was observed, given paths."""
+    standard = (values - paths) * (-log_noise).exp()
+    density = -(0.5 * standard.square() + log_noise + 0.5 * math.log(2 * math.pi))
+    return torch.where(seen, density, 0.0).sum((1, 2))
