@@ -21,7 +21,7 @@ import torch
 
 import pushforward as pf
 from pushforward.simulate.cosmic_gas import gas_of_matter
-from pushforward.statistics import cross_power_spectrum
+from pushforward.statistics import cross_power_spectrum, power_spectrum
 
 BLUE, RED, GREY = "#0072b2", "#d55e00", "0.45"
 ROWS, MAPS, REPEATS = 3, 96, 16
@@ -63,9 +63,10 @@ def main(figure: str, run: str | None) -> None:
     for name, (a, b, colour, style) in lines.items():
         cross = cross_power_spectrum(a, b, pairs.space.box)
         upper.plot(cross.k, cross.correlation.mean((0, 1)), c=colour, ls=style, label=name)
-        lower.plot(cross.k, cross.transfer.square().mean((0, 1)).sqrt(), c=colour, ls=style)
+        power = [power_spectrum(x, pairs.space.box).power.mean((0, 1)) for x in (a, b)]
+        lower.plot(cross.k, (power[1] / power[0]).sqrt(), c=colour, ls=style)
     upper.set(ylabel="correlation r(k)", ylim=(0, 1.02), xscale="log")
-    lower.set(ylabel="transfer function T(k)", xlabel="k  [h / Mpc]", ylim=(0.8, 1.2))
+    lower.set(ylabel="transfer function T(k)", xlabel="k  [h / Mpc]", ylim=(0.7, 1.3))
     upper.legend(frameon=False, fontsize=8)
     for axes in (upper, lower):
         for side in ("top", "right"):
