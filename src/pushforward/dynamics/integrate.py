@@ -31,7 +31,7 @@ Left = Callable[[Tensor], None]
 
 # a batch is not made smaller than this, nor for less than this fraction of its samples; of compiled steps another size
 # may mean another compilation
-FEWEST, LEAVING, LEAVING_COMPILED = 8, 0.2, 0.5
+FEWEST, LEAVING, LEAVING_COMPILED = 8, 0.1, 0.5
 
 
 def integrate(
