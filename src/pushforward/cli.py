@@ -304,7 +304,8 @@ def models() -> None:
     from pushforward.models.registry import REGISTRY
 
     for name, entry in REGISTRY.items():
-        print(f"{name:<18} {entry.summary} [{', '.join(entry.spaces)}] {entry.paper}")
+        learns = ", ".join((*entry.spaces, *(("field given a field",) if entry.given_fields else ())))
+        print(f"{name:<18} {entry.summary} [{learns}] {entry.paper}")
 
 
 @app.command()
