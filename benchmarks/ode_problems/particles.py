@@ -17,8 +17,8 @@ GAIN = 20.0  # of the velocities: particles move by about their distance
 
 NOTES = (
     "Batch of 16, 2 layers of 32 features. Training: the gradient of the mean square for the parameters.",
-    "Field alone: the evaluations of pushforward's solve, one after the other and without a solver. It is nearly all "
-    "of the time of every solver: none can be much faster than another here, but by compiling the field.",
+    "Field alone: the evaluations of pushforward's solve, one after the other and without a solver. It is most of "
+    "the time of every solver: none can be much faster than another here, but by compiling the field.",
 )
 
 
