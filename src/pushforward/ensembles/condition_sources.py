@@ -50,13 +50,14 @@ def separate(condition: Any, found: Found) -> tuple[Any, Source | None]:
 
 
 def read_fields(files: Sequence[str]) -> NDArray[np.float32]:
-    """All fields of some files, in order.
+    """All fields of some files, in order: those that the members are given with, where a file holds pairs.
 
     Raises:
         DataError: if there are none, or they differ in shape.
     """
     contents = [open_file(path) for path in find_files(list(files))]
-    parts = [each.source.read(np.arange(each.source.shape[0])) for each in contents]
+    sources = [each.condition_fields or each.source for each in contents]
+    parts = [source.read(np.arange(source.shape[0])) for source in sources]
     if len(parts) > 1 and parts[0].ndim == 2:
         return np.stack(parts).astype(np.float32)
     return np.concatenate(parts).astype(np.float32)
