@@ -100,7 +100,7 @@ def main(figure: str, runs: Path) -> None:
     print_table("W2", distances)
 
     data = pf.read("cosmic-web", grid=32)
-    maps = trained(data, 2000, runs)
+    maps = trained(data, 1500, runs)
     real, rows = data.test.tensor(), data.test.conditions
     distances, shown = {}, {"real": real[0]}
     for name, emulator in maps.items():

@@ -91,6 +91,14 @@ def test_a_run_is_not_resumed_with_a_teacher_that_has_changed(conditional, teach
         student(conditional, other, tmp_path / "run", resume=True)
 
 
+def test_a_teacher_that_has_been_written_again_is_still_the_same(conditional, teacher, tmp_path):
+    other = shutil.copytree(teacher, tmp_path / "teacher")
+    before = student(conditional, other, tmp_path / "run").config["teacher"]
+    settings = {**SMALL, "transform": "log"}
+    pf.fit(conditional, "edm", steps=4, out=other, resume=True, progress=False, settings=settings)
+    assert student(conditional, other, tmp_path / "run", resume=True).config["teacher"] == before
+
+
 def test_units_are_the_teachers_to_choose(conditional, teacher):
     with pytest.raises(UsageError, match="transform cannot be set"):
         resolve_taught("consistency", conditional, {"teacher": str(teacher), "transform": "none"})

@@ -14,7 +14,6 @@ from pushforward.ensembles import Ensemble, Parameter
 from pushforward.errors import UsageError
 from pushforward.models import Pupil, model_class
 from pushforward.spaces import Space
-from pushforward.training.runs import WEIGHTS
 from pushforward.training.settings import TrainingSettings, resolve_settings
 from pushforward.training.weights import Trained, read_trained
 
@@ -61,13 +60,21 @@ def resolve_taught(
     run = Path(named)
     try:
         trained = read_trained(run)
-        digest = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()
-    except (UsageError, OSError) as problem:
+    except UsageError as problem:
         raise UsageError(f"teacher={named} cannot be used: {problem}") from None
     _check_alike(named, "space", trained.model.space, ensemble.space)
     _check_alike(named, "conditions", trained.preprocessing.parameters_, ensemble.parameters)
     of_model = cast(type[Pupil], kind).taught_by(of_model, trained.config["model"], trained.model)
-    return of_model, of_loop, Taught(run, trained, digest)
+    return of_model, of_loop, Taught(run, trained, _digest(trained))
+
+
+def _digest(trained: Trained) -> str:
+    """The same for the same weights and units, however the file came about."""
+    found = hashlib.sha256()
+    for part in (trained.model, trained.preprocessing):
+        for name, tensor in sorted(part.state_dict().items()):
+            found.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _check_alike(
