@@ -27,7 +27,7 @@ from pushforward.simulate.light_curves import draw_stars, magnitudes
 from pushforward.simulate.pendulum import draw_pendulums, swing
 from pushforward.training import fit
 
-STEPS, TRAINED, TESTED = 2000, 1000, 100
+STEPS, TRAINED, TESTED = 800, 1000, 100
 LEVEL = 0.9
 SETTING = {"steps": STEPS, "trained": TRAINED, "tested": TESTED}
 Array = np.ndarray

@@ -104,8 +104,8 @@ class LatentODE(Model):
     members = 256
     # Series that are made in a step beside each real one, for the encoder to learn from.
     repeats = 4
-    # Time, in units of that over which series change by about one, that is learned first: about half a turn.
-    first_horizon = 3.0
+    # Time, in units of that over which series change by about one, that is learned first: most of a turn.
+    first_horizon = 5.0
     # Steps of each climb to a peak of a code's posterior; share of the encoder's own Gaussian beside the peaks;
     # codes that are proposed for each one that is drawn.
     forecast_climbs, own_share, proposed = 10, 0.1, 2
@@ -135,7 +135,7 @@ class LatentODE(Model):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        return {"learning_rate": 3e-3, "batch_size": 32, "gradient_clip": 10.0}
+        return {"learning_rate": 4e-3, "batch_size": 32, "gradient_clip": 10.0}
 
     def prepare(self, batch: Batch) -> None:
         """Keep the times of members to sample at, and find how fast series change."""
