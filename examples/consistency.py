@@ -22,6 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 import pushforward as pf
 from pushforward.statistics import power_spectrum, wasserstein2
@@ -65,6 +66,8 @@ def draw_distances(axes: Axes, distances: dict[str, dict[int, float]], floor: fl
     axes.axhline(floor, c="0.5", ls="--", lw=1, label="two real sets")
     axes.set(xscale="log", yscale="log", xlabel="network calls a sample", ylabel=what)
     axes.set_xticks(MANY, [str(calls) for calls in MANY])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -108,7 +111,8 @@ def main(figure: str, runs: Path) -> None:
         samples = {calls: emulator.sample_at(rows, steps=calls) for calls in calls_of}
         distances[name] = {calls: error_of_spectrum(x, real, data.space.box) for calls, x in samples.items()}
         which = (32, 1) if name == TEACHER else (2,) if "alone" in name else (1,) if name == "reflow" else (1, 2)
-        shown |= {f"{name.split()[-1]}, {calls}": samples[calls][0] for calls in which}
+        title = "flow" if name == TEACHER else name.split()[-1]
+        shown |= {f"{title}, {calls} call{'s' * (calls > 1)}": samples[calls][0] for calls in which}
     axes = canvas.add_subplot(grid[2:4, 3:])
     draw_distances(
         axes, distances, error_of_spectrum(real[::2], real[1::2], data.space.box), "error of P(k), %, cosmic web"
