@@ -253,7 +253,7 @@ def tabulate() -> None:
                 found = [run for key, run in done.items() if key[:3] == (task, side, coupling)]
                 if not found:
                     continue
-                least = done[task, LEAST, "", 0]["energy"]
+                least = done.get((task, LEAST, "", 0), {}).get("energy")
                 rows.append(
                     {
                         "task": task,
@@ -263,7 +263,9 @@ def tabulate() -> None:
                         "W2": _spread([run["distance"] for run in found]),
                         "W2 of two real sets": _spread(floors),
                         "W2 published": PUBLISHED[coupling][task],
-                        "normalised path energy": _spread([abs(run["energy"] - least) / least for run in found]),
+                        "normalised path energy": _spread([abs(run["energy"] - least) / least for run in found])
+                        if least
+                        else "",
                     }
                 )
     report(
@@ -273,6 +275,7 @@ def tabulate() -> None:
         notes=[
             f"{STEPS} steps of {BATCH} samples, {SAMPLES} samples judged, one thread; mean +- standard deviation.",
             "Published: OT-CFM and I-CFM of Tong et al. 2023, table 2.",
+            *([] if len(done) == len(plan()) else [f"{len(plan()) - len(done)} of {len(plan())} rows are left to do."]),
             *step_times(),
         ],
         packages=["torchcfm", "pot"],
@@ -313,6 +316,8 @@ def _plans(between: Between, b: Tensor) -> Callable[[Tensor, Tensor | None, Draw
 
 
 def _spread(values: list[float]) -> str:
+    if not values:
+        return ""
     spread = f" +- {statistics.stdev(values):.3f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.3f}{spread}"
 
