@@ -171,14 +171,14 @@ def judgements() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
     """Name, whose emulator, setting and function of every judgement, those first that matter most."""
     names = [*FAMILIES, *TEACHERS]
     yield "floor", "flow-matching", SETTING, floors
-    for calls in (16, 4, 2, 8, 1, 32, 64):
+    for calls in (16, 4, 2, 1, 8, 32, 64):
         for name in names:
             yield f"{name} {calls}", name, SETTING, lambda emulator, calls=calls: judged(emulator, calls)
-        if calls == 16:
+        if calls == 1:
             for name in names[: len(FAMILIES)]:
                 setting = {**SETTING, "fresh": FRESH, "calls": FRESH_CALLS}
                 yield f"{name} fresh", name, setting, judged_on_many
-        if calls == 2:
+        if calls == 8:
             for bits in BITS:
                 for name in QUANTISED:
 

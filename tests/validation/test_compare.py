@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 
 import numpy as np
 import pytest
@@ -60,9 +59,7 @@ def test_what_is_finished_is_kept(compared, plane, monkeypatch):
         raise AssertionError("a finished model was trained again")
 
     monkeypatch.setattr(pushforward.training, "fit", refuse)
-    begun = time.perf_counter()
     again = compare(plane, ["realnvp"], budget=1, out=out, progress=False)
-    assert time.perf_counter() - begun < 5
     assert again.ranking[0].report["verdicts"] == comparison.ranking[0].report["verdicts"]
     np.testing.assert_array_equal(again.ranking[0].generated, comparison.ranking[0].generated)
 
