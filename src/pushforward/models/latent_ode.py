@@ -175,6 +175,11 @@ class LatentODE(Model):
         encoder = list(self.encoder.parameters())
         return {"model": [*self.motion.parameters(), *self.decoder.parameters(), self.raw_noise], "encoder": encoder}
 
+    def rates(self) -> dict[str, float]:
+        # The encoder has to keep up with the model whose codes it guesses. At one rate for both, forecasts of light
+        # curves became worse with longer training: root mean squares of 0.54 mag after 150 steps and 0.88 after 500.
+        return {"model": 0.1}
+
     @torch.no_grad()
     def _codes(
         self, guess: Tensor, times: Tensor, values: Tensor, seen: Tensor, batch: Batch, log_noise: Tensor
@@ -365,7 +370,8 @@ def _log_likelihood(
     seen: Bool[Tensor, "batch T dim"],
     log_noise: Float[Tensor, " dim"],
 ) -> Float[Tensor, " batch"]:
-    """Log-density, in nats, of what was observed, given paths."""
-    standard = (values - paths) * (-log_noise).exp()
-    density = -(0.5 * standard.square() + log_noise + 0.5 * math.log(2 * math.pi))
-    return torch.where(seen, density, 0.0).sum((1, 2))
+    """Log-density, in nats and up to a constant, of what was observed, given paths: with a level of noise for each
+    series, so that those whose code has not been found yet do not raise the noise of all."""
+    squares = torch.where(seen, (values - paths) * (-log_noise).exp(), 0.0).square().sum(1)
+    observed = seen.sum(1).to(squares)
+    return log_evidence(squares, observed) - (observed * log_noise).sum(1)

@@ -107,6 +107,10 @@ class Model(nn.Module, ABC):
         """Parameter groups with an optimiser each, by name."""
         return {"model": list(self.parameters())}
 
+    def rates(self) -> dict[str, float]:
+        """Learning rates of players as parts of that of the run; one for those that are not named."""
+        return {}
+
     @abstractmethod
     def turns(self, batch: Batch) -> Iterator[Turn]:
         """The losses that this batch asks to be minimised, each computed when it is reached."""

@@ -44,7 +44,7 @@ class Players:
     """
 
     def __init__(self, model: Model, settings: TrainingSettings, fabric: Fabric) -> None:
-        self.fabric, self.clip = fabric, settings.gradient_clip
+        self.fabric, self.clip, self.rates = fabric, settings.gradient_clip, model.rates()
         self.parameters = {name: [p for p in ps if p.requires_grad] for name, ps in model.players().items()}
         self.joined = {name: _side_by_side(ps) for name, ps in self.parameters.items()}
         self.optimisers = {
@@ -59,7 +59,10 @@ class Players:
         }
 
     def take(self, turn: Turn, rate: float) -> Tensor | None:
-        """Step one player at a learning rate; the norm of its gradient before clipping, if there is clipping."""
+        """Step one player at its part of the run's learning rate.
+
+        Returns the norm of its gradient before clipping, if there is clipping.
+        """
         joined, optimiser = self.joined[turn.player], self.optimisers[turn.player]
         gradients = [p.grad for p in joined if p.grad is not None]
         for gradient in gradients:
@@ -69,7 +72,7 @@ class Players:
             self._reduce(gradients)
         norm = nn.utils.clip_grad_norm_(joined, self.clip, foreach=True) if self.clip is not None else None
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * self.rates.get(turn.player, 1.0)
         optimiser.step()
         return norm
 
