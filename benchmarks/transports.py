@@ -45,7 +45,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "pfgm++ D=128": ("pfgm++", {"D": 128}),
     "pfgm++ D=2048": ("pfgm++", {"D": 2048}),
 }
-TEACHERS = {"consistency of edm": "edm"}
+TEACHERS = {"consistency of flow-matching": "flow-matching", "consistency of edm": "edm"}
 # What coarse weights do, to those families that the authors of PFGM++ compare.
 QUANTISED, BITS, QUANTISED_CALLS = ("edm", "pfgm++ D=2048", "pfgm++ D=128", "pfgm++ D=64"), (8, 6, 5, 4), 16
 # Fresh simulations, so many that their own scatter leaves the error of a spectrum visible.

@@ -2,9 +2,9 @@
 
     python examples/transports.py [FIGURE]
 
-Every model is trained with its defaults: 6 seconds on each set in the plane, 15 on maps of the cosmic web (32 x 32).
+Every model is trained with its defaults: 2000 steps on each set in the plane, 1500 on maps of the cosmic web (32 x 32).
 In the plane lines are the paths of 60 samples from noise, from where they enter the picture, and dots are 1500 samples.
-Maps are drawn at the conditions of those in the first row. About four minutes on one core.
+Maps are drawn at the conditions of those in the first row. About six minutes on one core.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MODELS = ("ddpm", "edm", "flow-matching", "ot-flow-matching", "pfgm", "pfgm++", 
 COLOURS = ("#0072b2", "#56b4e9", "#009e73", "#7a9e00", "#d55e00", "#e69f00", "#cc79a7")
 PLANE = ("two-moons", "eight-gaussians")
 MAPS = {"members": 1200, "grid": 32}
-SECONDS, SECONDS_FOR_MAPS = 6, 15
+STEPS, STEPS_FOR_MAPS = 2000, 1500
 
 
 def paths(emulator: pf.Emulator, count: int, steps: int = 40) -> np.ndarray:
@@ -63,12 +63,12 @@ def main(figure: str = "docs/images/transports_example.png") -> None:
     with tempfile.TemporaryDirectory() as folder:
         for line, model, colour in zip(grid[1:], MODELS, COLOURS, strict=True):
             for axes, first, name in zip(line[:2], grid[0, :2], PLANE, strict=True):
-                emulator = pf.fit(name, model, budget=SECONDS, out=Path(folder) / f"{model}-{name}", progress=False)
+                emulator = pf.fit(name, model, steps=STEPS, out=Path(folder) / f"{model}-{name}", progress=False)
                 for path in paths(emulator, 60).swapaxes(0, 1):
                     axes.plot(*path.T, c=colour, lw=0.5, alpha=0.5)
                 axes.scatter(*emulator.sample(1500, seed=2).T, s=1.2, c="#222222", lw=0, zorder=3)
                 axes.set(xlim=first.get_xlim(), ylim=first.get_ylim())
-            emulator = pf.fit(maps, model, budget=SECONDS_FOR_MAPS, out=Path(folder) / model, progress=False)
+            emulator = pf.fit(maps, model, steps=STEPS_FOR_MAPS, out=Path(folder) / model, progress=False)
             for axes, picture in zip(line[2:], emulator.sample_at(shown, seed=3)[:, 0], strict=True):
                 axes.imshow(picture, **scale)
             line[0].set_ylabel(model, fontsize=10, weight="bold")
