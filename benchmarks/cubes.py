@@ -39,7 +39,7 @@ def main() -> None:
         ],
         notes=[
             f"`pushforward fit {' '.join(ARGUMENTS)}`, 20 network calls a sample. Cost: of 30 steps, and of 8 samples.",
-            f"Quality after --budget {BUDGET} beside other work, in which it came to {found['steps']} steps, "
+            f"Quality after --budget {BUDGET}, in which it came to {found['steps']} steps, "
             f"{found['steps'] * step / 60:.1f} min at the cost above; one run (seed 0), on cubes of "
             "simulations that were held out: "
             + "; ".join(f"{name}: {value}" for name, value in row_of(found, STATISTICS).items())
