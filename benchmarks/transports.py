@@ -258,7 +258,11 @@ def tabulate() -> None:
             "real maps against other real maps, with the 95 % range.",
             f"On {FRESH} fresh maps: {FRESH_CALLS} evaluations, {FRESH} other fresh maps as the reference.",
             *([f"Not measured yet: {', '.join(left)}."] if left else []),
-            *([f"Not measured yet: {', '.join(waiting)} evaluations; coarse weights."] if waiting else []),
+            *(
+                [f"Not measured yet: {', '.join(waiting)} evaluations{'' if coarse else '; coarse weights'}."]
+                if waiting
+                else []
+            ),
         ],
         figure="![Errors against network evaluations](../images/transports.png)" if len(measured) > 2 else "",
         further={
