@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 import torch
+
+from pushforward import cli
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -17,3 +20,16 @@ def _threads():
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """The program itself, called with words; it has to succeed."""
+
+    def call(*words: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["pushforward", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert stop.value.code == 0
+
+    return call

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import torch
 
 import pushforward as pf
-from pushforward import cli
 from pushforward.errors import DataError, UsageError
 
 RNG = np.random.default_rng(0)
@@ -17,16 +14,10 @@ A = RNG.normal(size=(400, 2)).astype(np.float32)
 B = np.exp(0.5 * RNG.normal(size=(300, 2))).astype(np.float32) + 10
 
 
-def test_translation_on_the_command_line(tmp_path, monkeypatch, capsys):
+def test_translation_on_the_command_line(tmp_path, monkeypatch, capsys, command):
     monkeypatch.chdir(tmp_path)
     np.save("a.npy", A)
     np.save("b.npy", B)
-
-    def command(*words: object) -> None:
-        monkeypatch.setattr(sys, "argv", ["pushforward", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        assert stop.value.code == 0
 
     fit = ("fit", "a.npy", "--model", "between", "--set", "second=b.npy", "--set", "width=32", "--out", "run")
     command(*fit, "--steps", 100)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 import torch
 
 import pushforward as pf
-from pushforward import cli
 from pushforward.errors import UsageError
 from pushforward.models.registry import REGISTRY
 
@@ -86,16 +83,10 @@ def test_a_model_that_takes_no_field_names_those_that_do(tmp_path):
         pf.fit(ensemble(), "wgan-gp", steps=1, out=tmp_path / "run")
 
 
-def test_the_command_line_from_pairs_to_samples(tmp_path, monkeypatch, capsys):
+def test_the_command_line_from_pairs_to_samples(tmp_path, monkeypatch, capsys, command):
     monkeypatch.chdir(tmp_path)
     np.save("fine.npy", FINE)
     np.save("coarse.npy", COARSE)
-
-    def command(*words: object) -> None:
-        monkeypatch.setattr(sys, "argv", ["pushforward", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        assert stop.value.code == 0
 
     settings = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
     fit = ("fit", "fine.npy", "--condition", "coarse.npy", "--periodic", *settings, "--out", "run")

@@ -44,6 +44,15 @@ def test_each_turn_is_computed_after_the_step_before_it(adversaries):
     assert losses[0] != losses[1]
 
 
+def test_a_player_has_its_part_of_the_learning_rate(adversaries, monkeypatch):
+    model, players_with = adversaries
+    turn = next(model.turns(batch()))
+    monkeypatch.setattr(model, "rates", lambda: {turn.player: 0.25})
+    players = players_with()
+    players.take(turn, 0.1)
+    assert players.optimisers[turn.player].param_groups[0]["lr"] == pytest.approx(0.025)
+
+
 def test_a_gradient_is_clipped_to_the_norm_asked_for(adversaries):
     model, players_with = adversaries
     players = players_with(gradient_clip=1e-3)

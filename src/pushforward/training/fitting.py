@@ -7,7 +7,6 @@ carried out in this process, in processes that torchrun has started, or in proce
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +41,7 @@ from pushforward.training.runs import (
     WEIGHTS,
     check_directory,
     check_same,
+    check_space_left,
     fresh_directory,
     open_directory,
 )
@@ -379,23 +379,13 @@ def _paired(fabric: Fabric, plan: _Plan, model: Model, part: Part, shown: Displa
 
 def _trackers(run: Path, tracker: str | Tracker | None, config: dict[str, Any], state: State) -> list[Tracker]:
     """Open what will be told of the run, and write down its configuration, once nothing is left to be refused."""
-    _check_space_left(run, state.model)
+    check_space_left(run, sum(p.numel() * p.element_size() for p in state.model.parameters()))
     others = [] if tracker is None else [open_tracker(tracker, run)]
     save_yaml(run / CONFIG, config)
     trackers = [JsonLines(run / METRICS, after=state.course.step), *others]
     for each in trackers:
         each.log_parameters(config)
     return trackers
-
-
-def _check_space_left(run: Path, model: Model) -> None:
-    """See that checkpoints will fit: weights, their average and two moments, twice while one is replaced."""
-    size = sum(p.numel() * p.element_size() for p in model.parameters())
-    needed, free = 10 * size + 2**20, shutil.disk_usage(run).free
-    if free < needed:
-        raise UsageError(
-            f"the disk of {run} is full: checkpoints need {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free"
-        )
 
 
 def _about(plan: _Plan, state: State, members: Ensemble, fabric: Fabric, length: Length, run: Path) -> list[str]:

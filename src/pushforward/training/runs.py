@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ __all__ = [
     "WEIGHTS",
     "check_directory",
     "check_same",
+    "check_space_left",
     "fresh_directory",
     "open_directory",
 ]
@@ -131,3 +133,19 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
                     f"{path} holds a run with {name}={earlier.get(name)}, not {settings.get(name)}; resume it with the"
                     " same settings or name another directory"
                 )
+
+
+def check_space_left(path: Path, size: int) -> None:
+    """See that checkpoints will fit: weights, their average and two moments, twice while one is replaced.
+
+    Arguments:
+        size: of the weights, bytes.
+
+    Raises:
+        UsageError: if the disk is too full.
+    """
+    needed, free = 10 * size + 2**20, shutil.disk_usage(path).free
+    if free < needed:
+        raise UsageError(
+            f"the disk of {path} is full: checkpoints need {needed / 1e6:.0f} MB and {free / 1e6:.0f} MB are free"
+        )
