@@ -14,7 +14,7 @@ from torch import Tensor
 from pushforward.dynamics.events import Event
 from pushforward.dynamics.runge_kutta import VectorField, over
 from pushforward.dynamics.solution import Solution
-from pushforward.dynamics.wrapped import unwrapped
+from pushforward.tensors import unwrapped
 
 __all__ = ["Forwards", "forwards"]
 

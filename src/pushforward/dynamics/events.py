@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pushforward.dynamics.runge_kutta import Step, evaluate, over
 from pushforward.dynamics.solution import Status
-from pushforward.dynamics.wrapped import unwrapped
+from pushforward.tensors import unwrapped
 
 if TYPE_CHECKING:
     from pushforward.dynamics.stepper import State

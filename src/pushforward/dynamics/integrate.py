@@ -18,7 +18,7 @@ from pushforward.dynamics.outputs import Outputs
 from pushforward.dynamics.runge_kutta import VectorField
 from pushforward.dynamics.solution import Solution, Statistics, Status
 from pushforward.dynamics.stepper import State, Stepper, bind
-from pushforward.dynamics.wrapped import is_wrapped, unwrapped
+from pushforward.tensors import is_wrapped, unwrapped
 
 __all__ = ["Accepted", "Left", "integrate"]
 

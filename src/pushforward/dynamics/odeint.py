@@ -20,8 +20,8 @@ from pushforward.dynamics.methods import Method, find_method
 from pushforward.dynamics.runge_kutta import VectorField
 from pushforward.dynamics.solution import Solution, failure
 from pushforward.dynamics.tableau import Tableau
-from pushforward.dynamics.wrapped import is_wrapped
 from pushforward.errors import UsageError
+from pushforward.tensors import is_wrapped
 
 __all__ = ["odeint"]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pushforward.dynamics.runge_kutta import Step, evaluate, over
 from pushforward.dynamics.solution import Dense, Status
-from pushforward.dynamics.wrapped import is_wrapped, unwrapped
+from pushforward.tensors import is_wrapped, unwrapped
 
 __all__ = ["Outputs"]
 

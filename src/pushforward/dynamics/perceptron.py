@@ -22,15 +22,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.dynamics.wrapped import is_wrapped
 from pushforward.errors import UsageError
+from pushforward.tensors import is_plain, product
 
 __all__ = ["PerceptronFlow", "state_alone"]
 
@@ -73,7 +73,7 @@ class PerceptronFlow:
             )
         self.dim = widths[-1]
         self.parameters = [*weights, *biases]
-        self.plain = not torch.compiler.is_compiling() and not any(map(is_wrapped, self.parameters))
+        self.plain = is_plain(*self.parameters)
         # one tensor, whose gradient is summed at once over the calls of a solve
         self.flat = torch.cat([x.flatten() for x in self.parameters]) if self.plain else None
         self.kernel = _Kernel([x.detach() for x in weights], [x.detach() for x in biases]) if self.plain else None
@@ -83,7 +83,7 @@ class PerceptronFlow:
     ) -> Float[Tensor, "batch more"]:
         if t.dim() == 0:
             t = t.expand(len(state))
-        if not self.plain or torch.compiler.is_compiling() or is_wrapped(state) or _differentiated_forwards():
+        if not self.plain or not is_plain(state):
             return _composed(self.weights, self.biases, _inputs(self.dim, t, state, others))
         assert self.kernel is not None
         if torch.is_grad_enabled():
@@ -105,10 +105,6 @@ def state_alone() -> Iterator[None]:
         _wanted.state_alone = before
 
 
-def _differentiated_forwards() -> bool:
-    return torch.autograd.forward_ad._current_level >= 0
-
-
 def _inputs(dim: int, t: Tensor, state: Tensor, others: Sequence[Tensor]) -> Tensor:
     """What the first layer takes."""
     return torch.cat([state[:, :dim], t[:, None], *others], 1)
@@ -124,19 +120,6 @@ def _composed(weights: Sequence[Tensor], biases: Sequence[Tensor], x: Tensor) ->
         tangents = torch.nn.functional.linear(tangents, weight) * (1 - h * h)
     value = torch.nn.functional.linear(h, weights[-1], biases[-1])
     return torch.cat([value, (tangents * weights[-1][:, None]).sum((0, 2))[:, None]], 1)
-
-
-_linear: Callable[..., Tensor] | None = None
-if torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512":
-    _linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-
-
-def _product(rows: Tensor, weight: Tensor, fewest: int = 192) -> Tensor:
-    """rows weight^T. Many rows go to oneDNN, whose kernels fill vectors of 512 bits on processors of any maker; what is
-    behind `torch.mm` fills half of them on some, and takes twice the time."""
-    if _linear is None or not rows.is_cpu or rows.dtype != torch.float32 or rows.numel() < fewest * 64:
-        return torch.mm(rows, weight.t())
-    return _linear(rows, weight, None, "none", [], None)
 
 
 class _Kernel:
@@ -168,7 +151,7 @@ class _Kernel:
         stack = self._begin(x)
         h = stack[0]
         for layer in range(1, len(self.weights) - 1):
-            stack = _product(stack.view((1 + dim) * rows, -1), self.weights[layer]).view(1 + dim, rows, -1)
+            stack = product(stack.view((1 + dim) * rows, -1), self.weights[layer]).view(1 + dim, rows, -1)
             h, tangents = stack[0], stack[1:]
             self._tanh(h, layer, h)
             torch.ops.aten.tanh_backward.grad_input(tangents, h, grad_input=tangents)
@@ -229,8 +212,8 @@ class _Kernel:
             flat, stack = g.view(lines, -1), kept[layer - 2] if layer > 1 else self._begin(x)
             h, *tangents = stack.unbind()
             if not state_alone:
-                by_weights[layer] = _product(flat.t(), stack.view(lines, -1).t(), 1024)
-            g = _product(flat, self.turned[layer]).view(stack.shape)
+                by_weights[layer] = product(flat.t(), stack.view(lines, -1).t())
+            g = product(flat, self.turned[layer]).view(stack.shape)
         if state_alone:
             return by_h, []
         # of products of a long and a narrow matrix this layout is the one that libraries are fast at

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.dynamics.runge_kutta import evaluate
-from pushforward.dynamics.wrapped import is_wrapped, unwrapped
+from pushforward.tensors import is_wrapped, unwrapped
 
 __all__ = ["IntegrationError", "Solution", "Statistics", "Status"]
 

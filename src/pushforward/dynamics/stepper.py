@@ -18,7 +18,7 @@ from pushforward.dynamics.compiled import Compiled
 from pushforward.dynamics.control import Controller, first_step, step_error
 from pushforward.dynamics.methods import Method, find_method, take_step
 from pushforward.dynamics.runge_kutta import Step, VectorField, over
-from pushforward.dynamics.wrapped import unwrapped
+from pushforward.tensors import unwrapped
 
 __all__ = ["Move", "State", "Stepper", "bind"]
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pushforward.networks.embeddings import Context, refuse
 from pushforward.networks.layers import Convolution, channels_last, coarser, grid_of, refine
+from pushforward.networks.linear import Linear
 from pushforward.spaces import Field
 
 __all__ = ["ConvolutionalEncoder", "ConvolutionalGenerator"]
@@ -44,7 +45,7 @@ class ConvolutionalGenerator(nn.Module):
         self.widest = widths[0]
         self.context = Context(4 * width, condition_dim, time=False) if condition_dim else None
         context = 4 * width if condition_dim else 0
-        self.start = nn.Linear(latent_dim + context, widths[0] * math.prod(self.grids[0]))
+        self.start = Linear(latent_dim + context, widths[0] * math.prod(self.grids[0]))
         self.refine = nn.ModuleList(
             _Refine(dims, coarse, fine, latent_dim + context, periodic=space.periodic)
             for coarse, fine in pairwise(widths)
@@ -73,7 +74,7 @@ class _Refine(nn.Module):
         self.first = Convolution(dims, inputs, outputs, periodic=periodic)
         self.second = Convolution(dims, outputs, outputs, periodic=periodic)
         self.norm = nn.GroupNorm(1, inputs, affine=False)
-        self.modulation = nn.Linear(context, 2 * inputs)
+        self.modulation = Linear(context, 2 * inputs)
 
     def forward(self, x: Tensor, context: Tensor, grid: tuple[int, ...]) -> Tensor:
         scale, shift = self.modulation(context)[(...,) + (None,) * (x.ndim - 2)].chunk(2, dim=1)
@@ -111,7 +112,7 @@ class ConvolutionalEncoder(nn.Module):
         self.coarsen = nn.ModuleList(
             _Coarsen(dims, fine, coarse, context, periodic=space.periodic) for fine, coarse in pairwise(widths)
         )
-        self.output = nn.Linear(widths[-1] * math.prod(grids[-1]) + context, outputs)
+        self.output = Linear(widths[-1] * math.prod(grids[-1]) + context, outputs)
 
     def forward(
         self, x: Float[Tensor, "batch channels *grid"], condition: Float[Tensor, "batch condition"] | None = None
@@ -136,7 +137,7 @@ class _Coarsen(nn.Module):
         self.skip = Convolution(dims, inputs, outputs, 2, periodic=periodic, halve=True, bias=False)
         self.first = Convolution(dims, inputs, inputs, periodic=periodic)
         self.second = Convolution(dims, inputs, outputs, 4, periodic=periodic, halve=True)
-        self.modulation = nn.Linear(context, 2 * inputs) if context else None
+        self.modulation = Linear(context, 2 * inputs) if context else None
 
     def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
         h = self.first(nn.functional.leaky_relu(x, 0.2))

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.errors import UsageError
+from pushforward.networks.linear import Linear
 
 __all__ = ["ConditionEmbedding", "Context", "TimeEmbedding", "refuse"]
 
@@ -44,7 +45,7 @@ class TimeEmbedding(nn.Module):
         self.dim = dim
         self.slowest = slowest
         self.fastest = fastest
-        self.mix = nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.mix = nn.Sequential(Linear(dim, dim), nn.SiLU(), Linear(dim, dim))
 
     def forward(self, t: Float[Tensor, " batch"]) -> Float[Tensor, "batch dim"]:
         low, high = math.log10(self.slowest), math.log10(self.fastest)
@@ -80,7 +81,7 @@ class ConditionEmbedding(nn.Module):
         if condition_dim < 1:
             raise UsageError(f"a condition has at least one number, not {condition_dim}")
         self.condition_dim = condition_dim
-        self.mix = nn.Sequential(nn.Linear(condition_dim, dim), nn.SiLU(), nn.Linear(dim, dim))
+        self.mix = nn.Sequential(Linear(condition_dim, dim), nn.SiLU(), Linear(dim, dim))
         self.untold = nn.Parameter(torch.zeros(dim))
 
     def forward(

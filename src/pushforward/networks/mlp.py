@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.networks.embeddings import Context
+from pushforward.networks.linear import Linear
 from pushforward.spaces import Vector
 
 __all__ = ["MLP", "ResidualMLP", "activation_named"]
@@ -66,9 +67,9 @@ class MLP(nn.Sequential):
         layers: list[nn.Module] = []
         width = inputs
         for next_width in hidden:
-            layers += [nn.Linear(width, next_width), activation_named(activation)]
+            layers += [Linear(width, next_width), activation_named(activation)]
             width = next_width
-        output = nn.Linear(width, outputs)
+        output = Linear(width, outputs)
         if zero_output:
             nn.init.zeros_(output.weight)
             nn.init.zeros_(output.bias)
@@ -113,10 +114,10 @@ class ResidualMLP(nn.Module):
         inputs = space.dim if in_channels is None else in_channels
         outputs = space.dim if out_channels is None else out_channels
         self.context = Context(width // 2 * 2, condition_dim)
-        self.modulation = nn.Linear(self.context.dim, 2 * width * depth)
-        self.input = nn.Linear(inputs, width)
+        self.modulation = Linear(self.context.dim, 2 * width * depth)
+        self.input = Linear(inputs, width)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
-        self.output = nn.Linear(width, outputs)
+        self.output = Linear(width, outputs)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
@@ -141,8 +142,8 @@ class _Block(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.expand = nn.Linear(width, width)
-        self.project = nn.Linear(width, width)
+        self.expand = Linear(width, width)
+        self.project = Linear(width, width)
         nn.init.zeros_(self.project.weight)
         nn.init.zeros_(self.project.bias)
 

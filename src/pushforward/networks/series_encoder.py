@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from pushforward.networks.embeddings import refuse
+from pushforward.networks.linear import Linear
 from pushforward.networks.mlp import MLP
 
 __all__ = ["SeriesEncoder"]
@@ -58,9 +59,9 @@ class SeriesEncoder(nn.Module):
         self.register_buffer("frequencies", torch.linspace(0, 3, waves), persistent=False)
         self.register_buffer("centres", torch.linspace(0, 1, windows), persistent=False)
         features = 2 * dim * (2 * waves * (1 + windows) + 1) + 1 + condition_dim
-        self.first = nn.Linear(features, hidden)
+        self.first = Linear(features, hidden)
         self.head = MLP(hidden, outputs, (hidden, hidden))
-        self.skip = nn.Linear(hidden, outputs)
+        self.skip = Linear(hidden, outputs)
         self.condition_dim = condition_dim
 
     def forward(

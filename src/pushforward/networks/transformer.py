@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.networks.embeddings import Context
+from pushforward.networks.linear import Linear
 from pushforward.spaces import Field
 
 __all__ = ["Transformer"]
@@ -87,15 +88,15 @@ class Transformer(nn.Module):
         self.patch, self.grid = patch, tuple(cells // patch for cells in space.grid)
         self.in_channels = space.channels if in_channels is None else in_channels
         self.out_channels = space.channels if out_channels is None else out_channels
-        self.input = nn.Linear(self.in_channels * patch**axes, width)
+        self.input = Linear(self.in_channels * patch**axes, width)
         self.place = None if space.periodic else nn.Parameter(0.02 * torch.randn(prod(self.grid), width))
         angles = _angles(self.grid, width // heads // 2, periodic=space.periodic)
         self.register_buffer("waves", torch.stack([angles.cos(), angles.sin()]), persistent=False)
         self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(depth))
         self.norm = _norm(width)
-        self.output = nn.Linear(width, self.out_channels * patch**axes)
+        self.output = Linear(width, self.out_channels * patch**axes)
         self.context = Context(width, condition_dim)
-        self.modulation = nn.Linear(width, (6 * depth + 2) * width)
+        self.modulation = Linear(width, (6 * depth + 2) * width)
         for layer in (self.output, self.modulation):
             for parameter in layer.parameters():
                 nn.init.zeros_(parameter)
@@ -139,10 +140,10 @@ class _Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.norms = nn.ModuleList(_norm(width) for _ in range(2))
-        self.queries_keys_values = nn.Linear(width, 3 * width)
-        self.project = nn.Linear(width, width)
-        self.expand = nn.Linear(width, 4 * width)
-        self.contract = nn.Linear(4 * width, width)
+        self.queries_keys_values = Linear(width, 3 * width)
+        self.project = Linear(width, width)
+        self.expand = Linear(width, 4 * width)
+        self.contract = Linear(4 * width, width)
 
     def forward(self, h: Tensor, waves: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:
         shift, scale, gate, shift_2, scale_2, gate_2 = modulation

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from pushforward.errors import UsageError
 from pushforward.networks.embeddings import Context
 from pushforward.networks.layers import Convolution, channels_last, coarser, grid_of, refine
+from pushforward.networks.linear import Linear
 from pushforward.spaces import Field
 
 __all__ = ["UNet"]
@@ -110,7 +111,7 @@ class UNet(nn.Module):
 
         self.context = Context(4 * width, condition_dim)
         block_widths = [block.width for block in self.modules() if isinstance(block, _Block)]
-        self.modulation = nn.Linear(self.context.dim, 2 * (sum(block_widths) + width))
+        self.modulation = Linear(self.context.dim, 2 * (sum(block_widths) + width))
         self._sizes = [size for block_width in [*block_widths, width] for size in (block_width, block_width)]
 
     def forward(
@@ -173,8 +174,8 @@ class _Attention(nn.Module):
         super().__init__()
         self.heads = gcd(width, max(1, width // 32))
         self.norm = nn.LayerNorm(width)
-        self.queries_keys_values = nn.Linear(width, 3 * width)
-        self.project = nn.Linear(width, width)
+        self.queries_keys_values = Linear(width, 3 * width)
+        self.project = Linear(width, width)
         _start_at_zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -34,23 +34,31 @@ def exponent(width: float) -> float:
 
 
 class PowerAverage:
-    """The running average of some parameters.
+    """The running average of some parameters; of those that lie side by side in memory in one pass.
 
     Arguments:
         parameters: what to average.
         width: relative standard deviation of the profile; 0 keeps the latest weights.
+
+    Attributes:
+        values: the averages, in the order of the parameters.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], width: float) -> None:
-        self.parameters: list[Tensor] = list(parameters)
-        self.values = [p.detach().clone() for p in parameters]
+        storages = {p.untyped_storage().data_ptr(): p for p in parameters}
+        self._latest = {key: p.detach().new_empty(0).set_(p.untyped_storage()) for key, p in storages.items()}
+        self._averages = {key: numbers.clone() for key, numbers in self._latest.items()}
+        self.values: list[Tensor] = [
+            self._averages[p.untyped_storage().data_ptr()].as_strided(p.shape, p.stride(), p.storage_offset())
+            for p in parameters
+        ]
         self.gamma = exponent(width) if width > 0 else None
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after step ``step`` (the first is 1)."""
         beta = (1 - 1 / step) ** (self.gamma + 1) if self.gamma is not None else 0.0
-        torch._foreach_lerp_(self.values, self.parameters, 1 - beta)
+        torch._foreach_lerp_(list(self._averages.values()), list(self._latest.values()), 1 - beta)
 
     @torch.no_grad()
     def load(self, values: Sequence[Tensor]) -> None:

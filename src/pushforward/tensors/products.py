@@ -1,0 +1,83 @@
+"""Matrix products on the processor by the library that is fast at their size.
+
+What is behind `torch.mm` in single precision fills vectors of 512 bits on the processors of one maker alone; oneDNN
+fills them on all, and takes half the time there. Only for small matrices it takes longer to begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pushforward.tensors.wrapped import is_plain
+
+__all__ = ["linear", "product"]
+
+
+# Multiplications from which on oneDNN wins: in a product alone, and with a function around it for its gradient.
+_MANY, _MANY_WITH_GRADIENT = 2**20, 2**22
+
+_onednn: Callable[..., Tensor] | None = None
+if torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512":
+    _onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+
+def product(
+    rows: Float[Tensor, "rows inputs"], weight: Float[Tensor, "outputs inputs"], bias: Tensor | None = None
+) -> Float[Tensor, "rows outputs"]:
+    """rows weight^T + bias, without a gradient."""
+    if _onednn is not None and rows.is_cpu and rows.dtype == torch.float32 and _multiplications(rows, weight) >= _MANY:
+        return _onednn(rows, weight, bias, "none", [], None)
+    return torch.mm(rows, weight.t()) if bias is None else torch.addmm(bias, rows, weight.t())
+
+
+def linear(
+    x: Float[Tensor, "*batch inputs"], weight: Float[Tensor, "outputs inputs"], bias: Tensor | None = None
+) -> Float[Tensor, "*batch outputs"]:
+    """What `torch.nn.functional.linear` gives, with its derivatives of every order."""
+    if (
+        _onednn is None
+        or not x.is_cpu
+        or not x.dtype == weight.dtype == torch.float32
+        or _multiplications(x, weight) < _MANY_WITH_GRADIENT
+        or torch.is_autocast_enabled("cpu")
+        or not is_plain(x, weight)
+    ):
+        return torch.nn.functional.linear(x, weight, bias)
+    if torch.is_grad_enabled():
+        out: Tensor = _Linear.apply(x, weight, bias)
+        return out
+    return _flat(x, weight, bias)
+
+
+def _multiplications(x: Tensor, weight: Tensor) -> int:
+    return x.numel() * weight.shape[0]
+
+
+def _flat(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return product(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], -1)
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _flat(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, by_out: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        a, b = x.reshape(-1, x.shape[-1]).t(), by_out.reshape(-1, by_out.shape[-1]).t()
+        # Where a derivative of this derivative will be asked for, these are differentiable.
+        times = linear if torch.is_grad_enabled() else product
+        by_x, by_weight, by_bias = ctx.needs_input_grad
+        return (
+            times(b.t(), weight.t()).view_as(x) if by_x else None,
+            # The fewer rows come first, which costs less.
+            (times(b, a) if len(b) <= len(a) else times(a, b).t()) if by_weight else None,
+            b.sum(1) if by_bias else None,
+        )
