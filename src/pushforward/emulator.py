@@ -28,6 +28,7 @@ from pushforward.models import Density, Latent, Model, Translator
 from pushforward.models.forecasting import Forecast, Forecaster, forecast
 from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import Space, condition_shape
+from pushforward.tensors import keep_freed_memory
 from pushforward.training.condition_fields import given_rows
 from pushforward.training.conditions import Condition, warn_outside
 from pushforward.training.files import save_yaml
@@ -76,6 +77,8 @@ class Emulator:
         self.device = torch.device(device)
         self.model, self.preprocessing = model.to(self.device).eval(), preprocessing.to(self.device).eval()
         laid_out(self.model, model.space)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.name, self.run, self.rows = name, run, rows
         self.config = dict(config or {})
         self.space: Space = model.space

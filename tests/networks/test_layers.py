@@ -13,13 +13,21 @@ from pushforward.networks.unet import multipliers_for
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("periodic", [True, False])
-def test_convolution_equals_pytorchs(kernel, periodic):
-    layer = Convolution(2, 2, 3, kernel, periodic=periodic)
-    x = torch.randn(2, 2, 6, 7)
+@pytest.mark.parametrize("outputs", [3, 6], ids=["to few channels", "to many"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_convolution_and_its_gradients_equal_pytorchs(dims, outputs, periodic, kernel):
+    layer = Convolution(dims, 2, outputs, kernel, periodic=periodic).double()
     mode = "circular" if periodic else "zeros"
-    reference = torch.nn.Conv2d(2, 3, kernel, padding=kernel // 2, padding_mode=mode)
+    kind = torch.nn.Conv2d if dims == 2 else torch.nn.Conv3d
+    reference = kind(2, outputs, kernel, padding=kernel // 2, padding_mode=mode).double()
     reference.load_state_dict(layer.convolution.state_dict())
-    torch.testing.assert_close(layer(x), reference(x))
+    x = torch.randn(2, 2, 6, 7, 5, dtype=torch.float64)[..., slice(None) if dims == 3 else 0].requires_grad_()
+    ours, theirs = layer(x), reference(x)
+    torch.testing.assert_close(ours, theirs)
+    found = torch.autograd.grad(ours.sin().sum(), [x, *layer.parameters()])
+    expected = torch.autograd.grad(theirs.sin().sum(), [x, *reference.parameters()])
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("kernel", [2, 3, 4])

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from pushforward.errors import UsageError
 from pushforward.networks.periodic import wrap
 from pushforward.spaces import Field
+from pushforward.tensors import linear
 
 __all__ = ["Convolution", "channels_last", "coarser", "grid_of", "refine"]
 
 _CONVOLUTIONS: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
+# Channels up to which a convolution of many channels to so few is a product and a sum.
+_FEW = 4
 _FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
@@ -58,6 +61,11 @@ class Convolution(nn.Module):
         self.convolution.weight.data = channels_last(self.convolution.weight.data)
 
     def forward(self, x: Float[Tensor, "batch inputs *grid"]) -> Float[Tensor, "batch outputs *coarse"]:
+        if x.is_cpu and not self.halve:
+            if self.kernel == 1 and not torch.is_autocast_enabled("cpu"):
+                return self._of_each_cell(x)
+            if self.kernel % 2 and self.kernel > 1 and self.convolution.out_channels <= _FEW:
+                return self._to_few_channels(x)
         total = self.kernel - (2 if self.halve else 1)
         before = total // 2
         edges = tuple((before, total - before + (cells % 2 if self.halve else 0)) for cells in x.shape[2:])
@@ -66,6 +74,30 @@ class Convolution(nn.Module):
         elif any(map(any, edges)):
             x = nn.functional.pad(x, [cells for edge in reversed(edges) for cells in edge])
         return self.convolution(x)
+
+    def _of_each_cell(self, x: Tensor) -> Tensor:
+        """A matrix product, which in single precision takes half the time, and leaves channels last in cubes too."""
+        weight, bias = self.convolution.weight, self.convolution.bias
+        return linear(x.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
+
+    def _to_few_channels(self, x: Tensor) -> Tensor:
+        """What each cell adds to each of its neighbours, one matrix product, and the sum of that along axis after axis:
+        a third of the time of a convolution, whose kernels are made for many channels. Sums are in single precision."""
+        weight, bias = self.convolution.weight, self.convolution.bias
+        parts = linear(weight.movedim(1, -1).flatten(0, -2), x.movedim(1, -1).flatten(0, -2))
+        y = parts.to(weight.dtype).unflatten(1, (len(x), *x.shape[2:])).unflatten(0, (-1, *[self.kernel] * self.dims))
+        for axis in range(-1, -1 - self.dims, -1):
+            shifts = range(self.kernel // 2, -1 - self.kernel // 2, -1)
+            slices = y.unbind(self.dims + 1 + axis)
+            y = sum(self._shifted(part, shift, axis) for part, shift in zip(slices, shifts, strict=True))
+        y = y.movedim(0, 1)
+        return y if bias is None else y + bias.view(-1, *[1] * self.dims)
+
+    def _shifted(self, x: Tensor, shift: int, axis: int) -> Tensor:
+        """The value of each cell ``shift`` cells further."""
+        if self.periodic or not shift:
+            return x.roll(shift, axis) if shift else x
+        return nn.functional.pad(x, [0, 0] * (-1 - axis) + [shift, -shift])
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ __all__ = ["linear", "product"]
 
 # Multiplications from which on oneDNN wins: in a product alone, and with a function around it for its gradient.
 _MANY, _MANY_WITH_GRADIENT = 2**20, 2**22
+# Rows from which on it wins in the gradient of a weight.
+_WIDE = 64
 
 _onednn: Callable[..., Tensor] | None = None
 if torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512":
@@ -77,7 +79,13 @@ class _Linear(torch.autograd.Function):
         by_x, by_weight, by_bias = ctx.needs_input_grad
         return (
             times(b.t(), weight.t()).view_as(x) if by_x else None,
-            # The fewer rows come first, which costs less.
-            (times(b, a) if len(b) <= len(a) else times(a, b).t()) if by_weight else None,
+            _gradient_of_weight(times, a, b) if by_weight else None,
             b.sum(1) if by_bias else None,
         )
+
+
+def _gradient_of_weight(times: Callable[..., Tensor], a: Tensor, b: Tensor) -> Tensor:
+    """b a^T: few long rows, which oneDNN first has to turn; the fewer ones in front take it less time."""
+    if times is product and min(len(a), len(b)) < _WIDE:
+        return torch.mm(b, a.t())
+    return times(b, a) if len(b) <= len(a) else times(a, b).t()

@@ -22,6 +22,7 @@ from pushforward.errors import DataError, TrainingError, UsageError
 from pushforward.models import REGISTRY, Batch, Model, Pupil, find, model_class
 from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import condition_shape
+from pushforward.tensors import keep_freed_memory
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.batches import Members, Part, Source, examples
 from pushforward.training.checkpoints import State, load_checkpoint
@@ -232,6 +233,8 @@ def _raise_here(trace: str) -> None:
 
 def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | Tracker | None) -> Emulator:
     """Train as one of the processes of a plan."""
+    if plan.device.type == "cpu":
+        keep_freed_memory()
     shown = display(plan.progress and fabric.is_global_zero)
     shown.notes([f"{ensemble.name}: {len(ensemble)} members, {ensemble.space}", *ensemble.notes])
     ensemble.check()

@@ -1,0 +1,27 @@
+"""Memory that stays with the process once it has it."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+
+__all__ = ["keep_freed_memory"]
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
+_LARGEST_KEPT, _MOST_KEPT = 32 * 2**20, 2**31 - 1
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed, up to 2 GiB, for the next tensors, instead of giving it back to the system.
+
+    A tensor of a batch of maps takes some megabytes. Given back and asked for again its pages are filled with zeros
+    each time, which costs as much as an addition: a fifth of the time of a U-Net on cubes. Done once for a process; on
+    systems without glibc nothing happens.
+    """
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "mallopt"):
+            library.mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT)
+            library.mallopt(_TRIM_THRESHOLD, _MOST_KEPT)
