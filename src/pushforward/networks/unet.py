@@ -201,10 +201,15 @@ def _modulated(h: Tensor, modulation: Iterator[Tensor]) -> Tensor:
     channels, cells = h.shape[1], prod(h.shape[2:])
     together = max(1, _VECTOR // channels) if h.is_cpu and h.dtype == torch.bfloat16 else 1
     if together == 1 or cells % together:
-        return torch.addcmul(shift, h, 1 + scale)
+        return _affine(h, 1 + scale, shift)
     scale, shift = (x.reshape(len(h), 1, channels).repeat(1, 1, together) for x in (1 + scale, shift))
     rows = h.movedim(1, -1).reshape(len(h), -1, together * channels)
-    return torch.addcmul(shift, rows, scale).view(len(h), *h.shape[2:], channels).movedim(-1, 1)
+    return _affine(rows, scale, shift).view(len(h), *h.shape[2:], channels).movedim(-1, 1)
+
+
+def _affine(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """In the way that takes least time, together with its gradient if there will be one."""
+    return h.mul(scale).add_(shift) if torch.is_grad_enabled() else torch.addcmul(shift, h, scale)
 
 
 def _norm(width: int) -> nn.Module:
