@@ -45,7 +45,7 @@ def linear(
         _onednn is None
         or not x.is_cpu
         or not x.dtype == weight.dtype == torch.float32
-        or _multiplications(x, weight) < _MANY_WITH_GRADIENT
+        or _multiplications(x, weight) < (_MANY_WITH_GRADIENT if torch.is_grad_enabled() else _MANY)
         or torch.is_autocast_enabled("cpu")
         or not is_plain(x, weight)
     ):

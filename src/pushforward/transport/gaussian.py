@@ -32,6 +32,7 @@ from torch import Tensor, nn
 
 from pushforward.networks import MLP
 from pushforward.spaces import Field, Space
+from pushforward.tensors import linear
 from pushforward.transport.path import Moment, Number
 from pushforward.transport.prediction import Estimate
 
@@ -162,12 +163,12 @@ class GaussianDenoiser(nn.Module):
 
     def _to_modes(self, x: Tensor) -> Tensor:
         for axis in range(self.axes):
-            x = torch.tensordot(x, self._waves(axis, x), ([2], [1]))  # moves the axis to the end: n times is a cycle
+            x = linear(x.movedim(2, -1), self._waves(axis, x))  # the axis has moved to the end: n times is a cycle
         return x
 
     def _from_modes(self, modes: Tensor) -> Tensor:
         for axis in range(self.axes):
-            modes = torch.tensordot(modes, self._waves(axis, modes), ([2], [0]))
+            modes = linear(modes.movedim(2, -1), self._waves(axis, modes).t())
         return modes
 
     def _waves(self, axis: int, like: Tensor) -> Tensor:

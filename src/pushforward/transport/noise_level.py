@@ -73,8 +73,9 @@ class NoiseLevel(nn.Module):
             variance = alpha**2 + noise
             # Its square must be finite in single precision.
             mean_square = z.flatten(1).clamp(-1e15, 1e15).square().mean(1, keepdim=True)
-            log_weight = self.log_prior.to(z.dtype) - self.counted / 2 * (variance.log() + mean_square / variance)
-            weight = log_weight.softmax(1)
-            level = ((weight * noise / variance).sum(1) / (weight / variance).sum(1)).sqrt()
+            # sigma_z^2 is the mean of sigma^2 tau over p(tau | z) / v.
+            half = self.counted / 2
+            log_weight = self.log_prior.to(z.dtype) - (half + 1) * variance.log() - half * mean_square / variance
+            level = (log_weight.softmax(1) * noise).sum(1).sqrt()
             ratio = (level / sigma[:, 0]).reshape(each)
             return moment._replace(sigma=ratio * moment.sigma), ratio
