@@ -6,7 +6,6 @@ carried out in this process, in processes that torchrun has started, or in proce
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from pydantic import BaseModel
 
 from pushforward.emulator import Emulator
 from pushforward.ensembles import Ensemble, Preprocessing, read
-from pushforward.errors import DataError, TrainingError, UsageError
+from pushforward.errors import DataError, UsageError
 from pushforward.models import REGISTRY, Batch, Model, Pupil, find, model_class
 from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import condition_shape
@@ -29,10 +28,10 @@ from pushforward.training.checkpoints import State, load_checkpoint
 from pushforward.training.durations import parse_duration
 from pushforward.training.files import save_yaml
 from pushforward.training.hardware import choose_device, choose_precision, laid_out, make_fabric, started_outside
-from pushforward.training.interrupt import Forwarded, Interrupted
 from pushforward.training.loop import Length, Loop
 from pushforward.training.pairs import Paired
 from pushforward.training.players import Players
+from pushforward.training.processes import portable, spread
 from pushforward.training.progress import Display, display
 from pushforward.training.recipe import recipe
 from pushforward.training.runs import (
@@ -188,47 +187,12 @@ def _length(steps: int | None, budget: str | float | None) -> Length | None:
 
 
 def _in_processes(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | Tracker | None) -> Emulator:
-    """Carry a plan out in processes that are started here; their errors are raised here."""
-    from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
-
-    try:
-        with Forwarded():
-            fabric.launch(partial(_work, plan=plan, ensemble=_portable(ensemble), tracker=tracker))
-    except ProcessRaisedException as problem:
-        _raise_here(str(problem))
-        raise
-    except ProcessExitedException as problem:
-        raise TrainingError(
-            f"a training process was lost ({problem}), perhaps for want of memory, or because a script calls fit"
-            f" outside `if __name__ == '__main__':`; the run in {plan.out} can be resumed"
-        ) from None
+    spread(fabric, partial(_work, plan=plan, ensemble=portable(ensemble), tracker=tracker), plan.out)
     return Emulator.load(plan.out, device=str(plan.device))
 
 
 def _work(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | Tracker | None) -> None:
     _carry_out(fabric, plan, ensemble, tracker)
-
-
-def _portable(ensemble: Ensemble) -> Ensemble:
-    """An ensemble without what is known exactly of it: functions, which cannot be sent, and are of no use here."""
-    return Ensemble(
-        ensemble.members,
-        ensemble.space,
-        conditions=ensemble.conditions,
-        parameters=ensemble.parameters,
-        groups=ensemble.groups,
-        name=ensemble.name,
-        notes=ensemble.notes,
-        spec=ensemble.spec,
-    )
-
-
-def _raise_here(trace: str) -> None:
-    """Raise again an error for the user that a process ended with, of which only the text has come over."""
-    kinds = {kind.__name__: kind for kind in (UsageError, DataError, TrainingError, Interrupted)}
-    found = re.findall(r"^pushforward[\w.]*\.(\w+): (.+)$", trace, flags=re.MULTILINE)
-    if found and found[-1][0] in kinds:
-        raise kinds[found[-1][0]](found[-1][1]) from None
 
 
 def _carry_out(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | Tracker | None) -> Emulator:

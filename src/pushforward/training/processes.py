@@ -1,0 +1,66 @@
+"""Training in processes that are started here: what they are given, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pushforward.ensembles import Ensemble
+from pushforward.errors import DataError, TrainingError, UsageError
+from pushforward.training.interrupt import Forwarded, Interrupted
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+__all__ = ["portable", "spread"]
+
+
+def spread(fabric: Fabric, work: Callable[..., None], run: Path) -> None:
+    """Start the processes of a fabric, each of which calls ``work(fabric)``, and wait for them.
+
+    Arguments:
+        fabric: not launched yet.
+        work: what can be sent to a process.
+        run: directory of the run, for messages.
+
+    Raises:
+        UsageError, DataError, TrainingError, Interrupted: as one of the processes raised it.
+        TrainingError: if a process was lost.
+    """
+    from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+
+    try:
+        with Forwarded():
+            fabric.launch(work)
+    except ProcessRaisedException as problem:
+        _raise_here(str(problem))
+        raise
+    except ProcessExitedException as problem:
+        raise TrainingError(
+            f"a training process was lost ({problem}), perhaps for want of memory, or because a script calls fit"
+            f" outside `if __name__ == '__main__':`; the run in {run} can be resumed"
+        ) from None
+
+
+def portable(ensemble: Ensemble) -> Ensemble:
+    """An ensemble without what is known exactly of it: functions, which cannot be sent, and are of no use here."""
+    return Ensemble(
+        ensemble.members,
+        ensemble.space,
+        conditions=ensemble.conditions,
+        parameters=ensemble.parameters,
+        groups=ensemble.groups,
+        name=ensemble.name,
+        notes=ensemble.notes,
+        spec=ensemble.spec,
+    )
+
+
+def _raise_here(trace: str) -> None:
+    """Raise again an error for the user that a process ended with, of which only the text has come over."""
+    kinds = {kind.__name__: kind for kind in (UsageError, DataError, TrainingError, Interrupted)}
+    found = re.findall(r"^pushforward[\w.]*\.(\w+): (.+)$", trace, flags=re.MULTILINE)
+    if found and found[-1][0] in kinds:
+        raise kinds[found[-1][0]](found[-1][1]) from None
