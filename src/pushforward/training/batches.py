@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -21,6 +22,7 @@ from pushforward.ensembles.symmetries import augment_given
 from pushforward.models import Coupling
 from pushforward.randomness import Draws, seed_for
 from pushforward.spaces import Field, Vector
+from pushforward.tensors import start_beside
 
 __all__ = ["Ahead", "AtHand", "Coupled", "Examples", "Members", "Order", "Part", "Resident", "Source", "examples"]
 
@@ -197,15 +199,18 @@ class Ahead:
         first: step to begin at.
         finish: what is still to be done to a batch, in the thread (moving it to a device).
         depth: batches held ready.
+        busy: whether making them keeps a core at work.
     """
 
-    def __init__(self, source: Source, first: int, finish: Callable[[Tensor], Tensor], depth: int = 4) -> None:
+    def __init__(
+        self, source: Source, first: int, finish: Callable[[Tensor], Tensor], depth: int = 4, *, busy: bool = False
+    ) -> None:
         self._source, self._finish = source, finish
         self._ready: queue.Queue[Examples | BaseException] = queue.Queue(maxsize=depth)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._fill, args=(first,), name="batches", daemon=True)
         self.waited = 0.0
-        self._thread.start()
+        self._threads = torch.get_num_threads()
+        self._thread = start_beside(partial(self._fill, first), name="batches", busy=busy)
 
     def __next__(self) -> Examples:
         """The next step's batch. An error in the thread is raised here."""
@@ -219,6 +224,7 @@ class Ahead:
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
+        torch.set_num_threads(self._threads)
 
     def _fill(self, step: int) -> None:
         while not self._stop.is_set():
@@ -283,7 +289,9 @@ def examples(
         source = Coupled(source, coupling, part, seed)
     elif held:
         return AtHand(source, first)
-    return Ahead(source, first, lambda tensor: _laid_out(tensor).to(device, non_blocking=True))
+    # A plan for a large batch of small samples takes as long as a step on them.
+    busy = held and device.type == "cpu"
+    return Ahead(source, first, lambda tensor: _laid_out(tensor).to(device, non_blocking=True), busy=busy)
 
 
 def _laid_out(tensor: Tensor) -> Tensor:
