@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
 import torch
 
 import pushforward as pf
-from benchmarks.judged import fit_and_judge, row_of, run_of
+from benchmarks.judged import fit_and_judge, row_of, run_of, training_cost
 from benchmarks.timing import report
 
 BUDGET = "15m"
@@ -29,7 +22,7 @@ def main() -> None:
     found = fit_and_judge("cubes", *ARGUMENTS, "--devices", "2", "--budget", BUDGET)
     rows = []
     for way, (threads, processes) in WAYS.items():
-        step, memory = training_cost(threads, processes)
+        step, memory = training_cost(*ARGUMENTS, threads=threads, processes=processes)
         sampling = sampling_cost(threads) if processes == 1 else None
         rows.append(
             {
@@ -55,19 +48,6 @@ def main() -> None:
             "A process holds all 800 cubes (0.1 GiB).",
         ],
     )
-
-
-def training_cost(threads: int, processes: int) -> tuple[float, float]:
-    """Seconds a step once it is under way, and peak resident memory of a process in GiB."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(sys.executable).with_name("pushforward")
-        run = ("--set", "log_every=0.0", "--steps", "60", "--devices", str(processes), "--out", f"{folder}/run")
-        threaded = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-        subprocess.run([program, "fit", *ARGUMENTS, *run], check=True, env=threaded)
-        lines = [json.loads(line) for line in Path(folder, "run", "metrics.jsonl").read_text().splitlines()]
-    marks = [(line["step"], line["seconds"]) for line in lines if "seconds" in line and line["step"] >= 10]
-    (first, begun), (last, ended) = marks[0], marks[-1]
-    return (ended - begun) / (last - first), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
 
 
 def sampling_cost(threads: int) -> float:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fit_and_judge", "row_of", "run_of"]
+__all__ = ["fit_and_judge", "row_of", "run_of", "training_cost"]
 
 WORK = Path("runs/benchmarks")
 
@@ -36,6 +38,23 @@ def fit_and_judge(name: str, *arguments: str) -> dict[str, Any]:
 def run_of(name: str) -> Path:
     """The run directory of a name."""
     return WORK / name
+
+
+def training_cost(*arguments: str, threads: int, processes: int = 1, steps: int = 60) -> tuple[float, float]:
+    """Seconds a step of ``pushforward fit ARGUMENTS`` once it is under way, and GiB at most in a process's memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder, "run")
+        program = Path(sys.executable).with_name("pushforward")
+        options = ("--set", "log_every=0.0", "--steps", str(steps), "--devices", str(processes), "--out", run)
+        threaded = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        process = subprocess.Popen([program, "fit", *arguments, *options], env=threaded)
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), process.args)
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    marks = [(line["step"], line["seconds"]) for line in lines if "seconds" in line and line["step"] >= steps // 6]
+    (first, begun), (last, ended) = marks[0], marks[-1]
+    return (ended - begun) / (last - first), used.ru_maxrss / 2**20
 
 
 def row_of(report: dict[str, Any], statistics: tuple[str, ...]) -> dict[str, str]:
