@@ -231,16 +231,12 @@ class Ensemble:
             values = values[:, None] if values.ndim == 1 else values
             named = tuple(names) if names else tuple(f"condition_{i}" for i in range(values.shape[1]))
             parameters = tuple(Parameter(each, tuple((classes or {}).get(each, ()))) for each in named)
-        return Ensemble(
-            self.members,
-            self.space,
-            conditions=values,
-            parameters=parameters,
-            groups=self.groups,
-            name=self.name,
-            notes=self.notes,
-            exact=self.exact,
-        )
+        return self.replaced(conditions=values, parameters=parameters, spec=None)
+
+    def replaced(self, **changes: Any) -> Ensemble:
+        """The same ensemble but for some arguments of its making, by name."""
+        names = ("members", "space", "conditions", "parameters", "groups", "name", "notes", "spec", "exact")
+        return Ensemble(**{name: getattr(self, name) for name in names} | changes)
 
     @cached_property
     def train(self) -> Ensemble:
@@ -267,16 +263,8 @@ class Ensemble:
         return train, validation, test
 
     def _part(self, part: Part) -> Ensemble:
-        return Ensemble(
-            part.members,
-            self.space,
-            conditions=None if self.conditions is None else self.conditions[part.rows],
-            parameters=self.parameters,
-            groups=part.groups,
-            name=self.name,
-            notes=self.notes,
-            exact=self.exact,
-        )
+        conditions = None if self.conditions is None else self.conditions[part.rows]
+        return self.replaced(members=part.members, conditions=conditions, groups=part.groups, spec=None)
 
     @cached_property
     def fingerprint(self) -> str:

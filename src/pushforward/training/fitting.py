@@ -31,7 +31,7 @@ from pushforward.training.hardware import choose_device, choose_precision, laid_
 from pushforward.training.loop import Length, Loop
 from pushforward.training.pairs import Paired
 from pushforward.training.players import Players
-from pushforward.training.processes import portable, spread
+from pushforward.training.processes import spread
 from pushforward.training.progress import Display, display
 from pushforward.training.recipe import recipe
 from pushforward.training.runs import (
@@ -187,7 +187,9 @@ def _length(steps: int | None, budget: str | float | None) -> Length | None:
 
 
 def _in_processes(fabric: Fabric, plan: _Plan, ensemble: Ensemble, tracker: str | Tracker | None) -> Emulator:
-    spread(fabric, partial(_work, plan=plan, ensemble=portable(ensemble), tracker=tracker), plan.out)
+    # What is known exactly of an ensemble are functions, which cannot be sent, and are of no use there.
+    sent = ensemble.replaced(exact=None)
+    spread(fabric, partial(_work, plan=plan, ensemble=sent, tracker=tracker), plan.out)
     return Emulator.load(plan.out, device=str(plan.device))
 
 

@@ -1,4 +1,4 @@
-"""Training in processes that are started here: what they are given, and what becomes of their errors."""
+"""Training in processes that are started here, and what becomes of their errors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pushforward.ensembles import Ensemble
 from pushforward.errors import DataError, TrainingError, UsageError
 from pushforward.training.interrupt import Forwarded, Interrupted
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["portable", "spread"]
+__all__ = ["spread"]
 
 
 def spread(fabric: Fabric, work: Callable[..., None], run: Path) -> None:
@@ -42,20 +41,6 @@ def spread(fabric: Fabric, work: Callable[..., None], run: Path) -> None:
             f"a training process was lost ({problem}), perhaps for want of memory, or because a script calls fit"
             f" outside `if __name__ == '__main__':`; the run in {run} can be resumed"
         ) from None
-
-
-def portable(ensemble: Ensemble) -> Ensemble:
-    """An ensemble without what is known exactly of it: functions, which cannot be sent, and are of no use here."""
-    return Ensemble(
-        ensemble.members,
-        ensemble.space,
-        conditions=ensemble.conditions,
-        parameters=ensemble.parameters,
-        groups=ensemble.groups,
-        name=ensemble.name,
-        notes=ensemble.notes,
-        spec=ensemble.spec,
-    )
 
 
 def _raise_here(trace: str) -> None:
