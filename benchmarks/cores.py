@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.judged import training_cost
+from benchmarks.judged import WAYS, training_cost
 from benchmarks.timing import report
 
 MODELS = ("flow-matching", "realnvp", "wgan-gp", "vae")
-WAYS = {"one thread": (1, 1), "two threads": (2, 1), "two processes": (1, 2)}
 STEPS = 120
 
 

@@ -7,13 +7,11 @@ import time
 import torch
 
 import pushforward as pf
-from benchmarks.judged import fit_and_judge, row_of, run_of, training_cost
+from benchmarks.judged import WAYS, fit_and_judge, row_of, run_of, training_cost
 from benchmarks.timing import report
 
 BUDGET = "15m"
 BATCH = 4
-# Threads of each process, and processes.
-WAYS = {"one thread": (1, 1), "two threads": (2, 1), "two processes": (1, 2)}
 ARGUMENTS = ("cosmic-cubes", "--model", "flow-matching", "--set", f"batch_size={BATCH}")
 STATISTICS = ("power_spectrum", "power_scatter", "one_point_pdf", "bispectrum", "peaks", "coverage", "classifier")
 

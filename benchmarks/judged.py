@@ -12,9 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fit_and_judge", "row_of", "run_of", "training_cost"]
+__all__ = ["WAYS", "fit_and_judge", "row_of", "run_of", "training_cost"]
 
 WORK = Path("runs/benchmarks")
+# Of using two cores: threads of each process, and processes.
+WAYS = {"one thread": (1, 1), "two threads": (2, 1), "two processes": (1, 2)}
 
 
 def fit_and_judge(name: str, *arguments: str) -> dict[str, Any]:

@@ -19,6 +19,9 @@ def keep_freed_memory() -> None:
     A tensor of a batch of maps takes some megabytes. Given back and asked for again its pages are filled with zeros
     each time, which costs as much as an addition: a fifth of the time of a U-Net on cubes. Done once for a process; on
     systems without glibc nothing happens.
+
+    References:
+        mallopt(3), https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
     if sys.platform == "linux":
         library = ctypes.CDLL(None)

@@ -17,7 +17,6 @@ from pushforward.tensors.wrapped import is_plain
 
 __all__ = ["linear", "product"]
 
-
 # Multiplications from which on oneDNN wins: in a product alone, and with a function around it for its gradient.
 _MANY, _MANY_WITH_GRADIENT = 2**20, 2**22
 # Rows from which on it wins in the gradient of a weight.
@@ -32,7 +31,7 @@ def product(
     rows: Float[Tensor, "rows inputs"], weight: Float[Tensor, "outputs inputs"], bias: Tensor | None = None
 ) -> Float[Tensor, "rows outputs"]:
     """rows weight^T + bias, without a gradient."""
-    if _onednn is not None and rows.is_cpu and rows.dtype == torch.float32 and _multiplications(rows, weight) >= _MANY:
+    if _onednn is not None and _is_large(rows, weight, _MANY):
         return _onednn(rows, weight, bias, "none", [], None)
     return torch.mm(rows, weight.t()) if bias is None else torch.addmm(bias, rows, weight.t())
 
@@ -40,24 +39,24 @@ def product(
 def linear(
     x: Float[Tensor, "*batch inputs"], weight: Float[Tensor, "outputs inputs"], bias: Tensor | None = None
 ) -> Float[Tensor, "*batch outputs"]:
-    """What `torch.nn.functional.linear` gives, with its derivatives of every order."""
+    """x weight^T + bias as `torch.nn.functional.linear` gives it, with its derivatives of every order."""
+    differentiated = torch.is_grad_enabled()
     if (
         _onednn is None
-        or not x.is_cpu
-        or not x.dtype == weight.dtype == torch.float32
-        or _multiplications(x, weight) < (_MANY_WITH_GRADIENT if torch.is_grad_enabled() else _MANY)
+        or not _is_large(x, weight, _MANY_WITH_GRADIENT if differentiated else _MANY)
         or torch.is_autocast_enabled("cpu")
         or not is_plain(x, weight)
     ):
         return torch.nn.functional.linear(x, weight, bias)
-    if torch.is_grad_enabled():
+    if differentiated:
         out: Tensor = _Linear.apply(x, weight, bias)
         return out
     return _flat(x, weight, bias)
 
 
-def _multiplications(x: Tensor, weight: Tensor) -> int:
-    return x.numel() * weight.shape[0]
+def _is_large(x: Tensor, weight: Tensor, many: int) -> bool:
+    """Whether a product in single precision, on the processor, has so many multiplications."""
+    return x.numel() * weight.shape[0] >= many and x.is_cpu and x.dtype == weight.dtype == torch.float32
 
 
 def _flat(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -21,6 +21,9 @@ def start_beside(work: Callable[[], None], name: str, *, busy: bool = False) -> 
         work: what the thread does.
         name: of the thread.
         busy: whether it keeps a core at work all the time; then this thread goes on with one core less.
+
+    References:
+        Manual of libgomp, GOMP_SPINCOUNT, https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html
     """
     count = torch.get_num_threads()
     ready = threading.Event()

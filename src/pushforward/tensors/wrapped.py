@@ -16,9 +16,7 @@ def is_plain(*tensors: Tensor) -> bool:
     """Whether nothing but arithmetic and reverse-mode gradients is asked of the tensors: they are not traced for
     `torch.compile`, nor under a transform of `torch.func`, nor differentiated forwards."""
     return not (
-        torch.compiler.is_compiling()
-        or torch.autograd.forward_ad._current_level >= 0
-        or any(torch._C._functorch.is_functorch_wrapped_tensor(x) for x in tensors)
+        torch.compiler.is_compiling() or torch.autograd.forward_ad._current_level >= 0 or any(map(is_wrapped, tensors))
     )
 
 

@@ -139,6 +139,7 @@ def check_space_left(path: Path, size: int) -> None:
     """See that checkpoints will fit: weights, their average and two moments, twice while one is replaced.
 
     Arguments:
+        path: where they will lie.
         size: of the weights, bytes.
 
     Raises:
