@@ -55,6 +55,22 @@ def test_all_shells_together_hold_the_variance():
     torch.testing.assert_close(variance, fields.var((2, 3), unbiased=False))
 
 
+@pytest.mark.parametrize("grid", [(64,), (32, 32), (12, 12, 12)])
+@pytest.mark.parametrize("window", [None, "hann"])
+def test_a_shell_that_starts_at_zero_does_not_count_the_mean(grid, window):
+    white = torch.randn(4000 // len(grid) ** 2, 1, *grid) + 7
+    bins = [0.0, 1.5 * 2 * np.pi / grid[0], 2.5 * 2 * np.pi / grid[0]]
+    found = power_spectrum(white, bins=bins, window=window)
+    mean = found.power.mean((0, 1))
+    tolerance = 5 * found.power.std((0, 1)) / len(white) ** 0.5
+    if window is None:
+        assert (mean - 1).abs().lt(tolerance).all()
+        assert found.modes[0] == 3 ** len(grid) - 1 - (8 if len(grid) == 3 else 0)
+    torch.testing.assert_close(power_spectrum(white, bins=[1e-9, *bins[1:]], window=window).power, found.power)
+    cross = cross_power_spectrum(white, 2 * white, bins=bins, window=window)
+    torch.testing.assert_close(cross.power, 2 * found.power)
+
+
 def test_scales_with_the_units():
     fields = torch.randn(2, 1, 16, 16)
     plain, scaled = power_spectrum(fields), power_spectrum(3 * fields, box=8.0)

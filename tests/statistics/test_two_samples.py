@@ -49,6 +49,19 @@ def test_precision_recall_density_coverage_are_those_of_prdc(dim):
         assert float(getattr(found, name)) == pytest.approx(value, abs=1e-12), name
 
 
+@pytest.mark.parametrize("dim", [4, 64])
+def test_samples_that_take_few_values_lie_in_each_others_neighbourhoods(dim):
+    states = 2.0 * torch.randint(2, (16, dim)) - 1
+    draws = [states[torch.randint(16, (1000,))] for _ in range(2)]
+    whole = [torch.randn(400, dim).round() for _ in range(2)]
+    for x, y in (draws, [torch.ones(1024, 64)] * 2, [states[:10] + 1e4] * 2):
+        found = precision_recall_density_coverage(x, y)
+        assert (found.precision, found.recall, found.coverage) == (1, 1, 1)
+        assert found.density >= 1
+    if dim == 4:
+        assert min(precision_recall_density_coverage(*whole).__dict__.values()) > 0.95
+
+
 def test_k_must_leave_neighbours():
     with pytest.raises(UsageError, match="k=5"):
         precision_recall_density_coverage(torch.zeros(5, 2), torch.zeros(9, 2))
@@ -109,6 +122,20 @@ def test_copies_of_the_training_set_are_found(dim):
     assert abs(copied.closer - 0.525) < 0.03
     assert torch.equal(copied.index[500:], torch.arange(500))
     assert copied.distance[500:].max() == 0
+
+
+@pytest.mark.parametrize("repeated", [0.04, 0.06, 0.3])
+def test_data_that_repeat_themselves_are_closer_as_often_as_the_quantile_says(repeated):
+    training = torch.randn(500, 3)
+
+    def real(count):
+        copied = torch.rand(count) < repeated
+        return torch.where(copied[:, None], training[torch.randint(500, (count,))], torch.randn(count, 3))
+
+    honest = nearest_neighbours(real(4000), training, real(4000))
+    assert abs(honest.closer - 0.05) < 4 * honest.error
+    copies = nearest_neighbours(training, training, real(4000))
+    assert copies.closer > min(0.9, 0.8 * 0.05 / repeated)
 
 
 def test_low_pass_keeps_large_scales():

@@ -28,7 +28,14 @@ from pushforward.statistics.power_spectrum import CrossSpectrum, PowerSpectrum, 
 from pushforward.statistics.precision_recall import PrecisionRecallDensityCoverage, precision_recall_density_coverage
 from pushforward.statistics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
 from pushforward.statistics.smoothing import gaussian_smooth
-from pushforward.statistics.uncertainty import Bootstrap, bootstrap, standard_error
+from pushforward.statistics.uncertainty import (
+    Bootstrap,
+    bootstrap,
+    discrepancy_error,
+    half_sample_error,
+    half_samples,
+    standard_error,
+)
 from pushforward.statistics.wasserstein import Wasserstein2, wasserstein2
 
 __all__ = [
@@ -55,9 +62,12 @@ __all__ = [
     "correlations",
     "covariance_distance",
     "cross_power_spectrum",
+    "discrepancy_error",
     "energy_distance",
     "gaussian_minkowski",
     "gaussian_smooth",
+    "half_sample_error",
+    "half_samples",
     "low_pass",
     "marginals",
     "minkowski_functionals",

@@ -1,8 +1,10 @@
-"""What every statistic accepts: how samples are read, and how large a piece of work is done at once."""
+"""Arguments of the statistics: conversion of arrays to tensors, and the size of one piece of work."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ __all__ = [
     "Array",
     "FieldArray",
     "as_fields",
+    "as_tensor",
     "as_vectors",
     "binary_unit",
     "chunks",
@@ -28,6 +31,34 @@ FieldArray = Float[Array, "samples channels *grid"]
 
 # A chunk of about this many values stays in the processor's caches between the passes of one statistic.
 CHUNK_VALUES = 1 << 20
+
+
+def as_tensor(values: Any) -> Tensor:
+    """Array, tensor or sequence of numbers as a tensor without a gradient; shares memory where it can.
+
+    NumPy arrays in the other byte order, with negative strides or in extended precision are converted; masked values
+    become NaN.
+
+    Raises:
+        UsageError: if the values are not numbers.
+
+    Example:
+        >>> as_tensor(np.arange(3, dtype=">f4")[::-1])
+        tensor([2., 1., 0.])
+    """
+    if isinstance(values, Tensor):
+        return values.detach()
+    array = np.ma.filled(values.astype(float), np.nan) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
+    if array.dtype.kind not in "biufc":
+        raise UsageError(f"values of type {array.dtype} were given; statistics are of numbers")
+    native = np.float64 if array.dtype == np.longdouble else array.dtype.newbyteorder("=")
+    array = array.astype(native, copy=False)
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    with warnings.catch_warnings():
+        # Statistics do not write to their arguments, so a read-only array may share its memory.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.as_tensor(array)
 
 
 def as_fields(fields: FieldArray, dimensions: tuple[int, ...] = (1, 2, 3)) -> Tensor:
@@ -107,7 +138,11 @@ def chunks(count: int, values_each: int, budget: int = CHUNK_VALUES) -> Iterator
 
 
 def _floating(values: Array) -> Tensor:
-    tensor = torch.as_tensor(values).detach()
+    tensor = as_tensor(values)
     if tensor.is_complex():
         raise UsageError(f"values of type {tensor.dtype} were given; statistics are of real samples")
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor
+    # float32 holds whole numbers exactly to 24 bits only.
+    exact_in_single = tensor.dtype.is_floating_point or tensor.dtype == torch.bool or tensor.dtype.itemsize <= 2
+    return tensor.float() if exact_in_single else wide(tensor)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.statistics.arrays import chunks, wide, wide_type
+from pushforward.statistics.arrays import as_tensor, chunks, wide, wide_type
 
 __all__ = ["PerChannel", "above_each", "channel_scale", "rising"]
 
@@ -25,7 +25,7 @@ def rising(
     Raises:
         UsageError: if they are not a rising row of at least ``least`` numbers.
     """
-    nu = wide(torch.as_tensor(default if thresholds is None else thresholds).to(device))
+    nu = wide(as_tensor(default if thresholds is None else thresholds).to(device))
     if nu.ndim != 1 or len(nu) < least or not bool((nu.diff() > 0).all()):
         raise UsageError(
             f"thresholds of shape {tuple(nu.shape)} were given; give at least {least} rising numbers, "
@@ -60,7 +60,7 @@ def channel_scale(fields: Tensor, mean: PerChannel, sigma: PerChannel) -> tuple[
         sigma = (square * channels / fields.numel()).sqrt() if sigma is None else sigma
     scale = []
     for name, values in (("mean", mean), ("sigma", sigma)):
-        values = wide(torch.as_tensor(values).to(fields.device))
+        values = wide(as_tensor(values).to(fields.device))
         if values.ndim > 1 or values.numel() not in (1, channels):
             raise UsageError(f"{name} of shape {tuple(values.shape)} was given for {channels} channels; give one each")
         scale.append(values.expand(channels))

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from math import pi
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -22,7 +23,7 @@ from pushforward.statistics.arrays import wide_type
 
 __all__ = ["Shells", "box_sides", "edges_of", "fluctuations", "shells", "sum_over_shells", "wavenumbers"]
 
-Box = float | Sequence[float] | None
+Box = float | Sequence[float] | np.ndarray | Tensor | None
 Edges = Float[Tensor, " edges"] | Sequence[float] | None
 
 
@@ -38,10 +39,10 @@ def box_sides(grid: tuple[int, ...], box: Box) -> tuple[float, ...]:
     """
     if box is None:
         sides = tuple(float(n) for n in grid)
-    elif isinstance(box, Sequence):
-        sides = tuple(float(side) for side in box)
+    elif np.ndim(box) == 0:
+        sides = tuple(float(box) * n / grid[0] for n in grid)  # type: ignore[arg-type]
     else:
-        sides = tuple(float(box) * n / grid[0] for n in grid)
+        sides = tuple(float(side) for side in box)  # type: ignore[union-attr]
     if len(sides) != len(grid) or not all(0 < side < float("inf") for side in sides):
         raise UsageError(f"box={box!r} was given for a grid of {grid}; give one positive length, or one for each axis")
     return sides
@@ -78,7 +79,7 @@ class Shells:
     """The stored half of a grid's modes, sorted into shells.
 
     Attributes:
-        index: shell of each stored mode, flattened; those in no shell have the index ``len(k)``.
+        index: shell of each stored mode, flattened; ``len(k)`` for modes in no shell, the zero mode among them.
         weight: modes that each stored mode stands for, 1 or 2.
         k: mean wavenumber over the modes of each shell, radians per unit length (the middle where there is no mode).
         modes: modes in each shell, conjugates counted.
@@ -104,7 +105,9 @@ def wavenumbers(grid: tuple[int, ...], sides: tuple[float, ...], device: torch.d
 def shells(grid: tuple[int, ...], sides: tuple[float, ...], edges: tuple[float, ...], device: torch.device) -> Shells:
     """Shells ``edges[i] <= |k| < edges[i + 1]`` of a grid. Worked out once for each grid, box, edges and device.
 
-    A mode within a part in 10^10 of an edge belongs to the shell above it, whichever way its wavenumber was rounded.
+    The zero mode belongs to no shell, not even to one whose lower edge is 0: it holds the mean, which has been taken
+    away. A mode within a part in 10^10 of an edge belongs to the shell above it, whichever way its wavenumber was
+    rounded.
     """
     magnitude = torch.stack(torch.broadcast_tensors(*(k.square() for k in wavenumbers(grid, sides)))).sum(0).sqrt()
     weight = torch.full(magnitude.shape, 2.0, dtype=torch.float64)
@@ -115,7 +118,7 @@ def shells(grid: tuple[int, ...], sides: tuple[float, ...], edges: tuple[float, 
     boundaries = torch.tensor(edges, dtype=torch.float64) * (1 - 1e-10)
     count = len(edges) - 1
     index = torch.bucketize(magnitude, boundaries, right=True) - 1
-    index = torch.where((index < 0) | (index >= count), count, index)
+    index = torch.where((index < 0) | (index >= count) | (magnitude == 0), count, index)
     modes = torch.bincount(index, weights=weight, minlength=count + 1)[:count]
     total = torch.bincount(index, weights=weight * magnitude, minlength=count + 1)[:count]
     k = torch.where(modes > 0, total / modes.clamp_min(1), (boundaries[1:] + boundaries[:-1]) / 2)

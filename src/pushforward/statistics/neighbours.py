@@ -3,7 +3,9 @@ r"""Memorisation: are generated samples closer to the training set than unseen r
     d(z) = min_t |z - t| over the training set,        closer = < d(generated) < q-quantile of d(test) >.
 
 A model that learned the distribution has ``closer`` = q within its standard error; one that repeats its training set
-has ``closer`` near 1 (after Meehan et al. 2020, https://arxiv.org/abs/2004.05675).
+has ``closer`` near 1 (after Meehan et al. 2020, https://arxiv.org/abs/2004.05675). Where test samples lie exactly at
+the quantile (at 0, if the data repeat themselves), a generated sample at that distance counts as closer by the share
+of them that would bring the test set's own fraction to q. `memorisation` tests for an excess of copies.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ class NearestNeighbours:
         threshold: the q-quantile of ``test_distance``.
         closer: fraction of the generated samples below the threshold; q when nothing was memorised.
         error: standard error of ``closer`` when nothing was memorised, from both finite numbers of samples.
-        ratio: median of ``distance`` over the median of ``test_distance``; below 1 when samples are too close.
+        ratio: median of ``distance`` over the median of ``test_distance``; below 1 when samples are too
+            close; 1 where half of the test samples equal a training sample.
     """
 
     distance: Float[Tensor, " n"]
@@ -73,7 +76,8 @@ def nearest_neighbours(
     test_distance, test_index = _nearest(test, reference)
     test_distance, test_index = test_distance.to(distance.device), test_index.to(index.device)
     threshold = test_distance.quantile(quantile)
-    closer = (distance < threshold).to(distance.dtype).mean()
+    ratio = distance.median() / test_distance.median() if bool(test_distance.median() > 0) else distance.new_ones(())
+    closer = _share_below(distance, test_distance, threshold, quantile)
     variance = quantile * (1 - quantile) * (1 / len(distance) + 1 / len(test_distance))
     return NearestNeighbours(
         distance,
@@ -83,8 +87,19 @@ def nearest_neighbours(
         threshold,
         closer,
         torch.as_tensor(variance**0.5).to(distance),
-        distance.median() / test_distance.median(),
+        ratio,
     )
+
+
+def _share_below(distance: Tensor, test: Tensor, threshold: Tensor, quantile: float) -> Float[Tensor, ""]:
+    """Share of ``distance`` below the threshold, ties counted so that ``test`` itself has ``quantile``."""
+
+    def below_and_at(values: Tensor) -> tuple[Tensor, Tensor]:
+        return (values < threshold).to(values.dtype).mean(), (values == threshold).to(values.dtype).mean()
+
+    below, at = below_and_at(distance)
+    test_below, test_at = below_and_at(test)
+    return below if bool(test_at == 0) else below + at * ((quantile - test_below) / test_at).clamp(0, 1)
 
 
 def _nearest(samples: Array, training: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.statistics.arrays import Array, FieldArray, as_fields, chunks, same_device, wide
+from pushforward.statistics.arrays import Array, FieldArray, as_fields, as_tensor, chunks, same_device, wide
 from pushforward.statistics.coupling import kolmogorov_smirnov_sorted, wasserstein_sorted
 
 __all__ = ["OnePointDistance", "OnePointPDF", "field_moments", "one_point_distance", "one_point_pdf"]
@@ -135,7 +135,7 @@ def _range_edges(values: Tensor, bins: int) -> Tensor:
 
 
 def _given_edges(edges: Tensor, values: Tensor) -> Tensor:
-    boundaries = wide(torch.as_tensor(edges).to(values.device))
+    boundaries = wide(as_tensor(edges).to(values.device))
     boundaries = boundaries.expand(values.shape[1], -1) if boundaries.ndim == 1 else boundaries
     if boundaries.shape[0] != values.shape[1] or boundaries.shape[1] < 2 or not bool((boundaries.diff() > 0).all()):
         raise UsageError(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.statistics.arrays import Array, as_vectors, same_device, wide
 
-__all__ = ["distance_blocks", "pair_of_sets"]
+__all__ = ["distance_blocks", "pair_of_sets", "rounding_of_squares"]
 
 # Values of one block of the distance matrix: 32 MiB in float64.
 BLOCK_VALUES = 1 << 22
@@ -28,6 +28,15 @@ def pair_of_sets(x: Array, y: Array, least: int = 1) -> tuple[Tensor, Tensor]:
     x, y = wide(x), wide(y)
     origin = y.mean(0)
     return x - origin, y - origin
+
+
+def rounding_of_squares(x: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
+    """Bound on the rounding error of a squared distance from each sample to a near one, as `distance_blocks` finds it.
+
+    Two squared distances closer than this are a tie: equal samples are at a distance of zero, and samples that take few
+    values (spins, counts) have many neighbours at one distance.
+    """
+    return 4 * torch.finfo(x.dtype).eps * x.shape[1] ** 0.5 * x.square().sum(1)
 
 
 def distance_blocks(

@@ -9,7 +9,7 @@ for generated x and real y (Naeem et al. 2020, https://arxiv.org/abs/2002.09797,
 Kynkaanniemi et al. 2019, https://arxiv.org/abs/1904.06991). Low precision or density: samples unlike the data. Low
 recall or coverage: data without samples like them, as when modes have collapsed. Two sets of one distribution do not
 give 1: two sets of 10,000 standard normal points in 1000 dimensions give about .48, .47, 1.06 and .97, so read them
-beside those of a real set.
+beside those of a real set. Balls are closed: of samples that take few values, many lie at one distance, often at 0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import Array
-from pushforward.statistics.pairwise import distance_blocks, pair_of_sets
+from pushforward.statistics.pairwise import distance_blocks, pair_of_sets, rounding_of_squares
 
 __all__ = ["PrecisionRecallDensityCoverage", "precision_recall_density_coverage"]
 
@@ -65,11 +65,11 @@ def precision_recall_density_coverage(
     recalled = torch.zeros(len(y), dtype=torch.bool, device=y.device)
     covered = torch.zeros_like(recalled)
     for rows, square in distance_blocks(x, y, squared=True):
-        within_real = square < radius_y
+        within_real = square <= radius_y
         inside[rows] = within_real.sum(1)
         # A real sample's nearest generated one lies in its ball when any does.
         covered |= within_real.any(0)
-        recalled |= (square < radius_x[rows, None]).any(0)
+        recalled |= (square <= radius_x[rows, None]).any(0)
     counts = inside.to(x.dtype)
     return PrecisionRecallDensityCoverage(
         precision=(inside > 0).to(x.dtype).mean(),
@@ -80,9 +80,9 @@ def precision_recall_density_coverage(
 
 
 def _squared_radii(x: Float[Tensor, "n dim"], k: int) -> Float[Tensor, " n"]:
-    """Squared distance of each sample to its ``k``-th nearest neighbour, itself left out."""
+    """Squared distance of each sample to its ``k``-th nearest neighbour, itself left out, and what rounding may add."""
     radii = x.new_empty(len(x))
     for rows, square in distance_blocks(x, x, squared=True):
         square.diagonal(rows.start).fill_(float("inf"))
         radii[rows] = square.topk(k, dim=1, largest=False, sorted=False).values.amax(1)
-    return radii
+    return radii * (1 + 1e-12) + rounding_of_squares(x)

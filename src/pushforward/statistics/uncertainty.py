@@ -6,6 +6,14 @@ whole groups. For the mean m of N samples in G groups with sums S_g over n_g mem
     error^2 = G / (G - 1) sum_g (S_g - n_g m)^2 / N^2,
 
 which is the usual variance over N where each sample is its own group.
+
+Statistics of points and their neighbours cannot be bootstrapped, since a repeated point is its own neighbour. Their
+error comes from samples of m < N members drawn without replacement. The mean of such a sample scatters about that of
+all members with the variance sigma^2 / m - sigma^2 / N, so that
+
+    error^2 = m / (N - m) Var(statistic over draws),
+
+and half samples need no factor (Politis, Romano and Wolf 1999, Subsampling, sec. 2).
 """
 
 from __future__ import annotations
@@ -18,9 +26,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.errors import DataError, UsageError
-from pushforward.statistics.arrays import Array, wide
+from pushforward.statistics.arrays import Array, as_tensor, wide
 
-__all__ = ["Bootstrap", "bootstrap", "standard_error"]
+__all__ = ["Bootstrap", "bootstrap", "discrepancy_error", "half_sample_error", "half_samples", "standard_error"]
 
 Groups = Int[Array, " samples"] | None
 
@@ -96,18 +104,101 @@ def bootstrap(
     return Bootstrap(mean[0], means.std(0), low, high)
 
 
-def _group_sums(values: Tensor, groups: Groups) -> tuple[Tensor, Tensor]:
+def half_samples(count: int, repetitions: int, groups: Groups = None, *, seed: int = 0) -> list[Int[Tensor, " half"]]:
+    """Rows of random half samples without replacement; groups are taken whole.
+
+    Halves come in complementary pairs, so that every sample is used equally often.
+
+    Arguments:
+        count: number of samples.
+        repetitions: number of half samples.
+        groups: as in `standard_error`.
+        seed: of the draws.
+
+    Raises:
+        DataError: if there are fewer than two samples or groups.
+        UsageError: if the groups do not fit the samples.
+
+    Example:
+        >>> one, other = half_samples(10, 2)
+        >>> torch.equal(torch.cat([one, other]).sort().values, torch.arange(10))
+        True
+    """
+    member, units = _members(count, groups)
+    generator = torch.Generator().manual_seed(seed)
+    halves: list[Tensor] = []
+    while len(halves) < repetitions:
+        chosen = torch.zeros(units, dtype=torch.bool)
+        chosen[torch.randperm(units, generator=generator)[: units // 2]] = True
+        halves += [chosen[member].nonzero()[:, 0], (~chosen)[member].nonzero()[:, 0]]
+    return halves[:repetitions]
+
+
+def half_sample_error(values: Float[Tensor, "repetitions *shape"], share: float = 0.5) -> Float[Tensor, "*shape"]:
+    """Standard error of a statistic of all samples, from its values on samples drawn without replacement.
+
+    Arguments:
+        values: the statistic on each draw, at least two (see `half_samples`).
+        share: m / N, in (0, 1).
+
+    Raises:
+        DataError: if there are fewer than two draws.
+        UsageError: if the share is out of range.
+    """
+    values = wide(as_tensor(values))
+    if not 0 < share < 1:
+        raise UsageError(f"share={share} was given; samples without replacement hold between none and all members")
+    if len(values) < 2:
+        raise DataError(f"{len(values)} draws were given; a standard error needs at least two")
+    return values.std(0) * (share / (1 - share)) ** 0.5
+
+
+def discrepancy_error(
+    value: Float[Array, "*shape"], resampled: Float[Array, "repetitions *shape"], floor: Float[Array, "draws *shape"]
+) -> Float[Tensor, "*shape"]:
+    r"""Standard error of a discrepancy that is positive by construction, such as the mean of \|ratio - 1\|.
+
+    Resampling adds noise to noise: near the floor, where the value is made of noise alone, the resampled values scatter
+    more than the value does (\|x + e\| at x of the size of e, against \|e\|), by a factor of about 1.3. There the
+    floor's own scatter is the error. With z the value's distance beyond the floor's mean in units of its scatter,
+
+        error^2 = (floor's variance + z^2 resampled variance) / (1 + z^2).
+
+    Arguments:
+        value: of all samples.
+        resampled: values of bootstrapped samples.
+        floor: values of real data against real data.
+
+    Raises:
+        DataError: if there are fewer than two resampled values or draws of the floor.
+    """
+    value, resampled, floor = (wide(as_tensor(part)) for part in (value, resampled, floor))
+    if min(len(resampled), len(floor)) < 2:
+        raise DataError(f"{len(resampled)} resampled values and {len(floor)} draws of the floor were given; two needed")
+    own, null = resampled.var(0), floor.var(0)
+    square = (value - floor.mean(0)).clamp_min(0).square() / null
+    return torch.where(null > 0, (null + square * own) / (1 + square), own).sqrt()
+
+
+def _members(count: int, groups: Groups) -> tuple[Int[Tensor, " samples"], int]:
+    """Unit of each sample, numbered from 0, and the number of units."""
     if groups is None:
-        sums, counts = values, values.new_ones(len(values))
+        member = torch.arange(count)
     else:
-        groups = torch.as_tensor(groups)
-        if groups.shape != values.shape[:1]:
-            raise UsageError(
-                f"groups of shape {tuple(groups.shape)} do not name a group for each of {len(values)} samples"
-            )
-        names, index = groups.to(values.device).unique(return_inverse=True)
-        sums = values.new_zeros(len(names), *values.shape[1:]).index_add_(0, index, values)
-        counts = torch.bincount(index, minlength=len(names)).to(values.dtype)
-    if len(sums) < 2:
-        raise DataError(f"{len(sums)} independent samples were given; a standard error needs at least two")
-    return sums, counts
+        member = as_tensor(groups)
+        if member.shape != (count,):
+            raise UsageError(f"groups of shape {tuple(member.shape)} do not name a group for each of {count} samples")
+        member = member.cpu().unique(return_inverse=True)[1]
+    units = int(member.max()) + 1 if count else 0
+    if units < 2:
+        raise DataError(f"{units} independent samples were given; a standard error needs at least two")
+    return member, units
+
+
+def _group_sums(values: Tensor, groups: Groups) -> tuple[Tensor, Tensor]:
+    member, units = _members(len(values), groups)
+    if groups is None:
+        return values, values.new_ones(units)
+    index = member.to(values.device)
+    sums = values.new_zeros(units, *values.shape[1:]).index_add_(0, index, values)
+    return sums, torch.bincount(index, minlength=units).to(values.dtype)
