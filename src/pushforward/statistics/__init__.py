@@ -9,6 +9,13 @@ second.
 from __future__ import annotations
 
 from pushforward.statistics.bispectrum import Bispectrum, bispectrum
+from pushforward.statistics.calibration import (
+    joint_p_value,
+    p_value,
+    rank_p_value,
+    significance,
+    smallest_noticeable,
+)
 from pushforward.statistics.classifier import ClassifierTest, classifier_two_sample_test
 from pushforward.statistics.covariance import (
     Covariance,
@@ -68,17 +75,22 @@ __all__ = [
     "gaussian_smooth",
     "half_sample_error",
     "half_samples",
+    "joint_p_value",
     "low_pass",
     "marginals",
     "minkowski_functionals",
     "nearest_neighbours",
     "one_point_distance",
     "one_point_pdf",
+    "p_value",
     "peak_counts",
     "power_covariance",
     "power_spectrum",
     "precision_recall_density_coverage",
+    "rank_p_value",
+    "significance",
     "sliced_wasserstein",
+    "smallest_noticeable",
     "standard_error",
     "summary_features",
     "wasserstein2",
