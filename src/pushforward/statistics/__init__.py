@@ -35,6 +35,7 @@ from pushforward.statistics.power_spectrum import CrossSpectrum, PowerSpectrum, 
 from pushforward.statistics.precision_recall import PrecisionRecallDensityCoverage, precision_recall_density_coverage
 from pushforward.statistics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
 from pushforward.statistics.smoothing import gaussian_smooth
+from pushforward.statistics.spectral_fit import SpectrumFit, SpectrumWeights, amplitude_and_slope, spectrum_weights
 from pushforward.statistics.uncertainty import (
     Bootstrap,
     bootstrap,
@@ -62,7 +63,10 @@ __all__ = [
     "PowerSpectrum",
     "PrecisionRecallDensityCoverage",
     "SlicedWasserstein",
+    "SpectrumFit",
+    "SpectrumWeights",
     "Wasserstein2",
+    "amplitude_and_slope",
     "bispectrum",
     "bootstrap",
     "classifier_two_sample_test",
@@ -91,6 +95,7 @@ __all__ = [
     "significance",
     "sliced_wasserstein",
     "smallest_noticeable",
+    "spectrum_weights",
     "standard_error",
     "summary_features",
     "wasserstein2",

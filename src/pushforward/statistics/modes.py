@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from math import pi
+from math import ceil, pi
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from pushforward.statistics.arrays import wide_type
 __all__ = ["Shells", "box_sides", "edges_of", "fluctuations", "shells", "sum_over_shells", "wavenumbers"]
 
 Box = float | Sequence[float] | np.ndarray | Tensor | None
-Edges = Float[Tensor, " edges"] | Sequence[float] | None
+Edges = Float[Tensor, " edges"] | Sequence[float] | Literal["all"] | None
 
 
 def box_sides(grid: tuple[int, ...], box: Box) -> tuple[float, ...]:
@@ -55,13 +56,16 @@ def edges_of(grid: tuple[int, ...], sides: tuple[float, ...], bins: Edges = None
     below the Nyquist frequency pi min(N / L): no mode of a cubic box falls on an edge, so rounding moves none.
 
     Arguments:
-        bins: edges, rising, in radians per unit length; None for the default.
+        bins: edges, rising, in radians per unit length; None for the default; "all" for shells of the same width up to
+            the corner of the grid's modes, sqrt(d) Nyquist in a cubic box.
         width: of the default shells, in fundamentals.
 
     Raises:
         UsageError: if the edges do not rise or the grid is too small to have a shell.
     """
-    if bins is not None:
+    if isinstance(bins, str) and bins != "all":
+        raise UsageError(f"bins={bins!r} is unknown; give edges in |k|, 'all', or None")
+    if bins is not None and not isinstance(bins, str):
         edges = tuple(float(edge) for edge in bins)
         if len(edges) < 2 or edges[0] < 0 or any(low >= high for low, high in pairwise(edges)):
             raise UsageError("bins must be at least two edges in |k| that are not negative and rise")
@@ -69,6 +73,9 @@ def edges_of(grid: tuple[int, ...], sides: tuple[float, ...], bins: Edges = None
     fundamental = 2 * pi / max(sides)
     nyquist = pi * min(n / side for n, side in zip(grid, sides, strict=True))
     count = int((nyquist / fundamental - 0.5) / width + 1e-9)
+    if bins == "all":
+        corner = pi * sum((n / side) ** 2 for n, side in zip(grid, sides, strict=True)) ** 0.5
+        count = max(1, ceil((corner / fundamental - 0.5) / width + 1e-9))
     if count < 1:
         raise UsageError(f"a grid of {grid} cells has no complete shell of modes below its Nyquist frequency")
     return tuple(fundamental * (0.5 + width * i) for i in range(count + 1))

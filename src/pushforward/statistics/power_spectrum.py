@@ -74,7 +74,7 @@ def power_spectrum(fields: FieldArray, box: Box = None, bins: Edges = None, *, w
         fields: ``(samples, channels, *grid)``, one to three axes of any length.
         box: side along the first axis (cells are cubic) or all sides; None measures lengths in cells.
         bins: edges of the shells in radians per unit length; None for shells one fundamental wide, centred on its
-            multiples, up to the Nyquist frequency.
+            multiples, up to the Nyquist frequency; "all" for the same up to the corner of the grid's modes.
         window: None for a periodic field, "hann" for a crop.
 
     Returns:
