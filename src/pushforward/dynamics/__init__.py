@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pushforward.dynamics.control import Controller
 from pushforward.dynamics.divergence import exact_divergence, hutchinson_divergence, probe
+from pushforward.dynamics.kick_drift import integrate_kick_drift
 from pushforward.dynamics.methods import METHODS
 from pushforward.dynamics.neural_ode import NeuralODE
 from pushforward.dynamics.odeint import odeint
@@ -30,6 +31,7 @@ __all__ = [
     "Tableau",
     "exact_divergence",
     "hutchinson_divergence",
+    "integrate_kick_drift",
     "integrate_symplectic",
     "odeint",
     "probe",

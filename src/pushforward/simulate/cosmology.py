@@ -77,6 +77,22 @@ class Cosmology:
 
         return unnormalised(1 / (1 + z)) / unnormalised(1.0)
 
+    def hubble(self, z: float = 0.0) -> float:
+        """Expansion rate E(z) = H(z) / H_0."""
+        return float(np.sqrt(self.Omega_m * (1 + z) ** 3 + 1 - self.Omega_m))
+
+    def growth_rate(self, z: float = 0.0) -> float:
+        """Growth rate f(z) = dln D / dln a.
+
+        From the integral of Heath (1977), f = Omega_m(z) [5 a / (2 D) - 3/2] with D -> a at early times.
+        """
+        series = float(hyp2f1(1 / 3, 1, 11 / 6, -((1 + z) ** -3) * (1 - self.Omega_m) / self.Omega_m))
+        return self.matter_fraction(z) * (5 / (2 * series) - 3 / 2)
+
+    def second_order_growth_rate(self, z: float = 0.0) -> float:
+        """Growth rate dln D2 / dln a of `second_order_growth`."""
+        return 2 * self.growth_rate(z) + 3 / 143 * (1 - self.matter_fraction(z))
+
     def second_order_growth(self, z: float = 0.0) -> float:
         """Growth factor of the second-order displacement, D2 = -3/7 D^2 Omega_m(z)^{-1/143}.
 
