@@ -135,10 +135,10 @@ def amplitude_and_slope(
     else:
         found = weights.apply(a.mean(0), b.mean(0))
         parts = [(a, groups), (b, real_groups)]
-        errors = [standard_error(weights.project(p / p.mean(0), p / weights.power), who) for p, who in parts]
-        error = torch.stack(errors).square().sum(0).sqrt()
-    numbers = [part for column in range(3) for part in (found[:, column], error[:, column])]
-    return SpectrumFit(weights.pivot, *numbers, weights)
+        parts_error = [standard_error(weights.project(p / p.mean(0), p / weights.power), who) for p, who in parts]
+        error = torch.stack(parts_error).square().sum(0).sqrt()
+    (amplitude, slope, noise), errors = found.unbind(1), error.unbind(1)
+    return SpectrumFit(weights.pivot, amplitude, errors[0], slope, errors[1], noise, errors[2], weights)
 
 
 def spectrum_weights(real: PowerSpectrum, paired_with: PowerSpectrum | None = None) -> SpectrumWeights:
