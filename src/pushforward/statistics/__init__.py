@@ -36,6 +36,7 @@ from pushforward.statistics.precision_recall import PrecisionRecallDensityCovera
 from pushforward.statistics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
 from pushforward.statistics.smoothing import gaussian_smooth
 from pushforward.statistics.spectral_fit import SpectrumFit, SpectrumWeights, amplitude_and_slope, spectrum_weights
+from pushforward.statistics.two_sample_classifiers import ClassifierScores, TwoSampleClassifiers, two_sample_classifiers
 from pushforward.statistics.uncertainty import (
     Bootstrap,
     bootstrap,
@@ -49,6 +50,7 @@ from pushforward.statistics.wasserstein import Wasserstein2, wasserstein2
 __all__ = [
     "Bispectrum",
     "Bootstrap",
+    "ClassifierScores",
     "ClassifierTest",
     "Covariance",
     "CovarianceDistance",
@@ -65,6 +67,7 @@ __all__ = [
     "SlicedWasserstein",
     "SpectrumFit",
     "SpectrumWeights",
+    "TwoSampleClassifiers",
     "Wasserstein2",
     "amplitude_and_slope",
     "bispectrum",
@@ -98,5 +101,6 @@ __all__ = [
     "spectrum_weights",
     "standard_error",
     "summary_features",
+    "two_sample_classifiers",
     "wasserstein2",
 ]
