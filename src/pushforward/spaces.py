@@ -18,6 +18,7 @@ __all__ = [
     "Particles",
     "Series",
     "Space",
+    "Trajectory",
     "Vector",
     "condition_shape",
     "space_from_dict",
@@ -114,8 +115,36 @@ class Series:
         return self.length * (self.timed + self.dim)
 
 
-Space = Vector | Field | Particles | Series
-_KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Vector, Field, Particles, Series)}
+@dataclass(frozen=True)
+class Trajectory:
+    """A system of moving particles at several times. One sample has shape ``(len(times), 2, count, dim)``.
+
+    Along the second axis come positions, then momenta per unit of mass: velocities, where momenta are not measured
+    otherwise. A particle keeps its place along the third axis at all times.
+
+    Arguments:
+        count: particles of the system.
+        dim: of space.
+        times: of the snapshots, ascending, in the user's unit; the first is that of the initial state.
+        box: side length of the periodic cube that positions live in, in the user's unit of length; None for open space.
+    """
+
+    count: int
+    dim: int
+    times: tuple[float, ...]
+    box: float | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.times), 2, self.count, self.dim)
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+Space = Vector | Field | Particles | Series | Trajectory
+_KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Vector, Field, Particles, Series, Trajectory)}
 
 
 def space_to_dict(space: Space) -> dict[str, Any]:

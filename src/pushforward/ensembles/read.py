@@ -155,6 +155,7 @@ def _whole(
         found.source.shape,
         space or (contents.kind if contents else None),
         names=contents.names if contents else (),
+        times=contents.attributes.get("times", ()) if contents else (),
         label=found.name,
         **{key: stated.get(key) if value is None else value for key, value in geometry.items()},
     )

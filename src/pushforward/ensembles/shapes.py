@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pushforward.errors import DataError, UsageError
-from pushforward.spaces import Field, Particles, Series, Space, Vector, space_from_dict
+from pushforward.spaces import Field, Particles, Series, Space, Trajectory, Vector, space_from_dict
 
 __all__ = ["Layout", "layout_of"]
 
@@ -39,6 +39,7 @@ def layout_of(
     isotropic: bool | None = None,
     box: float | None = None,
     names: tuple[str, ...] = (),
+    times: tuple[float, ...] = (),
     label: str = "the array",
 ) -> Layout:
     """The layout of an array of shape ``shape = (members, ...)``.
@@ -48,6 +49,7 @@ def layout_of(
         space: what a member is: a Space, its kind, or its description in plain values; None to tell by the shape.
         periodic, isotropic, box: properties of a Field; None where unknown.
         names: of the coordinates of a Vector.
+        times: of the snapshots of a Trajectory.
         label: what a message calls the array.
 
     Raises:
@@ -59,7 +61,7 @@ def layout_of(
     if len(shape) == 0 or 0 in shape:
         raise DataError(f"{label} has shape {shape}, which holds no members; {_RULES}")
     if space is None or isinstance(space, str):
-        layout = _told_by_shape(shape, space, names, label)
+        layout = _told_by_shape(shape, space, names, times, label)
     else:
         layout = Layout(space)
         if shape[1:] not in (space.shape, _without_unit_axes(space)):
@@ -68,7 +70,7 @@ def layout_of(
     given = {key: value for key, value in properties.items() if value is not None}
     if not given:
         return layout
-    if not isinstance(layout.space, Field):
+    if not given.keys() <= {each.name for each in fields(layout.space)}:
         raise UsageError(f"{' and '.join(given)} can be given for fields, and members of {label} are {layout.space}")
     return replace(layout, space=replace(layout.space, **given))
 
@@ -86,7 +88,9 @@ def _without_unit_axes(space: Space) -> tuple[int, ...]:
             return space.shape
 
 
-def _told_by_shape(shape: tuple[int, ...], kind: str | None, names: tuple[str, ...], label: str) -> Layout:
+def _told_by_shape(
+    shape: tuple[int, ...], kind: str | None, names: tuple[str, ...], times: tuple[float, ...], label: str
+) -> Layout:
     member = shape[1:]
     match (kind, len(member)):
         case (None | "vector", 0):
@@ -110,10 +114,18 @@ def _told_by_shape(shape: tuple[int, ...], kind: str | None, names: tuple[str, .
             return Layout(Series(member[1], member[0]))
         case ("timed-series", 2) if member[1] > 1:
             return Layout(Series(member[1] - 1, member[0], timed=True))
+        case ("trajectory", 4) if member[1] == 2 and len(times) == member[0]:
+            return Layout(Trajectory(member[2], member[3], times))
+        case ("trajectory", _):
+            raise DataError(
+                f"{label} has shape {shape} and {len(times)} times; trajectories have shape (members, times, 2, count, "
+                "dim), positions before momenta, and an attribute 'times' with a number for each"
+            )
         case (None | "vector" | "field" | "particles" | "series" | "timed-series", _):
             what = f" of {kind} members" if kind else ""
             raise DataError(f"{label} has shape {shape}, which is none{what} that is known: {_RULES}")
         case _:
             raise UsageError(
-                f"a space of kind {kind!r} is unknown; known are vector, field, particles, series, timed-series"
+                f"a space of kind {kind!r} is unknown; known are vector, field, particles, series, timed-series and "
+                "trajectory"
             )

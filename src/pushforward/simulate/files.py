@@ -14,6 +14,9 @@ for every observation, with columns ``series``, ``time`` and the values.
 Fields that members are given with are ``condition_fields`` in ``.h5`` and ``.npz``, and beside the other formats in
 ``NAME.condition.npy``.
 
+Trajectories are written to ``.h5`` alone: dataset ``x`` of shape (members, times, 2, count, dim), and attributes
+``times`` and ``box``.
+
 Labels are written as the names of their classes. An HDF5 file with labels has a group ``conditions`` with a dataset for
 each column instead. A file is written under another name and moved into place: it is whole or absent.
 """
@@ -30,7 +33,7 @@ from numpy.typing import NDArray
 
 from pushforward.errors import UsageError
 from pushforward.simulate.simulated import Simulated
-from pushforward.spaces import Field, Series, Space, Vector
+from pushforward.spaces import Field, Series, Space, Trajectory, Vector
 
 __all__ = ["check_output", "write"]
 
@@ -76,6 +79,8 @@ def write(simulated: Simulated, path: str | Path) -> None:
         raise UsageError(
             f"a table holds vectors or timed series, not members of shape {simulated.space.shape}: write .h5 or .npz"
         )
+    if ending not in (".h5", ".hdf5") and isinstance(simulated.space, Trajectory):
+        raise UsageError(f"trajectories are written as HDF5, with their times: give a file .h5 instead of {path.name}")
     _atomically(path, lambda target: _WRITERS[ending](simulated, target))
     if simulated.conditions is not None and ending in _BESIDE:
         beside = path.with_name(f"{path.stem}.conditions.csv")
@@ -102,10 +107,9 @@ def _geometry(simulated: Simulated) -> dict[str, Any]:
     space = simulated.space
     timed = isinstance(space, Series) and space.timed
     values: dict[str, Any] = {"kind": "timed-series" if timed else type(space).__name__.lower()}
-    if isinstance(space, Field):
-        values |= {"periodic": space.periodic, "isotropic": space.isotropic}
-        if space.box is not None:
-            values["box"] = space.box
+    for name in ("periodic", "isotropic", "box", "times"):
+        if getattr(space, name, None) is not None:
+            values[name] = getattr(space, name)
     return values
 
 

@@ -50,6 +50,7 @@ SIMULATORS: dict[str, Entry] = {
     "cosmic-gas": _entry(
         "cosmic_gas:cosmic_gas", "maps of gas pressure, 64 x 64, each given with the map of its matter", 2400
     ),
+    "n-body": _entry("n_body:n_body", "dark matter of a cosmic volume: 32^3 particles at five times", 10),
     "damped-pendulum": _entry(
         "pendulum:damped_pendulum", "damped pendulums observed at irregular times, with values missing", 1000
     ),

@@ -15,7 +15,7 @@ from pushforward.errors import DataError
 __all__ = ["CONDITION_FIELDS", "CONDITION_NAMES", "DATA_NAMES", "STATED_KINDS", "Contents", "choose_dataset"]
 
 DATA_NAMES = ("x", "data", "samples", "fields", "maps", "images", "members")
-STATED_KINDS = ("series", "timed-series", "particles")
+STATED_KINDS = ("series", "timed-series", "particles", "trajectory")
 """Kinds of Space that a shape does not tell, as a file may state them."""
 CONDITION_NAMES = ("conditions", "condition", "parameters", "params", "labels", "label")
 CONDITION_FIELDS = "condition_fields"
@@ -31,7 +31,8 @@ class Contents:
         names: of the columns, where the format has columns.
         conditions: columns of conditions that the file holds beside the members, by name.
         column: finds a column or dataset by the name that the user gives; None where there is none.
-        attributes: properties of the members that the file states: ``box``, ``periodic``, ``isotropic``, ``groups``.
+        attributes: properties of the members that the file states: ``box``, ``periodic``, ``isotropic``, ``groups``,
+            and the ``times`` of trajectories.
         kind: of Space, where the format implies one.
         one_member: True if the array is one member, False if its first axis counts members, None if it cannot be told.
         notes: what was recognised.

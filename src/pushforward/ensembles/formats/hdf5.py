@@ -32,8 +32,8 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
     Conditions are a dataset called ``conditions``, ``parameters``, ``params`` or ``labels`` (its columns named by an
     attribute or a dataset ``names`` or ``parameter_names``), or a group of that name with a dataset for each parameter.
-    The attributes ``box``, ``periodic`` and ``isotropic``, and the datasets ``groups`` and ``condition_fields`` (a
-    field that each member is given with), are understood.
+    The attributes ``box``, ``periodic``, ``isotropic`` and ``times`` (of trajectories), and the datasets ``groups`` and
+    ``condition_fields`` (a field that each member is given with), are understood.
 
     Arguments:
         path: of the file.
@@ -106,6 +106,8 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
     }
     if "groups" in datasets:
         attributes["groups"] = datasets["groups"][()]
+    if "times" in file.attrs:
+        attributes["times"] = tuple(np.atleast_1d(file.attrs["times"]).astype(float).tolist())
     names = _names(file)
     kind = str(file.attrs.get("kind", ""))
     inside = next((name for name in CONDITION_NAMES if name in file), None)
