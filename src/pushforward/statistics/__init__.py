@@ -24,6 +24,8 @@ from pushforward.statistics.covariance import (
     covariance_distance,
     power_covariance,
 )
+from pushforward.statistics.cross_spectra import CrossSpectra, cross_spectra
+from pushforward.statistics.difference import Difference, mean_difference
 from pushforward.statistics.energy_distance import EnergyDistance, energy_distance
 from pushforward.statistics.features import low_pass, summary_features
 from pushforward.statistics.marginals import Marginals, marginals
@@ -31,8 +33,10 @@ from pushforward.statistics.minkowski import MinkowskiFunctionals, gaussian_mink
 from pushforward.statistics.neighbours import NearestNeighbours, nearest_neighbours
 from pushforward.statistics.one_point import OnePointDistance, OnePointPDF, one_point_distance, one_point_pdf
 from pushforward.statistics.peaks import PeakCounts, peak_counts
+from pushforward.statistics.position import BorderProfile, border_profile
 from pushforward.statistics.power_spectrum import CrossSpectrum, PowerSpectrum, cross_power_spectrum, power_spectrum
 from pushforward.statistics.precision_recall import PrecisionRecallDensityCoverage, precision_recall_density_coverage
+from pushforward.statistics.quadrupole import Quadrupole, quadrupole
 from pushforward.statistics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
 from pushforward.statistics.smoothing import gaussian_smooth
 from pushforward.statistics.spectral_fit import SpectrumFit, SpectrumWeights, amplitude_and_slope, spectrum_weights
@@ -50,11 +54,14 @@ from pushforward.statistics.wasserstein import Wasserstein2, wasserstein2
 __all__ = [
     "Bispectrum",
     "Bootstrap",
+    "BorderProfile",
     "ClassifierScores",
     "ClassifierTest",
     "Covariance",
     "CovarianceDistance",
+    "CrossSpectra",
     "CrossSpectrum",
+    "Difference",
     "EnergyDistance",
     "Marginals",
     "MinkowskiFunctionals",
@@ -64,6 +71,7 @@ __all__ = [
     "PeakCounts",
     "PowerSpectrum",
     "PrecisionRecallDensityCoverage",
+    "Quadrupole",
     "SlicedWasserstein",
     "SpectrumFit",
     "SpectrumWeights",
@@ -72,10 +80,12 @@ __all__ = [
     "amplitude_and_slope",
     "bispectrum",
     "bootstrap",
+    "border_profile",
     "classifier_two_sample_test",
     "correlations",
     "covariance_distance",
     "cross_power_spectrum",
+    "cross_spectra",
     "discrepancy_error",
     "energy_distance",
     "gaussian_minkowski",
@@ -85,6 +95,7 @@ __all__ = [
     "joint_p_value",
     "low_pass",
     "marginals",
+    "mean_difference",
     "minkowski_functionals",
     "nearest_neighbours",
     "one_point_distance",
@@ -94,6 +105,7 @@ __all__ = [
     "power_covariance",
     "power_spectrum",
     "precision_recall_density_coverage",
+    "quadrupole",
     "rank_p_value",
     "significance",
     "sliced_wasserstein",

@@ -15,7 +15,7 @@ the price of mixing neighbouring modes, and the power that it takes away is put 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import pi, prod
@@ -29,7 +29,14 @@ from pushforward.errors import UsageError
 from pushforward.statistics.arrays import FieldArray, as_fields, binary_unit, chunks, same_device
 from pushforward.statistics.modes import Box, Edges, Shells, box_sides, edges_of, fluctuations, shells, sum_over_shells
 
-__all__ = ["CrossSpectrum", "PowerSpectrum", "cross_power_spectrum", "power_spectrum"]
+__all__ = [
+    "CrossSpectrum",
+    "PowerSpectrum",
+    "cross_power_spectrum",
+    "mode_products",
+    "power_spectrum",
+    "weighted_powers",
+]
 
 Window = Literal["hann"] | None
 
@@ -137,6 +144,47 @@ def cross_power_spectrum(
         (power_b / power_a).sqrt() * scale_b / scale_a,
         of.modes,
     )
+
+
+def mode_products(
+    fields: Float[Tensor, "samples channels *grid"],
+    box: Box,
+    bins: Edges,
+    window: Window,
+    pairs: Sequence[tuple[int, int]],
+) -> tuple[Shells, Float[Tensor, "samples pairs bins"]]:
+    """Shells, and Re delta_a delta_b* of pairs of channels averaged over them, normalised as P(k) is.
+
+    Each channel is in units of its `binary_unit`.
+    """
+    grid, sides, of = _setting(fields, box, bins)
+    first, second = ([pair[side] for pair in pairs] for side in (0, 1))
+    sums = [
+        sum_over_shells(_product(modes[:, first], modes[:, second]), of)
+        for modes in _transforms(fields, window, binary_unit(fields))
+    ]
+    return of, torch.cat(sums) / of.modes * _normalisation(grid, sides, window)
+
+
+def weighted_powers(
+    fields: Float[Tensor, "samples channels *grid"],
+    box: Box,
+    bins: Edges,
+    window: Window,
+    weights: Float[Tensor, "weights stored"],
+) -> tuple[Shells, Float[Tensor, "samples channels bins"], Float[Tensor, "samples channels weights bins"]]:
+    """Shells, P(k), and the mean over each shell of P times each weight, the same for a mode and its conjugate.
+
+    Each channel is in units of its `binary_unit`.
+    """
+    grid, sides, of = _setting(fields, box, bins)
+    powers, moments = [], []
+    for modes in _transforms(fields, window, binary_unit(fields)):
+        squared = _squared(modes)
+        powers.append(sum_over_shells(squared, of))
+        moments.append(sum_over_shells(squared[:, :, None] * weights, of))
+    scale = _normalisation(grid, sides, window) / of.modes
+    return of, torch.cat(powers) * scale, torch.cat(moments) * scale
 
 
 def _setting(fields: Tensor, box: Box, bins: Edges) -> tuple[tuple[int, ...], tuple[float, ...], Shells]:
