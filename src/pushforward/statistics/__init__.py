@@ -28,7 +28,9 @@ from pushforward.statistics.cross_spectra import CrossSpectra, cross_spectra
 from pushforward.statistics.difference import Difference, mean_difference
 from pushforward.statistics.energy_distance import EnergyDistance, energy_distance
 from pushforward.statistics.features import low_pass, summary_features
+from pushforward.statistics.field_memorisation import field_memorisation
 from pushforward.statistics.marginals import Marginals, marginals
+from pushforward.statistics.memorisation import Memorisation, excess_of_copies, memorisation
 from pushforward.statistics.minkowski import MinkowskiFunctionals, gaussian_minkowski, minkowski_functionals
 from pushforward.statistics.neighbours import NearestNeighbours, nearest_neighbours
 from pushforward.statistics.one_point import OnePointDistance, OnePointPDF, one_point_distance, one_point_pdf
@@ -64,6 +66,7 @@ __all__ = [
     "Difference",
     "EnergyDistance",
     "Marginals",
+    "Memorisation",
     "MinkowskiFunctionals",
     "NearestNeighbours",
     "OnePointDistance",
@@ -88,6 +91,8 @@ __all__ = [
     "cross_spectra",
     "discrepancy_error",
     "energy_distance",
+    "excess_of_copies",
+    "field_memorisation",
     "gaussian_minkowski",
     "gaussian_smooth",
     "half_sample_error",
@@ -96,6 +101,7 @@ __all__ = [
     "low_pass",
     "marginals",
     "mean_difference",
+    "memorisation",
     "minkowski_functionals",
     "nearest_neighbours",
     "one_point_distance",

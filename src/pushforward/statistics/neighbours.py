@@ -20,7 +20,7 @@ from pushforward.errors import UsageError
 from pushforward.statistics.arrays import Array, as_vectors
 from pushforward.statistics.pairwise import distance_blocks, pair_of_sets
 
-__all__ = ["NearestNeighbours", "nearest_neighbours"]
+__all__ = ["NearestNeighbours", "nearest", "nearest_neighbours"]
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def nearest_neighbours(
     if not 0 < quantile < 1:
         raise UsageError(f"quantile={quantile} was given; it must lie between 0 and 1")
     reference = as_vectors(training)
-    distance, index = _nearest(generated, reference)
-    test_distance, test_index = _nearest(test, reference)
+    distance, index = nearest(generated, reference)
+    test_distance, test_index = nearest(test, reference)
     test_distance, test_index = test_distance.to(distance.device), test_index.to(index.device)
     threshold = test_distance.quantile(quantile)
     ratio = distance.median() / test_distance.median() if bool(test_distance.median() > 0) else distance.new_ones(())
@@ -102,7 +102,8 @@ def _share_below(distance: Tensor, test: Tensor, threshold: Tensor, quantile: fl
     return below if bool(test_at == 0) else below + at * ((quantile - test_below) / test_at).clamp(0, 1)
 
 
-def _nearest(samples: Array, training: Tensor) -> tuple[Tensor, Tensor]:
+def nearest(samples: Array, training: Tensor) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
+    """Distance of each sample to its nearest training member, and which that is."""
     x, y = pair_of_sets(samples, training)
     distance, index = x.new_empty(len(x)), torch.empty(len(x), dtype=torch.long, device=x.device)
     for rows, square in distance_blocks(x, y, squared=True):
