@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
+from pushforward.training.batches import Members, Part
 
 import pushforward as pf
 from benchmarks.timing import report
-from pushforward.training.batches import Members, Part
 
 MEMBERS, SIDE, CHUNK, BATCH = 15_000, 256, 250, 8
 

@@ -26,6 +26,8 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from pushforward.training.batches import Ahead, Coupled, Examples, Part
+from pushforward.training.players import Players, rate_at
 from torch import Tensor, nn
 
 from benchmarks.kept import kept, look_up
@@ -36,8 +38,6 @@ from pushforward.randomness import Draws
 from pushforward.spaces import Vector
 from pushforward.statistics import wasserstein2
 from pushforward.training.averaging import PowerAverage
-from pushforward.training.batches import Ahead, Coupled, Examples, Part
-from pushforward.training.players import Players, rate_at
 from pushforward.training.settings import TrainingSettings
 
 STEPS, BATCH, SAMPLES, SEEDS = 10_000, 128, 10_000, 5

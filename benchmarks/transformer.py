@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def loss(emulator: pf.Emulator, real: torch.Tensor, rows: np.ndarray) -> float:
     x, code = emulator.preprocessing(real, condition), emulator.preprocessing.encode_condition(condition)
     batches = zip(x.split(32), code.split(32), strict=True)
     found = [
-        next(iter(emulator.model.turns(Batch(part, given, Draws(number, len(part)))))).loss
+        next(iter(emulator.model.turns(repeat(Batch(part, given, Draws(number, len(part))))))).loss
         for number, (part, given) in enumerate(batches)
     ]
     return float(torch.stack(found).mean())

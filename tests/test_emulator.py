@@ -174,15 +174,15 @@ def test_codes_of_an_invertible_model_decode_to_the_samples(tmp_path):
     emulator = fit(points, "realnvp", steps=3, out=tmp_path / "run", progress=False, device="cpu")
     x = torch.from_numpy(points.take(np.arange(9)))
     assert torch.allclose(emulator.decode(emulator.encode(x)), x, atol=1e-3)
-    assert emulator.abilities == ("density", "latent")
+    assert emulator.abilities == ("sampler", "density", "joint", "latent")
 
 
 def test_what_a_model_cannot_do_is_said(plain):
-    assert plain.abilities == ()
+    assert plain.abilities == ("sampler",)
     for attempt in (lambda: plain.log_prob([[0.0, 0.0]]), lambda: plain.encode([[0.0, 0.0]])):
         with pytest.raises(UsageError, match="toy-adversaries has no"):
             attempt()
-    with pytest.raises(UsageError, match="no second ensemble"):
+    with pytest.raises(UsageError, match="cannot translate"):
         plain.translate([[0.0, 0.0]], "b")
     with pytest.raises(UsageError, match="at least 1"):
         plain.sample(0)
@@ -246,6 +246,7 @@ def flip_a_byte(run):
         (lambda run: edit(run, space={"kind": "blob"}), "kind 'blob' is unknown"),
         (lambda run: edit(run, settings={"model": {"colour": 1}}), "no setting called 'colour'"),
         (lambda run: edit(run, format=99), "newer"),
+        (lambda run: edit(run, format=1), "train it again"),
     ],
 )
 def test_a_spoilt_run_directory_is_one_clear_sentence(copy, spoil, sentence):

@@ -309,7 +309,7 @@ def test_an_ability_that_the_model_lacks(tmp_path, trained, capsys, monkeypatch)
     rows = save(tmp_path, "rows.npy", ROWS)
     judge(
         *command(capsys, monkeypatch, "translate", trained, rows, "--to", "a", "-o", tmp_path / "t.npy"),
-        "second ensemble",
+        "cannot translate",
     )
 
 

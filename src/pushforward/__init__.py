@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pushforward.emulator import Emulator
-    from pushforward.ensembles import Ensemble, Preprocessing, read
+    from pushforward.ensembles import Ensemble, EnsemblePair, Preprocessing, read
     from pushforward.errors import DataError, TrainingError, UsageError
     from pushforward.spaces import Field, Particles, Series, Vector
     from pushforward.training import fit
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Emulator": "emulator",
     "Ensemble": "ensembles",
+    "EnsemblePair": "ensembles",
     "Preprocessing": "ensembles",
     "read": "ensembles",
     "DataError": "errors",
@@ -43,6 +44,7 @@ __all__ = [
     "DataError",
     "Emulator",
     "Ensemble",
+    "EnsemblePair",
     "Field",
     "Particles",
     "Preprocessing",

@@ -22,6 +22,7 @@ from pushforward.options import (
     given,
     one_or_all,
     sampled_at,
+    second_options,
     simulator_options,
 )
 
@@ -83,6 +84,9 @@ def _stop(sentence: str) -> None:
 @app.command()
 def fit(
     data: Data,
+    other: Annotated[
+        str | None, typer.Option("--and", metavar="DATA", help="The second ensemble, of a model between two.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Family (see `models`); flow-matching unless said.")] = None,
     condition: Condition = None,
     steps: Annotated[int | None, typer.Option(help="Train for this many steps.", min=1)] = None,
@@ -106,7 +110,7 @@ def fit(
     options = given(
         model=model, condition=condition, steps=steps, budget=budget, out=out, seed=seed, device=device,
         devices=devices, precision=precision, crop=crop, members=members, box=box, periodic=periodic,
-        isotropic=isotropic, field=dataset,
+        isotropic=isotropic, field=dataset, **{"and": other},
     )  # fmt: skip
     options, settings = configured(config, options, assigned(assignments))
     if options.get("steps") and options.get("budget"):
@@ -117,12 +121,17 @@ def fit(
     name = options.pop("model", "flow-matching")
     find(name)
     reading = {k: options.pop(k) for k in READING if k in options}
+    second = options.pop("and", None)
     simulator, settings = simulator_options(data, settings)
-    ensemble = _read(data, **reading, **simulator)
+    source: Any = _read(data, **reading, **simulator)
+    if second is not None:
+        from pushforward.ensembles import EnsemblePair
+
+        source = EnsemblePair(source, _read(**second_options(second, reading)))
 
     from pushforward.training import fit as train
 
-    emulator = train(ensemble, name, resume=resume, settings=settings, **options)
+    emulator = train(source, name, resume=resume, settings=settings, **options)
     if emulator.run is not None and int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
         print(f"\n{emulator.run} is trained; look at it with\n  pushforward validate {emulator.run}")
 

@@ -22,28 +22,31 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from pushforward.ensembles import Parameter, Preprocessing
+from pushforward.ensembles import Parameter
 from pushforward.errors import UsageError
-from pushforward.models import Density, Latent, Model, Translator
-from pushforward.models.forecasting import Forecast, Forecaster, forecast
+from pushforward.forecasting import Forecast, forecast
+from pushforward.models import ABILITIES, Density, Forecaster, Latent, Model, Sampler, Translator
+from pushforward.models.settings import parse_settings
 from pushforward.randomness import Draws, seed_for
+from pushforward.runs.condition_fields import given_rows
+from pushforward.runs.conditions import Condition, warn_outside
+from pushforward.runs.devices import choose_device, laid_out, native_bfloat16
+from pushforward.runs.directory import CONFIG, WEIGHTS
+from pushforward.runs.files import save_yaml
+from pushforward.runs.weights import read_trained, write_weights
 from pushforward.spaces import Space, condition_shape
 from pushforward.tensors import keep_freed_memory
-from pushforward.training.condition_fields import given_rows
-from pushforward.training.conditions import Condition, warn_outside
-from pushforward.training.files import save_yaml
-from pushforward.training.hardware import choose_device, laid_out, native_bfloat16
-from pushforward.training.runs import CONFIG, WEIGHTS
-from pushforward.training.settings import parse_settings
-from pushforward.training.weights import read_trained, write_weights
 
 __all__ = ["Emulator"]
 
-_ABILITIES: dict[str, type] = {
-    "density": Density,
-    "latent": Latent,
-    "translator": Translator,
-    "forecaster": Forecaster,
+_LACKS = {
+    "sampler": "cannot sample",
+    "density": "has no density, so no log_prob",
+    "joint": "gives no density with its samples",
+    "latent": "has no latent code",
+    "translator": "cannot translate: it was not trained between two ensembles",
+    "forecaster": "cannot forecast",
+    "evolver": "cannot move a state in time",
 }
 _CHUNK_NUMBERS, _LARGEST_CHUNK = 2**19, 4096
 # The last key of a seed says what it is for, so that sampling never repeats the noise of training.
@@ -66,7 +69,7 @@ class Emulator:
     def __init__(
         self,
         model: Model,
-        preprocessing: Preprocessing,
+        preprocessing: Any,
         *,
         name: str,
         config: Mapping[str, Any] | None = None,
@@ -88,8 +91,8 @@ class Emulator:
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        """What the model can do beyond sampling: of ``density``, ``latent``, ``translator``, ``forecaster``."""
-        return tuple(name for name, protocol in _ABILITIES.items() if isinstance(self.model, protocol))
+        """What the model can do, of `models.ABILITIES`: ``sampler``, ``density``, ``latent``, ``translator``, ..."""
+        return tuple(name for name, protocol in ABILITIES.items() if isinstance(self.model, protocol))
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -103,15 +106,9 @@ class Emulator:
             UsageError: if the model lacks it.
         """
         if ability not in self.abilities:
-            what = {
-                "density": "density, so no log_prob",
-                "latent": "latent code",
-                "translator": "second ensemble",
-                "forecaster": "forecast",
-            }
             raise UsageError(
-                f"{self.name} has no {what.get(ability, ability)}; it can sample"
-                f"{''.join(f' and has a {each}' for each in self.abilities)}; see `pushforward models` for others"
+                f"{self.name} {_LACKS[ability]}; it is a {', '.join(self.abilities)} (see `pushforward models` for "
+                "others)"
             )
 
     def __repr__(self) -> str:
@@ -241,8 +238,7 @@ class Emulator:
         """
         self.require("translator")
 
-        first, second = self.preprocessing, self.preprocessing.second or self.preprocessing
-        before, after = (first, second) if to == "b" else (second, first)
+        before, after = self.preprocessing.towards(to)
 
         def one(x: Tensor, c: Tensor | None) -> Tensor:
             return after.inverse(cast(Translator, self.model).translate(before(x), to))
@@ -336,6 +332,7 @@ class Emulator:
     def _sample(
         self, n: int, rows: NDArray[np.float32] | None, seed: int, batch_size: int | None, sampling: Mapping[str, Any]
     ) -> Tensor:
+        self.require("sampler")
         options = parse_settings(self.model.Sampling, sampling)
         if seed < 0 or (batch_size is not None and batch_size < 1):
             raise UsageError(f"seed {seed} and batch_size {batch_size}: give whole numbers, from 0 and from 1")
@@ -344,7 +341,7 @@ class Emulator:
             for number, part in enumerate(_parts(n, batch_size or self._chunk())):
                 draws = Draws(seed_for(seed, number, _SAMPLES), part.stop - part.start, device=self.device)
                 condition = self._some(rows, part)
-                z = self.model.sample(draws, self._code(condition), options)
+                z = cast(Sampler, self.model).sample(draws, self._code(condition), options)
                 chunks.append(self.preprocessing.inverse(z.float(), condition).cpu())
         return torch.cat(chunks)
 

@@ -15,6 +15,7 @@ __all__ = [
     "given",
     "one_or_all",
     "sampled_at",
+    "second_options",
     "simulator_options",
 ]
 
@@ -79,7 +80,7 @@ def configured(
     if not isinstance(stored, dict):
         raise UsageError(f"the configuration file {path} must hold names and values, such as 'model: ddpm'")
     stored_settings = stored.pop("settings", None) or {}
-    known = {"model", "steps", "budget", "out", "seed", "device", "devices", "precision", *READING}
+    known = {"model", "steps", "budget", "out", "seed", "device", "devices", "precision", "and", *READING}
     if unknown := sorted(set(stored) - known):
         raise UsageError(
             f"{path} has the unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}, "
@@ -99,6 +100,26 @@ def simulator_options(data: list[str], settings: dict[str, Any]) -> tuple[dict[s
         return {}, settings
     own = {key: value for key, value in settings.items() if key in option_names(data[0])}
     return own, {key: value for key, value in settings.items() if key not in own}
+
+
+def second_options(second: Any, reading: dict[str, Any]) -> dict[str, Any]:
+    """How the second of two ensembles is read: as the first, unless a configuration file says otherwise.
+
+    Arguments:
+        second: what ``--and`` names, or a mapping with ``data`` and reading options of its own.
+        reading: options of the first ensemble.
+
+    Raises:
+        UsageError: for an option that reading does not have.
+    """
+    if not isinstance(second, dict):
+        return {**reading, "data": [str(second)]}
+    own = dict(second)
+    data = own.pop("data", None)
+    if data is None or (unknown := sorted(set(own) - set(READING))):
+        what = "names no data" if data is None else f"has the unknown option {unknown[0]!r}"
+        raise UsageError(f"'and' {what}; it takes data, {', '.join(READING)}")
+    return {**reading, **own, "data": data if isinstance(data, list) else [str(data)]}
 
 
 def extra_options(arguments: list[str]) -> dict[str, Any]:

@@ -46,6 +46,11 @@ class Draws:
         self._total = count * processes
         self._rows = slice(rank * count, (rank + 1) * count)
 
+    def to(self, device: torch.device | str) -> Draws:
+        """The same source, whose further numbers lie on another device."""
+        self.device = torch.device(device)
+        return self
+
     def normal(self, *event: int) -> Tensor:
         """Standard normal numbers, shape ``(count, *event)``."""
         return self._mine(torch.randn(self._total, *event, generator=self._generator))

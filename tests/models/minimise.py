@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
 
 import torch
 
@@ -14,7 +15,7 @@ def minimise(model: Model, batch: Callable[[int], Batch], steps: int, learning_r
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for step in range(steps):
-        for turn in model.turns(batch(step)):
+        for turn in model.turns(repeat(batch(step))):
             optimiser.zero_grad()
             turn.loss.backward()
             optimiser.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import repeat
 
 import pytest
 import torch
@@ -11,9 +12,9 @@ from torch import nn
 from pushforward.errors import TrainingError, UsageError
 from pushforward.models import Batch
 from pushforward.models.cnf import CNF
+from pushforward.models.settings import parse_settings
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
-from pushforward.training.settings import parse_settings
 
 
 def moved(dim=2, condition_dim=0, seed=0, scale=0.05, **settings):
@@ -33,7 +34,7 @@ def batch_of(x, condition=None, seed=0, progress=0.5):
 
 def turn_of(model, x, **given):
     """The last of the turns on a batch."""
-    *_, turn = model.turns(batch_of(x, **given))
+    *_, turn = model.turns(repeat(batch_of(x, **given)))
     return turn
 
 
@@ -199,7 +200,7 @@ def test_a_turn_tells_how_often_the_velocity_was_evaluated():
 def test_a_run_begins_with_flow_matching_and_goes_on_with_the_likelihood():
     model, x = moved(matching=0.3), torch.randn(8, 2)
     assert "nll_per_dim" not in turn_of(model, x, progress=0.29).logs
-    assert len(list(model.turns(batch_of(x, progress=0.29)))) == CNF.regressions
+    assert len(list(model.turns(repeat(batch_of(x, progress=0.29))))) == CNF.regressions
     assert "nll_per_dim" in turn_of(model, x, progress=0.3).logs
 
 

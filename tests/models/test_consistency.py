@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+from types import SimpleNamespace
+
 import pytest
 import torch
 from minimise import minimise
 from two_clusters import two_clusters
 
 from pushforward.errors import UsageError
-from pushforward.models import Batch, Pupil, model_class
+from pushforward.models import Batch, TeacherBatch, model_class
 from pushforward.models.consistency import Consistency
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
@@ -28,8 +31,20 @@ def end_of_the_flow(z: torch.Tensor, t: float) -> torch.Tensor:
     return z @ vectors @ torch.diag((values / ((1 - t) ** 2 * values + t**2)).sqrt()) @ vectors.T
 
 
-def train(model, data, steps: int, seed: int = 0):
-    return minimise(model, lambda step: Batch(data(step + seed), None, Draws(step, 256), step / steps), steps)
+def train(model, data, steps: int, seed: int = 0, teacher=None):
+    def batch(step: int) -> Batch:
+        plain = Batch(data(step + seed), None, Draws(step, 256), step / steps)
+        return plain if teacher is None else taught(plain, teacher)
+
+    return minimise(model, batch, steps)
+
+
+def taught(batch: Batch, teacher) -> TeacherBatch:
+    return TeacherBatch(batch.x, None, batch.draws, batch.progress, teacher=teacher, pairs=lambda steps: batch)
+
+
+def source(teacher, family: str) -> SimpleNamespace:
+    return SimpleNamespace(kind="teacher", model=teacher, family=family)
 
 
 def small(family: str = "flow-matching", **settings):
@@ -39,8 +54,9 @@ def small(family: str = "flow-matching", **settings):
 
 
 def student_of(teacher, family: str, **settings) -> Consistency:
-    student = Consistency(Vector(2), 0, Consistency.taught_by(Consistency.Settings(**settings), family, teacher))
-    student.learn_from(teacher)
+    settled = Consistency.settled(Consistency.Settings(**settings), source(teacher, family))
+    student = Consistency(Vector(2), 0, settled)
+    student.prepare(taught(Batch(correlated(0), None, Draws(0, 256)), teacher))
     return student
 
 
@@ -82,7 +98,7 @@ def test_white_data_have_the_published_preconditioning():
 def test_distillation_approaches_the_exact_function(teacher):
     student = student_of(teacher, "flow-matching")
     before = error_of(student)
-    after = error_of(train(student, correlated, 400))
+    after = error_of(train(student, correlated, 400, teacher=teacher))
     assert before > 0.15, "one step of Euler's method is far from the end of the flow"
     assert after < 0.06, f"root mean square error {after:.3f}"
 
@@ -99,12 +115,12 @@ def test_what_the_first_part_has_learnt_is_averaged_and_kept():
     model = Consistency(Vector(2), 0, Consistency.Settings(width=16, depth=1))
     train(model, correlated, 40)
     assert int(model.steps) == 20, "half of the run trains the family's own loss"
-    (known,) = model._teacher
+    (known,) = model._learnt
     again = Consistency(Vector(2), 0, model.settings)
     again.load_state_dict(model.state_dict())
-    (turn,) = again.turns(Batch(correlated(0), None, Draws(0, 256), 0.9))
+    (turn,) = again.turns(repeat(Batch(correlated(0), None, Draws(0, 256), 0.9)))
     assert turn.loss.isfinite()
-    (same,) = again._teacher
+    (same,) = again._learnt
     assert all(torch.equal(*pair) for pair in zip(known.parameters(), same.parameters(), strict=True))
     assert not any(torch.equal(*pair) for pair in zip(known.parameters(), model.body.parameters(), strict=True))
 
@@ -116,21 +132,21 @@ def test_any_family_with_a_denoiser_can_be_distilled(family):
     assert student.settings.family == family
     assert student.body.state_dict().keys() == teacher.state_dict().keys()
     assert torch.equal(*(next(iter(m.network.parameters())) for m in (student.body, teacher)))
-    before, after = error_of(student), error_of(train(student, correlated, 200))
+    before, after = error_of(student), error_of(train(student, correlated, 200, teacher=teacher))
     assert after < 0.7 * before
 
 
 def test_a_teacher_with_another_network_is_followed_from_scratch(teacher):
     student = student_of(teacher, "flow-matching", width=16)
     assert student.body.network.state_dict().keys() == teacher.network.state_dict().keys()
-    assert error_of(train(student, correlated, 300)) < 0.15
+    assert error_of(train(student, correlated, 300, teacher=teacher)) < 0.15
 
 
 def test_a_teacher_that_predicts_the_noise_has_a_student_that_says_the_data_everywhere():
     teacher = small("ddpm", prediction="noise")
     student = student_of(teacher, "ddpm")
     assert student.body.prediction == "v"
-    (turn,) = student.turns(Batch(correlated(0), None, Draws(0, 256)))
+    (turn,) = student.turns(repeat(taught(Batch(correlated(0), None, Draws(0, 256)), teacher)))
     assert turn.loss.isfinite()
 
 
@@ -148,7 +164,6 @@ def test_more_calls_come_nearer_to_two_clusters():
 
 def test_a_student_keeps_nothing_of_its_teacher(teacher):
     student = student_of(teacher, "flow-matching")
-    assert isinstance(student, Pupil)
     alone = Consistency(Vector(2), 0, student.settings)
     alone.load_state_dict(student.state_dict())
     assert torch.equal(*(model.eval().sample(Draws(0, 3)) for model in (student, alone)))
@@ -157,16 +172,16 @@ def test_a_student_keeps_nothing_of_its_teacher(teacher):
 
 def test_the_teacher_is_not_changed(teacher):
     before = [p.clone() for p in teacher.parameters()]
-    train(student_of(teacher, "flow-matching"), correlated, 5)
+    train(student_of(teacher, "flow-matching"), correlated, 5, teacher=teacher)
     assert all(torch.equal(p, old) for p, old in zip(teacher.parameters(), before, strict=True))
 
 
 def test_what_cannot_be_distilled_is_refused(teacher):
     for family in ("realnvp", "yukawa"):
         with pytest.raises(UsageError, match=f"{family} has no denoiser"):
-            Consistency.taught_by(Consistency.Settings(), family, model_class(family)(Vector(2)))
+            Consistency.settled(Consistency.Settings(), source(model_class(family)(Vector(2)), family))
     with pytest.raises(UsageError, match="leave it out"):
-        Consistency.taught_by(Consistency.Settings(family="edm"), "flow-matching", teacher)
+        Consistency.settled(Consistency.Settings(family="edm"), source(teacher, "flow-matching"))
     with pytest.raises(ValueError, match="vae has no denoiser"):
         Consistency.Settings(family="vae")
     with pytest.raises(ValueError, match="nonsense"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import pytest
 import torch
 from minimise import minimise
@@ -52,7 +54,7 @@ def test_the_loss_is_the_squared_error_of_the_noise_whatever_is_predicted(predic
     """A network that adds nothing says of white data that the noise is sigma z, in whatever prediction."""
     model = DDPM(Vector(1), 0, DDPM.Settings(prediction=prediction))
     batch = Batch(torch.randn(2048, 1), None, Draws(0, 2048))
-    (turn,) = model.turns(batch)
+    (turn,) = model.turns(repeat(batch))
     draws = Draws(0, 2048)
     moment = model.path.at(model.times(draws)[:, None])
     noise = draws.normal(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import repeat
 
 import pytest
 import torch
@@ -50,7 +51,7 @@ def test_the_loss_is_the_error_of_the_data_in_units_of_the_best_linear_denoiser(
     """lambda(sigma) = (1 + sigma^2) / sigma^2 of the paper, before training, where the loss is 1 for white data."""
     model = EDM(Vector(2))
     batch = Batch(torch.randn(4096, 2), None, Draws(0, 4096))
-    (turn,) = model.turns(batch)
+    (turn,) = model.turns(repeat(batch))
     draws = Draws(0, 4096)
     sigma = model.path.at(model.times(draws)[:, None]).sigma
     z = batch.x + sigma * draws.normal(2)

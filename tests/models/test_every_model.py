@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import pytest
 import torch
 
-from pushforward.models import REGISTRY, Batch, Density, Latent, model_class
+from pushforward.errors import UsageError
+from pushforward.models import (
+    REGISTRY,
+    Batch,
+    Density,
+    Joint,
+    Latent,
+    PairBatch,
+    Sampler,
+    Translator,
+    model_class,
+)
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Series, Vector
 
@@ -25,6 +38,12 @@ CASES = [
     if key.split("-")[0] in entry.spaces
 ]  # fmt: skip
 cases = pytest.mark.parametrize(("name", "key"), CASES, ids=[f"{name}-{key}" for name, key in CASES])
+
+
+def needs(model, ability) -> None:
+    """Skip unless the model has an ability."""
+    if not isinstance(model, ability):
+        pytest.skip(f"{type(model).__name__} is no {ability.__name__}")
 
 
 def narrow(name: str, key: str, condition_dim: int = 0):
@@ -50,7 +69,19 @@ def batch_for(model, count: int, seed: int = 3, rank: int = 0, processes: int = 
     condition = torch.randn(total, model.condition_dim, generator=generator) if model.condition_dim else None
     rows = slice(rank * count, (rank + 1) * count)
     draws = Draws(seed, count, rank=rank, processes=processes)
-    return Batch(x[rows], None if condition is None else condition[rows], draws)
+    batch = Batch(x[rows], None if condition is None else condition[rows], draws)
+    if "pair" not in sources_of(model):
+        return batch
+    return PairBatch(batch.x, batch.condition, draws, b=2 * x.flip(0)[rows] + 1)
+
+
+def sources_of(model) -> tuple[str, ...]:
+    return next(entry.sources for entry in REGISTRY.values() if entry.load() is type(model))
+
+
+def conditional(name: str) -> int:
+    """Length of a condition for families that have any: ensembles without pairs have none."""
+    return 0 if REGISTRY[name].sources == ("pair",) else 2
 
 
 def observed(x: torch.Tensor, space: Series, generator: torch.Generator) -> torch.Tensor:
@@ -64,19 +95,27 @@ def observed(x: torch.Tensor, space: Series, generator: torch.Generator) -> torc
 
 def trained(model, steps: int = 10, condition_dim: int = 0):
     """A few steps of each player: enough to leave the initial values, at which outputs may be zero by design."""
-    optimisers = {name: torch.optim.Adam(group, lr=1e-3) for name, group in model.players().items()}
+    players = model.players()
+    optimisers = {name: torch.optim.Adam(player.parameters, lr=1e-3) for name, player in players.items()}
     for step in range(steps):
-        for turn in model.turns(batch_for(model, 16, seed=step)):
-            group = model.players()[turn.player]
-            optimisers[turn.player].zero_grad()
-            turn.loss.backward(inputs=list(group))
-            optimisers[turn.player].step()
+        for turn in model.turns(repeat(batch_for(model, 16, seed=step))):
+            names = names_of(turn)
+            for name in names:
+                optimisers[name].zero_grad()
+            turn.loss.backward(inputs=[p for name in names for p in players[name].parameters])
+            for name in names:
+                optimisers[name].step()
     return model.eval()
+
+
+def names_of(turn) -> tuple[str, ...]:
+    return (turn.player,) if isinstance(turn.player, str) else turn.player
 
 
 @cases
 def test_samples_have_the_shape_of_the_space_and_repeat_with_the_seed(name, key):
     model = build(name, key).eval()
+    needs(model, Sampler)
     first, again, other = (model.sample(Draws(seed, 5)) for seed in (1, 1, 2))
     assert first.shape == (5, *SPACES[key].shape)
     whole = torch.isfinite(first) | (torch.isnan(first) if isinstance(SPACES[key], Series) else False)
@@ -88,8 +127,8 @@ def test_samples_have_the_shape_of_the_space_and_repeat_with_the_seed(name, key)
 
 @cases
 def test_every_parameter_belongs_to_one_player_and_learns(name, key):
-    model = build(name, key, condition_dim=2)
-    owners = [id(p) for group in model.players().values() for p in group]
+    model = build(name, key, condition_dim=conditional(name))
+    owners = [id(p) for player in model.players().values() for p in player.parameters]
     assert sorted(owners) == sorted(id(p) for p in model.parameters()), "players must share out all the parameters"
     before = [p.detach().clone() for p in model.parameters()]
     trained(model, steps=5)
@@ -106,8 +145,8 @@ def test_every_parameter_belongs_to_one_player_and_learns(name, key):
 @cases
 def test_turns_name_their_player_and_log_scalars(name, key):
     model = build(name, key)
-    for turn in model.turns(batch_for(model, 8)):
-        assert turn.player in model.players()
+    for turn in model.turns(repeat(batch_for(model, 8))):
+        assert set(names_of(turn)) <= set(model.players())
         assert turn.loss.shape == ()
         assert torch.isfinite(turn.loss)
         assert all(value.numel() == 1 for value in turn.logs.values())
@@ -116,16 +155,17 @@ def test_turns_name_their_player_and_log_scalars(name, key):
 @cases
 def test_two_halves_of_a_batch_lose_what_the_joined_batch_loses(name, key):
     model = build(name, key, condition_dim=1)
-    if model.coupling is not None or getattr(model.settings, "coupling", "independent") != "independent":
-        pytest.skip(f"{name} pairs data and noise within the part of the batch that a process holds")
-    joined = next(iter(model.turns(batch_for(model, 8)))).loss
-    halves = [next(iter(model.turns(batch_for(model, 4, rank=rank, processes=2)))).loss for rank in (0, 1)]
+    if model.collate is not None:
+        pytest.skip(f"{name} pairs rows within the share of the batch that a process holds")
+    joined = next(iter(model.turns(repeat(batch_for(model, 8))))).loss
+    halves = [next(iter(model.turns(repeat(batch_for(model, 4, rank=rank, processes=2))))).loss for rank in (0, 1)]
     torch.testing.assert_close(sum(halves) / 2, joined, rtol=2e-5, atol=2e-5)
 
 
 @cases
 def test_the_condition_matters(name, key):
     model = trained(build(name, key, condition_dim=2))
+    needs(model, Sampler)
     low, high = (model.sample(Draws(0, 4), torch.full((4, 2), value)) for value in (-2.0, 2.0))
     assert (low - high).nan_to_num().abs().max() > 1e-6, "samples must change with the condition"
 
@@ -135,14 +175,40 @@ def test_a_state_dict_gives_the_same_model_again(name, key):
     model = trained(build(name, key), steps=3)
     copy = narrow(name, key).eval()
     copy.load_state_dict(model.state_dict())
-    assert torch.equal(*(each.sample(Draws(0, 3)).nan_to_num(99.0) for each in (model, copy)))
+    x = batch_for(model, 3).x
+    for ability, use in (
+        (Sampler, lambda each: each.sample(Draws(0, 3))),
+        (Translator, lambda each: each.translate(x, "b")),
+    ):
+        if isinstance(model, ability):
+            assert torch.equal(*(use(each).nan_to_num(99.0) for each in (model, copy)))
+
+
+@cases
+def test_a_translation_moves_both_ways(name, key):
+    model = build(name, key).eval()
+    needs(model, Translator)
+    x = batch_for(model, 3).x
+    assert all(model.translate(x, to).shape == x.shape for to in ("a", "b"))
+    with pytest.raises(UsageError, match="to 'a' or to 'b'"):
+        model.translate(x, "c")
+
+
+@cases
+def test_samples_come_with_the_density_that_they_have(name, key):
+    model = build(name, key)
+    needs(model, Joint)
+    trained(model, steps=5)
+    with torch.no_grad():
+        x, log_prob = model.sample_and_log_prob(Draws(0, 6))
+        torch.testing.assert_close(x, model.sample(Draws(0, 6)), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(log_prob, model.log_prob(x), rtol=1e-4, atol=2e-3)
 
 
 @cases
 def test_the_density_of_a_sample_does_not_depend_on_its_batch(name, key):
     model = build(name, key, condition_dim=1)
-    if not isinstance(model, Density):
-        pytest.skip(f"{name} has no density")
+    needs(model, Density)
     trained(model, steps=5)
     batch = batch_for(model, 6)
     joined = model.log_prob(batch.x, batch.condition)
@@ -154,8 +220,7 @@ def test_the_density_of_a_sample_does_not_depend_on_its_batch(name, key):
 @pytest.mark.parametrize("name", [name for name, entry in REGISTRY.items() if "vector" in entry.spaces])
 def test_the_density_integrates_to_one(name):
     model = build(name, "vector")
-    if not isinstance(model, Density):
-        pytest.skip(f"{name} has no density")
+    needs(model, Density)
     trained(model, steps=50)
     axis = torch.linspace(-7, 7, 141)
     grid = torch.cartesian_prod(axis, axis)
@@ -167,8 +232,8 @@ def test_the_density_integrates_to_one(name):
 @cases
 def test_an_invertible_model_decodes_what_it_encoded(name, key):
     model = build(name, key)
-    if not (isinstance(model, Latent) and isinstance(model, Density)):
-        pytest.skip(f"{name} is not invertible")
+    needs(model, Latent)
+    needs(model, Density)
     trained(model, steps=5)
     x = batch_for(model, 4).x
     with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import repeat
 
 import pytest
 import torch
@@ -72,7 +73,7 @@ def test_deterministic_methods_agree_with_the_decoder(trained, method):
 def test_an_untrained_model_is_right_for_gaussian_data():
     """The network starts at zero beside the Gaussian answer, whose loss is the integral of 1 / ((1 - t)^2 + t^2)."""
     model = FlowMatching(Vector(4))
-    (turn,) = model.turns(Batch(torch.randn(4096, 4), None, Draws(0, 4096)))
+    (turn,) = model.turns(repeat(Batch(torch.randn(4096, 4), None, Draws(0, 4096))))
     assert turn.loss.item() == pytest.approx(math.pi / 2, abs=0.05)
     x = torch.randn(10, 4)
     expected = torch.distributions.Normal(0, 1).log_prob(x).sum(1)
@@ -144,7 +145,7 @@ def test_withheld_conditions_give_the_unconditional_distribution():
 def test_a_batch_of_conditions_is_not_changed():
     model = FlowMatching(Vector(2), 1, FlowMatching.Settings(condition_dropout=0.9))
     condition = torch.ones(64, 1)
-    next(model.turns(Batch(torch.randn(64, 2), condition, Draws(0, 64))))
+    next(model.turns(repeat(Batch(torch.randn(64, 2), condition, Draws(0, 64)))))
     assert torch.equal(condition, torch.ones(64, 1))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import pytest
 import torch
 
@@ -84,7 +86,7 @@ def test_a_stationary_generator_moves_with_its_noise():
 
 def test_clipping_bounds_the_critic():
     model = WassersteinGAN(Vector(2), 0, WassersteinGAN.Settings(constraint="clipping", clip=0.02))
-    next(iter(model.turns(Batch(torch.randn(8, 2), None, Draws(0, 8)))))
+    next(iter(model.turns(repeat(Batch(torch.randn(8, 2), None, Draws(0, 8))))))
     assert max(float(weights.detach().abs().max()) for weights in model.critic.parameters()) <= 0.02
 
 

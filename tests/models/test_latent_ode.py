@@ -1,5 +1,7 @@
 """A latent ODE: its flow, its bound, its forecasts in the user's units."""
 
+from itertools import repeat
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,7 @@ import torch
 from pushforward import Emulator
 from pushforward.ensembles import Ensemble, Preprocessing
 from pushforward.errors import UsageError
-from pushforward.models import Batch, model_class
-from pushforward.models.forecasting import Forecaster
+from pushforward.models import Batch, Forecaster, model_class
 from pushforward.models.latent_ode import LatentODE, LatentODESettings
 from pushforward.models.motion import Motion
 from pushforward.randomness import Draws
@@ -40,7 +41,7 @@ def emulator() -> Emulator:
     steps = 100
     for step in range(steps):
         batch = Batch(z[torch.randint(len(z), (32,))], None, Draws(step, 32), step / steps)
-        for turn in model.turns(batch):
+        for turn in model.turns(repeat(batch)):
             optimiser.zero_grad()
             turn.loss.backward()
             optimiser.step()
@@ -140,7 +141,7 @@ def test_only_what_lies_within_the_horizon_is_learned_at_first():
     model.motion.rate.fill_(12.0)
     late = x[..., 0] > float(model._horizon(0.0))
     changed[..., 1][late] += 100
-    losses = [next(iter(model.turns(Batch(each, None, Draws(0, 16), 0.0)))).loss for each in (x, changed)]
+    losses = [next(iter(model.turns(repeat(Batch(each, None, Draws(0, 16), 0.0))))).loss for each in (x, changed)]
     assert torch.equal(*losses)
     assert float(model._horizon(1.0)) == 1.0
 

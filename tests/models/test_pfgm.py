@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import pytest
 import torch
 from minimise import minimise
@@ -41,7 +43,7 @@ def test_ten_million_dimensions_learn_as_edm():
     edm, poisson = EDM(Vector(2)), with_d(1e7)
     poisson.load_state_dict(edm.state_dict())
     batch = two_clusters(512)
-    losses = [next(iter(model.turns(Batch(batch, None, Draws(0, 512))))).loss for model in (edm, poisson)]
+    losses = [next(iter(model.turns(repeat(Batch(batch, None, Draws(0, 512)))))).loss for model in (edm, poisson)]
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=0)
 
 
@@ -59,7 +61,7 @@ def test_it_learns_the_data_whatever_the_tail(degrees):
 @pytest.mark.parametrize(("degrees", "most"), [(0.5, 1.6), (1.0, 1.4), (3.0, 1.2), (1e7, 1.05)])
 def test_the_untrained_model_of_white_data_has_a_loss_of_order_one_at_every_tail(degrees, most):
     """Although the noise of D = 1 has no mean; what it is above 1 is that the strength is not known from the sample."""
-    (turn,) = with_d(degrees).turns(Batch(torch.randn(20_000, 2), None, Draws(0, 20_000)))
+    (turn,) = with_d(degrees).turns(repeat(Batch(torch.randn(20_000, 2), None, Draws(0, 20_000))))
     assert 0.95 < turn.loss.item() < most
 
 

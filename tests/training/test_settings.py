@@ -2,8 +2,9 @@ import pytest
 
 from pushforward.errors import UsageError
 from pushforward.models import REGISTRY, model_class
+from pushforward.models.settings import parse_settings
 from pushforward.spaces import Field, Vector
-from pushforward.training.settings import TrainingSettings, parse_settings, resolve_settings
+from pushforward.training.settings import TrainingSettings, resolve_settings
 
 SPACES = {"vector": Vector(2), "field": Field(1, (16, 16))}
 

@@ -10,11 +10,13 @@ import torch
 
 import pushforward as pf
 from pushforward.ensembles import Ensemble
+from pushforward.ensembles.batch import Batch
+from pushforward.ensembles.batching import Shard
 from pushforward.errors import TrainingError, UsageError
+from pushforward.randomness import Draws
+from pushforward.runs.teacher_pairs import PairPool
 from pushforward.statistics import wasserstein2
-from pushforward.training.batches import Examples, Part
-from pushforward.training.pairs import Paired
-from pushforward.training.teachers import resolve_taught
+from pushforward.training.plan import resolve_task
 
 SMALL = {"width": 16, "depth": 1}
 
@@ -46,7 +48,7 @@ def test_a_student_works_in_the_units_and_with_the_network_of_its_teacher(condit
     assert torch.equal(found.preprocessing.constants, known.preprocessing.constants)
     assert found.config["settings"]["model"]["family"] == "edm"
     assert found.config["settings"]["model"]["width"] == 16
-    assert found.config["teacher"]["run"] == str(teacher)
+    assert found.config["data"]["teacher"]["run"] == str(teacher)
     sizes = [sum(p.numel() for p in emulator.model.parameters()) for emulator in (found, known)]
     assert sizes[0] == sizes[1]
 
@@ -93,15 +95,15 @@ def test_a_run_is_not_resumed_with_a_teacher_that_has_changed(conditional, teach
 
 def test_a_teacher_that_has_been_written_again_is_still_the_same(conditional, teacher, tmp_path):
     other = shutil.copytree(teacher, tmp_path / "teacher")
-    before = student(conditional, other, tmp_path / "run").config["teacher"]
+    before = student(conditional, other, tmp_path / "run").config["data"]["teacher"]
     settings = {**SMALL, "transform": "log"}
     pf.fit(conditional, "edm", steps=4, out=other, resume=True, progress=False, settings=settings)
-    assert student(conditional, other, tmp_path / "run", resume=True).config["teacher"] == before
+    assert student(conditional, other, tmp_path / "run", resume=True).config["data"]["teacher"] == before
 
 
 def test_units_are_the_teachers_to_choose(conditional, teacher):
     with pytest.raises(UsageError, match="transform cannot be set"):
-        resolve_taught("consistency", conditional, {"teacher": str(teacher), "transform": "none"})
+        resolve_task("consistency", conditional, {"teacher": str(teacher), "transform": "none"})
 
 
 @pytest.fixture(scope="module")
@@ -142,26 +144,26 @@ def test_a_reflowed_model_goes_to_the_sample_of_its_teacher(reflowed):
 def test_pairs_are_streamed_and_made_again_by_a_run_that_is_resumed():
     made = []
 
-    def pairs(draws, condition):
-        made.append(condition[0, 0].item())
-        noise = draws.normal(2)
-        return 10 + noise, noise
+    class Flow:
+        def pairs_from_noise(self, draws, condition, steps):
+            made.append(condition[0, 0].item())
+            noise = draws.normal(2)
+            return 10 + noise, noise
 
-    def source(step):
-        return Examples(torch.zeros(4, 2), torch.full((4, 1), float(step)))
+    def source(number):
+        return Batch(torch.zeros(4, 2), torch.full((4, 1), float(number)), Draws(number, 4))
 
-    def batches():
-        return Paired(source, pairs, Part(4), 0, batches=3, uses=2, blocks=2)
+    def pool():
+        return PairPool(source, Flow(), Shard(4), 0, batches=3, uses=2, blocks=2)
 
-    seen, whole = [], batches()
-    for step in range(1, 20):
-        x, condition, noise = whole(step)
-        torch.testing.assert_close(x, 10 + noise)
-        seen.append(condition)
-    assert made == [float(n) for n in range(1, 16)], "a block for the pool, and one more every six steps"
+    seen, whole = [], pool()
+    for number in range(1, 20):
+        batch = whole(number, steps=1)
+        torch.testing.assert_close(batch.x, 10 + batch.noise)
+        seen.append(batch.condition)
+    assert made == [float(n) for n in range(1, 16)], "a block for the pool, and one more every six batches"
     assert len({value.item() for value in torch.cat(seen)}) > 10, "the conditions of the data are used"
-    again = batches()(19)
-    assert torch.equal(again.condition, seen[-1])
+    assert torch.equal(pool()(19, steps=1).condition, seen[-1])
 
 
 def test_a_student_is_known_again_by_a_comparison(conditional, teacher, tmp_path):

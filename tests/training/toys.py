@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from pushforward.models import REGISTRY, Batch, Entry, Model, Settings, Turn
+from pushforward.models import REGISTRY, Batch, Entry, Model, Player, Settings, Turn
 
 
 class GaussianSettings(Settings):
@@ -37,7 +37,8 @@ class Gaussian(Model):
     def _mean(self, x: Tensor, condition: Tensor | None) -> Tensor:
         return self.mean(torch.ones_like(x.flatten(1)[:, :1]) if condition is None else condition)
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
         self.seen += 1
         noise = 0.01 * batch.draws.normal(*self.space.shape)
         loss = -self.log_prob(batch.x + noise, batch.condition).mean() * self.settings.scale
@@ -69,16 +70,21 @@ class Adversaries(Model):
         return {"batch_size": 16, "learning_rate": 0.01, "betas": (0.0, 0.9)}
 
     def players(self):
-        return {"critic": list(self.critic.parameters()), "generator": list(self.generator.parameters())}
+        return {
+            "critic": Player(list(self.critic.parameters())),
+            "generator": Player(list(self.generator.parameters())),
+        }
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
-        x = batch.x.flatten(1)
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         for _ in range(2):
+            batch = next(batches)
+            x = batch.x.flatten(1)
             fake = self.generator(batch.draws.normal(self.space.size)).detach()
             between = (x + batch.draws.uniform(1) * (fake - x)).requires_grad_()
             (slope,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
             penalty = (slope.square().sum(1) + 1e-12).sqrt().sub(1).square().mean()
             yield Turn("critic", self.critic(fake).mean() - self.critic(x).mean() + penalty, {"penalty": penalty})
+        batch = next(batches)
         yield Turn("generator", -self.critic(self.generator(batch.draws.normal(self.space.size))).mean(), {})
 
     def sample(self, draws, condition=None, sampling=None):

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from pushforward.ensembles.builtin import DATASETS
 from pushforward.ensembles.ensemble import Ensemble, Parameter
+from pushforward.ensembles.pair import EnsemblePair, PairPreprocessing
 from pushforward.ensembles.preprocessing import Preprocessing
+from pushforward.ensembles.preprocessings import preprocessing_from_dict
 from pushforward.ensembles.read import read
+from pushforward.ensembles.source import EnsembleSource, Source
 from pushforward.ensembles.symmetries import augment
 
-__all__ = ["DATASETS", "Ensemble", "Parameter", "Preprocessing", "augment", "read"]
+__all__ = [
+    "DATASETS",
+    "Ensemble",
+    "EnsemblePair",
+    "EnsembleSource",
+    "PairPreprocessing",
+    "Parameter",
+    "Preprocessing",
+    "Source",
+    "augment",
+    "preprocessing_from_dict",
+    "read",
+]

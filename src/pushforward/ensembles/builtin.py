@@ -1,42 +1,20 @@
-"""Built-in ensembles, by name.
-
-The simulators live beside this package, not below it, so they are found by the name of their module when they are asked
-for, and nothing here is imported from there.
-"""
+"""Built-in ensembles, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
-from importlib import import_module
-from inspect import signature
 from typing import Any
 
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.errors import UsageError
+from pushforward.simulate import option_names
+from pushforward.simulate import simulate as run
+from pushforward.simulate.registry import SIMULATORS
 
 __all__ = ["DATASETS", "find_near", "simulate"]
 
-_REGISTRY = "pushforward.simulate.registry:SIMULATORS"
-
-
-class _Summaries(Mapping[str, str]):
-    """The built-in ensembles: name -> one line. The registry is looked up when it is first asked."""
-
-    def __getitem__(self, name: str) -> str:
-        return str(_entries()[name].summary)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_entries())
-
-    def __len__(self) -> int:
-        return len(_entries())
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
-
-
-DATASETS: Mapping[str, str] = _Summaries()
+DATASETS: Mapping[str, str] = {name: entry.summary for name, entry in SIMULATORS.items()}
 
 
 def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any) -> Ensemble:
@@ -53,14 +31,12 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
     """
     if name not in DATASETS:
         raise UsageError(f"there is no built-in ensemble called {name!r}; there are {', '.join(DATASETS)}")
-    entry = _entries()[name]
-    simulator = _resolve(entry.target)
-    known = [key for key in signature(simulator).parameters if key not in ("count", "seed")]
+    known = option_names(name)
     unknown = [key for key in options if key not in known]
     if unknown:
         has = f"it has {', '.join(known)}" if known else "it has none"
         raise UsageError(f"{name} has no option {unknown[0]!r}; {has}")
-    result = simulator(entry.default_count if count is None else count, seed, **options)
+    result = run(name, count, seed, **options)
     return Ensemble.from_array(
         result.x,
         space=result.space,
@@ -78,14 +54,3 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
 def find_near(name: str) -> str | None:
     """The built-in ensemble whose name is nearest to one that is unknown, for an error's hint."""
     return next(iter(get_close_matches(name, list(DATASETS), n=1)), None)
-
-
-def _entries() -> Mapping[str, Any]:
-    entries: Mapping[str, Any] = _resolve(_REGISTRY)
-    return entries
-
-
-def _resolve(target: str) -> Any:
-    module, _, attribute = target.partition(":")
-    module = module if module.startswith("pushforward.") else f"pushforward.simulate.{module}"
-    return getattr(import_module(module), attribute)

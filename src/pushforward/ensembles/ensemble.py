@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -99,7 +99,7 @@ class Ensemble:
         space: Space | str | None = None,
         conditions: ArrayLike | None = None,
         names: Sequence[str] | None = None,
-        classes: dict[str, Sequence[str]] | None = None,
+        classes: Mapping[str, Sequence[str]] | None = None,
         groups: ArrayLike | None = None,
         condition_fields: ArrayLike | None = None,
         name: str = "array",
@@ -211,7 +211,7 @@ class Ensemble:
         self,
         conditions: ArrayLike | None,
         names: Sequence[str] | None = None,
-        classes: dict[str, Sequence[str]] | None = None,
+        classes: Mapping[str, Sequence[str]] | None = None,
     ) -> Ensemble:
         """The same members with other conditions; None makes the ensemble unconditional.
 

@@ -56,7 +56,6 @@ class Preprocessing(nn.Module):
         encoding: of the conditions.
         amplitude: what conditions predict of the size of fluctuations; None where samples are not divided by it.
         condition_field: of the field that each sample is given with; None if there is none.
-        second: of the other ensemble, for a model between two; None for the others.
     """
 
     constants: Tensor
@@ -69,7 +68,6 @@ class Preprocessing(nn.Module):
         encoding: Encoding,
         amplitude: Amplitude | None = None,
         condition_field: Preprocessing | None = None,
-        second: Preprocessing | None = None,
     ) -> None:
         super().__init__()
         self.space = space
@@ -78,7 +76,6 @@ class Preprocessing(nn.Module):
         self.encoding = encoding
         self.amplitude = amplitude
         self.condition_field = condition_field
-        self.second = second
         # One row each: location, unit, exponent, mean, deviation (see `pointwise`).
         self.register_buffer("constants", torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0])[:, None].repeat(1, len(self.kinds)))
 
@@ -218,19 +215,19 @@ class Preprocessing(nn.Module):
         for number, (kind, reason) in enumerate(zip(self.kinds, self.reasons, strict=True)):
             name = _name(self.space, number)
             lines.append(f"{name}: {_formula(kind, *self.constants[:, number].tolist())} ({reason})")
-        others = {"condition": self.condition_field, "second ensemble": self.second}
-        more = [f"{name}: {line}" for name, other in others.items() if other is not None for line in other.describe()]
+        field = self.condition_field
+        more = [] if field is None else [f"condition: {line}" for line in field.describe()]
         return _shortened(lines) + self.encoding.describe() + more
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values from which `from_dict` makes a module with room for the tensors of `state_dict`."""
         return {
+            "kind": "pointwise",
             "space": space_to_dict(self.space),
             "channels": [{"kind": k, "reason": r} for k, r in zip(self.kinds, self.reasons, strict=True)],
             "conditions": self.encoding.to_dict(),
             "amplitude": None if self.amplitude is None else self.amplitude.to_dict(),
             **({} if self.condition_field is None else {"condition_field": self.condition_field.to_dict()}),
-            **({} if self.second is None else {"second": self.second.to_dict()}),
         }
 
     @classmethod
@@ -244,7 +241,6 @@ class Preprocessing(nn.Module):
             Encoding.from_dict(values["conditions"]),
             None if values["amplitude"] is None else Amplitude.from_dict(values["amplitude"]),
             cls.from_dict(values["condition_field"]) if "condition_field" in values else None,
-            cls.from_dict(values["second"]) if "second" in values else None,
         )
 
     def _constants(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, ...]:

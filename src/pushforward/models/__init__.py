@@ -12,30 +12,57 @@ from typing import TYPE_CHECKING, Any
 from pushforward.models.registry import REGISTRY, Entry, find, model_class
 
 if TYPE_CHECKING:
-    from pushforward.models.model import (
-        Batch,
-        Coupling,
+    from pushforward.ensembles.batch import Batch, EnergyBatch, PairBatch, TeacherBatch
+    from pushforward.models.abilities import (
+        ABILITIES,
         Density,
+        Evolver,
+        Forecaster,
+        Joint,
         Latent,
-        Model,
-        Pairs,
-        Pupil,
-        Settings,
+        Reweightable,
+        Sampler,
         Translator,
-        Turn,
     )
+    from pushforward.models.model import Model, Player, Settings, Turn
+
+_HOMES = {
+    **dict.fromkeys(("Batch", "EnergyBatch", "PairBatch", "TeacherBatch"), "pushforward.ensembles.batch"),
+    **dict.fromkeys(
+        (
+            "ABILITIES",
+            "Density",
+            "Evolver",
+            "Forecaster",
+            "Joint",
+            "Latent",
+            "Reweightable",
+            "Sampler",
+            "Translator",
+        ),
+        "pushforward.models.abilities",
+    ),
+    **dict.fromkeys(("Model", "Player", "Settings", "Turn"), "pushforward.models.model"),
+}
 
 __all__ = [
+    "ABILITIES",
     "REGISTRY",
     "Batch",
-    "Coupling",
     "Density",
+    "EnergyBatch",
     "Entry",
+    "Evolver",
+    "Forecaster",
+    "Joint",
     "Latent",
     "Model",
-    "Pairs",
-    "Pupil",
+    "PairBatch",
+    "Player",
+    "Reweightable",
+    "Sampler",
     "Settings",
+    "TeacherBatch",
     "Translator",
     "Turn",
     "find",
@@ -44,6 +71,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module("pushforward.models.model"), name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'pushforward.models' has no attribute {name!r}")

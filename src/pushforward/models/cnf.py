@@ -149,7 +149,8 @@ class CNF(Model):
             "precision": "32",
         }
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
         if batch.progress < self.settings.matching:
             for _ in range(self.regressions):
                 yield self._matching(batch)

@@ -37,9 +37,10 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from pushforward import transport
+from pushforward.ensembles.batch import TeacherBatch
 from pushforward.errors import UsageError
 from pushforward.models.denoising import Denoising, DenoisingSettings
-from pushforward.models.model import Batch, Coupling, Model, Settings, Turn
+from pushforward.models.model import Batch, Collate, Model, Settings, Turn
 from pushforward.models.registry import model_class
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -51,8 +52,8 @@ __all__ = ["Consistency"]
 class ConsistencySettings(DenoisingSettings):
     """
     Attributes:
-        teacher: run directory of a model to distil; None trains alone. Family and network are then the teacher's unless
-            they are set.
+        distilled: whether a teacher's flow is followed (``--set teacher=RUN`` sets it). Family and network are then the
+            teacher's unless they are set.
         family: whose network, path and noise are used, and whose loss is trained first.
         family_settings: of that family, beside those here, by name.
         pretraining: part of a run without a teacher that trains the family's own loss.
@@ -64,7 +65,7 @@ class ConsistencySettings(DenoisingSettings):
         solver_steps: of Heun's method along the teacher's flow from a level to the next.
     """
 
-    teacher: str | None = None
+    distilled: bool = False
     family: str = "flow-matching"
     family_settings: dict[str, Any] = Setting(default_factory=dict, validate_default=True)
     pretraining: float = Setting(default=0.5, ge=0, lt=1)
@@ -132,9 +133,9 @@ class Consistency(Model):
         body = kind(space, condition_dim, kind.Settings(**{**own, **options.family_settings}))
         assert isinstance(body, Denoising)
         self.body = body
-        self._teacher: tuple[Denoising, ...] = ()
-        self._taught = False
-        if options.teacher is None and options.tuning == "flow":
+        # In a tuple, so that it is no part of this module.
+        self._learnt: tuple[Denoising, ...] = ()
+        if not options.distilled and options.tuning == "flow":
             self.register_buffer("learnt", _joined(body))
             self.register_buffer("steps", torch.zeros(()))
 
@@ -143,53 +144,62 @@ class Consistency(Model):
         return Denoising.training_defaults_for(space)
 
     @classmethod
-    def taught_by(cls, settings: BaseModel, family: str, teacher: Model) -> BaseModel:
-        """The settings of a model that learns from ``teacher``, a model of a ``family``: as far as not set, its own.
+    def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
+        """The settings of a model that learns from a teacher, where the source is one: as far as not set, its own.
 
         Raises:
-            UsageError: if that model has no denoiser.
+            UsageError: if the teacher has no denoiser.
         """
         assert isinstance(settings, ConsistencySettings)
+        if source.kind != "teacher":
+            return settings
+        teacher, family = source.model, source.family
         if not isinstance(teacher, Denoising) or not teacher.has_denoiser:
             raise UsageError(
                 f"{family} has no denoiser to distil; a teacher is a run of flow-matching, edm, ddpm, pfgm++ or another"
                 " model that learns to remove noise"
             )
-        if getattr(teacher.settings, "teacher", None) is not None:
+        if getattr(teacher.settings, "reflow", False):
             raise UsageError(f"this {family} was trained on the pairs of another model, which is the one to distil")
         given = settings.model_dump(include=settings.model_fields_set)
         if given.get("family", family) != family:
             raise UsageError(f"the teacher is {family}, so family={given['family']} cannot be; leave it out")
-        theirs = teacher.settings.model_dump(exclude={"teacher", "teacher_steps"})
+        theirs = teacher.settings.model_dump(exclude={"reflow", "teacher_steps"})
         shared = {name: theirs.pop(name) for name in DenoisingSettings.model_fields}
         # Its network says nothing of the data where there is nothing but noise, which is where a student starts.
         theirs |= {"prediction": "v"} if theirs.get("prediction") == "noise" else {}
-        return cls.Settings(**{"family": family, "family_settings": theirs, **shared, **given})
-
-    def learn_from(self, teacher: Model) -> None:
-        """Be trained on the flow of ``teacher``, and start from its weights if the networks are alike."""
-        assert isinstance(teacher, Denoising)
-        self._teacher, self._taught = (teacher.eval().requires_grad_(False),), True
-        self.body.start_from(teacher)
+        return cls.Settings(**{"family": family, "family_settings": theirs, **shared, **given, "distilled": True})
 
     @property
-    def coupling(self) -> Coupling | None:
-        return self.body.coupling
+    def collate(self) -> Collate | None:
+        return self.body.collate
 
     def prepare(self, batch: Batch) -> None:
         self.body.prepare(batch)
+        if isinstance(batch, TeacherBatch):
+            self.body.start_from(batch.teacher)
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
         options = self.settings
-        start = 0.0 if self._taught else options.pretraining
+        start = 0.0 if options.distilled else options.pretraining
         if batch.progress < start:
-            yield from self.body.turns(batch)
+            yield from self.body.turns(iter((batch,)))
             if options.tuning == "flow":
                 self._remember()
             return
-        if not self._teacher and options.tuning == "flow":
-            self._teacher = (self._remembered(),)
         yield Turn("model", self._loss(batch, (batch.progress - start) / (1 - start)), {})
+
+    def _followed(self, batch: Batch) -> Denoising | None:
+        """The model whose flow is followed: the teacher, or what the first part of the run has learnt."""
+        if isinstance(batch, TeacherBatch):
+            assert isinstance(batch.teacher, Denoising)
+            return batch.teacher
+        if self.settings.tuning == "data":
+            return None
+        if not self._learnt:
+            self._learnt = (self._remembered(),)
+        return self._learnt[0]
 
     @torch.no_grad()
     def _remember(self) -> None:
@@ -212,14 +222,15 @@ class Consistency(Model):
         uniform = batch.draws.stratified().reshape(-1, *[1] * len(self.space.shape))
         t = self.first_time + (self.body.last_time() - self.first_time) * uniform
         noise, condition = self.body.noise(batch), self.body.withheld(batch)
-        levels = options.levels or (8 if self._teacher else 64)
+        followed = self._followed(batch)
+        levels = options.levels or (8 if followed else 64)
         # The widest steps would undo what is known of the flow, from which the mean velocity starts.
-        levels = levels if self._teacher else min(8, levels) * (levels / min(8, levels)) ** progress
+        levels = levels if followed else min(8, levels) * (levels / min(8, levels)) ** progress
         now, then = Straight().at(t), Straight().at(transport.earlier(t, levels))
         z = now.mix(batch.x, noise)
         with torch.no_grad():
-            if self._teacher:
-                before = self._carried(z, now, then, condition)
+            if followed is not None:
+                before = self._carried(followed, z, now, then, condition)
             else:
                 before = then.mix(batch.x, noise)
             gaussian = self.body.gaussian
@@ -230,9 +241,8 @@ class Consistency(Model):
         weight = (t / (t - then.time)).flatten()
         return (weight * transport.pseudo_huber(error, options.softness)).mean()
 
-    def _carried(self, z: Tensor, now: Moment, then: Moment, condition: Tensor | None) -> Tensor:
+    def _carried(self, teacher: Denoising, z: Tensor, now: Moment, then: Moment, condition: Tensor | None) -> Tensor:
         """Where the teacher's flow takes ``z``, by Heun's method in its whitened state."""
-        (teacher,) = self._teacher
         motion = teacher.whitened_motion(condition)
         w, steps = teacher.gaussian.whiten(z, now, condition), self.settings.solver_steps
         step = (then.time - now.time) / steps

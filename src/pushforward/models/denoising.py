@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from pydantic import BaseModel
 from pydantic import Field as Setting
-from torch import Tensor
+from torch import Tensor, nn
 
 from pushforward import transport
 from pushforward.errors import UsageError
@@ -194,7 +194,8 @@ class Denoising(Model):
         """The moment whose noise level the network is told at ``z``, and that level over the one of ``moment``."""
         return moment, 1.0
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
         t = self.times(batch.draws)
         moment = self.path.at(t.reshape(-1, *[1] * len(self.space.shape)))
         noise = self.noise(batch)
@@ -305,8 +306,16 @@ class Denoising(Model):
         times = transport.time_grid(Straight(), steps, start=self.last_time())
         return self._follow(times, noise, condition, transport.INTEGRATORS["adams"])
 
-    def start_from(self, teacher: Denoising) -> None:
+    def pairs_from_noise(
+        self, draws: Draws, condition: Tensor | None = None, steps: int = 20
+    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *shape"]]:
+        """Samples, and the noise that each of them belongs to."""
+        noise = self.prior.draw(draws, self.space.shape)
+        return self.from_noise(noise, condition, steps), noise
+
+    def start_from(self, teacher: nn.Module) -> None:
         """Take the weights of a trained model, if they are of the same shapes and mean the same."""
+        assert isinstance(teacher, Denoising)
         theirs, mine = teacher.state_dict(), self.state_dict()
         alike = teacher.prediction == self.prediction and theirs.keys() == mine.keys()
         if alike and all(theirs[name].shape == mine[name].shape for name in mine):

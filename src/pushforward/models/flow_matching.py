@@ -17,16 +17,19 @@ References:
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
+from pushforward.ensembles.batch import TeacherBatch
 from pushforward.errors import UsageError
 from pushforward.models.denoising import Denoising, DenoisingSettings
-from pushforward.models.model import Batch, Coupling, Model, Pairs
+from pushforward.models.model import Batch, Collate, Turn
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 from pushforward.transport import Normal, Straight, optimal_transport
@@ -40,9 +43,9 @@ class FlowMatchingSettings(DenoisingSettings):
         time_sampling: distribution of the training times, ``uniform`` or ``logit-normal``, t = sigmoid(mean + std g)
             with g standard normal.
         time_mean, time_std: of the logit-normal times; a negative mean favours small noise.
-        teacher: run directory of a model of motion from Gaussian noise, whose noise and samples are trained on in place
-            of the data. The network is then the teacher's unless it is set, and samples are drawn by ``ddim``, which is
-            Euler's method along straight lines, unless another method is.
+        reflow: whether noise and samples of a teacher are trained on in place of the data (``--set teacher=RUN`` sets
+            it). The network is then the teacher's unless it is set, and samples are drawn by ``ddim``, which is Euler's
+            method along straight lines, unless another method is.
         teacher_steps: of the teacher's sampler, a network call each.
         coupling: which noise belongs to which sample of a batch: ``independent``, or ``optimal-transport``, the exact
             plan of least squared distance within the batch (of each process), which makes the paths straighter.
@@ -51,7 +54,7 @@ class FlowMatchingSettings(DenoisingSettings):
     time_sampling: Literal["uniform", "logit-normal"] = "uniform"
     time_mean: float = 0.0
     time_std: float = Setting(default=1.0, gt=0)
-    teacher: str | None = None
+    reflow: bool = False
     teacher_steps: int = Setting(default=20, ge=1)
     coupling: Literal["independent", "optimal-transport"] = "independent"
 
@@ -64,48 +67,49 @@ class FlowMatching(Denoising):
 
     def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
         super().__init__(space, condition_dim, settings, path=Straight(), prediction="velocity")
-        self._teacher: tuple[Denoising, ...] = ()
 
     @classmethod
-    def taught_by(cls, settings: BaseModel, family: str, teacher: Model) -> BaseModel:
-        """The settings of a model on the pairs of ``teacher``, a model of a ``family``: as far as not set, its own.
+    def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
+        """The settings of a model on the pairs of a teacher, where the source is one: as far as not set, its own.
 
         Raises:
-            UsageError: if that model does not start from Gaussian noise, or the pairs would be torn apart.
+            UsageError: if the teacher does not start from Gaussian noise, or the pairs would be torn apart.
         """
         assert isinstance(settings, FlowMatchingSettings)
-        if not isinstance(teacher, Denoising) or not isinstance(teacher.prior, Normal):
+        if source.kind != "teacher":
+            return settings
+        if not isinstance(source.model, Denoising) or not isinstance(source.model.prior, Normal):
             raise UsageError(
-                f"{family} does not move Gaussian noise to the data, so it has no pairs for reflow; a teacher is a"
-                " run of flow-matching, ot-flow-matching, edm or ddpm"
+                f"{source.family} does not move Gaussian noise to the data, so it has no pairs for reflow; a teacher is"
+                " a run of flow-matching, ot-flow-matching, edm or ddpm"
             )
         if settings.coupling != "independent":
             raise UsageError(
                 f"coupling={settings.coupling} would tear the teacher's pairs apart; use flow-matching without coupling"
             )
-        theirs = teacher.settings.model_dump(include=set(DenoisingSettings.model_fields))
-        return cls.Settings(**{**theirs, **settings.model_dump(include=settings.model_fields_set)})
+        theirs = source.model.settings.model_dump(include=set(DenoisingSettings.model_fields))
+        return cls.Settings(**{**theirs, **settings.model_dump(include=settings.model_fields_set), "reflow": True})
 
-    def learn_from(self, teacher: Model) -> None:
-        """Be trained on the pairs of ``teacher``, and start from its weights if the networks are alike."""
-        assert isinstance(teacher, Denoising)
-        self._teacher = (teacher.eval().requires_grad_(False),)
-        self.start_from(teacher)
+    def prepare(self, batch: Batch) -> None:
+        super().prepare(batch)
+        if isinstance(batch, TeacherBatch):
+            self.start_from(batch.teacher)
+
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        return super().turns(self._pairs(batches) if self.settings.reflow else batches)
+
+    def _pairs(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The samples that the teacher's flow takes noise to, in the place of the data."""
+        for batch in batches:
+            assert isinstance(batch, TeacherBatch)
+            pair = batch.pairs(self.settings.teacher_steps)
+            yield replace(batch, x=pair.x, condition=pair.condition, noise=pair.noise)
 
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = self.Sampling() if sampling is None else sampling
-        if self.settings.teacher is not None and "method" not in options.model_fields_set:
+        if self.settings.reflow and "method" not in options.model_fields_set:
             options = options.model_copy(update={"method": "ddim"})
         return super().sample(draws, condition, options)
-
-    @property
-    def pairs(self) -> Pairs | None:
-        return self._pairs if self._teacher else None
-
-    def _pairs(self, draws: Draws, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        (teacher,) = self._teacher
-        noise = self.prior.draw(draws, self.space.shape)
-        return teacher.from_noise(noise, condition, self.settings.teacher_steps), noise
 
     def times(self, draws: Draws) -> Tensor:
         uniform = draws.stratified()
@@ -116,13 +120,14 @@ class FlowMatching(Denoising):
         return torch.sigmoid(self.settings.time_mean + self.settings.time_std * normal)
 
     @property
-    def coupling(self) -> Coupling | None:
-        return self._optimal if self.settings.coupling == "optimal-transport" else None
+    def collate(self) -> Collate | None:
+        return self._coupled if self.settings.coupling == "optimal-transport" else None
+
+    def _coupled(self, batch: Batch) -> Batch:
+        noise = self.prior.draw(batch.draws, self.space.shape)
+        return replace(batch, noise=optimal_transport(batch.x, noise.to(batch.x), batch.condition))
 
     def noise(self, batch: Batch) -> Tensor:
-        if batch.noise is not None:
-            return batch.noise
-        return super().noise(batch) if self.coupling is None else self.coupling(batch.x, batch.condition, batch.draws)
-
-    def _optimal(self, x: Tensor, condition: Tensor | None, draws: Draws) -> Tensor:
-        return optimal_transport(x, self.prior.draw(draws, self.space.shape), condition)
+        if batch.noise is None and self.collate is not None:
+            batch = self.collate(batch)
+        return super().noise(batch) if batch.noise is None else batch.noise

@@ -1,6 +1,6 @@
 r"""Generative adversarial networks: a generator against a critic that tells its samples from the data.
 
-The critic f and the generator g take turns, on fresh noise each time:
+The critic f and the generator g take turns, on fresh data and fresh noise each time:
 
     critic:     minimise  E f(g(z)) - E f(x) + λ E (‖∇f(x̂)‖ - 1)²,     x̂ = ε x + (1 - ε) g(z), ε uniform,
     generator:  minimise  -E f(g(z)).
@@ -17,19 +17,19 @@ Sources: Gulrajani et al. 2017 (arXiv:1704.00028), equation 3 and algorithm 1; A
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import BaseModel
 from pydantic import Field as Setting
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from pushforward.errors import UsageError
 from pushforward.models.bands import Bands, halvings_for
-from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.stationary import StationaryGenerator, is_stationary
 from pushforward.networks import Critic, Generator
 from pushforward.randomness import Draws
@@ -103,18 +103,21 @@ class Adversarial(Model):
         # Two players circle around their equilibrium, which the average over a longer part of the run comes closer to.
         return {"learning_rate": 1e-3, "batch_size": 256, "betas": (0.0, 0.9), "average": 0.1}
 
-    def players(self) -> dict[str, Sequence[nn.Parameter]]:
-        return {"critic": list(self.critic.parameters()), "generator": list(self.generator.parameters())}
+    def players(self) -> dict[str, Player]:
+        return {
+            "critic": Player(list(self.critic.parameters())),
+            "generator": Player(list(self.generator.parameters())),
+        }
 
     def prepare(self, batch: Batch) -> None:
         self.bands.initialise(batch.x)
         if isinstance(self.generator, StationaryGenerator):
             self.generator.initialise(batch.x)
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         for _ in range(self.settings.critic_turns):
-            yield self._critic_turn(batch)
-        yield self._generator_turn(batch)
+            yield self._critic_turn(next(batches))
+        yield self._generator_turn(next(batches))
 
     def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
         return self.bands.inverse(self._generate(draws, condition))

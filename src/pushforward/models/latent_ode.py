@@ -27,7 +27,7 @@ to recognise what one has made; Kim et al. 2018 (arXiv:1802.02550) for guesses t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from pushforward.errors import UsageError
 from pushforward.models.importance import Mixture, posterior_draws
 from pushforward.models.laplace import Linearised, climb
-from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.motion import Bent, Motion
 from pushforward.models.series_noise import draw_level, log_evidence
 from pushforward.networks.series_encoder import SeriesEncoder
@@ -112,7 +112,9 @@ class LatentODE(Model):
     # Of the log of the encoder's precisions.
     posterior_limit = 7.0
     # Of the noise, in network units, where data are of order one.
-    smallest_noise, first_noise, supposed_noise, noise_speed = 5e-3, 0.5, 0.2, 5.0
+    smallest_noise, first_noise, supposed_noise = 5e-3, 0.5, 0.2
+    # Learning rate of the model in units of the encoder's.
+    slower = 0.25
 
     patterns: Tensor
 
@@ -127,7 +129,7 @@ class LatentODE(Model):
         self.encoder = SeriesEncoder(space.dim, 2 * n + n * (n - 1) // 2, 2 * s.width, condition_dim)
         self.motion = Motion(context, s.oscillators, s.slow, s.width, s.steps)
         self.decoder = Bent(2 * s.oscillators + s.slow, context, space.dim, s.width)
-        self.raw_noise = nn.Parameter(torch.full((space.dim,), math.log(self.first_noise) / self.noise_speed))
+        self.raw_log_noise = nn.Parameter(torch.full((space.dim,), math.log(self.first_noise)))
         # One row each: the time and which values were observed.
         patterns = torch.ones(self.members, space.length, 1 + space.dim)
         patterns[..., 0] = torch.linspace(0, 1, space.length)
@@ -147,7 +149,8 @@ class LatentODE(Model):
         elapsed = torch.where(both, (times[:, 1:] - times[:, :-1])[..., None], 0.0).sum()
         self.motion.rate.copy_((change / elapsed.clamp_min(1e-12)).clamp(1.0, 1000.0))
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
         times, values, seen = self._parts(batch.x)
         horizon = self._horizon(batch.progress)
         times, seen = torch.minimum(times, horizon), seen & (times <= horizon)[..., None]
@@ -165,19 +168,20 @@ class LatentODE(Model):
             "noise": log_noise.exp().mean(),
         }
         logs = {name: value.detach() for name, value in logs.items()}
-        yield Turn("model", -likelihood.mean() / self.series.size, logs)
+        yield Turn(("model", "noise"), -likelihood.mean() / self.series.size, logs)
         recognition = guess.log_prob(z[None])[0]
         parts = self._recognition(z, times, seen, batch)
         logs = {"recognition": recognition.mean().detach(), "of_parts": parts.mean().detach()}
         yield Turn("encoder", -(recognition.mean() + self.repeats * parts.mean()) / self.series.size, logs)
 
-    def players(self) -> dict[str, Sequence[nn.Parameter]]:
-        encoder = list(self.encoder.parameters())
-        return {"model": [*self.motion.parameters(), *self.decoder.parameters(), self.raw_noise], "encoder": encoder}
-
-    def rates(self) -> dict[str, float]:
-        # The encoder has to keep up with the model whose codes it guesses.
-        return {"model": 0.25}
+    def players(self) -> dict[str, Player]:
+        # The encoder has to keep up with the model whose codes it guesses. The noise follows the fit at once: what is
+        # not yet explained is noise.
+        return {
+            "model": Player([*self.motion.parameters(), *self.decoder.parameters()], rate=self.slower),
+            "noise": Player([self.raw_log_noise], rate=5 * self.slower),
+            "encoder": Player(list(self.encoder.parameters())),
+        }
 
     @torch.no_grad()
     def _codes(
@@ -285,7 +289,7 @@ class LatentODE(Model):
     @property
     def log_noise(self) -> Float[Tensor, " dim"]:
         """Log of the standard deviation of the noise of observation, in network units."""
-        return (self.noise_speed * self.raw_noise).clamp_min(math.log(self.smallest_noise))
+        return self.raw_log_noise.clamp_min(math.log(self.smallest_noise))
 
     def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Times (batch, length), values and which of them were observed (batch, length, dim)."""

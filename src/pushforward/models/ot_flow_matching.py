@@ -11,16 +11,15 @@ References:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel
 from pydantic import Field as Setting
-from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.models.flow_matching import FlowMatching, FlowMatchingSettings
-from pushforward.models.model import Coupling
-from pushforward.randomness import Draws
+from pushforward.models.model import Batch, Collate
 from pushforward.spaces import Field, Space
 from pushforward.transport.couplings import CONDITION_WEIGHT, optimal_transport, sinkhorn
 from pushforward.transport.translations import translated_transport
@@ -60,15 +59,16 @@ class OTFlowMatching(FlowMatching):
             raise UsageError("coupling=translations moves the noise of periodic fields; these data are not periodic")
 
     @property
-    def coupling(self) -> Coupling:
-        return self._paired
+    def collate(self) -> Collate:
+        return self._coupled
 
-    def _paired(self, x: Tensor, condition: Tensor | None, draws: Draws) -> Tensor:
-        noise = self.prior.draw(draws, self.space.shape)
-        options = self.settings
+    def _coupled(self, batch: Batch) -> Batch:
+        noise = self.prior.draw(batch.draws, self.space.shape).to(batch.x)
+        options, x, condition = self.settings, batch.x, batch.condition
         if options.coupling == "sinkhorn":
-            return sinkhorn(
-                x, noise, draws.uniform(), condition, options.regularisation, options.condition_weight, options.pairs
-            )
-        pair = translated_transport if options.coupling == "translations" else optimal_transport
-        return pair(x, noise, condition, options.condition_weight, options.pairs)
+            u = batch.draws.uniform().to(x)
+            paired = sinkhorn(x, noise, u, condition, options.regularisation, options.condition_weight, options.pairs)
+        else:
+            pair = translated_transport if options.coupling == "translations" else optimal_transport
+            paired = pair(x, noise, condition, options.condition_weight, options.pairs)
+        return replace(batch, noise=paired)

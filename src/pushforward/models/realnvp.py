@@ -105,7 +105,8 @@ class RealNVP(Model):
     def prepare(self, batch: Batch) -> None:
         self.flow.initialise(batch.x, batch.condition)
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
         nats = -self.log_prob(batch.x, batch.condition) / self.space.size
         loss = nats.mean()
         yield Turn("model", loss, {"nll_per_dim": loss.detach()})

@@ -27,6 +27,7 @@ class Entry:
         summary: one line for `pushforward models`.
         paper: where it comes from.
         spaces: kinds of space that it can learn.
+        sources: kinds of source that it can learn from (see `pushforward.ensembles.source`).
         given_fields: whether the condition of a field may be another field.
     """
 
@@ -34,7 +35,13 @@ class Entry:
     summary: str
     paper: str
     spaces: tuple[str, ...] = ("vector", "field")
+    sources: tuple[str, ...] = ("ensemble",)
     given_fields: bool = False
+
+    def load(self) -> type[Model]:
+        """The class of the family, imported when asked for."""
+        module, _, attribute = self.target.partition(":")
+        return getattr(import_module(f"pushforward.models.{module}"), attribute)
 
 
 REGISTRY: dict[str, Entry] = {
@@ -42,6 +49,7 @@ REGISTRY: dict[str, Entry] = {
         "flow_matching:FlowMatching",
         "velocity of a straight path from noise to data; the best default for fields",
         "https://arxiv.org/abs/2210.02747",
+        sources=("ensemble", "teacher"),
         given_fields=True,
     ),
     "ot-flow-matching": Entry(
@@ -84,12 +92,14 @@ REGISTRY: dict[str, Entry] = {
         "consistency:Consistency",
         "the end of a flow in one or two network calls; alone, or distilled from a trained model (teacher=RUN)",
         "https://arxiv.org/abs/2303.01469",
+        sources=("ensemble", "teacher"),
         given_fields=True,
     ),
     "between": Entry(
         "bridge:Bridge",
-        "straight motion between two ensembles without pairs (second=FILE names the other); translates both ways",
+        "straight motion between two ensembles without pairs (--and names the other); translates both ways",
         "https://arxiv.org/abs/2209.03003",
+        sources=("pair",),
     ),
     "wgan-gp": Entry(
         "gan:WassersteinGAN",
@@ -140,5 +150,4 @@ def model_class(name: str) -> type[Model]:
     Raises:
         UsageError: if there is none of that name.
     """
-    module, _, attribute = find(name).target.partition(":")
-    return getattr(import_module(f"pushforward.models.{module}"), attribute)
+    return find(name).load()

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.models.bands import Bands, halvings_for
-from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.stationary import is_stationary
 from pushforward.networks import MLP, Encoder, Generator
 from pushforward.randomness import Draws
@@ -111,6 +111,12 @@ class VAE(Model):
             return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 10.0}
         return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 10.0}
 
+    def players(self) -> dict[str, Player]:
+        amplitude = self.noise.log_amplitude
+        others = [parameter for parameter in self.parameters() if parameter is not amplitude]
+        # Amplitudes have few gradients to average over, and fall by orders of magnitude while the decoder learns.
+        return {"model": Player(others), "noise": Player([amplitude], rate=5.0)}
+
     def prepare(self, batch: Batch) -> None:
         if is_stationary(self.space):
             mean = batch.x.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (len(self.space.shape) - 1))
@@ -122,7 +128,8 @@ class VAE(Model):
         if self.waves is not None:
             self.waves.initialise(batch.x - self.centre)
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
         mean, log_scale = self.posterior(batch.x, batch.condition)
         z = mean + log_scale.exp() * batch.draws.normal(self.latent_dim)
         reconstruction = self.noise.log_prob(batch.x - self.decode(z, batch.condition), batch.condition)
@@ -131,7 +138,7 @@ class VAE(Model):
         beta = self.settings.beta * (min(1.0, batch.progress / warm_up) if warm_up else 1.0)
         loss = (beta * divergence - reconstruction).mean() / self.space.size
         elbo = (reconstruction - divergence).mean().detach()
-        yield Turn("model", loss, {"elbo": elbo, "divergence": divergence.mean().detach()})
+        yield Turn(("model", "noise"), loss, {"elbo": elbo, "divergence": divergence.mean().detach()})
 
     def posterior(
         self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
@@ -224,9 +231,6 @@ class GaussianNoise(nn.Module):
     smallest = 1e-2
     # Beside the data's. Noise as strong as the data would leave the codes without a use.
     start = 0.3
-    # Amplitudes have few gradients to average over, and fall by orders of magnitude while the decoder learns.
-    speed = 5.0
-
     index: Tensor
 
     def __init__(
@@ -247,12 +251,12 @@ class GaussianNoise(nn.Module):
             raise UsageError(f"noise='spectrum' is for fields, not for {type(space).__name__.lower()}; use 'value'")
         self.register_buffer("index", index.contiguous(), persistent=False)
         amplitudes = int(index.max()) + 1
-        self.raw = nn.Parameter(torch.zeros(amplitudes))
+        self.log_amplitude = nn.Parameter(torch.zeros(amplitudes))
         self.response = MLP(condition_dim, amplitudes, (32,), zero_output=True) if condition_dim else None
 
     def log_scale(self, condition: Float[Tensor, "batch features"] | None = None) -> Float[Tensor, "rows *shape"]:
         """Natural log of the standard deviation of each coefficient; one row for all samples if unconditional."""
-        raw = self.speed * self.raw[None]
+        raw = self.log_amplitude[None]
         if self.response is not None and condition is not None:
             raw = raw + self.response(torch.nan_to_num(condition))
         return raw.clamp(min=math.log(self.smallest))[:, self.index]
@@ -280,9 +284,9 @@ class GaussianNoise(nn.Module):
         if not self.spectral:
             power = self.start**2 * power.mean().expand(power.shape)
         index = self.index.flatten()
-        total = torch.zeros_like(self.raw).index_add_(0, index, power.flatten())
-        count = torch.zeros_like(self.raw).index_add_(0, index, torch.ones_like(power).flatten())
-        self.raw.copy_((total / count).sqrt().clamp(min=self.smallest).log() / self.speed)
+        total = torch.zeros_like(self.log_amplitude).index_add_(0, index, power.flatten())
+        count = torch.zeros_like(self.log_amplitude).index_add_(0, index, torch.ones_like(power).flatten())
+        self.log_amplitude.copy_((total / count).sqrt().clamp(min=self.smallest).log())
 
     def _coefficients(self, x: Tensor) -> Tensor:
         return hartley(x) if self.spectral else x

@@ -64,7 +64,8 @@ class Yukawa(Denoising):
     def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
         super().__init__(space, condition_dim, settings, path=Straight(), prediction="velocity")
 
-    def turns(self, batch: Batch) -> Iterator[Turn]:
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
         tau = self.times(batch.draws).clamp(self.margin, 1 - self.margin).view(-1, *[1] * len(self.space.shape))
         noise, factor = self._noise(batch.draws, tau)
         moment = self.path.at(tau)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from pushforward.models import Model
+from pushforward.runs.files import joined, load_tensors, part_of, save_tensors
 from pushforward.training.averaging import PowerAverage
-from pushforward.training.files import load_tensors, save_tensors
-from pushforward.training.players import Players
+from pushforward.training.optimisers import Optimisers
 
-__all__ = ["Course", "State", "joined", "load_checkpoint", "part_of", "save_checkpoint"]
+__all__ = ["Course", "State", "load_checkpoint", "save_checkpoint"]
 
 KIND = "checkpoint"
 
 
 @dataclass
 class Course:
-    """How far a run has come: steps done, and seconds spent training."""
+    """How far a run has come: steps done, batches taken, and seconds spent training."""
 
     step: int = 0
     seconds: float = 0.0
+    batches: int = 0
 
 
 @dataclass
@@ -31,7 +31,7 @@ class State:
     """What changes while a run goes on, and the preprocessing that it rests on."""
 
     model: Model
-    players: Players
+    optimisers: Optimisers
     average: PowerAverage
     preprocessing: nn.Module
     course: Course = field(default_factory=Course)
@@ -52,10 +52,10 @@ def save_checkpoint(path: Path, state: State) -> None:
     tensors = joined(
         model=state.model.state_dict(),
         average={str(index): value for index, value in enumerate(state.average.values)},
-        optimiser=state.players.state(),
+        optimiser=state.optimisers.state(),
         preprocessing=state.preprocessing.state_dict(),
     )
-    save_tensors(path, tensors, {"kind": KIND, "step": state.course.step, "seconds": state.course.seconds})
+    save_tensors(path, tensors, {"kind": KIND, **asdict(state.course)})
 
 
 def load_checkpoint(path: Path, state: State) -> None:
@@ -67,17 +67,7 @@ def load_checkpoint(path: Path, state: State) -> None:
     tensors, about = load_tensors(path, KIND)
     state.model.load_state_dict(part_of(tensors, "model"))
     state.preprocessing.load_state_dict(part_of(tensors, "preprocessing"))
-    state.players.load_state(part_of(tensors, "optimiser"))
+    state.optimisers.load_state(part_of(tensors, "optimiser"))
     values = part_of(tensors, "average")
     state.average.load([values[str(index)] for index in range(len(values))])
-    state.course = Course(int(about["step"]), float(about["seconds"]))
-
-
-def joined(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Named tensors of several parts under one roof: ``part/name``."""
-    return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
-
-
-def part_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    """The tensors of one part, under the names they have there."""
-    return {name.removeprefix(f"{part}/"): t for name, t in tensors.items() if name.startswith(f"{part}/")}
+    state.course = Course(int(about["step"]), float(about["seconds"]), int(about["batches"]))

@@ -1,33 +1,33 @@
 """The loop over steps. It knows no family of models: it steps whichever player a turn names.
 
-One step takes a batch, and for each turn that the model asks for: the gradient of that player's loss with respect to
-that player's parameters alone, its mean over processes, the optimiser's step, and only then the next turn. After it the
-average of the weights takes in the latest ones.
+One step is, for each turn that the model asks for, the gradient of that player's loss with respect to that player's
+parameters alone, its mean over processes, the optimiser's step, and only then the next turn. After it the average of
+the weights takes in the latest ones.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
+from pushforward.ensembles.batch import Batch
+from pushforward.ensembles.batching import Shard
 from pushforward.errors import TrainingError, UsageError
-from pushforward.models import Batch
-from pushforward.randomness import Draws, seed_for
-from pushforward.training.batches import Ahead, AtHand, Part
-from pushforward.training.checkpoints import Course, State, save_checkpoint
-from pushforward.training.durations import say_duration
+from pushforward.randomness import seed_for
+from pushforward.runs.directory import CHECKPOINT
+from pushforward.training.checkpoints import State, save_checkpoint
 from pushforward.training.interrupt import Interrupted, StopRequests
 from pushforward.training.meters import Meters, Reading
-from pushforward.training.players import rate_at
+from pushforward.training.plan import Length
+from pushforward.training.prefetch import Supply
 from pushforward.training.progress import Display
-from pushforward.training.runs import CHECKPOINT
 from pushforward.training.settings import TrainingSettings
 from pushforward.training.trackers import Tracker
 
@@ -36,27 +36,9 @@ if TYPE_CHECKING:
 
     from lightning_fabric import Fabric
 
-__all__ = ["Length", "Loop"]
+__all__ = ["Loop"]
 
 _OWN = 3
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long to train: a number of steps, or seconds of wall-clock time."""
-
-    steps: int | None = None
-    seconds: float | None = None
-
-    def progress(self, course: Course, reserve: float) -> float:
-        """Part of the run that is done, in [0, 1]; ``reserve`` are the seconds that the end of the run will take."""
-        if self.steps is not None:
-            return min(1.0, course.step / self.steps)
-        assert self.seconds is not None
-        return min(1.0, course.seconds / max(self.seconds - reserve, 0.5 * self.seconds, 1e-9))
-
-    def __str__(self) -> str:
-        return f"{self.steps} steps" if self.steps is not None else say_duration(self.seconds or 0.0)
 
 
 @dataclass
@@ -67,8 +49,8 @@ class Loop:
         fabric: device, precision, processes.
         run: the run directory.
         state: what a checkpoint holds; where to begin.
-        settings, length, seed, part: what was asked for.
-        batches: the examples of the steps that are still to be done.
+        settings, length, seed, shard: what was asked for.
+        batches: those that are still to be trained on.
         save_weights: writes the averaged weights for whoever wants to use them.
         trackers, display: whom to tell; none of them on any process but the first.
     """
@@ -79,8 +61,8 @@ class Loop:
     settings: TrainingSettings
     length: Length
     seed: int
-    part: Part
-    batches: Ahead | AtHand
+    shard: Shard
+    batches: Supply
     save_weights: Callable[[], None]
     trackers: Sequence[Tracker]
     display: Display
@@ -88,9 +70,9 @@ class Loop:
     def __post_init__(self) -> None:
         self.course = self.state.course
         self.meters = Meters(self.fabric)
-        self.rate = 0.0
-        self._start = self._logged = Course(self.course.step, self.course.seconds)
-        self._start_progress = self.length.progress(self.course, 0.0)
+        self._middle = 0.0
+        self._start = self._logged = replace(self.course)
+        self._start_progress = self._progress(0.0)
         self._checked, self._logged_waiting = self.course.seconds, 0.0
         self._saved: int | None = self.course.step if (self.run / CHECKPOINT).exists() else None
         self._writing = 0.0
@@ -112,7 +94,7 @@ class Loop:
                 self.save()
             while True:
                 stop = self._agree(requests)
-                progress = self.length.progress(self.course, self._reserve())
+                progress = self._progress(self._reserve())
                 if stop or (progress >= 1 and self.course.step > 0):
                     break
                 if self.course.seconds - self._logged.seconds >= self.settings.log_every:
@@ -133,28 +115,25 @@ class Loop:
                 )
 
     def step(self, progress: float) -> None:
-        """One step: every turn that the model asks for on one batch."""
+        """One step: every turn that the model asks for."""
         step = self.course.step + 1
-        x, condition, noise = next(self.batches)
-        draws = Draws(
-            seed_for(self.seed, step),
-            self.part.count,
-            rank=self.part.rank,
-            processes=self.part.processes,
-            device=self.fabric.device,
-        )
-        self._seed(seed_for(self.seed, step, self.part.rank, _OWN))
-        middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
-        self.rate = self.settings.learning_rate * rate_at(middle, self.settings.warmup)
-        turns = iter(self.state.model.turns(Batch(x, condition, draws, progress, noise)))
+        self._seed(seed_for(self.seed, step, self.shard.rank, _OWN))
+        self._middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
+        turns = iter(self.state.model.turns(self._supplied(progress)))
         while True:
             with self.fabric.autocast():
                 turn = next(turns, None)
             if turn is None:
                 break
-            self.meters.record(step, turn, self.state.players.take(turn, self.rate))
+            self.meters.record(step, turn, self.state.optimisers.take(turn, self._middle))
         self.state.average.update(step)
         self.course.step = step
+
+    def _supplied(self, progress: float) -> Iterator[Batch]:
+        """The batches of a step, counted as they are taken."""
+        for batch in self.batches:
+            self.course.batches += 1
+            yield replace(batch, progress=progress)
 
     def log(self, progress: float) -> None:
         """Read the meters and tell the trackers.
@@ -167,15 +146,19 @@ class Loop:
         self._refuse(reading)
         if not steps:
             return
-        speed = steps * self.part.batch_size / max(seconds, 1e-9)
+        speed = (self.course.batches - self._logged.batches) * self.shard.batch_size / max(seconds, 1e-9)
         waiting = (self.batches.waited - self._logged_waiting) / max(seconds, 1e-9)
-        metrics = {"seconds": self.course.seconds, **reading.means, "learning_rate": self.rate}
+        metrics = {"seconds": self.course.seconds, **reading.means, "learning_rate": self._rate()}
         metrics |= {"samples_per_second": speed, "waiting": waiting}
         for tracker in self.trackers:
             tracker.log_metrics(self.course.step, metrics)
         left = (1 - progress) * (self.course.seconds - self._start.seconds) / max(progress - self._start_progress, 1e-9)
         self.display.show(self.course.step, progress, reading.losses, speed, left)
-        self._logged, self._logged_waiting = Course(self.course.step, self.course.seconds), self.batches.waited
+        self._logged, self._logged_waiting = replace(self.course), self.batches.waited
+
+    def _rate(self) -> float:
+        """The highest learning rate among the players."""
+        return max(self.state.optimisers.rate(name, self._middle) for name in self.state.optimisers.players)
 
     def _refuse(self, reading: Reading) -> None:
         if reading.bad is not None:
@@ -189,7 +172,7 @@ class Loop:
             TrainingError: naming the last good checkpoint.
         """
         self.log(progress)
-        player = self.state.players.not_finite()
+        player = self.state.optimisers.not_finite()
         if player is not None:
             raise TrainingError(
                 f"the weights of {player!r} were not finite at step {self.course.step}; {self._advice()}"
@@ -220,6 +203,9 @@ class Loop:
             return list(numbers)
         mine = torch.tensor(numbers, dtype=torch.float64, device=self.fabric.device)
         return cast(Tensor, self.fabric.all_reduce(mine, reduce_op="sum")).tolist()
+
+    def _progress(self, reserve: float) -> float:
+        return self.length.progress(self.course.step, self.course.seconds, reserve)
 
     def _reserve(self) -> float:
         """Seconds that the last step and the last checkpoint will take."""

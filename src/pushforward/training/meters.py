@@ -41,11 +41,12 @@ class Meters:
 
     def record(self, step: int, turn: Turn, norm: Tensor | None = None) -> None:
         """Keep the loss and the logs of a turn, and the norm of its gradient if it was measured."""
-        self._losses.append((turn.player, step))
+        player = turn.player if isinstance(turn.player, str) else turn.player[0]
+        self._losses.append((player, step))
         logs = turn.logs if norm is None else {**turn.logs, "gradient_norm": norm}
         for name, value in {"loss": turn.loss, **logs}.items():
             value = torch.as_tensor(value, device=self.fabric.device)
-            self._values.setdefault(f"{turn.player}/{name}", []).append(value.detach().float().reshape(()))
+            self._values.setdefault(f"{player}/{name}", []).append(value.detach().float().reshape(()))
 
     def read(self, *, alone: bool = False) -> Reading:
         """The means over steps and processes since the last reading, which start anew.

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 
-from pushforward.ensembles import Ensemble, Preprocessing
+from pushforward.ensembles.source import Source
+from pushforward.runs.directory import FORMAT
 from pushforward.spaces import space_to_dict
-from pushforward.training.runs import FORMAT
 
 __all__ = ["command", "recipe"]
 
@@ -29,8 +29,8 @@ _UNSAID = ("seed", "space", "names", "labels")
 def recipe(
     *,
     model: str,
-    ensemble: Ensemble,
-    preprocessing: Preprocessing,
+    source: Source,
+    preprocessing: Any,
     settings: tuple[BaseModel, BaseModel],
     given: Mapping[str, Any],
     length: Mapping[str, Any],
@@ -43,11 +43,12 @@ def recipe(
     """The contents of ``config.yaml``: numbers, texts, lists and mappings, as they will be when read again.
 
     Arguments:
-        ensemble: all of it; it was trained on ``ensemble.train``.
+        source: what is learnt from.
         settings: of the model and of the loop, all of them.
         given: those that the user has set.
         length: ``{"steps": ...}`` or ``{"budget": seconds}``.
     """
+    data = source.to_dict()
     of_model, of_loop = (each.model_dump(mode="json") for each in settings)
     values = {
         "format": FORMAT,
@@ -57,20 +58,13 @@ def recipe(
             "torch": str(torch.__version__),
             "numpy": np.__version__,
         },
-        "command": command(model, ensemble, given, length, run, seed),
+        "command": command(model, data, given, length, run, seed),
         "model": model,
-        "space": space_to_dict(ensemble.space),
-        "parameters": _parameters(ensemble),
+        "space": space_to_dict(source.space),
+        "parameters": data.pop("parameters", []),
         "settings": {"model": of_model, "training": of_loop},
         "preprocessing": preprocessing.to_dict(),
-        "data": {
-            "name": ensemble.name,
-            "spec": ensemble.spec,
-            "fingerprint": ensemble.fingerprint,
-            "members": len(ensemble),
-            "training_members": len(ensemble.train),
-            "notes": list(ensemble.notes),
-        },
+        "data": data,
         "seed": seed,
         **length,
         "device": device,
@@ -80,29 +74,26 @@ def recipe(
     return json.loads(json.dumps(values, default=lambda number: number.item()))
 
 
-def _parameters(ensemble: Ensemble) -> list[dict[str, Any]]:
-    """Names, classes, and the range that was seen in training."""
-    if ensemble.train.conditions is None:
-        return []
-    low, high = ensemble.train.conditions.min(0).tolist(), ensemble.train.conditions.max(0).tolist()
-    return [
-        {"name": parameter.name, "classes": list(parameter.classes), "minimum": low[i], "maximum": high[i]}
-        for i, parameter in enumerate(ensemble.parameters)
-    ]
-
-
 def command(
-    model: str, ensemble: Ensemble, settings: Mapping[str, Any], length: Mapping[str, Any], run: Path, seed: int
+    model: str, record: Mapping[str, Any], settings: Mapping[str, Any], length: Mapping[str, Any], run: Path, seed: int
 ) -> str:
     """The line that repeats the run: as it was typed, or what does the same as a call from Python.
 
     Data that were an array in memory cannot be named in a line; ``ARRAY.npy`` stands for them.
+
+    Arguments:
+        record: of the source (`Source.to_dict`).
     """
     if Path(sys.argv[0]).name in ("pushforward", "pushforward.exe") and "fit" in sys.argv[1:2]:
         return shlex.join(["pushforward", *(word for word in sys.argv[1:] if word != "--resume")])
-    spec = dict(ensemble.spec or {})
+    spec = dict(record.get("a", record)["spec"] or {})
+    other = dict(record["b"]["spec"] or {}) if "b" in record else None
     data = spec.pop("data", "ARRAY.npy")
     words = ["pushforward", "fit", *(data if isinstance(data, list | tuple) else [data]), "--model", model]
+    if other is not None:
+        words += ["--and", other.get("data", "ARRAY_B.npy")]
+    if record["kind"] == "energy":
+        words += ["--from", "energy"]
     for name in _FLAGS:
         if spec.get(name) is not None:
             values = spec[name] if name == "condition" and isinstance(spec[name], list | tuple) else [spec[name]]

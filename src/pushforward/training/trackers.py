@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
 from pushforward.errors import UsageError
-from pushforward.training.files import write_text
+from pushforward.runs.files import write_text
 
 __all__ = [
     "TRACKERS",

@@ -54,8 +54,8 @@ def compare(
         >>> comparison.recommendations[0].sentence  # doctest: +SKIP
         'realnvp: its discrepancies are 1.3 times the floor ...'
     """
+    from pushforward.runs.directory import fresh_directory
     from pushforward.training.durations import parse_duration
-    from pushforward.training.runs import fresh_directory
 
     models = list(dict.fromkeys(models))
     if not models:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushforward.errors import UsageError
+from pushforward.runs.files import replace_file
 from pushforward.spaces import Field
-from pushforward.training.files import replace_file
 from pushforward.validation.curves import Curve
 from pushforward.validation.samples import condition_text, spread
 from pushforward.validation.validate import validate
@@ -152,7 +152,7 @@ def _entry(model: str, run: Path, report: Report) -> Entry:
 
 def _kept(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) -> Entry | None:
     """The entry that an earlier comparison left, if it was the same in all that matters."""
-    from pushforward.training.teachers import resolve_taught
+    from pushforward.training.plan import resolve_task
 
     try:
         report = json.loads((run / "report.json").read_text(encoding="utf-8"))
@@ -160,12 +160,15 @@ def _kept(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) 
             shown = {name: file[name] for name in ("real", "generated", "texts")}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    of_model, of_loop, _ = resolve_taught(model, contest.ensemble, settings)
+    task = resolve_task(model, contest.ensemble, settings)
     wanted = {
         "model": model,
         "budget": contest.budget,
         "seed": contest.seed,
-        "settings": {"model": of_model.model_dump(mode="json"), "training": of_loop.model_dump(mode="json")},
+        "settings": {
+            "model": task.of_model.model_dump(mode="json"),
+            "training": task.of_loop.model_dump(mode="json"),
+        },
     }
     config = report.get("config") or {}
     same = all(config.get(key) == value for key, value in wanted.items())

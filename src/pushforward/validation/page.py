@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pushforward
 from pushforward.errors import UsageError
+from pushforward.runs.files import replace_file
 from pushforward.spaces import Field, Series, Vector
-from pushforward.training.files import replace_file
 from pushforward.validation import figures, samples, wording
 from pushforward.validation.samples import Gallery
 from pushforward.validation.series import series_pictures

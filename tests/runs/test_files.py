@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pushforward.errors import UsageError
-from pushforward.training.files import load_tensors, load_yaml, replace_file, save_tensors, save_yaml
+from pushforward.runs.files import load_tensors, load_yaml, replace_file, save_tensors, save_yaml
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 
 from pushforward.errors import UsageError
-from pushforward.training.runs import fresh_directory, open_directory
+from pushforward.runs.directory import fresh_directory, open_directory
 
 
 def test_a_fresh_directory_is_named_after_data_and_model(tmp_path):

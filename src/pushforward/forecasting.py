@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,30 +13,15 @@ from torch import Tensor
 
 from pushforward.ensembles import Preprocessing
 from pushforward.errors import UsageError
+from pushforward.models.abilities import Forecaster
 from pushforward.randomness import Draws
 from pushforward.spaces import Series
 
-__all__ = ["Forecast", "Forecaster", "forecast"]
+__all__ = ["Forecast", "forecast"]
 
 
 TOGETHER = 8192
 """Paths that are followed at a time."""
-
-
-@runtime_checkable
-class Forecaster(Protocol):
-    """A model of series that can say how a series that was observed in part goes on, and what lies in its gaps."""
-
-    def forecast(
-        self, x: Tensor, times: Tensor, draws: Draws, condition: Tensor | None = None, *, count: int = 200
-    ) -> tuple[Tensor, Tensor]:
-        """Draws of the path without noise and of what would be observed, (count, batch, T, dim), network units.
-
-        Arguments:
-            x: series (batch, rows, ...) as they are sampled, with NaN where nothing was observed.
-            times: ascending along each row, (batch, T), network units.
-        """
-        ...
 
 
 @dataclass(frozen=True)

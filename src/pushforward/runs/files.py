@@ -23,7 +23,17 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 
-__all__ = ["PARTIAL", "load_tensors", "load_yaml", "replace_file", "save_tensors", "save_yaml", "write_text"]
+__all__ = [
+    "PARTIAL",
+    "joined",
+    "load_tensors",
+    "load_yaml",
+    "part_of",
+    "replace_file",
+    "save_tensors",
+    "save_yaml",
+    "write_text",
+]
 
 PARTIAL = ".partial"
 
@@ -156,3 +166,13 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def joined(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Named tensors of several parts under one roof: ``part/name``."""
+    return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+
+def part_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """The tensors of one part, under the names they have there."""
+    return {name.removeprefix(f"{part}/"): t for name, t in tensors.items() if name.startswith(f"{part}/")}

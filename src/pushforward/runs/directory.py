@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.errors import TrainingError, UsageError
-from pushforward.training.files import PARTIAL, load_yaml
+from pushforward.runs.files import PARTIAL, load_yaml
 
 __all__ = [
     "CHECKPOINT",
@@ -26,13 +26,14 @@ __all__ = [
     "METRICS",
     "WEIGHTS",
     "check_directory",
+    "check_format",
     "check_same",
     "check_space_left",
     "fresh_directory",
     "open_directory",
 ]
 
-FORMAT = 1
+FORMAT = 2
 """Of the run directory; it grows when older versions could not read it."""
 
 CONFIG, WEIGHTS, CHECKPOINT, METRICS = "config.yaml", "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"
@@ -101,12 +102,33 @@ def _probe(path: Path) -> None:
         raise UsageError(f"the run directory {path} cannot be written to: {problem.strerror}") from None
 
 
+def check_format(path: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a run of another layout.
+
+    Raises:
+        UsageError: that says what to do.
+    """
+    found = config.get("format")
+    if found == FORMAT:
+        return
+    if found is None:
+        raise UsageError(f"{path / CONFIG} cannot be used: it names no format, as the configuration of a run does")
+    if isinstance(found, int) and found > FORMAT:
+        raise UsageError(f"the run in {path} was written by a newer pushforward; install that to read it")
+    raise UsageError(
+        f"the run in {path} has the layout {found} of an earlier pushforward, and this one reads layout {FORMAT}: train"
+        " it again with the command in its config.yaml, or install the version that is named there"
+    )
+
+
 def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse to resume a run as something that it is not.
 
     Raises:
+        UsageError: if it has another layout.
         TrainingError: naming the first difference of model, data, seed, or a setting that changes the weights.
     """
+    check_format(path, before)
     for what in ("model", "seed", "precision"):
         if before.get(what) != now[what]:
             raise TrainingError(
@@ -120,7 +142,8 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
         )
     if before.get("space") != now["space"]:
         raise TrainingError(f"{path} holds a run on another space: {before.get('space')}, not {now['space']}")
-    if (before.get("teacher") or {}).get("weights") != (now.get("teacher") or {}).get("weights"):
+    teachers = [((each.get("data") or {}).get("teacher") or {}).get("weights") for each in (before, now)]
+    if teachers[0] != teachers[1]:
         raise TrainingError(
             f"{path} holds a run with another teacher, or what the teacher knows has changed since; resume it with the"
             " same teacher or name another directory"

@@ -1,12 +1,14 @@
+from itertools import repeat
+
 import pytest
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from pushforward.models import Batch, model_class
+from pushforward.models import Batch, Player, Turn, model_class
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
-from pushforward.training.players import Players, _buckets, _side_by_side, rate_at
+from pushforward.training.optimisers import Optimisers, _buckets, _side_by_side, rate_at
 from pushforward.training.settings import TrainingSettings
 
 
@@ -15,7 +17,7 @@ def adversaries():
     torch.manual_seed(0)
     model = model_class("toy-adversaries")(Vector(2))
     fabric = Fabric(accelerator="cpu", devices=1)
-    return model, lambda **settings: Players(model, TrainingSettings(**settings), fabric)
+    return model, lambda **settings: Optimisers(model, TrainingSettings(warmup=0.0, **settings), fabric)
 
 
 def batch():
@@ -23,77 +25,91 @@ def batch():
 
 
 def test_a_turn_moves_its_own_player_alone(adversaries):
-    model, players_with = adversaries
-    players = players_with(learning_rate=0.1)
-    for turn in model.turns(batch()):
-        before = {name: [p.detach().clone() for p in ps] for name, ps in model.players().items()}
-        players.take(turn, 0.1)
-        for name, parameters in model.players().items():
-            moved = [not torch.equal(a, b) for a, b in zip(before[name], parameters, strict=True)]
+    model, optimisers_with = adversaries
+    optimisers = optimisers_with(learning_rate=0.1)
+    for turn in model.turns(repeat(batch())):
+        before = {
+            name: [p.detach().clone() for p in ps] for name, each in model.players().items() for ps in [each.parameters]
+        }
+        optimisers.take(turn, 0.0)
+        for name, player in model.players().items():
+            moved = [not torch.equal(a, b) for a, b in zip(before[name], player.parameters, strict=True)]
             # The critic's last bias drops out of its loss, so it need not move.
             assert any(moved) == (name == turn.player), f"{turn.player}'s turn and {name}"
 
 
 def test_each_turn_is_computed_after_the_step_before_it(adversaries):
-    model, players_with = adversaries
+    model, optimisers_with = adversaries
     losses = []
-    for rate in (0.0, 0.1):
-        players, turns = players_with(), model.turns(batch())
-        players.take(next(turns), rate)
+    for rate in (1e-9, 0.1):
+        optimisers, turns = optimisers_with(learning_rate=rate), model.turns(repeat(batch()))
+        optimisers.take(next(turns), 0.0)
         losses.append(next(turns).loss.item())
     assert losses[0] != losses[1]
 
 
-def test_a_player_has_its_part_of_the_learning_rate(adversaries, monkeypatch):
-    model, players_with = adversaries
-    turn = next(model.turns(batch()))
-    monkeypatch.setattr(model, "rates", lambda: {turn.player: 0.25})
-    players = players_with()
-    players.take(turn, 0.1)
-    assert players.optimisers[turn.player].param_groups[0]["lr"] == pytest.approx(0.025)
+def test_a_player_has_options_of_its_own(adversaries, monkeypatch):
+    model, optimisers_with = adversaries
+    turn = next(model.turns(repeat(batch())))
+    own = Player(model.players()[turn.player].parameters, rate=0.25, betas=(0.5, 0.6), schedule="linear")
+    monkeypatch.setattr(model, "players", lambda: {turn.player: own})
+    optimisers = optimisers_with(learning_rate=0.1)
+    optimisers.take(turn, 0.75)
+    (group,) = optimisers.optimisers[turn.player].param_groups
+    assert group["lr"] == pytest.approx(0.1 * 0.25 * 0.25)
+    assert group["betas"] == (0.5, 0.6)
+
+
+def test_one_loss_may_step_several_players(adversaries):
+    model, optimisers_with = adversaries
+    optimisers = optimisers_with(learning_rate=0.1)
+    before = {name: player.parameters[0].detach().clone() for name, player in model.players().items()}
+    loss = model.critic(model.generator(torch.randn(4, 2))).square().mean()
+    optimisers.take(Turn(("critic", "generator"), loss, {}), 0.0)
+    assert all(not torch.equal(before[name], player.parameters[0]) for name, player in model.players().items())
 
 
 def test_a_gradient_is_clipped_to_the_norm_asked_for(adversaries):
-    model, players_with = adversaries
-    players = players_with(gradient_clip=1e-3)
-    norm = players.take(next(model.turns(batch())), 0.1)
+    model, optimisers_with = adversaries
+    optimisers = optimisers_with(gradient_clip=1e-3)
+    norm = optimisers.take(next(model.turns(repeat(batch()))), 0.0)
     clipped = torch.stack([p.grad.norm() for p in model.critic.parameters()]).norm()
     assert norm > 1e-3
     assert clipped.item() == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_adam_takes_the_steps_of_its_definition(adversaries):
-    model, players_with = adversaries
-    players = players_with(betas=(0.8, 0.9), learning_rate=1.0)
+    model, optimisers_with = adversaries
+    optimisers = optimisers_with(betas=(0.8, 0.9), learning_rate=0.01)
     bias = model.generator.bias
     m = v = torch.zeros(2)
     for step in range(1, 4):
         before = bias.detach().clone()
-        *_, turn = model.turns(batch())
-        players.take(turn, 0.01)
+        *_, turn = model.turns(repeat(batch()))
+        optimisers.take(turn, 0.0)
         m, v = 0.8 * m + 0.2 * bias.grad, 0.9 * v + 0.1 * bias.grad.square()
         expected = before - 0.01 * (m / (1 - 0.8**step)) / ((v / (1 - 0.9**step)).sqrt() + 1e-8)
         assert torch.allclose(bias, expected, atol=1e-6)
 
 
 def test_the_memory_of_the_optimisers_can_be_saved(adversaries):
-    model, players_with = adversaries
-    first = players_with()
-    for turn in model.turns(batch()):
-        first.take(turn, 0.01)
-    second = players_with()
+    model, optimisers_with = adversaries
+    first = optimisers_with()
+    for turn in model.turns(repeat(batch())):
+        first.take(turn, 0.0)
+    second = optimisers_with()
     second.load_state({name: tensor.clone() for name, tensor in first.state().items()})
     assert first.state().keys() == second.state().keys()
     assert all(torch.equal(first.state()[name], second.state()[name]) for name in first.state())
 
 
 def test_a_weight_that_is_not_finite_is_found(adversaries):
-    model, players_with = adversaries
-    players = players_with()
-    assert players.not_finite() is None
+    model, optimisers_with = adversaries
+    optimisers = optimisers_with()
+    assert optimisers.not_finite() is None
     with torch.no_grad():
         model.critic[0].weight[3, 1] = float("inf")
-    assert players.not_finite() == "critic"
+    assert optimisers.not_finite() == "critic"
 
 
 def test_the_learning_rate_rises_then_falls_to_zero():
@@ -103,6 +119,8 @@ def test_the_learning_rate_rises_then_falls_to_zero():
     assert rate_at(0.55, 0.1) == pytest.approx(0.5)
     assert rate_at(1.0, 0.1) == pytest.approx(0)
     assert rate_at(0.0, 0.0) == 1
+    assert rate_at(0.55, 0.1, "linear") == pytest.approx(0.5)
+    assert rate_at(0.9, 0.1, "constant") == 1
 
 
 def test_buckets_keep_order_and_types():

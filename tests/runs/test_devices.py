@@ -3,8 +3,8 @@ import torch
 
 from pushforward.errors import UsageError
 from pushforward.spaces import Field, Vector
-from pushforward.training import hardware
-from pushforward.training.hardware import choose_device, choose_precision, make_fabric
+from pushforward.runs import devices as hardware
+from pushforward.runs.devices import choose_device, choose_precision, make_fabric
 
 CPU = torch.device("cpu")
 MAPS, POINTS = Field(1, (8, 8)), Vector(2)

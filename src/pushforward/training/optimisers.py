@@ -1,39 +1,43 @@
-"""One optimiser for each player of a model, and the step that a turn asks for."""
+"""One optimiser per player of a model, and the step that a turn asks for."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
-from pushforward.models import Model, Turn
+from pushforward.models import Model, Player, Turn
+from pushforward.models.model import Schedule
 from pushforward.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-__all__ = ["Players", "rate_at"]
+__all__ = ["Optimisers", "rate_at"]
 
 _BUCKET_BYTES = 32 * 2**20
 
 
-def rate_at(progress: float, warmup: float) -> float:
-    r"""The learning rate as a part of its highest value: linear up to 1 at ``warmup``, then (1 + cos \pi u) / 2.
+def rate_at(progress: float, warmup: float, schedule: Schedule = "cosine") -> float:
+    r"""The learning rate in units of its highest value: linear up to 1 at ``warmup``, then as the schedule says.
+
+    With u from 0 to 1 between the end of the warm-up and the end of the run: (1 + cos \pi u) / 2, 1 - u, or 1.
 
     Arguments:
-        progress: part of the run that is done, in [0, 1]; u goes from 0 to 1 between the end of the warm-up and 1.
+        progress: fraction of the run that is done, in [0, 1].
     """
     if progress < warmup:
         return progress / warmup
-    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+    u = (progress - warmup) / (1 - warmup)
+    return {"cosine": 0.5 * (1 + math.cos(math.pi * u)), "linear": 1 - u, "constant": 1.0}[schedule]
 
 
-class Players:
-    """The optimisers of a model.
+class Optimisers:
+    """The optimisers of a model's players.
 
     The numbers of a player's parameters are moved to lie side by side, and so do their gradients, so that the step of
     an optimiser and the norm of a gradient are one pass over memory, however many layers there are. A parameter
@@ -44,36 +48,48 @@ class Players:
     """
 
     def __init__(self, model: Model, settings: TrainingSettings, fabric: Fabric) -> None:
-        self.fabric, self.clip, self.rates = fabric, settings.gradient_clip, model.rates()
-        self.parameters = {name: [p for p in ps if p.requires_grad] for name, ps in model.players().items()}
+        self.fabric, self.settings = fabric, settings
+        self.players: dict[str, Player] = model.players()
+        self.parameters = {name: [p for p in each.parameters if p.requires_grad] for name, each in self.players.items()}
         self.joined = {name: _side_by_side(ps) for name, ps in self.parameters.items()}
         self.optimisers = {
             name: torch.optim.AdamW(
                 joined,
                 lr=settings.learning_rate,
-                betas=settings.betas,
-                weight_decay=settings.weight_decay,
+                betas=self.players[name].betas or settings.betas,
+                weight_decay=_given(self.players[name].weight_decay, settings.weight_decay),
                 fused=fabric.device.type in ("cpu", "cuda"),
             )
             for name, joined in self.joined.items()
         }
 
-    def take(self, turn: Turn, rate: float) -> Tensor | None:
-        """Step one player at its part of the run's learning rate.
+    def rate(self, player: str, progress: float) -> float:
+        """The learning rate of a player when a fraction of the run is done."""
+        own, settings = self.players[player], self.settings
+        schedule = own.schedule or settings.schedule
+        return settings.learning_rate * own.rate * rate_at(progress, settings.warmup, schedule)
 
-        Returns the norm of its gradient before clipping, if there is clipping.
+    def take(self, turn: Turn, progress: float) -> Tensor | None:
+        """Step the players of a turn, at the learning rates that they have when a fraction of the run is done.
+
+        Returns the norm of the gradient of the first before clipping, if there is clipping.
         """
-        joined, optimiser = self.joined[turn.player], self.optimisers[turn.player]
-        gradients = [p.grad for p in joined if p.grad is not None]
+        names = (turn.player,) if isinstance(turn.player, str) else turn.player
+        gradients = [p.grad for name in names for p in self.joined[name] if p.grad is not None]
         for gradient in gradients:
             gradient.zero_()
-        torch.autograd.backward(turn.loss, inputs=self.parameters[turn.player])
+        torch.autograd.backward(turn.loss, inputs=[p for name in names for p in self.parameters[name]])
         if self.fabric.world_size > 1:
             self._reduce(gradients)
-        norm = nn.utils.clip_grad_norm_(joined, self.clip, foreach=True) if self.clip is not None else None
-        for group in optimiser.param_groups:
-            group["lr"] = rate * self.rates.get(turn.player, 1.0)
-        optimiser.step()
+        norms = [self._step(name, progress) for name in names]
+        return norms[0]
+
+    def _step(self, name: str, progress: float) -> Tensor | None:
+        clip = _given(self.players[name].gradient_clip, self.settings.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(self.joined[name], clip, foreach=True) if clip is not None else None
+        for group in self.optimisers[name].param_groups:
+            group["lr"] = self.rate(name, progress)
+        self.optimisers[name].step()
         return norm
 
     def _reduce(self, gradients: Sequence[Tensor]) -> None:
@@ -107,6 +123,10 @@ class Players:
                 if owner == player:
                     memory.setdefault(int(index), {})[key] = tensor
             optimiser.load_state_dict({"state": memory, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _given(own: float | None, of_run: float | None) -> Any:
+    return of_run if own is None else own
 
 
 @torch.no_grad()

@@ -10,21 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from pushforward.ensembles import Ensemble, Preprocessing
+from pushforward.ensembles import preprocessing_from_dict
 from pushforward.errors import UsageError
 from pushforward.models import Model, model_class
+from pushforward.models.settings import parse_settings
 from pushforward.spaces import space_from_dict
-from pushforward.training.checkpoints import joined, part_of
-from pushforward.training.files import load_tensors, load_yaml, save_tensors
-from pushforward.training.runs import CONFIG, FORMAT, WEIGHTS
-from pushforward.training.settings import parse_settings
+from pushforward.runs.files import joined, load_tensors, load_yaml, part_of, save_tensors
+from pushforward.runs.directory import CONFIG, WEIGHTS, check_format
 
-__all__ = ["Trained", "read_trained", "training_rows", "write_weights"]
+__all__ = ["Trained", "read_trained", "write_weights"]
 
 KIND = "model"
-_MOST_ROWS = 65536
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Trained:
     """
 
     model: Model
-    preprocessing: Preprocessing
+    preprocessing: Any
     rows: NDArray[np.float32] | None
     config: dict[str, Any]
 
@@ -57,8 +55,7 @@ def read_trained(run: Path) -> Trained:
     config = load_yaml(run / CONFIG)
     if not (run / WEIGHTS).is_file():
         raise UsageError(f"the run in {run} has no weights yet: {WEIGHTS} is missing; train it, or resume it")
-    if config.get("format", FORMAT) != FORMAT:
-        raise UsageError(f"the run in {run} was written by a newer pushforward; install that to read it")
+    check_format(run, config)
     tensors, _ = load_tensors(run / WEIGHTS, KIND)
     try:
         model, preprocessing = _rebuild(config)
@@ -73,17 +70,17 @@ def read_trained(run: Path) -> Trained:
     return Trained(model, preprocessing, None if rows is None else rows.numpy(), config)
 
 
-def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Preprocessing]:
+def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Any]:
     """A model and a preprocessing as a configuration describes them, with no weights yet."""
     space = space_from_dict(config["space"])
-    preprocessing = Preprocessing.from_dict(config["preprocessing"])
+    preprocessing = preprocessing_from_dict(config["preprocessing"])
     kind = model_class(config["model"])
     settings = parse_settings(kind.Settings, config["settings"]["model"])
     return kind(space, preprocessing.condition_dim, settings), preprocessing
 
 
 def write_weights(
-    path: Path, state: Mapping[str, Tensor], preprocessing: Preprocessing, rows: NDArray[np.float32] | None
+    path: Path, state: Mapping[str, Tensor], preprocessing: nn.Module, rows: NDArray[np.float32] | None
 ) -> None:
     """The file of weights that `read_trained` reads.
 
@@ -93,11 +90,3 @@ def write_weights(
     conditions = {} if rows is None else {"rows": torch.from_numpy(rows)}
     parts = joined(model=state, preprocessing=preprocessing.state_dict(), conditions=conditions)
     save_tensors(path, parts, {"kind": KIND})
-
-
-def training_rows(ensemble: Ensemble) -> NDArray[np.float32] | None:
-    """Conditions of training members to sample at: all of them, or an even selection of very many."""
-    if ensemble.conditions is None:
-        return None
-    some = np.linspace(0, len(ensemble) - 1, min(len(ensemble), _MOST_ROWS)).astype(np.int64)
-    return np.ascontiguousarray(ensemble.conditions[some], dtype=np.float32)

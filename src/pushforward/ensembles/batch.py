@@ -1,0 +1,91 @@
+"""What one step of training sees, by the kind of source that hands it out.
+
+Everything is in network units (see `Preprocessing`). A model takes random numbers from the batch's `Draws` alone, so
+that a resumed run and a run of several processes see what one uninterrupted process would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from pushforward.randomness import Draws
+
+__all__ = ["Batch", "EnergyBatch", "PairBatch", "TeacherBatch"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Members of an ensemble.
+
+    Attributes:
+        x: samples, shape ``(batch, *space.shape)``.
+        condition: what they are given with; None for an unconditional ensemble.
+        draws: this batch's random numbers.
+        progress: fraction of the run that is done, in [0, 1].
+        noise: one row per sample, where `Model.collate` has paired the samples with noise ahead of the step.
+    """
+
+    x: Tensor
+    condition: Tensor | None
+    draws: Draws
+    progress: float = 0.0
+    noise: Tensor | None = None
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on a device; maps with the channels last in memory, which convolutions are faster on."""
+        moved: dict[str, Any] = {"draws": self.draws.to(device)}
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, Tensor):
+                moved[each.name] = _laid_out(value).to(device, non_blocking=True)
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairBatch(Batch):
+    """Members of two ensembles without pairs: ``x`` of ensemble a, and as many of ensemble b.
+
+    Attributes:
+        b: members of ensemble b, shape ``(batch, *space_b.shape)``.
+        paired: whether row i of ``b`` belongs to row i of ``x``, as a plan of `Model.collate` says; otherwise to none
+            in particular.
+    """
+
+    b: Tensor
+    paired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyBatch(Batch):
+    """Random numbers and an energy: there are no members, so ``x`` has no rows.
+
+    Attributes:
+        energy: of samples in network units, ``(batch, *space.shape)`` to ``(batch,)``, in units of kT: U of the
+            samples in the user's units less the logarithm of the preprocessing's volume, so that exp(-energy) is an
+            unnormalised density in network units with the same normalisation as exp(-U).
+    """
+
+    energy: Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherBatch(Batch):
+    """Members of an ensemble, and a trained model to learn from.
+
+    Attributes:
+        teacher: in evaluation mode, without gradients, in the same network units.
+        pairs: called with a number of solver steps; a `Batch` of the teacher's samples with the noise that its flow
+            maps to them, from a pool that is renewed as training goes on.
+    """
+
+    teacher: nn.Module
+    pairs: Callable[[int], Batch]
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor

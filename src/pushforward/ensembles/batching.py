@@ -1,0 +1,180 @@
+"""The batches of an ensemble: which members, in which order, and seen how.
+
+A batch is a function of the run's seed and the batch's number alone, never of what came before or of how many processes
+there are: a resumed run continues the order of the uninterrupted one, and two processes hold halves of what one would
+see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.ensembles.batch import Batch
+from pushforward.ensembles.symmetries import augment_given
+from pushforward.randomness import Draws, seed_for
+from pushforward.spaces import Field, Vector
+
+if TYPE_CHECKING:
+    from pushforward.ensembles.ensemble import Ensemble
+    from pushforward.ensembles.preprocessing import Preprocessing
+
+__all__ = ["BatchSource", "Order", "Resident", "Shard", "Streamed", "batches_of"]
+
+BatchSource = Callable[[int], Batch]
+"""The batch of a number, the first of which is 1."""
+
+# The last key of a seed says what it is for, so that no two uses share a stream of random numbers.
+_ORDER, _VIEW = 1, 2
+_RESIDENT_ELEMENTS = 2**26
+
+
+class Shard:
+    """The share of every joined batch that a process holds.
+
+    Arguments:
+        batch_size: samples in the joined batch; a multiple of ``processes``.
+        rank, processes: this process, and how many there are.
+    """
+
+    def __init__(self, batch_size: int, rank: int = 0, processes: int = 1) -> None:
+        self.batch_size, self.rank, self.processes = batch_size, rank, processes
+        self.count = batch_size // processes
+
+    def positions(self, number: int) -> range:
+        """Places in the order of members that this process sees in a batch."""
+        start = (number - 1) * self.batch_size + self.rank * self.count
+        return range(start, start + self.count)
+
+    def draws(self, *keys: int, device: torch.device | str = "cpu") -> Draws:
+        """This process's rows of the random numbers that the keys seed."""
+        return Draws(seed_for(*keys), self.count, rank=self.rank, processes=self.processes, device=device)
+
+
+class Order:
+    """An endless order of members: one random permutation of them after another.
+
+    Arguments:
+        members: how many there are.
+        seed: of the run.
+    """
+
+    def __init__(self, members: int, seed: int) -> None:
+        self.members, self.seed = members, seed
+        self._epochs: dict[int, np.ndarray] = {}
+
+    def __call__(self, positions: range) -> np.ndarray:
+        """Indices of the members at some places in the order, int64."""
+        epochs, places = np.divmod(np.arange(positions.start, positions.stop), self.members)
+        index = np.empty(len(positions), np.int64)
+        for epoch in np.unique(epochs):
+            chosen = epochs == epoch
+            index[chosen] = self._permutation(int(epoch))[places[chosen]]
+        return index
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        if epoch not in self._epochs:
+            self._epochs = {k: v for k, v in self._epochs.items() if k == epoch - 1}
+            self._epochs[epoch] = np.random.default_rng(seed_for(self.seed, epoch, _ORDER)).permutation(self.members)
+        return self._epochs[epoch]
+
+
+class Streamed:
+    """Batches read from an ensemble as they are asked for.
+
+    Arguments:
+        ensemble: what to train on.
+        preprocessing: to network units; on the CPU.
+        shard: of the joined batch.
+        seed: of the run.
+        augmented: whether members are moved by random symmetries of their space.
+
+    Attributes:
+        ready: whether a batch lies on the device as it is made; here it is read first.
+    """
+
+    ready = False
+
+    def __init__(
+        self, ensemble: Ensemble, preprocessing: Preprocessing, shard: Shard, seed: int, *, augmented: bool = True
+    ) -> None:
+        self.ensemble, self.preprocessing, self.shard, self.seed = ensemble, preprocessing, shard, seed
+        self.order = Order(len(ensemble), seed)
+        space = ensemble.space
+        self.augmented = augmented and isinstance(space, Field) and (space.periodic or space.isotropic)
+
+    @torch.no_grad()
+    def __call__(self, number: int) -> Batch:
+        index = self.order(self.shard.positions(number))
+        views = _JoinedGenerator(seed_for(self.seed, number, 0, _VIEW), self.shard)
+        batch, rows = self.ensemble.take_given(index, views)
+        x, condition = torch.from_numpy(batch), None if rows is None else torch.from_numpy(rows)
+        if self.augmented:
+            x, condition = augment_given(x, condition, self.ensemble.space, views)
+        return Batch(*_in_network_units(self.preprocessing, x, condition), self.shard.draws(self.seed, number))
+
+
+class _JoinedGenerator(np.random.Generator):
+    """Draws for the joined batch, one row per sample, and gives this process its rows: what `Draws` is to tensors.
+
+    Cropping and augmentation draw nothing but integers, with the batch along the first axis.
+    """
+
+    def __init__(self, seed: int, shard: Shard) -> None:
+        super().__init__(np.random.PCG64(seed))
+        self._shard = shard
+
+    def integers(self, low: Any, high: Any = None, size: Any = None) -> Any:  # type: ignore[override]
+        count, *event = np.atleast_1d(size).tolist()
+        joined = super().integers(low, high, (count * self._shard.processes, *event))
+        return joined[self._shard.rank * count : (self._shard.rank + 1) * count]
+
+
+class Resident:
+    """Batches of an ensemble that is held as a whole on the device, in network units: a step only picks rows."""
+
+    ready = True
+
+    def __init__(
+        self, ensemble: Ensemble, preprocessing: Preprocessing, shard: Shard, seed: int, device: torch.device
+    ) -> None:
+        self.shard, self.seed, self.order = shard, seed, Order(len(ensemble), seed)
+        blocks = [np.arange(i, min(i + 65536, len(ensemble))) for i in range(0, len(ensemble), 65536)]
+        with torch.no_grad():
+            x = torch.from_numpy(np.concatenate([ensemble.take(block) for block in blocks]))
+            rows = ensemble.condition_rows(np.arange(len(ensemble)))
+            x, condition = _in_network_units(preprocessing, x, None if rows is None else torch.from_numpy(rows))
+        self.x, self.condition = x.to(device), condition if condition is None else condition.to(device)
+
+    def __call__(self, number: int) -> Batch:
+        device = self.x.device
+        index = torch.from_numpy(self.order(self.shard.positions(number))).to(device)
+        condition = None if self.condition is None else self.condition[index]
+        return Batch(self.x[index], condition, self.shard.draws(self.seed, number, device=device))
+
+
+def _in_network_units(
+    preprocessing: Preprocessing, x: Tensor, condition: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    if condition is None:
+        return preprocessing(x), None
+    return preprocessing(x, condition), preprocessing.encode_condition(condition)
+
+
+def batches_of(
+    ensemble: Ensemble,
+    preprocessing: Preprocessing,
+    shard: Shard,
+    seed: int,
+    *,
+    augmented: bool,
+    device: torch.device,
+) -> Streamed | Resident:
+    """The batches of an ensemble, made in the way that suits its size."""
+    if isinstance(ensemble.space, Vector) and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS:
+        return Resident(ensemble, preprocessing, shard, seed, device)
+    return Streamed(ensemble, preprocessing, shard, seed, augmented=augmented)

@@ -1,0 +1,164 @@
+"""Two ensembles without pairs, called a and b: what a translator learns from.
+
+Each has reading options, crops, a split, a preprocessing and a fingerprint of its own. A batch holds as many members of
+one as of the other, drawn in orders that have nothing to do with one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pushforward.ensembles.batch import PairBatch
+from pushforward.ensembles.batching import BatchSource, Shard, batches_of
+from pushforward.ensembles.ensemble import Ensemble, Parameter
+from pushforward.ensembles.preprocessing import Preprocessing
+from pushforward.ensembles.source import EnsembleSource, checked_training_members
+from pushforward.errors import UsageError
+from pushforward.randomness import seed_for
+from pushforward.spaces import Space
+
+__all__ = ["EnsemblePair", "PairPreprocessing"]
+
+_SECOND = 9
+
+
+class PairPreprocessing(nn.Module):
+    """The preprocessings of ensembles a and b. Called as a preprocessing, it is that of a."""
+
+    def __init__(self, a: Preprocessing, b: Preprocessing) -> None:
+        super().__init__()
+        self.a, self.b = a, b
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name in ("a", "b"):
+                raise
+            return getattr(self.a, name)
+
+    def forward(self, x: Tensor, condition: Any = None) -> Tensor:
+        return self.a(x, condition)
+
+    def towards(self, to: str) -> tuple[Preprocessing, Preprocessing]:
+        """The preprocessing of what is translated, and of what it becomes.
+
+        Raises:
+            UsageError: if ``to`` is neither a nor b.
+        """
+        if to not in ("a", "b"):
+            raise UsageError(f"samples are translated to 'a' or to 'b', not to {to!r}")
+        return (self.a, self.b) if to == "b" else (self.b, self.a)
+
+    def describe(self) -> list[str]:
+        """One line per choice, for the terminal and the report."""
+        return [f"{side}: {line}" for side in ("a", "b") for line in getattr(self, side).describe()]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": "pair", "a": self.a.to_dict(), "b": self.b.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        return cls(Preprocessing.from_dict(values["a"]), Preprocessing.from_dict(values["b"]))
+
+
+@dataclass
+class EnsemblePair:
+    """Ensembles a and b.
+
+    >>> pair = EnsemblePair(Ensemble.from_array(np.zeros((40, 2))), Ensemble.from_array(np.ones((60, 2))))
+    >>> pair.describe()
+    ['a: array: 40 members, Vector(dim=2, names=()); 32 to train on', 'b: array: 60 members, ...; 48 to train on']
+
+    Arguments:
+        a, b: the ensembles, in the user's units.
+
+    Raises:
+        UsageError: if either has conditions: the ensembles are carried to one another as wholes.
+    """
+
+    a: Ensemble
+    b: Ensemble
+    kind: ClassVar[str] = "pair"
+
+    def __post_init__(self) -> None:
+        for each in (self.a, self.b):
+            if each.parameters:
+                raise UsageError(
+                    f"two ensembles are carried to one another as wholes, and {each.name} has conditions: leave them "
+                    "out (condition=False, --condition none)"
+                )
+
+    @property
+    def name(self) -> str:
+        return f"{self.a.name}-{self.b.name}"
+
+    @property
+    def space(self) -> Space:
+        return self.a.space
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(f"{side}: {note}" for side, each in self._sides().items() for note in each.notes)
+
+    def _sides(self) -> dict[str, EnsembleSource]:
+        return {"a": EnsembleSource(self.a), "b": EnsembleSource(self.b)}
+
+    def check(self) -> None:
+        for side in self._sides().values():
+            side.check()
+
+    def preprocessing(self, options: Mapping[str, Any]) -> PairPreprocessing:
+        return PairPreprocessing(*(side.preprocessing(options) for side in self._sides().values()))
+
+    def batches(
+        self, preprocessing: PairPreprocessing, shard: Shard, seed: int, *, augmented: bool, device: torch.device
+    ) -> tuple[BatchSource, bool]:
+        a = batches_of(
+            checked_training_members(self.a), preprocessing.a, shard, seed, augmented=augmented, device=device
+        )
+        other = seed_for(seed, _SECOND)
+        b = batches_of(
+            checked_training_members(self.b), preprocessing.b, shard, other, augmented=augmented, device=device
+        )
+
+        def made(number: int) -> PairBatch:
+            first = a(number)
+            own = {each.name: getattr(first, each.name) for each in fields(first)}
+            return PairBatch(**own, b=b(number).x)
+
+        return made, a.ready and b.ready
+
+    def condition_rows(self) -> NDArray[np.float32] | None:
+        return None
+
+    def describe(self) -> list[str]:
+        return [f"{side}: {line}" for side, each in self._sides().items() for line in each.describe()]
+
+    def to_dict(self) -> dict[str, Any]:
+        sides = {side: each.to_dict() for side, each in self._sides().items()}
+        fingerprint = "-".join(str(each["fingerprint"]) for each in sides.values())
+        specs = [each["spec"] for each in sides.values()]
+        return {
+            **sides["a"],
+            "kind": self.kind,
+            "name": self.name,
+            "spec": None if None in specs else {"a": specs[0], "b": specs[1]},
+            "fingerprint": fingerprint,
+            "notes": list(self.notes),
+            **sides,
+        }
+
+    def portable(self) -> EnsemblePair:
+        return EnsemblePair(self.a.replaced(exact=None), self.b.replaced(exact=None))

@@ -1,0 +1,193 @@
+"""What a model learns from, as the loop sees it.
+
+An ensemble, a pair of ensembles, an energy, a trained model: each is a source that hands out batches, the preprocessing
+that they are in the units of, and the record by which a run knows it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pushforward.ensembles.batching import BatchSource, Shard, batches_of
+from pushforward.ensembles.ensemble import Ensemble, Parameter
+from pushforward.ensembles.preprocessing import Preprocessing
+from pushforward.errors import DataError
+from pushforward.spaces import Space
+
+__all__ = ["EnsembleSource", "Source", "checked_training_members"]
+
+FEWEST_MEMBERS = 8
+_MOST_ROWS = 65536
+
+
+class Source(Protocol):
+    """What a model learns from.
+
+    Attributes:
+        kind: ``"ensemble"``, ``"pair"``, ``"energy"``, ``"teacher"`` or ``"trajectories"``.
+        name: what messages and run directories call it.
+        space: of one sample; of a pair, of ensemble a.
+        parameters: conditions of the samples.
+        notes: what was recognised, one line each.
+    """
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def check(self) -> None:
+        """Find out now what would spoil a training later.
+
+        Raises:
+            DataError: if it cannot be learnt from.
+        """
+        ...
+
+    def preprocessing(self, options: Mapping[str, Any]) -> nn.Module:
+        """The map to network units, fitted.
+
+        Arguments:
+            options: of `TrainingSettings`: ``transform``, ``scale_by_condition``.
+        """
+        ...
+
+    def batches(
+        self, preprocessing: Any, shard: Shard, seed: int, *, augmented: bool, device: torch.device
+    ) -> tuple[BatchSource, bool]:
+        """The batch of each number, and whether it is ready on the device as it is made.
+
+        Arguments:
+            preprocessing: to network units; on the CPU.
+            shard: of the joined batch.
+            seed: of the run.
+            augmented: whether members are moved by random symmetries of their space.
+            device: of the model.
+        """
+        ...
+
+    def condition_rows(self) -> NDArray[np.float32] | None:
+        """Conditions to sample at, shape (rows, parameters), in the user's units; None without conditions."""
+        ...
+
+    def describe(self) -> list[str]:
+        """What there is to learn from, one line each."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record in a run's configuration: plain values with ``name``, ``kind``, ``spec`` and ``fingerprint``."""
+        ...
+
+    def portable(self) -> Self:
+        """The same source, fit to be sent to another process."""
+        ...
+
+
+@dataclass
+class EnsembleSource:
+    """The training split of an ensemble."""
+
+    ensemble: Ensemble
+    kind: ClassVar[str] = "ensemble"
+
+    @property
+    def name(self) -> str:
+        return self.ensemble.name
+
+    @property
+    def space(self) -> Space:
+        return self.ensemble.space
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return self.ensemble.parameters
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.ensemble.notes
+
+    def check(self) -> None:
+        self.ensemble.check()
+        checked_training_members(self.ensemble)
+
+    def preprocessing(self, options: Mapping[str, Any]) -> Preprocessing:
+        return Preprocessing.fit(
+            self.ensemble.train, options["transform"], scale_by_condition=options["scale_by_condition"]
+        )
+
+    def batches(
+        self, preprocessing: Preprocessing, shard: Shard, seed: int, *, augmented: bool, device: torch.device
+    ) -> tuple[BatchSource, bool]:
+        made = batches_of(self.ensemble.train, preprocessing, shard, seed, augmented=augmented, device=device)
+        return made, made.ready
+
+    def condition_rows(self) -> NDArray[np.float32] | None:
+        """Of all training members, or of an even selection of very many."""
+        members = self.ensemble.train
+        if members.conditions is None:
+            return None
+        some = np.linspace(0, len(members) - 1, min(len(members), _MOST_ROWS)).astype(np.int64)
+        return np.ascontiguousarray(members.conditions[some], dtype=np.float32)
+
+    def describe(self) -> list[str]:
+        members = self.ensemble
+        return [f"{members.name}: {len(members)} members, {members.space}; {len(members.train)} to train on"]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "spec": self.ensemble.spec,
+            "fingerprint": self.ensemble.fingerprint,
+            "members": len(self.ensemble),
+            "training_members": len(self.ensemble.train),
+            "parameters": _ranges(self.ensemble.train),
+            "notes": list(self.notes),
+        }
+
+    def portable(self) -> EnsembleSource:
+        # What is known exactly of an ensemble are functions, which cannot be sent, and training has no use for them.
+        return EnsembleSource(self.ensemble.replaced(exact=None))
+
+
+def checked_training_members(ensemble: Ensemble) -> Ensemble:
+    """The training split.
+
+    Raises:
+        DataError: if it is too small to train on.
+    """
+    members = ensemble.train
+    if len(members) < FEWEST_MEMBERS:
+        raise DataError(
+            f"{ensemble.name} has {len(members)} members to train on once a tenth each is held out for validation and"
+            f" test; at least {FEWEST_MEMBERS} are needed"
+        )
+    return members
+
+
+def _ranges(members: Ensemble) -> Sequence[dict[str, Any]]:
+    """Names and classes of the parameters, and the range that is seen in training."""
+    if members.conditions is None:
+        return []
+    low, high = members.conditions.min(0).tolist(), members.conditions.max(0).tolist()
+    return [
+        {"name": parameter.name, "classes": list(parameter.classes), "minimum": low[i], "maximum": high[i]}
+        for i, parameter in enumerate(members.parameters)
+    ]

@@ -1,0 +1,127 @@
+"""What a model can do, a protocol each. Callers ask for the ability, never for the class:
+
+>>> isinstance(model, Density)  # doctest: +SKIP
+True
+
+Samples, times and conditions are in network units (see `Preprocessing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from pydantic import BaseModel
+from torch import Tensor
+
+from pushforward.randomness import Draws
+
+__all__ = [
+    "ABILITIES",
+    "Density",
+    "Evolver",
+    "Forecaster",
+    "Joint",
+    "Latent",
+    "Reweightable",
+    "Sampler",
+    "Translator",
+]
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """A model that draws samples."""
+
+    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+        """Samples, shape ``(draws.count, *space.shape)``.
+
+        Arguments:
+            draws: source of randomness; its count is the number of samples.
+            condition: one row per sample.
+            sampling: an instance of the model's `Sampling`; None for the defaults.
+        """
+        ...
+
+
+@runtime_checkable
+class Density(Protocol):
+    """A model with a normalised log-density."""
+
+    def log_prob(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Natural log of the density at ``x`` (batch, *space.shape); shape ``(batch,)``, nats."""
+        ...
+
+
+@runtime_checkable
+class Joint(Protocol):
+    """A model that draws samples together with the log-density that they are drawn from."""
+
+    def sample_and_log_prob(
+        self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Samples ``(draws.count, *space.shape)`` and their log-densities ``(draws.count,)``, nats."""
+        ...
+
+
+@runtime_checkable
+class Reweightable(Joint, Protocol):
+    """A model whose samples can be weighted to follow an unnormalised density exp(-U): log w = -U(x) - log q(x).
+
+    Every `Joint` is one; whether there is an energy to weight by is for the emulator to say.
+    """
+
+
+@runtime_checkable
+class Latent(Protocol):
+    """A model with a code per sample. For an invertible model ``decode(encode(x)) == x``."""
+
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> Tensor: ...
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class Translator(Protocol):
+    """A model between two ensembles, called a and b."""
+
+    def translate(self, x: Tensor, to: str) -> Tensor:
+        """Members of b as members of a (``to="a"``), or of a as members of b (``to="b"``)."""
+        ...
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """A model of series that can say how a series observed in part goes on, and what lies in its gaps."""
+
+    def forecast(
+        self, x: Tensor, times: Tensor, draws: Draws, condition: Tensor | None = None, *, count: int = 200
+    ) -> tuple[Tensor, Tensor]:
+        """Draws of the path without noise and of what would be observed, each (count, batch, T, dim).
+
+        Arguments:
+            x: series (batch, rows, ...) as they are sampled, with NaN where nothing was observed.
+            times: ascending along each row, (batch, T).
+        """
+        ...
+
+
+@runtime_checkable
+class Evolver(Protocol):
+    """A model that moves a state in time."""
+
+    def evolve(self, initial: Tensor, times: Tensor, condition: Tensor | None = None) -> Tensor:
+        """States ``(batch, T, *state)`` at ``times`` (T,), from initial states ``(batch, *state)``."""
+        ...
+
+
+ABILITIES: Mapping[str, type] = {
+    "sampler": Sampler,
+    "density": Density,
+    "joint": Joint,
+    "latent": Latent,
+    "translator": Translator,
+    "forecaster": Forecaster,
+    "evolver": Evolver,
+}
+"""Abilities by the names that emulators, reports and error messages use."""

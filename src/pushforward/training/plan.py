@@ -1,0 +1,168 @@
+"""What a call of `fit` asks for, resolved before any long work starts: family, source, settings, length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel
+
+from pushforward.ensembles import Ensemble, EnsembleSource, Source, read
+from pushforward.errors import UsageError
+from pushforward.models import REGISTRY, Entry, Model, find
+from pushforward.runs.teacher import Teacher
+from pushforward.spaces import condition_shape
+from pushforward.training.durations import parse_duration, say_duration
+from pushforward.training.settings import TrainingSettings, resolve_settings
+
+__all__ = ["Length", "Plan", "Task", "resolve_task", "wanted_length"]
+
+# A student works in the network units of its teacher.
+_UNITS = ("transform", "scale_by_condition")
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long to train: a number of steps, or seconds of wall-clock time."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def progress(self, step: int, seconds: float, reserve: float) -> float:
+        """Fraction of the run that is done, in [0, 1].
+
+        Arguments:
+            step, seconds: that are done.
+            reserve: seconds that the end of the run will take.
+        """
+        if self.steps is not None:
+            return min(1.0, step / self.steps)
+        assert self.seconds is not None
+        return min(1.0, seconds / max(self.seconds - reserve, 0.5 * self.seconds, 1e-9))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps} if self.steps is not None else {"budget": self.seconds}
+
+    def __str__(self) -> str:
+        return f"{self.steps} steps" if self.steps is not None else say_duration(self.seconds or 0.0)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A family, what it learns from, and all settings.
+
+    Attributes:
+        family: name of the family.
+        kind: its class.
+        source: what is learnt from.
+        of_model, of_loop: settings, with every default filled in.
+        given: those that the user has set.
+    """
+
+    family: str
+    kind: type[Model]
+    source: Source
+    of_model: BaseModel
+    of_loop: TrainingSettings
+    given: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task, and how it is carried out; the length is open for a run that is resumed."""
+
+    task: Task
+    length: Length | None
+    out: Path
+    resume: bool
+    seed: int
+    device: torch.device
+    precision: str
+    progress: bool
+
+
+def resolve_task(model: str, data: Any, settings: Mapping[str, Any] | None = None) -> Task:
+    """The task of learning a family from data.
+
+    Arguments:
+        model: name of a family.
+        data: a source, an `Ensemble`, or anything that `read` takes.
+        settings: of the model and of the loop by name.
+
+    Raises:
+        UsageError: for an unknown family or setting, or a family that cannot learn from these data.
+        DataError: for data that cannot be read.
+    """
+    entry = find(model)
+    source = _source(data)
+    kind = entry.load()
+    given = dict(settings or {})
+    _check_suits(model, entry, source)
+    of_model, of_loop = resolve_settings(kind, source.space, given)
+    if of_loop.teacher is not None:
+        source = _taught(model, source, of_loop.teacher, given)
+    if source.kind not in entry.sources:
+        raise UsageError(_unsuited(model, source.kind))
+    return Task(model, kind, source, kind.settled(of_model, source), of_loop, given)
+
+
+def _source(data: Any) -> Source:
+    if isinstance(data, Ensemble):
+        return EnsembleSource(data)
+    return data if hasattr(data, "batches") else EnsembleSource(read(data))
+
+
+def _taught(model: str, source: Source, run: str, given: Mapping[str, Any]) -> Teacher:
+    if clash := next((name for name in _UNITS if name in given), None):
+        raise UsageError(f"{model} works in the units of its teacher, so {clash} cannot be set; leave it out")
+    if not isinstance(source, EnsembleSource):
+        raise UsageError(f"a teacher goes with one ensemble, not with {source.kind} data; leave teacher out")
+    return Teacher.read(source, run)
+
+
+def _check_suits(model: str, entry: Entry, source: Source) -> None:
+    """Raise unless a family learns this kind of sample and condition."""
+    kind = type(source.space).__name__.lower()
+    if kind not in entry.spaces:
+        raise UsageError(f"{model} learns {' and '.join(entry.spaces)} data, not {kind} data")
+    if condition_shape(source.space) and not entry.given_fields:
+        able = ", ".join(name for name, each in REGISTRY.items() if each.given_fields)
+        raise UsageError(f"{model} cannot take a field as its condition; models that can are {able}")
+
+
+_SOURCES = {
+    "ensemble": "an ensemble",
+    "pair": "two ensembles (--and names the second)",
+    "energy": "an energy (--from energy)",
+    "teacher": "a trained model (--set teacher=RUN)",
+    "trajectories": "trajectories",
+}
+
+
+def _unsuited(model: str, kind: str) -> str:
+    learns = " or ".join(_SOURCES[each] for each in find(model).sources)
+    able = ", ".join(name for name, entry in REGISTRY.items() if kind in entry.sources) or "none"
+    return f"{model} learns from {learns}, not from {_SOURCES[kind]}; models that do are {able}"
+
+
+def wanted_length(steps: int | None, budget: str | float | None) -> Length | None:
+    """The length that a user asks for; None if they leave it open.
+
+    Raises:
+        UsageError: if both are given, or there would be nothing to do.
+    """
+    if steps is not None and budget is not None:
+        raise UsageError("steps and budget both say how long to train; give one of them")
+    if steps is not None:
+        if steps < 1:
+            raise UsageError(f"steps is {steps}; give at least 1")
+        return Length(steps=steps)
+    if budget is None:
+        return None
+    seconds = parse_duration(budget)
+    if seconds == 0:
+        raise UsageError("the budget is 0; give the time to train for, such as 10m")
+    return Length(seconds=seconds)
