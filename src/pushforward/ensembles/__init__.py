@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pushforward.ensembles.builtin import DATASETS
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.pair import EnsemblePair, PairPreprocessing
 from pushforward.ensembles.preprocessing import Preprocessing
@@ -12,7 +11,6 @@ from pushforward.ensembles.source import EnsembleSource, Source
 from pushforward.ensembles.symmetries import augment
 
 __all__ = [
-    "DATASETS",
     "Ensemble",
     "EnsemblePair",
     "EnsembleSource",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,16 +11,14 @@ from pushforward.simulate import option_names
 from pushforward.simulate import simulate as run
 from pushforward.simulate.registry import SIMULATORS
 
-__all__ = ["DATASETS", "find_near", "simulate"]
-
-DATASETS: Mapping[str, str] = {name: entry.summary for name, entry in SIMULATORS.items()}
+__all__ = ["find_near", "simulate"]
 
 
 def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any) -> Ensemble:
     """A built-in ensemble.
 
     Arguments:
-        name: one of `DATASETS`.
+        name: one of `SIMULATORS`.
         count: members; None for the set's own number.
         seed: of the simulation.
         options: of the simulator.
@@ -29,8 +26,8 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
     Raises:
         UsageError: if there is none of that name, or it has no such option.
     """
-    if name not in DATASETS:
-        raise UsageError(f"there is no built-in ensemble called {name!r}; there are {', '.join(DATASETS)}")
+    if name not in SIMULATORS:
+        raise UsageError(f"there is no built-in ensemble called {name!r}; there are {', '.join(SIMULATORS)}")
     known = option_names(name)
     unknown = [key for key in options if key not in known]
     if unknown:
@@ -53,4 +50,4 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
 
 def find_near(name: str) -> str | None:
     """The built-in ensemble whose name is nearest to one that is unknown, for an error's hint."""
-    return next(iter(get_close_matches(name, list(DATASETS), n=1)), None)
+    return next(iter(get_close_matches(name, list(SIMULATORS), n=1)), None)
