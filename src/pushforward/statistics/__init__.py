@@ -32,6 +32,7 @@ from pushforward.statistics.field_memorisation import field_memorisation
 from pushforward.statistics.marginals import Marginals, marginals
 from pushforward.statistics.memorisation import Memorisation, excess_of_copies, memorisation
 from pushforward.statistics.minkowski import MinkowskiFunctionals, gaussian_minkowski, minkowski_functionals
+from pushforward.statistics.mode_counts import ModeCounts, class_counts, cluster_counts, compare_counts
 from pushforward.statistics.neighbours import NearestNeighbours, nearest_neighbours
 from pushforward.statistics.one_point import OnePointDistance, OnePointPDF, one_point_distance, one_point_pdf
 from pushforward.statistics.peaks import PeakCounts, peak_counts
@@ -68,6 +69,7 @@ __all__ = [
     "Marginals",
     "Memorisation",
     "MinkowskiFunctionals",
+    "ModeCounts",
     "NearestNeighbours",
     "OnePointDistance",
     "OnePointPDF",
@@ -84,7 +86,10 @@ __all__ = [
     "bispectrum",
     "bootstrap",
     "border_profile",
+    "class_counts",
     "classifier_two_sample_test",
+    "cluster_counts",
+    "compare_counts",
     "correlations",
     "covariance_distance",
     "cross_power_spectrum",

@@ -1,0 +1,264 @@
+r"""Modes counted: does the generated set hold the classes and clusters of the data, in their shares?
+
+Every sample is given a class by a classifier trained on real data, or a cluster by k-means on real data; classifier and
+clusters treat both sets alike, so their mistakes cancel. With O the counts of the sets in the modes and E those
+expected from the margins,
+
+    chi^2 = sum (O - E)^2 / E.
+
+Its p-value is that of random tables with the same margins (Patefield 1981, https://doi.org/10.2307/2346669), or of
+groups dealt anew to the two sets: right for small counts and for samples that are not independent. A mode is absent if
+it has less than a tenth of its expected count and chance would leave so few in one mode of a hundred sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy import stats
+from torch import Tensor
+
+from pushforward.errors import DataError, UsageError
+from pushforward.statistics.arrays import Array, as_tensor, as_vectors, same_device
+from pushforward.statistics.uncertainty import Groups
+
+__all__ = ["ModeCounts", "class_counts", "cluster_counts", "compare_counts"]
+
+ABSENT, CHANCE = 0.1, 0.01
+FOLDS = 5
+TABLES = 4000
+
+
+@dataclass(frozen=True)
+class ModeCounts:
+    """Samples in each mode.
+
+    Attributes:
+        names: of the modes.
+        generated, real: counts.
+        chi_squared: of the table of both.
+        p_value: probability of a larger one for two sets of one distribution, at least 1 / 4001.
+        z: excess of the generated count of each mode in standard errors; negative where there are too few.
+        absent: names of the modes that the generated set lacks.
+    """
+
+    names: tuple[str, ...]
+    generated: Int[Tensor, " modes"]
+    real: Int[Tensor, " modes"]
+    chi_squared: Float[Tensor, ""]
+    p_value: Float[Tensor, ""]
+    z: Float[Tensor, " modes"]
+    absent: tuple[str, ...]
+
+    @property
+    def covered(self) -> int:
+        """Number of modes that the generated set has."""
+        return len(self.names) - len(self.absent)
+
+
+def compare_counts(
+    generated: Int[Array, " n"],
+    real: Int[Array, " m"],
+    names: Sequence[str],
+    *,
+    groups: Groups = None,
+    real_groups: Groups = None,
+    seed: int = 0,
+) -> ModeCounts:
+    """Counts of modes that are known, such as labels.
+
+    Arguments:
+        generated, real: number of each sample's mode, from 0.
+        names: of the modes.
+        groups, real_groups: groups of samples that are not independent.
+        seed: of the random tables.
+
+    Raises:
+        UsageError: if a mode has no name or the groups do not fit.
+        DataError: if a set is empty.
+
+    Example:
+        >>> found = compare_counts(torch.arange(300) % 3, torch.arange(400) % 4, ["up", "down", "left", "right"])
+        >>> found.absent, found.covered, bool(found.p_value < 0.001)
+        (('right',), 3, True)
+    """
+    a, b = (as_tensor(part).cpu().long().numpy() for part in (generated, real))
+    if min(len(a), len(b)) == 0:
+        raise DataError("a set without samples was given; modes are counted in two sets")
+    if min(a.min(), b.min()) < 0 or max(a.max(), b.max()) >= len(names):
+        raise UsageError(f"modes from {min(a.min(), b.min())} to {max(a.max(), b.max())} were given {len(names)} names")
+    counts = np.stack([np.bincount(part, minlength=len(names)) for part in (a, b)])
+    total = counts.sum(0)
+    present = total > 0
+    tables = _random_tables(a, b, counts, (groups, real_groups), seed)
+    found = _chi_squared(counts[:1], total)[0]
+    p_value = (1 + np.sum(_chi_squared(tables, total) >= found * (1 - 1e-9))) / (len(tables) + 1)
+    share = len(a) / (len(a) + len(b))
+    scatter = np.maximum(tables.std(0), 1e-9)
+    z = np.where(present, (counts[0] - share * total) / scatter, 0.0)
+    expected = counts[1] * len(a) / len(b)
+    few = np.array([stats.hypergeom.cdf(n, len(a) + len(b), t, len(a)) for n, t in zip(counts[0], total, strict=True)])
+    absent = present & (counts[0] < ABSENT * expected) & (few < CHANCE / max(1, present.sum()))
+    return ModeCounts(
+        tuple(names),
+        torch.from_numpy(counts[0]),
+        torch.from_numpy(counts[1]),
+        torch.tensor(found, dtype=torch.float64),
+        torch.tensor(p_value, dtype=torch.float64),
+        torch.from_numpy(z),
+        tuple(name for name, gone in zip(names, absent, strict=True) if gone),
+    )
+
+
+def class_counts(
+    generated: Float[Array, "n *dim"],
+    real: Float[Array, "m *dim"],
+    labels: Int[Array, " m"],
+    names: Sequence[str],
+    *,
+    groups: Groups = None,
+    real_groups: Groups = None,
+    seed: int = 0,
+) -> ModeCounts:
+    """Classes counted by a classifier trained on the real samples (100 randomised trees, five folds).
+
+    A real sample is classified by trees that have not seen it, a generated one by those of one of the folds.
+
+    Arguments:
+        generated, real: vectors or features; further axes are flattened.
+        labels: class of each real sample, from 0. names: of the classes.
+        groups, real_groups, seed: as in `compare_counts`.
+
+    Raises:
+        UsageError: if a class has no name or the shapes do not fit.
+        DataError: if there is only one class or fewer than ten real samples.
+
+    Example:
+        >>> x = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
+        >>> labels = (x[:, 0] > 0).long()
+        >>> class_counts(x[labels == 0], x, labels, ["left", "right"]).absent
+        ('right',)
+    """
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    x, y = _finite(generated, real)
+    label = as_tensor(labels).cpu().long().numpy()
+    if label.shape != (len(y),):
+        raise UsageError(f"labels of shape {label.shape} were given for {len(y)} real samples; give one for each")
+    if len(np.unique(label)) < 2 or len(y) < 2 * FOLDS:
+        raise DataError(f"{len(y)} samples of {len(np.unique(label))} classes were given; classes need ten and two")
+    rng = np.random.default_rng(seed)
+    fold, turn = rng.permutation(len(y)) % FOLDS, rng.permutation(len(x)) % FOLDS
+    of_real, of_generated = np.zeros(len(y), dtype=int), np.zeros(len(x), dtype=int)
+    for number in range(FOLDS):
+        trees = ExtraTreesClassifier(100, random_state=seed).fit(y[fold != number], label[fold != number])
+        of_real[fold == number] = trees.predict(y[fold == number])
+        if (turn == number).any():
+            of_generated[turn == number] = trees.predict(x[turn == number])
+    return compare_counts(of_generated, of_real, names, groups=groups, real_groups=real_groups, seed=seed)
+
+
+def cluster_counts(
+    generated: Float[Array, "n *dim"],
+    real: Float[Array, "m *dim"],
+    training: Float[Array, "t *dim"] | None = None,
+    *,
+    clusters: int = 10,
+    groups: Groups = None,
+    real_groups: Groups = None,
+    seed: int = 0,
+) -> ModeCounts:
+    """Clusters counted, found by k-means among standardised real samples.
+
+    Arguments:
+        generated, real: vectors or features; further axes are flattened.
+        training: real samples that the clusters are found among. Without them they are found among one half of
+            ``real`` and counted in the other: clusters fit the samples that they were found among.
+        clusters: at most; fewer where one would expect less than ten samples.
+        groups, real_groups, seed: as in `compare_counts`.
+
+    Raises:
+        UsageError: if the shapes or the groups do not fit, or fewer than two clusters are asked for.
+        DataError: if there are too few samples for two clusters.
+
+    Example:
+        >>> centres = 8 * torch.eye(5)
+        >>> real = centres.repeat(100, 1) + torch.randn(500, 5, generator=torch.Generator().manual_seed(0))
+        >>> found = cluster_counts(real[torch.arange(500) % 5 < 3], real, clusters=5)
+        >>> f"covers {found.covered} of {len(found.names)}"
+        'covers 3 of 5'
+    """
+    from sklearn.cluster import KMeans
+
+    x, y = _finite(generated, real)
+    if training is None:
+        rng = np.random.default_rng(seed)
+        half = np.zeros(len(y), dtype=bool)
+        if real_groups is None:
+            half[rng.permutation(len(y))[: len(y) // 2]] = True
+        else:
+            _, member = np.unique(as_tensor(real_groups).cpu().numpy(), return_inverse=True)
+            units = member.max() + 1
+            half = np.isin(member, rng.permutation(units)[: units // 2])
+            real_groups = member[~half]
+        source, y = y[half], y[~half]
+    else:
+        source = _finite(training, real)[0]
+    count = min(clusters, min(len(x), len(y), len(source)) // 10)
+    if clusters < 2 or count < 2:
+        raise (UsageError if clusters < 2 else DataError)(
+            f"{clusters} clusters were asked for among {len(source)}, with {len(x)} and {len(y)} samples to count; "
+            "there must be at least two clusters, with ten samples each"
+        )
+    scatter = source.std(0)
+    scale = np.where(scatter > 0, scatter, 1.0)
+    means = KMeans(count, n_init=4, random_state=seed).fit(source / scale)
+    order = np.argsort(np.argsort(-np.bincount(means.labels_, minlength=count), kind="stable"))
+    of_generated, of_real = (order[means.predict(part / scale)] for part in (x, y))
+    names = [f"cluster {number + 1}" for number in range(count)]
+    return compare_counts(of_generated, of_real, names, groups=groups, real_groups=real_groups, seed=seed)
+
+
+def _finite(generated: Array, real: Array) -> tuple[np.ndarray, np.ndarray]:
+    a, b = same_device(as_vectors(generated), as_vectors(real))
+    if not bool(a.isfinite().all() and b.isfinite().all()):
+        raise DataError("a sample holds a value that is not finite; classes and clusters need finite features")
+    return a.cpu().double().numpy(), b.cpu().double().numpy()
+
+
+def _chi_squared(of_generated: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """chi^2 of tables (tables, modes) of the generated counts, with the margins of the first one's set."""
+    present = total > 0
+    size = of_generated.sum(1, keepdims=True)
+    expected = size * total[present] / total.sum()
+    excess = of_generated[:, present] - expected
+    # The other set misses what this one has too many of.
+    other = (total.sum() - size) * total[present] / total.sum()
+    return np.asarray((excess**2 * (1 / expected + 1 / other)).sum(1))
+
+
+def _random_tables(
+    a: np.ndarray, b: np.ndarray, counts: np.ndarray, groups: tuple[Groups, Groups], seed: int
+) -> np.ndarray:
+    """Counts of the generated set if its samples, or groups, were drawn from both sets together."""
+    rng = np.random.default_rng([seed, 3])
+    if groups[0] is None and groups[1] is None:
+        return rng.multivariate_hypergeometric(counts.sum(0), len(a), size=TABLES).astype(float)
+    members = []
+    for part, given in zip((a, b), groups, strict=True):
+        names = np.arange(len(part)) if given is None else as_tensor(given).cpu().numpy()
+        if names.shape != part.shape:
+            raise UsageError(f"groups of shape {names.shape} were given for {len(part)} samples; give one for each")
+        members.append(np.unique(names, return_inverse=True)[1])
+    units = [member.max() + 1 for member in members]
+    table = np.zeros((sum(units), counts.shape[1]))
+    np.add.at(table, (members[0], a), 1)
+    np.add.at(table, (units[0] + members[1], b), 1)
+    dealt = np.argsort(rng.random((TABLES, sum(units))), axis=1)[:, : units[0]]
+    chosen = np.zeros((TABLES, sum(units)))
+    np.put_along_axis(chosen, dealt, 1.0, axis=1)
+    return np.asarray(chosen @ table)
