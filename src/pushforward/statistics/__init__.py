@@ -52,6 +52,7 @@ from pushforward.statistics.uncertainty import (
     half_samples,
     standard_error,
 )
+from pushforward.statistics.value_support import SupportDifference, circular_moments, value_support
 from pushforward.statistics.wasserstein import Wasserstein2, wasserstein2
 
 __all__ = [
@@ -80,12 +81,14 @@ __all__ = [
     "SlicedWasserstein",
     "SpectrumFit",
     "SpectrumWeights",
+    "SupportDifference",
     "TwoSampleClassifiers",
     "Wasserstein2",
     "amplitude_and_slope",
     "bispectrum",
     "bootstrap",
     "border_profile",
+    "circular_moments",
     "class_counts",
     "classifier_two_sample_test",
     "cluster_counts",
@@ -125,5 +128,6 @@ __all__ = [
     "standard_error",
     "summary_features",
     "two_sample_classifiers",
+    "value_support",
     "wasserstein2",
 ]
