@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
-from pushforward.training.batches import Members, Part
 
 import pushforward as pf
 from benchmarks.timing import report
+from pushforward.ensembles.batching import Shard, Streamed
 
 MEMBERS, SIDE, CHUNK, BATCH = 15_000, 256, 250, 8
 
@@ -84,10 +84,10 @@ def deliver(data: Path, steps: int = 100) -> float:
     """Maps a second that one thread makes ready for training, without a model to wait for."""
     torch.set_num_threads(1)
     maps = pf.read(data, periodic=True, isotropic=True).train
-    members = Members(maps, pf.Preprocessing.fit(maps), Part(BATCH), seed=0)
+    batches = Streamed(maps, pf.Preprocessing.fit(maps), Shard(BATCH), seed=0)
     start = time.perf_counter()
     for step in range(1, steps + 1):
-        members(step)
+        batches(step)
     return steps * BATCH / (time.perf_counter() - start)
 
 

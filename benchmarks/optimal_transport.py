@@ -26,18 +26,19 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from pushforward.training.batches import Ahead, Coupled, Examples, Part
-from pushforward.training.players import Players, rate_at
 from torch import Tensor, nn
 
 from benchmarks.kept import kept, look_up
 from benchmarks.timing import report, time_in_turn
-from pushforward.models import Turn
+from pushforward.ensembles.batch import Batch, PairBatch
+from pushforward.models import Player, Turn
 from pushforward.models.between import Between
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
 from pushforward.statistics import wasserstein2
 from pushforward.training.averaging import PowerAverage
+from pushforward.training.optimisers import Optimisers
+from pushforward.training.prefetch import Prefetched
 from pushforward.training.settings import TrainingSettings
 
 STEPS, BATCH, SAMPLES, SEEDS = 10_000, 128, 10_000, 5
@@ -113,14 +114,14 @@ class Ours:
         self.between = Between(Vector(2), network=Network(), pairs=BATCH if optimal else 1)
         parameters = list(self.between.parameters())
         settings = TrainingSettings(learning_rate=5e-3, betas=(0.9, 0.99))
-        model = SimpleNamespace(players=lambda: {"model": parameters}, rates=dict)
-        self.players = Players(model, settings, Fabric(accelerator="cpu", devices=1))  # type: ignore[arg-type]
+        model = SimpleNamespace(players=lambda: {"model": Player(parameters)})
+        self.optimisers = Optimisers(model, settings, Fabric(accelerator="cpu", devices=1))  # type: ignore[arg-type]
         self.average, self.parameters = PowerAverage(parameters, 0.1), parameters
         self.steps, self.count = steps, 0
 
     def step(self, a: Tensor, b: Tensor, *, paired: bool = False) -> None:
         loss = self.between.loss(a, b, Draws(self.count, len(a)), paired=paired)
-        self.players.take(Turn("model", loss, {}), 5e-3 * rate_at(min(1.0, (self.count + 0.5) / self.steps), 0.02))
+        self.optimisers.take(Turn("model", loss, {}), min(1.0, (self.count + 0.5) / self.steps))
         self.count += 1
         self.average.update(self.count)
 
@@ -293,10 +294,9 @@ def step_times() -> list[str]:
             ours, theirs = learner("pushforward", coupling), learner("torchcfm", coupling)
             ours.between.pairs = batch if coupling == "ot" else 1
             alternatives = {"ours": lambda o=ours, a=a, b=b: o.step(a, b)}
-            source = Coupled(lambda step, a=a: Examples(a), _plans(ours.between, b), Part(batch), seed=0)
-            batches = Ahead(source, 1, lambda tensor: tensor)
+            batches = Prefetched(_paired(ours.between, a, b), 1)
             if coupling == "ot":
-                alternatives["ahead"] = lambda o=ours, a=a, made=batches: o.step(a, next(made).noise, paired=True)
+                alternatives["ahead"] = lambda o=ours, a=a, made=batches: o.step(a, next(made).b, paired=True)
             alternatives["theirs"] = lambda o=theirs, a=a, b=b: o.step(a, b)
             times = time_in_turn(alternatives, repeats=15, calls=40, warmup=20)
             batches.close()
@@ -311,8 +311,9 @@ def step_times() -> list[str]:
     return lines
 
 
-def _plans(between: Between, b: Tensor) -> Callable[[Tensor, Tensor | None, Draws], Tensor]:
-    return lambda a, condition, draws: between.pair(a, b, condition)
+def _paired(between: Between, a: Tensor, b: Tensor) -> Callable[[int], Batch]:
+    """The same batch again and again, with a plan made for it each time."""
+    return lambda number: PairBatch(a, None, Draws(number, len(a)), b=between.pair(a, b), paired=True)
 
 
 def _spread(values: list[float]) -> str:
