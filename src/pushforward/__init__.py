@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pushforward.emulator import Emulator
     from pushforward.ensembles import Ensemble, EnsemblePair, Preprocessing, read
     from pushforward.errors import DataError, TrainingError, UsageError
+    from pushforward.models import Model, register_model
     from pushforward.spaces import Field, Particles, Series, Vector
     from pushforward.training import fit
     from pushforward.validation import compare, validate
@@ -35,6 +36,8 @@ _HOMES = {
     "Particles": "spaces",
     "Series": "spaces",
     "Vector": "spaces",
+    "Model": "models",
+    "register_model": "models",
     "fit": "training",
     "compare": "validation",
     "validate": "validation",
@@ -46,6 +49,7 @@ __all__ = [
     "Ensemble",
     "EnsemblePair",
     "Field",
+    "Model",
     "Particles",
     "Preprocessing",
     "Series",
@@ -55,6 +59,7 @@ __all__ = [
     "compare",
     "fit",
     "read",
+    "register_model",
     "validate",
 ]
 

@@ -122,7 +122,7 @@ def fit(
     find(name)
     reading = {k: options.pop(k) for k in READING if k in options}
     second = options.pop("and", None)
-    simulator, settings = simulator_options(data, settings)
+    simulator, settings = simulator_options(data, settings, [name])
     source: Any = _read(data, **reading, **simulator)
     if second is not None:
         from pushforward.ensembles import EnsemblePair
@@ -254,7 +254,7 @@ def compare(
     reading = given(
         condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
     )
-    simulator, settings = simulator_options(data, assigned(assignments))
+    simulator, settings = simulator_options(data, assigned(assignments), names)
     ensemble = _read(data, **reading, **simulator)
 
     from pushforward.validation import compare as judge
@@ -308,11 +308,18 @@ def simulate(
 
 
 @app.command()
-def models() -> None:
-    """What can be trained, one line each."""
-    from pushforward.models.registry import REGISTRY
+def models(
+    name: Annotated[str | None, typer.Argument(help="A family, whose settings are listed.")] = None,
+) -> None:
+    """What can be trained, one line each; or the settings of one family, with defaults and meaning."""
+    from pushforward.models.registry import registered
 
-    for name, entry in REGISTRY.items():
+    if name is not None:
+        from pushforward.catalogue import describe_family
+
+        print(describe_family(name))
+        return
+    for name, entry in registered().items():
         learns = ", ".join((*entry.spaces, *(("field given a field",) if entry.given_fields else ())))
         print(f"{name:<18} {entry.summary} [{learns}] {entry.paper}")
 
@@ -320,9 +327,9 @@ def models() -> None:
 @app.command()
 def datasets() -> None:
     """What is built in, one line each."""
-    from pushforward.simulate.registry import SIMULATORS
+    from pushforward.simulate.registry import registered
 
-    for name, entry in SIMULATORS.items():
+    for name, entry in registered().items():
         print(f"{name:<18} {entry.summary}")
 
 

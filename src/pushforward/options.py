@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,15 +92,38 @@ def configured(
     return {**stored, **options}, {**stored_settings, **settings}
 
 
-def simulator_options(data: list[str], settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Of the settings for a built-in set, those that are its simulator's (noise, grid, ...), and the rest."""
-    from pushforward.simulate import option_names
-    from pushforward.simulate.registry import SIMULATORS
+def simulator_options(
+    data: list[str], settings: dict[str, Any], models: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of the settings, those of a built-in set's simulator (``data.noise``, or ``noise``), and the rest.
 
-    if len(data) != 1 or data[0] not in SIMULATORS or Path(data[0]).exists():
-        return {}, settings
-    own = {key: value for key, value in settings.items() if key in option_names(data[0])}
-    return own, {key: value for key, value in settings.items() if key not in own}
+    Arguments:
+        data: as it was given.
+        settings: by name.
+        models: families that the rest is for.
+
+    Raises:
+        UsageError: for a name that the simulator has and a family too, without ``data.`` or ``model.`` in front.
+    """
+    from pushforward.models import find
+    from pushforward.simulate import option_names
+    from pushforward.simulate.registry import registered
+
+    built_in = len(data) == 1 and data[0] in registered() and not Path(data[0]).exists()
+    known = set(option_names(data[0])) if built_in else set()
+    own: dict[str, Any] = {}
+    for text in list(settings):
+        name = text.removeprefix("data.")
+        if name == text and name in known:
+            clash = next((each for each in models if name in find(each).load().Settings.model_fields), None)
+            if clash is not None:
+                raise UsageError(f"{name!r} is a setting of {data[0]} and of {clash}; say data.{name} or model.{name}")
+        if name in known:
+            own[name] = settings.pop(text)
+        elif name != text:
+            has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+            raise UsageError(f"{data[0]} has no setting called {name!r}; {has}")
+    return own, settings
 
 
 def second_options(second: Any, reading: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pushforward.ensembles.ensemble import Ensemble
 from pushforward.errors import UsageError
 from pushforward.simulate import option_names
 from pushforward.simulate import simulate as run
-from pushforward.simulate.registry import SIMULATORS
+from pushforward.simulate.registry import registered
 
 __all__ = ["find_near", "simulate"]
 
@@ -18,7 +18,7 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
     """A built-in ensemble.
 
     Arguments:
-        name: one of `SIMULATORS`.
+        name: of a built-in set, or of one that an installed package brings.
         count: members; None for the set's own number.
         seed: of the simulation.
         options: of the simulator.
@@ -26,8 +26,8 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
     Raises:
         UsageError: if there is none of that name, or it has no such option.
     """
-    if name not in SIMULATORS:
-        raise UsageError(f"there is no built-in ensemble called {name!r}; there are {', '.join(SIMULATORS)}")
+    if name not in registered():
+        raise UsageError(f"there is no built-in ensemble called {name!r}; there are {', '.join(registered())}")
     known = option_names(name)
     unknown = [key for key in options if key not in known]
     if unknown:
@@ -50,4 +50,4 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
 
 def find_near(name: str) -> str | None:
     """The built-in ensemble whose name is nearest to one that is unknown, for an error's hint."""
-    return next(iter(get_close_matches(name, list(SIMULATORS), n=1)), None)
+    return next(iter(get_close_matches(name, list(registered()), n=1)), None)

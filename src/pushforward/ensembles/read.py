@@ -22,7 +22,7 @@ from pushforward.ensembles.series import TIMED
 from pushforward.ensembles.shapes import layout_of
 from pushforward.ensembles.sources import Source
 from pushforward.errors import DataError, UsageError
-from pushforward.simulate.registry import SIMULATORS
+from pushforward.simulate.registry import registered
 from pushforward.spaces import Field, Space, space_from_dict, space_to_dict
 
 __all__ = ["read"]
@@ -295,7 +295,7 @@ def _table_name(condition: Any) -> str:
 
 def _is_built_in(data: Any) -> bool:
     named = isinstance(data, str) and re.fullmatch(r"[a-z0-9-]+", data) is not None
-    return named and not Path(data).exists() and data in SIMULATORS
+    return named and not Path(data).exists() and data in registered()
 
 
 def _is_of_files(condition: str | Path) -> bool:

@@ -56,7 +56,8 @@ class LatentODESettings(Settings):
     """
     Attributes:
         latent_dim: length of a code; numbers that are not needed stay unused.
-        oscillators: pairs of coordinates of the state that turn (see `Motion`). slow: coordinates beside them.
+        oscillators: pairs of coordinates of the state that turn (see `Motion`).
+        slow: coordinates of the state beside them.
         width: hidden features of the vector field and of the decoder; the encoder has twice as many.
         warm_up: part of the run in which codes are sought as if the noise were at most a fifth of the data's scatter.
             A model that still knows nothing would call the data noise.

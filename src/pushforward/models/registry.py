@@ -11,11 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pushforward.errors import UsageError
+from pushforward.plugins import load_plugin, plugins
 
 if TYPE_CHECKING:
     from pushforward.models.model import Model
 
-__all__ = ["REGISTRY", "Entry", "find", "model_class"]
+__all__ = ["KINDS", "REGISTRY", "Entry", "find", "model_class", "register_model", "registered"]
+
+KINDS = ("vector", "field", "particles", "series", "trajectory")
+"""Kinds of sample."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Entry:
     """One family.
 
     Attributes:
-        target: ``module:class`` below `pushforward.models`.
+        target: the class, or ``module:class`` below `pushforward.models`.
         summary: one line for `pushforward models`.
         paper: where it comes from.
         spaces: kinds of space that it can learn.
@@ -31,15 +35,17 @@ class Entry:
         given_fields: whether the condition of a field may be another field.
     """
 
-    target: str
+    target: str | type[Model]
     summary: str
-    paper: str
+    paper: str = ""
     spaces: tuple[str, ...] = ("vector", "field")
     sources: tuple[str, ...] = ("ensemble",)
     given_fields: bool = False
 
     def load(self) -> type[Model]:
         """The class of the family, imported when asked for."""
+        if not isinstance(self.target, str):
+            return self.target
         module, _, attribute = self.target.partition(":")
         return getattr(import_module(f"pushforward.models.{module}"), attribute)
 
@@ -131,17 +137,61 @@ REGISTRY: dict[str, Entry] = {
 }
 
 
+def register_model(name: str, model: type[Model] | Entry, summary: str = "") -> Entry:
+    """Make a family known by a name, as the built-in ones are.
+
+    >>> register_model("my-flow", MyFlow, "a flow of mine")  # doctest: +SKIP
+
+    Arguments:
+        name: in lower case, with hyphens.
+        model: its class, which may say ``spaces`` and ``sources`` as an `Entry` does; or an entry.
+        summary: one line; the first line of the class's docstring if it is empty.
+
+    Raises:
+        UsageError: if the name is taken by another family.
+    """
+    entry = model if isinstance(model, Entry) else _entry_of(model, summary)
+    if name in REGISTRY and REGISTRY[name].target != entry.target:
+        raise UsageError(f"there is a family called {name!r} already; choose another name")
+    REGISTRY[name] = entry
+    return entry
+
+
+def _entry_of(model: type[Model], summary: str) -> Entry:
+    first = (model.__doc__ or "").strip().partition("\n")[0]
+    return Entry(
+        model,
+        summary or first or model.__name__,
+        spaces=getattr(model, "spaces", KINDS),
+        sources=getattr(model, "sources", ("ensemble",)),
+    )
+
+
+def registered() -> dict[str, Entry]:
+    """All families by name: built in, registered, and of installed packages."""
+    for name in plugins("models"):
+        if name not in REGISTRY:
+            register_model(name, load_plugin("models", name))
+    return REGISTRY
+
+
 def find(name: str) -> Entry:
     """The entry of a family.
 
     Raises:
         UsageError: if there is none of that name; the sentence lists the known ones.
     """
-    if name not in REGISTRY:
-        near = get_close_matches(name, REGISTRY, n=1)
+    if name in REGISTRY:
+        return REGISTRY[name]
+    known = registered()
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"there is no model called {name!r}; {hint}known models are {', '.join(REGISTRY)}")
-    return REGISTRY[name]
+        listed = ", ".join(known)
+        raise UsageError(
+            f"there is no model called {name!r}; {hint}known models are {listed}; register_model makes others known"
+        )
+    return known[name]
 
 
 def model_class(name: str) -> type[Model]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import pydantic
@@ -11,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pushforward.errors import UsageError
 
-__all__ = ["Settings", "parse_settings"]
+__all__ = ["Settings", "divide_settings", "meanings", "parse_settings"]
 
 
 class Settings(BaseModel):
@@ -54,3 +57,72 @@ def _spelled(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return [part.strip() for part in text.strip("()[] ").split(",")] if "," in text else text
+
+
+def divide_settings(given: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> dict[str, dict[str, Any]]:
+    """Settings by the part that they belong to: ``part.name`` says which, and a name that one part alone has need not.
+
+    >>> divide_settings({"noise": "channel", "data.noise": 0.1}, {"data": ["noise"], "model": ["width"]})
+    Traceback (most recent call last):
+    ...
+    pushforward.errors.UsageError: data.noise is set twice, as 'noise' and as 'data.noise'; leave one of them out
+
+    Arguments:
+        given: values by name, with or without the name of a part in front.
+        known: names that each part has.
+
+    Raises:
+        UsageError: for a name that no part has (the sentence lists the known ones), that several have, or that is set
+            twice.
+    """
+    divided: dict[str, dict[str, Any]] = {part: {} for part in known}
+    written: dict[tuple[str, str], str] = {}
+    for text, value in given.items():
+        part, name = _owner(text, known)
+        if (part, name) in written:
+            first = written[part, name]
+            raise UsageError(f"{part}.{name} is set twice, as {first!r} and as {text!r}; leave one of them out")
+        written[part, name] = text
+        divided[part][name] = value
+    return divided
+
+
+def _owner(text: str, known: Mapping[str, Collection[str]]) -> tuple[str, str]:
+    part, dot, name = text.partition(".")
+    if dot and part in known:
+        if name not in known[part]:
+            raise UsageError(_unknown(name, f"of the {part}", known[part]))
+        return part, name
+    owners = [part for part, names in known.items() if text in names]
+    if len(owners) > 1:
+        ways = " or ".join(f"{part}.{text}" for part in owners)
+        raise UsageError(f"{text!r} is a setting of the {' and of the '.join(owners)}; say {ways}")
+    if not owners:
+        raise UsageError(_unknown(text, "", sorted({name for names in known.values() for name in names})))
+    return owners[0], text
+
+
+def _unknown(name: str, whose: str, known: Collection[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    listed = ", ".join(sorted(known)) or "none"
+    return f"there is no setting {f'{whose} ' if whose else ''}called {name!r}; {hint}known settings are {listed}"
+
+
+def meanings(kind: type[BaseModel]) -> dict[str, str]:
+    """What each setting of a class means, as the ``Attributes:`` of its docstring and of those above it say."""
+    found: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        # Of names of like meaning, one line speaks: "rtol, atol: ...".
+        for names, text in _attributes(inspect.cleandoc(each.__doc__ or "")):
+            found |= dict.fromkeys(names, text)
+    return {name: found.get(name, "") for name in kind.model_fields}
+
+
+def _attributes(docstring: str) -> list[tuple[list[str], str]]:
+    section = re.search(r"^Attributes:\n((?:[ ]+.*\n?|\n)+)", docstring, re.MULTILINE)
+    if section is None:
+        return []
+    entries = re.split(r"^    (?=\S)", section.group(1), flags=re.MULTILINE)[1:]
+    parts = [entry.partition(":") for entry in entries]
+    return [([name.strip() for name in names.split(",")], " ".join(text.split())) for names, _, text in parts]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["SIMULATORS", "Entry"]
+from pushforward.plugins import load_plugin, plugins
+
+__all__ = ["SIMULATORS", "Entry", "registered"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Entry:
     """One built-in set.
 
     Attributes:
-        target: ``module:function`` of the simulator.
+        target: ``module:function`` of the simulator, the module with its package.
         summary: one line for `pushforward datasets`.
         default_count: members made when no number is asked for.
     """
@@ -56,3 +58,11 @@ SIMULATORS: dict[str, Entry] = {
     ),
     "light-curve": _entry("light_curves:light_curve", "light curves of variable stars with seasonal gaps", 1000),
 }
+
+
+def registered() -> dict[str, Entry]:
+    """All built-in sets by name, with those of installed packages."""
+    for name in plugins("simulators"):
+        if name not in SIMULATORS:
+            SIMULATORS[name] = load_plugin("simulators", name)
+    return SIMULATORS

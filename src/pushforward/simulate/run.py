@@ -9,7 +9,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import UsageError
-from pushforward.simulate.registry import SIMULATORS
+from pushforward.simulate.registry import SIMULATORS, registered
 
 if TYPE_CHECKING:
     from pushforward.simulate.simulated import Simulated
@@ -46,7 +46,7 @@ def option_names(name: str) -> tuple[str, ...]:
 
 
 def _find(name: str) -> Callable[..., Simulated]:
-    if name not in SIMULATORS:
+    if name not in registered():
         near = get_close_matches(name, SIMULATORS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(f"there is no built-in set called {name!r}; {hint}there are {', '.join(SIMULATORS)}")

@@ -18,6 +18,7 @@ from pushforward.emulator import Emulator
 from pushforward.ensembles import Source
 from pushforward.ensembles.batching import Shard
 from pushforward.errors import UsageError
+from pushforward.models import Model
 from pushforward.randomness import Draws, seed_for
 from pushforward.runs.devices import choose_device, choose_precision, laid_out, make_fabric, started_outside
 from pushforward.runs.directory import (
@@ -59,7 +60,7 @@ _PRECISION_NAMES = {"32-true": "float32", "bf16-mixed": "bfloat16 and float32"}
 
 def fit(
     data: Any,
-    model: str = "flow-matching",
+    model: str | type[Model] = "flow-matching",
     *,
     steps: int | None = None,
     budget: str | float | None = None,
@@ -80,7 +81,7 @@ def fit(
     Arguments:
         data: an `Ensemble`, of which ``train`` is trained on, or anything that `read` takes; an `EnsemblePair`, or an
             `Energy`.
-        model: name of a family (see `models.REGISTRY`).
+        model: name of a family (see `models.REGISTRY`), or a class of your own (see `models.model`).
         steps: how many steps to train; or
         budget: how long to train (``"90s"``, ``"10m"``, ``"1h30m"``, seconds), the last save included. Ten minutes
             unless ``steps`` or ``budget`` is given. A resumed run counts the time that it has had.

@@ -66,7 +66,7 @@ class Optimisers:
     def rate(self, player: str, progress: float) -> float:
         """The learning rate of a player when a fraction of the run is done."""
         own, settings = self.players[player], self.settings
-        schedule = own.schedule or settings.schedule
+        schedule = own.schedule or settings.rate_schedule
         return settings.learning_rate * own.rate * rate_at(progress, settings.warmup, schedule)
 
     def take(self, turn: Turn, progress: float) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import BaseModel
 
 from pushforward.ensembles import Ensemble, EnsembleSource, Source, read
 from pushforward.errors import UsageError
-from pushforward.models import REGISTRY, Entry, Model, find
+from pushforward.models import REGISTRY, Entry, Model, find, register_model
 from pushforward.runs.teacher import Teacher
 from pushforward.spaces import condition_shape
 from pushforward.training.durations import parse_duration, say_duration
@@ -84,11 +85,11 @@ class Plan:
     progress: bool
 
 
-def resolve_task(model: str, data: Any, settings: Mapping[str, Any] | None = None) -> Task:
+def resolve_task(model: str | type[Model], data: Any, settings: Mapping[str, Any] | None = None) -> Task:
     """The task of learning a family from data.
 
     Arguments:
-        model: name of a family.
+        model: name of a family, or its class, which then is known by its name in lower case with hyphens.
         data: a source, an `Ensemble`, or anything that `read` takes.
         settings: of the model and of the loop by name.
 
@@ -96,17 +97,24 @@ def resolve_task(model: str, data: Any, settings: Mapping[str, Any] | None = Non
         UsageError: for an unknown family or setting, or a family that cannot learn from these data.
         DataError: for data that cannot be read.
     """
-    entry = find(model)
+    name, entry = _family(model)
     source = _source(data)
     kind = entry.load()
     given = dict(settings or {})
-    _check_suits(model, entry, source)
+    _check_suits(name, entry, source)
     of_model, of_loop = resolve_settings(kind, source.space, given)
     if of_loop.teacher is not None:
-        source = _taught(model, source, of_loop.teacher, given)
+        source = _taught(name, source, of_loop.teacher, given)
     if source.kind not in entry.sources:
-        raise UsageError(_unsuited(model, source.kind))
-    return Task(model, kind, source, kind.settled(of_model, source), of_loop, given)
+        raise UsageError(_unsuited(name, source.kind))
+    return Task(name, kind, source, kind.settled(of_model, source), of_loop, given)
+
+
+def _family(model: str | type[Model]) -> tuple[str, Entry]:
+    if isinstance(model, str):
+        return model, find(model)
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", model.__name__).lower()
+    return name, register_model(name, model)
 
 
 def _source(data: Any) -> Source:

@@ -1,19 +1,14 @@
-"""Hyperparameters of the loop, and how a user's flat ``name=value`` pairs reach the model and the loop.
-
-A name belongs to the model's own `Settings` or to `TrainingSettings`; a user need not know which.
-"""
+"""Hyperparameters of the loop, and how a user's ``name=value`` pairs reach the model and the loop."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Bounded
 
-from pushforward.errors import UsageError
-from pushforward.models.settings import parse_settings
+from pushforward.models.settings import divide_settings, parse_settings
 from pushforward.spaces import Field, Space
 from pushforward.training.durations import Duration
 
@@ -32,7 +27,7 @@ class TrainingSettings(BaseModel):
         batch_size: samples in one step, over all processes together.
         learning_rate: of Adam, at its highest: it rises linearly while warming up, then falls as the schedule says.
         warmup: part of the run over which the learning rate rises.
-        schedule: how it falls afterwards: ``cosine`` or ``linear`` to zero, or ``constant``.
+        rate_schedule: how it falls afterwards: ``cosine`` or ``linear`` to zero, or ``constant``.
         betas: decay rates of Adam's running means of the gradient and of its square.
         weight_decay: decoupled, as in AdamW.
         gradient_clip: largest norm of a player's gradient; none if not given.
@@ -52,7 +47,7 @@ class TrainingSettings(BaseModel):
     batch_size: Annotated[int, Bounded(ge=1)] = 256
     learning_rate: Annotated[float, Bounded(gt=0)] = 1e-3
     warmup: Annotated[float, Bounded(ge=0, lt=1)] = 0.02
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    rate_schedule: Literal["cosine", "linear", "constant"] = "cosine"
     betas: tuple[Annotated[float, Bounded(ge=0, lt=1)], Annotated[float, Bounded(ge=0, lt=1)]] = (0.9, 0.999)
     weight_decay: Annotated[float, Bounded(ge=0)] = 0.0
     gradient_clip: Annotated[float, Bounded(gt=0)] | None = None
@@ -68,7 +63,7 @@ class TrainingSettings(BaseModel):
 def resolve_settings(
     model: type[Model], space: Space, given: Mapping[str, Any] | None = None
 ) -> tuple[BaseModel, TrainingSettings]:
-    """The model's settings and the loop's, from defaults and a user's flat pairs.
+    """The model's settings and the loop's, from defaults and a user's pairs: ``width`` or ``model.width``.
 
     The defaults of the loop are those of `TrainingSettings`, changed by what suits the space, changed by what suits the
     model (`Model.training_defaults_for`). Values may be strings, as the command line gives them.
@@ -76,17 +71,13 @@ def resolve_settings(
     Raises:
         UsageError: for an unknown name (the sentence lists the known ones) or a value that does not fit.
     """
-    given = dict(given or {})
-    known = {**TrainingSettings.model_fields, **model.Settings.model_fields}
-    for name in given:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise UsageError(
-                f"there is no setting called {name!r}; {hint}known settings are {', '.join(sorted(known))}"
-            )
-    of_model = {name: value for name, value in given.items() if name in model.Settings.model_fields}
-    of_loop = {name: value for name, value in given.items() if name not in of_model}
-    defaults = {"batch_size": 32 if isinstance(space, Field) else 256, **model.training_defaults_for(space)}
+    known = {"model": model.Settings.model_fields, "training": TrainingSettings.model_fields}
+    divided = divide_settings(dict(given or {}), known)
+    defaults = {**_batch_size(space), **model.training_defaults_for(space)}
     defaults.pop("precision", None)
-    return parse_settings(model.Settings, of_model), parse_settings(TrainingSettings, {**defaults, **of_loop})
+    of_loop = parse_settings(TrainingSettings, {**defaults, **divided["training"]})
+    return parse_settings(model.Settings, divided["model"]), of_loop
+
+
+def _batch_size(space: Space) -> dict[str, int]:
+    return {"batch_size": 32 if isinstance(space, Field) else 256}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pushforward.ensembles.formats.contents import Contents
 from pushforward.errors import DataError
+from pushforward.plugins import load_plugin, plugins
 
 __all__ = ["ENDINGS", "find_files", "open_file"]
 
@@ -80,6 +81,10 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     Raises:
         DataError: if the format is unknown, the file is a pickle, or the reader cannot read it.
     """
+    brought = next((ending for ending in plugins("formats") if path.name.lower().endswith(ending)), None)
+    if brought is not None:
+        read: Contents = load_plugin("formats", brought)(path, field)
+        return read
     told, by_ending = _format_by_content(path), _format_by_ending(path)
     if told is None:
         raise DataError(f"{path.name} has no format that is known here; known are {_KNOWN}")

@@ -1,0 +1,1 @@
+"""Points on a noisy ring: a family, a simulator and a format for them."""

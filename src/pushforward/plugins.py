@@ -1,0 +1,48 @@
+"""What other installed packages bring, told by their entry points.
+
+A package names what it brings in its ``pyproject.toml``, a group per kind of thing:
+
+    [project.entry-points."pushforward.models"]
+    my-flow = "my_package.flow:MyFlow"              # a Model, or an Entry of the registry
+
+    [project.entry-points."pushforward.simulators"]
+    my-maps = "my_package.maps:ENTRY"               # an Entry of `pushforward.simulate`
+
+    [project.entry-points."pushforward.formats"]
+    ".mine" = "my_package.files:open_mine"          # a reader: (path, field) -> Contents
+
+    [project.entry-points."pushforward.statistics"]
+    my-statistic = "my_package.statistics:STATISTIC"
+
+Nothing is loaded before it is asked for by name or listed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pushforward.errors import UsageError
+
+__all__ = ["load_plugin", "plugins"]
+
+
+@cache
+def plugins(group: str) -> dict[str, EntryPoint]:
+    """Entry points of the group ``pushforward.<group>`` by name."""
+    return {point.name: point for point in entry_points(group=f"pushforward.{group}")}
+
+
+def load_plugin(group: str, name: str) -> Any:
+    """What an entry point names.
+
+    Raises:
+        UsageError: if the package that brings it cannot be imported.
+    """
+    point = plugins(group)[name]
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as problem:
+        package = point.dist.name if point.dist is not None else point.value
+        raise UsageError(f"{name} of the installed package {package} cannot be loaded: {problem}") from None
