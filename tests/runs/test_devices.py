@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from pushforward.errors import UsageError
-from pushforward.spaces import Field, Vector
 from pushforward.runs import devices as hardware
 from pushforward.runs.devices import choose_device, choose_precision, make_fabric
+from pushforward.spaces import Field, Vector
 
 CPU = torch.device("cpu")
 MAPS, POINTS = Field(1, (8, 8)), Vector(2)

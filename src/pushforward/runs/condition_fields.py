@@ -14,8 +14,8 @@ from torch import Tensor
 from pushforward.ensembles import Parameter
 from pushforward.ensembles.condition_fields import condition_space, refined
 from pushforward.errors import UsageError
-from pushforward.spaces import Field, Space, condition_shape
 from pushforward.runs.conditions import check_table, condition_table
+from pushforward.spaces import Field, Space, condition_shape
 
 __all__ = ["FIELD", "given_rows", "rows_with_fields"]
 

@@ -16,9 +16,9 @@ from pushforward.ensembles import preprocessing_from_dict
 from pushforward.errors import UsageError
 from pushforward.models import Model, model_class
 from pushforward.models.settings import parse_settings
-from pushforward.spaces import space_from_dict
-from pushforward.runs.files import joined, load_tensors, load_yaml, part_of, save_tensors
 from pushforward.runs.directory import CONFIG, WEIGHTS, check_format
+from pushforward.runs.files import joined, load_tensors, load_yaml, part_of, save_tensors
+from pushforward.spaces import space_from_dict
 
 __all__ = ["Trained", "read_trained", "write_weights"]
 
