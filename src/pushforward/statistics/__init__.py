@@ -29,6 +29,7 @@ from pushforward.statistics.difference import Difference, mean_difference
 from pushforward.statistics.energy_distance import EnergyDistance, energy_distance
 from pushforward.statistics.features import low_pass, summary_features
 from pushforward.statistics.field_memorisation import field_memorisation
+from pushforward.statistics.lattice import LatticeObservables, TwoPointFunction, lattice_observables, two_point_function
 from pushforward.statistics.marginals import Marginals, marginals
 from pushforward.statistics.memorisation import Memorisation, excess_of_copies, memorisation
 from pushforward.statistics.minkowski import MinkowskiFunctionals, gaussian_minkowski, minkowski_functionals
@@ -40,6 +41,7 @@ from pushforward.statistics.position import BorderProfile, border_profile
 from pushforward.statistics.power_spectrum import CrossSpectrum, PowerSpectrum, cross_power_spectrum, power_spectrum
 from pushforward.statistics.precision_recall import PrecisionRecallDensityCoverage, precision_recall_density_coverage
 from pushforward.statistics.quadrupole import Quadrupole, quadrupole
+from pushforward.statistics.showers import ShowerObservables, shower_observables
 from pushforward.statistics.sliced_wasserstein import SlicedWasserstein, sliced_wasserstein
 from pushforward.statistics.smoothing import gaussian_smooth
 from pushforward.statistics.spectral_fit import SpectrumFit, SpectrumWeights, amplitude_and_slope, spectrum_weights
@@ -67,6 +69,7 @@ __all__ = [
     "CrossSpectrum",
     "Difference",
     "EnergyDistance",
+    "LatticeObservables",
     "Marginals",
     "Memorisation",
     "MinkowskiFunctionals",
@@ -78,10 +81,12 @@ __all__ = [
     "PowerSpectrum",
     "PrecisionRecallDensityCoverage",
     "Quadrupole",
+    "ShowerObservables",
     "SlicedWasserstein",
     "SpectrumFit",
     "SpectrumWeights",
     "SupportDifference",
+    "TwoPointFunction",
     "TwoSampleClassifiers",
     "Wasserstein2",
     "amplitude_and_slope",
@@ -106,6 +111,7 @@ __all__ = [
     "half_sample_error",
     "half_samples",
     "joint_p_value",
+    "lattice_observables",
     "low_pass",
     "marginals",
     "mean_difference",
@@ -121,12 +127,14 @@ __all__ = [
     "precision_recall_density_coverage",
     "quadrupole",
     "rank_p_value",
+    "shower_observables",
     "significance",
     "sliced_wasserstein",
     "smallest_noticeable",
     "spectrum_weights",
     "standard_error",
     "summary_features",
+    "two_point_function",
     "two_sample_classifiers",
     "value_support",
     "wasserstein2",
