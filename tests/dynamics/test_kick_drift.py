@@ -76,7 +76,17 @@ def test_the_force_is_evaluated_once_per_step(state):
     assert len(calls) == 2 * 4 + 1
 
 
-@pytest.mark.parametrize(("options", "words"), [({"steps": 0}, "at least one"), ({"gradient": "adjoint"}, "direct")])
+def test_intervals_may_have_numbers_of_steps_of_their_own(state):
+    path = solve(*state, (2, 5))
+    first = solve(*state, 2, t=(0.0, 1.0))
+    second = solve(first.position[-1], first.momentum[-1], 5, t=(1.0, 2.0))
+    torch.testing.assert_close(path.position[-1], second.position[-1])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"steps": 0}, "at least one"), ({"steps": (1,)}, "per interval"), ({"gradient": "adjoint"}, "direct")],
+)
 def test_impossible_options_are_refused(state, options, words):
     with pytest.raises(UsageError, match=words):
         solve(*state, **{"steps": 1} | options)

@@ -19,7 +19,7 @@ per step, and once more at the start.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -44,7 +44,7 @@ def integrate_kick_drift(
     momentum: Float[Tensor, "batch *shape"],
     t: Float[Tensor, " T"],
     *,
-    steps: int,
+    steps: int | Sequence[int],
     drift: Factor,
     kick: Factor,
     gradient: Literal["direct", "checkpointed"] = "direct",
@@ -55,7 +55,7 @@ def integrate_kick_drift(
         force: ``force(t, q)`` with t (batch,), q (batch, ...).
         position, momentum: initial state, shape ``(batch, ...)``.
         t: output times, shape ``(T,)``, in either direction; the first is the time of the initial state.
-        steps: equal steps between consecutive output times.
+        steps: equal steps between consecutive output times, a number for all or one per interval.
         drift, kick: the factors D and K as functions of the start and the end of the interval, and of the time at which
             the momentum or the force is known.
         gradient: ``direct`` keeps all that the forces compute; ``checkpointed`` keeps the states alone, 2 per step, and
@@ -65,7 +65,7 @@ def integrate_kick_drift(
         Positions and momenta at the output times, shape ``(T, batch, ...)`` each.
 
     Raises:
-        UsageError: if there are no steps, or the gradient is unknown.
+        UsageError: unless every interval has a step, or if the gradient is unknown.
 
     Example:
         >>> t = torch.tensor([0.0, 6.2831853])
@@ -75,8 +75,9 @@ def integrate_kick_drift(
         >>> bool((path.position[-1] - 1).abs().max() < 1e-3)
         True
     """
-    if steps < 1:
-        raise UsageError(f"steps is {steps}; give at least one step between output times")
+    counts = [steps] * (len(t) - 1) if isinstance(steps, int) else list(steps)
+    if len(counts) != len(t) - 1 or min(counts, default=1) < 1:
+        raise UsageError(f"steps is {steps} for {len(t)} output times; give at least one step per interval")
     if gradient not in ("direct", "checkpointed"):
         raise UsageError(f"gradient must be direct or checkpointed, not {gradient!r}")
 
@@ -89,9 +90,9 @@ def integrate_kick_drift(
     times = [float(each) for each in t]
     positions, momenta = [position], [momentum]
     now = pull(times[0], position)
-    for first, last in itertools.pairwise(times):
+    for count, (first, last) in zip(counts, itertools.pairwise(times), strict=True):
         # The ends of intervals are the output times themselves, so that a path is retraced by the same numbers.
-        knots = [first + i * (last - first) / steps for i in range(steps)] + [last]
+        knots = [first + i * (last - first) / count for i in range(count)] + [last]
         for start, end in itertools.pairwise(knots):
             middle = (start + end) / 2
             momentum = momentum + kick(start, middle, start) * now

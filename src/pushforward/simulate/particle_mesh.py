@@ -20,7 +20,7 @@ Starck (2022, arXiv:2207.05509) learn it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import pi
 from typing import Literal
 
@@ -120,7 +120,7 @@ class ParticleMesh(nn.Module):
         a: Float[Tensor, " T"],
         *,
         Omega_m: float | NDArray[np.float64],
-        steps: int,
+        steps: int | Sequence[int],
         correction: Correction | None = None,
         gradient: Literal["direct", "checkpointed"] = "direct",
     ) -> tuple[Float[Tensor, "T batch count 3"], Float[Tensor, "T batch count 3"]]:
@@ -131,7 +131,8 @@ class ParticleMesh(nn.Module):
             momentum: initial, a^2 dx/dt / H_0 in Mpc/h.
             a: scale factors, the first of which is that of the initial state; in either direction.
             Omega_m: matter density today in units of the critical density, a number or one per simulation (batch,).
-            steps: kick-drift-kick steps between consecutive scale factors, equal in a.
+            steps: kick-drift-kick steps between consecutive scale factors, equal in a: a number for all, or one per
+                interval.
             correction: factors of the potential's modes as a function of the scale factor (batch,).
             gradient: ``direct``, or ``checkpointed`` in the memory of the states alone.
 

@@ -1,0 +1,181 @@
+r"""Hybrid physical-neural N-body simulation: coarse particle-mesh gravity with a learned correction of the potential.
+
+A coarse mesh gives the right forces on large scales, cheaply, and too weak ones on the scale of its cells. Each step
+corrects the potential by an isotropic filter of its Fourier modes that depends on the scale factor,
+
+.. math:: F = -\tfrac32 \Omega_m \nabla\, [(1 + f_\theta(|k|, a))\, \phi],
+
+a cubic spline of the wavenumber (`SpectralFilter`). Its weights are learnt by differentiating through all steps of the
+simulation, from snapshots of a finer simulation that starts at the same initial conditions:
+
+.. math:: \mathcal L = \frac{1}{T N} \sum_{t, i} \frac{|x_i(t) - x_i^{fine}(t)|^2}{l^2}
+          + \lambda\, \Big\langle \Big(\frac{P(k, t)}{P^{fine}(k, t)} - 1\Big)^2 \Big\rangle_{t, k}
+
+with l the mean distance of particles. As all that is learnt is a function of the scale and the time, one simulation is
+enough to learn from, and others, of other seeds or boxes of the same resolution, are corrected as well.
+
+Source: Lanzieri, Lanusse & Starck 2022 (arXiv:2207.05509).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from math import ceil
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel
+from pydantic import Field as Setting
+from torch import Tensor
+
+from pushforward.errors import UsageError
+from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.networks.spectral_filter import SpectralFilter
+from pushforward.simulate.particle_mesh import HUBBLE_VELOCITY, ParticleMesh
+from pushforward.spaces import Space, Trajectory
+
+__all__ = ["HybridNBody"]
+
+
+class HybridNBodySettings(Settings):
+    """
+    Attributes:
+        Omega_m: matter density today of the simulations, in units of the critical density.
+        mesh: cells a side of the coarse mesh; 0 for as many as there are particles a side.
+        steps: kick-drift-kick steps in the longest interval between snapshots of the data; shorter ones take fewer.
+        splines: of the correction as a function of the wavenumber.
+        width: hidden features of the MLP that makes their coefficients from the scale factor.
+        power_weight: weight lambda of the power spectrum in the loss.
+        checkpointed: compute forces a second time on the way back, in the memory of the states alone.
+    """
+
+    Omega_m: float = Setting(default=0.3, gt=0, le=1)
+    mesh: int = Setting(default=0, ge=0)
+    steps: int = Setting(default=3, ge=1)
+    splines: int = Setting(default=16, ge=4)
+    width: int = Setting(default=32, ge=1)
+    power_weight: float = Setting(default=0.1, ge=0)
+    checkpointed: bool = False
+
+
+class HybridNBody(Model):
+    """A coarse particle-mesh simulation that is corrected towards a finer one.
+
+    Samples are trajectories: comoving positions in Mpc/h and peculiar velocities in km/s, at scale factors.
+
+    Raises:
+        UsageError: if the space is not one of trajectories in three dimensions, in a box, at scale factors in (0, 1].
+    """
+
+    Settings = HybridNBodySettings
+    settings: HybridNBodySettings
+    conjugates: Tensor
+    shells: Tensor
+
+    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+        super().__init__(space, condition_dim, settings)
+        if not isinstance(space, Trajectory) or space.dim != 3 or space.box is None or len(space.times) < 2:
+            raise UsageError(
+                f"hybrid-nbody learns trajectories of particles in a box of three dimensions, at two times or more; "
+                f"got {space}"
+            )
+        if not 0 < min(space.times) <= max(space.times) <= 1:
+            raise UsageError(
+                f"the times of hybrid-nbody are scale factors, in (0, 1]; got {', '.join(map(str, space.times))}"
+            )
+        self.trajectory, self.box = space, space.box
+        self.side = round(space.count ** (1 / 3))
+        self.gravity = ParticleMesh(self.settings.mesh or max(4, self.side), self.box)
+        self.filter = SpectralFilter(self.gravity.wavenumbers, self.settings.splines, self.settings.width)
+        # Modes of the real transform stand for their conjugates, too, but on the first plane and the last.
+        conjugates = torch.full_like(self.gravity.wavenumbers, 2.0)
+        conjugates[..., [0, -1]] = 1.0
+        self.register_buffer("conjugates", conjugates, persistent=False)
+        shells = (self.gravity.wavenumbers * self.gravity.mesh / 2).round().long().flatten()
+        self.register_buffer("shells", shells, persistent=False)
+
+    @classmethod
+    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
+        return {"learning_rate": 1e-2, "batch_size": 1, "precision": "32"}
+
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        x = next(batches).x
+        times = torch.tensor(self.trajectory.times, dtype=torch.float64)
+        position, _ = self._run(x[:, 0], times, corrected=True)
+        apart = self._apart(position[:, 1:], x[:, 1:, 0]).square().sum(-1).mean() / (self.box / self.side) ** 2
+        power = self._power_error(position[:, 1:], x[:, 1:, 0])
+        logs = {"displacement": apart.detach().sqrt(), "power": power.detach().sqrt()}
+        yield Turn("model", apart + self.settings.power_weight * power, logs)
+
+    def evolve(
+        self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Tensor | None = None
+    ) -> Float[Tensor, "batch T 2 count 3"]:
+        """States at several scale factors, the first of which is that of the initial states.
+
+        Arguments:
+            initial: positions in Mpc/h and peculiar velocities in km/s.
+            times: scale factors in (0, 1], in either direction. Steps are no longer than those of training.
+        """
+        return self._evolved(initial, times, corrected=True)
+
+    def uncorrected(
+        self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Tensor | None = None
+    ) -> Float[Tensor, "batch T 2 count 3"]:
+        """States as `evolve` gives them, without what was learnt."""
+        return self._evolved(initial, times, corrected=False)
+
+    def resolved(
+        self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Tensor | None = None
+    ) -> Float[Tensor, "batch T 2 count 3"]:
+        """States of a simulation without a correction on a mesh four times as fine, with four times the steps."""
+        return self._evolved(initial, times, corrected=False, finer=4)
+
+    def correction(self, a: Float[Tensor, " batch"]) -> Float[Tensor, "batch mesh mesh half"]:
+        """Factors 1 + f of the modes of the potential at scale factors."""
+        return 1 + self.filter(a)
+
+    def _evolved(self, initial: Tensor, times: Tensor, *, corrected: bool, finer: int = 1) -> Tensor:
+        position, velocity = self._run(initial, times, corrected=corrected, finer=finer)
+        wrapped = position.remainder(self.box)
+        return torch.stack([torch.where(wrapped < self.box, wrapped, 0.0), velocity], 2)
+
+    def _run(self, initial: Tensor, times: Tensor, *, corrected: bool, finer: int = 1) -> tuple[Tensor, Tensor]:
+        """Positions, not wrapped, and peculiar velocities, shape (batch, T, count, 3).
+
+        Arguments:
+            finer: how many times as many cells a side, and steps, as the settings say.
+        """
+        gravity = self.gravity if finer == 1 else ParticleMesh(finer * self.gravity.mesh, self.box).to(initial.device)
+        longest = max(end - start for start, end in pairwise(self.trajectory.times)) / (self.settings.steps * finer)
+        position, momentum = initial[:, 0], initial[:, 1] * (float(times[0]) / HUBBLE_VELOCITY)
+        spans = times.diff().abs().tolist()
+        positions, momenta = gravity.evolve(
+            position,
+            momentum,
+            times,
+            Omega_m=self.settings.Omega_m,
+            steps=[max(1, ceil(span / longest - 1e-6)) for span in spans],
+            correction=self.correction if corrected else None,
+            gradient="checkpointed" if self.settings.checkpointed else "direct",
+        )
+        velocities = momenta * (HUBBLE_VELOCITY / times.to(momenta))[:, None, None, None]
+        return positions.transpose(0, 1), velocities.transpose(0, 1)
+
+    def _apart(self, a: Tensor, b: Tensor) -> Tensor:
+        """The shortest way from b to a around the box, in Mpc/h."""
+        difference = a - b
+        return difference - self.box * (difference / self.box).round()
+
+    def _power_error(self, position: Tensor, truth: Tensor) -> Tensor:
+        """Mean over shells and snapshots of (P / P_fine - 1)^2, of particles painted on the coarse mesh."""
+        found, wanted = (self._power(each.flatten(0, 1)) for each in (position, truth))
+        return (found / wanted - 1).square().mean()
+
+    def _power(self, position: Tensor) -> Tensor:
+        """Power in shells one fundamental wide, up to the Nyquist wavenumber, in any unit; with gradients."""
+        modes = torch.fft.rfftn(self.gravity.overdensity(position), dim=(1, 2, 3))
+        squares = (modes.real.square() + modes.imag.square()) * self.conjugates
+        shells = squares.new_zeros(len(squares), int(self.shells.max()) + 1)
+        return shells.index_add(1, self.shells, squares.flatten(1))[:, 1 : self.gravity.mesh // 2]
