@@ -289,6 +289,39 @@ def translate(
     print(f"{len(translated)} samples translated to {to}, in {output}")
 
 
+@app.command()
+def evolve(
+    run: Run,
+    initial: Annotated[str, typer.Argument(help="Trajectories whose first states are the initial ones (.h5).")],
+    output: Output,
+    times: Annotated[
+        str | None, typer.Option(help="Times to evolve to, separated by commas; those of the run.")
+    ] = None,
+    uncorrected: Annotated[bool, typer.Option("--uncorrected", help="Leave out what was learnt.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Move initial states in time, with a model that was trained on trajectories."""
+    import numpy as np
+
+    from pushforward.emulator import Emulator
+    from pushforward.evolution import evolved_space
+    from pushforward.simulate import Simulated, check_output, write
+
+    check_output(output, endings=(".h5", ".hdf5"))
+    emulator = Emulator.load(run, device=device)
+    emulator.require("evolver")
+    states = _read([initial])
+    space = evolved_space(states.space, emulator.space, times)
+    rows = states.condition_rows(np.arange(len(states)))
+    moved = emulator.evolve(
+        states.tensor()[:, 0], space.times, rows if emulator.parameters else None,
+        physics="uncorrected" if uncorrected else "corrected",
+    )  # fmt: skip
+    names = tuple(parameter.name for parameter in states.parameters)
+    write(Simulated(moved.numpy(), space, conditions=rows, names=names), output)
+    print(f"{len(moved)} evolved from {space.times[0]:g} to {space.times[-1]:g}, in {output}")
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def simulate(
     context: typer.Context,

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from pushforward.ensembles import Parameter
 from pushforward.errors import UsageError
+from pushforward.evolution import Physics, evolve
 from pushforward.forecasting import Forecast, forecast
 from pushforward.models import ABILITIES, Density, Forecaster, Latent, Model, Sampler, Translator
 from pushforward.models.settings import parse_settings
@@ -47,6 +48,7 @@ _LACKS = {
     "translator": "cannot translate: it was not trained between two ensembles",
     "forecaster": "cannot forecast",
     "evolver": "cannot move a state in time",
+    "corrected": "corrects no simulation",
 }
 _CHUNK_NUMBERS, _LARGEST_CHUNK = 2**19, 4096
 # The last key of a seed says what it is for, so that sampling never repeats the noise of training.
@@ -285,6 +287,32 @@ class Emulator:
             seeds=lambda number: seed_for(seed, number, _SAMPLES),
             **options,
         )
+
+    def evolve(
+        self,
+        initial: ArrayLike | Tensor,
+        times: ArrayLike | Tensor,
+        condition: Condition | ArrayLike | None = None,
+        *,
+        physics: Physics = "corrected",
+    ) -> Float[Tensor, "n T *state"]:
+        """States at several times from initial states, in the user's units.
+
+        Arguments:
+            initial: shape ``(n, *space.shape[1:])``: positions, then momenta or velocities, of each particle.
+            times: in one direction, the first that of the initial states.
+            condition: as elsewhere; None for what all the data had in common.
+            physics: ``uncorrected`` leaves out what was learnt, ``resolved`` does so at a much finer resolution.
+
+        Raises:
+            UsageError: if the model cannot move states in time or correct, or shapes or times do not fit.
+        """
+        self.require("evolver" if physics == "corrected" else "corrected")
+        states, at = _numbers(initial), torch.as_tensor(np.asarray(times), dtype=torch.float64)
+        if tuple(states.shape[1:]) != self.space.shape[1:]:
+            raise UsageError(f"initial states have shape {tuple(states.shape)}; expected (n, *{self.space.shape[1:]})")
+        rows = self._some(self._rows(condition, len(states)), slice(None))
+        return evolve(self.model, states, at, self._code(rows), physics=physics, device=self.device)
 
     def save(self, run: str | Path) -> None:
         """Write ``config.yaml`` and ``model.safetensors`` to a directory, which `load` reads."""

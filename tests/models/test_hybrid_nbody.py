@@ -12,7 +12,7 @@ from pushforward.spaces import Particles, Trajectory
 from pushforward.validation.evolution import compare_trajectories
 
 OPTIONS = {"particles": 12, "box": 24.0, "times": 3, "steps": 8}
-SETTINGS = {"steps": 3}
+SETTINGS = {"coarse_steps": 3, "Omega_m": 0.3}
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_momentum_is_kept_by_the_correction(fine, trained):
 def test_the_gradient_of_the_loss_is_that_of_finite_differences():
     """With respect to the coefficients of the correction, through all steps, in float64."""
     fine = simulate("n-body", 1, particles=4, box=16.0, times=3, steps=2)
-    model = model_for(fine, mesh=4, steps=2, splines=4, width=3).double()
+    model = model_for(fine, coarse_mesh=4, coarse_steps=2, splines=4, width=3).double()
     torch.nn.init.normal_(model.filter.last.weight, std=0.3)
     x = torch.from_numpy(fine.x).double()
     # Evolve an independent copy, or the loss would have its minimum nearby.

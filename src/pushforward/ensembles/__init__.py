@@ -7,8 +7,9 @@ from pushforward.ensembles.pair import EnsemblePair, PairPreprocessing
 from pushforward.ensembles.preprocessing import Preprocessing
 from pushforward.ensembles.preprocessings import preprocessing_from_dict
 from pushforward.ensembles.read import read
-from pushforward.ensembles.source import EnsembleSource, Source
+from pushforward.ensembles.source import EnsembleSource, Source, source_of
 from pushforward.ensembles.symmetries import augment
+from pushforward.ensembles.trajectories import Trajectories
 
 __all__ = [
     "Ensemble",
@@ -18,7 +19,9 @@ __all__ = [
     "Parameter",
     "Preprocessing",
     "Source",
+    "Trajectories",
     "augment",
     "preprocessing_from_dict",
     "read",
+    "source_of",
 ]

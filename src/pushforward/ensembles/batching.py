@@ -8,7 +8,7 @@ see.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -83,6 +83,14 @@ class Order:
         return self._epochs[epoch]
 
 
+class Units(Protocol):
+    """A map of samples and conditions to network units."""
+
+    def __call__(self, x: Tensor, condition: Tensor | None = None) -> Tensor: ...
+
+    def encode_condition(self, condition: Tensor) -> Tensor: ...
+
+
 class Streamed:
     """Batches read from an ensemble as they are asked for.
 
@@ -100,7 +108,7 @@ class Streamed:
     ready = False
 
     def __init__(
-        self, ensemble: Ensemble, preprocessing: Preprocessing, shard: Shard, seed: int, *, augmented: bool = True
+        self, ensemble: Ensemble, preprocessing: Units, shard: Shard, seed: int, *, augmented: bool = True
     ) -> None:
         self.ensemble, self.preprocessing, self.shard, self.seed = ensemble, preprocessing, shard, seed
         self.order = Order(len(ensemble), seed)
@@ -157,9 +165,7 @@ class Resident:
         return Batch(self.x[index], condition, self.shard.draws(self.seed, number, device=device))
 
 
-def _in_network_units(
-    preprocessing: Preprocessing, x: Tensor, condition: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
+def _in_network_units(preprocessing: Units, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
     if condition is None:
         return preprocessing(x), None
     return preprocessing(x, condition), preprocessing.encode_condition(condition)

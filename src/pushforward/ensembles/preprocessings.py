@@ -7,6 +7,7 @@ from typing import Any
 
 from pushforward.ensembles.pair import PairPreprocessing
 from pushforward.ensembles.preprocessing import Preprocessing
+from pushforward.ensembles.trajectories import Unchanged
 from pushforward.errors import UsageError
 
 __all__ = ["PREPROCESSINGS", "preprocessing_from_dict"]
@@ -14,6 +15,7 @@ __all__ = ["PREPROCESSINGS", "preprocessing_from_dict"]
 PREPROCESSINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "pointwise": Preprocessing.from_dict,
     "pair": PairPreprocessing.from_dict,
+    "unchanged": Unchanged.from_dict,
 }
 
 

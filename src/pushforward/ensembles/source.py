@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -21,7 +22,7 @@ from pushforward.ensembles.preprocessing import Preprocessing
 from pushforward.errors import DataError
 from pushforward.spaces import Space
 
-__all__ = ["EnsembleSource", "Source", "checked_training_members"]
+__all__ = ["EnsembleSource", "Source", "checked_training_members", "record_of", "source_of"]
 
 FEWEST_MEMBERS = 8
 _MOST_ROWS = 65536
@@ -151,20 +152,36 @@ class EnsembleSource:
         return [f"{members.name}: {len(members)} members, {members.space}; {len(members.train)} to train on"]
 
     def to_dict(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "spec": self.ensemble.spec,
-            "fingerprint": self.ensemble.fingerprint,
-            "members": len(self.ensemble),
-            "training_members": len(self.ensemble.train),
-            "parameters": _ranges(self.ensemble.train),
-            "notes": list(self.notes),
-        }
+        return record_of(self.kind, self.ensemble, self.ensemble.train)
 
     def portable(self) -> EnsembleSource:
         # What is known exactly of an ensemble are functions, which cannot be sent, and training has no use for them.
         return EnsembleSource(self.ensemble.replaced(exact=None))
+
+
+@singledispatch
+def source_of(space: Space, ensemble: Ensemble) -> Source:
+    """The source that an ensemble is where nothing else is said, by the kind of its samples."""
+    return EnsembleSource(ensemble)
+
+
+def record_of(kind: str, ensemble: Ensemble, train: Ensemble) -> dict[str, Any]:
+    """The record of an ensemble in a run's configuration.
+
+    Arguments:
+        kind: of source.
+        train: the members that are learnt from.
+    """
+    return {
+        "kind": kind,
+        "name": ensemble.name,
+        "spec": ensemble.spec,
+        "fingerprint": ensemble.fingerprint,
+        "members": len(ensemble),
+        "training_members": len(train),
+        "parameters": _ranges(train),
+        "notes": list(ensemble.notes),
+    }
 
 
 def checked_training_members(ensemble: Ensemble) -> Ensemble:

@@ -18,6 +18,7 @@ from pushforward.randomness import Draws
 
 __all__ = [
     "ABILITIES",
+    "Corrected",
     "Density",
     "Evolver",
     "Forecaster",
@@ -115,6 +116,19 @@ class Evolver(Protocol):
         ...
 
 
+@runtime_checkable
+class Corrected(Evolver, Protocol):
+    """A model of motion that corrects a simulation which can be run without what was learnt."""
+
+    def uncorrected(self, initial: Tensor, times: Tensor, condition: Tensor | None = None) -> Tensor:
+        """States as `evolve` gives them, of the simulation alone."""
+        ...
+
+    def resolved(self, initial: Tensor, times: Tensor, condition: Tensor | None = None) -> Tensor:
+        """States of the simulation alone, resolved as finely as can be afforded: what a correction aims at."""
+        ...
+
+
 ABILITIES: Mapping[str, type] = {
     "sampler": Sampler,
     "density": Density,
@@ -123,5 +137,6 @@ ABILITIES: Mapping[str, type] = {
     "translator": Translator,
     "forecaster": Forecaster,
     "evolver": Evolver,
+    "corrected": Corrected,
 }
 """Abilities by the names that emulators, reports and error messages use."""

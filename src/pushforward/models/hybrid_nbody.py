@@ -24,8 +24,10 @@ from itertools import pairwise
 from math import ceil
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
@@ -42,18 +44,22 @@ __all__ = ["HybridNBody"]
 class HybridNBodySettings(Settings):
     """
     Attributes:
-        Omega_m: matter density today of the simulations, in units of the critical density.
-        mesh: cells a side of the coarse mesh; 0 for as many as there are particles a side.
-        steps: kick-drift-kick steps in the longest interval between snapshots of the data; shorter ones take fewer.
+        Omega_m: matter density today of the simulations, in units of the critical density; None takes that of the data,
+            where it is a condition called ``Omega_m``.
+        Omega_m_column: which condition it is; found in the data.
+        coarse_mesh: cells a side of the mesh; 0 for as many as there are particles a side.
+        coarse_steps: kick-drift-kick steps in the longest interval between snapshots of the data; shorter ones take
+            fewer.
         splines: of the correction as a function of the wavenumber.
         width: hidden features of the MLP that makes their coefficients from the scale factor.
         power_weight: weight lambda of the power spectrum in the loss.
         checkpointed: compute forces a second time on the way back, in the memory of the states alone.
     """
 
-    Omega_m: float = Setting(default=0.3, gt=0, le=1)
-    mesh: int = Setting(default=0, ge=0)
-    steps: int = Setting(default=3, ge=1)
+    Omega_m: float | None = Setting(default=None, gt=0, le=1)
+    Omega_m_column: int | None = Setting(default=None, ge=0)
+    coarse_mesh: int = Setting(default=0, ge=0)
+    coarse_steps: int = Setting(default=3, ge=1)
     splines: int = Setting(default=16, ge=4)
     width: int = Setting(default=32, ge=1)
     power_weight: float = Setting(default=0.1, ge=0)
@@ -87,7 +93,7 @@ class HybridNBody(Model):
             )
         self.trajectory, self.box = space, space.box
         self.side = round(space.count ** (1 / 3))
-        self.gravity = ParticleMesh(self.settings.mesh or max(4, self.side), self.box)
+        self.gravity = ParticleMesh(self.settings.coarse_mesh or max(4, self.side), self.box)
         self.filter = SpectralFilter(self.gravity.wavenumbers, self.settings.splines, self.settings.width)
         # Modes of the real transform stand for their conjugates, too, but on the first plane and the last.
         conjugates = torch.full_like(self.gravity.wavenumbers, 2.0)
@@ -100,10 +106,26 @@ class HybridNBody(Model):
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         return {"learning_rate": 1e-2, "batch_size": 1, "precision": "32"}
 
+    @classmethod
+    def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
+        assert isinstance(settings, HybridNBodySettings)
+        names = [parameter.name for parameter in source.parameters]
+        if "Omega_m" not in names:
+            if settings.Omega_m is None:
+                raise UsageError(f"{source.name} does not say its matter density: give it (--set Omega_m=0.3)")
+            return settings
+        column = names.index("Omega_m")
+        values = source.condition_rows()[:, column]
+        same = float(values[0]) if (values == values[0]).all() else None
+        if settings.Omega_m is not None and settings.Omega_m != same:
+            raise UsageError(f"{source.name} brings its own Omega_m as a condition; leave the setting out")
+        return settings.model_copy(update={"Omega_m_column": column, "Omega_m": same})
+
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
-        x = next(batches).x
+        batch = next(batches)
+        x = batch.x
         times = torch.tensor(self.trajectory.times, dtype=torch.float64)
-        position, _ = self._run(x[:, 0], times, corrected=True)
+        position, _ = self._run(x[:, 0], times, batch.condition)
         apart = self._apart(position[:, 1:], x[:, 1:, 0]).square().sum(-1).mean() / (self.box / self.side) ** 2
         power = self._power_error(position[:, 1:], x[:, 1:, 0])
         logs = {"displacement": apart.detach().sqrt(), "power": power.detach().sqrt()}
@@ -117,51 +139,67 @@ class HybridNBody(Model):
         Arguments:
             initial: positions in Mpc/h and peculiar velocities in km/s.
             times: scale factors in (0, 1], in either direction. Steps are no longer than those of training.
+            condition: of the simulations (batch, parameters); None takes the matter density of all that was seen.
+
+        Raises:
+            UsageError: if simulations of several matter densities were seen, and no condition is given.
         """
-        return self._evolved(initial, times, corrected=True)
+        return self._evolved(initial, times, condition)
 
     def uncorrected(
         self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Tensor | None = None
     ) -> Float[Tensor, "batch T 2 count 3"]:
         """States as `evolve` gives them, without what was learnt."""
-        return self._evolved(initial, times, corrected=False)
+        return self._evolved(initial, times, condition, corrected=False)
 
     def resolved(
         self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Tensor | None = None
     ) -> Float[Tensor, "batch T 2 count 3"]:
         """States of a simulation without a correction on a mesh four times as fine, with four times the steps."""
-        return self._evolved(initial, times, corrected=False, finer=4)
+        return self._evolved(initial, times, condition, corrected=False, finer=4)
 
     def correction(self, a: Float[Tensor, " batch"]) -> Float[Tensor, "batch mesh mesh half"]:
         """Factors 1 + f of the modes of the potential at scale factors."""
         return 1 + self.filter(a)
 
-    def _evolved(self, initial: Tensor, times: Tensor, *, corrected: bool, finer: int = 1) -> Tensor:
-        position, velocity = self._run(initial, times, corrected=corrected, finer=finer)
+    def _evolved(self, initial: Tensor, times: Tensor, condition: Tensor | None, **options: Any) -> Tensor:
+        position, velocity = self._run(initial, times, condition, **options)
         wrapped = position.remainder(self.box)
         return torch.stack([torch.where(wrapped < self.box, wrapped, 0.0), velocity], 2)
 
-    def _run(self, initial: Tensor, times: Tensor, *, corrected: bool, finer: int = 1) -> tuple[Tensor, Tensor]:
+    def _run(
+        self, initial: Tensor, times: Tensor, condition: Tensor | None, *, corrected: bool = True, finer: int = 1
+    ) -> tuple[Tensor, Tensor]:
         """Positions, not wrapped, and peculiar velocities, shape (batch, T, count, 3).
 
         Arguments:
             finer: how many times as many cells a side, and steps, as the settings say.
         """
         gravity = self.gravity if finer == 1 else ParticleMesh(finer * self.gravity.mesh, self.box).to(initial.device)
-        longest = max(end - start for start, end in pairwise(self.trajectory.times)) / (self.settings.steps * finer)
+        longest = max(end - start for start, end in pairwise(self.trajectory.times)) / (
+            self.settings.coarse_steps * finer
+        )
         position, momentum = initial[:, 0], initial[:, 1] * (float(times[0]) / HUBBLE_VELOCITY)
         spans = times.diff().abs().tolist()
         positions, momenta = gravity.evolve(
             position,
             momentum,
             times,
-            Omega_m=self.settings.Omega_m,
+            Omega_m=self._matter(condition),
             steps=[max(1, ceil(span / longest - 1e-6)) for span in spans],
             correction=self.correction if corrected else None,
             gradient="checkpointed" if self.settings.checkpointed else "direct",
         )
         velocities = momenta * (HUBBLE_VELOCITY / times.to(momenta))[:, None, None, None]
         return positions.transpose(0, 1), velocities.transpose(0, 1)
+
+    def _matter(self, condition: Tensor | None) -> float | NDArray[np.float64]:
+        """Matter density of all simulations, or of each."""
+        if condition is not None and self.settings.Omega_m_column is not None:
+            return condition[:, self.settings.Omega_m_column].double().cpu().numpy()
+        if self.settings.Omega_m is None:
+            raise UsageError("simulations of several matter densities were seen: give the condition Omega_m")
+        return self.settings.Omega_m
 
     def _apart(self, a: Tensor, b: Tensor) -> Tensor:
         """The shortest way from b to a around the box, in Mpc/h."""

@@ -128,6 +128,13 @@ REGISTRY: dict[str, Entry] = {
         "variational autoencoder: a low-dimensional latent code for each sample",
         "https://arxiv.org/abs/1312.6114",
     ),
+    "hybrid-nbody": Entry(
+        "hybrid_nbody:HybridNBody",
+        "coarse particle-mesh gravity with a learned correction; evolves initial conditions as a finer simulation",
+        "https://arxiv.org/abs/2207.05509",
+        spaces=("trajectory",),
+        sources=("trajectories",),
+    ),
     "latent-ode": Entry(
         "latent_ode:LatentODE",
         "a hidden state that moves by a learned differential equation; forecasts with bands",

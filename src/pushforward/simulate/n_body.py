@@ -40,7 +40,8 @@ def n_body(
 
     The times are scale factors, equally spaced from the start to today, a = 1. The simulations have independent initial
     conditions that depend on the seed, the box and the number of particles alone, so that a finer mesh or more steps
-    evolve the same universes. Sets that take longer than seconds are kept in the user's cache folder.
+    evolve the same universes. Omega_m and sigma_8 are their conditions. Sets that take longer than seconds are kept in
+    the user's cache folder.
 
     Arguments:
         particles: a side of the initial lattice; an even number.
@@ -75,6 +76,8 @@ def n_body(
     return Simulated(
         x=cached("n-body", key, lambda: np.stack([simulation(index) for index in range(count)])),
         space=Trajectory(particles**3, 3, times=tuple(a.tolist()), box=box),
+        conditions=np.tile(np.array([Omega_m, sigma_8], np.float32), (count, 1)),
+        names=("Omega_m", "sigma_8"),
         notes=(
             f"positions in Mpc/h in a box of {box:g}, peculiar velocities in km/s, at scale factors "
             f"{', '.join(f'{each:.3g}' for each in a.tolist())}",

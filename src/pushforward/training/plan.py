@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
-from pushforward.ensembles import Ensemble, EnsembleSource, Source, read
+from pushforward.ensembles import Ensemble, EnsembleSource, Source, read, source_of
 from pushforward.errors import UsageError
 from pushforward.models import REGISTRY, Entry, Model, find, register_model
 from pushforward.runs.teacher import Teacher
@@ -118,9 +118,10 @@ def _family(model: str | type[Model]) -> tuple[str, Entry]:
 
 
 def _source(data: Any) -> Source:
-    if isinstance(data, Ensemble):
-        return EnsembleSource(data)
-    return data if hasattr(data, "batches") else EnsembleSource(read(data))
+    if hasattr(data, "batches"):
+        return data
+    ensemble = data if isinstance(data, Ensemble) else read(data)
+    return source_of(ensemble.space, ensemble)
 
 
 def _taught(model: str, source: Source, run: str, given: Mapping[str, Any]) -> Teacher:

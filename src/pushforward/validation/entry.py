@@ -15,12 +15,12 @@ from pushforward.errors import UsageError
 from pushforward.runs.files import replace_file
 from pushforward.spaces import Field
 from pushforward.validation.curves import Curve
+from pushforward.validation.report import Report
 from pushforward.validation.samples import condition_text, spread
 from pushforward.validation.validate import validate
 
 if TYPE_CHECKING:
     from pushforward.ensembles import Ensemble
-    from pushforward.validation.report import Report
 
 __all__ = ["Contest", "Entry", "enter"]
 
@@ -121,6 +121,8 @@ def enter(model: str, contest: Contest) -> Entry:
             out=run,
             progress=contest.progress,
         )
+        if not isinstance(report, Report):
+            raise UsageError(f"{model} moves states in time, and has a report of its own: pushforward validate {run}")
         return _entry(model, run, report)
     except Interrupted:
         raise

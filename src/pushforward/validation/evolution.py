@@ -36,7 +36,6 @@ __all__ = ["EVOLVED", "FLOOR", "UNCORRECTED", "Comparison", "compare_trajectorie
 
 EVOLVED, UNCORRECTED, FLOOR = "evolved", "uncorrected", "floor"
 """Names of the comparisons: the model, its physics alone, and its physics on a much finer mesh."""
-_MOST = 8
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,8 @@ def compare_trajectories(
     ratios, correlations = [], []
     for a, b in zip(found[:, 1:, 0].unbind(1), reference[:, 1:, 0].unbind(1), strict=True):
         # A shell beyond the lattice's Nyquist wavenumber holds modes that the particles do not carry.
-        edges = (np.arange(side // 2 + 1) + 0.5) * 2 * pi / space.box
-        spectrum = cross_power_spectrum(*(_density(x, space, 2 * side) for x in (b, a)), space.box, edges)
+        edges = [(shell + 0.5) * 2 * pi / space.box for shell in range(side // 2 + 1)]
+        spectrum = cross_power_spectrum(_density(b, space, 2 * side), _density(a, space, 2 * side), space.box, edges)
         ratios.append(spectrum.transfer[:, 0].square())
         correlations.append(spectrum.correlation[:, 0])
     apart = found[:, 1:, 0] - reference[:, 1:, 0]
@@ -107,7 +106,9 @@ def compare_trajectories(
 
 
 def judge_evolution(
-    emulator: Emulator, reference: Float[Tensor, "simulations T 2 count dim"]
+    emulator: Emulator,
+    reference: Float[Tensor, "simulations T 2 count dim"],
+    condition: Float[np.ndarray, "simulations parameters"] | None = None,
 ) -> Mapping[str, Comparison]:
     """Comparisons of what an emulator makes of the initial states of a reference, by name.
 
@@ -116,6 +117,7 @@ def judge_evolution(
     Arguments:
         emulator: an evolver.
         reference: unseen trajectories, in the user's units, at the times of the emulator's space.
+        condition: of the simulations.
 
     Raises:
         UsageError: if the emulator is no evolver, or the trajectories are not those of its space.
@@ -124,11 +126,11 @@ def judge_evolution(
     space = emulator.space
     if not isinstance(space, Trajectory) or tuple(reference.shape[1:]) != space.shape:
         raise UsageError(f"trajectories have shape {tuple(reference.shape)}; {emulator.name} was trained on {space}")
-    reference = reference[:_MOST]
-    runs = {EVOLVED: emulator.evolve(reference[:, 0], space.times)}
+    initial = reference[:, 0]
+    runs = {EVOLVED: emulator.evolve(initial, space.times, condition)}
     if "corrected" in emulator.abilities:
-        runs[UNCORRECTED] = emulator.evolve(reference[:, 0], space.times, corrected=False)
-        runs[FLOOR] = emulator.evolve(reference[:, 0], space.times, corrected=False, resolved=True)
+        runs[UNCORRECTED] = emulator.evolve(initial, space.times, condition, physics="uncorrected")
+        runs[FLOOR] = emulator.evolve(initial, space.times, condition, physics="resolved")
     return {name: compare_trajectories(run, reference, space) for name, run in runs.items()}
 
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-from pushforward.validation.evolution import EVOLVED, FLOOR, UNCORRECTED, Comparison
+from pushforward.errors import UsageError
+from pushforward.spaces import Trajectory
+from pushforward.validation.evolution import EVOLVED, FLOOR, UNCORRECTED, Comparison, judge_evolution
+from pushforward.validation.material import test_members
 from pushforward.validation.page import render, save_page
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import GENERATED, Picture, encode, styled
 from pushforward.validation.verdict import AT_FLOOR, CLOSE, NEAR, OFF, STYLES, UNJUDGED
 from pushforward.validation.wording import number, plain, with_error, with_unit
 
-__all__ = ["EvolutionReport", "Line"]
+if TYPE_CHECKING:
+    from pushforward.emulator import Emulator
+    from pushforward.ensembles import Ensemble
 
+__all__ = ["EvolutionReport", "Line", "validate_evolution"]
+
+_MOST = 8
 _STATISTICS = {
     "evolved_power": ("Power spectrum", "mean of |P / P_ref - 1| over k", "%", "power_error", 100.0),
     "evolved_correlation": ("Correlation", "mean of 1 - r(k) over k", "%", "decorrelation", 100.0),
@@ -142,7 +152,7 @@ class EvolutionReport:
         """P / P_ref and r(k) at the last time, mean over simulations."""
         from matplotlib.figure import Figure
 
-        looks = {
+        looks: dict[str, dict[str, Any]] = {
             FLOOR: {"color": GREY, "linewidth": 4, "label": "finer mesh"},
             UNCORRECTED: {"color": "#555555", "linestyle": "--", "label": "uncorrected"},
             EVOLVED: {"color": GENERATED, "label": self.model},
@@ -182,6 +192,40 @@ class EvolutionReport:
             key, label, quantity, unit, value, float(error), float(last(UNCORRECTED).mean()), middle,
             float(floor.min()), float(floor.max()), _verdict(value, middle, float(floor.max())),
         )  # fmt: skip
+
+
+def validate_evolution(
+    emulator: Emulator, ensemble: Ensemble | None = None, *, samples: int | None = None
+) -> EvolutionReport:
+    """Evolve the initial states of unseen simulations, and compare with their later ones.
+
+    Arguments:
+        emulator: an evolver.
+        ensemble: trajectories to judge by: the test split if the emulator was trained on them, all if they are others;
+            None reads the emulator's own data again.
+        samples: simulations at most; None for 8.
+
+    Raises:
+        UsageError: if there is nothing unseen to judge by, or it is not what the emulator moves.
+    """
+    test, trained = test_members(emulator, ensemble)
+    if not isinstance(test.space, Trajectory) or test.space != emulator.space:
+        raise UsageError(f"{emulator.name} was trained on {emulator.space}, and {test.name} holds {test.space}")
+    rows = np.arange(min(len(test), samples or _MOST))
+    condition = test.condition_rows(rows) if emulator.parameters else None
+    reference = torch.from_numpy(test.take(rows))
+    begun = time.perf_counter()
+    emulator.evolve(reference[:1, 0], test.space.times, None if condition is None else condition[:1])
+    seconds = time.perf_counter() - begun
+    notes = () if trained else ("The reference is another data set than that of training.",)
+    return EvolutionReport(
+        model=emulator.name,
+        data=test.name,
+        comparisons=judge_evolution(emulator, reference, condition),
+        seconds=seconds,
+        config=emulator.config,
+        notes=(*notes, *test.notes),
+    )
 
 
 def _verdict(value: float, floor: float, most: float) -> str:

@@ -14,6 +14,7 @@ import torch
 
 from pushforward.spaces import Field, Series, Vector
 from pushforward.validation.conditions import judge_conditions
+from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
 from pushforward.validation.features import describe
 from pushforward.validation.fields import judge_fields
 from pushforward.validation.material import Material, gather
@@ -39,8 +40,10 @@ def validate(
     seed: int = 0,
     out: str | Path | None = None,
     progress: bool = True,
-) -> Report:
+) -> Report | EvolutionReport:
     """Generate samples at the conditions of unseen members, and compare them with these members.
+
+    What a model of motion makes of unseen initial states is compared with what became of them (`EvolutionReport`).
 
     Every discrepancy stands beside its floor, the same for real data against other real data, and has an error bar from
     the finite number of samples.
@@ -62,6 +65,11 @@ def validate(
         >>> report.verdict("power_spectrum").sentence  # doctest: +SKIP
         'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8).'
     """
+    if "evolver" in emulator.abilities:
+        evolution = validate_evolution(emulator, ensemble, samples=samples)
+        for ending in (".json", ".html") if out is not None else ():
+            evolution.save(Path(out or ".") / f"report{ending}")
+        return evolution
     begun = time.perf_counter()
     with progress_bar(progress) as watch, warnings.catch_warnings():
         # Test conditions may lie a little beyond the range of the training ones: that, too, is judged.

@@ -1,0 +1,156 @@
+"""Trajectories: snapshots of simulations, which a model of motion learns to reach from the first of them.
+
+A model that brings its own physics works in the user's units, and one simulation may be enough to learn from: there is
+no preprocessing, and a split only where there are simulations for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pushforward.ensembles.batching import BatchSource, Shard, Streamed
+from pushforward.ensembles.ensemble import Ensemble, Parameter
+from pushforward.ensembles.source import record_of, source_of
+from pushforward.errors import DataError, UsageError
+from pushforward.spaces import Space, Trajectory, space_from_dict, space_to_dict
+
+__all__ = ["Trajectories", "Unchanged"]
+
+FEWEST_TO_SPLIT = 3
+
+
+class Unchanged(nn.Module):
+    """The preprocessing that leaves samples and conditions in the user's units.
+
+    Arguments:
+        space: of the samples.
+        names: of the parameters that samples are given with.
+    """
+
+    def __init__(self, space: Space, names: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.space, self.names = space, tuple(names)
+
+    @property
+    def parameters_(self) -> tuple[Parameter, ...]:
+        """The conditions."""
+        return tuple(Parameter(name) for name in self.names)
+
+    @property
+    def condition_dim(self) -> int:
+        return len(self.names)
+
+    def encode_condition(self, condition: Float[Tensor, "batch parameters"]) -> Float[Tensor, "batch parameters"]:
+        return condition
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return x
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        return z
+
+    def describe(self) -> list[str]:
+        """One line for the terminal and the report."""
+        return ["samples stay in their own units"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values from which `from_dict` makes the same."""
+        return {"kind": "unchanged", "space": space_to_dict(self.space), "names": list(self.names)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        return cls(space_from_dict(values["space"]), tuple(values["names"]))
+
+
+@dataclass
+class Trajectories:
+    """Simulations of moving particles, at the same times in all of them.
+
+    Arguments:
+        ensemble: of trajectories, in the user's units. Three simulations or more are split, so that one at least is
+            held out; fewer are all trained on.
+
+    Raises:
+        UsageError: if the ensemble holds something else.
+    """
+
+    ensemble: Ensemble
+    kind: ClassVar[str] = "trajectories"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.ensemble.space, Trajectory):
+            raise UsageError(f"trajectories are needed, and members of {self.ensemble.name} are {self.ensemble.space}")
+
+    @property
+    def name(self) -> str:
+        return self.ensemble.name
+
+    @property
+    def space(self) -> Space:
+        return self.ensemble.space
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return self.ensemble.parameters
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.ensemble.notes
+
+    @cached_property
+    def train(self) -> Ensemble:
+        """Simulations to learn from."""
+        return self.ensemble.train if len(self.ensemble) >= FEWEST_TO_SPLIT else self.ensemble
+
+    @cached_property
+    def test(self) -> Ensemble | None:
+        """Simulations that training does not see; None if there are too few to hold any out."""
+        return self.ensemble.test if len(self.ensemble) >= FEWEST_TO_SPLIT else None
+
+    def check(self) -> None:
+        """Find out now what would spoil a training later.
+
+        Raises:
+            DataError: if a value is not finite, or nothing moves.
+        """
+        for number in range(len(self.ensemble)):
+            positions = self.ensemble.take([number])[0, :, 0]
+            if (positions == positions[0]).all():
+                raise DataError(
+                    f"{self.ensemble.members.where(number)} does not move: its positions are those of time 0"
+                )
+
+    def preprocessing(self, options: Mapping[str, Any]) -> Unchanged:
+        return Unchanged(self.space, tuple(parameter.name for parameter in self.parameters))
+
+    def batches(
+        self, preprocessing: Unchanged, shard: Shard, seed: int, *, augmented: bool, device: torch.device
+    ) -> tuple[BatchSource, bool]:
+        made = Streamed(self.train, preprocessing, shard, seed, augmented=False)
+        return made, made.ready
+
+    def condition_rows(self) -> NDArray[np.float32] | None:
+        return self.train.conditions
+
+    def describe(self) -> list[str]:
+        return [f"{self.name}: {len(self.ensemble)} simulations, {self.space}; {len(self.train)} to train on"]
+
+    def to_dict(self) -> dict[str, Any]:
+        return record_of(self.kind, self.ensemble, self.train)
+
+    def portable(self) -> Trajectories:
+        return Trajectories(self.ensemble.replaced(exact=None))
+
+
+@source_of.register
+def _(space: Trajectory, ensemble: Ensemble) -> Trajectories:
+    return Trajectories(ensemble)
