@@ -37,6 +37,7 @@ from pushforward.statistics.mode_counts import ModeCounts, class_counts, cluster
 from pushforward.statistics.neighbours import NearestNeighbours, nearest_neighbours
 from pushforward.statistics.one_point import OnePointDistance, OnePointPDF, one_point_distance, one_point_pdf
 from pushforward.statistics.peaks import PeakCounts, peak_counts
+from pushforward.statistics.permutation import PermutationTest, permutation_test
 from pushforward.statistics.position import BorderProfile, border_profile
 from pushforward.statistics.power_spectrum import CrossSpectrum, PowerSpectrum, cross_power_spectrum, power_spectrum
 from pushforward.statistics.precision_recall import PrecisionRecallDensityCoverage, precision_recall_density_coverage
@@ -78,6 +79,7 @@ __all__ = [
     "OnePointDistance",
     "OnePointPDF",
     "PeakCounts",
+    "PermutationTest",
     "PowerSpectrum",
     "PrecisionRecallDensityCoverage",
     "Quadrupole",
@@ -122,6 +124,7 @@ __all__ = [
     "one_point_pdf",
     "p_value",
     "peak_counts",
+    "permutation_test",
     "power_covariance",
     "power_spectrum",
     "precision_recall_density_coverage",

@@ -28,7 +28,15 @@ from torch import Tensor
 from pushforward.errors import DataError, UsageError
 from pushforward.statistics.arrays import Array, as_tensor, wide
 
-__all__ = ["Bootstrap", "bootstrap", "discrepancy_error", "half_sample_error", "half_samples", "standard_error"]
+__all__ = [
+    "Bootstrap",
+    "bootstrap",
+    "discrepancy_error",
+    "group_sums",
+    "half_sample_error",
+    "half_samples",
+    "standard_error",
+]
 
 Groups = Int[Array, " samples"] | None
 
@@ -60,7 +68,7 @@ def standard_error(values: Float[Tensor, "samples *shape"], groups: Groups = Non
         DataError: if there are fewer than two samples or groups.
         UsageError: if the groups do not fit the samples.
     """
-    sums, counts = _group_sums(wide(values), groups)
+    sums, counts = group_sums(wide(values), groups)
     deviation = sums - counts.reshape(-1, *[1] * (values.ndim - 1)) * (sums.sum(0) / counts.sum())
     return (deviation.square().sum(0) * len(sums) / (len(sums) - 1)).sqrt() / counts.sum()
 
@@ -91,7 +99,7 @@ def bootstrap(
         >>> bool((ratio.estimate - 1.5).abs() < 4 * ratio.error)
         True
     """
-    sums, counts = _group_sums(wide(values), groups)
+    sums, counts = group_sums(wide(values), groups)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(len(sums), (resamples, len(sums)), generator=generator)
     times = torch.zeros(resamples, len(sums)).scatter_add_(1, drawn, torch.ones(drawn.shape)).to(sums)
@@ -195,7 +203,15 @@ def _members(count: int, groups: Groups) -> tuple[Int[Tensor, " samples"], int]:
     return member, units
 
 
-def _group_sums(values: Tensor, groups: Groups) -> tuple[Tensor, Tensor]:
+def group_sums(
+    values: Float[Tensor, "samples *shape"], groups: Groups = None
+) -> tuple[Float[Tensor, "units *shape"], Float[Tensor, " units"]]:
+    """Sum of the values of each group, and its number of samples; every sample is a group where there are none.
+
+    Raises:
+        DataError: if there are fewer than two samples or groups.
+        UsageError: if the groups do not fit the samples.
+    """
     member, units = _members(len(values), groups)
     if groups is None:
         return values, values.new_ones(units)
