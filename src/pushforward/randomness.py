@@ -46,6 +46,11 @@ class Draws:
         self._total = count * processes
         self._rows = slice(rank * count, (rank + 1) * count)
 
+    @property
+    def first(self) -> int:
+        """Place of this process's first row in the joined batch."""
+        return self._rows.start
+
     def to(self, device: torch.device | str) -> Draws:
         """The same source, whose further numbers lie on another device."""
         self.device = torch.device(device)

@@ -17,7 +17,7 @@ from pushforward.emulator import Emulator
 from pushforward.training import fit
 
 WORKER = Path(__file__).parent / "worker.py"
-MODELS = ["toy-gaussian", "toy-adversaries"]
+MODELS = ["toy-gaussian", "toy-adversaries", "toy-remembering", "between"]
 OPTIONS = {"models": MODELS, "steps": 12, "precision": "32", "settings": {"log_every": 0}}
 
 
@@ -78,8 +78,9 @@ def wait_for_lines(process, file, count):
         time.sleep(0.002)
 
 
-def test_a_killed_process_leaves_a_run_that_goes_on_to_the_same_weights(maps, tmp_path):
-    model, options = MODELS[1], {"steps": 150, "precision": "32"}
+@pytest.mark.parametrize("model", ["toy-adversaries", "toy-remembering"])
+def test_a_killed_process_leaves_a_run_that_goes_on_to_the_same_weights(maps, tmp_path, model):
+    options = {"steps": 150, "precision": "32"}
     settings = {"log_every": 0, "checkpoint_every": 0}
     process = started(models=[model], out=str(tmp_path), settings=settings, **options)
     wait_for_lines(process, tmp_path / model / "metrics.jsonl", 5)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.models import REGISTRY, Batch, Entry, Model, Player, Settings, Turn
+from pushforward.models.replay import ReplayBuffer
 
 
 class GaussianSettings(Settings):
@@ -91,13 +92,30 @@ class Adversaries(Model):
         return self.generator(draws.normal(self.space.size)).reshape(-1, *self.space.shape)
 
 
+class Remembering(Adversaries):
+    """The same, with a critic that is shown earlier samples too."""
+
+    def __init__(self, space, condition_dim=0, settings=None):
+        super().__init__(space, condition_dim, settings)
+        self.replay = ReplayBuffer(24, (space.size,))
+
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
+        fake = self.replay(self.generator(batch.draws.normal(self.space.size)), batch.draws)
+        yield Turn("critic", self.critic(fake).mean() - self.critic(batch.x.flatten(1)).mean(), {})
+        yield Turn("generator", -self.critic(self.generator(batch.draws.normal(self.space.size))).mean(), {})
+
+
 def register() -> None:
     """Make the toys known as ``toy-gaussian`` and ``toy-adversaries``."""
     sys.modules["pushforward.models.toys"] = sys.modules[__name__]
     REGISTRY["toy-gaussian"] = Entry("toys:Gaussian", "a Gaussian", "none")
     REGISTRY["toy-adversaries"] = Entry("toys:Adversaries", "two players", "none")
+    REGISTRY["toy-remembering"] = Entry("toys:Remembering", "two players and a memory", "none")
 
 
 def forget() -> None:
     """Take them out again."""
-    del sys.modules["pushforward.models.toys"], REGISTRY["toy-gaussian"], REGISTRY["toy-adversaries"]
+    del sys.modules["pushforward.models.toys"]
+    for name in ("toy-gaussian", "toy-adversaries", "toy-remembering"):
+        del REGISTRY[name]

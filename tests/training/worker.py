@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import toys
 
-from pushforward.ensembles import Ensemble
+from pushforward.ensembles import Ensemble, EnsemblePair
 from pushforward.errors import UsageError
 from pushforward.training import fit
 
@@ -29,13 +29,27 @@ def small_maps() -> Ensemble:
     )
 
 
+# Plans are made among four members, so that they are the same however the batch is shared out.
+BETWEEN = {"width": 4, "depth": 1, "pairs": 4, "batch_size": 16}
+
+
+def data_of(model: str) -> Ensemble | EnsemblePair:
+    """Maps, and for a model between two ensembles others beside them."""
+    maps = small_maps()
+    if model != "between":
+        return maps
+    first, second = (maps.with_conditions(None).subset(np.arange(start, start + 30)) for start in (0, 30))
+    return EnsemblePair(first, second)
+
+
 def main() -> None:
     """Fit every model in the JSON of the first argument, with the options there, into ``out/<model>``."""
     options = json.loads(sys.argv[1])
     out, models = options.pop("out"), options.pop("models")
     for model in models:
         try:
-            fit(small_maps(), model, out=f"{out}/{model}", device="cpu", progress=False, **options)
+            own = {**options, "settings": {**options["settings"], **BETWEEN}} if model == "between" else options
+            fit(data_of(model), model, out=f"{out}/{model}", device="cpu", progress=False, **own)
         except UsageError as problem:
             print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
             sys.exit(2)
