@@ -74,10 +74,31 @@ class Field:
 
 @dataclass(frozen=True)
 class Particles:
-    """``count`` indistinguishable particles in R^dim. One sample has shape ``(count, dim)``."""
+    """``count`` particles in R^dim, in no order. One sample has shape ``(count, dim)``.
+
+    Arguments:
+        count: particles of a sample; those of one species are indistinguishable.
+        dim: of space.
+        box: side length of the periodic cube that positions live in, in the user's unit of length; None for open space.
+        species: of each particle, ``count`` names such as chemical symbols; empty where all are of one species.
+        centred: whether the centre of mass of every sample lies at the origin, so that densities are those of the
+            ``(count - 1) * dim`` remaining coordinates.
+
+    Raises:
+        UsageError: if the species are not ``count`` names, or a periodic box is to be centred.
+    """
 
     count: int
     dim: int
+    box: float | None = None
+    species: tuple[str, ...] = ()
+    centred: bool = False
+
+    def __post_init__(self) -> None:
+        if self.species and len(self.species) != self.count:
+            raise UsageError(f"{len(self.species)} species were given for {self.count} particles; give one for each")
+        if self.centred and self.box is not None:
+            raise UsageError("particles in a periodic box have no centre of mass to remove; leave out box or centred")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -86,6 +107,11 @@ class Particles:
     @property
     def size(self) -> int:
         return self.count * self.dim
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom of a sample: coordinates, less those of the centre of mass if it is fixed."""
+        return self.size - self.dim if self.centred else self.size
 
 
 @dataclass(frozen=True)
