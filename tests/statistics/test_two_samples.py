@@ -11,10 +11,12 @@ from pushforward.statistics import (
     bootstrap,
     classifier_two_sample_test,
     low_pass,
+    mean_difference,
     nearest_neighbours,
     precision_recall_density_coverage,
     standard_error,
     summary_features,
+    summary_names,
 )
 from pushforward.statistics.classifier import _area_under_curve
 
@@ -147,23 +149,51 @@ def test_low_pass_keeps_large_scales():
     assert low_pass(torch.randn(2, 1, 8, 8, 8), 4).shape == (2, 64)
 
 
-def test_summary_features_describe_shape_and_scale():
+@pytest.mark.parametrize("grid", [(40,), (32, 32), (4, 4), (3, 3), (6, 8, 6)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_summary_features_are_named_and_finite(grid, channels):
+    fields = torch.randn(6, channels, *grid)
+    names = summary_names(fields, box=10.0)
+    assert len(set(names)) == len(names)
+    for these in (fields, torch.zeros_like(fields), torch.full_like(fields, 1e20)):
+        features = summary_features(these, box=10.0)
+        assert features.shape == (6, len(names))
+        assert features.isfinite().all()
+
+
+def test_summary_features_scale_as_their_names_say():
     fields = torch.randn(6, 2, 32, 32)
-    features = summary_features(fields, box=10.0)
-    assert features.isfinite().all()
-    assert len(features) == 6
-    scaled = summary_features(3 * fields, box=10.0).reshape(6, 2, -1)
-    plain = features.reshape(6, 2, -1)
-    shells = plain.shape[2] - 4
-    torch.testing.assert_close(
-        scaled[..., :shells] - plain[..., :shells],
-        torch.full((), 9.0).log().double().expand(6, 2, shells),
-        rtol=1e-5,
-        atol=0,
+    names, plain, scaled = (
+        summary_names(fields, 10.0),
+        summary_features(fields, 10.0),
+        summary_features(3 * fields, 10.0),
     )
-    torch.testing.assert_close(scaled[..., -2:], plain[..., -2:], rtol=1e-4, atol=1e-5)
-    assert summary_features(torch.zeros(2, 1, 16, 16)).isfinite().all()
-    assert summary_features(torch.randn(2, 1, 4, 4)).isfinite().all()
+    for column, name in enumerate(names):
+        x, y = plain[:, column], scaled[:, column]
+        expected = x
+        if name.startswith("ln P"):
+            expected = x + np.log(9)
+        elif name.startswith("ln standard"):
+            expected = x + np.log(3)
+        elif name.startswith("mean"):
+            expected = 3 * x
+        torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("correlation", lambda x: torch.stack([x[:, 0], x[:, 1].roll(16, -1)], 1)),
+        ("cos 2 phi", lambda x: x + 0.3 * x.roll(1, 2)),
+        ("ln border", lambda x: torch.nn.functional.pad(x[..., 1:-1, 1:-1], (1, 1, 1, 1))),
+    ],
+)
+def test_summary_features_see_channels_directions_and_places(name, change):
+    shared = torch.randn(2, 100, 1, 32, 32)
+    first, second = (torch.cat([s, s + 0.5 * torch.randn_like(s)], 1) for s in shared)
+    names = np.array(summary_names(first))
+    z = mean_difference(summary_features(change(first)), summary_features(second)).z.abs().numpy()
+    assert names[z.argmax()].startswith(name) or z[[n.startswith(name) for n in names]].max() > 8
 
 
 def test_standard_error_is_the_usual_one_and_takes_whole_groups():

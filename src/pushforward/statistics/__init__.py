@@ -27,7 +27,7 @@ from pushforward.statistics.covariance import (
 from pushforward.statistics.cross_spectra import CrossSpectra, cross_spectra
 from pushforward.statistics.difference import Difference, mean_difference
 from pushforward.statistics.energy_distance import EnergyDistance, energy_distance
-from pushforward.statistics.features import low_pass, summary_features
+from pushforward.statistics.features import low_pass, summary_features, summary_names
 from pushforward.statistics.field_memorisation import field_memorisation
 from pushforward.statistics.lattice import LatticeObservables, TwoPointFunction, lattice_observables, two_point_function
 from pushforward.statistics.marginals import Marginals, marginals
@@ -137,6 +137,7 @@ __all__ = [
     "spectrum_weights",
     "standard_error",
     "summary_features",
+    "summary_names",
     "two_point_function",
     "two_sample_classifiers",
     "value_support",

@@ -61,6 +61,7 @@ def cross_spectra(fields: FieldArray, box: Box = None, bins: Edges = None, *, wi
         UsageError: if there is one channel, or as in `power_spectrum`.
 
     Example:
+        >>> import torch
         >>> a = torch.randn(50, 1, 32, 32, generator=torch.Generator().manual_seed(0))
         >>> found = cross_spectra(torch.cat([a, -a, a.roll(16, -1)], 1))
         >>> found.pairs, bool(found.mean_correlation[0].mean() == -1), bool(found.mean_correlation[1].abs().max() < 1)

@@ -42,7 +42,7 @@ def field_memorisation(
     *,
     periodic: bool = True,
     isotropic: bool = True,
-    candidates: int = 16,
+    candidates: int = 8,
     quantile: float = 0.05,
     groups: Groups = None,
     test_groups: Groups = None,
