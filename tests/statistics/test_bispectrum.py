@@ -145,3 +145,11 @@ def test_several_families_at_once_are_those_one_after_the_other():
         torch.testing.assert_close(both.k[rows], one.k)
     with pytest.raises(UsageError, match="isosceles"):
         bispectrum(field, triangles=("equilateral", "isosceles"))
+
+
+def test_a_shell_that_starts_at_zero_holds_no_triangle_with_the_mean():
+    fields = torch.randn(4, 1, 24, 24) + 5
+    from_zero, above = (bispectrum(fields, bins=[low, 0.5, 0.9, 1.3], triangles="all") for low in (0.0, 1e-9))
+    torch.testing.assert_close(from_zero.triangles, above.triangles)
+    torch.testing.assert_close(from_zero.bispectrum, above.bispectrum)
+    torch.testing.assert_close(from_zero.k, above.k)

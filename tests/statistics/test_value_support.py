@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,16 @@ def test_missing_values_and_their_patterns_are_compared():
     assert seen["pattern of missing values"].p_value < 1e-3
     assert found(catalogue(500, True), real)["pattern of missing values"].p_value > 0.01
     assert found(rng.normal(size=(500, 3)), real)["missing of x1"].p_value < 1e-10
+
+
+def test_many_values_are_thinned_without_losing_a_rare_one(monkeypatch):
+    module = sys.modules["pushforward.statistics.value_support"]
+    spins = np.random.default_rng(6).choice([-1.0, 1.0], (50, 1, 10, 10))
+    spins[7, 0, 3, 3] = 0
+    whole = found(spins, spins)
+    monkeypatch.setattr(module, "MANY_VALUES", 100)
+    assert found(spins, spins) == whole
+    assert whole["allowed values of x1"].generated == 1
 
 
 def test_says_what_is_wrong():

@@ -38,6 +38,8 @@ __all__ = ["SupportDifference", "circular_moments", "value_support"]
 ATOM = 0.01
 # At most so many distinct values, each ten times on average, are the allowed ones.
 FEW_VALUES = 256
+# Values of a column that are sorted to look for repeated ones.
+MANY_VALUES = 1 << 20
 # Patterns of missing values that are counted one by one; the rarer ones are counted together.
 PATTERNS = 16
 
@@ -49,12 +51,12 @@ class SupportDifference:
     Attributes:
         kind: such as "zeros" or "bounds".
         column: name of the column or channel; empty for a property of all together.
-        generated, real: share of the values, between 0 and 1; of a direction, its
-            resultant length; of a pattern, the share of complete rows.
+        generated, real: share of the values, between 0 and 1; of a direction, its resultant length; of a pattern, the
+            share of complete rows.
         p_value: probability of a difference as large for two sets of one distribution.
         size: "bounds": how far the farthest value lies beyond, in widths of the real range; "direction": difference of
-            the mean angles, radians; "pattern of missing values": half the summed
-            differences of the patterns' shares; otherwise the difference of the shares.
+            the mean angles, radians; "pattern of missing values": half the summed differences of the patterns' shares;
+            otherwise the difference of the shares.
     """
 
     kind: str
@@ -136,7 +138,8 @@ class _Shares:
         return SupportDifference(kind, column, share, other, self.p_value(a, b), share - other)
 
     def p_value(self, a: np.ndarray, b: np.ndarray) -> float:
-        if self.groups is None and self.real_groups is None and set(np.unique([*a, *b])) <= {0.0, 1.0}:
+        whole = all(bool(((part == 0) | (part == 1)).all()) for part in (a, b))
+        if self.groups is None and self.real_groups is None and whole:
             hits = [int(part.sum()) for part in (a, b)]
             table = [[hits[0], len(a) - hits[0]], [hits[1], len(b) - hits[1]]]
             return float(stats.fisher_exact(table).pvalue)
@@ -184,20 +187,22 @@ def _of_column(
     zeros = [(part == 0).mean(1) for part in (x, y)]
     if zeros[0].any() or zeros[1].any():
         yield test.difference("zeros", name, *zeros)
-    values, counts = np.unique(known, return_counts=True)
-    if len(values) <= min(FEW_VALUES, known.size // 10):
+    some = known[:: max(1, known.size // MANY_VALUES)]
+    values, counts = np.unique(some, return_counts=True)
+    if len(values) <= min(FEW_VALUES, some.size // 10):
+        values = np.union1d(values, known[~np.isin(known, values)]) if some.size < known.size else values
         yield test.difference("allowed values", name, *((np.isin(part, values)).mean(1) for part in (x, y)))
     else:
-        repeated = values[(counts >= max(2, ATOM * known.size)) & (values != 0)]
+        repeated = values[(counts >= max(2, ATOM * some.size)) & (values != 0)]
         if len(repeated):
             yield test.difference("repeated values", name, *((np.isin(part, repeated)).mean(1) for part in (x, y)))
         if np.all(known == np.round(known)):
             yield test.difference("whole numbers", name, *((part == np.round(part)).mean(1) for part in (x, y)))
-    yield _bounds(x, known, values, name, test)
+    yield _bounds(x, known, name, test)
 
 
-def _bounds(x: np.ndarray, known: np.ndarray, values: np.ndarray, name: str, test: _Shares) -> SupportDifference:
-    low, high = values[0], values[-1]
+def _bounds(x: np.ndarray, known: np.ndarray, name: str, test: _Shares) -> SupportDifference:
+    low, high = float(known.min()), float(known.max())
     below, above = x < low, x > high
     share = float((below | above).mean())
     width = high - low if high > low else max(abs(high), 1.0)
