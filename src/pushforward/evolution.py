@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -73,18 +73,18 @@ def evolved_space(states: Space, learnt: Space, times: str | None = None) -> Tra
         times: to evolve to, numbers separated by commas; None for the later ones of those that were learnt.
 
     Raises:
-        UsageError: if either holds something else, or they differ in particles or box, or a time is no number.
+        UsageError: if the given ones are something else, or differ in particles or box, or a time is no number.
     """
-    if not isinstance(states, Trajectory) or not isinstance(learnt, Trajectory):
-        raise UsageError(f"initial states are read from trajectories (.h5, simulate n-body), not from {states}")
-    if (states.count, states.dim, states.box) != (learnt.count, learnt.dim, learnt.box):
-        raise UsageError(f"the initial states are {states}, and the model was trained on {learnt}")
-    start = states.times[0]
+    given: tuple[float, ...] = getattr(states, "times", ())
+    trained = cast(Trajectory, learnt)
+    if replace(trained, times=given) != states:
+        raise UsageError(f"initial states are read from trajectories as those trained on, {learnt}; got {states}")
+    start = given[0]
     if times is None:
-        later = tuple(time for time in learnt.times if time > start)
+        later = tuple(time for time in trained.times if time > start)
     else:
         try:
             later = tuple(float(word) for word in times.split(","))
         except ValueError:
             raise UsageError(f"times are numbers separated by commas, such as 0.5,1; got {times!r}") from None
-    return replace(states, times=(start, *(time for time in later if time != start)))
+    return replace(trained, times=(start, *(time for time in later if time != start)))

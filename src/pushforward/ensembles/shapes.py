@@ -107,7 +107,7 @@ def _told_by_shape(
         case (None | "field", 3 | 4):
             return Layout(Field(member[0], member[1:]))
         case ("particles", 2):
-            return Layout(Particles(*member))
+            return Layout(Particles(member[0], member[1]))
         case ("series", 1):
             return Layout(Series(1, member[0]))
         case ("series", 2):

@@ -84,8 +84,8 @@ class ParticleMesh(nn.Module):
         wavenumbers = np.sqrt(squares) / pi
         squares[0, 0, 0] = 1.0
         # In units of cells; a length comes out.
-        kernel = (8 * np.sin(phase) - np.sin(2 * phase)) / 6 / squares * (box / mesh)
-        self.register_buffer("kernel", torch.from_numpy(kernel.astype(np.float32)), persistent=False)
+        kernel = 1j * (8 * np.sin(phase) - np.sin(2 * phase)) / 6 / squares * (box / mesh)
+        self.register_buffer("kernel", torch.from_numpy(kernel.astype(np.complex64)), persistent=False)
         self.register_buffer("wavenumbers", torch.from_numpy(wavenumbers.astype(np.float32)), persistent=False)
 
     def overdensity(self, position: Float[Tensor, "batch count 3"]) -> Float[Tensor, "batch mesh mesh mesh"]:
@@ -109,7 +109,7 @@ class ParticleMesh(nn.Module):
         modes = torch.fft.rfftn(self._density(cloud), dim=(1, 2, 3))
         if correction is not None:
             modes = modes * correction
-        pulls = 1j * self.kernel.to(modes.real.dtype) * modes[:, None]
+        pulls = self.kernel.to(modes.dtype) * modes[:, None]
         fields = torch.fft.irfftn(pulls, s=(self.mesh,) * 3, dim=(2, 3, 4))
         return 1.5 * Omega_m * cloud.read(fields)
 

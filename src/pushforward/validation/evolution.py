@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -123,8 +123,8 @@ def judge_evolution(
         UsageError: if the emulator is no evolver, or the trajectories are not those of its space.
     """
     emulator.require("evolver")
-    space = emulator.space
-    if not isinstance(space, Trajectory) or tuple(reference.shape[1:]) != space.shape:
+    space = cast(Trajectory, emulator.space)
+    if tuple(reference.shape[1:]) != space.shape:
         raise UsageError(f"trajectories have shape {tuple(reference.shape)}; {emulator.name} was trained on {space}")
     initial = reference[:, 0]
     runs = {EVOLVED: emulator.evolve(initial, space.times, condition)}

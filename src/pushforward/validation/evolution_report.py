@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -209,13 +209,13 @@ def validate_evolution(
         UsageError: if there is nothing unseen to judge by, or it is not what the emulator moves.
     """
     test, trained = test_members(emulator, ensemble)
-    if not isinstance(test.space, Trajectory) or test.space != emulator.space:
+    if test.space != emulator.space:
         raise UsageError(f"{emulator.name} was trained on {emulator.space}, and {test.name} holds {test.space}")
     rows = np.arange(min(len(test), samples or _MOST))
     condition = test.condition_rows(rows) if emulator.parameters else None
     reference = torch.from_numpy(test.take(rows))
     begun = time.perf_counter()
-    emulator.evolve(reference[:1, 0], test.space.times, None if condition is None else condition[:1])
+    emulator.evolve(reference[:1, 0], cast(Trajectory, test.space).times, None if condition is None else condition[:1])
     seconds = time.perf_counter() - begun
     notes = () if trained else ("The reference is another data set than that of training.",)
     return EvolutionReport(
