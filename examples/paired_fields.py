@@ -30,8 +30,8 @@ ROWS, MAPS, REPEATS = 3, 96, 16
 def main(figure: str, run: str | None) -> None:
     pairs = pf.read("cosmic-gas")
     emulator = pf.Emulator.load(run) if run else pf.fit(pairs, budget="90s", seed=0)
-    truth, matter = pairs.test.take_given(np.arange(MAPS))
-    matter = matter.reshape(truth.shape)
+    truth, given = pairs.test.take_given(np.arange(MAPS))
+    matter = given.field.numpy()
     one, two = (emulator.sample(MAPS, matter, seed=seed) for seed in (1, 2))
     shown = slice(0, 12 * ROWS, 12)  # a simulation gives twelve maps
     many = emulator.sample(ROWS * REPEATS, matter[shown], seed=3).unflatten(0, (ROWS, REPEATS)).log().std(1)

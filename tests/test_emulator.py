@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from pushforward.conditions import Condition
 from pushforward.emulator import Emulator
 from pushforward.ensembles import Ensemble, Preprocessing
 from pushforward.errors import UsageError
@@ -144,7 +145,7 @@ def test_log_prob_is_a_density_in_the_units_of_the_data(conditional):
     found = emulator.log_prob(x, rows)
     for one, row, value in zip(x, rows, found, strict=True):
         jacobian = torch.autograd.functional.jacobian(lambda x: emulator.preprocessing(x[None])[0], one)
-        condition = emulator.preprocessing.encode_condition(torch.from_numpy(row[None]))
+        condition = emulator.preprocessing.encode_condition(Condition(torch.from_numpy(row[None])))
         expected = emulator.model.log_prob(emulator.preprocessing(one[None]), condition) + jacobian.det().abs().log()
         assert value.item() == pytest.approx(expected.item(), abs=1e-4)
 

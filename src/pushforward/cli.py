@@ -353,7 +353,7 @@ def models(
         print(describe_family(name))
         return
     for name, entry in registered().items():
-        learns = ", ".join((*entry.spaces, *(("field given a field",) if entry.given_fields else ())))
+        learns = ", ".join((*entry.spaces, *(("field given a field",) if entry.load().takes_field else ())))
         print(f"{name:<18} {entry.summary} [{learns}] {entry.paper}")
 
 

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Parameter
 from pushforward.errors import UsageError
 from pushforward.evolution import Physics, evolve
@@ -29,13 +30,13 @@ from pushforward.forecasting import Forecast, forecast
 from pushforward.models import ABILITIES, Density, Forecaster, Latent, Model, Sampler, Translator
 from pushforward.models.settings import parse_settings
 from pushforward.randomness import Draws, seed_for
-from pushforward.runs.condition_fields import given_rows
-from pushforward.runs.conditions import Condition, warn_outside
+from pushforward.runs.condition_fields import Written, condition_of
+from pushforward.runs.conditions import warn_outside
 from pushforward.runs.devices import choose_device, laid_out, native_bfloat16
 from pushforward.runs.directory import CONFIG, WEIGHTS
 from pushforward.runs.files import save_yaml
 from pushforward.runs.weights import read_trained, write_weights
-from pushforward.spaces import Space, condition_shape
+from pushforward.spaces import Space
 from pushforward.tensors import keep_freed_memory
 
 __all__ = ["Emulator"]
@@ -88,6 +89,8 @@ class Emulator:
         self.config = dict(config or {})
         self.space: Space = model.space
         self.parameters: tuple[Parameter, ...] = tuple(preprocessing.parameters_)
+        # In the user's units: a label is one number, the index of its class.
+        self.condition_space = ConditionSpace(len(self.parameters), preprocessing.condition_space.field)
         self.precision: str = self.config.get("precision", "32-true")
         self._low_precision = self.precision == "bf16-mixed" and native_bfloat16(self.device)
 
@@ -99,7 +102,7 @@ class Emulator:
     @property
     def wanted(self) -> tuple[str, ...]:
         """What a sample is given with: names of parameters, and a field."""
-        return (*(p.name for p in self.parameters), *(("a field",) if condition_shape(self.space) else ()))
+        return (*(p.name for p in self.parameters), *(("a field",) if self.condition_space.field else ()))
 
     def require(self, ability: str) -> None:
         """Make sure of an ability.
@@ -120,7 +123,7 @@ class Emulator:
     def sample(
         self,
         n: int,
-        condition: Condition | ArrayLike | None = None,
+        condition: Written | None = None,
         *,
         seed: int = 0,
         batch_size: int | None = None,
@@ -148,7 +151,7 @@ class Emulator:
     def sample_with_conditions(
         self,
         n: int,
-        condition: Condition | ArrayLike | None = None,
+        condition: Written | None = None,
         *,
         seed: int = 0,
         batch_size: int | None = None,
@@ -157,50 +160,50 @@ class Emulator:
         """`sample`, and the conditions of the samples, shape ``(n, parameters)``; None if unconditional."""
         if n < 1:
             raise UsageError(f"{n} samples were asked for; ask for at least 1")
-        rows = self._rows(condition, n)
-        if rows is None and condition_shape(self.space):
+        given = self._given(condition, n)
+        if given is None and self.condition_space.field:
             raise UsageError("these samples are conditional on a field; give one for each (condition=, --condition)")
-        if rows is None and self.parameters:
+        if given is None and self.parameters:
             if self.rows is None:
                 raise UsageError(f"give a value for {', '.join(p.name for p in self.parameters)}")
             generator = np.random.default_rng(seed_for(abs(seed), 0, _CONDITIONS))
-            rows = self.rows[generator.integers(len(self.rows), size=n)]
-        numbers = None if rows is None or not self.parameters else rows[:, : len(self.parameters)]
-        return self._sample(n, rows, seed, batch_size, sampling), numbers
+            given = Condition(torch.from_numpy(self.rows[generator.integers(len(self.rows), size=n)]))
+        numbers = None if given is None or given.numbers is None else given.numbers.numpy()
+        return self._sample(n, given, seed, batch_size, sampling), numbers
 
     def sample_at(
-        self, rows: ArrayLike, *, seed: int = 0, batch_size: int | None = None, **sampling: Any
+        self, condition: Written, *, seed: int = 0, batch_size: int | None = None, **sampling: Any
     ) -> Float[Tensor, "n *shape"]:
         """One sample at each row of conditions, in the user's units.
 
         Arguments:
-            rows: shape ``(n, parameters)``; labels by the index of their class. Where samples are given with a field,
-                rows go on with its cells, as those of `Ensemble.take_given` do.
+            condition: shape ``(n, parameters)``, labels by the index of their class; or, where samples are given with a
+                field, a `Condition` such as `Ensemble.take_given` gives.
         """
         if not self.wanted:
             raise UsageError(f"this {self.name} was trained without conditions; use sample(n)")
-        table = cast(NDArray[np.float32], self._rows(rows, None))
-        return self._sample(len(table), table, seed, batch_size, sampling)
+        given = cast(Condition, self._given(condition, None))
+        return self._sample(len(given), given, seed, batch_size, sampling)
 
-    def log_prob(self, x: ArrayLike | Tensor, condition: Condition | ArrayLike | None = None) -> Float[Tensor, " n"]:
+    def log_prob(self, x: ArrayLike | Tensor, condition: Written | None = None) -> Float[Tensor, " n"]:
         """Natural log of the density at samples in the user's units (nats; the density is per user's unit).
 
         Arguments:
             x: shape ``(n, *space.shape)``.
-            condition: a value for each parameter by name, or rows of shape ``(n, parameters)``.
+            condition: a value for each parameter by name, rows of shape ``(n, parameters)``, or a `Condition`.
 
         Raises:
             UsageError: if the model has no density, or shapes or conditions do not fit.
         """
         self.require("density")
 
-        def one(x: Tensor, c: Tensor | None) -> Tensor:
+        def one(x: Tensor, c: Condition | None) -> Tensor:
             z, jacobian = self.preprocessing(x, c), self.preprocessing.log_abs_det(x, c)
             return cast(Density, self.model).log_prob(z, self._code(c)) + jacobian
 
         return self._each(one, self._samples(x), condition)
 
-    def encode(self, x: ArrayLike | Tensor, condition: Condition | ArrayLike | None = None) -> Tensor:
+    def encode(self, x: ArrayLike | Tensor, condition: Written | None = None) -> Tensor:
         """The latent codes of samples in the user's units.
 
         Raises:
@@ -208,14 +211,12 @@ class Emulator:
         """
         self.require("latent")
 
-        def one(x: Tensor, c: Tensor | None) -> Tensor:
+        def one(x: Tensor, c: Condition | None) -> Tensor:
             return cast(Latent, self.model).encode(self.preprocessing(x, c), self._code(c))
 
         return self._each(one, self._samples(x), condition)
 
-    def decode(
-        self, z: ArrayLike | Tensor, condition: Condition | ArrayLike | None = None
-    ) -> Float[Tensor, "n *shape"]:
+    def decode(self, z: ArrayLike | Tensor, condition: Written | None = None) -> Float[Tensor, "n *shape"]:
         """The samples, in the user's units, that latent codes stand for.
 
         Raises:
@@ -223,7 +224,7 @@ class Emulator:
         """
         self.require("latent")
 
-        def one(z: Tensor, c: Tensor | None) -> Tensor:
+        def one(z: Tensor, c: Condition | None) -> Tensor:
             return self.preprocessing.inverse(cast(Latent, self.model).decode(z, self._code(c)), c)
 
         return self._each(one, _numbers(z), condition)
@@ -242,7 +243,7 @@ class Emulator:
 
         before, after = self.preprocessing.towards(to)
 
-        def one(x: Tensor, c: Tensor | None) -> Tensor:
+        def one(x: Tensor, c: Condition | None) -> Tensor:
             return after.inverse(cast(Translator, self.model).translate(before(x), to))
 
         return self._each(one, self._samples(x), None)
@@ -251,7 +252,7 @@ class Emulator:
         self,
         x: ArrayLike | Tensor,
         times: ArrayLike | Tensor,
-        condition: Condition | ArrayLike | None = None,
+        condition: Written | None = None,
         *,
         draws: int = 200,
         level: float = 0.9,
@@ -265,7 +266,7 @@ class Emulator:
                 and the values, NaN where nothing was observed.
             times: at which values are wanted, shape ``(T,)`` or ``(n, T)``, in any order. Without times of its own, a
                 series has its rows at times 0, 1, 2, ...
-            condition: a value for each parameter by name, or rows of shape ``(n, parameters)``.
+            condition: a value for each parameter by name, rows of shape ``(n, parameters)``, or a `Condition`.
             draws: possible paths of each series.
             level: probability of the band.
             seed: of the random numbers.
@@ -281,7 +282,7 @@ class Emulator:
             self.preprocessing,
             series.to(self.device),
             _numbers(times).to(self.device),
-            self._some(self._rows(condition, len(series)), slice(None)),
+            self._some(self._given(condition, len(series)), slice(None)),
             draws=draws,
             level=level,
             seeds=lambda number: seed_for(seed, number, _SAMPLES),
@@ -292,7 +293,7 @@ class Emulator:
         self,
         initial: ArrayLike | Tensor,
         times: ArrayLike | Tensor,
-        condition: Condition | ArrayLike | None = None,
+        condition: Written | None = None,
         *,
         physics: Physics = "corrected",
     ) -> Float[Tensor, "n T *state"]:
@@ -311,8 +312,15 @@ class Emulator:
         states, at = _numbers(initial), torch.as_tensor(np.asarray(times), dtype=torch.float64)
         if tuple(states.shape[1:]) != self.space.shape[1:]:
             raise UsageError(f"initial states have shape {tuple(states.shape)}; expected (n, *{self.space.shape[1:]})")
-        rows = self._some(self._rows(condition, len(states)), slice(None))
-        return evolve(self.model, states, at, self._code(rows), physics=physics, device=self.device)
+        given = self._given(condition, len(states))
+        return evolve(
+            self.model,
+            states,
+            at,
+            None if given is None else self._code(given.to(self.device)),
+            physics=physics,
+            device=self.device,
+        )
 
     def save(self, run: str | Path) -> None:
         """Write ``config.yaml`` and ``model.safetensors`` to a directory, which `load` reads."""
@@ -340,15 +348,16 @@ class Emulator:
             device=chosen,
         )
 
-    def _rows(self, condition: Condition | ArrayLike | None, n: int | None) -> NDArray[np.float32] | None:
-        """Conditions as a table of ``n`` rows in the user's units; None if there are none."""
+    def _given(self, condition: Written | None, n: int | None) -> Condition | None:
+        """Conditions of ``n`` samples in the user's units; None if there are none."""
         if condition is None:
             return None
         if not self.wanted:
             raise UsageError(f"this {self.name} was trained without conditions; leave the condition out")
-        table = given_rows(condition, self.parameters, self.space, n)
-        warn_outside(table[:, : len(self.parameters)], self.config.get("parameters") or ())
-        return table
+        given = condition_of(condition, self.parameters, self.space, self.condition_space.field, n)
+        if given.numbers is not None:
+            warn_outside(given.numbers.numpy(), self.config.get("parameters") or ())
+        return given
 
     def _samples(self, x: ArrayLike | Tensor) -> Tensor:
         tensor = _numbers(x)
@@ -358,7 +367,7 @@ class Emulator:
         return tensor
 
     def _sample(
-        self, n: int, rows: NDArray[np.float32] | None, seed: int, batch_size: int | None, sampling: Mapping[str, Any]
+        self, n: int, given: Condition | None, seed: int, batch_size: int | None, sampling: Mapping[str, Any]
     ) -> Tensor:
         self.require("sampler")
         options = parse_settings(self.model.Sampling, sampling)
@@ -368,32 +377,32 @@ class Emulator:
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._low_precision):
             for number, part in enumerate(_parts(n, batch_size or self._chunk())):
                 draws = Draws(seed_for(seed, number, _SAMPLES), part.stop - part.start, device=self.device)
-                condition = self._some(rows, part)
+                condition = self._some(given, part)
                 z = cast(Sampler, self.model).sample(draws, self._code(condition), options)
                 chunks.append(self.preprocessing.inverse(z.float(), condition).cpu())
         return torch.cat(chunks)
 
     def _each(
         self,
-        function: Callable[[Tensor, Tensor | None], Tensor],
+        function: Callable[[Tensor, Condition | None], Tensor],
         x: Tensor,
-        condition: Condition | ArrayLike | None,
+        condition: Written | None,
     ) -> Tensor:
         """A function of samples and their conditions, both in the user's units, a chunk at a time, in float32."""
-        rows = self._rows(condition, len(x))
-        if rows is None and self.wanted:
+        given = self._given(condition, len(x))
+        if given is None and self.wanted:
             raise UsageError(f"give the conditions of the samples: {', '.join(self.wanted)}")
         with torch.no_grad():
             parts = [
-                function(x[part].to(self.device), self._some(rows, part)).cpu()
+                function(x[part].to(self.device), self._some(given, part)).cpu()
                 for part in _parts(len(x), self._chunk())
             ]
         return torch.cat(parts)
 
-    def _some(self, rows: NDArray[np.float32] | None, part: slice) -> Tensor | None:
-        return None if rows is None else torch.from_numpy(rows[part]).to(self.device)
+    def _some(self, given: Condition | None, part: slice) -> Condition | None:
+        return None if given is None else given[part].to(self.device)
 
-    def _code(self, condition: Tensor | None) -> Tensor | None:
+    def _code(self, condition: Condition | None) -> Condition | None:
         """Conditions in network units."""
         return None if condition is None else self.preprocessing.encode_condition(condition)
 

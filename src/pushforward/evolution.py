@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pushforward.conditions import Condition
 from pushforward.errors import UsageError
 from pushforward.spaces import Space, Trajectory
 
@@ -26,7 +27,7 @@ def evolve(
     model: Any,
     initial: Float[Tensor, "n *state"],
     times: Float[Tensor, " T"],
-    condition: Float[Tensor, "n parameters"] | None = None,
+    condition: Condition | None = None,
     *,
     physics: Physics = "corrected",
     device: torch.device | str = "cpu",

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pushforward.conditions import Condition
 from pushforward.ensembles import Preprocessing
 from pushforward.errors import UsageError
 from pushforward.models.abilities import Forecaster
@@ -58,7 +59,7 @@ def forecast(
     preprocessing: Preprocessing,
     x: Float[Tensor, "n rows columns"],
     times: Float[Tensor, "n T"] | Float[Tensor, " T"],
-    condition: Float[Tensor, "n parameters"] | None = None,
+    condition: Condition | None = None,
     *,
     draws: int = 200,
     level: float = 0.9,

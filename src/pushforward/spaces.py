@@ -7,7 +7,7 @@ A batch of samples of a space has shape ``(batch, *space.shape)``.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
@@ -20,7 +20,6 @@ __all__ = [
     "Space",
     "Trajectory",
     "Vector",
-    "condition_shape",
     "space_from_dict",
     "space_to_dict",
 ]
@@ -52,8 +51,6 @@ class Field:
         periodic: whether the field wraps around on every axis.
         box: side length along the first axis, in the user's unit of length; None measures lengths in cells.
         isotropic: whether rotations and reflections of a sample are as likely as the sample.
-        condition: the field that each sample is given with, if any: another field of the same box, on the same grid or
-            one that is coarser by a whole number along each axis.
     """
 
     channels: int
@@ -61,7 +58,6 @@ class Field:
     periodic: bool = False
     box: float | None = None
     isotropic: bool = False
-    condition: Field | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -176,10 +172,6 @@ _KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Vector, Field
 def space_to_dict(space: Space) -> dict[str, Any]:
     """Plain values that `space_from_dict` turns back into the same space."""
     values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(space).items()}
-    if isinstance(space, Field):
-        del values["condition"]
-        if space.condition is not None:
-            values["condition"] = space_to_dict(space.condition)
     return {"kind": type(space).__name__.lower(), **values}
 
 
@@ -193,16 +185,4 @@ def space_from_dict(values: dict[str, Any]) -> Space:
     kind = values.pop("kind", None)
     if kind not in _KINDS:
         raise UsageError(f"a space of kind {kind!r} is unknown; known kinds are {', '.join(_KINDS)}")
-    if values.get("condition") is not None:
-        values["condition"] = space_from_dict(values["condition"])
     return _KINDS[kind](**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
-
-
-def condition_shape(space: Space) -> tuple[int, ...]:
-    """Shape ``(channels, *grid)`` of the field that a sample is given with, on the sample's grid; empty if none is.
-
-    Where a condition is a field, it travels as the end of the row of conditions: parameters first, then its cells.
-    """
-    if isinstance(space, Field) and space.condition is not None:
-        return (space.condition.channels, *space.grid)
-    return ()

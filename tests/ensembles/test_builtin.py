@@ -7,6 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from pushforward.conditions import ConditionSpace
 from pushforward.ensembles import Preprocessing, read
 from pushforward.errors import DataError, UsageError
 from pushforward.simulate import SIMULATORS, Entry, Simulated
@@ -51,7 +52,7 @@ def test_labels_and_groups_are_kept(registry):
     ensemble = read("fields")
     assert ensemble.parameters[1].classes == ("even", "odd")
     np.testing.assert_array_equal(ensemble.groups, np.arange(40) // 2)
-    assert Preprocessing.fit(ensemble).condition_dim == 3
+    assert Preprocessing.fit(ensemble).condition_space == ConditionSpace(3)
     assert read("fields", condition=False).conditions is None
     assert not read("fields", periodic=False).space.periodic
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.conditions import Condition, ConditionSpace, refined
 from pushforward.ensembles.symmetries import augment_given
 from pushforward.errors import DataError
-from pushforward.spaces import Field, condition_shape, space_from_dict, space_to_dict
+from pushforward.spaces import Field
 
 RNG = np.random.default_rng(0)
 FIELDS = RNG.normal(size=(40, 12, 12)).astype(np.float32)
@@ -20,9 +21,8 @@ BLOCKS = FIELDS.reshape(40, 6, 2, 3, 4).mean((2, 4))
 
 
 def pairs(ensemble: pf.Ensemble, index, rng=None) -> tuple[np.ndarray, np.ndarray]:
-    x, rows = ensemble.take_given(index, rng)
-    cells = int(np.prod(condition_shape(ensemble.space)))
-    return x, rows[:, -cells:].reshape(len(x), *condition_shape(ensemble.space))
+    x, condition = ensemble.take_given(index, rng)
+    return x, condition.field.numpy()
 
 
 def files(folder, kind):
@@ -59,12 +59,12 @@ KINDS = ("npy", "channel in front", "channel behind", "glob", "array", "ensemble
 def test_every_form_of_condition_fields(kind, tmp_path):
     data, condition = files(tmp_path, kind)
     ensemble = pf.read(data, condition=condition)
-    assert ensemble.space.shape == ensemble.space.condition.shape == (1, 12, 12)
+    assert ensemble.space.shape == ensemble.condition_field.shape == (1, 12, 12)
     assert ensemble.take([3]).shape == (1, 1, 12, 12)
     for part in (ensemble.train, ensemble.test, ensemble.subset([5, 2])):
         x, field = pairs(part, np.arange(len(part)))
         np.testing.assert_array_equal(x, 2 * field + 1)
-    assert pf.read(data, condition=False).space.condition is None
+    assert not pf.read(data, condition=False).condition_space
 
 
 def test_the_spec_reads_the_same_pairs_again(tmp_path, monkeypatch):
@@ -78,8 +78,8 @@ def test_the_spec_reads_the_same_pairs_again(tmp_path, monkeypatch):
     assert again.fingerprint == ensemble.fingerprint
     assert [p.name for p in again.parameters] == ["a"]
     assert again.space == ensemble.space
-    (row,) = again.take_given([7])[1]
-    assert (len(row), row[0]) == (1 + 144, 7)
+    assert again.condition_space == ensemble.condition_space == ConditionSpace(1, Field(1, (12, 12)))
+    assert again.take_given([7])[1].numbers.item() == 7
 
 
 def test_the_fingerprint_sees_the_fields():
@@ -87,21 +87,29 @@ def test_the_fingerprint_sees_the_fields():
     assert one.fingerprint != other.fingerprint
 
 
-def test_a_coarse_field_is_refined_by_repeating_its_cells():
+def test_a_coarse_field_keeps_its_own_grid():
     ensemble = pf.read(MEMBERS, condition=BLOCKS)
-    assert ensemble.space.condition.grid == (6, 3)
-    np.testing.assert_array_equal(pairs(ensemble, [4])[1][0, 0], np.repeat(np.repeat(BLOCKS[4], 2, 0), 4, 1))
+    assert ensemble.condition_field.grid == (6, 3)
+    np.testing.assert_array_equal(pairs(ensemble, [4])[1][0, 0], BLOCKS[4])
 
 
-@pytest.mark.parametrize("fields", [FIELDS, FIELDS[:, None], BLOCKS.repeat(2, 2)])
+def fine(fields: np.ndarray, *grid: int) -> np.ndarray:
+    """Fields (n, 1, *coarse) on a finer grid."""
+    return refined(torch.as_tensor(fields), grid).numpy()
+
+
+@pytest.mark.parametrize("fields", [FIELDS, FIELDS[:, None], BLOCKS, FIELDS[..., None]])
 def test_crops_cut_both_at_the_same_place(fields):
-    fine = np.repeat(np.repeat(fields, 2, 1), 2, 2) if fields.shape[1] == 6 else fields
-    ensemble = pf.read(2 * fine.reshape(40, 12, 12) + 1, condition=fields, crop=4)
+    ensemble = pf.read(2 * fine(fields.reshape(40, 1, *fields.squeeze().shape[1:]), 12, 12)[:, 0] + 1, fields, crop=4)
     assert ensemble.space.grid == (4, 4)
-    for part in (ensemble.train, ensemble.validation, ensemble.test):
-        for rng in (None, np.random.default_rng(1)):
+    seen = set()
+    for part in (ensemble.train, ensemble.validation, ensemble.test, ensemble.train.subset([3, 1])):
+        for rng in (None, np.random.default_rng(1), [np.random.default_rng(i) for i in range(len(part))]):
             x, field = pairs(part, np.arange(len(part)), rng)
-            np.testing.assert_array_equal(x, 2 * field + 1)
+            assert field.shape[1:] == ensemble.condition_field.shape
+            np.testing.assert_array_equal(x, 2 * fine(field, 4, 4) + 1)
+            seen |= set(x[:, 0, 0, 0].tolist())
+    assert len(seen) > len(ensemble) or fields is BLOCKS, "crops must move, where a region has room for it"
 
 
 def test_a_crop_that_cuts_the_cells_of_the_condition_is_refused():
@@ -109,34 +117,31 @@ def test_a_crop_that_cuts_the_cells_of_the_condition_is_refused():
         pf.read(MEMBERS, condition=BLOCKS, crop=3)
 
 
-def test_augmentation_moves_both_alike():
-    space = Field(1, (12, 12), periodic=True, isotropic=True, condition=Field(1, (12, 12)))
-    x = torch.from_numpy(MEMBERS[:16, None])
-    rows = torch.cat([torch.arange(16.0)[:, None], torch.from_numpy(FIELDS[:16]).flatten(1)], 1)
-    moved, given = augment_given(x, rows, space, np.random.default_rng(0))
+@pytest.mark.parametrize("fields", [FIELDS, BLOCKS, FIELDS[:, ::3, ::3].copy()])
+def test_augmentation_moves_both_alike(fields):
+    field = torch.from_numpy(fields[:, None])
+    x = 2 * refined(field, (12, 12)) + 1
+    condition = Condition(torch.arange(40.0)[:, None], field)
+    space = Field(1, (12, 12), periodic=True, isotropic=True)
+    moved, given = augment_given(x, condition, space, np.random.default_rng(0))
     assert not torch.equal(moved, x)
-    torch.testing.assert_close(moved, 2 * given[:, 1:].unflatten(1, (1, 12, 12)) + 1)
-    assert torch.equal(given[:, 0], rows[:, 0])
+    assert torch.equal(moved, 2 * refined(given.field, (12, 12)) + 1)
+    assert torch.equal(given.numbers, condition.numbers)
 
 
 def test_preprocessing_brings_the_field_to_network_units_and_is_saved():
     ensemble = pf.read(np.exp(MEMBERS), condition=np.exp(3 * FIELDS) + 5)
     fitted = pf.Preprocessing.fit(ensemble)
-    rows = torch.from_numpy(ensemble.take_given(np.arange(40))[1])
-    code = fitted.encode_condition(rows)
-    assert code.shape == (40, 144)
+    condition = ensemble.take_given(np.arange(40))[1]
+    code = fitted.encode_condition(condition).field
+    assert fitted.condition_space == ConditionSpace(0, Field(1, (12, 12)))
+    assert code.shape == (40, 1, 12, 12)
     assert abs(code.mean()) < 1e-3
     assert abs(code.std() - 1) < 1e-2
     again = pf.Preprocessing.from_dict(fitted.to_dict())
     again.load_state_dict(fitted.state_dict())
-    torch.testing.assert_close(again.encode_condition(rows), code)
+    torch.testing.assert_close(again.encode_condition(condition).field, code)
     assert any("condition" in line for line in fitted.describe())
-
-
-def test_spaces_with_a_condition_as_plain_values():
-    space = Field(1, (8, 8), condition=Field(2, (4, 4)))
-    assert space_from_dict(space_to_dict(space)) == space
-    assert "condition" not in space_to_dict(Field(1, (8, 8)))
 
 
 WRONG = {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from pushforward.conditions import Condition
 from pushforward.ensembles import Preprocessing, read
 from pushforward.spaces import Field
 
@@ -37,7 +38,7 @@ def test_big_endian_pixels_come_in_native_order(kappa):
 def test_the_transform_is_near_normal_and_exact(kappa, scaled):
     preprocessing = Preprocessing.fit(kappa.train, scale_by_condition=scaled)
     x = torch.from_numpy(kappa.train.take(range(len(kappa.train))))
-    c = torch.from_numpy(kappa.train.conditions)
+    c = Condition(torch.from_numpy(kappa.train.conditions))
     z = preprocessing(x, c)
     assert preprocessing.kinds == (("yeo-johnson",) if scaled else ("asinh",))
     assert z.abs().max() < 6

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Ensemble, Preprocessing, pointwise
 from pushforward.ensembles.choice import distance_from_normal
 from pushforward.errors import DataError, UsageError
@@ -147,27 +148,27 @@ def test_conditions_are_standardised_and_labels_one_hot():
         RNG.normal(size=(N, 2)), conditions=conditions, names=["Omega_m", "A_SN1", "kind"], classes={"kind": "abc"}
     )
     preprocessing = Preprocessing.fit(ensemble)
-    assert preprocessing.condition_dim == 5
+    assert preprocessing.condition_space == ConditionSpace(5)
     assert preprocessing.encoding.kinds == ("standardise", "log", "label")
-    encoded = preprocessing.encode_condition(torch.from_numpy(ensemble.conditions))
+    encoded = preprocessing.encode_condition(Condition(torch.from_numpy(ensemble.conditions))).numbers
     torch.testing.assert_close(encoded[:, :2].mean(0), torch.zeros(2), atol=1e-4, rtol=0)
     torch.testing.assert_close(encoded[:, :2].std(0), torch.ones(2), atol=1e-3, rtol=0)
     np.testing.assert_array_equal(encoded[:, 2:].argmax(1), conditions[:, 2])
     assert preprocessing.parameters_ == ensemble.parameters
     with pytest.raises(UsageError, match=r"A_SN1 .* must be positive"):
-        preprocessing.encode_condition(torch.tensor([[0.3, -1.0, 0.0]]))
+        preprocessing.encode_condition(Condition(torch.tensor([[0.3, -1.0, 0.0]])))
     with pytest.raises(UsageError, match="classes a, b, c"):
-        preprocessing.encode_condition(torch.tensor([[0.3, 1.0, 3.0]]))
+        preprocessing.encode_condition(Condition(torch.tensor([[0.3, 1.0, 3.0]])))
     with pytest.raises(UsageError, match="Omega_m, A_SN1, kind"):
-        preprocessing.encode_condition(torch.tensor([[0.3, 1.0]]))
+        preprocessing.encode_condition(Condition(torch.tensor([[0.3, 1.0]])))
     with pytest.raises(UsageError, match="not finite"):
-        preprocessing.encode_condition(torch.tensor([[torch.nan, 1.0, 0.0]]))
+        preprocessing.encode_condition(Condition(torch.tensor([[torch.nan, 1.0, 0.0]])))
 
 
 def test_a_condition_that_never_varies_is_told():
     ensemble = Ensemble.from_array(RNG.normal(size=(50, 2)), conditions=np.full(50, 0.3), names=["Omega_m"])
     preprocessing = Preprocessing.fit(ensemble)
-    assert torch.isfinite(preprocessing.encode_condition(torch.tensor([[0.3], [0.4]]))).all()
+    assert torch.isfinite(preprocessing.encode_condition(Condition(torch.tensor([[0.3], [0.4]]))).numbers).all()
     assert any("always 0.3" in line for line in preprocessing.describe())
 
 
@@ -182,7 +183,7 @@ def test_fluctuations_are_divided_by_what_conditions_predict():
     ensemble = amplitudes()
     preprocessing = Preprocessing.fit(ensemble, scale_by_condition=True)
     assert preprocessing.needs_condition
-    x, c = torch.from_numpy(ensemble.take(range(len(ensemble)))), torch.from_numpy(ensemble.conditions)
+    x, c = torch.from_numpy(ensemble.take(range(len(ensemble)))), Condition(torch.from_numpy(ensemble.conditions))
     z = preprocessing(x, c)
     sizes = z.std((1, 2, 3))
     slope = np.polyfit(np.log(ensemble.conditions[:, 0]), np.log(sizes.numpy()), 1)[0]
@@ -228,9 +229,10 @@ def test_it_is_saved_as_plain_values_and_tensors(scaled, tmp_path):
     save_file(preprocessing.state_dict(), tmp_path / "p.safetensors")
     again = Preprocessing.from_dict(json.loads(json.dumps(preprocessing.to_dict())))
     again.load_state_dict(load_file(tmp_path / "p.safetensors"))
-    x, c = torch.from_numpy(ensemble.take(range(9))), torch.from_numpy(ensemble.conditions[:9])
+    x, c = torch.from_numpy(ensemble.take(range(9))), Condition(torch.from_numpy(ensemble.conditions[:9]))
     torch.testing.assert_close(again(x, c), preprocessing(x, c), rtol=0, atol=0)
-    torch.testing.assert_close(again.encode_condition(c), preprocessing.encode_condition(c), rtol=0, atol=0)
+    codes = [each.encode_condition(c).numbers for each in (again, preprocessing)]
+    torch.testing.assert_close(*codes, rtol=0, atol=0)
     assert again.describe() == preprocessing.describe()
     assert again.space == preprocessing.space
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import TrainingError, UsageError
 from pushforward.models import Batch
 from pushforward.models.cnf import CNF
@@ -17,10 +18,10 @@ from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
 
 
-def moved(dim=2, condition_dim=0, seed=0, scale=0.05, **settings):
+def moved(dim=2, numbers=0, seed=0, scale=0.05, **settings):
     """A small flow whose every parameter has a random part."""
     torch.manual_seed(seed)
-    model = CNF(Vector(dim), condition_dim, CNF.Settings(**{"width": 16, "matching": 0.0, **settings}))
+    model = CNF(Vector(dim), ConditionSpace(numbers), CNF.Settings(**{"width": 16, "matching": 0.0, **settings}))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(scale * torch.randn_like(parameter))
@@ -71,7 +72,7 @@ class Linear(nn.Module):
 @pytest.fixture
 def linear():
     def make(**settings):
-        model = CNF(Vector(2), 0, CNF.Settings(**{"matching": 0.0, "test_tolerance": 1e-9, **settings})).double()
+        model = CNF(Vector(2), settings=CNF.Settings(**{"matching": 0.0, "test_tolerance": 1e-9, **settings})).double()
         model.velocity = Linear(torch.tensor([[0.6, 0.9], [-0.4, 0.2]], dtype=torch.float64))
         return model
 
@@ -141,8 +142,8 @@ def test_densities_between_data_and_noise_are_those_of_the_moving_samples():
 
 
 def test_samples_come_with_the_density_that_they_have():
-    model = moved(condition_dim=2)
-    condition = torch.randn(8, 2)
+    model = moved(numbers=2)
+    condition = Condition(torch.randn(8, 2))
     with torch.no_grad():
         x, log_prob = model.sample_and_log_prob(Draws(3, 8), condition)
         torch.testing.assert_close(x, model.sample(Draws(3, 8), condition), rtol=1e-3, atol=1e-4)
@@ -170,13 +171,13 @@ def test_the_estimated_trace_has_the_mean_of_the_exact_one(kind):
 
 
 @pytest.mark.parametrize("gradient", ["direct", "checkpointed", "adjoint"])
-@pytest.mark.parametrize("condition_dim", [0, 2])
-def test_every_way_to_differentiate_gives_the_same_gradient(gradient, condition_dim):
+@pytest.mark.parametrize("numbers", [0, 2])
+def test_every_way_to_differentiate_gives_the_same_gradient(gradient, numbers):
     adaptive = {"solver": "dopri5", "tolerance": 1e-8}
-    reference = moved(condition_dim=condition_dim, solver="rk4", steps=60, kinetic=0.1).double()
-    model = moved(condition_dim=condition_dim, gradient=gradient, kinetic=0.1, **adaptive).double()
+    reference = moved(numbers=numbers, solver="rk4", steps=60, kinetic=0.1).double()
+    model = moved(numbers=numbers, gradient=gradient, kinetic=0.1, **adaptive).double()
     x = torch.randn(5, 2, dtype=torch.float64)
-    condition = torch.randn(5, condition_dim, dtype=torch.float64) if condition_dim else None
+    condition = Condition(torch.randn(5, numbers, dtype=torch.float64)) if numbers else None
     gradients = []
     for each in (reference, model):
         loss = turn_of(each, x, condition=condition).loss
@@ -206,7 +207,7 @@ def test_a_run_begins_with_flow_matching_and_goes_on_with_the_likelihood():
 
 def test_maximum_likelihood_alone_learns_a_correlated_normal_distribution():
     torch.manual_seed(0)
-    model = CNF(Vector(2), 0, CNF.Settings(width=16, matching=0.0, kinetic=0.01, steps=4))
+    model = CNF(Vector(2), settings=CNF.Settings(width=16, matching=0.0, kinetic=0.01, steps=4))
     factor = torch.tensor([[1.0, 0.0], [0.8, 0.6]])
     exact = torch.distributions.MultivariateNormal(torch.zeros(2), factor @ factor.T)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -229,8 +230,8 @@ def test_spaces_and_settings_that_do_not_fit_are_refused():
         parse_settings(CNF.Settings, {"solver": "rk5"})
     with pytest.raises(UsageError, match="chooses its steps"):
         parse_settings(CNF.Settings, {"gradient": "adjoint"})
-    with pytest.raises(UsageError, match="length 1"):
-        CNF(Vector(2), 1).log_prob(torch.zeros(3, 2))
+    with pytest.raises(UsageError, match="of 1 number"):
+        CNF(Vector(2), ConditionSpace(1)).log_prob(torch.zeros(3, 2))
 
 
 def test_a_flow_that_cannot_be_integrated_says_so(linear):

@@ -50,12 +50,12 @@ def source(teacher, family: str) -> SimpleNamespace:
 def small(family: str = "flow-matching", **settings):
     torch.manual_seed(0)
     kind = model_class(family)
-    return kind(Vector(2), 0, kind.Settings(width=32, depth=2, **settings))
+    return kind(Vector(2), settings=kind.Settings(width=32, depth=2, **settings))
 
 
 def student_of(teacher, family: str, **settings) -> Consistency:
     settled = Consistency.settled(Consistency.Settings(**settings), source(teacher, family))
-    student = Consistency(Vector(2), 0, settled)
+    student = Consistency(Vector(2), settings=settled)
     student.prepare(taught(Batch(correlated(0), None, Draws(0, 256)), teacher))
     return student
 
@@ -78,7 +78,7 @@ def teacher():
 @pytest.mark.parametrize("family", ["flow-matching", "ddpm", "edm", "pfgm++"])
 def test_where_there_is_no_noise_nothing_changes(family):
     for space in (Vector(3), Field(1, (8, 8), periodic=True)):
-        model = Consistency(space, 0, Consistency.Settings(family=family, width=16))
+        model = Consistency(space, settings=Consistency.Settings(family=family, width=16))
         model.prepare(Batch(3 * torch.randn(16, *space.shape), None, Draws(0, 16)))
         for parameter in model.body.network.parameters():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -106,17 +106,17 @@ def test_distillation_approaches_the_exact_function(teacher):
 @pytest.mark.parametrize(("settings", "steps", "near"), [({}, 400, 0.12), ({"tuning": "data"}, 600, 0.2)])
 def test_training_alone_approaches_the_exact_function(settings, steps, near):
     torch.manual_seed(0)
-    alone = Consistency(Vector(2), 0, Consistency.Settings(width=32, depth=2, **settings))
+    alone = Consistency(Vector(2), settings=Consistency.Settings(width=32, depth=2, **settings))
     found = error_of(train(alone, correlated, steps))
     assert found < near, f"root mean square error {found:.3f}"
 
 
 def test_what_the_first_part_has_learnt_is_averaged_and_kept():
-    model = Consistency(Vector(2), 0, Consistency.Settings(width=16, depth=1))
+    model = Consistency(Vector(2), settings=Consistency.Settings(width=16, depth=1))
     train(model, correlated, 40)
     assert int(model.steps) == 20, "half of the run trains the family's own loss"
     (known,) = model._learnt
-    again = Consistency(Vector(2), 0, model.settings)
+    again = Consistency(Vector(2), settings=model.settings)
     again.load_state_dict(model.state_dict())
     (turn,) = again.turns(repeat(Batch(correlated(0), None, Draws(0, 256), 0.9)))
     assert turn.loss.isfinite()
@@ -153,7 +153,7 @@ def test_a_teacher_that_predicts_the_noise_has_a_student_that_says_the_data_ever
 def test_more_calls_come_nearer_to_two_clusters():
     torch.manual_seed(0)
     settings = Consistency.Settings(width=48, depth=2)
-    alone = train(Consistency(Vector(2), 0, settings), lambda seed: two_clusters(256, seed), 400)
+    alone = train(Consistency(Vector(2), settings=settings), lambda seed: two_clusters(256, seed), 400)
     distances = [
         alone.sample(Draws(0, 20000), sampling=alone.Sampling(steps=calls))[:, 0].abs().mean() for calls in (1, 4)
     ]
@@ -164,7 +164,7 @@ def test_more_calls_come_nearer_to_two_clusters():
 
 def test_a_student_keeps_nothing_of_its_teacher(teacher):
     student = student_of(teacher, "flow-matching")
-    alone = Consistency(Vector(2), 0, student.settings)
+    alone = Consistency(Vector(2), settings=student.settings)
     alone.load_state_dict(student.state_dict())
     assert torch.equal(*(model.eval().sample(Draws(0, 3)) for model in (student, alone)))
     assert sum(p.numel() for p in student.parameters()) == sum(p.numel() for p in teacher.parameters())

@@ -26,7 +26,7 @@ VARIANTS = [
 def trained(request):
     """A small model of a Gaussian, trained for 300 steps."""
     torch.manual_seed(0)
-    model = DDPM(Vector(2), 0, DDPM.Settings(width=32, depth=2, **request.param))
+    model = DDPM(Vector(2), settings=DDPM.Settings(width=32, depth=2, **request.param))
 
     def batch(step):
         draws = Draws(step, 256)
@@ -52,7 +52,7 @@ def test_every_variant_has_the_density_of_the_data(trained):
 @pytest.mark.parametrize("prediction", ["noise", "v"])
 def test_the_loss_is_the_squared_error_of_the_noise_whatever_is_predicted(prediction):
     """A network that adds nothing says of white data that the noise is sigma z, in whatever prediction."""
-    model = DDPM(Vector(1), 0, DDPM.Settings(prediction=prediction))
+    model = DDPM(Vector(1), settings=DDPM.Settings(prediction=prediction))
     batch = Batch(torch.randn(2048, 1), None, Draws(0, 2048))
     (turn,) = model.turns(repeat(batch))
     draws = Draws(0, 2048)
@@ -63,11 +63,11 @@ def test_the_loss_is_the_squared_error_of_the_noise_whatever_is_predicted(predic
 
 
 def test_discrete_levels_are_those_of_the_paper():
-    model = DDPM(Vector(1), 0, DDPM.Settings(levels=10, schedule="linear"))
+    model = DDPM(Vector(1), settings=DDPM.Settings(levels=10, schedule="linear"))
     times = model.times(Draws(0, 1000))
     assert torch.equal(times.unique(), torch.arange(1, 11) / 10)
 
 
 def test_schedules_are_paths():
-    assert DDPM(Vector(1), 0, DDPM.Settings(schedule="linear")).path == VPLinear()
+    assert DDPM(Vector(1), settings=DDPM.Settings(schedule="linear")).path == VPLinear()
     assert isinstance(DDPM(Vector(1)).path, VPCosine)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from minimise import minimise
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import Batch
 from pushforward.models.edm import EDM
@@ -23,7 +24,7 @@ SPREAD = torch.tensor([0.5, 1.5])
 def trained():
     """A small model of a Gaussian, trained for 300 steps."""
     torch.manual_seed(0)
-    model = EDM(Vector(2), 0, EDM.Settings(width=32, depth=2))
+    model = EDM(Vector(2), settings=EDM.Settings(width=32, depth=2))
 
     def batch(step):
         draws = Draws(step, 256)
@@ -62,7 +63,7 @@ def test_the_loss_is_the_error_of_the_data_in_units_of_the_best_linear_denoiser(
 
 
 def test_noise_levels_are_log_normal():
-    model = EDM(Vector(2), 0, EDM.Settings(P_mean=-0.8, P_std=1.5))
+    model = EDM(Vector(2), settings=EDM.Settings(P_mean=-0.8, P_std=1.5))
     log_sigma = model.path.at(model.times(Draws(0, 4000)).double()).sigma.log()
     assert float(log_sigma.mean()) == pytest.approx(-0.8, abs=0.01)
     assert float(log_sigma.std()) == pytest.approx(1.5, abs=0.02)
@@ -89,9 +90,9 @@ def test_the_adaptive_method_decodes_as_a_fixed_one_of_many_steps(trained):
 
 
 def test_the_adaptive_method_follows_fields_under_guidance():
-    model = EDM(Field(1, (8, 8)), 1, EDM.Settings(width=8))
+    model = EDM(Field(1, (8, 8)), ConditionSpace(1), EDM.Settings(width=8))
     torch.nn.init.normal_(model.network.output.convolution.weight, std=0.02)
-    condition = torch.ones(3, 1)
+    condition = Condition(torch.ones(3, 1))
     found, fixed = (
         model.sample(Draws(0, 3), condition, model.Sampling(method=method, steps=60, guidance=1.5))
         for method in ("dopri5", "rk4")

@@ -7,6 +7,7 @@ from itertools import repeat
 import pytest
 import torch
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import (
     REGISTRY,
@@ -46,16 +47,16 @@ def needs(model, ability) -> None:
         pytest.skip(f"{type(model).__name__} is no {ability.__name__}")
 
 
-def narrow(name: str, key: str, condition_dim: int = 0):
+def narrow(name: str, key: str, numbers: int = 0):
     """A model whose networks are narrow: what is checked here does not depend on their width."""
     kind = model_class(name)
     widths = {setting: 16 for setting in kind.Settings.model_fields if setting.endswith("width")}
-    return kind(SPACES[key], condition_dim, kind.Settings(**widths))
+    return kind(SPACES[key], ConditionSpace(numbers), kind.Settings(**widths))
 
 
-def build(name: str, key: str, condition_dim: int = 0, seed: int = 0):
+def build(name: str, key: str, numbers: int = 0, seed: int = 0):
     torch.manual_seed(seed)
-    model = narrow(name, key, condition_dim)
+    model = narrow(name, key, numbers)
     model.prepare(batch_for(model, 16))
     return model
 
@@ -66,7 +67,8 @@ def batch_for(model, count: int, seed: int = 3, rank: int = 0, processes: int = 
     x = torch.randn(total, *model.space.shape, generator=generator)
     if isinstance(model.space, Series):
         x = observed(x, model.space, generator)
-    condition = torch.randn(total, model.condition_dim, generator=generator) if model.condition_dim else None
+    numbers = model.condition.numbers
+    condition = Condition(torch.randn(total, numbers, generator=generator)) if numbers else None
     rows = slice(rank * count, (rank + 1) * count)
     draws = Draws(seed, count, rank=rank, processes=processes)
     batch = Batch(x[rows], None if condition is None else condition[rows], draws)
@@ -93,7 +95,7 @@ def observed(x: torch.Tensor, space: Series, generator: torch.Generator) -> torc
     return torch.cat([times[..., None], values[..., 1:]], -1)
 
 
-def trained(model, steps: int = 10, condition_dim: int = 0):
+def trained(model, steps: int = 10):
     """A few steps of each player: enough to leave the initial values, at which outputs may be zero by design."""
     players = model.players()
     optimisers = {name: torch.optim.Adam(player.parameters, lr=1e-3) for name, player in players.items()}
@@ -127,7 +129,7 @@ def test_samples_have_the_shape_of_the_space_and_repeat_with_the_seed(name, key)
 
 @cases
 def test_every_parameter_belongs_to_one_player_and_learns(name, key):
-    model = build(name, key, condition_dim=conditional(name))
+    model = build(name, key, numbers=conditional(name))
     owners = [id(p) for player in model.players().values() for p in player.parameters]
     assert sorted(owners) == sorted(id(p) for p in model.parameters()), "players must share out all the parameters"
     before = [p.detach().clone() for p in model.parameters()]
@@ -154,7 +156,7 @@ def test_turns_name_their_player_and_log_scalars(name, key):
 
 @cases
 def test_two_halves_of_a_batch_lose_what_the_joined_batch_loses(name, key):
-    model = build(name, key, condition_dim=1)
+    model = build(name, key, numbers=1)
     if model.collate is not None:
         pytest.skip(f"{name} pairs rows within the share of the batch that a process holds")
     joined = next(iter(model.turns(repeat(batch_for(model, 8))))).loss
@@ -164,9 +166,9 @@ def test_two_halves_of_a_batch_lose_what_the_joined_batch_loses(name, key):
 
 @cases
 def test_the_condition_matters(name, key):
-    model = trained(build(name, key, condition_dim=2))
+    model = trained(build(name, key, numbers=2))
     needs(model, Sampler)
-    low, high = (model.sample(Draws(0, 4), torch.full((4, 2), value)) for value in (-2.0, 2.0))
+    low, high = (model.sample(Draws(0, 4), Condition(torch.full((4, 2), value))) for value in (-2.0, 2.0))
     assert (low - high).nan_to_num().abs().max() > 1e-6, "samples must change with the condition"
 
 
@@ -207,7 +209,7 @@ def test_samples_come_with_the_density_that_they_have(name, key):
 
 @cases
 def test_the_density_of_a_sample_does_not_depend_on_its_batch(name, key):
-    model = build(name, key, condition_dim=1)
+    model = build(name, key, numbers=1)
     needs(model, Density)
     trained(model, steps=5)
     batch = batch_for(model, 6)
@@ -245,3 +247,16 @@ def test_an_invertible_model_decodes_what_it_encoded(name, key):
 def test_an_unknown_setting_is_refused(name):
     with pytest.raises(ValueError, match="nonsense"):
         model_class(name).Settings(nonsense=1)
+
+
+@cases
+def test_a_family_takes_a_field_as_its_condition_or_names_those_that_do(name, key):
+    space, kind = SPACES[key], model_class(name)
+    condition = ConditionSpace(1, Field(1, (4, 4)))
+    if kind.takes_field and isinstance(space, Field):
+        model = kind(space, condition, kind.Settings(width=4))
+        field = Condition(torch.zeros(3, 1), torch.zeros(3, 1, 4, 4))
+        assert model.sample(Draws(0, 3), field).shape == (3, *space.shape)
+    else:
+        with pytest.raises(UsageError, match=r"field as its condition; (models|networks) that can are"):
+            kind(space, condition)

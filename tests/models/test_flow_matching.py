@@ -10,6 +10,7 @@ import torch
 from minimise import minimise
 from two_clusters import log_density, two_clusters
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import Batch
 from pushforward.models.flow_matching import FlowMatching
@@ -34,7 +35,7 @@ def train(model, data, steps, batch=256, learning_rate=3e-3, condition=None):
 def trained():
     torch.manual_seed(0)
     settings = FlowMatching.Settings(width=48, depth=2)
-    return train(FlowMatching(Vector(2), 0, settings), two_clusters(8192), steps=600)
+    return train(FlowMatching(Vector(2), settings=settings), two_clusters(8192), steps=600)
 
 
 def test_a_trained_model_has_the_density_of_its_data(trained):
@@ -93,7 +94,7 @@ def test_an_untrained_model_samples_a_gaussian_field_in_one_step():
     def spectrum(x):
         return torch.fft.fft2(x, norm="ortho").abs().square().mean((0, 1))
 
-    model = FlowMatching(space, 0, FlowMatching.Settings(width=8))
+    model = FlowMatching(space, settings=FlowMatching.Settings(width=8))
     model.prepare(Batch(fields(512, 0), None, Draws(0, 512)))
     x = model.sample(Draws(1, 2000), sampling=model.Sampling(method="euler", steps=1))
     ratio = spectrum(x) / amplitude.square()
@@ -108,7 +109,7 @@ def test_an_untrained_model_samples_a_gaussian_field_in_one_step():
 
 def test_logit_normal_times_have_the_quantiles_that_were_set():
     settings = FlowMatching.Settings(time_sampling="logit-normal", time_mean=-0.4, time_std=1.5)
-    times = FlowMatching(Vector(2), 0, settings).times(Draws(0, 4000))
+    times = FlowMatching(Vector(2), settings=settings).times(Draws(0, 4000))
     logits = torch.logit(times.double())
     assert float(logits.mean()) == pytest.approx(-0.4, abs=0.01)
     assert float(logits.std()) == pytest.approx(1.5, abs=0.02)
@@ -116,7 +117,7 @@ def test_logit_normal_times_have_the_quantiles_that_were_set():
 
 
 def test_optimal_transport_shortens_the_paths():
-    model = FlowMatching(Vector(2), 0, FlowMatching.Settings(coupling="optimal-transport"))
+    model = FlowMatching(Vector(2), settings=FlowMatching.Settings(coupling="optimal-transport"))
     batch = Batch(two_clusters(128), None, Draws(0, 128))
     coupled = (model.noise(batch) - batch.x).square().sum()
     independent = (Draws(0, 128).normal(2) - batch.x).square().sum()
@@ -128,8 +129,8 @@ def test_withheld_conditions_give_the_unconditional_distribution():
     label = (torch.arange(4096) % 2).float()[:, None] * 2 - 1
     data = label.repeat(1, 2) + 0.3 * torch.randn(4096, 2)
     settings = FlowMatching.Settings(width=32, depth=2, condition_dropout=0.2)
-    model = train(FlowMatching(Vector(2), 1, settings), data, steps=300, condition=label)
-    right = torch.ones(500, 1)
+    model = train(FlowMatching(Vector(2), ConditionSpace(1), settings), data, steps=300, condition=Condition(label))
+    right = Condition(torch.ones(500, 1))
     told, untold = model.sample(Draws(0, 500), right), model.sample(Draws(0, 500))
     assert float(told.mean()) == pytest.approx(1, abs=0.1)
     assert float(untold.mean()) == pytest.approx(0, abs=0.15)
@@ -143,14 +144,14 @@ def test_withheld_conditions_give_the_unconditional_distribution():
 
 
 def test_a_batch_of_conditions_is_not_changed():
-    model = FlowMatching(Vector(2), 1, FlowMatching.Settings(condition_dropout=0.9))
+    model = FlowMatching(Vector(2), ConditionSpace(1), FlowMatching.Settings(condition_dropout=0.9))
     condition = torch.ones(64, 1)
-    next(model.turns(repeat(Batch(torch.randn(64, 2), condition, Draws(0, 64)))))
+    next(model.turns(repeat(Batch(torch.randn(64, 2), Condition(condition), Draws(0, 64)))))
     assert torch.equal(condition, torch.ones(64, 1))
 
 
 def test_a_network_in_bfloat16_leaves_the_loop_in_single_precision():
-    model = FlowMatching(Field(1, (8, 8)), 0, FlowMatching.Settings(width=8))
+    model = FlowMatching(Field(1, (8, 8)), settings=FlowMatching.Settings(width=8))
     torch.nn.init.normal_(model.network.output.convolution.weight, std=0.02)
     with torch.autocast("cpu", torch.bfloat16):
         low = model.sample(Draws(0, 3))
@@ -171,9 +172,9 @@ def test_a_network_call_sees_inputs_of_unit_variance():
 
 def test_what_the_model_cannot_do_is_refused():
     with pytest.raises(UsageError, match="multipliers"):
-        FlowMatching(Vector(2), 0, FlowMatching.Settings(multipliers=(1, 2)))
-    model = FlowMatching(Vector(2), 1)
+        FlowMatching(Vector(2), settings=FlowMatching.Settings(multipliers=(1, 2)))
+    model = FlowMatching(Vector(2), ConditionSpace(1))
     with pytest.raises(UsageError, match="guidance=2"):
         model.sample(Draws(0, 2), None, model.Sampling(guidance=2.0))
     with pytest.raises(UsageError, match="condition_dropout"):
-        FlowMatching(Vector(2), 1, FlowMatching.Settings(condition_dropout=0)).sample(Draws(0, 2))
+        FlowMatching(Vector(2), ConditionSpace(1), FlowMatching.Settings(condition_dropout=0)).sample(Draws(0, 2))

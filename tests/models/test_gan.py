@@ -61,7 +61,7 @@ def test_bands_are_standardised_and_lose_nothing():
 
 def test_samples_of_a_stationary_field_start_with_the_power_of_the_data():
     x = correlated(64)
-    model = WassersteinGAN(PERIODIC, 0, WassersteinGAN.Settings(width=8, critic_width=4)).eval()
+    model = WassersteinGAN(PERIODIC, settings=WassersteinGAN.Settings(width=8, critic_width=4)).eval()
     model.prepare(Batch(x, None, Draws(0, 64)))
     with torch.no_grad():
         samples = model.sample(Draws(1, 64))
@@ -85,7 +85,7 @@ def test_a_stationary_generator_moves_with_its_noise():
 
 
 def test_clipping_bounds_the_critic():
-    model = WassersteinGAN(Vector(2), 0, WassersteinGAN.Settings(constraint="clipping", clip=0.02))
+    model = WassersteinGAN(Vector(2), settings=WassersteinGAN.Settings(constraint="clipping", clip=0.02))
     next(iter(model.turns(repeat(Batch(torch.randn(8, 2), None, Draws(0, 8))))))
     assert max(float(weights.detach().abs().max()) for weights in model.critic.parameters()) <= 0.02
 

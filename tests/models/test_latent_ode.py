@@ -34,7 +34,7 @@ def emulator() -> Emulator:
     preprocessing = Preprocessing.fit(ensemble)
     z = preprocessing(ensemble.tensor())
     torch.manual_seed(0)
-    model = LatentODE(SPACE, 0, LatentODESettings(latent_dim=4, oscillators=1, slow=1, width=32))
+    model = LatentODE(SPACE, settings=LatentODESettings(latent_dim=4, oscillators=1, slow=1, width=32))
     model.first_horizon = 3.0
     model.prepare(Batch(z[:128], None, Draws(0, 128)))
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)

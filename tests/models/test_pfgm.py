@@ -9,6 +9,7 @@ import torch
 from minimise import minimise
 from two_clusters import two_clusters
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import Batch
 from pushforward.models.edm import EDM
@@ -18,7 +19,7 @@ from pushforward.spaces import Field, Vector
 
 
 def with_d(degrees, **settings):
-    return PFGMPlusPlus(Vector(2), 0, PFGMPlusPlus.Settings(D=degrees, **settings))
+    return PFGMPlusPlus(Vector(2), settings=PFGMPlusPlus.Settings(D=degrees, **settings))
 
 
 def train(model, steps=400):
@@ -29,7 +30,7 @@ def train(model, steps=400):
 def test_ten_million_dimensions_sample_as_edm(method):
     """The same trained network and common random numbers: D = 1e7 differs by parts of 1 / sqrt(2 D) in the noise."""
     torch.manual_seed(0)
-    edm = train(EDM(Vector(2), 0, EDM.Settings(width=32, depth=2)), steps=100)
+    edm = train(EDM(Vector(2), settings=EDM.Settings(width=32, depth=2)), steps=100)
     poisson = with_d(1e7, width=32, depth=2)
     poisson.load_state_dict(edm.state_dict())
     sampling = edm.Sampling(method=method)
@@ -93,9 +94,9 @@ def test_gaussian_noise_on_the_way_is_refused(options):
 
 
 def test_guidance_of_poisson_flows_on_fields():
-    model = PFGMPlusPlus(Field(1, (8, 8)), 1, PFGMPlusPlus.Settings(width=8))
+    model = PFGMPlusPlus(Field(1, (8, 8)), ConditionSpace(1), PFGMPlusPlus.Settings(width=8))
     torch.nn.init.normal_(model.network.output.convolution.weight, std=0.02)
-    condition = torch.ones(3, 1)
+    condition = Condition(torch.ones(3, 1))
     whitened, plain = (
         model.sample(Draws(0, 3), condition, model.Sampling(guidance=1.4, method=method, steps=60))
         for method in ("rk4", "edm")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from minimise import minimise
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import Batch
 from pushforward.models.vae import VAE, GaussianNoise, LongestWaves, hartley
@@ -33,7 +34,7 @@ def log_density(x: torch.Tensor) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def trained() -> VAE:
     torch.manual_seed(0)
-    model = VAE(Vector(5), 0, VAE.Settings(width=32, latent_dim=3))
+    model = VAE(Vector(5), settings=VAE.Settings(width=32, latent_dim=3))
     model.prepare(Batch(plane(512), None, Draws(0, 512)))
 
     def batch(step: int) -> Batch:
@@ -92,31 +93,31 @@ def test_noise_has_the_density_that_it_is_drawn_from(kind):
 
 def test_noise_can_depend_on_the_condition():
     torch.manual_seed(0)
-    noise = GaussianNoise(Vector(1), "value", condition_dim=1)
+    noise = GaussianNoise(Vector(1), "value", ConditionSpace(1))
     condition = torch.linspace(-1, 1, 256)[:, None]
     optimiser = torch.optim.Adam(noise.parameters(), lr=1e-2)
     for step in range(300):
         x = condition.exp() * Draws(step, 256).normal(1)
-        loss = -noise.log_prob(x, condition).mean()
+        loss = -noise.log_prob(x, Condition(condition)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    found = noise.log_scale(condition).squeeze().detach()
+    found = noise.log_scale(Condition(condition)).squeeze().detach()
     assert (found - condition.squeeze()).abs().max() < 0.25, "log-amplitudes must follow the condition"
 
 
 def test_a_vector_has_no_spectrum():
     with pytest.raises(UsageError, match="spectrum"):
-        VAE(Vector(2), 0, VAE.Settings(noise="spectrum"))
+        VAE(Vector(2), settings=VAE.Settings(noise="spectrum"))
 
 
 def test_what_all_samples_share_is_not_left_to_the_code():
     shared = 5 * torch.linspace(-1, 1, 64).view(1, 8, 8)
     x = shared + 0.1 * torch.randn(64, 1, 8, 8)
-    model = VAE(Field(1, (8, 8)), 0, VAE.Settings(width=4))
+    model = VAE(Field(1, (8, 8)), settings=VAE.Settings(width=4))
     model.prepare(Batch(x, None, Draws(0, 64)))
     torch.testing.assert_close(model.centre, x.mean(0))
-    field = VAE(Field(1, (8, 8), periodic=True), 0, VAE.Settings(width=4))
+    field = VAE(Field(1, (8, 8), periodic=True), settings=VAE.Settings(width=4))
     field.prepare(Batch(x, None, Draws(0, 64)))
     torch.testing.assert_close(field.centre, x.mean().expand(1, 8, 8))
 
@@ -131,7 +132,7 @@ def correlated(count: int, seed: int) -> torch.Tensor:
 
 def test_the_code_of_a_stationary_field_holds_its_largest_scales():
     torch.manual_seed(0)
-    model = VAE(Field(1, (16, 16), periodic=True), 0, VAE.Settings(width=8, latent_dim=16, warm_up=0.8))
+    model = VAE(Field(1, (16, 16), periodic=True), settings=VAE.Settings(width=8, latent_dim=16, warm_up=0.8))
     model.prepare(Batch(correlated(64, 0), None, Draws(0, 64)))
     optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
     for step in range(250):

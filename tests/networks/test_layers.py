@@ -74,5 +74,5 @@ def test_time_embedding_of_odd_length_is_refused():
 
 def test_condition_of_another_length_is_refused():
     embed = ConditionEmbedding(2, 8)
-    with pytest.raises(UsageError, match="conditions of length 2, but these have 3"):
+    with pytest.raises(UsageError, match="conditions of 2 numbers, but these have 3"):
         embed(torch.zeros(4, 3))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.networks import Critic, Encoder, Generator
 from pushforward.spaces import Field, Particles
 
-CONDITIONS, LATENT = 2, 5
+CONDITIONS, LATENT = ConditionSpace(2), 5
 
 
 def width_for(space):
@@ -24,7 +25,7 @@ def networks(space):
 
 def test_shapes(space, networks):
     generator, critic = networks
-    condition = torch.randn(3, CONDITIONS)
+    condition = Condition(torch.randn(3, CONDITIONS.numbers))
     x = generator(torch.randn(3, LATENT), condition)
     assert x.shape == (3, *space.shape)
     assert critic(x, condition).shape == (3,)
@@ -33,8 +34,8 @@ def test_shapes(space, networks):
 
 def test_gradient_reaches_every_parameter(networks):
     generator, critic = networks
-    condition = torch.randn(3, CONDITIONS)
-    condition[0] = torch.nan
+    condition = Condition(torch.randn(3, CONDITIONS.numbers))
+    condition.numbers[0] = torch.nan
     critic(generator(torch.randn(3, LATENT), condition), condition).square().sum().backward()
     for name, parameter in [*generator.named_parameters(), *critic.named_parameters()]:
         assert parameter.grad is not None, f"{name} has no gradient"
@@ -43,24 +44,24 @@ def test_gradient_reaches_every_parameter(networks):
 
 def test_code_and_condition_change_the_output(networks):
     generator, critic = networks
-    z, condition = torch.randn(3, LATENT), torch.randn(3, CONDITIONS)
+    z, condition = torch.randn(3, LATENT), Condition(torch.randn(3, CONDITIONS.numbers))
     x = generator(z, condition)
     assert not torch.allclose(x, generator(z + 1, condition), atol=1e-4)
-    assert not torch.allclose(x, generator(z, condition + 1), atol=1e-4)
-    assert not torch.allclose(critic(x, condition), critic(x, condition + 1), atol=1e-5)
+    assert not torch.allclose(x, generator(z, condition.map(lambda numbers: numbers + 1)), atol=1e-4)
+    assert not torch.allclose(critic(x, condition), critic(x, condition.map(lambda numbers: numbers + 1)), atol=1e-5)
 
 
 def test_unconditional_networks_refuse_conditions(space):
-    width, condition = width_for(space), torch.randn(3, CONDITIONS)
-    with pytest.raises(UsageError, match="without conditions"):
+    width, condition = width_for(space), Condition(torch.randn(3, CONDITIONS.numbers))
+    with pytest.raises(UsageError, match="no conditions were expected"):
         Generator(space, LATENT, width=width)(torch.randn(3, LATENT), condition)
-    with pytest.raises(UsageError, match="without conditions"):
+    with pytest.raises(UsageError, match="no conditions were expected"):
         Critic(space, width=width)(torch.randn(3, *space.shape), condition)
 
 
 def test_a_sample_does_not_depend_on_its_batch(networks):
     generator, critic = networks
-    z, condition = torch.randn(3, LATENT), torch.randn(3, CONDITIONS)
+    z, condition = torch.randn(3, LATENT), Condition(torch.randn(3, CONDITIONS.numbers))
     x = generator(z, condition)
     torch.testing.assert_close(generator(z[1:2], condition[1:2]), x[1:2], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(critic(x[1:2], condition[1:2]), critic(x, condition)[1:2], rtol=1e-4, atol=1e-5)
@@ -69,7 +70,7 @@ def test_a_sample_does_not_depend_on_its_batch(networks):
 def test_gradient_penalty_of_the_critic_agrees_with_finite_differences(space, networks):
     critic = networks[1].double()
     x = torch.randn(2, *space.shape, dtype=torch.float64, requires_grad=True)
-    condition = torch.randn(2, CONDITIONS, dtype=torch.float64)
+    condition = Condition(torch.randn(2, CONDITIONS.numbers, dtype=torch.float64))
     weight = next(parameter for parameter in critic.parameters() if parameter.ndim > 1)
 
     def penalty():

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.networks import ResidualMLP, UNet, time_network
 from pushforward.spaces import Field, Particles, Vector
 
-CONDITIONS = 2
+CONDITIONS = ConditionSpace(2)
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def network(space, awake):
 
 @pytest.fixture
 def inputs(space):
-    return torch.randn(4, *space.shape), torch.rand(4), torch.randn(4, CONDITIONS)
+    return torch.randn(4, *space.shape), torch.rand(4), Condition(torch.randn(4, CONDITIONS.numbers))
 
 
 def test_output_has_the_shape_of_the_input(network, inputs):
@@ -36,13 +37,13 @@ def test_unconditional_network_refuses_conditions(space, inputs):
     x, t, condition = inputs
     network = time_network(space, width=8)
     assert network(x, t).shape == x.shape
-    with pytest.raises(UsageError, match="without conditions"):
+    with pytest.raises(UsageError, match="no conditions were expected"):
         network(x, t, condition)
 
 
 def test_gradient_reaches_every_parameter(network, inputs):
     x, t, condition = inputs
-    condition[0] = torch.nan
+    condition.numbers[0] = torch.nan
     network(x, t, condition).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, f"{name} has no gradient"
@@ -53,12 +54,12 @@ def test_time_and_condition_change_the_output(network, inputs):
     x, t, condition = inputs
     y = network(x, t, condition)
     assert not torch.allclose(y, network(x, t + 0.1, condition), atol=1e-4)
-    assert not torch.allclose(y, network(x, t, condition + 0.5), atol=1e-4)
+    assert not torch.allclose(y, network(x, t, condition.map(lambda numbers: numbers + 0.5)), atol=1e-4)
 
 
 def test_nan_rows_stand_for_no_condition(network, inputs):
     x, t, condition = inputs
-    condition[1] = torch.nan
+    condition.numbers[1] = torch.nan
     mixed = network(x, t, condition)
     torch.testing.assert_close(mixed[1], network(x, t)[1])
     assert mixed.isfinite().all()
@@ -78,7 +79,8 @@ def test_bfloat16_is_close_to_float32(network, inputs):
 
 
 def test_gradient_agrees_with_finite_differences(network, inputs):
-    network, (x, t, condition) = network.double(), (value.double() for value in inputs)
+    network, (x, t, condition) = network.double(), inputs
+    x, t, condition = x.double(), t.double(), condition.map(torch.Tensor.double)
     direction = torch.randn_like(x)
     x.requires_grad_()
     (gradient,) = torch.autograd.grad(network(x, t, condition).square().sum(), x)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import model_class
-from pushforward.networks import Guided, Transformer, time_network
+from pushforward.networks import Transformer, time_network
 from pushforward.networks.transformer import patch_for
 from pushforward.spaces import Field, Vector
 
@@ -27,11 +28,13 @@ def awake(network: torch.nn.Module) -> torch.nn.Module:
 
 def make(space: Field, **options) -> torch.nn.Module:
     torch.manual_seed(0)
-    return time_network(space, 2, network="transformer", **{"width": 32, "depth": 2, "patch": 4, **options})
+    return time_network(
+        space, ConditionSpace(2), network="transformer", **{"width": 32, "depth": 2, "patch": 4, **options}
+    )
 
 
-def inputs(space: Field) -> tuple[torch.Tensor, ...]:
-    return torch.randn(3, *space.shape), torch.rand(3), torch.randn(3, 2)
+def inputs(space: Field) -> tuple[torch.Tensor, torch.Tensor, Condition]:
+    return torch.randn(3, *space.shape), torch.rand(3), Condition(torch.randn(3, 2))
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -40,7 +43,7 @@ def test_shape_start_and_gradients(name):
     network, (x, t, condition) = make(space), inputs(space)
     assert not network(x, t, condition).any(), "the output must start at zero"
     awake(network)
-    condition[0] = torch.nan
+    condition.numbers[0] = torch.nan
     y = network(x, t, condition)
     assert y.shape == x.shape
     y.square().sum().backward()
@@ -54,14 +57,14 @@ def test_time_and_condition_matter_and_the_batch_does_not(name):
     network, (x, t, condition) = awake(make(SPACES[name])), inputs(SPACES[name])
     y = network(x, t, condition)
     assert not torch.allclose(y, network(x, t + 0.1, condition), atol=1e-4)
-    assert not torch.allclose(y, network(x, t, condition + 0.5), atol=1e-4)
+    assert not torch.allclose(y, network(x, t, condition.map(lambda numbers: numbers + 0.5)), atol=1e-4)
     torch.testing.assert_close(network(x[:1], t[:1], condition[:1]), y[:1], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "axis"), [("map", 2), ("map", 3), ("cube", 2), ("cube", 4)])
 def test_a_shift_by_whole_patches_shifts_the_output_of_a_periodic_field(name, axis):
     network, (x, t, condition) = awake(make(SPACES[name])).double(), inputs(SPACES[name])
-    x, t, condition = x.double(), t.double(), condition.double()
+    x, t, condition = x.double(), t.double(), condition.map(torch.Tensor.double)
     y = network(x, t, condition)
     torch.testing.assert_close(network(x.roll(4, axis), t, condition), y.roll(4, axis), rtol=1e-5, atol=1e-5)
     assert not torch.allclose(network(x.roll(1, axis), t, condition), y.roll(1, axis), atol=1e-3)
@@ -111,16 +114,7 @@ def test_settings_of_one_network_are_refused_by_another():
         (Vector(2), {"network": "transformer"}),
     ):
         with pytest.raises(UsageError):
-            kind(space, 0, kind.Settings(**settings))
-
-
-def test_a_condition_field_guides_it():
-    space = Field(1, (8, 8), periodic=True, condition=Field(2, (4, 4)))
-    network = time_network(space, 0, network="transformer", width=32, depth=1, patch=2)
-    assert isinstance(network, Guided)
-    awake(network)
-    x, t, field = torch.randn(2, 1, 8, 8), torch.rand(2), torch.randn(2, 128)
-    assert not torch.allclose(network(x, t, field), network(x, t, field + 1), atol=1e-3)
+            kind(space, settings=kind.Settings(**settings))
 
 
 def test_it_learns_to_look_elsewhere():

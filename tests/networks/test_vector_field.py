@@ -5,25 +5,26 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import exact_divergence
 from pushforward.errors import UsageError
 from pushforward.networks import VectorField
 from pushforward.spaces import Vector
 
-CASES = [(depth, dim, condition_dim) for depth in (1, 2, 3) for dim in (1, 2, 5) for condition_dim in (0, 2)]
-cases = pytest.mark.parametrize(("depth", "dim", "condition_dim"), CASES)
+CASES = [(depth, dim, numbers) for depth in (1, 2, 3) for dim in (1, 2, 5) for numbers in (0, 2)]
+cases = pytest.mark.parametrize(("depth", "dim", "numbers"), CASES)
 
 
-def field_and_points(depth, dim, condition_dim, awake, count=7):
-    field = awake(VectorField(Vector(dim), condition_dim, width=12, depth=depth)).double()
+def field_and_points(depth, dim, numbers, awake, count=7):
+    field = awake(VectorField(Vector(dim), ConditionSpace(numbers), width=12, depth=depth)).double()
     y = torch.randn(count, dim, dtype=torch.float64)
-    condition = torch.randn(count, condition_dim, dtype=torch.float64) if condition_dim else None
+    condition = Condition(torch.randn(count, numbers, dtype=torch.float64)) if numbers else None
     return field.given(condition), y, torch.rand(count, dtype=torch.float64)
 
 
 @cases
-def test_the_divergence_is_the_trace_of_the_jacobian(depth, dim, condition_dim, awake):
-    field, y, t = field_and_points(depth, dim, condition_dim, awake)
+def test_the_divergence_is_the_trace_of_the_jacobian(depth, dim, numbers, awake):
+    field, y, t = field_and_points(depth, dim, numbers, awake)
     jacobian = torch.autograd.functional.jacobian(lambda y: field(t, y).sum(0), y)
     expected = torch.einsum("ibi->b", jacobian)
     value, divergence = field.with_divergence(t, y)
@@ -32,8 +33,8 @@ def test_the_divergence_is_the_trace_of_the_jacobian(depth, dim, condition_dim, 
 
 
 @cases
-def test_a_time_that_all_samples_share_gives_the_same_as_one_for_each(depth, dim, condition_dim, awake):
-    field, y, _ = field_and_points(depth, dim, condition_dim, awake)
+def test_a_time_that_all_samples_share_gives_the_same_as_one_for_each(depth, dim, numbers, awake):
+    field, y, _ = field_and_points(depth, dim, numbers, awake)
     shared = torch.tensor([0.3], dtype=torch.float64)
     one, each = (field.with_divergence(t, y) for t in (shared, shared.expand(len(y))))
     torch.testing.assert_close(one, each)
@@ -41,8 +42,8 @@ def test_a_time_that_all_samples_share_gives_the_same_as_one_for_each(depth, dim
 
 
 @cases
-def test_changes_along_directions_are_products_with_the_jacobian(depth, dim, condition_dim, awake):
-    field, y, t = field_and_points(depth, dim, condition_dim, awake)
+def test_changes_along_directions_are_products_with_the_jacobian(depth, dim, numbers, awake):
+    field, y, t = field_and_points(depth, dim, numbers, awake)
     directions = torch.randn(3, *y.shape, dtype=torch.float64)
     value, changes = field.with_changes(t, y, directions)
     torch.testing.assert_close(value, field(t, y))
@@ -78,9 +79,9 @@ def test_one_wave_makes_a_field_without_time(awake):
 
 
 def test_conditions_that_do_not_fit_are_refused():
-    with pytest.raises(UsageError, match="length 2"):
-        VectorField(Vector(2), 2)(torch.zeros(3, 2), torch.zeros(3))
-    with pytest.raises(UsageError, match="length 2"):
-        VectorField(Vector(2), 2).given(torch.zeros(3, 1))
-    with pytest.raises(UsageError, match="without conditions"):
-        VectorField(Vector(2)).given(torch.zeros(3, 1))
+    with pytest.raises(UsageError, match="2 numbers"):
+        VectorField(Vector(2), ConditionSpace(2))(torch.zeros(3, 2), torch.zeros(3))
+    with pytest.raises(UsageError, match="2 numbers"):
+        VectorField(Vector(2), ConditionSpace(2)).given(Condition(torch.zeros(3, 1)))
+    with pytest.raises(UsageError, match="no conditions were expected"):
+        VectorField(Vector(2)).given(Condition(torch.zeros(3, 1)))

@@ -8,12 +8,12 @@ import torch
 
 import pushforward as pf
 from pushforward.errors import UsageError
-from pushforward.models.registry import REGISTRY
+from pushforward.models.registry import families
 
 RNG = np.random.default_rng(0)
 COARSE = RNG.normal(size=(48, 4, 4)).astype(np.float32)
 FINE = np.repeat(np.repeat(COARSE, 2, 1), 2, 2) + 0.1 * RNG.normal(size=(48, 8, 8)).astype(np.float32)
-TAKERS = [name for name, entry in REGISTRY.items() if entry.given_fields]
+TAKERS = [name for name, family in families().items() if family.takes_field]
 SMALL = {"width": 4, "batch_size": 4, "multipliers": [1, 1]}
 
 

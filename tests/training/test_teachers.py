@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.conditions import Condition
 from pushforward.ensembles import Ensemble
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.batching import Shard
@@ -146,12 +147,12 @@ def test_pairs_are_streamed_and_made_again_by_a_run_that_is_resumed():
 
     class Flow:
         def pairs_from_noise(self, draws, condition, steps):
-            made.append(condition[0, 0].item())
+            made.append(condition.numbers[0, 0].item())
             noise = draws.normal(2)
             return 10 + noise, noise
 
     def source(number):
-        return Batch(torch.zeros(4, 2), torch.full((4, 1), float(number)), Draws(number, 4))
+        return Batch(torch.zeros(4, 2), Condition(torch.full((4, 1), float(number))), Draws(number, 4))
 
     def pool():
         return PairPool(source, Flow(), Shard(4), 0, batches=3, uses=2, blocks=2)
@@ -160,10 +161,10 @@ def test_pairs_are_streamed_and_made_again_by_a_run_that_is_resumed():
     for number in range(1, 20):
         batch = whole(number, steps=1)
         torch.testing.assert_close(batch.x, 10 + batch.noise)
-        seen.append(batch.condition)
+        seen.append(batch.condition.numbers)
     assert made == [float(n) for n in range(1, 16)], "a block for the pool, and one more every six batches"
     assert len({value.item() for value in torch.cat(seen)}) > 10, "the conditions of the data are used"
-    assert torch.equal(pool()(19, steps=1).condition, seen[-1])
+    assert torch.equal(pool()(19, steps=1).condition.numbers, seen[-1])
 
 
 def test_a_student_is_known_again_by_a_comparison(conditional, teacher, tmp_path):

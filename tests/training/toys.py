@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.models import REGISTRY, Batch, Entry, Model, Player, Settings, Turn
 from pushforward.models.replay import ReplayBuffer
 
@@ -25,9 +26,9 @@ class Gaussian(Model):
     Settings = GaussianSettings
     settings: GaussianSettings
 
-    def __init__(self, space, condition_dim=0, settings=None):
-        super().__init__(space, condition_dim, settings)
-        self.mean = nn.Linear(max(condition_dim, 1), space.size)
+    def __init__(self, space, condition=ConditionSpace(), settings=None):
+        super().__init__(space, condition, settings)
+        self.mean = nn.Linear(max(condition.numbers, 1), space.size)
         self.log_scale = nn.Parameter(torch.zeros(space.size))
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
 
@@ -35,8 +36,8 @@ class Gaussian(Model):
     def training_defaults_for(cls, space):
         return {"batch_size": 16, "learning_rate": 0.05}
 
-    def _mean(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return self.mean(torch.ones_like(x.flatten(1)[:, :1]) if condition is None else condition)
+    def _mean(self, x: Tensor, condition: Condition | None) -> Tensor:
+        return self.mean(torch.ones_like(x.flatten(1)[:, :1]) if condition is None else condition.numbers)
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
@@ -61,8 +62,8 @@ class Gaussian(Model):
 class Adversaries(Model):
     """A linear generator against a small critic with a gradient penalty, two critic turns for each of the generator."""
 
-    def __init__(self, space, condition_dim=0, settings=None):
-        super().__init__(space, condition_dim, settings)
+    def __init__(self, space, condition=ConditionSpace(), settings=None):
+        super().__init__(space, condition, settings)
         self.generator = nn.Linear(space.size, space.size)
         self.critic = nn.Sequential(nn.Linear(space.size, 16), nn.Tanh(), nn.Linear(16, 1))
 
@@ -95,8 +96,8 @@ class Adversaries(Model):
 class Remembering(Adversaries):
     """The same, with a critic that is shown earlier samples too."""
 
-    def __init__(self, space, condition_dim=0, settings=None):
-        super().__init__(space, condition_dim, settings)
+    def __init__(self, space, condition=ConditionSpace(), settings=None):
+        super().__init__(space, condition, settings)
         self.replay = ReplayBuffer(24, (space.size,))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
 from pushforward.transport import INTEGRATORS, GaussianDenoiser, Straight, VPCosine, flow, real_waves, sample, time_grid
@@ -74,10 +75,10 @@ def test_samples_have_the_power_that_data_gave(space):
 
 @spaces
 def test_conditions_change_the_power_and_untold_ones_do_not(space):
-    denoiser = GaussianDenoiser(space, condition_dim=2)
+    denoiser = GaussianDenoiser(space, ConditionSpace(2))
     torch.nn.init.normal_(denoiser.change[-1].weight)
     condition = torch.tensor([[1.0, -1.0], [torch.nan, torch.nan], [0.0, 0.0]])
-    first, untold, mean = denoiser.log_power(condition)
+    first, untold, mean = denoiser.log_power(Condition(condition))
     torch.testing.assert_close(untold, mean)
     assert (first - mean).abs().max() > 0.01
 

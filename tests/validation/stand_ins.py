@@ -14,19 +14,24 @@ Draw = Callable[[int, np.ndarray | None, np.random.Generator], np.ndarray]
 
 
 class StandIn:
-    """An emulator that draws its samples with a function of their number and conditions."""
+    """An emulator that draws its samples with a function of their number and what they are given with.
+
+    That is the fields where there are some, else the parameters.
+    """
 
     run = None
 
     def __init__(self, ensemble: Ensemble, draw: Draw, abilities: tuple[str, ...] = (), log_prob=None):
         self.draw, self.abilities, self._log_prob = draw, abilities, log_prob
         self.space, self.parameters, self.name = ensemble.space, ensemble.parameters, "stand-in"
+        self.condition_space = ensemble.condition_space
         self.config = {"data": {"fingerprint": ensemble.fingerprint, "spec": None}}
 
     def sample(self, n, *, seed=0):
         return torch.from_numpy(self.draw(n, None, np.random.default_rng(seed)))
 
-    def sample_at(self, rows, *, seed=0):
+    def sample_at(self, condition, *, seed=0):
+        rows = (condition.numbers if condition.field is None else condition.field).numpy()
         return torch.from_numpy(self.draw(len(rows), rows, np.random.default_rng(seed)))
 
     def log_prob(self, x, conditions=None):

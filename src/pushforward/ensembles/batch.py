@@ -13,6 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition
 from pushforward.randomness import Draws
 
 __all__ = ["Batch", "EnergyBatch", "PairBatch", "TeacherBatch"]
@@ -31,7 +32,7 @@ class Batch:
     """
 
     x: Tensor
-    condition: Tensor | None
+    condition: Condition | None
     draws: Draws
     progress: float = 0.0
     noise: Tensor | None = None
@@ -42,7 +43,9 @@ class Batch:
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, Tensor):
-                moved[each.name] = _laid_out(value).to(device, non_blocking=True)
+                moved[each.name] = _laid_out(value, device)
+            elif isinstance(value, Condition):
+                moved[each.name] = value.map(lambda part: _laid_out(part, device))
         return replace(self, **moved)
 
 
@@ -87,5 +90,6 @@ class TeacherBatch(Batch):
     pairs: Callable[[int], Batch]
 
 
-def _laid_out(tensor: Tensor) -> Tensor:
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+def _laid_out(tensor: Tensor, device: torch.device) -> Tensor:
+    tensor = tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+    return tensor.to(device, non_blocking=True)

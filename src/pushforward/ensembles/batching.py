@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pushforward.conditions import Condition
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.symmetries import augment_given
 from pushforward.randomness import Draws, seed_for
@@ -86,9 +87,9 @@ class Order:
 class Units(Protocol):
     """A map of samples and conditions to network units."""
 
-    def __call__(self, x: Tensor, condition: Tensor | None = None) -> Tensor: ...
+    def __call__(self, x: Tensor, condition: Condition | None = None) -> Tensor: ...
 
-    def encode_condition(self, condition: Tensor) -> Tensor: ...
+    def encode_condition(self, condition: Condition) -> Condition: ...
 
 
 class Streamed:
@@ -119,8 +120,8 @@ class Streamed:
     def __call__(self, number: int) -> Batch:
         index = self.order(self.shard.positions(number))
         views = _JoinedGenerator(seed_for(self.seed, number, 0, _VIEW), self.shard)
-        batch, rows = self.ensemble.take_given(index, views)
-        x, condition = torch.from_numpy(batch), None if rows is None else torch.from_numpy(rows)
+        batch, condition = self.ensemble.take_given(index, views)
+        x = torch.from_numpy(batch)
         if self.augmented:
             x, condition = augment_given(x, condition, self.ensemble.space, views)
         return Batch(*_in_network_units(self.preprocessing, x, condition), self.shard.draws(self.seed, number))
@@ -155,7 +156,8 @@ class Resident:
         with torch.no_grad():
             x = torch.from_numpy(np.concatenate([ensemble.take(block) for block in blocks]))
             rows = ensemble.condition_rows(np.arange(len(ensemble)))
-            x, condition = _in_network_units(preprocessing, x, None if rows is None else torch.from_numpy(rows))
+            given = None if rows is None else Condition(torch.from_numpy(rows))
+            x, condition = _in_network_units(preprocessing, x, given)
         self.x, self.condition = x.to(device), condition if condition is None else condition.to(device)
 
     def __call__(self, number: int) -> Batch:
@@ -165,7 +167,7 @@ class Resident:
         return Batch(self.x[index], condition, self.shard.draws(self.seed, number, device=device))
 
 
-def _in_network_units(preprocessing: Units, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def _in_network_units(preprocessing: Units, x: Tensor, condition: Condition | None) -> tuple[Tensor, Condition | None]:
     if condition is None:
         return preprocessing(x), None
     return preprocessing(x, condition), preprocessing.encode_condition(condition)

@@ -93,6 +93,10 @@ class Tiles:
         return len(self.fields)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        return self.space.shape
+
+    @property
     def places(self) -> Rows:
         """Number of a crop's place in the region, shape ``(crops,)``: the same in every field."""
         extent = [end - first for first, end in self.region]
@@ -100,14 +104,20 @@ class Tiles:
         return np.ravel_multi_index(tuple(relative.T), tuple(extent)).astype(np.int64)
 
     def read(self, index: Rows, rng: Generators = None) -> NDArray[np.float32]:
-        origins = self.origins[index]
-        if rng is not None and self.moving:
-            first = np.array([start for start, _ in self.region])
-            last = np.array([end for _, end in self.region]) - np.array(self.space.grid)
-            if isinstance(rng, np.random.Generator):
-                origins = rng.integers(first, last + 1, size=origins.shape)
-            else:
-                origins = np.stack([each.integers(first, last + 1) for each in rng])
+        return self.cut(index, self.places_for(index, rng))
+
+    def places_for(self, index: Rows, rng: Generators = None) -> NDArray[np.int64]:
+        """First cells of the crops at ``index``, shape ``(len(index), axes)``: anywhere in the region with ``rng``."""
+        if rng is None or not self.moving:
+            return self.origins[index]
+        first = np.array([start for start, _ in self.region])
+        last = np.array([end for _, end in self.region]) - np.array(self.space.grid)
+        if isinstance(rng, np.random.Generator):
+            return rng.integers(first, last + 1, size=(len(index), len(first)))
+        return np.stack([each.integers(first, last + 1) for each in rng])
+
+    def cut(self, index: Rows, origins: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Crops of the fields of the members at ``index``, from their first cells on."""
         batch = np.empty((len(index), *self.space.shape), np.float32)
         for position, (field, origin) in enumerate(zip(self.fields[index].tolist(), origins.tolist(), strict=True)):
             window = tuple(slice(o, o + side) for o, side in zip(origin, self.space.grid, strict=True))
@@ -122,6 +132,26 @@ class Tiles:
         else:
             values = self.source.window(field, (slice(None), *window))
         return as_float32(values)
+
+    def coarsened(self, fields: Whole | Tiles, factors: Sequence[int]) -> Tiles:
+        """Tiles at the same places of other fields, one for each of these and coarser by whole numbers.
+
+        Arguments:
+            fields: whose source, in the same rows, is cut.
+            factors: cells of these fields along each axis for one of those.
+        """
+        assert isinstance(self.space, Field)
+        region = tuple((first // f, end // f) for (first, end), f in zip(self.region, factors, strict=True))
+        grid = tuple(side // f for side, f in zip(self.space.grid, factors, strict=True))
+        return Tiles(
+            fields.source,
+            replace(self.space, channels=fields.shape[0], grid=grid),
+            region,
+            self.fields,
+            self.origins // np.array(factors),
+            channels_last=fields.channels_last,
+            moving=self.moving,
+        )
 
     def subset(self, index: Rows) -> Tiles:
         return Tiles(

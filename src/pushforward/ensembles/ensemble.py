@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble
-from pushforward.ensembles.condition_fields import beside
+from pushforward.ensembles.condition_fields import Beside, beside
 from pushforward.ensembles.members import Generators, Members, Part, Whole
 from pushforward.ensembles.shapes import layout_of
 from pushforward.ensembles.sources import InMemory, Rows
@@ -55,7 +56,8 @@ class Ensemble:
         name: what messages and reports call it.
         space: what one member is.
         parameters: the conditions' names, and the classes of labels; empty for an unconditional ensemble.
-        conditions: shape ``(members, parameters)``, float32, in the user's units; None for an unconditional ensemble.
+        conditions: shape ``(members, parameters)``, float32, in the user's units; None if there are no parameters.
+        condition_field: the space of the field that each member is given with; None if there is none.
         groups: shape ``(members,)``: members of one group (one simulation, say) stay together in a split.
         notes: what was recognised while reading, one line each.
         spec: arguments of `read` that give this ensemble again, plain values; None for arrays in memory.
@@ -69,6 +71,7 @@ class Ensemble:
         *,
         conditions: NDArray[np.float32] | None = None,
         parameters: Sequence[Parameter] = (),
+        condition_field: Field | None = None,
         groups: Rows | None = None,
         name: str = "ensemble",
         notes: Sequence[str] = (),
@@ -79,6 +82,7 @@ class Ensemble:
         self.space = space
         self.parameters = tuple(parameters)
         self.conditions = conditions
+        self.condition_field = condition_field
         self.groups = np.arange(len(members)) if groups is None else np.asarray(groups, dtype=np.int64)
         self.name = name
         self.notes = tuple(notes)
@@ -133,15 +137,16 @@ class Ensemble:
         if values.dtype.kind not in "fiub":
             raise DataError(f"{name} holds {values.dtype}, and members must be real numbers")
         layout = layout_of(values.shape, space, periodic=periodic, isotropic=isotropic, box=box, label=name)
-        members = Whole(InMemory(values, name), layout.space.shape, channels_last=layout.channels_last)
-        kind = layout.space
+        whole = Whole(InMemory(values, name), layout.space.shape, channels_last=layout.channels_last)
+        members: Members = whole
+        field = None
         if condition_fields is not None:
-            members, kind = beside(
-                members, kind, InMemory(np.asarray(condition_fields), f"the condition of {name}"), name
-            )
+            given = InMemory(np.asarray(condition_fields), f"the condition of {name}")
+            members, field = beside(whole, layout.space, given, name)
         ensemble = cls(
             members,
-            kind,
+            layout.space,
+            condition_field=field,
             groups=None if groups is None else np.asarray(groups, dtype=np.int64),
             name=name,
             notes=(*notes, *layout.notes),
@@ -151,6 +156,11 @@ class Ensemble:
 
     def __len__(self) -> int:
         return len(self.members)
+
+    @property
+    def condition_space(self) -> ConditionSpace:
+        """What each member is given with, in the user's units: a number for each parameter, and a field."""
+        return ConditionSpace(len(self.parameters), self.condition_field)
 
     def __repr__(self) -> str:
         given = f", given {', '.join(p.name for p in self.parameters)}" if self.parameters else ""
@@ -167,31 +177,23 @@ class Ensemble:
         Raises:
             DataError: if a member holds NaN or an infinity (a value of a series may be NaN: it is missing).
         """
-        return self._read(index, rng)[0]
+        return self.take_given(index, rng)[0]
 
     def take_given(
         self, index: ArrayLike, rng: Generators = None
-    ) -> tuple[Float[np.ndarray, "batch *shape"], Float[np.ndarray, "batch given"] | None]:
-        """`take`, and what each member is given with as one row: its parameters, then the cells of its condition field.
-
-        Shape ``(batch, parameters + condition channels x cells)``, the field refined to the members' grid; None for an
-        unconditional ensemble.
-        """
-        batch, fields = self._read(index, rng)
-        parts = [] if self.conditions is None else [self.conditions[np.atleast_1d(np.asarray(index, dtype=np.int64))]]
-        if fields is not None:
-            parts.append(fields.reshape(len(fields), -1))
-        return batch, np.concatenate(parts, axis=1) if parts else None
-
-    def _read(self, index: ArrayLike, rng: Generators) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    ) -> tuple[Float[np.ndarray, "batch *shape"], Condition | None]:
+        """`take`, and what the members are given with, in the user's units; None for an unconditional ensemble."""
         rows = np.atleast_1d(np.asarray(index, dtype=np.int64))
-        batch, fields = self.members.read(rows, rng), None
-        if isinstance(self.space, Field) and self.space.condition is not None:
-            fields = np.ascontiguousarray(batch[:, self.space.channels :])
-            batch = np.ascontiguousarray(batch[:, : self.space.channels])
+        field = None
+        if isinstance(self.members, Beside):
+            batch, fields = self.members.read_given(rows, rng)
             check_batch(fields, rows, self.members, what="the condition field of ")
+            field = torch.from_numpy(fields)
+        else:
+            batch = self.members.read(rows, rng)
         check_batch(batch, rows, self.members, self.space)
-        return batch, fields
+        numbers = None if self.conditions is None else torch.from_numpy(self.conditions[rows])
+        return batch, Condition(numbers, field) if self.condition_space else None
 
     def tensor(self) -> Float[Tensor, "members *shape"]:
         """All members, in the user's units: for ensembles that fit into memory."""
@@ -235,8 +237,8 @@ class Ensemble:
 
     def replaced(self, **changes: Any) -> Ensemble:
         """The same ensemble but for some arguments of its making, by name."""
-        names = ("members", "space", "conditions", "parameters", "groups", "name", "notes", "spec", "exact")
-        return Ensemble(**{name: getattr(self, name) for name in names} | changes)
+        names = ("members", "space", "conditions", "parameters", "condition_field", "groups", "name", "notes")
+        return Ensemble(**{name: getattr(self, name) for name in (*names, "spec", "exact")} | changes)
 
     @cached_property
     def train(self) -> Ensemble:
@@ -274,9 +276,10 @@ class Ensemble:
         for value in (len(self), source.dtype.name, space_to_dict(self.space), [asdict(p) for p in self.parameters]):
             digest.update(repr(value).encode())
         if len(self):
-            digest.update(
-                self.members.read(np.unique(np.linspace(0, len(self) - 1, 16).astype(np.int64)), None).tobytes()
-            )
+            some = np.unique(np.linspace(0, len(self) - 1, 16).astype(np.int64))
+            members = self.members
+            for part in members.read_given(some) if isinstance(members, Beside) else (members.read(some, None),):
+                digest.update(part.tobytes())
         if self.conditions is not None:
             digest.update(np.ascontiguousarray(self.conditions).tobytes())
         return digest.hexdigest()[:16]

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pushforward.conditions import ConditionSpace
 from pushforward.ensembles.batch import PairBatch
 from pushforward.ensembles.batching import BatchSource, Shard, batches_of
 from pushforward.ensembles.ensemble import Ensemble, Parameter
@@ -90,7 +91,7 @@ class EnsemblePair:
 
     def __post_init__(self) -> None:
         for each in (self.a, self.b):
-            if each.parameters:
+            if each.condition_space:
                 raise UsageError(
                     f"two ensembles are carried to one another as wholes, and {each.name} has conditions: leave them "
                     "out (condition=False, --condition none)"
@@ -107,6 +108,10 @@ class EnsemblePair:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         return ()
+
+    @property
+    def condition_space(self) -> ConditionSpace:
+        return ConditionSpace()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ Where the size of fluctuations depends strongly on the conditions, they can be d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import pointwise
 from pushforward.ensembles.amplitude import Amplitude
 from pushforward.ensembles.choice import Choice, choose
@@ -33,7 +33,6 @@ from pushforward.spaces import (
     Series,
     Space,
     Vector,
-    condition_shape,
     space_from_dict,
     space_to_dict,
 )
@@ -125,8 +124,8 @@ class Preprocessing(nn.Module):
             channels = [values / scales[:, number, None] for number, values in enumerate(channels)]
             choices = [choose(*each) for each in zip(channels, wanted, names, strict=True)]
         field = None
-        if given is not None and condition_shape(ensemble.space):
-            field = _of_condition(given, ensemble.space)
+        if given is not None and given.field is not None:
+            field = _of_condition(given.field, ensemble.condition_field)
         made = cls(ensemble.space, [c.kind for c in choices], [c.reason for c in choices], encoding, amplitude, field)
         constants = [_constants(choice, values) for choice, values in zip(choices, channels, strict=True)]
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
@@ -138,27 +137,29 @@ class Preprocessing(nn.Module):
         return self.encoding.conditions
 
     @property
-    def condition_dim(self) -> int:
-        """Numbers of a condition in network units, the cells of a condition field apart; 0 if there are none."""
-        return self.encoding.dim
+    def condition_space(self) -> ConditionSpace:
+        """What each sample is given with, in network units."""
+        field = None if self.condition_field is None else self.condition_field.space
+        assert field is None or isinstance(field, Field)
+        return ConditionSpace(self.encoding.dim, field)
 
-    def encode_condition(self, condition: Float[Tensor, "batch given"]) -> Float[Tensor, "batch code"]:
-        """Conditions in network units: numbers standardised (some as logarithms), labels one-hot.
+    def encode_condition(self, condition: Condition) -> Condition:
+        """A condition of the user's units in network units.
 
-        Where a field is given too, a row goes on with its cells, of which each channel is brought to network units.
+        Numbers are standardised (some as logarithms), labels become one-hot, and so may be more numbers than before;
+        each channel of a field is brought to network units.
 
         Raises:
             UsageError: if a condition is not finite, or negative where all that was seen is positive, or no class.
         """
-        if self.condition_field is None:
-            encoded: Tensor = self.encoding(condition)
-            return encoded
-        count = len(self.parameters_)
-        field = self.condition_field(condition[:, count:].unflatten(1, condition_shape(self.space))).flatten(1)
-        return torch.cat([self.encoding(condition[:, :count]), field], 1) if count else field
+        numbers, field = condition.numbers, condition.field
+        return Condition(
+            None if numbers is None else self.encoding(numbers),
+            None if field is None or self.condition_field is None else self.condition_field(field),
+        )
 
     def forward(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch parameters"] | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Samples in network units.
 
@@ -170,14 +171,14 @@ class Preprocessing(nn.Module):
         return (self._each(pointwise.forward, (x - location) / unit, exponent) - mean) / deviation
 
     def inverse(
-        self, z: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch parameters"] | None = None
+        self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Samples in the user's units: the inverse of `forward`."""
         location, unit, exponent, mean, deviation = self._constants(z, condition)
         return self._each(pointwise.inverse, z * deviation + mean, exponent) * unit + location
 
     def log_abs_det(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch parameters"] | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, " batch"]:
         """``ln |det dz/dx|`` at ``x`` in the user's units, in nats: add it to the log-density of ``z = forward(x)``.
 
@@ -243,15 +244,15 @@ class Preprocessing(nn.Module):
             cls.from_dict(values["condition_field"]) if "condition_field" in values else None,
         )
 
-    def _constants(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, ...]:
+    def _constants(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, ...]:
         """Location, unit, exponent, mean and deviation, each in a shape that goes with a batch."""
         trailing = len(self.space.grid) if isinstance(self.space, Field) else 0
         constants = self.constants.to(x).reshape(5, -1, *[1] * trailing)
         location, unit, exponent, mean, deviation = constants
         if self.amplitude is not None:
-            if condition is None:
+            if condition is None or condition.numbers is None:
                 raise UsageError("this preprocessing divides by what the conditions predict: it needs the conditions")
-            scale = self.amplitude(condition[:, : len(self.parameters_)]).to(x)
+            scale = self.amplitude(condition.numbers).to(x)
             scale = scale.reshape(*scale.shape, *[1] * trailing)
             location, unit = location * scale, unit * scale
         return location, unit, exponent, mean, deviation
@@ -274,17 +275,15 @@ class Preprocessing(nn.Module):
         return torch.cat(parts, axis).index_select(axis, back)
 
 
-def _of_condition(given: np.ndarray, space: Space) -> Preprocessing:
-    """The preprocessing of the fields at the end of rows of conditions.
+def _of_condition(fields: Tensor, space: Space | None) -> Preprocessing:
+    """The preprocessing of the fields that samples are given with.
 
     Raises:
         DataError: if a channel of them is constant.
     """
-    shape = condition_shape(space)
-    fields = given[:, -prod(shape) :].reshape(len(given), *shape)
-    own = Field(shape[0], shape[1:])
     try:
-        return Preprocessing.fit(Ensemble.from_array(fields, space=own, name="the condition"), members=len(fields))
+        ensemble = Ensemble.from_array(fields.numpy(), space=space, name="the condition")
+        return Preprocessing.fit(ensemble, members=len(fields))
     except DataError as problem:
         raise DataError(f"the condition fields cannot be used: {problem}") from None
 

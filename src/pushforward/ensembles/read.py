@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pushforward.ensembles import builtin
-from pushforward.ensembles.condition_fields import beside, cropped_space, joint_space, without_condition
+from pushforward.ensembles.condition_fields import Beside, beside, without_fields
 from pushforward.ensembles.condition_sources import separate
 from pushforward.ensembles.conditions import Conditions, conditions_for, read_columns
 from pushforward.ensembles.crops import Tiles
@@ -122,12 +121,12 @@ def read(
 def _given(whole: Ensemble, fields: Source) -> Ensemble:
     """The members, each with a field of its own as its condition."""
     assert isinstance(whole.members, Whole)
-    members, space = beside(whole.members, whole.space, fields, whole.name)
-    assert space.condition is not None
-    coarser = "" if space.condition.grid == space.grid else f" on a grid of {space.condition.grid}"
+    members, field = beside(whole.members, whole.space, fields, whole.name)
+    coarser = "" if field.shape[1:] == whole.space.shape[1:] else f" on a grid of {field.grid}"
     return Ensemble(
         members,
-        space,
+        whole.space,
+        condition_field=field,
         conditions=whole.conditions,
         parameters=whole.parameters,
         groups=whole.groups,
@@ -199,13 +198,10 @@ def _from_built_in(
     if space is not None:
         raise UsageError(f"{ensemble.name} is a built-in ensemble of {ensemble.space}; space cannot be given")
     layout = layout_of((len(ensemble), *ensemble.space.shape), ensemble.space, label=ensemble.name, **geometry)
-    members, own = ensemble.members, layout.space
-    if condition is False and isinstance(own, Field) and own.condition is not None:
-        own = replace(own, condition=None)
-        members = without_condition(members)
     whole = Ensemble(
-        members,
-        own,
+        without_fields(ensemble.members) if condition is False else ensemble.members,
+        layout.space,
+        condition_field=None if condition is False else ensemble.condition_field,
         conditions=None if condition is False else ensemble.conditions,
         parameters=() if condition is False else ensemble.parameters,
         groups=ensemble.groups,
@@ -219,15 +215,16 @@ def _from_built_in(
 
 def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
     """Crops of the members as members; each has the condition of the field that it is cut from."""
-    if not isinstance(whole.space, Field) or not isinstance(whole.members, Whole):
+    members = without_fields(whole.members)
+    if not isinstance(whole.space, Field) or not isinstance(members, Whole):
         raise UsageError(f"crop cuts fields, and members of {whole.name} are {whole.space}")
-    tiles = Tiles.of(whole.members, joint_space(whole.space), crop, whole.name)
+    tiles = Tiles.of(members, whole.space, crop, whole.name)
+    cut, field = whole.members.cropped(tiles) if isinstance(whole.members, Beside) else (tiles, None)
     return Ensemble(
-        tiles,
-        cropped_space(whole.space, tiles.space),
-        conditions=None
-        if whole.conditions is None
-        else whole.conditions[np.searchsorted(whole.members.rows, tiles.fields)],
+        cut,
+        tiles.space,
+        condition_field=field,
+        conditions=None if whole.conditions is None else whole.conditions[np.searchsorted(members.rows, tiles.fields)],
         parameters=whole.parameters,
         groups=tiles.places,
         name=whole.name,

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pushforward.conditions import ConditionSpace
 from pushforward.ensembles.batching import BatchSource, Shard, batches_of
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.preprocessing import Preprocessing
@@ -36,6 +37,7 @@ class Source(Protocol):
         name: what messages and run directories call it.
         space: of one sample; of a pair, of ensemble a.
         parameters: conditions of the samples.
+        condition_space: what each sample is given with, in the user's units.
         notes: what was recognised, one line each.
     """
 
@@ -50,6 +52,9 @@ class Source(Protocol):
 
     @property
     def parameters(self) -> tuple[Parameter, ...]: ...
+
+    @property
+    def condition_space(self) -> ConditionSpace: ...
 
     @property
     def notes(self) -> tuple[str, ...]: ...
@@ -119,6 +124,10 @@ class EnsembleSource:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         return self.ensemble.parameters
+
+    @property
+    def condition_space(self) -> ConditionSpace:
+        return self.ensemble.condition_space
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ about any axis. Every sample gets its own operation. None of them interpolates: 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import permutations
 from math import prod
 
@@ -15,7 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pushforward.spaces import Field, Space, condition_shape
+from pushforward.conditions import Condition
+from pushforward.spaces import Field, Space
 
 __all__ = ["augment", "augment_given"]
 
@@ -40,37 +42,53 @@ def augment(
         translate: False leaves out translations.
         rotate: False leaves out rotations and reflections.
     """
-    if not isinstance(space, Field):
-        return x
-    shift, turn = space.periodic and translate, space.isotropic and rotate
-    if not (shift or turn):
-        return x
-    batch, grid = x.shape[0], space.grid
-    positions = [torch.arange(cells).expand(batch, cells) for cells in grid]
-    if shift:
-        shifts = _draw(rng, grid, batch)
-        positions = [(p + shifts[:, axis, None]) % grid[axis] for axis, p in enumerate(positions)]
-    if turn:
-        flips = _draw(rng, (2,) * len(grid), batch)
-        positions = [torch.where(flips[:, axis, None] == 1, grid[axis] - 1 - p, p) for axis, p in enumerate(positions)]
-    moved = _gather(x, [p.to(x.device) for p in positions])
-    return _exchange_axes(moved, grid, rng) if turn else moved
+    return _augmented([x], space, rng, translate=translate, rotate=rotate)[0]
 
 
 def augment_given(
-    x: Float[Tensor, "batch channels *grid"],
-    condition: Float[Tensor, "batch given"] | None,
+    x: Float[Tensor, "batch *shape"],
+    condition: Condition | None,
     space: Space,
     rng: np.random.Generator | Sequence[np.random.Generator],
-) -> tuple[Float[Tensor, "batch channels *grid"], Float[Tensor, "batch given"] | None]:
-    """`augment`, with the same operation for a sample and for the field at the end of its row of conditions."""
-    shape = condition_shape(space)
-    if condition is None or not shape:
+) -> tuple[Float[Tensor, "batch *shape"], Condition | None]:
+    """`augment`, with the same operation for a sample and for the field of its condition.
+
+    A translation is by whole cells of the coarser of the two, and axes are exchanged where both grids allow it.
+    """
+    if condition is None or condition.field is None:
         return augment(x, space, rng), condition
-    numbers = condition.shape[1] - prod(shape)
-    joint = torch.cat([x, condition[:, numbers:].unflatten(1, shape)], 1)
-    x, field = augment(joint, space, rng).split([x.shape[1], shape[0]], 1)
-    return x.contiguous(), torch.cat([condition[:, :numbers], field.flatten(1)], 1)
+    x, field = _augmented([x, condition.field], space, rng)
+    return x, replace(condition, field=field)
+
+
+def _augmented(
+    fields: list[Tensor],
+    space: Space,
+    rng: np.random.Generator | Sequence[np.random.Generator],
+    *,
+    translate: bool = True,
+    rotate: bool = True,
+) -> list[Tensor]:
+    """Fields of one box, each moved by the same operation; the last grid is the coarsest."""
+    if not isinstance(space, Field):
+        return fields
+    shift, turn = space.periodic and translate, space.isotropic and rotate
+    if not (shift or turn):
+        return fields
+    grids = [tuple(field.shape[2:]) for field in fields]
+    batch, axes, coarsest = len(fields[0]), len(space.grid), grids[-1]
+    shifts = _draw(rng, coarsest, batch) if shift else torch.zeros(batch, axes, dtype=torch.long)
+    flips = _draw(rng, (2,) * axes, batch) if turn else torch.zeros(batch, axes, dtype=torch.long)
+    orders = [o for o in permutations(range(axes)) if all(tuple(grid[axis] for axis in o) == grid for grid in grids)]
+    choice = _draw(rng, (len(orders),), batch)[:, 0] if turn else torch.zeros(batch, dtype=torch.long)
+    moved = []
+    for field, grid in zip(fields, grids, strict=True):
+        positions = []
+        for axis, cells in enumerate(grid):
+            place = (torch.arange(cells) + shifts[:, axis, None] * (cells // coarsest[axis])) % cells
+            positions.append(torch.where(flips[:, axis, None] == 1, cells - 1 - place, place).to(field.device))
+        moved.append(_exchange_axes(_gather(field, positions), orders, choice.to(field.device)))
+    return moved
 
 
 def _draw(
@@ -95,12 +113,8 @@ def _gather(x: Tensor, positions: list[Tensor]) -> Tensor:
     return x.reshape(x.shape[0], x.shape[1], -1).gather(2, index).reshape(x.shape)
 
 
-def _exchange_axes(
-    x: Tensor, grid: tuple[int, ...], rng: np.random.Generator | Sequence[np.random.Generator]
-) -> Tensor:
-    """Each sample with its axes in a random order, out of those that keep its shape."""
-    orders = [order for order in permutations(range(len(grid))) if tuple(grid[axis] for axis in order) == grid]
-    choice = _draw(rng, (len(orders),), x.shape[0])[:, 0].to(x.device)
+def _exchange_axes(x: Tensor, orders: list[tuple[int, ...]], choice: Int[Tensor, " batch"]) -> Tensor:
+    """Each sample with its axes in the chosen one of some orders, of which the first changes nothing."""
     y = x
     for number, order in enumerate(orders[1:], start=1):
         chosen = (choice == number).reshape(-1, *[1] * (x.ndim - 1))

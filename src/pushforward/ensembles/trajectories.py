@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batching import BatchSource, Shard, Streamed
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.source import record_of, source_of
@@ -46,16 +46,16 @@ class Unchanged(nn.Module):
         return tuple(Parameter(name) for name in self.names)
 
     @property
-    def condition_dim(self) -> int:
-        return len(self.names)
+    def condition_space(self) -> ConditionSpace:
+        return ConditionSpace(len(self.names))
 
-    def encode_condition(self, condition: Float[Tensor, "batch parameters"]) -> Float[Tensor, "batch parameters"]:
+    def encode_condition(self, condition: Condition) -> Condition:
         return condition
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         return x
 
-    def inverse(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+    def inverse(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         return z
 
     def describe(self) -> list[str]:
@@ -101,6 +101,10 @@ class Trajectories:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         return self.ensemble.parameters
+
+    @property
+    def condition_space(self) -> ConditionSpace:
+        return self.ensemble.condition_space
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from pydantic import BaseModel
 from torch import Tensor
 
+from pushforward.conditions import Condition
 from pushforward.randomness import Draws
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
 class Sampler(Protocol):
     """A model that draws samples."""
 
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         """Samples, shape ``(draws.count, *space.shape)``.
 
         Arguments:
@@ -49,7 +50,7 @@ class Sampler(Protocol):
 class Density(Protocol):
     """A model with a normalised log-density."""
 
-    def log_prob(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+    def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """Natural log of the density at ``x`` (batch, *space.shape); shape ``(batch,)``, nats."""
         ...
 
@@ -59,7 +60,7 @@ class Joint(Protocol):
     """A model that draws samples together with the log-density that they are drawn from."""
 
     def sample_and_log_prob(
-        self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None
+        self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Tensor, Tensor]:
         """Samples ``(draws.count, *space.shape)`` and their log-densities ``(draws.count,)``, nats."""
         ...
@@ -77,9 +78,9 @@ class Reweightable(Joint, Protocol):
 class Latent(Protocol):
     """A model with a code per sample. For an invertible model ``decode(encode(x)) == x``."""
 
-    def encode(self, x: Tensor, condition: Tensor | None = None) -> Tensor: ...
+    def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor: ...
 
-    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor: ...
+    def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor: ...
 
 
 @runtime_checkable
@@ -96,7 +97,7 @@ class Forecaster(Protocol):
     """A model of series that can say how a series observed in part goes on, and what lies in its gaps."""
 
     def forecast(
-        self, x: Tensor, times: Tensor, draws: Draws, condition: Tensor | None = None, *, count: int = 200
+        self, x: Tensor, times: Tensor, draws: Draws, condition: Condition | None = None, *, count: int = 200
     ) -> tuple[Tensor, Tensor]:
         """Draws of the path without noise and of what would be observed, each (count, batch, T, dim).
 
@@ -111,7 +112,7 @@ class Forecaster(Protocol):
 class Evolver(Protocol):
     """A model that moves a state in time."""
 
-    def evolve(self, initial: Tensor, times: Tensor, condition: Tensor | None = None) -> Tensor:
+    def evolve(self, initial: Tensor, times: Tensor, condition: Condition | None = None) -> Tensor:
         """States ``(batch, T, *state)`` at ``times`` (T,), from initial states ``(batch, *state)``."""
         ...
 

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import odeint
 from pushforward.errors import UsageError
 from pushforward.networks import time_network
@@ -38,7 +39,7 @@ class Between(nn.Module):
 
     Arguments:
         space: of the samples of both, in network units.
-        condition_dim: length of a condition vector; 0 for none.
+        condition: what each sample is given with.
         network: called as ``network(z, t, condition)``; that of the space if None.
         pairs: samples that are paired among themselves by optimal transport; 1 pairs them at random.
         condition_weight: see `optimal_transport`.
@@ -55,7 +56,7 @@ class Between(nn.Module):
     def __init__(
         self,
         space: Space,
-        condition_dim: int = 0,
+        condition: ConditionSpace = ConditionSpace(),
         network: nn.Module | None = None,
         *,
         pairs: int = BLOCK,
@@ -63,22 +64,25 @@ class Between(nn.Module):
     ) -> None:
         super().__init__()
         self.space = space
-        self.network = network if network is not None else time_network(space, condition_dim)
+        self.network = network if network is not None else time_network(space, condition)
         self.pairs, self.condition_weight = pairs, condition_weight
 
-    def pair(self, a: Tensor, b: Tensor, condition: Tensor | None = None) -> Tensor:
+    def pair(self, a: Tensor, b: Tensor, condition: Condition | None = None) -> Tensor:
         """The rows of ``b`` in the order in which they belong to the rows of ``a``.
 
         Worth doing in another thread, a batch ahead: the solver holds no lock.
         """
-        return b if self.pairs == 1 else optimal_transport(a, b, condition, self.condition_weight, self.pairs)
+        if self.pairs == 1:
+            return b
+        given = None if condition is None else condition.flat()
+        return optimal_transport(a, b, given, self.condition_weight, self.pairs)
 
     def loss(
         self,
         a: Float[Tensor, "batch *shape"],
         b: Float[Tensor, "batch *shape"],
         draws: Draws,
-        condition: Float[Tensor, "batch features"] | None = None,
+        condition: Condition | None = None,
         *,
         paired: bool = False,
     ) -> Float[Tensor, ""]:
@@ -102,7 +106,7 @@ class Between(nn.Module):
         self,
         x: Float[Tensor, "batch *shape"],
         to: str,
-        condition: Float[Tensor, "batch features"] | None = None,
+        condition: Condition | None = None,
         *,
         tolerance: float = 1e-4,
     ) -> Float[Tensor, "batch *shape"]:
@@ -118,7 +122,7 @@ class Between(nn.Module):
 
     @torch.no_grad()
     def move(
-        self, x: Tensor, to: str, condition: Tensor | None = None, *, tolerance: float = 1e-4
+        self, x: Tensor, to: str, condition: Condition | None = None, *, tolerance: float = 1e-4
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
         """The samples moved, and the energy int |u|^2 dt of each path.
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
+from pushforward.conditions import ConditionSpace
 from pushforward.ensembles.batch import PairBatch
 from pushforward.errors import UsageError
 from pushforward.models.between import Between
@@ -54,13 +55,15 @@ class Bridge(Model):
     Sampling = BridgeSampling
     settings: BridgeSettings
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings)
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
         if isinstance(space, Field):
-            network = time_network(space, condition_dim, width=self.settings.width or 16, blocks=self.settings.depth)
+            network = time_network(space, condition, width=self.settings.width or 16, blocks=self.settings.depth)
         else:
-            network = time_network(space, condition_dim, width=self.settings.width or 128, depth=self.settings.depth)
-        self.between = Between(space, condition_dim, network, pairs=self.settings.pairs)
+            network = time_network(space, condition, width=self.settings.width or 128, depth=self.settings.depth)
+        self.between = Between(space, condition, network, pairs=self.settings.pairs)
 
     @classmethod
     def settled(cls, settings: BaseModel, source: Any) -> BaseModel:

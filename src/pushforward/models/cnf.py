@@ -28,6 +28,7 @@ from pydantic import BaseModel, field_validator, model_validator
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import METHODS, IntegrationError, Solution, odeint, probe
 from pushforward.errors import TrainingError, UsageError
 from pushforward.models.model import Batch, Model, Settings, Turn
@@ -130,13 +131,15 @@ class CNF(Model):
     # that of a step of maximum likelihood, and ``matching`` is a part of the run in steps as well as in seconds.
     regressions = 16
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings)
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
         if not isinstance(space, Vector):
             raise UsageError(f"cnf learns vectors, not a {type(space).__name__.lower()}; flow-matching learns fields")
         options = self.settings
         width = options.width or min(256, max(64, 16 * space.dim))
-        self.velocity = VectorField(space, condition_dim, width, options.depth, waves=options.waves)
+        self.velocity = VectorField(space, condition, width, options.depth, waves=options.waves)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -179,34 +182,30 @@ class CNF(Model):
         value = self.velocity(z, clock.squeeze(1), batch.condition)
         return Turn("model", (value - target).square().mean(), {"evaluations": value.new_ones(())})
 
-    def log_prob(
-        self, x: Float[Tensor, "batch dim"], condition: Float[Tensor, "batch features"] | None = None
-    ) -> Float[Tensor, " batch"]:
+    def log_prob(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Natural log of the density at ``x``, in network units; nats. The trace is exact."""
         return self.log_prob_at(x, 0.0, condition)
 
     def log_prob_at(
-        self, z: Float[Tensor, "batch dim"], time: float, condition: Float[Tensor, "batch features"] | None = None
+        self, z: Float[Tensor, "batch dim"], time: float, condition: Condition | None = None
     ) -> Float[Tensor, " batch"]:
         """Natural log of the density that the data's has become at a time between 0 (data) and 1 (noise); nats."""
         field = _Carried(self.velocity.given(condition))
         z, volume, *_ = field.parts(self._solve(field, field.start(z), (time, 1.0)).y_end)
         return _standard_normal(z) + volume
 
-    def evaluations(
-        self, x: Float[Tensor, "batch dim"], condition: Float[Tensor, "batch features"] | None = None
-    ) -> Int[Tensor, " batch"]:
+    def evaluations(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Int[Tensor, " batch"]:
         """How often the velocity is evaluated for the density at each sample."""
         field = _Carried(self.velocity.given(condition))
         return self._solve(field, field.start(x), (0.0, 1.0)).stats.evaluations
 
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, CNFSampling) else CNFSampling()
         noise = options.temperature * draws.normal(self.space.size)
         return self._solve(self.velocity.given(condition), noise, (1.0, 0.0), options).y_end
 
     def sample_and_log_prob(
-        self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None
+        self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, " batch"]]:
         """Samples and the log-density that they were drawn from, in one solve.
 
@@ -219,15 +218,11 @@ class CNF(Model):
         x, volume, *_ = field.parts(solution.y_end)
         return x, _standard_normal(noise) - self.space.size * math.log(options.temperature) - volume
 
-    def encode(
-        self, x: Float[Tensor, "batch dim"], condition: Float[Tensor, "batch features"] | None = None
-    ) -> Float[Tensor, "batch dim"]:
+    def encode(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, "batch dim"]:
         """The noise that each sample is carried to, standard normal if the model is right."""
         return self._solve(self.velocity.given(condition), x, (0.0, 1.0)).y_end
 
-    def decode(
-        self, z: Float[Tensor, "batch dim"], condition: Float[Tensor, "batch features"] | None = None
-    ) -> Float[Tensor, "batch dim"]:
+    def decode(self, z: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, "batch dim"]:
         """The sample of each vector of noise; ``decode(encode(x)) == x`` up to the solver's tolerance."""
         return self._solve(self.velocity.given(condition), z, (1.0, 0.0)).y_end
 
@@ -235,7 +230,7 @@ class CNF(Model):
         self,
         state: Float[Tensor, "batch dim"],
         times: Sequence[float],
-        condition: Float[Tensor, "batch features"] | None = None,
+        condition: Condition | None = None,
     ) -> Float[Tensor, "times batch dim"]:
         """Where samples that are at ``state`` at the first time are at all the times, which rise or fall in [0, 1]."""
         return self._solve(self.velocity.given(condition), state, times).y

@@ -37,6 +37,7 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from pushforward import transport
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batch import TeacherBatch
 from pushforward.errors import UsageError
 from pushforward.models.denoising import Denoising, DenoisingSettings
@@ -107,7 +108,7 @@ class Consistency(Model):
     """A network for the end of the flow of another family.
 
     Arguments:
-        space, condition_dim, settings: see `Model`.
+        space, condition, settings: see `Model`.
 
     Raises:
         UsageError: as the family does.
@@ -116,6 +117,7 @@ class Consistency(Model):
     Settings = ConsistencySettings
     Sampling = ConsistencySampling
     settings: ConsistencySettings
+    takes_field = True
 
     # Power of the average of the weights, as for a width of 0.1 in `training.averaging`.
     forgetting = 7.9
@@ -125,12 +127,14 @@ class Consistency(Model):
     # Below this time, of the straight line, data and noisy data are the same in single precision.
     first_time = 1e-3
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings)
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
         options = self.settings
         kind = model_class(options.family)
         own = {name: getattr(options, name) for name in DenoisingSettings.model_fields}
-        body = kind(space, condition_dim, kind.Settings(**{**own, **options.family_settings}))
+        body = kind(space, condition, kind.Settings(**{**own, **options.family_settings}))
         assert isinstance(body, Denoising)
         self.body = body
         # In a tuple, so that it is no part of this module.
@@ -241,7 +245,7 @@ class Consistency(Model):
         weight = (t / (t - then.time)).flatten()
         return (weight * transport.pseudo_huber(error, options.softness)).mean()
 
-    def _carried(self, teacher: Denoising, z: Tensor, now: Moment, then: Moment, condition: Tensor | None) -> Tensor:
+    def _carried(self, teacher: Denoising, z: Tensor, now: Moment, then: Moment, condition: Condition | None) -> Tensor:
         """Where the teacher's flow takes ``z``, by Heun's method in its whitened state."""
         motion = teacher.whitened_motion(condition)
         w, steps = teacher.gaussian.whiten(z, now, condition), self.settings.solver_steps
@@ -256,19 +260,19 @@ class Consistency(Model):
         self,
         z: Float[Tensor, "batch *shape"],
         moment: Moment,
-        condition: Float[Tensor, "batch features"] | None = None,
+        condition: Condition | None = None,
     ) -> Float[Tensor, "batch *shape"]:
         """f(z, t): the data at the end of the flow through ``z`` at a moment of the straight line."""
         return self.body.gaussian.colour(self._code(z, moment, condition), _DATA, condition)
 
-    def _code(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
+    def _code(self, z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
         """The whitened data at the end of the flow."""
         gaussian = self.body.gaussian
         mean = self.body.excess(z, moment, condition)
         return gaussian.whiten(z, moment, condition) - moment.time * gaussian.whiten(mean, moment, condition)
 
     @torch.no_grad()
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, ConsistencySampling) else self.Sampling()
         assert isinstance(options, ConsistencySampling)
         # Equal steps of t^2: with little fresh noise, a call would repair little.

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
+from pushforward.conditions import ConditionSpace
 from pushforward.models.denoising import Denoising, DenoisingSettings
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -53,11 +54,13 @@ class DDPM(Denoising):
     # What is left of the data at t = 1 on the cosine path: as much as on the linear one. See `VPCosine`.
     remnant = 0.0066
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
         options = settings if isinstance(settings, DDPMSettings) else DDPMSettings()
         path: Path = VPLinear() if options.schedule == "linear" else VPCosine(self.remnant)
         super().__init__(
-            space, condition_dim, options, path=path, prediction=options.prediction, measured_in=options.measured_in
+            space, condition, options, path=path, prediction=options.prediction, measured_in=options.measured_in
         )
 
     def times(self, draws: Draws) -> Tensor:

@@ -29,6 +29,7 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from pushforward import transport
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import time_network
@@ -136,7 +137,7 @@ class Denoising(Model):
     """A network trained on noisy samples of a path. It has densities and codes besides samples.
 
     Arguments:
-        space, condition_dim, settings: see `Model`.
+        space, condition, settings: see `Model`.
         path: of the training samples.
         prediction: what the network's output means.
         measured_in: the prediction in whose units the squared error is taken; that of the output if None.
@@ -149,6 +150,7 @@ class Denoising(Model):
     Settings = DenoisingSettings
     Sampling = DenoisingSampling
     settings: DenoisingSettings
+    takes_field = True
 
     # Whether z = alpha x + sigma eps with the same eps at all times, so that estimates of x and eps say all.
     has_denoiser: ClassVar[bool] = True
@@ -156,7 +158,7 @@ class Denoising(Model):
     def __init__(
         self,
         space: Space,
-        condition_dim: int = 0,
+        condition: ConditionSpace = ConditionSpace(),
         settings: BaseModel | None = None,
         *,
         path: Path,
@@ -164,13 +166,13 @@ class Denoising(Model):
         measured_in: Prediction | None = None,
         prior: Noise = transport.NORMAL,
     ) -> None:
-        super().__init__(space, condition_dim, settings)
+        super().__init__(space, condition, settings)
         self.path = path
         self.prediction: Prediction = prediction
         self.measured_in: Prediction = measured_in or prediction
         self.prior = prior
-        self.gaussian = transport.GaussianDenoiser(space, condition_dim)
-        self.network = time_network(space, condition_dim, **self._network_options())
+        self.gaussian = transport.GaussianDenoiser(space, condition)
+        self.network = time_network(space, condition, **self._network_options())
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -208,11 +210,11 @@ class Denoising(Model):
             error = error * transport.loss_weight(self.prediction, self.measured_in, moment)
         yield Turn("model", error.mean(), {})
 
-    def predictor(self, condition: Tensor | None = None, path: Path | None = None) -> Predictor:
+    def predictor(self, condition: Condition | None = None, path: Path | None = None) -> Predictor:
         """The learned E[x | z] and E[eps | z], as the functions of `pushforward.transport` take them.
 
         Arguments:
-            condition: shape (batch, condition_dim), network units; None for the unconditional distribution.
+            condition: a row for each sample, network units; None for the unconditional distribution.
             path: of the samples z that will be given, which need not be the path of training; that one if None.
 
         Raises:
@@ -232,7 +234,7 @@ class Denoising(Model):
         return predict
 
     @torch.no_grad()
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, DenoisingSampling) else self.Sampling()
         assert isinstance(options, DenoisingSampling)
         own = options.of_the_method()
@@ -253,22 +255,20 @@ class Denoising(Model):
 
     @torch.no_grad()
     def encode(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The noise from which ``x`` is sampled; distributed as the prior over the learned distribution."""
         return self._follow(self._times_to_noise(), x, condition)
 
     @torch.no_grad()
     def decode(
-        self, z: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+        self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The sample of the noise ``z``; the inverse of `encode` up to the error of the solver."""
         return self._follow(self._times_to_noise()[::-1], z, condition)
 
     @torch.no_grad()
-    def log_prob(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
-    ) -> Float[Tensor, " batch"]:
+    def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Log-density in nats, by the change of variables along the probability flow.
 
         The trace of the Jacobian is exact for vectors of up to 64 dimensions. Otherwise the network's part of it is
@@ -283,7 +283,7 @@ class Denoising(Model):
         w, volume = transport.carry(self.whitened_motion(condition), Straight(), times, w, probes)
         return self.prior.log_prob(w) + volume + self.gaussian.log_volume(first, condition)
 
-    def excess(self, z: Tensor, moment: Moment, condition: Tensor | None = None) -> Float[Tensor, "batch *shape"]:
+    def excess(self, z: Tensor, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "batch *shape"]:
         """What the learned velocity is more than that of the Gaussian field, at ``z`` on the straight line."""
         # The network adds s to a prediction with determinant D, hence -sigma s / D to the data, alpha s / D to the
         # noise.
@@ -293,21 +293,21 @@ class Denoising(Model):
         )
         return scale * self._network_at(z, moment, condition)
 
-    def whitened_motion(self, condition: Tensor | None, guidance: float = 1.0) -> VelocityField:
+    def whitened_motion(self, condition: Condition | None, guidance: float = 1.0) -> VelocityField:
         """dw/dt: what the learned velocity adds to that of the Gaussian field, which leaves w where it is."""
         motion = self._motion_of_modes(condition, guidance)
         return lambda w, moment: self.gaussian.field(motion(self.gaussian.modes(w), moment))
 
     @torch.no_grad()
     def from_noise(
-        self, noise: Float[Tensor, "batch *shape"], condition: Tensor | None = None, steps: int = 20
+        self, noise: Float[Tensor, "batch *shape"], condition: Condition | None = None, steps: int = 20
     ) -> Float[Tensor, "batch *shape"]:
         """The samples of some noise: `decode` with a network call a step."""
         times = transport.time_grid(Straight(), steps, start=self.last_time())
         return self._follow(times, noise, condition, transport.INTEGRATORS["adams"])
 
     def pairs_from_noise(
-        self, draws: Draws, condition: Tensor | None = None, steps: int = 20
+        self, draws: Draws, condition: Condition | None = None, steps: int = 20
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *shape"]]:
         """Samples, and the noise that each of them belongs to."""
         noise = self.prior.draw(draws, self.space.shape)
@@ -321,11 +321,11 @@ class Denoising(Model):
         if alike and all(theirs[name].shape == mine[name].shape for name in mine):
             self.load_state_dict(theirs)
 
-    def withheld(self, batch: Batch) -> Float[Tensor, "batch features"] | None:
-        """The conditions of a batch, some replaced by a row of NaN, which is how the network is told nothing."""
+    def withheld(self, batch: Batch) -> Condition | None:
+        """The conditions of a batch, some of them not told."""
         if batch.condition is None or not self.settings.condition_dropout:
             return batch.condition
-        return batch.condition.masked_fill(batch.draws.uniform(1) < self.settings.condition_dropout, torch.nan)
+        return batch.condition.withheld(batch.draws.uniform() < self.settings.condition_dropout)
 
     def last_time(self) -> float:
         """The time of the straight line at which the path ends and sampling starts."""
@@ -335,7 +335,7 @@ class Denoising(Model):
         self,
         times: list[float],
         state: Tensor,
-        condition: Tensor | None,
+        condition: Condition | None,
         integrator: Integrator = transport.INTEGRATORS["rk4"],
         guidance: float = 1.0,
     ) -> Tensor:
@@ -346,11 +346,11 @@ class Denoising(Model):
         modes = integrator(self._motion_of_modes(condition, guidance), Straight(), times, modes)
         return self.gaussian.field(modes) if to_noise else self.gaussian.coloured(modes, last, condition)
 
-    def _motion_of_modes(self, condition: Tensor | None, guidance: float = 1.0) -> VelocityField:
+    def _motion_of_modes(self, condition: Condition | None, guidance: float = 1.0) -> VelocityField:
         """`whitened_motion` of the modes of w."""
         self._check_told(condition)
 
-        def known(z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
+        def known(z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
             return self.gaussian.combination(z, moment, (moment.alpha_dot, moment.sigma_dot), condition)
 
         def motion(modes: Tensor, moment: Moment) -> Tensor:
@@ -363,21 +363,21 @@ class Denoising(Model):
 
         return motion
 
-    def _output(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
+    def _output(self, z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
         known = self.gaussian.combination(z, moment, PREDICTIONS[self.prediction](moment), condition)
         return known + self._network_at(z, moment, condition)
 
-    def _network_at(self, z: Tensor, moment: Moment, condition: Tensor | None) -> Tensor:
+    def _network_at(self, z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
         clock = moment.sigma / (moment.alpha + moment.sigma)
         t = clock.flatten() if isinstance(clock, Tensor) else z.new_full((len(z),), clock)
         # Under autocast the network may answer in bfloat16, which is too coarse for what is summed over many steps.
         return self.network(z / moment.norm, t, condition).to(z.dtype)
 
-    def _check_told(self, condition: Tensor | None) -> None:
-        if condition is None and self.condition_dim and not self.settings.condition_dropout:
+    def _check_told(self, condition: Condition | None) -> None:
+        if condition is None and self.condition and not self.settings.condition_dropout:
             raise UsageError(
-                f"this model was trained with {self.condition_dim} numbers of condition for every sample and cannot do "
-                "without; give a condition, or train with condition_dropout above 0"
+                f"{self.condition} given with every sample that this model was trained on, and it cannot do without; "
+                "give a condition, or train with condition_dropout above 0"
             )
 
     def _times_to_noise(self) -> list[float]:

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
+from pushforward.conditions import ConditionSpace
 from pushforward.models.denoising import Denoising, DenoisingSettings
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -47,7 +48,7 @@ class EDM(Denoising):
     """Regression of the preconditioned output on the variance-exploding path.
 
     Arguments:
-        space, condition_dim, settings: see `Model`.
+        space, condition, settings: see `Model`.
         prior: the noise that is added to the data.
     """
 
@@ -55,12 +56,17 @@ class EDM(Denoising):
     settings: EDMSettings
 
     def __init__(
-        self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None, *, prior: Noise = NORMAL
+        self,
+        space: Space,
+        condition: ConditionSpace = ConditionSpace(),
+        settings: BaseModel | None = None,
+        *,
+        prior: Noise = NORMAL,
     ) -> None:
         options = settings if isinstance(settings, EDMSettings) else self.Settings()
         assert isinstance(options, EDMSettings)
         path = VarianceExploding(sigma_max=options.sigma_max)
-        super().__init__(space, condition_dim, options, path=path, prediction="edm", prior=prior)
+        super().__init__(space, condition, options, path=path, prediction="edm", prior=prior)
 
     def times(self, draws: Draws) -> Tensor:
         # The open interval: the normal quantile of 0 is infinite.

@@ -26,6 +26,7 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batch import TeacherBatch
 from pushforward.errors import UsageError
 from pushforward.models.denoising import Denoising, DenoisingSettings
@@ -65,8 +66,10 @@ class FlowMatching(Denoising):
     Settings = FlowMatchingSettings
     settings: FlowMatchingSettings
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings, path=Straight(), prediction="velocity")
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings, path=Straight(), prediction="velocity")
 
     @classmethod
     def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
@@ -105,7 +108,7 @@ class FlowMatching(Denoising):
             pair = batch.pairs(self.settings.teacher_steps)
             yield replace(batch, x=pair.x, condition=pair.condition, noise=pair.noise)
 
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = self.Sampling() if sampling is None else sampling
         if self.settings.reflow and "method" not in options.model_fields_set:
             options = options.model_copy(update={"method": "ddim"})
@@ -124,8 +127,9 @@ class FlowMatching(Denoising):
         return self._coupled if self.settings.coupling == "optimal-transport" else None
 
     def _coupled(self, batch: Batch) -> Batch:
-        noise = self.prior.draw(batch.draws, self.space.shape)
-        return replace(batch, noise=optimal_transport(batch.x, noise.to(batch.x), batch.condition))
+        noise = self.prior.draw(batch.draws, self.space.shape).to(batch.x)
+        given = None if batch.condition is None else batch.condition.flat()
+        return replace(batch, noise=optimal_transport(batch.x, noise, given))
 
     def noise(self, batch: Batch) -> Tensor:
         if batch.noise is None and self.collate is not None:

@@ -27,6 +27,7 @@ from pydantic import Field as Setting
 from torch import Tensor
 from torch.nn import functional
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.bands import Bands, halvings_for
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
@@ -76,8 +77,10 @@ class Adversarial(Model):
     Settings = AdversarialSettings
     settings: AdversarialSettings
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings)
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
         if not isinstance(space, Vector | Field):
             raise UsageError(f"a GAN here learns vectors and fields, not {type(space).__name__.lower()}")
         options = self.settings
@@ -91,10 +94,10 @@ class Adversarial(Model):
         self.generator: StationaryGenerator | Generator
         if isinstance(space, Field) and is_stationary(space) and options.latent_dim is None:
             self.latent_dim = space.size
-            self.generator = StationaryGenerator(space, self.bands, condition_dim, options.width or width)
+            self.generator = StationaryGenerator(space, self.bands, condition, options.width or width)
         else:
-            self.generator = Generator(self.bands.space, self.latent_dim, condition_dim, options.width or width)
-        self.critic = Critic(self.bands.space, condition_dim, options.critic_width or width)
+            self.generator = Generator(self.bands.space, self.latent_dim, condition, options.width or width)
+        self.critic = Critic(self.bands.space, condition, options.critic_width or width)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -119,10 +122,10 @@ class Adversarial(Model):
             yield self._critic_turn(next(batches))
         yield self._generator_turn(next(batches))
 
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         return self.bands.inverse(self._generate(draws, condition))
 
-    def _generate(self, draws: Draws, condition: Tensor | None) -> Tensor:
+    def _generate(self, draws: Draws, condition: Condition | None) -> Tensor:
         return self.generator(draws.normal(self.latent_dim), condition)
 
     def _critic_turn(self, batch: Batch) -> Turn:
@@ -155,7 +158,7 @@ class Adversarial(Model):
         loss = -score.mean() if self.settings.loss == "wasserstein" else functional.softplus(-score).mean()
         return Turn("generator", loss, {})
 
-    def _score(self, x: Tensor, condition: Tensor | None) -> Tensor:
+    def _score(self, x: Tensor, condition: Condition | None) -> Tensor:
         # Under autocast the critic answers in bfloat16, in which a small difference of two large scores is lost.
         return self.critic(x, condition).float()
 
@@ -170,9 +173,9 @@ class WassersteinGAN(Adversarial):
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor, Tensor | None], Tensor],
+    critic: Callable[[Tensor, Condition | None], Tensor],
     x: Float[Tensor, "batch *shape"],
-    condition: Float[Tensor, "batch features"] | None = None,
+    condition: Condition | None = None,
 ) -> Float[Tensor, " batch"]:
     """``(‖∇ₓ f(x, c)‖ - 1)²`` at each sample, differentiable in the critic's parameters."""
     x = x.detach().requires_grad_()

@@ -32,6 +32,7 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks.spectral_filter import SpectralFilter
@@ -80,8 +81,10 @@ class HybridNBody(Model):
     conjugates: Tensor
     shells: Tensor
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings)
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
         if not isinstance(space, Trajectory) or space.dim != 3 or space.box is None or len(space.times) < 2:
             raise UsageError(
                 f"hybrid-nbody learns trajectories of particles in a box of three dimensions, at two times or more; "
@@ -132,14 +135,14 @@ class HybridNBody(Model):
         yield Turn("model", apart + self.settings.power_weight * power, logs)
 
     def evolve(
-        self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Tensor | None = None
+        self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Condition | None = None
     ) -> Float[Tensor, "batch T 2 count 3"]:
         """States at several scale factors, the first of which is that of the initial states.
 
         Arguments:
             initial: positions in Mpc/h and peculiar velocities in km/s.
             times: scale factors in (0, 1], in either direction. Steps are no longer than those of training.
-            condition: of the simulations (batch, parameters); None takes the matter density of all that was seen.
+            condition: of the simulations; None takes the matter density of all that was seen.
 
         Raises:
             UsageError: if simulations of several matter densities were seen, and no condition is given.
@@ -147,13 +150,13 @@ class HybridNBody(Model):
         return self._evolved(initial, times, condition)
 
     def uncorrected(
-        self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Tensor | None = None
+        self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Condition | None = None
     ) -> Float[Tensor, "batch T 2 count 3"]:
         """States as `evolve` gives them, without what was learnt."""
         return self._evolved(initial, times, condition, corrected=False)
 
     def resolved(
-        self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Tensor | None = None
+        self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Condition | None = None
     ) -> Float[Tensor, "batch T 2 count 3"]:
         """States of a simulation without a correction on a mesh four times as fine, with four times the steps."""
         return self._evolved(initial, times, condition, corrected=False, finer=4)
@@ -162,13 +165,13 @@ class HybridNBody(Model):
         """Factors 1 + f of the modes of the potential at scale factors."""
         return 1 + self.filter(a)
 
-    def _evolved(self, initial: Tensor, times: Tensor, condition: Tensor | None, **options: Any) -> Tensor:
+    def _evolved(self, initial: Tensor, times: Tensor, condition: Condition | None, **options: Any) -> Tensor:
         position, velocity = self._run(initial, times, condition, **options)
         wrapped = position.remainder(self.box)
         return torch.stack([torch.where(wrapped < self.box, wrapped, 0.0), velocity], 2)
 
     def _run(
-        self, initial: Tensor, times: Tensor, condition: Tensor | None, *, corrected: bool = True, finer: int = 1
+        self, initial: Tensor, times: Tensor, condition: Condition | None, *, corrected: bool = True, finer: int = 1
     ) -> tuple[Tensor, Tensor]:
         """Positions, not wrapped, and peculiar velocities, shape (batch, T, count, 3).
 
@@ -193,10 +196,11 @@ class HybridNBody(Model):
         velocities = momenta * (HUBBLE_VELOCITY / times.to(momenta))[:, None, None, None]
         return positions.transpose(0, 1), velocities.transpose(0, 1)
 
-    def _matter(self, condition: Tensor | None) -> float | NDArray[np.float64]:
+    def _matter(self, condition: Condition | None) -> float | NDArray[np.float64]:
         """Matter density of all simulations, or of each."""
-        if condition is not None and self.settings.Omega_m_column is not None:
-            return condition[:, self.settings.Omega_m_column].double().cpu().numpy()
+        numbers = self.condition.numbers_of(condition)
+        if numbers is not None and self.settings.Omega_m_column is not None:
+            return numbers[:, self.settings.Omega_m_column].double().cpu().numpy()
         if self.settings.Omega_m is None:
             raise UsageError("simulations of several matter densities were seen: give the condition Omega_m")
         return self.settings.Omega_m

@@ -36,6 +36,7 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.importance import Mixture, posterior_draws
 from pushforward.models.laplace import Linearised, climb
@@ -119,15 +120,17 @@ class LatentODE(Model):
 
     patterns: Tensor
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings)
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
         if not isinstance(space, Series):
             raise UsageError(f"latent-ode learns series, not {type(space).__name__.lower()}")
         s = self.settings
         self.series = space
-        context = s.latent_dim + condition_dim
+        context = s.latent_dim + condition.numbers
         n = s.latent_dim
-        self.encoder = SeriesEncoder(space.dim, 2 * n + n * (n - 1) // 2, 2 * s.width, condition_dim)
+        self.encoder = SeriesEncoder(space.dim, 2 * n + n * (n - 1) // 2, 2 * s.width, condition)
         self.motion = Motion(context, s.oscillators, s.slow, s.width, s.steps)
         self.decoder = Bent(2 * s.oscillators + s.slow, context, space.dim, s.width)
         self.raw_log_noise = nn.Parameter(torch.full((space.dim,), math.log(self.first_noise)))
@@ -200,7 +203,7 @@ class LatentODE(Model):
         spread = torch.cholesky_inverse(precision).diagonal(dim1=1, dim2=2).sum(1)
         return z, 0.5 * (peak.square().sum(1) + spread - self.settings.latent_dim) + _log_volume(precision)
 
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, LatentODESampling) else LatentODESampling()
         patterns = self.patterns[draws.integers(self.members).to(self.patterns.device)]
         times, seen = patterns[..., 0], patterns[..., 1:] > 0
@@ -213,13 +216,13 @@ class LatentODE(Model):
         return self._joined(times, values)
 
     def encode(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch latent"]:
         """The mean of the code's posterior, given all that was observed of each series."""
         return self._guess(*self._parts(x), condition).centre[0]
 
     def decode(
-        self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch features"] | None = None
+        self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The paths of codes without noise, at even times."""
         times = torch.linspace(0, 1, self.series.length, device=z.device).expand(len(z), -1)
@@ -230,7 +233,7 @@ class LatentODE(Model):
         x: Float[Tensor, "batch rows columns"],
         times: Float[Tensor, "batch T"],
         draws: Draws,
-        condition: Float[Tensor, "batch features"] | None = None,
+        condition: Condition | None = None,
         *,
         count: int = 200,
         starts: int = 12,
@@ -277,7 +280,7 @@ class LatentODE(Model):
     def _recognition(self, z: Tensor, times: Tensor, seen: Tensor, batch: Batch) -> Float[Tensor, " made"]:
         """Log-density, in nats, of codes given series that were made from them, of which parts are shown."""
         k = self.repeats
-        condition = None if batch.condition is None else batch.condition.repeat(k, 1)
+        condition = None if batch.condition is None else Condition.cat([batch.condition] * k)
         with torch.no_grad():
             # Codes of real series, which are not yet spread as the prior is, and others from it.
             z = torch.cat([z.expand(k // 2, -1, -1), batch.draws.normal(k - k // 2, z.shape[1]).movedim(1, 0)])
@@ -306,7 +309,7 @@ class LatentODE(Model):
         return torch.cat([times[..., None], values], -1) if self.series.timed else values
 
     def _guess(
-        self, times: Tensor, values: Tensor, seen: Bool[Tensor, "batch length dim"], condition: Tensor | None
+        self, times: Tensor, values: Tensor, seen: Bool[Tensor, "batch length dim"], condition: Condition | None
     ) -> Mixture:
         """What the encoder says of the code; of one part, that of the prior's scale where nothing was observed."""
         n = self.settings.latent_dim
@@ -320,14 +323,14 @@ class LatentODE(Model):
         return Mixture(mean[None], (factor * log_precision.exp()[:, None])[None], torch.zeros_like(mean[None, :, 0]))
 
     def _paths(
-        self, z: Float[Tensor, "count batch latent"], times: Float[Tensor, "batch T"], condition: Tensor | None
+        self, z: Float[Tensor, "count batch latent"], times: Float[Tensor, "batch T"], condition: Condition | None
     ) -> Float[Tensor, "count batch T dim"]:
         """Noiseless values at times from 0 of the series with these codes."""
         context = self._context(z, condition)
         return self.decoder(context, self.motion(context, times))
 
     def _linearised(
-        self, times: Tensor, values: Tensor, seen: Tensor, condition: Tensor | None, log_noise: Tensor
+        self, times: Tensor, values: Tensor, seen: Tensor, condition: Condition | None, log_noise: Tensor
     ) -> Linearised:
         """Residuals of what was observed, in units of the noise, and their derivatives, as a function of codes."""
         scale = (-log_noise).exp()
@@ -345,8 +348,9 @@ class LatentODE(Model):
 
         return linearised
 
-    def _context(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        return z if condition is None else torch.cat([z, condition.expand(len(z), -1, -1)], -1)
+    def _context(self, z: Tensor, condition: Condition | None) -> Tensor:
+        numbers = self.condition.numbers_of(condition)
+        return z if numbers is None else torch.cat([z, numbers.expand(len(z), -1, -1)], -1)
 
     def _horizon(self, progress: float) -> Tensor:
         """The time up to which series are shown, which grows by a factor in equal parts of the run."""

@@ -9,8 +9,8 @@ members at all. What a model can do once it is trained is a protocol per ability
 A family is one class with `Settings`, `players` (if it has more than one), `turns`, and the methods of its abilities:
 
 >>> class Mean(Model):
-...     def __init__(self, space, condition_dim=0, settings=None):
-...         super().__init__(space, condition_dim, settings)
+...     def __init__(self, space, condition=ConditionSpace(), settings=None):
+...         super().__init__(space, condition, settings)
 ...         self.centre = nn.Parameter(torch.zeros(space.shape))
 ...
 ...     def turns(self, batches):
@@ -31,7 +31,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from pushforward.conditions import ConditionSpace
 from pushforward.ensembles.batch import Batch
+from pushforward.errors import UsageError
+from pushforward.models.registry import families
 from pushforward.models.settings import Settings
 from pushforward.spaces import Space
 
@@ -87,18 +90,40 @@ class Model(nn.Module, ABC):
 
     Arguments:
         space: what one sample is.
-        condition_dim: length of a condition vector in network units; 0 for an unconditional model.
+        condition: what each sample is given with, in network units; nothing for an unconditional model.
         settings: an instance of this class's `Settings`.
+
+    Raises:
+        UsageError: if the condition has a field, and this family takes none.
     """
 
     Settings: ClassVar[type[BaseModel]] = Settings
     Sampling: ClassVar[type[BaseModel]] = Settings
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+    takes_field: ClassVar[bool] = False
+    """Whether the condition may have a field."""
+
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
         super().__init__()
+        self.check_condition(condition)
         self.space = space
-        self.condition_dim = condition_dim
+        self.condition = condition
         self.settings = settings if settings is not None else self.Settings()
+
+    @classmethod
+    def check_condition(cls, condition: ConditionSpace) -> None:
+        """Raise if samples cannot be given with this.
+
+        Raises:
+            UsageError: naming the families that can.
+        """
+        if condition.field is not None and not cls.takes_field:
+            classes = families()
+            name = next((name for name, family in classes.items() if family is cls), cls.__name__)
+            able = ", ".join(name for name, family in classes.items() if family.takes_field)
+            raise UsageError(f"{name} cannot take a field as its condition; models that can are {able}")
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:

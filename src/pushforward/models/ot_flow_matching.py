@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel
 from pydantic import Field as Setting
 
+from pushforward.conditions import ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.flow_matching import FlowMatching, FlowMatchingSettings
 from pushforward.models.model import Batch, Collate
@@ -53,8 +54,10 @@ class OTFlowMatching(FlowMatching):
     Settings = OTFlowMatchingSettings  # type: ignore[assignment]
     settings: OTFlowMatchingSettings
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings)
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
         if self.settings.coupling == "translations" and not (isinstance(space, Field) and space.periodic):
             raise UsageError("coupling=translations moves the noise of periodic fields; these data are not periodic")
 
@@ -64,11 +67,11 @@ class OTFlowMatching(FlowMatching):
 
     def _coupled(self, batch: Batch) -> Batch:
         noise = self.prior.draw(batch.draws, self.space.shape).to(batch.x)
-        options, x, condition = self.settings, batch.x, batch.condition
+        options, x, given = self.settings, batch.x, None if batch.condition is None else batch.condition.flat()
         if options.coupling == "sinkhorn":
             u = batch.draws.uniform().to(x)
-            paired = sinkhorn(x, noise, u, condition, options.regularisation, options.condition_weight, options.pairs)
+            paired = sinkhorn(x, noise, u, given, options.regularisation, options.condition_weight, options.pairs)
         else:
             pair = translated_transport if options.coupling == "translations" else optimal_transport
-            paired = pair(x, noise, condition, options.condition_weight, options.pairs)
+            paired = pair(x, noise, given, options.condition_weight, options.pairs)
         return replace(batch, noise=paired)

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.denoising import DenoisingSampling
 from pushforward.models.edm import EDM, EDMSettings
@@ -56,15 +57,17 @@ class PFGMPlusPlus(EDM):
     # D from which equal steps of the straight line's time follow the noise as well as they do Gaussian noise.
     nearly_gaussian = 8.0
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
         options = settings if isinstance(settings, PFGMPlusPlusSettings) else self.Settings()
-        super().__init__(space, condition_dim, options, prior=StudentT(options.D))
+        super().__init__(space, condition, options, prior=StudentT(options.D))
         self.level = NoiseLevel(space.size, options.D)
 
     def told(self, z: Tensor, moment: Moment) -> tuple[Moment, Tensor]:
         return self.level(z, moment)
 
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         if isinstance(sampling, DenoisingSampling) and sampling.is_random():
             raise UsageError(
                 f"method={sampling.method} adds Gaussian noise on the way, but this model's noise is Student-t with "
@@ -72,7 +75,7 @@ class PFGMPlusPlus(EDM):
             )
         return super().sample(draws, condition, sampling)
 
-    def excess(self, z: Tensor, moment: Moment, condition: Tensor | None = None) -> Tensor:
+    def excess(self, z: Tensor, moment: Moment, condition: Condition | None = None) -> Tensor:
         known, found = self.gaussian(z, moment, condition), self.predictor(condition, Straight())(z, moment)
         return moment.velocity(found.data - known.data, found.noise - known.noise)
 

@@ -26,6 +26,7 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import MLP
@@ -86,12 +87,14 @@ class RealNVP(Model):
     Sampling = RealNVPSampling
     settings: RealNVPSettings
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings)
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
         if isinstance(space, Vector):
-            self.flow = _vector_flow(space.dim, condition_dim, self.settings)
+            self.flow = _vector_flow(space.dim, condition.numbers, self.settings)
         elif isinstance(space, Field):
-            self.flow = _field_flow(space, condition_dim, self.settings)
+            self.flow = _field_flow(space, condition.numbers, self.settings)
         else:
             raise UsageError(f"realnvp learns vectors and fields, not {type(space).__name__.lower()}")
 
@@ -103,7 +106,7 @@ class RealNVP(Model):
         return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 1.0}
 
     def prepare(self, batch: Batch) -> None:
-        self.flow.initialise(batch.x, batch.condition)
+        self.flow.initialise(batch.x, self.condition.numbers_of(batch.condition))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
@@ -111,18 +114,16 @@ class RealNVP(Model):
         loss = nats.mean()
         yield Turn("model", loss, {"nll_per_dim": loss.detach()})
 
-    def log_prob(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
-    ) -> Float[Tensor, " batch"]:
+    def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Natural log of the density at ``x``, in network units; nats."""
-        z, log_abs_det = self.flow(x, condition)
+        z, log_abs_det = self.flow(x, self.condition.numbers_of(condition))
         return _standard_normal(z) + log_abs_det
 
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         return self.sample_and_log_prob(draws, condition, sampling)[0]
 
     def sample_and_log_prob(
-        self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None
+        self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
         """Samples and the log-density that they were drawn from, in one pass of the flow.
 
@@ -130,21 +131,21 @@ class RealNVP(Model):
         """
         temperature = sampling.temperature if isinstance(sampling, RealNVPSampling) else 1.0
         noise = draws.normal(self.space.size)
-        x, log_abs_det = self.flow.inverse(temperature * noise, condition)
+        x, log_abs_det = self.flow.inverse(temperature * noise, self.condition.numbers_of(condition))
         base = _standard_normal(noise) - self.space.size * math.log(temperature)
         return x, base - log_abs_det
 
     def encode(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch size"]:
         """The latent vector of each sample, standard normal if the model is right."""
-        return self.flow(x, condition)[0]
+        return self.flow(x, self.condition.numbers_of(condition))[0]
 
     def decode(
-        self, z: Float[Tensor, "batch size"], condition: Float[Tensor, "batch features"] | None = None
+        self, z: Float[Tensor, "batch size"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The sample of each latent vector; ``decode(encode(x)) == x``."""
-        return self.flow.inverse(z, condition)[0]
+        return self.flow.inverse(z, self.condition.numbers_of(condition))[0]
 
 
 def _standard_normal(z: Tensor) -> Tensor:
@@ -152,12 +153,12 @@ def _standard_normal(z: Tensor) -> Tensor:
     return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
 
 
-def _vector_flow(dim: int, condition_dim: int, settings: RealNVPSettings) -> Transform:
+def _vector_flow(dim: int, numbers: int, settings: RealNVPSettings) -> Transform:
     """[ActNorm, Linear, AffineCoupling] repeated, the couplings' masks alternating."""
     width = settings.width or 128
     chain: list[Transform] = []
     for step in range(settings.couplings or 10):
-        network = _VectorConditioner(dim, condition_dim, width, settings.depth)
+        network = _VectorConditioner(dim, numbers, width, settings.depth)
         # One feature has nothing to be conditioned on but the condition.
         mask = checkerboard((dim,), step) if dim > 1 else torch.zeros(1)
         mix = [Linear(dim)] if dim > 1 else []
@@ -165,7 +166,7 @@ def _vector_flow(dim: int, condition_dim: int, settings: RealNVPSettings) -> Tra
     return Composition([*chain, ActNorm(dim)])
 
 
-def _field_flow(space: Field, condition_dim: int, settings: RealNVPSettings) -> Transform:
+def _field_flow(space: Field, numbers: int, settings: RealNVPSettings) -> Transform:
     """A chain of couplings for the details of each level, and one for the coarsest field."""
     levels = _levels(space.grid, settings.levels)
     channels, factor = space.channels, 2 ** len(space.grid)
@@ -181,15 +182,13 @@ def _field_flow(space: Field, condition_dim: int, settings: RealNVPSettings) -> 
             chain += [ActNorm(features), Linear(features), AffineCoupling(mask, network, settings.limit)]
         return [*chain, ActNorm(features)]
 
-    details = [
-        Composition(convolutional((factor - 1) * channels, grid, channels + condition_dim)) for grid in grids[1:]
-    ]
+    details = [Composition(convolutional((factor - 1) * channels, grid, channels + numbers)) for grid in grids[1:]]
     shape = (channels, *grids[-1])
     # A coarsest field of few cells is better off with networks that see it whole and know where each cell is.
     if prod(shape) <= _DENSE_SIZE:
-        coarse: list[Transform] = [Flatten(shape), _vector_flow(prod(shape), condition_dim, settings)]
+        coarse: list[Transform] = [Flatten(shape), _vector_flow(prod(shape), numbers, settings)]
     else:
-        coarse = [*convolutional(channels, grids[-1], condition_dim), Flatten(shape)]
+        coarse = [*convolutional(channels, grids[-1], numbers), Flatten(shape)]
     return Multiscale(space.shape, details, Composition(coarse))
 
 
@@ -215,9 +214,9 @@ def _levels(grid: tuple[int, ...], asked: int | None) -> int:
 class _VectorConditioner(nn.Module):
     """A perceptron of a vector and its condition; zero before training, so that a coupling starts as the identity."""
 
-    def __init__(self, dim: int, condition_dim: int, width: int, depth: int) -> None:
+    def __init__(self, dim: int, numbers: int, width: int, depth: int) -> None:
         super().__init__()
-        self.mlp = MLP(dim + condition_dim, 2 * dim, (width,) * depth, zero_output=True)
+        self.mlp = MLP(dim + numbers, 2 * dim, (width,) * depth, zero_output=True)
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
         return self.mlp(x if condition is None else torch.cat([x, condition], dim=1))

@@ -16,7 +16,7 @@ from pushforward.plugins import load_plugin, plugins
 if TYPE_CHECKING:
     from pushforward.models.model import Model
 
-__all__ = ["KINDS", "REGISTRY", "Entry", "find", "model_class", "register_model", "registered"]
+__all__ = ["KINDS", "REGISTRY", "Entry", "families", "find", "model_class", "register_model", "registered"]
 
 KINDS = ("vector", "field", "particles", "series", "trajectory")
 """Kinds of sample."""
@@ -32,7 +32,6 @@ class Entry:
         paper: where it comes from.
         spaces: kinds of space that it can learn.
         sources: kinds of source that it can learn from (see `pushforward.ensembles.source`).
-        given_fields: whether the condition of a field may be another field.
     """
 
     target: str | type[Model]
@@ -40,7 +39,6 @@ class Entry:
     paper: str = ""
     spaces: tuple[str, ...] = ("vector", "field")
     sources: tuple[str, ...] = ("ensemble",)
-    given_fields: bool = False
 
     def load(self) -> type[Model]:
         """The class of the family, imported when asked for."""
@@ -56,50 +54,42 @@ REGISTRY: dict[str, Entry] = {
         "velocity of a straight path from noise to data; the best default for fields",
         "https://arxiv.org/abs/2210.02747",
         sources=("ensemble", "teacher"),
-        given_fields=True,
     ),
     "ot-flow-matching": Entry(
         "ot_flow_matching:OTFlowMatching",
         "flow matching on noise paired with the data by optimal transport; straighter paths, fewer steps",
         "https://arxiv.org/abs/2302.00482",
-        given_fields=True,
     ),
     "yukawa": Entry(
         "yukawa:Yukawa",
         "screened Poisson process: noise that is Cauchy near the data and normal far away",
         "https://arxiv.org/abs/2304.02637",
-        given_fields=True,
     ),
     "ddpm": Entry(
         "ddpm:DDPM",
         "denoising diffusion: removes Gaussian noise step by step",
         "https://arxiv.org/abs/2006.11239",
-        given_fields=True,
     ),
     "edm": Entry(
         "edm:EDM",
         "diffusion with a preconditioned network, trained where noise levels matter most",
         "https://arxiv.org/abs/2206.00364",
-        given_fields=True,
     ),
     "pfgm++": Entry(
         "pfgm:PFGMPlusPlus",
         "Poisson flow in D extra dimensions: EDM with Student-t noise; robust at moderate D",
         "https://arxiv.org/abs/2302.04265",
-        given_fields=True,
     ),
     "pfgm": Entry(
         "pfgm:PFGM",
         "Poisson flow with one extra dimension, PFGM++ with D = 1",
         "https://arxiv.org/abs/2209.11178",
-        given_fields=True,
     ),
     "consistency": Entry(
         "consistency:Consistency",
         "the end of a flow in one or two network calls; alone, or distilled from a trained model (teacher=RUN)",
         "https://arxiv.org/abs/2303.01469",
         sources=("ensemble", "teacher"),
-        given_fields=True,
     ),
     "between": Entry(
         "bridge:Bridge",
@@ -208,3 +198,8 @@ def model_class(name: str) -> type[Model]:
         UsageError: if there is none of that name.
     """
     return find(name).load()
+
+
+def families() -> dict[str, type[Model]]:
+    """The class of every family, by name: all of them are imported."""
+    return {name: entry.load() for name, entry in registered().items()}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.models.bands import Bands
 from pushforward.networks import UNet
 from pushforward.spaces import Field, Space
@@ -35,7 +36,7 @@ class StationaryGenerator(nn.Module):
     Arguments:
         space: of the fields.
         bands: from fields to the coefficients in which the `UNet` works.
-        condition_dim: length of a condition; 0 for none.
+        condition: what each sample is given with.
         width: channels of the `UNet` on the coefficients' grid.
 
     >>> import torch
@@ -45,19 +46,21 @@ class StationaryGenerator(nn.Module):
     torch.Size([3, 4, 16, 16])
     """
 
-    def __init__(self, space: Field, bands: Bands, condition_dim: int = 0, width: int = 32) -> None:
+    def __init__(
+        self, space: Field, bands: Bands, condition: ConditionSpace = ConditionSpace(), width: int = 32
+    ) -> None:
         super().__init__()
         assert isinstance(bands.space, Field)
         self.bands = bands
-        self.gaussian = GaussianDenoiser(space, condition_dim)
-        self.network = UNet(bands.space, condition_dim, width)
+        self.gaussian = GaussianDenoiser(space, condition)
+        self.network = UNet(bands.space, condition, width)
 
     def initialise(self, x: Float[Tensor, "batch channels *grid"]) -> None:
         """Give the noise the power spectrum of these fields."""
         self.gaussian.initialise(x)
 
     def forward(
-        self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch condition"] | None = None
+        self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch channels *grid"]:
         field = self.gaussian.colour(z.view(len(z), *self.gaussian.index.shape), _DATA, condition)
         coefficients = self.bands(field)

@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.bands import Bands, halvings_for
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
@@ -86,8 +87,10 @@ class VAE(Model):
 
     centre: Tensor
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings)
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
         if not isinstance(space, Vector | Field):
             raise UsageError(f"vae learns vectors and fields, not {type(space).__name__.lower()}")
         kind = self.settings.noise or ("spectrum" if is_stationary(space) else "value")
@@ -95,14 +98,14 @@ class VAE(Model):
         self.latent_dim = self.settings.latent_dim or (space.dim if isinstance(space, Vector) else 64)
         # On a field halved twice a convolution costs a sixteenth, and every scale comes to the same size.
         self.bands = Bands(space, halvings_for(space))
-        self.encoder = Encoder(self.bands.space, 2 * self.latent_dim, condition_dim, width)
-        self.decoder = Generator(self.bands.space, self.latent_dim, condition_dim, width)
+        self.encoder = Encoder(self.bands.space, 2 * self.latent_dim, condition, width)
+        self.decoder = Generator(self.bands.space, self.latent_dim, condition, width)
         self.waves = None
         if isinstance(space, Field) and is_stationary(space):
             self.waves = LongestWaves(space, self.latent_dim)
             # The networks join the waves gradually: a code that starts as noise may be left unused for good.
             self.joined = nn.Parameter(torch.zeros(2))
-        self.noise = GaussianNoise(space, kind, condition_dim, coded=self.latent_dim)
+        self.noise = GaussianNoise(space, kind, condition, coded=self.latent_dim)
         self.register_buffer("centre", torch.zeros(space.shape))
 
     @classmethod
@@ -141,7 +144,7 @@ class VAE(Model):
         yield Turn(("model", "noise"), loss, {"elbo": elbo, "divergence": divergence.mean().detach()})
 
     def posterior(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
         """Mean and log of the standard deviation of ``q(z | x, c)``."""
         # Under autocast the encoder may answer in bfloat16, too coarse for a divergence summed over many numbers.
@@ -150,19 +153,19 @@ class VAE(Model):
             mean = self.waves(x - self.centre) + self.joined[0] * mean
         return mean, self.posterior_start + self.posterior_limit * torch.tanh(raw / self.posterior_limit)
 
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, VAESampling) else VAESampling()
         x = self.decode(options.temperature * draws.normal(self.latent_dim), condition)
         return x + self.noise.sample(draws, condition) if options.noise else x
 
     def encode(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch latent"]:
         """The mean of the code's posterior."""
         return self.posterior(x, condition)[0]
 
     def decode(
-        self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch features"] | None = None
+        self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The mean of the samples that have this code, without the decoder's noise."""
         # What all samples share is given, so that the code has only the differences to explain.
@@ -219,7 +222,7 @@ class GaussianNoise(nn.Module):
         kind: which coefficients share an amplitude: those of a ``channel``, none (``value``), or those of a channel and
             a length of the wavevector (``spectrum``; coefficients are then those of the Hartley transform, whose
             variance is the power spectrum of stationary noise).
-        condition_dim: length of a condition that the amplitudes may depend on; 0 for none.
+        condition: what samples are given with; the amplitudes may depend on its numbers.
         coded: about how many of the longest modes of a spectrum share the amplitude of the next. Noise with a spectrum
             of its own at every scale describes a Gaussian field perfectly, and would leave nothing to a code.
 
@@ -234,7 +237,12 @@ class GaussianNoise(nn.Module):
     index: Tensor
 
     def __init__(
-        self, space: Space, kind: Literal["channel", "value", "spectrum"], condition_dim: int = 0, *, coded: int = 0
+        self,
+        space: Space,
+        kind: Literal["channel", "value", "spectrum"],
+        condition: ConditionSpace = ConditionSpace(),
+        *,
+        coded: int = 0,
     ) -> None:
         super().__init__()
         self.spectral = kind == "spectrum"
@@ -252,26 +260,24 @@ class GaussianNoise(nn.Module):
         self.register_buffer("index", index.contiguous(), persistent=False)
         amplitudes = int(index.max()) + 1
         self.log_amplitude = nn.Parameter(torch.zeros(amplitudes))
-        self.response = MLP(condition_dim, amplitudes, (32,), zero_output=True) if condition_dim else None
+        self.condition = condition
+        self.response = MLP(condition.numbers, amplitudes, (32,), zero_output=True) if condition.numbers else None
 
-    def log_scale(self, condition: Float[Tensor, "batch features"] | None = None) -> Float[Tensor, "rows *shape"]:
+    def log_scale(self, condition: Condition | None = None) -> Float[Tensor, "rows *shape"]:
         """Natural log of the standard deviation of each coefficient; one row for all samples if unconditional."""
         raw = self.log_amplitude[None]
-        if self.response is not None and condition is not None:
-            raw = raw + self.response(torch.nan_to_num(condition))
+        numbers = self.condition.numbers_of(condition)
+        if self.response is not None and numbers is not None:
+            raw = raw + self.response(torch.nan_to_num(numbers))
         return raw.clamp(min=math.log(self.smallest))[:, self.index]
 
-    def log_prob(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch features"] | None = None
-    ) -> Float[Tensor, " batch"]:
+    def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Log-density in nats."""
         log_scale = self.log_scale(condition)
         standard = self._coefficients(x) * (-log_scale).exp()
         return -(0.5 * standard.square() + log_scale + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
 
-    def sample(
-        self, draws: Draws, condition: Float[Tensor, "batch features"] | None = None
-    ) -> Float[Tensor, "batch *shape"]:
+    def sample(self, draws: Draws, condition: Condition | None = None) -> Float[Tensor, "batch *shape"]:
         return self._coefficients(self.log_scale(condition).exp() * draws.normal(*self.index.shape))
 
     @torch.no_grad()

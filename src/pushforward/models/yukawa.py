@@ -26,6 +26,7 @@ from pydantic import Field as Setting
 from torch import Tensor
 
 from pushforward import transport
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.denoising import Denoising, DenoisingSampling, DenoisingSettings
 from pushforward.models.model import Batch, Turn
@@ -61,8 +62,10 @@ class Yukawa(Denoising):
     # Where sigma is 1e-4 of the data or 1e4 times as large, nothing is left to learn.
     margin = 1e-4
 
-    def __init__(self, space: Space, condition_dim: int = 0, settings: BaseModel | None = None) -> None:
-        super().__init__(space, condition_dim, settings, path=Straight(), prediction="velocity")
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings, path=Straight(), prediction="velocity")
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
@@ -72,7 +75,7 @@ class Yukawa(Denoising):
         value = self._output(moment.mix(batch.x, noise), moment, self.withheld(batch))
         yield Turn("model", (value - (factor * noise - batch.x)).square().mean(), {})
 
-    def sample(self, draws: Draws, condition: Tensor | None = None, sampling: BaseModel | None = None) -> Tensor:
+    def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         if isinstance(sampling, DenoisingSampling) and sampling.method not in transport.INTEGRATORS:
             raise UsageError(
                 f"method={sampling.method} steps between normal noise of different sizes, which that of yukawa is not; "

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
 from pushforward.networks.embeddings import ConditionEmbedding, Context, TimeEmbedding
 from pushforward.networks.factory import time_network
-from pushforward.networks.guided import Guided
 from pushforward.networks.mlp import MLP, ResidualMLP
 from pushforward.networks.one_shot import Critic, Encoder, Generator
 from pushforward.networks.transformer import Transformer
@@ -24,7 +23,6 @@ __all__ = [
     "Critic",
     "Encoder",
     "Generator",
-    "Guided",
     "PreparedField",
     "ResidualMLP",
     "TimeEmbedding",

@@ -13,7 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.networks.embeddings import Context, refuse
+from pushforward.conditions import Condition, ConditionSpace
+from pushforward.networks.condition_fields import refuse_field
+from pushforward.networks.embeddings import Context
 from pushforward.networks.layers import Convolution, channels_last, coarser, grid_of, refine
 from pushforward.networks.linear import Linear
 from pushforward.spaces import Field
@@ -30,21 +32,25 @@ class ConvolutionalGenerator(nn.Module):
     Arguments:
         space: a `Field`.
         latent_dim: length of a code.
-        condition_dim: length of a condition; 0 for none.
+        condition: what each sample is given with; no field.
         width: channels at the full resolution, doubled at each coarser one up to ``8 * width``.
 
     References:
         Odena et al. 2016 (checkerboards), https://doi.org/10.23915/distill.00003
     """
 
-    def __init__(self, space: Field, latent_dim: int, condition_dim: int = 0, width: int = 32) -> None:
+    def __init__(
+        self, space: Field, latent_dim: int, condition: ConditionSpace = ConditionSpace(), width: int = 32
+    ) -> None:
         super().__init__()
         self.grids = ladder(grid_of(space))[::-1]
         widths = _widths(width, len(self.grids))[::-1]
         dims = len(space.grid)
         self.widest = widths[0]
-        self.context = Context(4 * width, condition_dim, time=False) if condition_dim else None
-        context = 4 * width if condition_dim else 0
+        refuse_field(self, condition)
+        self.condition = condition
+        self.context = Context(4 * width, condition, time=False) if condition else None
+        context = 4 * width if condition else 0
         self.start = Linear(latent_dim + context, widths[0] * math.prod(self.grids[0]))
         self.refine = nn.ModuleList(
             _Refine(dims, coarse, fine, latent_dim + context, periodic=space.periodic)
@@ -53,11 +59,10 @@ class ConvolutionalGenerator(nn.Module):
         self.output = Convolution(dims, widths[-1], space.channels, periodic=space.periodic)
 
     def forward(
-        self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch condition"] | None = None
+        self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch channels *grid"]:
-        if self.context is None:
-            refuse(condition)
-        else:
+        self.condition.numbers_of(condition)
+        if self.context is not None:
             z = torch.cat([z, self.context(None, condition, len(z))], dim=1)
         h = channels_last(self.start(z).unflatten(1, (self.widest, *self.grids[0])))
         for block, grid in zip(self.refine, self.grids[1:], strict=True):
@@ -94,20 +99,24 @@ class ConvolutionalEncoder(nn.Module):
     Arguments:
         space: a `Field`.
         outputs: length of the vector.
-        condition_dim: length of a condition; 0 for none.
+        condition: what each sample is given with; no field.
         width: channels at the full resolution, doubled at each coarser one up to ``8 * width``.
 
     References:
         Gulrajani et al. 2017 (no batch normalisation in a critic), https://arxiv.org/abs/1704.00028
     """
 
-    def __init__(self, space: Field, outputs: int, condition_dim: int = 0, width: int = 32) -> None:
+    def __init__(
+        self, space: Field, outputs: int, condition: ConditionSpace = ConditionSpace(), width: int = 32
+    ) -> None:
         super().__init__()
         grids = ladder(grid_of(space))
         widths = _widths(width, len(grids))
         dims = len(space.grid)
-        self.context = Context(4 * width, condition_dim, time=False) if condition_dim else None
-        context = 4 * width if condition_dim else 0
+        refuse_field(self, condition)
+        self.condition = condition
+        self.context = Context(4 * width, condition, time=False) if condition else None
+        context = 4 * width if condition else 0
         self.input = Convolution(dims, space.channels, width, periodic=space.periodic)
         self.coarsen = nn.ModuleList(
             _Coarsen(dims, fine, coarse, context, periodic=space.periodic) for fine, coarse in pairwise(widths)
@@ -115,13 +124,10 @@ class ConvolutionalEncoder(nn.Module):
         self.output = Linear(widths[-1] * math.prod(grids[-1]) + context, outputs)
 
     def forward(
-        self, x: Float[Tensor, "batch channels *grid"], condition: Float[Tensor, "batch condition"] | None = None
+        self, x: Float[Tensor, "batch channels *grid"], condition: Condition | None = None
     ) -> Float[Tensor, "batch outputs"]:
-        context = None
-        if self.context is None:
-            refuse(condition)
-        else:
-            context = self.context(None, condition, len(x))
+        self.condition.numbers_of(condition)
+        context = None if self.context is None else self.context(None, condition, len(x))
         h = self.input(channels_last(x))
         for block in self.coarsen:
             h = block(h, context)

@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.networks.linear import Linear
 
-__all__ = ["ConditionEmbedding", "Context", "TimeEmbedding", "refuse"]
+__all__ = ["ConditionEmbedding", "Context", "TimeEmbedding"]
 
 
 class TimeEmbedding(nn.Module):
@@ -56,17 +57,17 @@ class TimeEmbedding(nn.Module):
 
 
 class ConditionEmbedding(nn.Module):
-    """Condition vectors through a small perceptron, with a learned stand-in for a condition that is not told.
+    """Numbers of a condition through a small perceptron, with a learned stand-in for a condition that is not told.
 
     A row of NaN, or no condition at all, stands for "not told": training with some such rows gives one network that
     knows both the conditional and the unconditional distribution, as classifier-free guidance needs.
 
     Arguments:
-        condition_dim: length of a condition vector, in network units; at least 1.
+        numbers: how many there are, in network units; at least 1.
         dim: length of the embedding.
 
     Raises:
-        UsageError: if ``condition_dim`` is less than 1; when called, if the condition has another length.
+        UsageError: if ``numbers`` is less than 1; when called, if a row has another length.
 
     References:
         Ho and Salimans 2022, https://arxiv.org/abs/2207.12598
@@ -76,68 +77,57 @@ class ConditionEmbedding(nn.Module):
     torch.Size([2, 16])
     """
 
-    def __init__(self, condition_dim: int, dim: int) -> None:
+    def __init__(self, numbers: int, dim: int) -> None:
         super().__init__()
-        if condition_dim < 1:
-            raise UsageError(f"a condition has at least one number, not {condition_dim}")
-        self.condition_dim = condition_dim
-        self.mix = nn.Sequential(Linear(condition_dim, dim), nn.SiLU(), Linear(dim, dim))
+        if numbers < 1:
+            raise UsageError(f"a condition has at least one number, not {numbers}")
+        self.numbers = numbers
+        self.mix = nn.Sequential(Linear(numbers, dim), nn.SiLU(), Linear(dim, dim))
         self.untold = nn.Parameter(torch.zeros(dim))
 
     def forward(
-        self, condition: Float[Tensor, "batch condition"] | None, batch: int | None = None
+        self, numbers: Float[Tensor, "batch numbers"] | None, batch: int | None = None
     ) -> Float[Tensor, "batch dim"]:
-        """Embeddings of the rows; ``batch`` is how many there are where the condition is None."""
-        if condition is None:
+        """Embeddings of the rows; ``batch`` is how many there are where the numbers are None."""
+        if numbers is None:
             return self.untold.expand(batch or 1, -1)
-        if condition.shape[-1] != self.condition_dim:
+        if numbers.shape[-1] != self.numbers:
             raise UsageError(
-                f"the network expects conditions of length {self.condition_dim}, but these have {condition.shape[-1]}"
+                f"the network expects conditions of {self.numbers} numbers, but these have {numbers.shape[-1]}"
             )
-        told = condition.isfinite().all(dim=1, keepdim=True)
-        embedded = self.mix(torch.where(told, condition, 0.0).to(_dtype(self.mix)))
+        told = numbers.isfinite().all(dim=1, keepdim=True)
+        embedded = self.mix(torch.where(told, numbers, 0.0).to(_dtype(self.mix)))
         return torch.where(told, embedded, self.untold.to(embedded.dtype))
 
 
 class Context(nn.Module):
-    """Everything a network is told beside its input, as one vector: activation(time + condition).
+    """Time and the numbers of a condition as one vector: activation(time + condition).
 
     Arguments:
         dim: length of the vector.
-        condition_dim: length of a condition; 0 for none.
+        condition: what each sample is given with.
         time: whether there is a time.
 
     Raises:
-        UsageError: when called, if a condition is given to a network without conditions.
+        UsageError: when called, if the condition is of another space.
     """
 
-    def __init__(self, dim: int, condition_dim: int = 0, *, time: bool = True) -> None:
+    def __init__(self, dim: int, condition: ConditionSpace = ConditionSpace(), *, time: bool = True) -> None:
         super().__init__()
         self.dim = dim
         self.time = TimeEmbedding(dim) if time else None
-        self.condition = ConditionEmbedding(condition_dim, dim) if condition_dim else None
+        self.condition = condition
+        self.numbers = ConditionEmbedding(condition.numbers, dim) if condition.numbers else None
 
     def forward(
-        self, t: Float[Tensor, " batch"] | None, condition: Float[Tensor, "batch condition"] | None, batch: int
+        self, t: Float[Tensor, " batch"] | None, condition: Condition | None, batch: int
     ) -> Float[Tensor, "batch dim"]:
-        if self.condition is None:
-            refuse(condition)
-        parts = []
+        numbers, parts = self.condition.numbers_of(condition), []
         if self.time is not None and t is not None:
             parts.append(self.time(t.expand(batch)))
-        if self.condition is not None:
-            parts.append(self.condition(condition, batch))
+        if self.numbers is not None:
+            parts.append(self.numbers(numbers, batch))
         return nn.functional.silu(torch.stack(parts).sum(dim=0))
-
-
-def refuse(condition: Tensor | None) -> None:
-    """What a network without conditions does when it is given some.
-
-    Raises:
-        UsageError: if the condition is not None.
-    """
-    if condition is not None:
-        raise UsageError("this network was made without conditions (condition_dim=0), but was given some")
 
 
 def _dtype(module: nn.Module) -> torch.dtype:

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
+from pushforward.conditions import ConditionSpace
 from pushforward.errors import UsageError
-from pushforward.networks.guided import Guided
 from pushforward.networks.mlp import ResidualMLP
 from pushforward.networks.transformer import Transformer
 from pushforward.networks.unet import UNet
@@ -18,19 +18,19 @@ __all__ = ["time_network"]
 _OF_FIELDS: dict[str, type[nn.Module]] = {"unet": UNet, "transformer": Transformer}
 
 
-def time_network(space: Space, condition_dim: int = 0, *, network: str | None = None, **options: Any) -> nn.Module:
+def time_network(
+    space: Space, condition: ConditionSpace = ConditionSpace(), *, network: str | None = None, **options: Any
+) -> nn.Module:
     """A network called as ``net(x, t, condition)``, whose output has the shape of ``x``: `ResidualMLP` or `UNet`.
-
-    Where samples are given with a field, the rows of conditions end in its cells (see `Guided`).
 
     Arguments:
         space: what one sample is.
-        condition_dim: length of a condition vector; 0 for none.
+        condition: what each sample is given with.
         network: ``"unet"`` or ``"transformer"`` (see `Transformer`), for fields; None is the U-Net.
         options: of the network, such as ``width``; those that are None keep the network's own default.
 
     Raises:
-        UsageError: if there is no such network for the space.
+        UsageError: if there is no such network for the space, or it cannot take the condition.
 
     >>> from pushforward.spaces import Vector
     >>> type(time_network(Vector(2), width=64)).__name__
@@ -38,14 +38,10 @@ def time_network(space: Space, condition_dim: int = 0, *, network: str | None = 
     """
     given = {name: value for name, value in options.items() if value is not None}
     if isinstance(space, Vector):
-        return ResidualMLP(space, condition_dim, **given)
+        return ResidualMLP(space, condition, **given)
     if isinstance(space, Field):
         if network not in (None, *_OF_FIELDS):
             raise UsageError(f"there is no network called {network!r} for fields; there are {', '.join(_OF_FIELDS)}")
-        make = _OF_FIELDS[network or "unet"]
-        if space.condition is None:
-            return make(space, condition_dim, **given)
-        channels = space.channels + space.condition.channels
-        return Guided(make(space, condition_dim, in_channels=channels, **given), space, condition_dim)
+        return _OF_FIELDS[network or "unet"](space, condition, **given)
     kind = type(space).__name__
     raise UsageError(f"there is no velocity network for a {kind} space; there are ones for Vector and Field")

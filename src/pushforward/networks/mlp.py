@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.networks.condition_fields import refuse_field
 from pushforward.networks.embeddings import Context
 from pushforward.networks.linear import Linear
 from pushforward.spaces import Vector
@@ -86,7 +88,7 @@ class ResidualMLP(nn.Module):
 
     Arguments:
         space: a `Vector`.
-        condition_dim: length of a condition vector; 0 for none.
+        condition: what each sample is given with; no field.
         width: of the hidden state.
         depth: residual blocks.
         in_channels: numbers in an input vector; None means ``space.dim``.
@@ -95,15 +97,15 @@ class ResidualMLP(nn.Module):
     References:
         Perez et al. 2018 (feature-wise linear modulation), https://arxiv.org/abs/1709.07871
 
-    >>> net = ResidualMLP(Vector(2), condition_dim=1)
-    >>> net(torch.randn(5, 2), torch.rand(5), torch.randn(5, 1)).shape
+    >>> net = ResidualMLP(Vector(2), ConditionSpace(1))
+    >>> net(torch.randn(5, 2), torch.rand(5), Condition(torch.randn(5, 1))).shape
     torch.Size([5, 2])
     """
 
     def __init__(
         self,
         space: Vector,
-        condition_dim: int = 0,
+        condition: ConditionSpace = ConditionSpace(),
         width: int = 256,
         depth: int = 4,
         *,
@@ -111,9 +113,10 @@ class ResidualMLP(nn.Module):
         out_channels: int | None = None,
     ) -> None:
         super().__init__()
+        refuse_field(self, condition)
         inputs = space.dim if in_channels is None else in_channels
         outputs = space.dim if out_channels is None else out_channels
-        self.context = Context(width // 2 * 2, condition_dim)
+        self.context = Context(width // 2 * 2, condition)
         self.modulation = Linear(self.context.dim, 2 * width * depth)
         self.input = Linear(inputs, width)
         self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
@@ -125,7 +128,7 @@ class ResidualMLP(nn.Module):
         self,
         x: Float[Tensor, "batch dim"],
         t: Float[Tensor, " batch"],
-        condition: Float[Tensor, "batch condition"] | None = None,
+        condition: Condition | None = None,
     ) -> Float[Tensor, "batch dim"]:
         modulation = self.modulation(self.context(t, condition, len(x)))
         h = self.input(x)

@@ -12,9 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.networks.condition_fields import refuse_field
 from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
-from pushforward.networks.embeddings import ConditionEmbedding, refuse
+from pushforward.networks.embeddings import ConditionEmbedding
 from pushforward.networks.mlp import MLP
 from pushforward.spaces import Field, Space, Vector
 
@@ -27,7 +29,7 @@ class Generator(nn.Module):
     Arguments:
         space: a `Vector` or a `Field`.
         latent_dim: length of a code.
-        condition_dim: length of a condition; 0 for none.
+        condition: what each sample is given with; no field.
         width: hidden width of the perceptron (None: 256), or channels at the field's full resolution (None: 32).
         depth: hidden layers of the perceptron; a field's depth follows from its grid.
 
@@ -39,20 +41,25 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, space: Space, latent_dim: int, condition_dim: int = 0, width: int | None = None, depth: int = 3
+        self,
+        space: Space,
+        latent_dim: int,
+        condition: ConditionSpace = ConditionSpace(),
+        width: int | None = None,
+        depth: int = 3,
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
         self.network: nn.Module
         if isinstance(space, Field):
-            self.network = ConvolutionalGenerator(space, latent_dim, condition_dim, width or 32)
+            self.network = ConvolutionalGenerator(space, latent_dim, condition, width or 32)
         elif isinstance(space, Vector):
-            self.network = _ConditionalMLP(latent_dim, space.dim, condition_dim, width or 256, depth)
+            self.network = _ConditionalMLP(latent_dim, space.dim, condition, width or 256, depth)
         else:
             raise _unknown(space)
 
     def forward(
-        self, z: Float[Tensor, "batch latent"], condition: Float[Tensor, "batch condition"] | None = None
+        self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         return self.network(z, condition)
 
@@ -68,19 +75,24 @@ class Encoder(nn.Module):
     """
 
     def __init__(
-        self, space: Space, outputs: int, condition_dim: int = 0, width: int | None = None, depth: int = 3
+        self,
+        space: Space,
+        outputs: int,
+        condition: ConditionSpace = ConditionSpace(),
+        width: int | None = None,
+        depth: int = 3,
     ) -> None:
         super().__init__()
         self.network: nn.Module
         if isinstance(space, Field):
-            self.network = ConvolutionalEncoder(space, outputs, condition_dim, width or 32)
+            self.network = ConvolutionalEncoder(space, outputs, condition, width or 32)
         elif isinstance(space, Vector):
-            self.network = _ConditionalMLP(space.dim, outputs, condition_dim, width or 256, depth)
+            self.network = _ConditionalMLP(space.dim, outputs, condition, width or 256, depth)
         else:
             raise _unknown(space)
 
     def forward(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch condition"] | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch outputs"]:
         return self.network(x, condition)
 
@@ -90,33 +102,35 @@ class Critic(nn.Module):
 
     An `Encoder` with one output. Arguments as for `Generator`.
 
-    >>> Critic(Field(1, (8, 8)), condition_dim=2, width=8)(torch.randn(3, 1, 8, 8), torch.randn(3, 2)).shape
+    >>> critic = Critic(Field(1, (8, 8)), ConditionSpace(2), width=8)
+    >>> critic(torch.randn(3, 1, 8, 8), Condition(torch.randn(3, 2))).shape
     torch.Size([3])
     """
 
-    def __init__(self, space: Space, condition_dim: int = 0, width: int | None = None, depth: int = 3) -> None:
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), width: int | None = None, depth: int = 3
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(space, 1, condition_dim, width, depth)
+        self.encoder = Encoder(space, 1, condition, width, depth)
 
-    def forward(
-        self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch condition"] | None = None
-    ) -> Float[Tensor, " batch"]:
+    def forward(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         return self.encoder(x, condition).squeeze(1)
 
 
 class _ConditionalMLP(nn.Module):
     """A perceptron that sees the embedded condition beside its input."""
 
-    def __init__(self, inputs: int, outputs: int, condition_dim: int, width: int, depth: int) -> None:
+    def __init__(self, inputs: int, outputs: int, condition: ConditionSpace, width: int, depth: int) -> None:
         super().__init__()
-        self.condition = ConditionEmbedding(condition_dim, width // 4) if condition_dim else None
-        self.mlp = MLP(inputs + (width // 4 if condition_dim else 0), outputs, (width,) * depth, "leaky-relu")
+        refuse_field(self, condition)
+        self.condition = condition
+        self.numbers = ConditionEmbedding(condition.numbers, width // 4) if condition else None
+        self.mlp = MLP(inputs + (width // 4 if condition else 0), outputs, (width,) * depth, "leaky-relu")
 
-    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        if self.condition is None:
-            refuse(condition)
-        else:
-            x = torch.cat([x, self.condition(condition, len(x))], dim=1)
+    def forward(self, x: Tensor, condition: Condition | None) -> Tensor:
+        numbers = self.condition.numbers_of(condition)
+        if self.numbers is not None:
+            x = torch.cat([x, self.numbers(numbers, len(x))], dim=1)
         return self.mlp(x)
 
 

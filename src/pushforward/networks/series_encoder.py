@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from pushforward.networks.embeddings import refuse
+from pushforward.conditions import Condition, ConditionSpace
+from pushforward.networks.condition_fields import refuse_field
 from pushforward.networks.linear import Linear
 from pushforward.networks.mlp import MLP
 
@@ -30,7 +31,7 @@ class SeriesEncoder(nn.Module):
         dim: numbers observed at each time.
         outputs: length of what is made of a series.
         hidden: features of the perceptron.
-        condition_dim: length of a condition; 0 for none.
+        condition: what each series is given with; no field.
         waves: frequencies, evenly from 0 to 3 radians over the time in which series change by about one.
         windows: bells beside the window of all time, over times from 0 to 1.
 
@@ -51,25 +52,26 @@ class SeriesEncoder(nn.Module):
         dim: int,
         outputs: int,
         hidden: int = 128,
-        condition_dim: int = 0,
+        condition: ConditionSpace = ConditionSpace(),
         waves: int = 32,
         windows: int = 4,
     ) -> None:
         super().__init__()
+        refuse_field(self, condition)
         self.register_buffer("frequencies", torch.linspace(0, 3, waves), persistent=False)
         self.register_buffer("centres", torch.linspace(0, 1, windows), persistent=False)
-        features = 2 * dim * (2 * waves * (1 + windows) + 1) + 1 + condition_dim
+        features = 2 * dim * (2 * waves * (1 + windows) + 1) + 1 + condition.numbers
         self.first = Linear(features, hidden)
         self.head = MLP(hidden, outputs, (hidden, hidden))
         self.skip = Linear(hidden, outputs)
-        self.condition_dim = condition_dim
+        self.condition = condition
 
     def forward(
         self,
         times: Float[Tensor, "batch length"],
         values: Float[Tensor, "batch length dim"],
         seen: Bool[Tensor, "batch length dim"],
-        condition: Float[Tensor, "batch condition"] | None = None,
+        condition: Condition | None = None,
         rate: Tensor | float = 1.0,
     ) -> Float[Tensor, "batch outputs"]:
         """What is made of each series; a series of which nothing was observed gives what the condition alone tells.
@@ -80,9 +82,8 @@ class SeriesEncoder(nn.Module):
             seen: which values were observed.
             rate: by which times are multiplied, so that series change by about one over a time of one.
         """
-        if self.condition_dim == 0:
-            refuse(condition)
-        told = [] if condition is None else [condition]
+        numbers = self.condition.numbers_of(condition)
+        told = [] if numbers is None else [numbers]
         known = self.first(torch.cat([self._waves(times, values, seen, rate), *told], 1))
         return self.skip(known) + self.head(known)
 

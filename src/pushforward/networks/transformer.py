@@ -21,7 +21,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.networks.condition_fields import JoinField
 from pushforward.networks.embeddings import Context
 from pushforward.networks.linear import Linear
 from pushforward.spaces import Field
@@ -36,13 +38,13 @@ class Transformer(nn.Module):
 
     Arguments:
         space: a `Field` of any dimension, whose grid the patch divides.
-        condition_dim: length of a condition vector; 0 for none.
+        condition: what each sample is given with; its field joins the input (see `JoinField`).
         width: features of a patch's vector; a multiple of ``heads``.
         depth: blocks.
         heads: of attention; None takes one for every 32 features.
         patch: cells along each side of a patch; None takes the smallest power of two that leaves at most 512 patches
             and divides the grid.
-        in_channels: channels of the input; None means those of the space.
+        in_channels: channels of the input, without those of the condition; None means those of the space.
         out_channels: channels of the output; None means those of the space.
 
     Raises:
@@ -52,8 +54,8 @@ class Transformer(nn.Module):
     References:
         Peebles & Xie 2023, https://arxiv.org/abs/2212.09748; Su et al. 2021, https://arxiv.org/abs/2104.09864
 
-    >>> net = Transformer(Field(1, (16, 16), periodic=True), condition_dim=2, width=32, depth=2)
-    >>> net(torch.randn(3, 1, 16, 16), torch.rand(3), torch.randn(3, 2)).shape
+    >>> net = Transformer(Field(1, (16, 16), periodic=True), ConditionSpace(2), width=32, depth=2)
+    >>> net(torch.randn(3, 1, 16, 16), torch.rand(3), Condition(torch.randn(3, 2))).shape
     torch.Size([3, 1, 16, 16])
     """
 
@@ -62,7 +64,7 @@ class Transformer(nn.Module):
     def __init__(
         self,
         space: Field,
-        condition_dim: int = 0,
+        condition: ConditionSpace = ConditionSpace(),
         width: int = 128,
         depth: int = 6,
         heads: int | None = None,
@@ -87,15 +89,16 @@ class Transformer(nn.Module):
             )
         self.patch, self.grid = patch, tuple(cells // patch for cells in space.grid)
         self.in_channels = space.channels if in_channels is None else in_channels
+        self.join = JoinField(space, condition)
         self.out_channels = space.channels if out_channels is None else out_channels
-        self.input = Linear(self.in_channels * patch**axes, width)
+        self.input = Linear((self.in_channels + self.join.channels) * patch**axes, width)
         self.place = None if space.periodic else nn.Parameter(0.02 * torch.randn(prod(self.grid), width))
         angles = _angles(self.grid, width // heads // 2, periodic=space.periodic)
         self.register_buffer("waves", torch.stack([angles.cos(), angles.sin()]), persistent=False)
         self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(depth))
         self.norm = _norm(width)
         self.output = Linear(width, self.out_channels * patch**axes)
-        self.context = Context(width, condition_dim)
+        self.context = Context(width, condition)
         self.modulation = Linear(width, (6 * depth + 2) * width)
         for layer in (self.output, self.modulation):
             for parameter in layer.parameters():
@@ -105,11 +108,11 @@ class Transformer(nn.Module):
         self,
         x: Float[Tensor, "batch channels *grid"],
         t: Float[Tensor, " batch"],
-        condition: Float[Tensor, "batch condition"] | None = None,
+        condition: Condition | None = None,
     ) -> Float[Tensor, "batch out_channels *grid"]:
         if x.shape[1] != self.in_channels:
             raise UsageError(f"the network expects fields of {self.in_channels} channels, but these have {x.shape[1]}")
-        h = self.input(self._patches(x))
+        h = self.input(self._patches(self.join(x, condition)))
         if self.place is not None:
             h = h + self.place
         modulation = self.modulation(self.context(t, condition, len(x)))[:, None].chunk(6 * len(self.blocks) + 2, -1)

@@ -21,7 +21,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.networks.condition_fields import JoinField
 from pushforward.networks.embeddings import Context
 from pushforward.networks.layers import Convolution, channels_last, coarser, grid_of, refine
 from pushforward.networks.linear import Linear
@@ -47,7 +49,7 @@ class UNet(nn.Module):
 
     Arguments:
         space: a `Field` with two or three axes, of any size.
-        condition_dim: length of a condition vector; 0 for none.
+        condition: what each sample is given with; its field joins the input (see `JoinField`).
         width: channels at the full resolution.
         multipliers: channels of each resolution in units of ``width``; each is half as fine as the one before,
             rounded up. None doubles them up to 4, down to a grid of at most 8 cells along its shortest axis.
@@ -55,8 +57,7 @@ class UNet(nn.Module):
             resolution. A block costs about the same time at each resolution while the channels double, but four times
             the parameters of the one before.
         attention: let the cells of the coarsest grid attend to each other.
-        in_channels: channels of the input; None means those of the space. More than those let another field guide this
-            one: concatenate it to ``x``.
+        in_channels: channels of the input, without those of the condition; None means those of the space.
         out_channels: channels of the output; None means those of the space.
 
     Raises:
@@ -66,15 +67,15 @@ class UNet(nn.Module):
     References:
         Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597; Ho et al. 2020, https://arxiv.org/abs/2006.11239
 
-    >>> net = UNet(Field(1, (16, 16), periodic=True), condition_dim=2, width=8)
-    >>> net(torch.randn(3, 1, 16, 16), torch.rand(3), torch.randn(3, 2)).shape
+    >>> net = UNet(Field(1, (16, 16), periodic=True), ConditionSpace(2), width=8)
+    >>> net(torch.randn(3, 1, 16, 16), torch.rand(3), Condition(torch.randn(3, 2))).shape
     torch.Size([3, 1, 16, 16])
     """
 
     def __init__(
         self,
         space: Field,
-        condition_dim: int = 0,
+        condition: ConditionSpace = ConditionSpace(),
         width: int = 32,
         multipliers: Sequence[int] | None = None,
         blocks: int | Sequence[int] = 1,
@@ -94,6 +95,7 @@ class UNet(nn.Module):
             )
         dims = len(space.grid)
         self.in_channels = space.channels if in_channels is None else in_channels
+        self.join = JoinField(space, condition)
         widths = [width * multiplier for multiplier in multipliers]
 
         def convolution(inputs: int, outputs: int, kernel: int = 3, halve: bool = False) -> Convolution:
@@ -102,7 +104,7 @@ class UNet(nn.Module):
         def level(width: int, count: int) -> nn.ModuleList:
             return nn.ModuleList(_Block(dims, width, periodic=space.periodic) for _ in range(count))
 
-        self.input = convolution(self.in_channels, width)
+        self.input = convolution(self.in_channels + self.join.channels, width)
         self.down = nn.ModuleList(map(level, widths, counts))
         self.coarsen = nn.ModuleList(convolution(fine, coarse, 2, halve=True) for fine, coarse in pairwise(widths))
         self.attention = _Attention(widths[-1]) if attention else None
@@ -113,7 +115,7 @@ class UNet(nn.Module):
         self.output = convolution(width, space.channels if out_channels is None else out_channels)
         _start_at_zero(self.output.convolution)
 
-        self.context = Context(4 * width, condition_dim)
+        self.context = Context(4 * width, condition)
         block_widths = [block.width for block in self.modules() if isinstance(block, _Block)]
         self.modulation = Linear(self.context.dim, 2 * (sum(block_widths) + width))
         self._sizes = [size for block_width in [*block_widths, width] for size in (block_width, block_width)]
@@ -122,12 +124,12 @@ class UNet(nn.Module):
         self,
         x: Float[Tensor, "batch channels *grid"],
         t: Float[Tensor, " batch"],
-        condition: Float[Tensor, "batch condition"] | None = None,
+        condition: Condition | None = None,
     ) -> Float[Tensor, "batch out_channels *grid"]:
         if x.shape[1] != self.in_channels:
             raise UsageError(f"the network expects fields of {self.in_channels} channels, but these have {x.shape[1]}")
         modulation = self._modulation(t, condition, x)
-        h = self.input(channels_last(x))
+        h = self.input(channels_last(self.join(x, condition)))
         skips: list[Tensor] = []
         for number, level in enumerate(self.down):
             if number:
@@ -142,7 +144,7 @@ class UNet(nn.Module):
             h = _through(level, skip + refine(reduce(h), skip.shape[2:]), modulation)
         return self.output(nn.functional.silu(_modulated(self.norm(h), modulation)))
 
-    def _modulation(self, t: Tensor, condition: Tensor | None, x: Tensor) -> Iterator[Tensor]:
+    def _modulation(self, t: Tensor, condition: Condition | None, x: Tensor) -> Iterator[Tensor]:
         """Scale and shift of each block in the order of use, then of the output; shape (batch, width, 1, 1[, 1])."""
         values = self.modulation(self.context(t, condition, len(x)))
         return iter(values[(..., *[None] * (x.ndim - 2))].split(self._sizes, dim=1))

@@ -37,8 +37,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
-from pushforward.networks.embeddings import refuse
+from pushforward.networks.condition_fields import refuse_field
 from pushforward.networks.mlp import MLP
 from pushforward.spaces import Vector
 
@@ -50,7 +51,7 @@ class VectorField(nn.Module):
 
     Arguments:
         space: a `Vector`.
-        condition_dim: length of a condition vector; 0 for none.
+        condition: what each sample is given with; no field.
         width: of the hidden layers.
         depth: hidden layers; with one or two the divergence costs as little as the field.
         waves: cosines of time that each modulation is made of; 1 makes a field that does not depend on time.
@@ -64,10 +65,17 @@ class VectorField(nn.Module):
     """
 
     def __init__(
-        self, space: Vector, condition_dim: int = 0, width: int = 64, depth: int = 2, *, waves: int = 8
+        self,
+        space: Vector,
+        condition: ConditionSpace = ConditionSpace(),
+        width: int = 64,
+        depth: int = 2,
+        *,
+        waves: int = 8,
     ) -> None:
         super().__init__()
-        self.dim, self.condition_dim = space.dim, condition_dim
+        refuse_field(self, condition)
+        self.dim, self.condition = space.dim, condition
         widths = [space.dim, *[width] * depth]
         self.weights = nn.ParameterList(
             torch.randn(after, before) / math.sqrt(before) for before, after in pairwise(widths)
@@ -83,31 +91,29 @@ class VectorField(nn.Module):
         modulation[0, -1] = 1.0
         self.modulation = nn.Parameter(modulation)
         self.by_condition = (
-            MLP(condition_dim, modulation.numel(), hidden=(64,), zero_output=True) if condition_dim else None
+            MLP(condition.numbers, modulation.numel(), hidden=(64,), zero_output=True) if condition else None
         )
 
     def forward(
         self,
         x: Float[Tensor, "batch dim"],
         t: Float[Tensor, " batch"],
-        condition: Float[Tensor, "batch condition"] | None = None,
+        condition: Condition | None = None,
     ) -> Float[Tensor, "batch dim"]:
         return self.given(condition)(t, x)
 
-    def given(self, condition: Float[Tensor, "batch condition"] | None = None) -> PreparedField:
+    def given(self, condition: Condition | None = None) -> PreparedField:
         """The field at a condition, with what does not depend on time and place computed once.
 
         Arguments:
             condition: one row for each sample that the field will be asked for, network units.
         """
         modulation: Tensor = self.modulation
-        if self.by_condition is None:
-            refuse(condition)
-        elif condition is None or condition.shape[-1] != self.condition_dim:
-            given = "none was" if condition is None else f"ones of length {condition.shape[-1]} were"
-            raise UsageError(f"the field expects conditions of length {self.condition_dim}, but {given} given")
-        else:
-            modulation = modulation + self.by_condition(condition).unflatten(1, modulation.shape)
+        numbers = self.condition.numbers_of(condition)
+        if self.by_condition is not None:
+            if numbers is None:
+                raise UsageError(f"{self.condition} expected, but no conditions were given")
+            modulation = modulation + self.by_condition(numbers).unflatten(1, modulation.shape)
         *hidden, last = self.weights
         contraction = None
         if len(hidden) == 1:

@@ -1,81 +1,87 @@
-"""From what a user gives as conditions, parameters and fields, to the rows that a model is given."""
+"""From what a user writes as conditions, parameters and fields, to a `Condition` in the user's units."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pushforward.conditions import Condition
 from pushforward.ensembles import Parameter
-from pushforward.ensembles.condition_fields import condition_space, refined
+from pushforward.ensembles.condition_fields import field_space
 from pushforward.errors import UsageError
 from pushforward.runs.conditions import check_table, condition_table
-from pushforward.spaces import Field, Space, condition_shape
+from pushforward.spaces import Field, Space
 
-__all__ = ["FIELD", "given_rows", "rows_with_fields"]
+__all__ = ["FIELD", "Written", "condition_of"]
 
 FIELD = "field"
 """Name of the field among named conditions."""
 
-
-def given_rows(
-    condition: Mapping[str, Any] | ArrayLike | Tensor, parameters: Sequence[Parameter], space: Space, n: int | None
-) -> Float[np.ndarray, "n given"]:
-    """Rows of conditions in the user's units, of whatever kind samples of the space are given with.
-
-    Raises:
-        UsageError: as `condition_table`, `check_table` and `rows_with_fields` do.
-    """
-    if isinstance(space, Field) and space.condition is not None:
-        return rows_with_fields(condition, parameters, space, n)
-    if isinstance(condition, Mapping):
-        condition = condition_table(condition, parameters, n or 1)
-    return check_table(condition, parameters, n)
+Written = Mapping[str, Any] | ArrayLike | Tensor | Condition
+"""A value for each parameter by name and fields as ``"field"``; or rows of parameters; or fields; or a `Condition`."""
 
 
-def rows_with_fields(
-    condition: Mapping[str, Any] | ArrayLike | Tensor, parameters: Sequence[Parameter], space: Field, n: int | None
-) -> Float[np.ndarray, "n given"]:
-    """Rows of parameters, each followed by the cells of its field, in the user's units.
+def condition_of(
+    written: Written, parameters: Sequence[Parameter], space: Space, field: Field | None, n: int | None
+) -> Condition:
+    """What a user has written, as one row for each sample.
 
     Arguments:
-        condition: the fields, shape ``(m, channels, *grid)`` (or without the channels, if there is but one), on the
-            grid of the condition in training; or a mapping that holds them under ``"field"``, beside a value for each
-            parameter by name; or rows as they are returned here.
+        written: see `Written`. Fields have the shape ``(m, channels, *grid)`` (or no channels, if there is but one), on
+            the grid of the condition in training. An array is fields where samples are given with some, else rows of
+            parameters, shape ``(n, parameters)``.
         parameters: of the emulator.
         space: of a sample.
-        n: rows that are wanted, a multiple of m: each field is taken ``n / m`` times in a row. None takes m.
+        field: of the condition; None where samples are given with none.
+        n: rows that are wanted, a multiple of m: each field is taken ``n / m`` times in a row. None takes as many as
+            were written.
 
     Raises:
-        UsageError: if there are no fields, or they do not fit in number, dimension or grid, or are not finite.
+        UsageError: as `condition_table` and `check_table` do; if fields are missing or too many, do not fit in number,
+            dimension or grid, or are not finite.
     """
-    assert space.condition is not None
-    cells, count = prod(condition_shape(space)), len(parameters)
-    values: dict[str, Any] = dict(condition) if isinstance(condition, Mapping) else {FIELD: condition}
-    given = values.pop(FIELD, None)
-    if given is None:
-        raise UsageError("these samples are conditional on a field; give one for each sample (condition=, --condition)")
-    fields = _numbers(given)
-    if isinstance(condition, Mapping) or fields.ndim != 2 or fields.shape[1] != count + cells:
-        rows = _fitting(fields, space).reshape(-1, cells)
-        size = len(rows) if n is None else n
-        if size % len(rows):
-            raise UsageError(f"{len(rows)} condition fields were given for {size} samples; give one for each, or one")
-        rows = np.repeat(rows, size // len(rows), axis=0)
-        table = condition_table(values, parameters, size)
+    named: Mapping[str, Any]
+    rows: Any
+    fields: Any
+    if isinstance(written, Condition):
+        named, rows, fields = {}, written.numbers, written.field
+    elif isinstance(written, Mapping):
+        named = {name: value for name, value in written.items() if name != FIELD or field is None}
+        rows, fields = None, None if field is None else written.get(FIELD)
     else:
-        table, rows = np.split(fields, [count], axis=1)
-        if n is not None and len(rows) != n:
-            raise UsageError(f"{len(rows)} rows of conditions were given for {n} samples; give one each")
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+        named, rows, fields = {}, written if field is None else None, None if field is None else written
+    found = None
+    if field is not None:
+        if fields is None:
+            raise UsageError(
+                "these samples are conditional on a field; give one for each sample (condition=, --condition)"
+            )
+        found = _fields(fields, space, field, n)
+        n = len(found)
+    elif fields is not None:
+        raise UsageError("these samples are conditional on no field; leave it out")
+    if rows is not None:
+        table = check_table(rows.cpu() if isinstance(rows, Tensor) else rows, parameters, n)
+    else:
+        table = condition_table(named, parameters, 1 if n is None else n)
+    return Condition(torch.tensor(table) if parameters else None, found)
+
+
+def _fields(given: Any, space: Space, field: Field, n: int | None) -> Float[Tensor, "n channels *grid"]:
+    fields = _fitting(_numbers(given), space, field)
+    size = len(fields) if n is None else n
+    if size % len(fields):
+        raise UsageError(f"{len(fields)} condition fields were given for {size} samples; give one for each, or one")
+    bad = np.flatnonzero(~np.isfinite(fields).reshape(len(fields), -1).all(axis=1))
     if len(bad):
         raise UsageError(f"condition field {bad[0]} holds NaN or an infinite value; mask or fill it first")
-    return np.concatenate([check_table(table, parameters), rows], axis=1) if count else rows
+    return torch.from_numpy(np.repeat(fields, size // len(fields), axis=0))
 
 
 def _numbers(given: Any) -> NDArray[np.float32]:
@@ -85,13 +91,12 @@ def _numbers(given: Any) -> NDArray[np.float32]:
         raise UsageError("condition fields must be an array of numbers") from None
 
 
-def _fitting(fields: NDArray[np.float32], space: Field) -> NDArray[np.float32]:
-    """Fields on the grid of the samples, shape ``(m, channels, *grid)``."""
-    wanted = space.condition
-    assert wanted is not None
+def _fitting(fields: NDArray[np.float32], space: Space, wanted: Field) -> NDArray[np.float32]:
+    """Fields with their channels in front of the grid, shape ``(m, channels, *grid)``."""
+    assert isinstance(space, Field)
     if fields.shape in (wanted.grid, wanted.shape):
         fields = fields[None]
-    found = condition_space(fields.shape[1:], space, "the condition")
+    found = field_space(fields.shape[1:], space, "the condition")
     if found.shape != wanted.shape:
         raise UsageError(
             f"condition fields have shape {found.shape}, and those of the training had {wanted.shape}: "
@@ -101,4 +106,4 @@ def _fitting(fields: NDArray[np.float32], space: Field) -> NDArray[np.float32]:
         raise UsageError("no condition fields were given; give one for each sample")
     if fields.shape[1:] not in (wanted.grid, wanted.shape):
         fields = np.moveaxis(fields, -1, 1)
-    return refined(fields.reshape(len(fields), *wanted.shape), space.grid)
+    return fields.reshape(len(fields), *wanted.shape)

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike
 from pushforward.ensembles import Parameter
 from pushforward.errors import UsageError
 
-__all__ = ["Condition", "check_table", "condition_table", "warn_outside"]
+__all__ = ["Named", "check_table", "condition_table", "warn_outside"]
 
-Condition = Mapping[str, float | str | Sequence[float | str]]
+Named = Mapping[str, float | str | Sequence[float | str]]
 """A value for each parameter, by name: one for all samples, or as many as there are samples."""
 
 
-def condition_table(condition: Condition, parameters: Sequence[Parameter], n: int) -> Float[np.ndarray, "n parameters"]:
+def condition_table(condition: Named, parameters: Sequence[Parameter], n: int) -> Float[np.ndarray, "n parameters"]:
     """The table that named values stand for, float32, user's units; a label's column holds the index of its class.
 
     Raises:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 FORMAT = 2
-"""Of the run directory; it grows when older versions could not read it."""
+"""Layout of the run directory; it grows when versions can no longer read each other's."""
 
 CONFIG, WEIGHTS, CHECKPOINT, METRICS = "config.yaml", "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"
 
@@ -127,6 +127,7 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
     Raises:
         UsageError: if it has another layout.
         TrainingError: naming the first difference of model, data, seed, or a setting that changes the weights.
+        UsageError: if another version laid it out.
     """
     check_format(path, before)
     for what in ("model", "seed", "precision"):

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pushforward.conditions import ConditionSpace
 from pushforward.ensembles import Parameter
 from pushforward.ensembles.batch import Batch, TeacherBatch
 from pushforward.ensembles.batching import BatchSource, Shard
@@ -56,6 +57,7 @@ class Teacher:
             raise UsageError(f"teacher={run} cannot be used: {problem}") from None
         _check_alike(run, "space", trained.model.space, data.space)
         _check_alike(run, "conditions", trained.preprocessing.parameters_, data.parameters)
+        _check_alike(run, "condition field", trained.preprocessing.condition_space.field, data.condition_space.field)
         return cls(data, Path(run), trained)
 
     @property
@@ -77,6 +79,10 @@ class Teacher:
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         return self.data.parameters
+
+    @property
+    def condition_space(self) -> ConditionSpace:
+        return self.data.condition_space
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -131,7 +137,10 @@ def _digest(trained: Trained) -> str:
 
 
 def _check_alike(
-    run: str | Path, what: str, theirs: Space | tuple[Parameter, ...], ours: Space | tuple[Parameter, ...]
+    run: str | Path,
+    what: str,
+    theirs: Space | tuple[Parameter, ...] | None,
+    ours: Space | tuple[Parameter, ...] | None,
 ) -> None:
     if theirs != ours:
         raise UsageError(
@@ -139,7 +148,7 @@ def _check_alike(
         )
 
 
-def _said(what: Space | tuple[Parameter, ...]) -> str:
+def _said(what: Space | tuple[Parameter, ...] | None) -> str:
     if not isinstance(what, tuple):
         return str(what)
     names = [f"{each.name} ({', '.join(each.classes)})" if each.classes else each.name for each in what]

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pushforward.conditions import Condition
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.batching import BatchSource, Shard
 
@@ -84,11 +85,13 @@ class PairPool:
 
 
 def _joined(parts: list[Batch]) -> Batch:
-    def column(name: str) -> Any:
-        values: list[Tensor | None] = [getattr(part, name) for part in parts]
-        return None if values[0] is None else torch.cat([value for value in values if value is not None])
-
-    return Batch(column("x"), column("condition"), parts[0].draws, noise=column("noise"))
+    conditions = [part.condition for part in parts if part.condition is not None]
+    return Batch(
+        torch.cat([part.x for part in parts]),
+        Condition.cat(conditions) if conditions else None,
+        parts[0].draws,
+        noise=torch.cat([part.noise for part in parts if part.noise is not None]),
+    )
 
 
 def _rows(batch: Batch, rows: Tensor) -> Batch:

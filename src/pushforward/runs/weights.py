@@ -76,7 +76,7 @@ def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Any]:
     preprocessing = preprocessing_from_dict(config["preprocessing"])
     kind = model_class(config["model"])
     settings = parse_settings(kind.Settings, config["settings"]["model"])
-    return kind(space, preprocessing.condition_dim, settings), preprocessing
+    return kind(space, preprocessing.condition_space, settings), preprocessing
 
 
 def write_weights(

@@ -241,7 +241,7 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any) -> State:
     source: Source = task.source
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(plan.seed, 0, _INITIAL))
-        model = task.kind(source.space, preprocessing.condition_dim, task.of_model)
+        model = task.kind(source.space, preprocessing.condition_space, task.of_model)
     laid_out(model, source.space)
     model.to(fabric.device).train()
     whole = Shard(settings.batch_size)

@@ -15,7 +15,6 @@ from pushforward.ensembles import Ensemble, EnsembleSource, Source, read, source
 from pushforward.errors import UsageError
 from pushforward.models import REGISTRY, Entry, Model, find, register_model
 from pushforward.runs.teacher import Teacher
-from pushforward.spaces import condition_shape
 from pushforward.training.durations import parse_duration, say_duration
 from pushforward.training.settings import TrainingSettings, resolve_settings
 
@@ -137,9 +136,7 @@ def _check_suits(model: str, entry: Entry, source: Source) -> None:
     kind = type(source.space).__name__.lower()
     if kind not in entry.spaces:
         raise UsageError(f"{model} learns {' and '.join(entry.spaces)} data, not {kind} data")
-    if condition_shape(source.space) and not entry.given_fields:
-        able = ", ".join(name for name, each in REGISTRY.items() if each.given_fields)
-        raise UsageError(f"{model} cannot take a field as its condition; models that can are {able}")
+    entry.load().check_condition(source.condition_space)
 
 
 _SOURCES = {

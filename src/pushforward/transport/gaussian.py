@@ -30,6 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.networks import MLP
 from pushforward.spaces import Field, Space
 from pushforward.tensors import linear
@@ -47,7 +48,7 @@ class GaussianDenoiser(nn.Module):
 
     Arguments:
         space: what one sample is.
-        condition_dim: length of a condition vector; 0 for none.
+        condition: what each sample is given with; a power depends on its numbers alone.
         hidden: features of the perceptron from conditions to changes of log-power.
 
     References:
@@ -61,9 +62,8 @@ class GaussianDenoiser(nn.Module):
 
     index: Tensor
 
-    def __init__(self, space: Space, condition_dim: int = 0, hidden: int = 64) -> None:
+    def __init__(self, space: Space, condition: ConditionSpace = ConditionSpace(), hidden: int = 64) -> None:
         super().__init__()
-        self.condition_dim = condition_dim
         self.axes = len(space.grid) if isinstance(space, Field) else 0
         if isinstance(space, Field):
             rows = [torch.arange(cells) for cells in space.grid]
@@ -77,21 +77,16 @@ class GaussianDenoiser(nn.Module):
         self.register_buffer("index", index, persistent=False)
         powers = int(index.max()) + 1
         self.raw_log_power = nn.Parameter(torch.zeros(powers))
-        self.change = MLP(condition_dim, powers, (hidden,), zero_output=True) if condition_dim else None
+        self.change = MLP(condition.numbers, powers, (hidden,), zero_output=True) if condition.numbers else None
 
-    def log_power(
-        self, condition: Float[Tensor, "batch features"] | None = None
-    ) -> Float[Tensor, "batch powers"] | Float[Tensor, " powers"]:
+    def log_power(self, condition: Condition | None = None) -> Float[Tensor, "batch powers"] | Float[Tensor, " powers"]:
         """Natural logarithm of each power, at a condition or (None, or a row of NaN) at the mean one."""
         log_power = self.speed * self.raw_log_power
-        if self.change is not None and condition is not None:
-            # A row may go on with the cells of a field, of which the power is not asked.
-            log_power = log_power + self.change(torch.nan_to_num(condition[:, : self.condition_dim]))
+        if self.change is not None and condition is not None and condition.numbers is not None:
+            log_power = log_power + self.change(torch.nan_to_num(condition.numbers))
         return log_power
 
-    def forward(
-        self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Float[Tensor, "batch features"] | None = None
-    ) -> Estimate:
+    def forward(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None) -> Estimate:
         # In single precision also under autocast: what is wrong here, no network sees.
         with torch.autocast(z.device.type, enabled=False):
             power = self._power(condition)
@@ -105,7 +100,7 @@ class GaussianDenoiser(nn.Module):
         z: Float[Tensor, "batch *shape"],
         moment: Moment,
         weights: tuple[Number, Number],
-        condition: Float[Tensor, "batch features"] | None = None,
+        condition: Condition | None = None,
     ) -> Float[Tensor, "batch *shape"]:
         """a E[x | z] + b E[eps | z], the expected prediction of these ``weights`` (a, b)."""
         a, b = weights
@@ -114,20 +109,24 @@ class GaussianDenoiser(nn.Module):
             modes = self._to_modes(z) / (moment.alpha**2 * power + moment.sigma**2)
             return self._from_modes((a * moment.alpha * power + b * moment.sigma) * modes)
 
-    def whiten(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
+    def whiten(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None) -> Tensor:
         """w, standard normal if the data are Gaussian with these powers."""
         return self.field(self.white_modes(z, moment, condition))
 
-    def colour(self, w: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
+    def colour(self, w: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None) -> Tensor:
         """The z of a whitened state; the inverse of `whiten`."""
         return self.coloured(self.modes(w), moment, condition)
 
-    def white_modes(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
+    def white_modes(
+        self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None
+    ) -> Tensor:
         """The modes of `whiten`, in which a solver saves every second transform."""
         with torch.autocast(z.device.type, enabled=False):
             return self._to_modes(z) / self._spread(moment, condition)
 
-    def coloured(self, modes: Float[Tensor, "batch *shape"], moment: Moment, condition: Tensor | None = None) -> Tensor:
+    def coloured(
+        self, modes: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None
+    ) -> Tensor:
         """The z of the modes of a whitened state; the inverse of `white_modes`."""
         with torch.autocast(modes.device.type, enabled=False):
             return self._from_modes(modes * self._spread(moment, condition))
@@ -142,7 +141,7 @@ class GaussianDenoiser(nn.Module):
         with torch.autocast(modes.device.type, enabled=False):
             return self._from_modes(modes)
 
-    def log_volume(self, moment: Moment, condition: Tensor | None = None) -> Float[Tensor, "*batch"]:
+    def log_volume(self, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "*batch"]:
         """log |dw/dz|: of one sample, or of each condition's."""
         return -self._spread(moment, condition).log().flatten(-self.index.dim()).sum(-1)
 
@@ -155,10 +154,10 @@ class GaussianDenoiser(nn.Module):
         count = torch.zeros_like(self.raw_log_power).index_add_(0, index, torch.ones_like(power))
         self.raw_log_power.copy_((total / count).clamp(min=self.smallest).log() / self.speed)
 
-    def _power(self, condition: Tensor | None) -> Tensor:
+    def _power(self, condition: Condition | None) -> Tensor:
         return self.log_power(condition).exp()[..., self.index]
 
-    def _spread(self, moment: Moment, condition: Tensor | None) -> Tensor:
+    def _spread(self, moment: Moment, condition: Condition | None) -> Tensor:
         return torch.sqrt(moment.alpha**2 * self._power(condition) + moment.sigma**2)
 
     def _to_modes(self, x: Tensor) -> Tensor:

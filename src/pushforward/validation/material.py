@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from pushforward.conditions import Condition, refined
 from pushforward.errors import DataError, UsageError
 from pushforward.randomness import seed_for
-from pushforward.spaces import Field, Series, Space, condition_shape
+from pushforward.spaces import Field, Series, Space
 from pushforward.validation.floor import Floor
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class Material:
         unit: of the box's sides, where it is known.
         levels: the values that cells can have, rising, where real ones have but few (digits, labels, counts).
         notes: what a reader must know about how the sets were chosen.
-        given: the fields that the real members are given with, shape (n + m, channels, *grid), on the grid of the
-            members; the generated samples were given the first n. None where conditions are no fields.
+        given: the fields that the real members are given with, shape (n + m, channels, *grid), on a grid of their own;
+            the generated samples were given the first n. None where conditions are no fields.
         repeats: further samples for the first of the test members' fields, shape (2, q, *space.shape).
     """
 
@@ -101,12 +101,19 @@ class Material:
             return self.generated
         return self.levels[np.searchsorted((self.levels[1:] + self.levels[:-1]) / 2, self.generated)]
 
-    def given_to(self, rows: np.ndarray) -> np.ndarray | None:
-        """Rows of conditions of some real members, as an emulator takes them: parameters, then the cells of a field."""
-        parts = [] if self.conditions is None else [self.conditions[rows]]
-        if self.given is not None:
-            parts.append(self.given[rows].reshape(len(rows), -1))
-        return np.concatenate(parts, axis=1) if parts else None
+    @property
+    def refined(self) -> np.ndarray | None:
+        """``given`` on the grid of the members."""
+        if self.given is None or not isinstance(self.space, Field):
+            return None
+        return refined(torch.from_numpy(self.given), self.space.grid).numpy()
+
+    def given_to(self, rows: np.ndarray) -> Condition | None:
+        """What some real members are given with, as an emulator takes it; None for nothing."""
+        if self.conditions is None and self.given is None:
+            return None
+        parts = (self.conditions, self.given)
+        return Condition(*(None if part is None else torch.from_numpy(part[rows]) for part in parts))
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -168,21 +175,19 @@ def gather(
 
     if not emulator.parameters:
         test, others = test.with_conditions(None), others.with_conditions(None)
-    real, rows = _with_conditions(test, chosen, others, rest)
-    shape, parameters = condition_shape(space), len(emulator.parameters)
-    conditions = rows[:, :parameters] if rows is not None and parameters else None
-    given = rows[:, -prod(shape) :].reshape(len(rows), *shape) if rows is not None and shape else None
+    real, condition = _with_conditions(test, chosen, others, rest)
+    conditions = None if condition is None or condition.numbers is None else condition.numbers.numpy()
+    given = None if condition is None or condition.field is None else condition.field.numpy()
     # Groups are numbered within an ensemble; members of two ensembles are never one group.
     groups = np.concatenate([test.groups[chosen], others.groups[rest] + 1 + test.groups.max()])
     labels = [column for column, parameter in enumerate(emulator.parameters) if parameter.classes]
     count = len(chosen)
-    floor = Floor.build(groups, count, conditions=conditions, labels=labels, together=bool(shape), seed=seed)
+    floor = Floor.build(groups, count, conditions=conditions, labels=labels, together=given is not None, seed=seed)
 
-    rows = rows[:count] if rows is not None and (parameters or shape) else None
-    generated, milliseconds = _generate(emulator, count, rows, seed, watch)
+    generated, milliseconds = _generate(emulator, count, condition, seed, watch)
     repeats = None
-    if rows is not None and shape:
-        again = [_generate(emulator, min(count, REPEATED), rows, seed + number, watch)[0] for number in (1, 2)]
+    if given is not None:
+        again = [_generate(emulator, min(count, REPEATED), condition, seed + number, watch)[0] for number in (1, 2)]
         repeats = np.stack(again)
     # a value of a series may be missing, but not all of them
     missing = np.isnan(generated) if isinstance(space, Series) else np.zeros(generated.shape, bool)
@@ -223,10 +228,10 @@ def gather(
 
 def _with_conditions(
     test: Ensemble, chosen: np.ndarray, others: Ensemble, rest: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Members of two ensembles, the first of them first, and their rows of conditions."""
-    (x, rows), (y, more) = test.take_given(chosen), others.take_given(rest)
-    joined = None if rows is None or more is None else np.concatenate([rows, more])
+) -> tuple[np.ndarray, Condition | None]:
+    """Members of two ensembles, the first of them first, and what they are given with."""
+    (x, given), (y, more) = test.take_given(chosen), others.take_given(rest)
+    joined = None if given is None or more is None else Condition.cat([given, more])
     return np.concatenate([x, y]), joined
 
 
@@ -268,7 +273,7 @@ def _check(emulator: Emulator, test: Ensemble) -> None:
             f"the emulator is conditional on {', '.join(wanted)}, but {test.name} comes with "
             f"{', '.join(given) or 'no conditions'}; read it with condition=..."
         )
-    own, its = condition_shape(emulator.space), condition_shape(test.space)
+    own, its = (None if each is None else each.shape for each in (emulator.condition_space.field, test.condition_field))
     if own != its:
         have = f"fields of shape {its}" if its else "no condition fields"
         raise UsageError(
@@ -302,9 +307,9 @@ def _levels(fields: np.ndarray) -> np.ndarray | None:
 
 
 def _generate(
-    emulator: Emulator, count: int, rows: np.ndarray | None, seed: int, watch: Watch
+    emulator: Emulator, count: int, condition: Condition | None, seed: int, watch: Watch
 ) -> tuple[np.ndarray, float]:
-    """Samples at the given condition rows, and milliseconds a sample (without the first chunk, which warms up)."""
+    """Samples at the first of the conditions, and milliseconds a sample (without the first chunk, which warms up)."""
     chunk = CHUNK if isinstance(emulator.space, Field) else count
     parts, times = [], []
     for index, start in enumerate(range(0, count, chunk)):
@@ -312,8 +317,8 @@ def _generate(
         size = min(chunk, count - start)
         begun = time.perf_counter()
         with torch.no_grad():
-            if rows is not None:
-                x = emulator.sample_at(rows[start : start + size], seed=seed_for(seed, index))
+            if condition is not None:
+                x = emulator.sample_at(condition[start : start + size], seed=seed_for(seed, index))
             else:
                 x = emulator.sample(size, seed=seed_for(seed, index))
         parts.append(np.asarray(x.detach().cpu(), dtype=np.float32))

@@ -199,8 +199,8 @@ def _transfer(summary: Summary, exchange: Floor) -> Verdict:
 
 def _against_field(material: Material, x: np.ndarray) -> np.ndarray:
     """r(k) of every channel of members with every channel of their fields, shape (n, channels x channels, K)."""
-    assert material.given is not None
-    given = material.given[: len(x)]
+    assert material.refined is not None
+    given = material.refined[: len(x)]
     ours = np.repeat(x, given.shape[1], axis=1)
     return _cross(material, ours, np.tile(given, (1, x.shape[1], *[1] * (x.ndim - 2)))).correlation.numpy()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushforward.errors import UsageError
-from pushforward.spaces import Field, Space, Vector, condition_shape, space_to_dict
+from pushforward.spaces import Field, Space, Vector, space_to_dict
 from pushforward.validation.conditions import Response
 from pushforward.validation.curves import Curve
 from pushforward.validation.figures import overview_picture
@@ -204,7 +204,10 @@ class Report:
         rows = [
             ("model", f"{self.model}, {self.counts['weights']:,} weights" if self.counts["weights"] else self.model),
             ("data", f"{self.data}: {type(self.space).__name__.lower()} of shape {shape}"),
-            ("condition", listing([*self.parameters, *(["a field"] if condition_shape(self.space) else [])]) or "none"),
+            (
+                "condition",
+                listing([*self.parameters, *(["a field"] if self.material.given is not None else [])]) or "none",
+            ),
             ("judged by", f"{self.counts['test']:,} unseen members against {self.counts['generated']:,} samples"),
         ]
         if self.timing.get("training_seconds"):

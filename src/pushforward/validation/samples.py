@@ -87,10 +87,11 @@ def field_gallery(material: Material) -> Gallery:
     rows = spread(material)
     tiles = []
     scale = ColourScale(material.test)
-    of_fields = None if material.given is None else ColourScale(material.given[: material.count])
+    fields = material.refined
+    of_fields = None if fields is None else ColourScale(fields[: material.count])
     for row in rows:
         text = condition_text(material.parameters, None if material.conditions is None else material.conditions[row])
-        given = "" if of_fields is None or material.given is None else of_fields.picture(material.given[row])
+        given = "" if of_fields is None or fields is None else of_fields.picture(fields[row])
         tiles.append(Tile(scale.picture(material.test[row]), scale.picture(material.generated[row]), text, given))
     if material.given is not None:
         caption = (

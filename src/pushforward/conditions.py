@@ -1,0 +1,126 @@
+"""What samples are given with: numbers, a field, or both, a row for each sample.
+
+A `Condition` belongs to the samples of a batch, a `ConditionSpace` says what each of its rows is. In an ensemble and in
+an emulator's answers a condition is in the user's units; networks and models know it in network units (see
+`Preprocessing.encode_condition`). A row that is not told holds NaN: training with some such rows gives one model that
+knows both the conditional and the unconditional distribution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from pushforward.errors import UsageError
+from pushforward.spaces import Field
+
+__all__ = ["Condition", "ConditionSpace", "refined"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The conditions of a batch of samples.
+
+    Attributes:
+        numbers: shape ``(batch, numbers)``; None if there are none.
+        field: shape ``(batch, channels, *grid)``, on a grid of its own; None if there is none.
+
+    >>> condition = Condition(torch.tensor([[0.3, 0.8], [0.2, 0.9]]))
+    >>> len(condition), condition[1:].numbers.shape
+    (2, torch.Size([1, 2]))
+    >>> condition.withheld(torch.tensor([True, False])).numbers.isnan().any(1).tolist()
+    [True, False]
+    """
+
+    numbers: Float[Tensor, "batch numbers"] | None = None
+    field: Float[Tensor, "batch channels *grid"] | None = None
+
+    def __len__(self) -> int:
+        part = self.numbers if self.numbers is not None else self.field
+        return 0 if part is None else len(part)
+
+    def __getitem__(self, rows: Any) -> Condition:
+        """Some of the rows, by a slice, whole numbers or a mask."""
+        return self.map(lambda part: part[rows])
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Condition:
+        """A function of the numbers and of the field, as far as there are any."""
+        parts = (self.numbers, self.field)
+        return Condition(*(None if part is None else function(part) for part in parts))
+
+    def to(self, device: torch.device | str) -> Condition:
+        """The same on a device."""
+        return self.map(lambda part: part.to(device))
+
+    def withheld(self, mask: Bool[Tensor, " batch"]) -> Condition:
+        """The same with the rows where ``mask`` holds not told: NaN."""
+        return self.map(lambda part: part.masked_fill(mask.view(-1, *[1] * (part.dim() - 1)), torch.nan))
+
+    def flat(self) -> Float[Tensor, "batch features"]:
+        """Numbers and cells of each row side by side: what the distance of two conditions is measured between."""
+        return torch.cat([part.flatten(1) for part in (self.numbers, self.field) if part is not None], 1)
+
+    @staticmethod
+    def cat(parts: Sequence[Condition]) -> Condition:
+        """The rows of several conditions of one space, one after another."""
+        numbers = [part.numbers for part in parts if part.numbers is not None]
+        fields = [part.field for part in parts if part.field is not None]
+        return Condition(torch.cat(numbers) if numbers else None, torch.cat(fields) if fields else None)
+
+
+@dataclass(frozen=True)
+class ConditionSpace:
+    """What one row of a condition is; false if samples are given with nothing.
+
+    Attributes:
+        numbers: how many.
+        field: the space of the field, whose grid is that of the samples or coarser by a whole number along each axis.
+    """
+
+    numbers: int = 0
+    field: Field | None = None
+
+    def __bool__(self) -> bool:
+        return self.numbers > 0 or self.field is not None
+
+    def numbers_of(self, condition: Condition | None) -> Float[Tensor, "batch numbers"] | None:
+        """The numbers of a condition of this space; None if it has none, or there is no condition.
+
+        Raises:
+            UsageError: if the condition is of another space.
+        """
+        if condition is None:
+            return None
+        length = 0 if condition.numbers is None else condition.numbers.shape[-1]
+        shape = None if condition.field is None else tuple(condition.field.shape[1:])
+        if (length, shape) != (self.numbers, None if self.field is None else self.field.shape):
+            raise UsageError(f"{self} expected, but {_said(length, shape)} given")
+        return condition.numbers
+
+    def __str__(self) -> str:
+        return _said(self.numbers, None if self.field is None else self.field.shape)
+
+
+def _said(numbers: int, shape: tuple[int, ...] | None) -> str:
+    parts = [f"{numbers} number{'s' * (numbers > 1)}"] if numbers else []
+    parts += [] if shape is None else [f"a field of shape {shape}"]
+    return f"conditions of {' and '.join(parts)} were" if parts else "no conditions were"
+
+
+def refined(
+    field: Float[Tensor, "batch channels *coarse"], grid: Sequence[int]
+) -> Float[Tensor, "batch channels *grid"]:
+    """A field on a finer grid, by repeating its cells.
+
+    Arguments:
+        grid: of which each side is a whole multiple of the field's.
+    """
+    for axis, cells in enumerate(grid, start=2):
+        factor = cells // field.shape[axis]
+        field = field.repeat_interleave(factor, axis) if factor > 1 else field
+    return field
