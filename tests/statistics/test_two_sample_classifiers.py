@@ -57,7 +57,7 @@ def test_sharp_structure_in_two_dimensions_is_seen_by_trees():
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 def test_groups_and_pairs_do_not_fool_it(classifier):
     rng = np.random.default_rng(3)
-    areas, errors = [], []
+    areas, errors, of_pairs = [], [], []
     for seed in range(4 if classifier == "network" else 12):
         real, groups = simulations(rng)
         other, others = simulations(rng)
@@ -77,7 +77,8 @@ def test_groups_and_pairs_do_not_fool_it(classifier):
             classifiers=[classifier],
             seed=seed,
         )
-        assert abs(pairs.auc - 0.5) < 0.1
+        of_pairs.append(float(pairs.auc))
+    assert abs(np.mean(of_pairs) - 0.5) < 0.04
     assert abs(np.mean(areas) - 0.5) < 3.5 * np.mean(errors) / len(areas) ** 0.5
     assert np.mean(errors) > 0.03
 

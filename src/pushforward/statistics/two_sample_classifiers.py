@@ -11,9 +11,12 @@ Its error takes whole groups g and both sets together,
     error^2 = G / (G - 1) sum_g ( sum_{i in g} (u_i - AUC) / n_i )^2,
 
 n_i the size of the sample's set: DeLong et al. (1988, https://doi.org/10.2307/2531595) where every sample is its own
-group. Folds do not tear groups apart: a classifier would recognise a simulation, not a fault. Nor do they part a
-generated sample from the real one at its condition: otherwise a classifier learns which of the two it has seen there,
-and falls below one half.
+group. It is the error of the test samples. Near one half, where what a classifier learns is a matter of chance, AUC
+scatters more than that, by a factor of 1.0 to 1.4 in simulations: there the scatter of the floor is the error.
+
+Folds do not tear groups apart: a classifier would recognise a simulation, not a fault. Nor do they part a generated
+sample from the real one at its condition: otherwise a classifier learns which of the two it has seen there, and falls
+below one half.
 """
 
 from __future__ import annotations
