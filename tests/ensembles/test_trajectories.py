@@ -56,6 +56,11 @@ def test_simulations_that_do_not_move_are_refused():
         Trajectories(Ensemble.from_array(still, space=SPACE)).check()
 
 
+def test_a_transform_is_refused():
+    with pytest.raises(UsageError, match="own units"):
+        Trajectories(simulations(3)).preprocessing({"transform": "log"})
+
+
 def test_other_ensembles_are_refused():
     with pytest.raises(UsageError, match="trajectories are needed"):
         Trajectories(Ensemble.from_array(np.zeros((4, 2))))

@@ -9,6 +9,7 @@ from pushforward.models.model import Batch
 from pushforward.randomness import Draws
 from pushforward.simulate import simulate
 from pushforward.spaces import Particles, Trajectory
+from pushforward.statistics import power_spectrum
 from pushforward.validation.evolution import compare_trajectories
 
 OPTIONS = {"particles": 12, "box": 24.0, "times": 3, "steps": 8}
@@ -113,6 +114,18 @@ def test_the_gradient_of_the_loss_is_that_of_finite_differences():
     h = 1e-6
     expected = torch.stack([(loss(bias + e) - loss(bias - e)).detach() / (2 * h) for e in h * torch.eye(4).double()])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("mesh", [12, 15])
+def test_the_power_of_the_loss_is_that_of_the_statistics(fine, mesh):
+    model = model_for(fine, coarse_mesh=mesh)
+    x = torch.from_numpy(fine.x[:2, -1, 0])
+    found = model._power(x)
+    spectrum = power_spectrum(model.gravity.overdensity(x)[:, None], 24.0)
+    counts = model._power(x).new_zeros(mesh // 2 + 1).index_add(0, model.shells, model.conjugates.flatten())[1:-1]
+    shown = spectrum.power[:, 0, : found.shape[1]]
+    ratio = (found / counts).double() / shown
+    torch.testing.assert_close(ratio, ratio[:1, :1].expand_as(ratio), rtol=1e-4, atol=0)
 
 
 def test_checkpointed_forces_give_the_same_gradients(fine):

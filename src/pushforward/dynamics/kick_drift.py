@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from pushforward.dynamics.symplectic import Trajectory
+from pushforward.dynamics.symplectic import Orbit
 from pushforward.errors import UsageError
 
 __all__ = ["Factor", "Force", "integrate_kick_drift"]
@@ -48,7 +48,7 @@ def integrate_kick_drift(
     drift: Factor,
     kick: Factor,
     gradient: Literal["direct", "checkpointed"] = "direct",
-) -> Trajectory:
+) -> Orbit:
     r"""Solve :math:`\dot q = \alpha(t)\, p,\ \dot p = \beta(t)\, F(t, q)` for a batch, at the same times for all.
 
     Arguments:
@@ -101,4 +101,4 @@ def integrate_kick_drift(
             momentum = momentum + kick(middle, end, end) * now
         positions.append(position)
         momenta.append(momentum)
-    return Trajectory(t, torch.stack(positions), torch.stack(momenta))
+    return Orbit(t, torch.stack(positions), torch.stack(momenta))

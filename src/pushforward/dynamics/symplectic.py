@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 
-__all__ = ["SYMPLECTIC", "Composition", "Trajectory", "integrate_symplectic"]
+__all__ = ["SYMPLECTIC", "Composition", "Orbit", "integrate_symplectic"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ SYMPLECTIC = {
 
 
 @dataclass(frozen=True)
-class Trajectory:
+class Orbit:
     """Positions and momenta at the output times, shape ``(T, batch, ...)`` each."""
 
     t: Tensor
@@ -68,7 +68,7 @@ def integrate_symplectic(
     steps: int,
     method: str = "leapfrog",
     mass: Tensor | float = 1.0,
-) -> Trajectory:
+) -> Orbit:
     r"""Solve :math:`\dot q = p / m,\ \dot p = F(t, q)`.
 
     Arguments:
@@ -96,4 +96,4 @@ def integrate_symplectic(
                     momentum = momentum + kick * dt * force(time, position)
         positions.append(position)
         momenta.append(momentum)
-    return Trajectory(t, torch.stack(positions), torch.stack(momenta))
+    return Orbit(t, torch.stack(positions), torch.stack(momenta))

@@ -134,6 +134,13 @@ class Trajectories:
                 )
 
     def preprocessing(self, options: Mapping[str, Any]) -> Unchanged:
+        """The identity.
+
+        Raises:
+            UsageError: if another transform is asked for.
+        """
+        if options.get("transform", "auto") not in ("auto", "none"):
+            raise UsageError("trajectories stay in their own units: leave the transform out")
         return Unchanged(self.space, tuple(parameter.name for parameter in self.parameters))
 
     def batches(

@@ -98,12 +98,14 @@ class HybridNBody(Model):
         self.side = round(space.count ** (1 / 3))
         self.gravity = ParticleMesh(self.settings.coarse_mesh or max(4, self.side), self.box)
         self.filter = SpectralFilter(self.gravity.wavenumbers, self.settings.splines, self.settings.width)
-        # Modes of the real transform stand for their conjugates, too, but on the first plane and the last.
+        mesh = self.gravity.mesh
+        # Modes of the real transform stand for their conjugates, too, but at zero and at the Nyquist wavenumber.
         conjugates = torch.full_like(self.gravity.wavenumbers, 2.0)
-        conjugates[..., [0, -1]] = 1.0
+        conjugates[..., [0] if mesh % 2 else [0, -1]] = 1.0
         self.register_buffer("conjugates", conjugates, persistent=False)
-        shells = (self.gravity.wavenumbers * self.gravity.mesh / 2).round().long().flatten()
-        self.register_buffer("shells", shells, persistent=False)
+        shells = (self.gravity.wavenumbers * mesh / 2).round().long().flatten()
+        # Those beyond the Nyquist wavenumber are one shell, which is not looked at.
+        self.register_buffer("shells", shells.clamp(max=mesh // 2), persistent=False)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -219,5 +221,5 @@ class HybridNBody(Model):
         """Power in shells one fundamental wide, up to the Nyquist wavenumber, in any unit; with gradients."""
         modes = torch.fft.rfftn(self.gravity.overdensity(position), dim=(1, 2, 3))
         squares = (modes.real.square() + modes.imag.square()) * self.conjugates
-        shells = squares.new_zeros(len(squares), int(self.shells.max()) + 1)
-        return shells.index_add(1, self.shells, squares.flatten(1))[:, 1 : self.gravity.mesh // 2]
+        shells = squares.new_zeros(len(squares), self.gravity.mesh // 2 + 1)
+        return shells.index_add(1, self.shells, squares.flatten(1))[:, 1:-1]
