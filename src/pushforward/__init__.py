@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pushforward.emulator import Emulator
+    from pushforward.energies import Energy
     from pushforward.ensembles import Ensemble, EnsemblePair, Preprocessing, read
     from pushforward.errors import DataError, TrainingError, UsageError
     from pushforward.models import Model, register_model
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Emulator": "emulator",
+    "Energy": "energies",
     "Ensemble": "ensembles",
     "EnsemblePair": "ensembles",
     "Preprocessing": "ensembles",
@@ -46,6 +48,7 @@ _HOMES = {
 __all__ = [
     "DataError",
     "Emulator",
+    "Energy",
     "Ensemble",
     "EnsemblePair",
     "Field",

@@ -57,6 +57,9 @@ SIMULATORS: dict[str, Entry] = {
         "pendulum:damped_pendulum", "damped pendulums observed at irregular times, with values missing", 1000
     ),
     "light-curve": _entry("light_curves:light_curve", "light curves of variable stars with seasonal gaps", 1000),
+    "dw4": _entry("double_well:dw4", "four particles in a plane, double-well pairs; exact density"),
+    "lj13": _entry("lennard_jones:lj13", "thirteen Lennard-Jones particles in an oscillator", 10_000),
+    "phi4": _entry("lattice_phi4:phi4", "scalar phi^4 theory on a periodic lattice, 8 x 8", 10_000),
 }
 
 

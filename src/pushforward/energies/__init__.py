@@ -1,0 +1,23 @@
+"""Unnormalised densities exp(-U), with their gradient, what is known of them exactly, and a reference sampler."""
+
+from pushforward.energies.chains import Chains
+from pushforward.energies.double_well import double_well
+from pushforward.energies.energy import Energy
+from pushforward.energies.facts import Facts
+from pushforward.energies.lattice_phi4 import free_field, lattice_phi4
+from pushforward.energies.lennard_jones import lennard_jones
+from pushforward.energies.registry import ENERGIES, named_energy
+from pushforward.energies.sampling import replica_exchange
+
+__all__ = [
+    "ENERGIES",
+    "Chains",
+    "Energy",
+    "Facts",
+    "double_well",
+    "free_field",
+    "lattice_phi4",
+    "lennard_jones",
+    "named_energy",
+    "replica_exchange",
+]

@@ -1,0 +1,38 @@
+"""Exact knowledge of an unnormalised density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Facts"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Numbers known of p(x) = exp(-U(x)) / Z, in nats; energies in units of kT. None: not known.
+
+    Attributes:
+        log_z: ln Z, Z the integral of exp(-U) over the space; for centred particles over the ``(count - 1) * dim``
+            orthonormal coordinates of the subspace whose centre of mass is at the origin.
+        log_z_error: its standard error; 0 for a closed form or a converged quadrature.
+        mean_energy: <U> under p.
+        mean_energy_error: its standard error.
+        virial: <x . grad U> under p: the number of degrees of freedom wherever exp(-U) vanishes at infinity, by partial
+            integration.
+    """
+
+    log_z: float | None = None
+    log_z_error: float = 0.0
+    mean_energy: float | None = None
+    mean_energy_error: float = 0.0
+    virial: float | None = None
+
+    @property
+    def free_energy(self) -> float | None:
+        """F = -ln Z, in units of kT."""
+        return None if self.log_z is None else -self.log_z
+
+    @property
+    def entropy(self) -> float | None:
+        """Differential entropy S = <U> + ln Z in nats: no model's mean negative log-density lies below it."""
+        return None if self.log_z is None or self.mean_energy is None else self.mean_energy + self.log_z

@@ -1,0 +1,39 @@
+"""Energies by name, for the command line and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from pushforward.energies.double_well import double_well
+from pushforward.energies.energy import Energy
+from pushforward.energies.lattice_phi4 import free_field, lattice_phi4
+from pushforward.energies.lennard_jones import lennard_jones
+from pushforward.errors import UsageError
+
+__all__ = ["ENERGIES", "named_energy"]
+
+ENERGIES: dict[str, Callable[..., Energy]] = {
+    "dw4": double_well,
+    "lj13": lennard_jones,
+    "phi4": lattice_phi4,
+    "free-field": free_field,
+}
+
+
+def named_energy(name: str, **options: Any) -> Energy:
+    """A built-in energy.
+
+    Arguments:
+        name: one of `ENERGIES`.
+        options: of its function.
+
+    Raises:
+        UsageError: if there is none of that name.
+    """
+    if name not in ENERGIES:
+        near = get_close_matches(name, ENERGIES, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"there is no built-in energy called {name!r}; {hint}there are {', '.join(ENERGIES)}")
+    return ENERGIES[name](**options)

@@ -1,0 +1,93 @@
+"""Members drawn from an energy exp(-U) / Z by its reference sampler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from pushforward.energies import Energy
+from pushforward.energies.chains import Chains
+from pushforward.energies.reference import ReferenceSampler
+from pushforward.simulate.cache import cached
+from pushforward.simulate.progress import shown
+from pushforward.simulate.simulated import Simulated
+
+__all__ = ["BoltzmannDensity", "boltzmann_members"]
+
+# Raise when samplers change, so that what was kept before is drawn again.
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class BoltzmannDensity:
+    """exp(-U) / Z with known Z, as the exact distribution of a built-in set."""
+
+    energy: Energy
+
+    def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
+        """-U - ln Z of members ``(N, *shape)``, shape ``(N,)``, in nats."""
+        with torch.no_grad():
+            log_density: NDArray[np.float64] = self.energy.log_density(
+                torch.as_tensor(np.asarray(x, np.float64))
+            ).numpy()
+        return log_density
+
+    @property
+    def entropy(self) -> float:
+        """<U> + ln Z in nats."""
+        entropy = self.energy.facts.entropy
+        assert entropy is not None
+        return entropy
+
+
+def boltzmann_members(
+    name: str, energy: Energy, count: int, seed: int, options: dict[str, Any], notes: tuple[str, ...] = ()
+) -> Simulated:
+    """Members of an energy, from the cache if they were drawn before.
+
+    Arguments:
+        name: of the set.
+        energy: with a reference sampler.
+        count: of members.
+        seed: of the sampler.
+        options: all that the energy depends on, JSON-able.
+        notes: on the energy; those on the sampler are added.
+    """
+    exact = None if energy.facts.entropy is None else BoltzmannDensity(energy)
+    sampler = energy.sampler
+    if not isinstance(sampler, ReferenceSampler):
+        return Simulated(
+            energy.sample(count, seed).numpy().astype(np.float32),
+            energy.space,
+            exact=exact,
+            notes=(*notes, "independent draws"),
+        )
+
+    @cache
+    def drawn() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        samples, chains = sampler.draw(count, seed, shown(name))
+        return samples.numpy().astype(np.float32), np.array(_quality(chains), np.float32)
+
+    key = {"version": _VERSION, "count": count, "seed": seed, **options}
+    # The few numbers on the chains are kept whenever the members are.
+    members = cached(name, key, lambda: drawn()[0])
+    quality = cached(f"{name}-quality", key, lambda: drawn()[1])
+    return Simulated(members, energy.space, exact=exact, notes=(*notes, _sentence(sampler, *quality.tolist())))
+
+
+def _quality(chains: Chains) -> list[float]:
+    return [chains.samples.shape[1], chains.acceptance[0], chains.autocorrelation, chains.r_hat]
+
+
+def _sentence(sampler: ReferenceSampler, chains: float, acceptance: float, autocorrelation: float, r_hat: float) -> str:
+    method = "Hamiltonian Monte Carlo"
+    if len(sampler.temperatures) > 1:
+        method += f" with replica exchange over temperatures {', '.join(f'{t:g}' for t in sampler.temperatures)}"
+    known = not np.isnan([autocorrelation, r_hat]).any()
+    mixing = f"autocorrelation time {autocorrelation:.1f} draws, R-hat {r_hat:.3f}" if known else "one draw per chain"
+    return f"{method}, {chains:.0f} chains: acceptance {acceptance:.2f}, {mixing}"

@@ -1,0 +1,37 @@
+"""Progress of a simulation that takes more than a few seconds, on the terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["shown"]
+
+# Shorter simulations show nothing.
+_PATIENCE_SECONDS = 2.0
+
+
+def shown(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
+    """A wrapper of the range of a simulation's steps that draws a bar where standard error is a terminal."""
+
+    def watch(steps: Iterable[int]) -> Iterator[int]:
+        steps = list(steps)
+        start = time.perf_counter()
+        done = 0
+        while done < len(steps) and time.perf_counter() - start < _PATIENCE_SECONDS:
+            yield steps[done]
+            done += 1
+        if not sys.stderr.isatty():
+            yield from steps[done:]
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            bar = progress.add_task(label, total=len(steps), completed=done)
+            for step in steps[done:]:
+                yield step
+                progress.advance(bar)
+
+    return watch
