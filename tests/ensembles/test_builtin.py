@@ -64,6 +64,16 @@ def test_built_in_fields_can_be_cropped(registry):
     assert ensemble.train.conditions.shape == (320, 2)
 
 
+def test_the_box_of_a_simulator_is_simulated():
+    """P(k) of white noise in a smaller box is another field, not the same one with another label."""
+    options = {"members": 2, "grid": 8, "slope": -2.0}
+    small, large = (read("gaussian-field", box=box, **options) for box in (1.0, 100.0))
+    assert (small.space.box, large.space.box) == (1.0, 100.0)
+    assert small.exact.box == 1.0
+    assert large.exact.box == 100.0
+    assert read(**small.spec).fingerprint == small.fingerprint
+
+
 def test_the_spec_simulates_the_same_again(registry):
     ensemble = read("points", members=50, seed=4, noise=0.5)
     assert ensemble.spec == {"data": "points", "seed": 4, "noise": 0.5, "members": 50}

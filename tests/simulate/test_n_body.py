@@ -53,6 +53,13 @@ def test_simulations_do_not_depend_on_how_many_are_made(made):
     assert (simulate("n-body", 1, seed=2, **SMALL).x[0] != made.x[0]).any()
 
 
+def test_reading_by_name_simulates_with_all_options(made):
+    """Also the box, which `read` knows as a property of fields."""
+    found = pf.read("n-body", members=3, seed=1, **SMALL)
+    assert found.space == made.space
+    np.testing.assert_array_equal(found.take(np.arange(3)), made.x)
+
+
 def test_a_file_gives_trajectories_back(made, tmp_path):
     write(made, tmp_path / "runs.h5")
     found = pf.read(str(tmp_path / "runs.h5"))

@@ -21,6 +21,7 @@ from pushforward.ensembles.series import TIMED
 from pushforward.ensembles.shapes import layout_of
 from pushforward.ensembles.sources import Source
 from pushforward.errors import DataError, UsageError
+from pushforward.simulate import option_names
 from pushforward.simulate.registry import registered
 from pushforward.spaces import Field, Space, space_from_dict, space_to_dict
 
@@ -66,7 +67,8 @@ def read(
         members: of a file, how many from its start; of a built-in ensemble, how many to simulate.
         periodic: whether fields wrap around.
         isotropic: whether rotations and reflections of a field are as likely as the field.
-        box: side length of a field along its first axis, in the user's unit of length.
+        box: side length of a field along its first axis, in the user's unit of length; of a built-in simulation that
+            has such an option, the box that is simulated.
         field: name of the dataset (.h5, .npz, .zarr), the header-data unit (.fits), or the columns (tables, separated
             by commas) that hold the members.
         names: of the columns of conditions, where their file has none.
@@ -96,7 +98,10 @@ def read(
         "labels": list(labels) or None,
     }
     if _is_built_in(data):
-        ensemble = builtin.simulate(data, members, seed, **options)
+        # A box that the simulator knows is simulated, not written on members of another box.
+        own = {name: value for name, value in geometry.items() if value is not None and name in option_names(data)}
+        ensemble = builtin.simulate(data, members, seed, **options, **own)
+        geometry = {name: None if name in own else value for name, value in geometry.items()}
         made = {"data": data, "seed": seed, **options, **_said(arguments)}
         return _from_built_in(ensemble, condition, space, crop, geometry, made)
     if options:
