@@ -8,6 +8,7 @@ from typing import Any
 
 from pushforward.energies.double_well import double_well
 from pushforward.energies.energy import Energy
+from pushforward.energies.ising import ising
 from pushforward.energies.lattice_phi4 import free_field, lattice_phi4
 from pushforward.energies.lennard_jones import lennard_jones
 from pushforward.errors import UsageError
@@ -19,6 +20,7 @@ ENERGIES: dict[str, Callable[..., Energy]] = {
     "lj13": lennard_jones,
     "phi4": lattice_phi4,
     "free-field": free_field,
+    "ising": ising,
 }
 
 

@@ -60,6 +60,10 @@ SIMULATORS: dict[str, Entry] = {
     "dw4": _entry("double_well:dw4", "four particles in a plane, double-well pairs; exact density"),
     "lj13": _entry("lennard_jones:lj13", "thirteen Lennard-Jones particles in an oscillator", 10_000),
     "phi4": _entry("lattice_phi4:phi4", "scalar phi^4 theory on a periodic lattice, 8 x 8", 10_000),
+    "ising": _entry("ising:ising", "spins -1 and 1, 16 x 16, below, at and above the critical temperature", 6000),
+    "photon-counts": _entry(
+        "photon_counts:photon_counts", "photon counts of a smooth source, whole numbers, 32 x 32", 4000
+    ),
 }
 
 
