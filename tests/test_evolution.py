@@ -53,6 +53,22 @@ def test_the_report_sets_the_model_beside_the_coarse_run_and_the_floor(run, emul
     assert set(values["curves"]) == {"evolved", "uncorrected", "floor"}
 
 
+def test_one_simulation_is_enough_to_learn_from_but_not_to_be_judged_by(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, seed in (("one", 0), ("other", 1)):
+        command("simulate", "n-body", "-n", 1, "--seed", seed, "-o", tmp_path / f"{name}.h5", *OPTIONS)
+    command("fit", tmp_path / "one.h5", "--model", "hybrid-nbody", "--steps", 10, "--out", tmp_path / "run")
+    monkeypatch.setattr(sys, "argv", ["pushforward", "validate", str(tmp_path / "run")])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert "give others" in capsys.readouterr().err
+    command("validate", tmp_path / "run", tmp_path / "other.h5")
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["verdicts"][2]["value"] < report["verdicts"][2]["uncorrected"]
+    assert "another data set" in report["notes"][0]
+
+
 def test_a_reference_is_at_no_distance_from_itself(run):
     from pushforward.validation.evolution import compare_trajectories
 

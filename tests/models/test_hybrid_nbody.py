@@ -1,8 +1,11 @@
 """A coarse simulation learns from a finer one, and does better on a universe that it has not seen."""
 
+import numpy as np
 import pytest
 import torch
 
+from pushforward.conditions import Condition, ConditionSpace
+from pushforward.ensembles import Parameter
 from pushforward.errors import UsageError
 from pushforward.models.hybrid_nbody import HybridNBody
 from pushforward.models.model import Batch
@@ -126,6 +129,46 @@ def test_the_power_of_the_loss_is_that_of_the_statistics(fine, mesh):
     shown = spectrum.power[:, 0, : found.shape[1]]
     ratio = (found / counts).double() / shown
     torch.testing.assert_close(ratio, ratio[:1, :1].expand_as(ratio), rtol=1e-4, atol=0)
+
+
+class Told:
+    """A source whose simulations say their matter densities."""
+
+    name = "told"
+    parameters = (Parameter("sigma_8"), Parameter("Omega_m"))
+
+    def __init__(self, *matter):
+        self.rows = np.array([[0.8, each] for each in matter], np.float32)
+
+    def condition_rows(self):
+        return self.rows
+
+
+def test_the_matter_density_is_that_of_the_data():
+    settled = HybridNBody.settled(HybridNBody.Settings(), Told(0.25, 0.25))
+    assert (settled.Omega_m, settled.Omega_m_column) == (pytest.approx(0.25), 1)
+    with pytest.raises(UsageError, match="leave the setting out"):
+        HybridNBody.settled(HybridNBody.Settings(Omega_m=0.3), Told(0.25, 0.25))
+
+
+def test_the_matter_density_must_be_known():
+    nameless = Told(0.3)
+    nameless.parameters = (Parameter("sigma_8"),)
+    with pytest.raises(UsageError, match="matter density"):
+        HybridNBody.settled(HybridNBody.Settings(), nameless)
+
+
+def test_simulations_of_several_matter_densities_move_each_by_its_own(fine):
+    settings = HybridNBody.settled(HybridNBody.Settings(), Told(0.2, 0.4))
+    model = HybridNBody(fine.space, ConditionSpace(2), settings)
+    initial, times = torch.from_numpy(fine.x[:2, 0]), torch.tensor([0.1, 1.0])
+    with torch.no_grad():
+        both = model.evolve(initial, times, Condition(torch.tensor([[0.8, 0.2], [0.8, 0.4]])))
+        for row, matter in enumerate((0.2, 0.4)):
+            alone = model_for(fine, Omega_m=matter).evolve(initial[row : row + 1], times)
+            torch.testing.assert_close(both[row : row + 1], alone, atol=2e-3, rtol=1e-4)
+        with pytest.raises(UsageError, match="give the condition Omega_m"):
+            model.evolve(initial, times)
 
 
 def test_checkpointed_forces_give_the_same_gradients(fine):

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
+from pushforward.ensembles import Trajectories
 from pushforward.errors import UsageError
 from pushforward.spaces import Trajectory
 from pushforward.validation.evolution import EVOLVED, FLOOR, UNCORRECTED, Comparison, judge_evolution
-from pushforward.validation.material import test_members
+from pushforward.validation.material import home_ensemble
 from pushforward.validation.page import render, save_page
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import GENERATED, Picture, encode, styled
@@ -208,7 +209,7 @@ def validate_evolution(
     Raises:
         UsageError: if there is nothing unseen to judge by, or it is not what the emulator moves.
     """
-    test, trained = test_members(emulator, ensemble)
+    test, held_out = _unseen(emulator, ensemble)
     if test.space != emulator.space:
         raise UsageError(f"{emulator.name} was trained on {emulator.space}, and {test.name} holds {test.space}")
     rows = np.arange(min(len(test), samples or _MOST))
@@ -217,7 +218,7 @@ def validate_evolution(
     begun = time.perf_counter()
     emulator.evolve(reference[:1, 0], cast(Trajectory, test.space).times, None if condition is None else condition[:1])
     seconds = time.perf_counter() - begun
-    notes = () if trained else ("The reference is another data set than that of training.",)
+    notes = () if held_out else ("The reference is another data set than that of training.",)
     return EvolutionReport(
         model=emulator.name,
         data=test.name,
@@ -226,6 +227,21 @@ def validate_evolution(
         config=emulator.config,
         notes=(*notes, *test.notes),
     )
+
+
+def _unseen(emulator: Emulator, ensemble: Ensemble | None) -> tuple[Ensemble, bool]:
+    """Simulations that training did not see, and whether they were held out of its own data."""
+    ensemble = ensemble if ensemble is not None else home_ensemble(emulator)
+    if ensemble is None:
+        raise UsageError("this emulator was trained on an array in memory; give simulations to judge it by")
+    if ensemble.fingerprint != (emulator.config.get("data") or {}).get("fingerprint"):
+        return ensemble, False
+    test = Trajectories(ensemble).test
+    if test is None:
+        raise UsageError(
+            f"all {len(ensemble)} simulations of {ensemble.name} were trained on: give others to judge by after the run"
+        )
+    return test, True
 
 
 def _verdict(value: float, floor: float, most: float) -> str:

@@ -235,17 +235,6 @@ def _with_conditions(
     return np.concatenate([x, y]), joined
 
 
-def test_members(emulator: Emulator, ensemble: Ensemble | None) -> tuple[Ensemble, bool]:
-    """The members that an emulator is judged by, and whether they were held out of its training data.
-
-    Raises:
-        UsageError: if the emulator was trained on an array in memory, and no ensemble is given.
-        DataError: if there are too few members to hold any out.
-    """
-    test, _, trained = _sources(emulator, ensemble)
-    return test, trained
-
-
 def _sources(emulator: Emulator, ensemble: Ensemble | None) -> tuple[Ensemble, Ensemble | None, bool]:
     """The test members, other real members (None: take them from the test ones), and whether those are trained on."""
     fingerprint = (emulator.config.get("data") or {}).get("fingerprint")
