@@ -48,7 +48,7 @@ def main(figure: str, run: str | None) -> None:
         torch.from_numpy(pf.read("two-moons", members=COUNT, seed=seed).take(np.arange(COUNT))) for seed in (1, 2)
     )
     found = {
-        name: [emulator.sample(COUNT, steps=calls // per_step, **options) for calls in CALLS]
+        name: [emulator.sample(COUNT, seed=0, steps=calls // per_step, **options) for calls in CALLS]
         for name, (options, per_step) in WAYS.items()
     }
 

@@ -54,7 +54,7 @@ def plain(tmp_path_factory):
 
 def test_samples_are_in_the_units_of_the_data(conditional):
     emulator, ensemble = conditional
-    samples = emulator.sample(4000).numpy()
+    samples = emulator.sample(4000, seed=0).numpy()
     assert samples.shape == (4000, 3)
     assert samples.dtype == np.float32
     data = ensemble.train.take(np.arange(len(ensemble.train)))
@@ -65,6 +65,10 @@ def test_samples_are_in_the_units_of_the_data(conditional):
 def test_a_seed_gives_the_same_samples_and_another_one_does_not(conditional):
     emulator, _ = conditional
     assert torch.equal(emulator.sample(5, seed=3), emulator.sample(5, seed=3))
+    fresh = emulator.sample(5)
+    assert not torch.equal(fresh, emulator.sample(5)), "without a seed, samples are fresh"
+    fresh = emulator.sample(5)
+    assert torch.equal(fresh, emulator.sample(5, seed=emulator.seed)), "and the seed that was taken is told"
     assert not torch.equal(emulator.sample(5, seed=3), emulator.sample(5, seed=4))
 
 
@@ -80,13 +84,13 @@ def test_conditions_are_given_by_name_and_matter(conditional):
     emulator, _ = conditional
     for tilt in (-0.8, 0.8):
         for number, kind in enumerate(("dark", "bright")):
-            x = emulator.sample(500, {"tilt": tilt, "kind": kind}).mean(0)
+            x = emulator.sample(500, {"tilt": tilt, "kind": kind}, seed=0).mean(0)
             assert x[0].item() == pytest.approx(2 * tilt, abs=0.4)
             assert x[1].item() == pytest.approx(3 * number, abs=0.4)
-    by_text = emulator.sample(4, {"tilt": "0.5", "kind": "bright"})
-    assert torch.equal(by_text, emulator.sample(4, {"tilt": 0.5, "kind": 1}))
-    each = emulator.sample(2, {"tilt": [-0.8, 0.8], "kind": ["dark", "bright"]})
-    assert torch.equal(each, emulator.sample_at([[-0.8, 0], [0.8, 1]]))
+    by_text = emulator.sample(4, {"tilt": "0.5", "kind": "bright"}, seed=0)
+    assert torch.equal(by_text, emulator.sample(4, {"tilt": 0.5, "kind": 1}, seed=0))
+    each = emulator.sample(2, {"tilt": [-0.8, 0.8], "kind": ["dark", "bright"]}, seed=0)
+    assert torch.equal(each, emulator.sample_at([[-0.8, 0], [0.8, 1]], seed=0))
 
 
 def test_without_a_condition_those_of_the_training_members_are_used(conditional):
@@ -198,7 +202,7 @@ def test_an_emulator_comes_back_from_its_run_directory(conditional, tmp_path):
     assert loaded.parameters == emulator.parameters
     assert (loaded.config, loaded.name, loaded.space) == (emulator.config, emulator.name, emulator.space)
     loaded.save(tmp_path / "copy")
-    assert torch.equal(Emulator.load(tmp_path / "copy").sample(3), emulator.sample(3))
+    assert torch.equal(Emulator.load(tmp_path / "copy").sample(3, seed=0), emulator.sample(3, seed=0))
 
 
 @pytest.mark.parametrize("model", ["flow-matching", "ddpm", "wgan-gp", "realnvp", "vae"])
@@ -209,10 +213,10 @@ def test_every_model_of_conditional_maps_is_the_same_after_loading(model, tmp_pa
         rng.normal(size=(40, 8, 8)) * 0.1 + level[:, :, None], conditions=level, names=["level"], periodic=True
     )
     emulator = fit(maps, model, steps=2, out=tmp_path / "run", progress=False, device="cpu")
-    samples = emulator.sample(3, {"level": 1.5})
+    samples = emulator.sample(3, {"level": 1.5}, seed=0)
     assert samples.shape == (3, 1, 8, 8)
     assert samples.isfinite().all()
-    assert torch.equal(Emulator.load(tmp_path / "run", device="cpu").sample(3, {"level": 1.5}), samples)
+    assert torch.equal(Emulator.load(tmp_path / "run", device="cpu").sample(3, {"level": 1.5}, seed=0), samples)
 
 
 @pytest.fixture

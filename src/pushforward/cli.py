@@ -20,6 +20,7 @@ from pushforward.options import (
     configured,
     extra_options,
     given,
+    named_source,
     one_or_all,
     sampled_at,
     second_options,
@@ -87,6 +88,9 @@ def fit(
     other: Annotated[
         str | None, typer.Option("--and", metavar="DATA", help="The second ensemble, of a model between two.")
     ] = None,
+    origin: Annotated[
+        str | None, typer.Option("--from", metavar="energy", help="Learn the energy of the name DATA, not samples.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Family (see `models`); flow-matching unless said.")] = None,
     condition: Condition = None,
     steps: Annotated[int | None, typer.Option(help="Train for this many steps.", min=1)] = None,
@@ -110,7 +114,7 @@ def fit(
     options = given(
         model=model, condition=condition, steps=steps, budget=budget, out=out, seed=seed, device=device,
         devices=devices, precision=precision, crop=crop, members=members, box=box, periodic=periodic,
-        isotropic=isotropic, field=dataset, **{"and": other},
+        isotropic=isotropic, field=dataset, **{"and": other, "from": origin},
     )  # fmt: skip
     options, settings = configured(config, options, assigned(assignments))
     if options.get("steps") and options.get("budget"):
@@ -121,9 +125,12 @@ def fit(
     name = options.pop("model", "flow-matching")
     find(name)
     reading = {k: options.pop(k) for k in READING if k in options}
-    second = options.pop("and", None)
-    simulator, settings = simulator_options(data, settings, [name])
-    source: Any = _read(data, **reading, **simulator)
+    second, origin = options.pop("and", None), options.pop("from", None)
+    if origin is not None:
+        source: Any = named_source(data, origin, reading, second, settings)
+    else:
+        simulator, settings = simulator_options(data, settings, [name])
+        source = _read(data, **reading, **simulator)
     if second is not None:
         from pushforward.ensembles import EnsemblePair
 
@@ -146,7 +153,9 @@ def sample(
         typer.Option(metavar="NAME=VALUE|FILE", help="Parameter, or file of fields, to sample at; repeatable."),
     ] = None,
     assignments: Assignments = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of every random number; a fresh one unless said.", min=0)
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Draw samples from a run, in the units of the data."""
@@ -163,7 +172,7 @@ def sample(
     names = tuple(parameter.name for parameter in emulator.parameters)
     classes = {parameter.name: parameter.classes for parameter in emulator.parameters if parameter.classes}
     write(Simulated(samples.numpy(), emulator.space, conditions=rows, names=names, classes=classes), output)
-    print(f"{count} samples of {emulator.name} in {output}")
+    print(f"{count} samples of {emulator.name} in {output}, of seed {emulator.seed}")
 
 
 @app.command()

@@ -12,7 +12,8 @@ torch.Size([16, 1, 256, 256])
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,12 +23,13 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pushforward.chunks import Chunks
 from pushforward.conditions import Condition, ConditionSpace
+from pushforward.emulator_verbs import SpecialVerbs, numbers
+from pushforward.energies import Energy
 from pushforward.ensembles import Parameter
 from pushforward.errors import UsageError
-from pushforward.evolution import Physics, evolve
-from pushforward.forecasting import Forecast, forecast
-from pushforward.models import ABILITIES, Density, Forecaster, Latent, Model, Sampler, Translator
+from pushforward.models import ABILITIES, LACKING, Density, Latent, Model, Sampler
 from pushforward.models.settings import parse_settings
 from pushforward.randomness import Draws, seed_for
 from pushforward.runs.condition_fields import Written, condition_of
@@ -41,22 +43,11 @@ from pushforward.tensors import keep_freed_memory
 
 __all__ = ["Emulator"]
 
-_LACKS = {
-    "sampler": "cannot sample",
-    "density": "has no density, so no log_prob",
-    "joint": "gives no density with its samples",
-    "latent": "has no latent code",
-    "translator": "cannot translate: it was not trained between two ensembles",
-    "forecaster": "cannot forecast",
-    "evolver": "cannot move a state in time",
-    "corrected": "corrects no simulation",
-}
-_CHUNK_NUMBERS, _LARGEST_CHUNK = 2**19, 4096
 # The last key of a seed says what it is for, so that sampling never repeats the noise of training.
-_CONDITIONS, _SAMPLES = 4, 5
+_CONDITIONS, _FORECASTS = 4, 5
 
 
-class Emulator:
+class Emulator(SpecialVerbs):
     """A trained model in the user's units.
 
     Arguments:
@@ -66,6 +57,7 @@ class Emulator:
         config: the run's configuration (see `training.recipe`).
         rows: conditions of training members, shape (rows, parameters), user's units; None if unconditional.
         run: directory that it was loaded from or trained in.
+        energy: that the model was trained on, if any.
         device: where it works; results are handed back on the CPU.
     """
 
@@ -78,6 +70,7 @@ class Emulator:
         config: Mapping[str, Any] | None = None,
         rows: NDArray[np.float32] | None = None,
         run: Path | None = None,
+        energy: Energy | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         self.device = torch.device(device)
@@ -86,13 +79,15 @@ class Emulator:
         if self.device.type == "cpu":
             keep_freed_memory()
         self.name, self.run, self.rows = name, run, rows
-        self.config = dict(config or {})
+        self.config, self._energy = dict(config or {}), energy
         self.space: Space = model.space
         self.parameters: tuple[Parameter, ...] = tuple(preprocessing.parameters_)
         # In the user's units: a label is one number, the index of its class.
         self.condition_space = ConditionSpace(len(self.parameters), preprocessing.condition_space.field)
         self.precision: str = self.config.get("precision", "32-true")
-        self._low_precision = self.precision == "bf16-mixed" and native_bfloat16(self.device)
+        low = self.precision == "bf16-mixed" and native_bfloat16(self.device)
+        self.chunks = Chunks(self.model, self.preprocessing, self.device, low_precision=low)
+        self.seed: int | None = None
 
     @property
     def abilities(self) -> tuple[str, ...]:
@@ -112,7 +107,7 @@ class Emulator:
         """
         if ability not in self.abilities:
             raise UsageError(
-                f"{self.name} {_LACKS[ability]}; it is a {', '.join(self.abilities)} (see `pushforward models` for "
+                f"{self.name} {LACKING[ability]}; it is a {', '.join(self.abilities)} (see `pushforward models` for "
                 "others)"
             )
 
@@ -125,13 +120,11 @@ class Emulator:
         n: int,
         condition: Written | None = None,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         batch_size: int | None = None,
         **sampling: Any,
     ) -> Float[Tensor, "n *shape"]:
         """New samples, shape ``(n, *space.shape)``, in the user's units.
-
-        The same arguments give the same samples.
 
         Arguments:
             n: how many.
@@ -139,7 +132,8 @@ class Emulator:
                 emulator takes conditions at random from those of the training members. Where samples are given with a
                 field: the fields, shape ``(m, channels, *grid)`` with m a divisor of n, alone or as ``"field"`` among
                 the names.
-            seed: of the random numbers.
+            seed: of the random numbers: the same arguments give the same samples. None takes a fresh one, which the
+                attribute ``seed`` then holds.
             batch_size: samples made at a time; None suits the space. It changes which samples a seed gives.
             sampling: what the model lets be chosen when sampling, such as the number of steps of a solver.
 
@@ -153,26 +147,31 @@ class Emulator:
         n: int,
         condition: Written | None = None,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         batch_size: int | None = None,
         **sampling: Any,
     ) -> tuple[Float[Tensor, "n *shape"], NDArray[np.float32] | None]:
         """`sample`, and the conditions of the samples, shape ``(n, parameters)``; None if unconditional."""
+        given, seed = self._asked(n, condition, seed)
+        numbers = None if given is None or given.numbers is None else given.numbers.numpy()
+        return self._draw(n, given, seed, batch_size, sampling), numbers
+
+    def _asked(self, n: int, condition: Written | None, seed: int | None) -> tuple[Condition | None, int]:
+        """The conditions of ``n`` new samples, and the seed of the random numbers."""
         if n < 1:
             raise UsageError(f"{n} samples were asked for; ask for at least 1")
-        given = self._given(condition, n)
+        seed, given = self._seeded(seed), self._given(condition, n)
         if given is None and self.condition_space.field:
             raise UsageError("these samples are conditional on a field; give one for each (condition=, --condition)")
         if given is None and self.parameters:
             if self.rows is None:
                 raise UsageError(f"give a value for {', '.join(p.name for p in self.parameters)}")
-            generator = np.random.default_rng(seed_for(abs(seed), 0, _CONDITIONS))
+            generator = np.random.default_rng(seed_for(seed, 0, _CONDITIONS))
             given = Condition(torch.from_numpy(self.rows[generator.integers(len(self.rows), size=n)]))
-        numbers = None if given is None or given.numbers is None else given.numbers.numpy()
-        return self._sample(n, given, seed, batch_size, sampling), numbers
+        return given, seed
 
     def sample_at(
-        self, condition: Written, *, seed: int = 0, batch_size: int | None = None, **sampling: Any
+        self, condition: Written, *, seed: int | None = None, batch_size: int | None = None, **sampling: Any
     ) -> Float[Tensor, "n *shape"]:
         """One sample at each row of conditions, in the user's units.
 
@@ -183,7 +182,7 @@ class Emulator:
         if not self.wanted:
             raise UsageError(f"this {self.name} was trained without conditions; use sample(n)")
         given = cast(Condition, self._given(condition, None))
-        return self._sample(len(given), given, seed, batch_size, sampling)
+        return self._draw(len(given), given, self._seeded(seed), batch_size, sampling)
 
     def log_prob(self, x: ArrayLike | Tensor, condition: Written | None = None) -> Float[Tensor, " n"]:
         """Natural log of the density at samples in the user's units (nats; the density is per user's unit).
@@ -199,7 +198,7 @@ class Emulator:
 
         def one(x: Tensor, c: Condition | None) -> Tensor:
             z, jacobian = self.preprocessing(x, c), self.preprocessing.log_abs_det(x, c)
-            return cast(Density, self.model).log_prob(z, self._code(c)) + jacobian
+            return cast(Density, self.model).log_prob(z, self.chunks.encoded(c)) + jacobian
 
         return self._each(one, self._samples(x), condition)
 
@@ -212,7 +211,7 @@ class Emulator:
         self.require("latent")
 
         def one(x: Tensor, c: Condition | None) -> Tensor:
-            return cast(Latent, self.model).encode(self.preprocessing(x, c), self._code(c))
+            return cast(Latent, self.model).encode(self.preprocessing(x, c), self.chunks.encoded(c))
 
         return self._each(one, self._samples(x), condition)
 
@@ -225,102 +224,9 @@ class Emulator:
         self.require("latent")
 
         def one(z: Tensor, c: Condition | None) -> Tensor:
-            return self.preprocessing.inverse(cast(Latent, self.model).decode(z, self._code(c)), c)
+            return self.preprocessing.inverse(cast(Latent, self.model).decode(z, self.chunks.encoded(c)), c)
 
-        return self._each(one, _numbers(z), condition)
-
-    def translate(self, x: ArrayLike | Tensor, to: str) -> Tensor:
-        """Samples of one ensemble as members of the other, in the user's units.
-
-        Arguments:
-            x: shape ``(n, *space.shape)``.
-            to: the ensemble to translate into, ``"a"`` or ``"b"``.
-
-        Raises:
-            UsageError: if the model was not trained between two ensembles.
-        """
-        self.require("translator")
-
-        before, after = self.preprocessing.towards(to)
-
-        def one(x: Tensor, c: Condition | None) -> Tensor:
-            return after.inverse(cast(Translator, self.model).translate(before(x), to))
-
-        return self._each(one, self._samples(x), None)
-
-    def forecast(
-        self,
-        x: ArrayLike | Tensor,
-        times: ArrayLike | Tensor,
-        condition: Written | None = None,
-        *,
-        draws: int = 200,
-        level: float = 0.9,
-        seed: int = 0,
-        **options: Any,
-    ) -> Forecast:
-        """How series that were observed in part go on, and what lies in their gaps, in the user's units.
-
-        Arguments:
-            x: series of any number of rows, shape ``(n, rows, columns)``: the times in column 0, if the space is timed,
-                and the values, NaN where nothing was observed.
-            times: at which values are wanted, shape ``(T,)`` or ``(n, T)``, in any order. Without times of its own, a
-                series has its rows at times 0, 1, 2, ...
-            condition: a value for each parameter by name, rows of shape ``(n, parameters)``, or a `Condition`.
-            draws: possible paths of each series.
-            level: probability of the band.
-            seed: of the random numbers.
-            options: what the model lets be chosen.
-
-        Raises:
-            UsageError: if the model cannot forecast, or shapes, times or conditions do not fit.
-        """
-        self.require("forecaster")
-        series = _numbers(x)
-        return forecast(
-            cast(Forecaster, self.model),
-            self.preprocessing,
-            series.to(self.device),
-            _numbers(times).to(self.device),
-            self._some(self._given(condition, len(series)), slice(None)),
-            draws=draws,
-            level=level,
-            seeds=lambda number: seed_for(seed, number, _SAMPLES),
-            **options,
-        )
-
-    def evolve(
-        self,
-        initial: ArrayLike | Tensor,
-        times: ArrayLike | Tensor,
-        condition: Written | None = None,
-        *,
-        physics: Physics = "corrected",
-    ) -> Float[Tensor, "n T *state"]:
-        """States at several times from initial states, in the user's units.
-
-        Arguments:
-            initial: shape ``(n, *space.shape[1:])``: positions, then momenta or velocities, of each particle.
-            times: in one direction, the first that of the initial states.
-            condition: as elsewhere; None for what all the data had in common.
-            physics: ``uncorrected`` leaves out what was learnt, ``resolved`` does so at a much finer resolution.
-
-        Raises:
-            UsageError: if the model cannot move states in time or correct, or shapes or times do not fit.
-        """
-        self.require("evolver" if physics == "corrected" else "corrected")
-        states, at = _numbers(initial), torch.as_tensor(np.asarray(times), dtype=torch.float64)
-        if tuple(states.shape[1:]) != self.space.shape[1:]:
-            raise UsageError(f"initial states have shape {tuple(states.shape)}; expected (n, *{self.space.shape[1:]})")
-        given = self._given(condition, len(states))
-        return evolve(
-            self.model,
-            states,
-            at,
-            None if given is None else self._code(given.to(self.device)),
-            physics=physics,
-            device=self.device,
-        )
+        return self._each(one, numbers(z), condition)
 
     def save(self, run: str | Path) -> None:
         """Write ``config.yaml`` and ``model.safetensors`` to a directory, which `load` reads."""
@@ -360,63 +266,41 @@ class Emulator:
         return given
 
     def _samples(self, x: ArrayLike | Tensor) -> Tensor:
-        tensor = _numbers(x)
+        tensor = numbers(x)
         if tensor.dim() == 0 or tuple(tensor.shape[1:]) != self.space.shape:
             expected = ", ".join(map(str, ("n", *self.space.shape)))
             raise UsageError(f"samples have shape {tuple(tensor.shape)}; expected ({expected})")
         return tensor
 
-    def _sample(
+    def _seeded(self, seed: int | None) -> int:
+        """A seed, fresh if none was given, which is kept to be told."""
+        if seed is not None and seed < 0:
+            raise UsageError(f"the seed is {seed}; give a whole number from 0")
+        self.seed = secrets.randbits(31) if seed is None else seed
+        return self.seed
+
+    def _draw(
         self, n: int, given: Condition | None, seed: int, batch_size: int | None, sampling: Mapping[str, Any]
     ) -> Tensor:
         self.require("sampler")
-        options = parse_settings(self.model.Sampling, sampling)
-        if seed < 0 or (batch_size is not None and batch_size < 1):
-            raise UsageError(f"seed {seed} and batch_size {batch_size}: give whole numbers, from 0 and from 1")
-        chunks = []
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self._low_precision):
-            for number, part in enumerate(_parts(n, batch_size or self._chunk())):
-                draws = Draws(seed_for(seed, number, _SAMPLES), part.stop - part.start, device=self.device)
-                condition = self._some(given, part)
-                z = cast(Sampler, self.model).sample(draws, self._code(condition), options)
-                chunks.append(self.preprocessing.inverse(z.float(), condition).cpu())
-        return torch.cat(chunks)
+        options = self._options(sampling, batch_size)
+
+        def draw(draws: Draws, condition: Condition | None) -> Tensor:
+            z = cast(Sampler, self.model).sample(draws, self.chunks.encoded(condition), options)
+            return self.preprocessing.inverse(z.float(), condition).cpu()
+
+        return torch.cat(self.chunks.drawn(draw, n, given, seed, batch_size))
+
+    def _options(self, sampling: Mapping[str, Any], batch_size: int | None) -> Any:
+        if batch_size is not None and batch_size < 1:
+            raise UsageError(f"batch_size is {batch_size}; give a whole number from 1")
+        return parse_settings(self.model.Sampling, sampling)
 
     def _each(
-        self,
-        function: Callable[[Tensor, Condition | None], Tensor],
-        x: Tensor,
-        condition: Written | None,
+        self, function: Callable[[Tensor, Condition | None], Tensor], x: Tensor, condition: Written | None
     ) -> Tensor:
-        """A function of samples and their conditions, both in the user's units, a chunk at a time, in float32."""
+        """A function of samples and their conditions, both in the user's units."""
         given = self._given(condition, len(x))
         if given is None and self.wanted:
             raise UsageError(f"give the conditions of the samples: {', '.join(self.wanted)}")
-        with torch.no_grad():
-            parts = [
-                function(x[part].to(self.device), self._some(given, part)).cpu()
-                for part in _parts(len(x), self._chunk())
-            ]
-        return torch.cat(parts)
-
-    def _some(self, given: Condition | None, part: slice) -> Condition | None:
-        return None if given is None else given[part].to(self.device)
-
-    def _code(self, condition: Condition | None) -> Condition | None:
-        """Conditions in network units."""
-        return None if condition is None else self.preprocessing.encode_condition(condition)
-
-    def _chunk(self) -> int:
-        """Samples that are worked on at a time: it follows from the space alone, so that a seed says it all."""
-        return max(1, min(_LARGEST_CHUNK, _CHUNK_NUMBERS // self.space.size))
-
-
-def _parts(n: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
-
-
-def _numbers(x: ArrayLike | Tensor) -> Tensor:
-    try:
-        return x.detach().cpu().float() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, np.float32))
-    except (TypeError, ValueError):
-        raise UsageError("samples and codes must be arrays of numbers") from None
+        return self.chunks.each(function, x, given)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import UsageError
+
+if TYPE_CHECKING:
+    from pushforward.ensembles import EnergySource
 
 __all__ = [
     "READING",
@@ -14,6 +17,7 @@ __all__ = [
     "configured",
     "extra_options",
     "given",
+    "named_source",
     "one_or_all",
     "sampled_at",
     "second_options",
@@ -81,7 +85,7 @@ def configured(
     if not isinstance(stored, dict):
         raise UsageError(f"the configuration file {path} must hold names and values, such as 'model: ddpm'")
     stored_settings = stored.pop("settings", None) or {}
-    known = {"model", "steps", "budget", "out", "seed", "device", "devices", "precision", "and", *READING}
+    known = {"model", "steps", "budget", "out", "seed", "device", "devices", "precision", "and", "from", *READING}
     if unknown := sorted(set(stored) - known):
         raise UsageError(
             f"{path} has the unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}, "
@@ -144,6 +148,25 @@ def second_options(second: Any, reading: dict[str, Any]) -> dict[str, Any]:
         what = "names no data" if data is None else f"has the unknown option {unknown[0]!r}"
         raise UsageError(f"'and' {what}; it takes data, {', '.join(READING)}")
     return {**reading, **own, "data": data if isinstance(data, list) else [str(data)]}
+
+
+def named_source(
+    data: list[str], origin: str, reading: dict[str, Any], second: Any, settings: dict[str, Any]
+) -> EnergySource:
+    """The source of an energy of a name; its options are taken out of the settings (``data.NAME``).
+
+    Raises:
+        UsageError: if there is no such energy or option, or what goes with samples alone was given.
+    """
+    from pushforward.energies import named_energy
+    from pushforward.ensembles import EnergySource
+
+    if origin != "energy":
+        raise UsageError(f"--from takes energy, not {origin!r}; samples need no --from")
+    if reading or second is not None or len(data) != 1:
+        raise UsageError("an energy is one name, and has no members to read: leave out what reads files")
+    own = {key.removeprefix("data."): settings.pop(key) for key in list(settings) if key.startswith("data.")}
+    return EnergySource(named_energy(data[0], **own), spec={"name": data[0], **own})
 
 
 def extra_options(arguments: list[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pushforward.ensembles.energy_source import EnergySource
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.pair import EnsemblePair, PairPreprocessing
 from pushforward.ensembles.preprocessing import Preprocessing
@@ -12,6 +13,7 @@ from pushforward.ensembles.symmetries import augment
 from pushforward.ensembles.trajectories import Trajectories
 
 __all__ = [
+    "EnergySource",
     "Ensemble",
     "EnsemblePair",
     "EnsembleSource",

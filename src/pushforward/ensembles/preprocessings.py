@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pushforward.ensembles.energy_source import Rescaled
 from pushforward.ensembles.pair import PairPreprocessing
 from pushforward.ensembles.preprocessing import Preprocessing
 from pushforward.ensembles.trajectories import Unchanged
@@ -16,6 +17,7 @@ PREPROCESSINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "pointwise": Preprocessing.from_dict,
     "pair": PairPreprocessing.from_dict,
     "unchanged": Unchanged.from_dict,
+    "rescaled": Rescaled.from_dict,
 }
 
 

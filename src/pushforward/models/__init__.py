@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pushforward.ensembles.batch import Batch, EnergyBatch, PairBatch, TeacherBatch
     from pushforward.models.abilities import (
         ABILITIES,
+        LACKING,
         Density,
         Evolver,
         Forecaster,
@@ -31,6 +32,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "ABILITIES",
+            "LACKING",
             "Density",
             "Evolver",
             "Forecaster",
@@ -47,6 +49,7 @@ _HOMES = {
 
 __all__ = [
     "ABILITIES",
+    "LACKING",
     "REGISTRY",
     "Batch",
     "Density",

@@ -19,6 +19,7 @@ from pushforward.randomness import Draws
 
 __all__ = [
     "ABILITIES",
+    "LACKING",
     "Corrected",
     "Density",
     "Evolver",
@@ -129,6 +130,18 @@ class Corrected(Evolver, Protocol):
         """States of the simulation alone, resolved as finely as can be afforded: what a correction aims at."""
         ...
 
+
+LACKING: Mapping[str, str] = {
+    "sampler": "cannot sample",
+    "density": "has no density, so no log_prob",
+    "joint": "gives no density with its samples",
+    "latent": "has no latent code",
+    "translator": "cannot translate: it was not trained between two ensembles",
+    "forecaster": "cannot forecast",
+    "evolver": "cannot move a state in time",
+    "corrected": "corrects no simulation",
+}
+"""What is said of a model without an ability."""
 
 ABILITIES: Mapping[str, type] = {
     "sampler": Sampler,

@@ -210,7 +210,14 @@ def _carry_out(fabric: Fabric, plan: Plan, tracker: str | Tracker | None) -> Emu
             each.close()
     state.model.load_state_dict(state.averaged())
     return Emulator(
-        state.model, preprocessing, name=task.family, config=config, rows=rows, run=run, device=fabric.device
+        state.model,
+        preprocessing,
+        name=task.family,
+        config=config,
+        rows=rows,
+        run=run,
+        energy=getattr(source, "energy", None),
+        device=fabric.device,
     )
 
 

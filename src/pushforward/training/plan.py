@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from pydantic import BaseModel
 
-from pushforward.ensembles import Ensemble, EnsembleSource, Source, read, source_of
+from pushforward.energies import Energy
+from pushforward.ensembles import EnergySource, Ensemble, EnsembleSource, Source, read, source_of
 from pushforward.errors import UsageError
 from pushforward.models import REGISTRY, Entry, Model, find, register_model
 from pushforward.runs.teacher import Teacher
@@ -117,6 +118,8 @@ def _family(model: str | type[Model]) -> tuple[str, Entry]:
 
 
 def _source(data: Any) -> Source:
+    if isinstance(data, Energy):
+        return EnergySource(data)
     if hasattr(data, "batches"):
         return data
     ensemble = data if isinstance(data, Ensemble) else read(data)

@@ -1,0 +1,75 @@
+"""A trained model called a chunk of samples at a time, between the user's units and network units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pushforward.conditions import Condition
+from pushforward.models import Model
+from pushforward.randomness import Draws, seed_for
+
+__all__ = ["Chunks"]
+
+_CHUNK_NUMBERS, _LARGEST_CHUNK = 2**19, 4096
+# The last key of a seed says what it is for, so that sampling never repeats the noise of training.
+_SAMPLES = 5
+
+
+class Chunks:
+    """Where a model works.
+
+    Arguments:
+        model: in network units.
+        preprocessing: between the user's units and network units.
+        device: of both; results are handed back on the CPU.
+        low_precision: whether sampling is done in bfloat16 where the model allows it.
+    """
+
+    def __init__(self, model: Model, preprocessing: Any, device: torch.device, *, low_precision: bool) -> None:
+        self.model, self.preprocessing, self.device, self.low_precision = model, preprocessing, device, low_precision
+
+    @property
+    def size(self) -> int:
+        """Samples per chunk: it follows from the space alone, so that a seed says it all."""
+        return max(1, min(_LARGEST_CHUNK, _CHUNK_NUMBERS // self.model.space.size))
+
+    def encoded(self, condition: Condition | None) -> Condition | None:
+        """Conditions in network units."""
+        return None if condition is None else self.preprocessing.encode_condition(condition)
+
+    def drawn(
+        self,
+        draw: Callable[[Draws, Condition | None], Any],
+        n: int,
+        given: Condition | None,
+        seed: int,
+        size: int | None,
+    ) -> list[Any]:
+        """What ``draw`` makes of the random numbers and the conditions, in the user's units, of each chunk."""
+        made = []
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
+            for number, part in enumerate(_parts(n, size or self.size)):
+                draws = Draws(seed_for(seed, number, _SAMPLES), part.stop - part.start, device=self.device)
+                made.append(draw(draws, self._rows(given, part)))
+        return made
+
+    def each(
+        self, function: Callable[[Tensor, Condition | None], Tensor], x: Tensor, given: Condition | None
+    ) -> Tensor:
+        """A function of samples and their conditions, both in the user's units, in float32."""
+        with torch.no_grad():
+            parts = [
+                function(x[part].to(self.device), self._rows(given, part)).cpu() for part in _parts(len(x), self.size)
+            ]
+        return torch.cat(parts)
+
+    def _rows(self, given: Condition | None, part: slice) -> Condition | None:
+        return None if given is None else given[part].to(self.device)
+
+
+def _parts(n: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))

@@ -1,0 +1,204 @@
+"""What an emulator can be asked beyond samples, densities and codes: each where its model has the ability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from pushforward.chunks import Chunks
+from pushforward.conditions import Condition
+from pushforward.energies import Energy, Reweighted, named_energy, reweight
+from pushforward.errors import UsageError
+from pushforward.evolution import Physics, evolve
+from pushforward.forecasting import Forecast, forecast
+from pushforward.models import Forecaster, Joint, Model, Translator
+from pushforward.randomness import Draws, seed_for
+from pushforward.runs.condition_fields import Written
+from pushforward.spaces import Space
+
+__all__ = ["SpecialVerbs", "numbers"]
+
+_FORECASTS = 5
+
+
+def numbers(x: ArrayLike | Tensor) -> Tensor:
+    """Samples, codes or states as a tensor, float32, on the CPU.
+
+    Raises:
+        UsageError: if they are no numbers.
+    """
+    try:
+        return x.detach().cpu().float() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, np.float32))
+    except (TypeError, ValueError):
+        raise UsageError("samples and codes must be arrays of numbers") from None
+
+
+class SpecialVerbs:
+    """The part of an `Emulator` that translates, forecasts, evolves and weighs."""
+
+    model: Model
+    preprocessing: Any
+    chunks: Chunks
+    device: torch.device
+    space: Space
+    name: str
+    config: Mapping[str, Any]
+    _energy: Energy | None
+    require: Callable[[str], None]
+    _asked: Callable[..., tuple[Condition | None, int]]
+    _given: Callable[..., Condition | None]
+    _samples: Callable[..., Tensor]
+    _each: Callable[..., Tensor]
+    _options: Callable[..., Any]
+
+    def sample_and_log_prob(
+        self,
+        n: int,
+        condition: Written | None = None,
+        *,
+        seed: int | None = None,
+        batch_size: int | None = None,
+        **sampling: Any,
+    ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, " n"]]:
+        """New samples and the log-density that they were drawn from (nats, per user's unit); arguments as of `sample`.
+
+        Raises:
+            UsageError: as `sample` does, and if the model gives no density with its samples.
+        """
+        self.require("joint")
+        given, seed = self._asked(n, condition, seed)
+        options = self._options(sampling, batch_size)
+
+        def draw(draws: Draws, condition: Condition | None) -> tuple[Tensor, Tensor]:
+            z, log_prob = cast(Joint, self.model).sample_and_log_prob(draws, self.chunks.encoded(condition), options)
+            x = self.preprocessing.inverse(z.float(), condition)
+            return x.cpu(), (log_prob + self.preprocessing.log_abs_det(x, condition)).cpu()
+
+        parts = self.chunks.drawn(draw, n, given, seed, batch_size)
+        return torch.cat([x for x, _ in parts]), torch.cat([log_prob for _, log_prob in parts])
+
+    def reweight(self, n: int, *, energy: Energy | None = None, seed: int | None = None, **sampling: Any) -> Reweighted:
+        """Samples with weights by which they follow an energy: log w = -U(x) - log q(x).
+
+        Arguments:
+            n: how many.
+            energy: to follow; None takes that of the run.
+            seed: as of `sample`.
+
+        Raises:
+            UsageError: if the model gives no density with its samples, or there is no energy to follow.
+        """
+        followed = energy if energy is not None else self.energy
+        if followed is None:
+            raise UsageError(f"say which energy the samples of this {self.name} are to follow (energy=)")
+        samples, log_prob = self.sample_and_log_prob(n, seed=seed, **sampling)
+        return reweight(followed, samples, log_prob)
+
+    @property
+    def energy(self) -> Energy | None:
+        """What the run was trained on, if that was an energy that is known by name, or still at hand."""
+        record = self.config.get("data") or {}
+        if self._energy is None and record.get("kind") == "energy" and record.get("spec"):
+            self._energy = named_energy(**record["spec"])
+        return self._energy
+
+    def translate(self, x: ArrayLike | Tensor, to: str) -> Tensor:
+        """Samples of one ensemble as members of the other, in the user's units.
+
+        Arguments:
+            x: shape ``(n, *space.shape)``.
+            to: the ensemble to translate into, ``"a"`` or ``"b"``.
+
+        Raises:
+            UsageError: if the model was not trained between two ensembles.
+        """
+        self.require("translator")
+
+        before, after = self.preprocessing.towards(to)
+
+        def one(x: Tensor, c: Condition | None) -> Tensor:
+            return after.inverse(cast(Translator, self.model).translate(before(x), to))
+
+        return self._each(one, self._samples(x), None)
+
+    def forecast(
+        self,
+        x: ArrayLike | Tensor,
+        times: ArrayLike | Tensor,
+        condition: Written | None = None,
+        *,
+        draws: int = 200,
+        level: float = 0.9,
+        seed: int = 0,
+        **options: Any,
+    ) -> Forecast:
+        """How series that were observed in part go on, and what lies in their gaps, in the user's units.
+
+        Arguments:
+            x: series of any number of rows, shape ``(n, rows, columns)``: the times in column 0, if the space is timed,
+                and the values, NaN where nothing was observed.
+            times: at which values are wanted, shape ``(T,)`` or ``(n, T)``, in any order. Without times of its own, a
+                series has its rows at times 0, 1, 2, ...
+            condition: a value for each parameter by name, rows of shape ``(n, parameters)``, or a `Condition`.
+            draws: possible paths of each series.
+            level: probability of the band.
+            seed: of the random numbers.
+            options: what the model lets be chosen.
+
+        Raises:
+            UsageError: if the model cannot forecast, or shapes, times or conditions do not fit.
+        """
+        self.require("forecaster")
+        series = numbers(x)
+        given = self._given(condition, len(series))
+        given = None if given is None else given.to(self.device)
+        return forecast(
+            cast(Forecaster, self.model),
+            self.preprocessing,
+            series.to(self.device),
+            numbers(times).to(self.device),
+            given,
+            draws=draws,
+            level=level,
+            seeds=lambda number: seed_for(seed, number, _FORECASTS),
+            **options,
+        )
+
+    def evolve(
+        self,
+        initial: ArrayLike | Tensor,
+        times: ArrayLike | Tensor,
+        condition: Written | None = None,
+        *,
+        physics: Physics = "corrected",
+    ) -> Float[Tensor, "n T *state"]:
+        """States at several times from initial states, in the user's units.
+
+        Arguments:
+            initial: shape ``(n, *space.shape[1:])``: positions, then momenta or velocities, of each particle.
+            times: in one direction, the first that of the initial states.
+            condition: as elsewhere; None for what all the data had in common.
+            physics: ``uncorrected`` leaves out what was learnt, ``resolved`` does so at a much finer resolution.
+
+        Raises:
+            UsageError: if the model cannot move states in time or correct, or shapes or times do not fit.
+        """
+        self.require("evolver" if physics == "corrected" else "corrected")
+        states, at = numbers(initial), torch.as_tensor(np.asarray(times), dtype=torch.float64)
+        if tuple(states.shape[1:]) != self.space.shape[1:]:
+            raise UsageError(f"initial states have shape {tuple(states.shape)}; expected (n, *{self.space.shape[1:]})")
+        given = self._given(condition, len(states))
+        return evolve(
+            self.model,
+            states,
+            at,
+            None if given is None else self.chunks.encoded(given.to(self.device)),
+            physics=physics,
+            device=self.device,
+        )
