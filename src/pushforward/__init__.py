@@ -17,10 +17,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pushforward.emulator import Emulator
     from pushforward.energies import Energy
-    from pushforward.ensembles import Ensemble, EnsemblePair, Preprocessing, read
+    from pushforward.ensembles import Ensemble, EnsemblePair, Preprocessing, Trajectories, read
     from pushforward.errors import DataError, TrainingError, UsageError
     from pushforward.models import Model, register_model
-    from pushforward.spaces import Field, Particles, Series, Vector
+    from pushforward.spaces import Field, Particles, Series, Trajectory, Vector
     from pushforward.training import fit
     from pushforward.validation import compare, validate
 
@@ -30,6 +30,7 @@ _HOMES = {
     "Ensemble": "ensembles",
     "EnsemblePair": "ensembles",
     "Preprocessing": "ensembles",
+    "Trajectories": "ensembles",
     "read": "ensembles",
     "DataError": "errors",
     "TrainingError": "errors",
@@ -37,6 +38,7 @@ _HOMES = {
     "Field": "spaces",
     "Particles": "spaces",
     "Series": "spaces",
+    "Trajectory": "spaces",
     "Vector": "spaces",
     "Model": "models",
     "register_model": "models",
@@ -57,6 +59,8 @@ __all__ = [
     "Preprocessing",
     "Series",
     "TrainingError",
+    "Trajectories",
+    "Trajectory",
     "UsageError",
     "Vector",
     "compare",
