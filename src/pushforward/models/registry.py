@@ -97,8 +97,18 @@ REGISTRY: dict[str, Entry] = {
         "https://arxiv.org/abs/2209.03003",
         sources=("pair",),
     ),
+    "gan": Entry(
+        "gan:GAN",
+        "generator against a classifier; may lose modes, and stands here to be compared",
+        "https://arxiv.org/abs/1406.2661",
+    ),
+    "wgan": Entry(
+        "wgan:WGAN",
+        "generator against a Wasserstein critic of bounded weights",
+        "https://arxiv.org/abs/1701.07875",
+    ),
     "wgan-gp": Entry(
-        "gan:WassersteinGAN",
+        "wgan:WGANGP",
         "generator against a Wasserstein critic with gradient penalty; one network call a sample",
         "https://arxiv.org/abs/1704.00028",
     ),

@@ -9,9 +9,11 @@ import torch
 
 from pushforward.errors import UsageError
 from pushforward.models import Batch
+from pushforward.models.adversarial import gradient_penalty
+from pushforward.models.adversarial_losses import LOSSES
 from pushforward.models.bands import Bands, halvings_for
-from pushforward.models.gan import WassersteinGAN, gradient_penalty
 from pushforward.models.stationary import StationaryGenerator
+from pushforward.models.wgan import WGANGP
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Particles, Vector
 from pushforward.statistics import power_spectrum
@@ -61,7 +63,7 @@ def test_bands_are_standardised_and_lose_nothing():
 
 def test_samples_of_a_stationary_field_start_with_the_power_of_the_data():
     x = correlated(64)
-    model = WassersteinGAN(PERIODIC, settings=WassersteinGAN.Settings(width=8, critic_width=4)).eval()
+    model = WGANGP(PERIODIC, settings=WGANGP.Settings(width=8, critic_width=4)).eval()
     model.prepare(Batch(x, None, Draws(0, 64)))
     with torch.no_grad():
         samples = model.sample(Draws(1, 64))
@@ -85,11 +87,37 @@ def test_a_stationary_generator_moves_with_its_noise():
 
 
 def test_clipping_bounds_the_critic():
-    model = WassersteinGAN(Vector(2), settings=WassersteinGAN.Settings(constraint="clipping", clip=0.02))
+    model = WGANGP(Vector(2), settings=WGANGP.Settings(constraint="clipping", clip=0.02))
     next(iter(model.turns(repeat(Batch(torch.randn(8, 2), None, Draws(0, 8))))))
     assert max(float(weights.detach().abs().max()) for weights in model.critic.parameters()) <= 0.02
 
 
 def test_particles_are_refused():
     with pytest.raises(UsageError, match="vectors and fields"):
-        WassersteinGAN(Particles(4, 2))
+        WGANGP(Particles(4, 2))
+
+
+def test_the_best_critic_of_a_cross_entropy_is_the_log_ratio_of_densities():
+    real, fake = torch.tensor([0.7, 0.2, 0.1]), torch.tensor([0.1, 0.3, 0.6])
+    f = torch.zeros(3, requires_grad=True)
+    optimiser = torch.optim.LBFGS([f], max_iter=200)
+    critic = LOSSES["non-saturating"].critic
+
+    def closure():
+        optimiser.zero_grad()
+        # Expectations over three points, by their probabilities; a score of 1e9 adds nothing.
+        points = zip(f, real, fake, strict=True)
+        loss = sum(r * critic(v[None], v[None] - 1e9) + q * critic(v[None] + 1e9, v[None]) for v, r, q in points)
+        loss.backward()
+        return loss
+
+    optimiser.step(closure)
+    torch.testing.assert_close(f.detach(), (real / fake).log(), atol=1e-3, rtol=1e-3)
+
+
+def test_the_minimax_generator_learns_nothing_from_a_sure_critic():
+    sure = torch.full((4,), -20.0, requires_grad=True)
+    slopes = {name: torch.autograd.grad(LOSSES[name].generator(sure), sure)[0].abs().max() for name in LOSSES}
+    assert slopes["minimax"] < 1e-8
+    assert slopes["non-saturating"] == pytest.approx(0.25)
+    assert slopes["wasserstein"] == pytest.approx(0.25)

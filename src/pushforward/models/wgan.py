@@ -1,0 +1,37 @@
+"""Wasserstein GANs: the critic estimates how far samples are from the data, if its slope is held near one.
+
+By Kantorovich and Rubinstein, W(p, q) is the largest E_p f - E_q f over functions of slope at most one. ``wgan`` bounds
+the critic's weights, ``wgan-gp`` penalises its gradient between data and samples. Unlike other adversarial losses, the
+estimate falls as samples get better.
+
+Sources: Arjovsky, Chintala and Bottou 2017, https://arxiv.org/abs/1701.07875; Gulrajani et al. 2017,
+https://arxiv.org/abs/1704.00028
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field as Setting
+
+from pushforward.models.adversarial import Adversarial, AdversarialSettings
+
+__all__ = ["WGAN", "WGANGP"]
+
+
+class WGANSettings(AdversarialSettings):
+    """The settings of adversarial models with the defaults of this family."""
+
+    constraint: Literal["gradient-penalty", "clipping", "none"] = "clipping"
+    critic_turns: int = Setting(default=5, ge=1)
+
+
+class WGAN(Adversarial):
+    """The Wasserstein game with bounded weights."""
+
+    Settings = WGANSettings
+    settings: WGANSettings
+
+
+class WGANGP(Adversarial):
+    """The Wasserstein game with a gradient penalty: the defaults of `Adversarial`."""
