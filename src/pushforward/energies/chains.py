@@ -24,22 +24,22 @@ __all__ = ["Chains", "autocorrelation_time", "split_r_hat"]
 
 @dataclass(frozen=True)
 class Chains:
-    """Draws of parallel chains after warm-up.
+    """Draws of parallel chains after warm-up. Chains are independent of each other, at all their temperatures.
 
     Attributes:
-        samples: shape ``(draws, chains, *shape)``, float64.
-        energies: U of each, in units of kT, shape ``(draws, chains)``.
-        sizes: squared distance from the energy's location, summed over coordinates, shape ``(draws, chains)``.
+        samples: of the first temperature, shape ``(draws, chains, *shape)``, float64.
+        energies: U at every temperature, in units of kT, shape ``(draws, temperatures, chains)``.
+        sizes: squared distance from the energy's location, summed over coordinates, of the same shape.
         thin: Hamiltonian steps between two draws of a chain.
-        temperatures: of the ladder; the draws are of the first.
+        temperatures: of the ladder.
         acceptance: mean acceptance probability of a Hamiltonian step at each temperature.
         exchanges: mean acceptance probability of exchanges between each temperature and the next.
         step_sizes: of the leapfrog integrator at each temperature, after tuning.
     """
 
     samples: Float[Tensor, "draws chains *shape"]
-    energies: Float[Tensor, "draws chains"]
-    sizes: Float[Tensor, "draws chains"]
+    energies: Float[Tensor, "draws temperatures chains"]
+    sizes: Float[Tensor, "draws temperatures chains"]
     thin: int
     temperatures: tuple[float, ...]
     acceptance: tuple[float, ...]
@@ -49,17 +49,17 @@ class Chains:
     @cached_property
     def autocorrelation(self) -> float:
         """tau of the slower of energy and size, in draws; NaN with fewer than 4 draws per chain."""
-        return max(autocorrelation_time(self.energies), autocorrelation_time(self.sizes))
+        return max(autocorrelation_time(each[:, 0]) for each in (self.energies, self.sizes))
 
     @cached_property
     def r_hat(self) -> float:
         """Split R-hat of the worse of energy and size: 1 where chains agree; NaN with fewer than 4 draws per chain."""
-        return max(split_r_hat(self.energies), split_r_hat(self.sizes))
+        return max(split_r_hat(each[:, 0]) for each in (self.energies, self.sizes))
 
     @property
     def mean_energy(self) -> tuple[float, float]:
         """<U> and its standard error, from the scatter of the chains' means."""
-        means = self.energies.mean(0)
+        means = self.energies[:, 0].mean(0)
         return means.mean().item(), (means.std() / math.sqrt(len(means))).item()
 
     def flat(self, count: int | None = None) -> Float[Tensor, "count *shape"]:

@@ -72,6 +72,7 @@ def replica_exchange(
     walkers = _Walkers(energy, start, temperatures, leapfrog, generator)
     kept: list[Tensor] = []
     energies: list[Tensor] = []
+    sizes: list[Tensor] = []
     for step in watch(range(warm_up + draws * thin)):
         walkers.move(tune=step if step < warm_up else None)
         walkers.exchange(step % 2)
@@ -79,12 +80,12 @@ def replica_exchange(
             walkers.forget()
         if step >= warm_up and (step - warm_up) % thin == thin - 1:
             kept.append(walkers.x[0].clone())
-            energies.append(walkers.energy[0].clone())
-    samples = torch.stack(kept)
+            energies.append(walkers.energy.clone())
+            sizes.append((walkers.x - energy.location).square().flatten(2).sum(2))
     return Chains(
-        samples=samples,
+        samples=torch.stack(kept),
         energies=torch.stack(energies),
-        sizes=(samples - energy.location).square().flatten(2).sum(2),
+        sizes=torch.stack(sizes),
         thin=thin,
         temperatures=temperatures,
         acceptance=tuple(walkers.accepted.mean.tolist()),

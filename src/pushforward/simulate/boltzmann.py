@@ -81,13 +81,13 @@ def boltzmann_members(
 
 
 def _quality(chains: Chains) -> list[float]:
-    return [chains.samples.shape[1], chains.acceptance[0], chains.autocorrelation, chains.r_hat]
+    return [chains.samples.shape[1], chains.acceptance[0], chains.autocorrelation]
 
 
-def _sentence(sampler: ReferenceSampler, chains: float, acceptance: float, autocorrelation: float, r_hat: float) -> str:
+def _sentence(sampler: ReferenceSampler, chains: float, acceptance: float, autocorrelation: float) -> str:
     method = "Hamiltonian Monte Carlo"
     if len(sampler.temperatures) > 1:
         method += f" with replica exchange over temperatures {', '.join(f'{t:g}' for t in sampler.temperatures)}"
-    known = not np.isnan([autocorrelation, r_hat]).any()
-    mixing = f"autocorrelation time {autocorrelation:.1f} draws, R-hat {r_hat:.3f}" if known else "one draw per chain"
+    known = not np.isnan(autocorrelation)
+    mixing = f"autocorrelation time {autocorrelation:.1f} draws" if known else "too few draws per chain to correlate"
     return f"{method}, {chains:.0f} chains: acceptance {acceptance:.2f}, {mixing}"
