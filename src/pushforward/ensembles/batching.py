@@ -30,7 +30,7 @@ BatchSource = Callable[[int], Batch]
 """The batch of a number, the first of which is 1."""
 
 # The last key of a seed says what it is for, so that no two uses share a stream of random numbers.
-_ORDER, _VIEW = 1, 2
+_ORDER, _VIEW, _PLACES = 1, 2, 10
 _RESIDENT_ELEMENTS = 2**26
 
 
@@ -87,7 +87,7 @@ class Order:
 class Units(Protocol):
     """A map of samples and conditions to network units."""
 
-    def __call__(self, x: Tensor, condition: Condition | None = None) -> Tensor: ...
+    def __call__(self, x: Tensor, condition: Condition | None = None, **places: Tensor) -> Tensor: ...
 
     def encode_condition(self, condition: Condition) -> Condition: ...
 
@@ -113,6 +113,7 @@ class Streamed:
     ) -> None:
         self.ensemble, self.preprocessing, self.shard, self.seed = ensemble, preprocessing, shard, seed
         self.order = Order(len(ensemble), seed)
+        self.discrete = bool(getattr(preprocessing, "levels", False))
         space = ensemble.space
         self.augmented = augmented and isinstance(space, Field) and (space.periodic or space.isotropic)
 
@@ -124,7 +125,11 @@ class Streamed:
         x = torch.from_numpy(batch)
         if self.augmented:
             x, condition = augment_given(x, condition, self.ensemble.space, views)
-        return Batch(*_in_network_units(self.preprocessing, x, condition), self.shard.draws(self.seed, number))
+        places = {}
+        if self.discrete:
+            places = {"u": self.shard.draws(self.seed, number, 0, _PLACES).uniform(*x.shape[1:])}
+        units = _in_network_units(self.preprocessing, x, condition, **places)
+        return Batch(*units, self.shard.draws(self.seed, number))
 
 
 class _JoinedGenerator(np.random.Generator):
@@ -167,10 +172,11 @@ class Resident:
         return Batch(self.x[index], condition, self.shard.draws(self.seed, number, device=device))
 
 
-def _in_network_units(preprocessing: Units, x: Tensor, condition: Condition | None) -> tuple[Tensor, Condition | None]:
-    if condition is None:
-        return preprocessing(x), None
-    return preprocessing(x, condition), preprocessing.encode_condition(condition)
+def _in_network_units(
+    preprocessing: Units, x: Tensor, condition: Condition | None, **places: Tensor
+) -> tuple[Tensor, Condition | None]:
+    code = None if condition is None else preprocessing.encode_condition(condition)
+    return preprocessing(x, condition, **places), code
 
 
 def batches_of(
@@ -183,6 +189,8 @@ def batches_of(
     device: torch.device,
 ) -> Streamed | Resident:
     """The batches of an ensemble, made in the way that suits its size."""
-    if isinstance(ensemble.space, Vector) and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS:
+    # Discrete values have another place in their cells in every batch.
+    held = isinstance(ensemble.space, Vector) and not preprocessing.levels
+    if held and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS:
         return Resident(ensemble, preprocessing, shard, seed, device)
     return Streamed(ensemble, preprocessing, shard, seed, augmented=augmented)

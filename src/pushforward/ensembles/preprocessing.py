@@ -13,7 +13,7 @@ Where the size of fluctuations depends strongly on the conditions, they can be d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -23,16 +23,22 @@ from torch import Tensor, nn
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import pointwise
 from pushforward.ensembles.amplitude import Amplitude
+from pushforward.ensembles.channels import (
+    channel_axis,
+    channel_name,
+    channel_values,
+    time_channels,
+    trailing_axes,
+)
 from pushforward.ensembles.choice import Choice, choose
 from pushforward.ensembles.encoding import Encoding
 from pushforward.ensembles.ensemble import Ensemble, Parameter
+from pushforward.ensembles.levels import Levels, allowed_values
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import (
     Field,
-    Particles,
     Series,
     Space,
-    Vector,
     space_from_dict,
     space_to_dict,
 )
@@ -55,6 +61,7 @@ class Preprocessing(nn.Module):
         encoding: of the conditions.
         amplitude: what conditions predict of the size of fluctuations; None where samples are not divided by it.
         condition_field: of the field that each sample is given with; None if there is none.
+        levels: the values that discrete channels may have.
     """
 
     constants: Tensor
@@ -67,6 +74,7 @@ class Preprocessing(nn.Module):
         encoding: Encoding,
         amplitude: Amplitude | None = None,
         condition_field: Preprocessing | None = None,
+        levels: Levels | None = None,
     ) -> None:
         super().__init__()
         self.space = space
@@ -75,6 +83,7 @@ class Preprocessing(nn.Module):
         self.encoding = encoding
         self.amplitude = amplitude
         self.condition_field = condition_field
+        self.levels = levels if levels is not None else Levels([None] * len(self.kinds), channel_axis(space))
         # One row each: location, unit, exponent, mean, deviation (see `pointwise`).
         self.register_buffer("constants", torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0])[:, None].repeat(1, len(self.kinds)))
 
@@ -86,6 +95,7 @@ class Preprocessing(nn.Module):
         members: int = 2048,
         *,
         scale_by_condition: bool = False,
+        discrete: bool = False,
     ) -> Self:
         """The preprocessing that suits an ensemble; give it the training part, and `Ensemble.check` the whole before.
 
@@ -96,6 +106,7 @@ class Preprocessing(nn.Module):
             members: how many to look at, at most, if they are large.
             scale_by_condition: whether fluctuations may be divided by the size that the conditions predict, where that
                 varies much. `forward`, `inverse` and `log_abs_det` then need the conditions.
+            discrete: whether whole numbers, and few values that are seen again and again, are taken as discrete.
 
         Raises:
             DataError: if a channel is constant, or a member that is looked at holds NaN or an infinity.
@@ -105,16 +116,23 @@ class Preprocessing(nn.Module):
         count = max(1, min(len(ensemble), max(members, _FREE // size), _VALUES // size))
         index = np.sort(np.random.default_rng(0).permutation(len(ensemble))[:count])
         x, given = ensemble.take_given(index)
-        channels = _channels(x, ensemble.space)
+        channels = channel_values(ensemble.space, x)
+        levels = Levels(
+            [allowed_values(values) for values in channels] if discrete else [None] * len(channels),
+            channel_axis(ensemble.space),
+        )
+        if levels:
+            u = np.random.default_rng(1).random(x.shape, dtype=np.float32)
+            channels = channel_values(ensemble.space, levels(torch.from_numpy(x), torch.from_numpy(u)).numpy())
         wanted = _wanted(transform, ensemble.space, len(channels))
         encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
         conditions = ensemble.condition_rows(index)
         amplitude = None
-        names = [_name(ensemble.space, number) for number in range(len(channels))]
-        timed = isinstance(ensemble.space, Series) and ensemble.space.timed
+        names = [channel_name(ensemble.space, number) for number in range(len(channels))]
+        timed = time_channels(ensemble.space)
         choices = [_span(channels[0])] if timed else []
         choices += [choose(*each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)]
-        if scale_by_condition and conditions is not None and isinstance(ensemble.space, Field):
+        if scale_by_condition and conditions is not None and trailing_axes(ensemble.space) and not levels:
             classes = [len(parameter.classes) for parameter in ensemble.parameters]
             # The logarithm turns a factor into a shift, and would gain nothing from the division.
             useful = [choice.kind not in ("log", "none") for choice in choices]
@@ -126,7 +144,8 @@ class Preprocessing(nn.Module):
         field = None
         if given is not None and given.field is not None:
             field = _of_condition(given.field, ensemble.condition_field)
-        made = cls(ensemble.space, [c.kind for c in choices], [c.reason for c in choices], encoding, amplitude, field)
+        kinds, reasons = [c.kind for c in choices], [c.reason for c in choices]
+        made = cls(ensemble.space, kinds, reasons, encoding, amplitude, field, levels)
         constants = [_constants(choice, values) for choice, values in zip(choices, channels, strict=True)]
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
         return made
@@ -139,8 +158,7 @@ class Preprocessing(nn.Module):
     @property
     def condition_space(self) -> ConditionSpace:
         """What each sample is given with, in network units."""
-        field = None if self.condition_field is None else self.condition_field.space
-        assert field is None or isinstance(field, Field)
+        field = None if self.condition_field is None else cast(Field, self.condition_field.space)
         return ConditionSpace(self.encoding.dim, field)
 
     def encode_condition(self, condition: Condition) -> Condition:
@@ -159,14 +177,16 @@ class Preprocessing(nn.Module):
         )
 
     def forward(
-        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None, u: Tensor | float = 0.5
     ) -> Float[Tensor, "batch *shape"]:
         """Samples in network units.
 
         Arguments:
             x: in the user's units, shape ``(batch, *space.shape)``.
             condition: in the user's units; needed only if `needs_condition`.
+            u: places of discrete values within their cells, in [0, 1), of the shape of ``x`` (see `Levels`).
         """
+        x = self.levels(x, u)
         location, unit, exponent, mean, deviation = self._constants(x, condition)
         return (self._each(pointwise.forward, (x - location) / unit, exponent) - mean) / deviation
 
@@ -175,15 +195,20 @@ class Preprocessing(nn.Module):
     ) -> Float[Tensor, "batch *shape"]:
         """Samples in the user's units: the inverse of `forward`."""
         location, unit, exponent, mean, deviation = self._constants(z, condition)
-        return self._each(pointwise.inverse, z * deviation + mean, exponent) * unit + location
+        return self.levels.inverse(self._each(pointwise.inverse, z * deviation + mean, exponent) * unit + location)
 
     def log_abs_det(
-        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None, u: Tensor | float = 0.5
     ) -> Float[Tensor, " batch"]:
         """``ln |det dz/dx|`` at ``x`` in the user's units, in nats: add it to the log-density of ``z = forward(x)``.
 
-        Minus infinity where a value lies outside the support of a logarithm.
+        Minus infinity where a value lies outside the support of a logarithm. Of discrete values, the volume is that of
+        their cells, of length one.
+
+        Arguments:
+            u: as of `forward`.
         """
+        x = self.levels(x, u)
         location, unit, exponent, _, deviation = self._constants(x, condition)
         slope = self._each(pointwise.log_derivative, (x - location) / unit, exponent)
         return (slope - (unit * deviation).log()).flatten(1).sum(1)
@@ -214,8 +239,10 @@ class Preprocessing(nn.Module):
         """One line for each choice, for the terminal and the report."""
         lines = [] if self.amplitude is None else [self.amplitude.describe(self.amplitude.bounds)]
         for number, (kind, reason) in enumerate(zip(self.kinds, self.reasons, strict=True)):
-            name = _name(self.space, number)
-            lines.append(f"{name}: {_formula(kind, *self.constants[:, number].tolist())} ({reason})")
+            allowed = self.levels.allowed[number]
+            values = "" if allowed is None else f"{allowed.describe()}, dequantised; "
+            formula = _formula(kind, *self.constants[:, number].tolist())
+            lines.append(f"{channel_name(self.space, number)}: {values}{formula} ({reason})")
         field = self.condition_field
         more = [] if field is None else [f"condition: {line}" for line in field.describe()]
         return _shortened(lines) + self.encoding.describe() + more
@@ -228,25 +255,27 @@ class Preprocessing(nn.Module):
             "channels": [{"kind": k, "reason": r} for k, r in zip(self.kinds, self.reasons, strict=True)],
             "conditions": self.encoding.to_dict(),
             "amplitude": None if self.amplitude is None else self.amplitude.to_dict(),
+            "levels": self.levels.to_list(),
             **({} if self.condition_field is None else {"condition_field": self.condition_field.to_dict()}),
         }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The module that `to_dict` described; load its tensors with ``load_state_dict``."""
-        channels = values["channels"]
+        channels, space = values["channels"], space_from_dict(values["space"])
         return cls(
-            space_from_dict(values["space"]),
+            space,
             [each["kind"] for each in channels],
             [each["reason"] for each in channels],
             Encoding.from_dict(values["conditions"]),
             None if values["amplitude"] is None else Amplitude.from_dict(values["amplitude"]),
             cls.from_dict(values["condition_field"]) if "condition_field" in values else None,
+            Levels.from_list(values["levels"], channel_axis(space)),
         )
 
     def _constants(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, ...]:
         """Location, unit, exponent, mean and deviation, each in a shape that goes with a batch."""
-        trailing = len(self.space.grid) if isinstance(self.space, Field) else 0
+        trailing = trailing_axes(self.space)
         constants = self.constants.to(x).reshape(5, -1, *[1] * trailing)
         location, unit, exponent, mean, deviation = constants
         if self.amplitude is not None:
@@ -262,8 +291,8 @@ class Preprocessing(nn.Module):
         kinds = dict.fromkeys(self.kinds)
         if len(kinds) == 1:
             return function(self.kinds[0], u, exponent)
-        axis = 1 if isinstance(self.space, Field) else -1
-        own = 0 if isinstance(self.space, Field) else -1
+        axis = channel_axis(self.space)
+        own = -1 - trailing_axes(self.space)
         order: list[int] = []
         parts: list[Tensor] = []
         for kind in kinds:
@@ -288,27 +317,6 @@ def _of_condition(fields: Tensor, space: Space | None) -> Preprocessing:
         raise DataError(f"the condition fields cannot be used: {problem}") from None
 
 
-def _channels(x: np.ndarray, space: Space) -> list[np.ndarray]:
-    """Values of each channel, shape ``(members, values)``. All coordinates of particles count as one channel."""
-    match space:
-        case Field():
-            return [x[:, channel].reshape(len(x), -1) for channel in range(space.channels)]
-        case Particles():
-            return [x.reshape(len(x), -1)]
-        case Series():
-            return [_observed(x[..., number], _name(space, number)) for number in range(x.shape[-1])]
-        case _:
-            return [x[..., number].reshape(len(x), -1) for number in range(x.shape[-1])]
-
-
-def _observed(values: np.ndarray, label: str) -> np.ndarray:
-    """The values that are not missing, shape ``(values,)``."""
-    found = values[~np.isnan(values)]
-    if len(found) == 0:
-        raise DataError(f"{label} was not observed in any of {len(values)} members; leave it out")
-    return found
-
-
 def _span(times: np.ndarray) -> Choice:
     """The map of the times of all members to [0, 1]."""
     first, last = float(times.min()), float(times.max())
@@ -318,7 +326,7 @@ def _span(times: np.ndarray) -> Choice:
 
 
 def _wanted(transform: str | Sequence[str], space: Space, channels: int) -> list[str]:
-    timed = isinstance(space, Series) and space.timed
+    timed = time_channels(space)
     wanted = [transform] * channels if isinstance(transform, str) else ["none"] * timed + list(transform)
     unknown = [kind for kind in wanted if kind not in ("auto", *pointwise.KINDS)]
     if unknown:
@@ -337,22 +345,6 @@ def _constants(choice: Choice, values: np.ndarray) -> list[float]:
     mean = sum(float(block.sum()) for block in blocks) / values.size
     variance = sum(float(((block - mean) ** 2).sum()) for block in blocks) / values.size
     return [choice.location, choice.unit, choice.exponent, mean, variance**0.5]
-
-
-def _name(space: Space, number: int) -> str:
-    match space:
-        case Vector(names=names) if names:
-            return names[number]
-        case Field(channels=1):
-            return "the field"
-        case Field():
-            return f"channel {number}"
-        case Particles():
-            return "positions"
-        case Series(timed=True):
-            return f"coordinate {number - 1}" if number else "time"
-        case _:
-            return f"coordinate {number}"
 
 
 def _formula(kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float) -> str:

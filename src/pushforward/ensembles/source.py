@@ -71,7 +71,7 @@ class Source(Protocol):
         """The map to network units, fitted.
 
         Arguments:
-            options: of `TrainingSettings`: ``transform``, ``scale_by_condition``.
+            options: of `TrainingSettings`: ``transform``, ``scale_by_condition``, ``discrete``.
         """
         ...
 
@@ -139,7 +139,10 @@ class EnsembleSource:
 
     def preprocessing(self, options: Mapping[str, Any]) -> Preprocessing:
         return Preprocessing.fit(
-            self.ensemble.train, options["transform"], scale_by_condition=options["scale_by_condition"]
+            self.ensemble.train,
+            options["transform"],
+            scale_by_condition=options["scale_by_condition"],
+            discrete=options["discrete"],
         )
 
     def batches(

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import singledispatch
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -89,7 +89,7 @@ class Adversarial(Model):
         self.generator: StationaryGenerator | Generator
         if is_stationary(space) and options.latent_dim is None:
             self.latent_dim = space.size
-            self.generator = StationaryGenerator(space, self.bands, condition, options.width or width)
+            self.generator = StationaryGenerator(cast(Field, space), self.bands, condition, options.width or width)
         else:
             self.generator = Generator(self.bands.space, self.latent_dim, condition, options.width or width)
         self.critic = Critic(self.bands.space, condition, options.critic_width or width)

@@ -161,7 +161,9 @@ def _carry_out(fabric: Fabric, plan: Plan, tracker: str | Tracker | None) -> Emu
     shown = display(plan.progress and fabric.is_global_zero)
     shown.notes([*source.describe(), *source.notes])
     source.check()
-    preprocessing: Any = source.preprocessing(of_loop.model_dump(include={"transform", "scale_by_condition"}))
+    preprocessing: Any = source.preprocessing(
+        of_loop.model_dump(include={"transform", "scale_by_condition", "discrete"})
+    )
     run, before = _directory(fabric, plan)
     length = plan.length or _length_of(before)
     config = recipe(

@@ -22,7 +22,7 @@ from pushforward.training.settings import TrainingSettings, resolve_settings
 __all__ = ["Length", "Plan", "Task", "resolve_task", "wanted_length"]
 
 # A student works in the network units of its teacher.
-_UNITS = ("transform", "scale_by_condition")
+_UNITS = ("transform", "scale_by_condition", "discrete")
 
 
 @dataclass(frozen=True)

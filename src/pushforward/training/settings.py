@@ -36,6 +36,8 @@ class TrainingSettings(BaseModel):
         transform: of the data before training (see `Preprocessing`), for all channels or one for each.
         scale_by_condition: whether fluctuations of a field are divided by the size that the conditions predict, where
             that varies much (see `Preprocessing.fit`).
+        discrete: whether whole numbers, and few values that are seen again and again, are modelled as discrete: samples
+            are then allowed values, and densities bounds of their probabilities (see `ensembles.levels`).
         teacher: run directory of a trained model to learn from: `consistency` follows its flow, `flow-matching` learns
             its noise and samples (reflow).
         checkpoint_every: time between checkpoints; by default a minute, or longer if writing would take over 2 % of it.
@@ -55,6 +57,7 @@ class TrainingSettings(BaseModel):
     augment: bool = True
     transform: _Transform | tuple[_Transform, ...] = "auto"
     scale_by_condition: bool = True
+    discrete: bool = True
     teacher: str | None = None
     checkpoint_every: Duration | None = None
     log_every: Duration = 0.5

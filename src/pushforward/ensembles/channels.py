@@ -1,0 +1,106 @@
+"""Channels of a sample, by its kind: what goes to network units together, where it lies, and what it is called."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+import numpy as np
+
+from pushforward.errors import DataError
+from pushforward.spaces import Field, Particles, Series, Space, Vector
+
+__all__ = ["channel_axis", "channel_name", "channel_values", "time_channels", "trailing_axes"]
+
+
+@singledispatch
+def channel_values(space: Space, x: np.ndarray) -> list[np.ndarray]:
+    """Values of each channel of a batch, shape ``(members, values)``; of what is observed, where values may be missing.
+
+    Raises:
+        DataError: if a channel was not observed in any member.
+    """
+    return [x[..., number].reshape(len(x), -1) for number in range(x.shape[-1])]
+
+
+@channel_values.register
+def _(space: Field, x: np.ndarray) -> list[np.ndarray]:
+    return [x[:, channel].reshape(len(x), -1) for channel in range(space.channels)]
+
+
+@channel_values.register
+def _(space: Particles, x: np.ndarray) -> list[np.ndarray]:
+    # All coordinates share one scale, or rotations would be no symmetry in network units.
+    return [x.reshape(len(x), -1)]
+
+
+@channel_values.register
+def _(space: Series, x: np.ndarray) -> list[np.ndarray]:
+    return [_observed(x[..., number], channel_name(space, number)) for number in range(x.shape[-1])]
+
+
+def _observed(values: np.ndarray, label: str) -> np.ndarray:
+    found = values[~np.isnan(values)]
+    if len(found) == 0:
+        raise DataError(f"{label} was not observed in any of {len(values)} members; leave it out")
+    return found
+
+
+@singledispatch
+def channel_axis(space: Space) -> int:
+    """Axis of a batch along which its channels lie."""
+    return -1
+
+
+@channel_axis.register
+def _(space: Field) -> int:
+    return 1
+
+
+@singledispatch
+def trailing_axes(space: Space) -> int:
+    """Axes of a batch behind that of the channels."""
+    return 0
+
+
+@trailing_axes.register
+def _(space: Field) -> int:
+    return len(space.grid)
+
+
+@singledispatch
+def time_channels(space: Space) -> int:
+    """Channels in front that hold times, not values."""
+    return 0
+
+
+@time_channels.register
+def _(space: Series) -> int:
+    return int(space.timed)
+
+
+@singledispatch
+def channel_name(space: Space, number: int) -> str:
+    """What messages call a channel."""
+    return f"coordinate {number}"
+
+
+@channel_name.register
+def _(space: Vector, number: int) -> str:
+    return space.names[number] if space.names else f"coordinate {number}"
+
+
+@channel_name.register
+def _(space: Field, number: int) -> str:
+    return "the field" if space.channels == 1 else f"channel {number}"
+
+
+@channel_name.register
+def _(space: Particles, number: int) -> str:
+    return "positions"
+
+
+@channel_name.register
+def _(space: Series, number: int) -> str:
+    if not space.timed:
+        return f"coordinate {number}"
+    return f"coordinate {number - 1}" if number else "time"

@@ -1,0 +1,165 @@
+r"""Discrete values: spins, counts, grey levels.
+
+A value is the i-th of those that are allowed. A model of densities sees :math:`y = i + u` with u uniform in [0, 1)
+(uniform dequantisation), and its samples come back by the integer part, so that they are allowed values exactly. With
+p(y) the density that is learnt,
+
+.. math:: \log P(x) = \log \int_0^1 p(i + u)\, du \ge \mathrm{E}_u \log p(i + u),
+
+a bound that is tight where p is constant over each cell.
+
+Source: Theis, van den Oord and Bethge 2016 (arXiv:1511.01844), section 3.1; Uria, Murray and Larochelle 2013.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+__all__ = ["Allowed", "Levels", "allowed_values"]
+
+FEW = 64
+"""Distinct values up to which values that are no whole numbers count as discrete."""
+OFTEN = 20
+"""Times that each of them must have been seen, on average."""
+COMMON = 0.2
+"""Share of the largest value, in units of the mean share, from which it is taken as a bound."""
+LARGEST_SCALE = 2**16
+"""Grey levels of a scale, at most."""
+LARGEST = 2**22
+"""Of whole numbers, beyond which float32 cannot tell a number from its dequantised neighbours."""
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The values that a channel may have.
+
+    Attributes:
+        least: smallest whole number; None where ``values`` lists what is allowed.
+        most: largest whole number; None where there is no bound.
+        values: those allowed, rising, if they are not consecutive whole numbers.
+    """
+
+    least: int | None = None
+    most: int | None = None
+    values: tuple[float, ...] = ()
+
+    def describe(self) -> str:
+        if self.values:
+            listed = ", ".join(f"{value:g}" for value in self.values[:8])
+            return f"one of {len(self.values)} values: {listed}{', ...' if len(self.values) > 8 else ''}"
+        return f"whole numbers from {self.least}" + ("" if self.most is None else f" to {self.most}")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"least": self.least, "most": self.most, "values": list(self.values)}
+
+
+def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
+    """The values that are allowed, as far as those seen tell; None where values are continuous.
+
+    Whole numbers are discrete. Of other numbers, a few that are seen again and again are.
+    """
+    distinct = np.unique(values)
+    if len(distinct) < 2 or not np.isfinite(distinct).all():
+        return None
+    if (distinct == np.round(distinct)).all() and np.abs(distinct).max() < LARGEST:
+        least, most = int(distinct[0]), int(distinct[-1])
+        if len(distinct) == most - least + 1:
+            # Of counts the largest that was seen is rare, and is no bound; of grey levels it is one of many.
+            common = np.mean(values == most) * len(distinct) >= COMMON
+            return Allowed(least, most if common and len(distinct) <= LARGEST_SCALE else None)
+        if len(distinct) > FEW or most - least > values.size:
+            return Allowed(least)
+        if len(distinct) * OFTEN > values.size:
+            return Allowed(least, most)
+        return Allowed(values=tuple(distinct.tolist()))
+    if len(distinct) <= FEW and len(distinct) * OFTEN <= values.size:
+        return Allowed(values=tuple(distinct.tolist()))
+    return None
+
+
+class Levels(nn.Module):
+    """The map of the discrete channels of a sample to their cells, and back; other channels pass as they are.
+
+    Arguments:
+        allowed: of each channel; None for a continuous one.
+        axis: of a batch, along which the channels lie.
+    """
+
+    def __init__(self, allowed: Sequence[Allowed | None], axis: int) -> None:
+        super().__init__()
+        self.allowed, self.axis = tuple(allowed), axis
+        for number, each in enumerate(self.allowed):
+            if each is not None and each.values:
+                table = torch.tensor(each.values, dtype=torch.float64)
+                self.register_buffer(f"table_{number}", table, persistent=False)
+
+    def __bool__(self) -> bool:
+        return any(each is not None for each in self.allowed)
+
+    def forward(self, x: Float[Tensor, "batch *shape"], u: Tensor | float = 0.5) -> Float[Tensor, "batch *shape"]:
+        """Values in their cells: ``i + u`` of discrete channels.
+
+        Arguments:
+            u: place within the cell, in [0, 1): a number per value of ``x``, or one for all.
+        """
+        places = torch.full_like(x, u) if isinstance(u, float) else u
+        return self._each(x, places, self._cell)
+
+    def inverse(self, y: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """Allowed values, by the cell that a number lies in or is nearest to."""
+        return self._each(y, y, lambda number, y, _: self._value(number, y))
+
+    def _each(self, x: Tensor, other: Tensor, function: Any) -> Tensor:
+        if not self:
+            return x
+        channels, others = x.unbind(self.axis), other.unbind(self.axis)
+        # One set of values for all channels where they share their preprocessing.
+        numbers = range(len(channels)) if len(self.allowed) > 1 else [0] * len(channels)
+        return torch.stack(
+            [
+                x if self.allowed[number] is None else function(number, x, extra)
+                for number, x, extra in zip(numbers, channels, others, strict=True)
+            ],
+            self.axis,
+        )
+
+    def _cell(self, number: int, x: Tensor, u: Tensor) -> Tensor:
+        allowed = self.allowed[number]
+        assert allowed is not None
+        if not allowed.values:
+            assert allowed.least is not None
+            return torch.round(x) - allowed.least + u
+        table = self._table(number, x)
+        return torch.searchsorted((table[1:] + table[:-1]) / 2, x.contiguous()).to(x.dtype) + u
+
+    def _value(self, number: int, y: Tensor) -> Tensor:
+        allowed = self.allowed[number]
+        assert allowed is not None
+        cell = y.floor().clamp(min=0)
+        if allowed.values:
+            return self._table(number, y)[cell.clamp(max=len(allowed.values) - 1).long()]
+        assert allowed.least is not None
+        top = None if allowed.most is None else allowed.most - allowed.least
+        return cell.clamp(max=top) + allowed.least if top is not None else cell + allowed.least
+
+    def _table(self, number: int, like: Tensor) -> Tensor:
+        return getattr(self, f"table_{number}").to(like)
+
+    def to_list(self) -> list[dict[str, Any] | None]:
+        """Plain values for `from_list`."""
+        return [None if each is None else each.to_dict() for each in self.allowed]
+
+    @classmethod
+    def from_list(cls, values: Sequence[dict[str, Any] | None], axis: int) -> Self:
+        made = [
+            None if each is None else Allowed(each["least"], each["most"], tuple(each["values"])) for each in values
+        ]
+        return cls(made, axis)
