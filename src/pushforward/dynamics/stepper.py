@@ -131,7 +131,7 @@ class Stepper:
             if length is None:
                 length = first_step(self.method.order, field, t, y, slope, self.rtol, self.atol)
             # a sample that begins with NaN has nowhere to go, and keeps no other waiting
-            finite = (torch.isfinite(rows(slope)) & torch.isfinite(rows(y))).all(1)
+            finite = torch.isfinite(rows(slope * 0 + y)).all(1)
             length = torch.where(finite, self.controller.limited(length), 0.0)
             one, zero = torch.ones_like(t), torch.zeros_like(t, dtype=torch.int64)
         return State(t, y, slope, length, torch.where(finite, end, t), one, one, zero, zero, zero)

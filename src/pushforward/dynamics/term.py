@@ -51,7 +51,7 @@ class Term:
             value = self.field(t, y, *args)
             self.copies = self.first is not None and _share_memory(self.first, value)
             self.first = None
-        return value.clone().to(y.dtype)
+        return value.clone() if value.dtype == y.dtype else value.to(y.dtype)
 
 
 def check_unwritten(name: str, given: tuple[Tensor, ...], before: tuple[Tensor, ...]) -> None:
@@ -61,7 +61,9 @@ def check_unwritten(name: str, given: tuple[Tensor, ...], before: tuple[Tensor, 
         UsageError: what to write instead.
     """
     for argument, now, then in zip("ty", given, before, strict=True):
-        if not is_wrapped(then) and not bool(((now == then) | (then != then)).all()):
+        if is_wrapped(then) or torch.equal(now, then):
+            continue
+        if not bool(((now == then) | (then != then)).all()):
             raise UsageError(
                 f"the {name} writes into its argument {argument}, which the solver still needs; compute a new tensor, "
                 f"{argument} = {argument} * 2 instead of {argument} *= 2"
