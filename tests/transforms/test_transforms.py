@@ -8,15 +8,24 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pushforward.networks import MADE
 from pushforward.transforms import (
     ActNorm,
-    AffineCoupling,
+    Affine,
     Composition,
+    Coupling,
     Flatten,
     Haar,
+    Inverse,
     Linear,
+    MaskedAutoregressive,
+    MaskedCoupling,
+    Monotone,
     Multiscale,
     Permutation,
+    Rotation,
+    Sigmoidal,
+    Spline,
     Squeeze,
     Transform,
     checkerboard,
@@ -28,34 +37,53 @@ CONDITION = 2
 
 
 class Conditioner(nn.Module):
-    """A network of a coupling: a perceptron of everything that it may see, so that the Jacobian is dense."""
+    """A network of a coupling: a perceptron of everything that it may see, so that the Jacobian is dense.
 
-    def __init__(self, shape: tuple[int, ...], condition: tuple[int, ...] = (CONDITION,)):
+    Arguments:
+        shape: of what it sees.
+        outputs: channels of what it gives, on the same grid.
+        condition: shape of a condition.
+    """
+
+    def __init__(self, shape: tuple[int, ...], outputs: int, condition: tuple[int, ...] = (CONDITION,)):
         super().__init__()
-        self.shape = shape
-        size = math.prod(shape)
-        self.layers = nn.Sequential(
-            nn.Linear(size + math.prod(condition), 16), nn.Tanh(), nn.Linear(16, 2 * size, bias=True)
-        )
+        self.shape = (outputs, *shape[1:])
+        size = math.prod(shape) + math.prod(condition)
+        self.layers = nn.Sequential(nn.Linear(size, 16), nn.Tanh(), nn.Linear(16, math.prod(self.shape)))
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
         assert condition is not None
         seen = torch.cat([x.flatten(1), condition.flatten(1)], dim=1)
-        return self.layers(seen).view(len(x), 2 * self.shape[0], *self.shape[1:])
+        return self.layers(seen).view(len(x), *self.shape)
 
 
-def coupling(shape: tuple[int, ...], parity: int, condition: tuple[int, ...] = (CONDITION,)) -> AffineCoupling:
-    return AffineCoupling(checkerboard(shape, parity), Conditioner(shape, condition))
+def masked(
+    shape: tuple[int, ...], parity: int, monotone: Monotone | None = None, condition: tuple[int, ...] = (CONDITION,)
+) -> MaskedCoupling:
+    monotone = monotone or Affine()
+    network = Conditioner(shape, monotone.parameters * shape[0], condition)
+    return MaskedCoupling(monotone, network, checkerboard(shape, parity))
+
+
+def split(shape: tuple[int, ...], keep: int, monotone: Monotone | None = None, *, last: bool = False) -> Coupling:
+    monotone = monotone or Affine()
+    features, *grid = shape
+    outputs = monotone.parameters * (features - keep)
+    return Coupling(monotone, Conditioner((keep, *grid), outputs), keep, last=last)
+
+
+def autoregressive(monotone: Monotone) -> MaskedAutoregressive:
+    return MaskedAutoregressive(monotone, MADE(FEATURES, monotone.parameters, CONDITION, width=10, depth=3))
 
 
 def multiscale() -> Multiscale:
     """Two levels of a periodic-sized field, couplings at each."""
     shape = (1, 4, 8)
     details = [
-        Composition([ActNorm(3), Linear(3), coupling((3, *grid), level, (1 + CONDITION, *grid))])
+        Composition([ActNorm(3), Linear(3), masked((3, *grid), level, condition=(1 + CONDITION, *grid))])
         for level, grid in enumerate([(2, 4), (1, 2)])
     ]
-    coarse = Composition([Flatten((1, 1, 2)), coupling((2,), 0)])
+    coarse = Composition([Flatten((1, 1, 2)), split((2,), 1)])
     return Multiscale(shape, details, coarse)
 
 
@@ -72,10 +100,23 @@ CASES = {
     "haar, 2-D": (Haar, (2, *GRID), False),
     "haar, 3-D": (Haar, (1, 2, 4, 2), False),
     "flatten": (lambda: Flatten((2, *GRID)), (2, *GRID), False),
-    "coupling, vector": (lambda: coupling((FEATURES,), 0), (FEATURES,), True),
-    "coupling, field": (lambda: coupling((2, *GRID), 1), (2, *GRID), True),
+    "rotation, vector": (lambda: Rotation(FEATURES), (FEATURES,), False),
+    "rotation, field": (lambda: Rotation(FEATURES), (FEATURES, *GRID), False),
+    "affine coupling, vector": (lambda: split((FEATURES,), 1), (FEATURES,), True),
+    "affine coupling, channels": (lambda: split((3, 2, 4), 2, last=True), (3, 2, 4), True),
+    "spline coupling, vector": (lambda: split((FEATURES,), 2, Spline(), last=True), (FEATURES,), True),
+    "sigmoidal coupling, vector": (lambda: split((FEATURES,), 1, Sigmoidal()), (FEATURES,), True),
+    "coupling of nothing": (lambda: split((FEATURES,), 0, Spline()), (FEATURES,), True),
+    "affine masked coupling, field": (lambda: masked((2, *GRID), 1), (2, *GRID), True),
+    "spline masked coupling, field": (lambda: masked((2, *GRID), 0, Spline()), (2, *GRID), True),
+    "affine autoregressive": (lambda: autoregressive(Affine()), (FEATURES,), True),
+    "spline autoregressive": (lambda: autoregressive(Spline()), (FEATURES,), True),
+    "sigmoidal autoregressive": (lambda: autoregressive(Sigmoidal()), (FEATURES,), True),
+    "inverse of autoregressive": (lambda: Inverse(autoregressive(Spline())), (FEATURES,), True),
     "composition": (
-        lambda: Composition([ActNorm(FEATURES), coupling((FEATURES,), 0), Linear(FEATURES), coupling((FEATURES,), 1)]),
+        lambda: Composition(
+            [ActNorm(FEATURES), split((FEATURES,), 1), Linear(FEATURES), split((FEATURES,), 2, last=True)]
+        ),
         (FEATURES,),
         True,
     ),
@@ -187,14 +228,16 @@ def test_actnorm_survives_a_constant_feature():
 
 
 def test_couplings_pass_on_what_the_mask_shows_and_bound_the_rest():
-    layer = coupling((FEATURES,), 0)
+    layer = masked((FEATURES,), 0)
     with torch.no_grad():
         for parameter in layer.network.parameters():
             parameter.mul_(1e3)
     x, condition = batch((FEATURES,), dtype=torch.float32)
     z, log_abs_det = layer(x, condition)
     assert torch.equal(z[:, [0, 2]], x[:, [0, 2]])
-    assert (log_abs_det.abs() <= layer.limit).all(), "one hidden feature may change volume by at most exp(limit)"
+    assert (log_abs_det.abs() <= layer.monotone.limit).all(), (
+        "one hidden feature may change volume by at most exp(limit)"
+    )
 
 
 def test_checkerboards_of_opposite_parity_are_a_partition():

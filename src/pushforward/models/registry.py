@@ -116,6 +116,27 @@ REGISTRY: dict[str, Entry] = {
         "realnvp:RealNVP",
         "invertible affine couplings; exact density and exact latent codes",
         "https://arxiv.org/abs/1605.08803",
+        sources=("ensemble", "energy"),
+    ),
+    "nsf": Entry(
+        "nsf:NSF",
+        "invertible spline couplings: exact density and codes, several modes with fewer layers than realnvp",
+        "https://arxiv.org/abs/1906.04032",
+        sources=("ensemble", "energy"),
+    ),
+    "maf": Entry(
+        "maf:MAF",
+        "each number given those before it; exact density in one pass, samples number by number",
+        "https://arxiv.org/abs/1705.07057",
+        spaces=("vector",),
+        sources=("ensemble", "energy"),
+    ),
+    "iaf": Entry(
+        "iaf:IAF",
+        "maf the other way round: samples in one pass, densities number by number",
+        "https://arxiv.org/abs/1606.04934",
+        spaces=("vector",),
+        sources=("ensemble", "energy"),
     ),
     "cnf": Entry(
         "cnf:CNF",

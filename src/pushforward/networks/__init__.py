@@ -5,9 +5,11 @@ Velocities and denoisers are called as ``net(x, t, condition)``; one-shot networ
 
 from __future__ import annotations
 
+from pushforward.networks.conditioners import FieldConditioner, VectorConditioner
 from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
 from pushforward.networks.embeddings import ConditionEmbedding, Context, TimeEmbedding
 from pushforward.networks.factory import time_network
+from pushforward.networks.made import MADE
 from pushforward.networks.mlp import MLP, ResidualMLP
 from pushforward.networks.one_shot import Critic, Encoder, Generator
 from pushforward.networks.transformer import Transformer
@@ -15,6 +17,7 @@ from pushforward.networks.unet import UNet
 from pushforward.networks.vector_field import PreparedField, VectorField
 
 __all__ = [
+    "MADE",
     "MLP",
     "ConditionEmbedding",
     "Context",
@@ -22,12 +25,14 @@ __all__ = [
     "ConvolutionalGenerator",
     "Critic",
     "Encoder",
+    "FieldConditioner",
     "Generator",
     "PreparedField",
     "ResidualMLP",
     "TimeEmbedding",
     "Transformer",
     "UNet",
+    "VectorConditioner",
     "VectorField",
     "time_network",
 ]

@@ -14,22 +14,36 @@ True
 from __future__ import annotations
 
 from pushforward.transforms.actnorm import ActNorm
-from pushforward.transforms.coupling import AffineCoupling, checkerboard
+from pushforward.transforms.autoregressive import MaskedAutoregressive
+from pushforward.transforms.coupling import Coupling, MaskedCoupling, checkerboard
 from pushforward.transforms.linear import Linear, Permutation
+from pushforward.transforms.monotone import Affine, Monotone
 from pushforward.transforms.multiscale import Multiscale
 from pushforward.transforms.reshape import Flatten
+from pushforward.transforms.rotation import Rotation
+from pushforward.transforms.sigmoidal import Sigmoidal
+from pushforward.transforms.spline import CircularSpline, Spline
 from pushforward.transforms.squeeze import Haar, Squeeze
-from pushforward.transforms.transform import Composition, Transform
+from pushforward.transforms.transform import Composition, Inverse, Transform
 
 __all__ = [
     "ActNorm",
-    "AffineCoupling",
+    "Affine",
+    "CircularSpline",
     "Composition",
+    "Coupling",
     "Flatten",
     "Haar",
+    "Inverse",
     "Linear",
+    "MaskedAutoregressive",
+    "MaskedCoupling",
+    "Monotone",
     "Multiscale",
     "Permutation",
+    "Rotation",
+    "Sigmoidal",
+    "Spline",
     "Squeeze",
     "Transform",
     "checkerboard",

@@ -1,25 +1,42 @@
-r"""Affine coupling: part of a sample decides how the rest is scaled and shifted.
+r"""Couplings: part of a sample decides how the rest is transformed.
 
-With a mask b of zeros and ones, and a network that sees only b x,
+Split a sample into kept values x_k and changed values x_c. A network of the kept values and the condition c gives the
+parameters of an increasing map f of each changed value (see `Monotone`),
 
-    z = b x + (1 - b) (x exp(s(b x, c)) + t(b x, c)),     log |det ∂z/∂x| = Σ (1 - b) s(b x, c),
+    z_k = x_k,     z_c = f(x_c; θ(x_k, c)),     log |det ∂z/∂x| = Σ log ∂z_c/∂x_c,
 
-which is undone without inverting the network, since b z = b x.
+which is undone without inverting the network, since it sees only what stays as it is. All parameters are one output of
+one network.
 
-Source: Dinh, Sohl-Dickstein and Bengio 2017 (RealNVP, arXiv:1605.08803), equations 7 to 9.
+Sources: Dinh, Sohl-Dickstein and Bengio 2017 (RealNVP, arXiv:1605.08803), equations 7 to 9; for checkerboards on a
+lattice: Albergo, Kanwar and Shanahan 2019 (arXiv:1904.12072).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.transforms.monotone import Monotone
 from pushforward.transforms.transform import Transform
 
-__all__ = ["AffineCoupling", "checkerboard"]
+__all__ = ["Coupling", "MaskedCoupling", "checkerboard", "squashed"]
+
+Direction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+# Network inputs are linear below this and logarithmic above; data come in units of about one.
+_LINEAR_RANGE = 4.0
+
+
+def squashed(x: Tensor) -> Tensor:
+    """Network inputs: the values themselves where they are of order one, their logarithm where they are large.
+
+    So an outlier cannot overflow a network in float32, at training or when a chain is inverted.
+    """
+    return _LINEAR_RANGE * torch.asinh(x / _LINEAR_RANGE)
 
 
 def checkerboard(shape: Sequence[int], parity: int) -> Float[Tensor, "*shape"]:
@@ -37,40 +54,73 @@ def checkerboard(shape: Sequence[int], parity: int) -> Float[Tensor, "*shape"]:
     return ((total % 2) == parity % 2).float()
 
 
-class AffineCoupling(Transform):
-    """Scale and shift what the mask hides by functions of what it shows.
-
-    The log-scale is bounded by ``limit * tanh(s / limit)``, and the network sees large values only through an inverse
-    hyperbolic sine: in float32 neither a long chain nor an outlier then overflows, the usual end of a RealNVP.
+class Coupling(Transform):
+    """Keep some of the features (of axis 1) and transform the others; the network computes nothing that is unused.
 
     Arguments:
-        mask: ones for what is kept, shape of one sample, or broadcast to it.
-        network: ``network(x, condition)`` with ``x`` (batch, features, ...) gives ``(batch, 2 * features, ...)``, raw
-            log-scales first and then shifts.
-        limit: bound of each absolute log-scale, in nats.
+        monotone: the map of each changed value, with P parameters.
+        network: ``network(kept, condition)`` with ``kept`` (batch, keep, ...) gives ``(batch, P * changed, ...)``, for
+            each parameter in turn that of every changed feature.
+        keep: how many features are kept; 0 makes a transform that depends on nothing but the condition.
+        last: keep the last features instead of the first.
     """
 
-    # Network inputs are linear below this and logarithmic above; data come in units of about one.
-    linear_range = 4.0
+    def __init__(self, monotone: Monotone, network: nn.Module, keep: int, *, last: bool = False) -> None:
+        super().__init__()
+        self.monotone = monotone
+        self.network = network
+        self.keep = keep
+        self.last = last
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self._run(self.monotone.forward, x, condition)
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self._run(self.monotone.inverse, z, condition)
+
+    def _run(self, direction: Direction, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        if self.last:
+            changed, kept = x.split([x.shape[1] - self.keep, self.keep], dim=1)
+        else:
+            kept, changed = x.split([self.keep, x.shape[1] - self.keep], dim=1)
+        raw = self.network(squashed(kept), condition)
+        image, log_derivative = direction(changed, _by_parameter(raw, self.monotone, changed))
+        parts = (image, kept) if self.last else (kept, image)
+        return torch.cat(parts, dim=1), log_derivative.flatten(1).sum(1)
+
+
+class MaskedCoupling(Transform):
+    """Keep what a mask shows and transform what it hides, for networks that need the whole grid of a field.
+
+    Arguments:
+        monotone: the map of each hidden value, with P parameters.
+        network: ``network(shown, condition)`` with ``shown`` (batch, features, ...), zero where hidden, gives
+            ``(batch, P * features, ...)``, for each parameter in turn that of every feature.
+        mask: ones for what is kept, shape of one sample, or broadcast to it.
+    """
 
     mask: Tensor
 
-    def __init__(self, mask: Tensor, network: nn.Module, limit: float = 2.0) -> None:
+    def __init__(self, monotone: Monotone, network: nn.Module, mask: Float[Tensor, "*shape"]) -> None:
         super().__init__()
         self.register_buffer("mask", mask)
+        self.monotone = monotone
         self.network = network
-        self.limit = limit
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self._affine(x, condition)
-        return x * log_scale.exp() + shift, log_scale.flatten(1).sum(1)
+        return self._run(self.monotone.forward, x, condition)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self._affine(z, condition)
-        return (z - shift) * (-log_scale).exp(), -log_scale.flatten(1).sum(1)
+        return self._run(self.monotone.inverse, z, condition)
 
-    def _affine(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        shown = self.linear_range * torch.asinh(self.mask * x / self.linear_range)
-        raw, shift = self.network(shown, condition).chunk(2, dim=1)
-        hidden = 1 - self.mask
-        return hidden * self.limit * torch.tanh(raw / self.limit), hidden * shift
+    def _run(self, direction: Direction, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        raw = self.network(squashed(self.mask * x), condition)
+        image, log_derivative = direction(x, _by_parameter(raw, self.monotone, x))
+        shown = self.mask > 0
+        log_derivative = torch.where(shown, 0.0, log_derivative)
+        return torch.where(shown, x, image), log_derivative.flatten(1).sum(1)
+
+
+def _by_parameter(raw: Tensor, monotone: Monotone, x: Tensor) -> Float[Tensor, "P *shape"]:
+    """Network outputs ``(batch, P * features, ...)`` in the order and the precision that a `Monotone` takes them."""
+    return raw.to(x.dtype).unflatten(1, (monotone.parameters, x.shape[1])).movedim(1, 0)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Composition", "Transform"]
+__all__ = ["Composition", "Inverse", "Transform"]
 
 
 class Transform(nn.Module, ABC):
@@ -81,3 +81,21 @@ class Composition(Transform):
 
     def _chain(self) -> list[Transform]:
         return cast("list[Transform]", list(self.transforms))
+
+
+class Inverse(Transform):
+    """A transform run the other way: ``forward`` is its inverse, and ``inverse`` its forward map.
+
+    Arguments:
+        transform: to be inverted.
+    """
+
+    def __init__(self, transform: Transform) -> None:
+        super().__init__()
+        self.transform = transform
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.transform.inverse(x, condition)
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.transform(z, condition)

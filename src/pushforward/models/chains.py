@@ -1,0 +1,204 @@
+r"""Chains of transforms, from samples of a space to codes: what the families of flows are made of.
+
+On a `Vector` a chain is [scale, mix, transform] repeated. On a `Field` the same chain, with convolutions, models the
+details of each wavelet level given the field that they refine (see `Multiscale`), or with no levels the field itself,
+by couplings of one half of a checkerboard given the other.
+
+Sources: Dinh, Sohl-Dickstein and Bengio 2017 (arXiv:1605.08803); Kingma and Dhariwal 2018 (arXiv:1807.03039); Yu,
+Derpanis and Brubaker 2020 (arXiv:2010.13821); Albergo, Kanwar and Shanahan 2019 (arXiv:1904.12072).
+"""
+
+from __future__ import annotations
+
+from functools import partial, singledispatch
+from math import prod
+
+from pydantic import Field as Setting
+
+from pushforward.errors import UsageError
+from pushforward.models.model import Settings
+from pushforward.networks import MADE, FieldConditioner, VectorConditioner
+from pushforward.spaces import Field, Space, Vector
+from pushforward.transforms import (
+    ActNorm,
+    Composition,
+    Coupling,
+    Flatten,
+    Inverse,
+    Linear,
+    MaskedAutoregressive,
+    MaskedCoupling,
+    Monotone,
+    Multiscale,
+    Permutation,
+    Transform,
+    checkerboard,
+)
+
+__all__ = ["AutoregressiveSettings", "CouplingSettings", "autoregressive_chain", "coupling_chain"]
+
+# A coarsest field of few values is better off with networks that see it whole and know where each cell is.
+_DENSE_SIZE = 64
+_SMALLEST_SIDE = 4
+
+
+class CouplingSettings(Settings):
+    """
+    Attributes:
+        couplings: in the chain; on a field, in the chain of each level. None chooses by the space.
+        width: hidden features of each coupling's network; None chooses by the space.
+        depth: hidden layers of each coupling's network, on a field its residual blocks.
+        levels: times that a field is halved; 0 couples its cells by a checkerboard, which suits periodic lattices; None
+            halves it while it can be and keeps more than a few cells.
+    """
+
+    couplings: int | None = Setting(default=None, ge=1)
+    width: int | None = Setting(default=None, ge=1)
+    depth: int = Setting(default=2, ge=1)
+    levels: int | None = Setting(default=None, ge=0)
+
+
+class AutoregressiveSettings(Settings):
+    """
+    Attributes:
+        transforms: autoregressive transforms in the chain.
+        width: hidden features of each transform's network.
+        depth: hidden layers of each transform's network.
+    """
+
+    transforms: int = Setting(default=5, ge=1)
+    width: int = Setting(default=128, ge=1)
+    depth: int = Setting(default=2, ge=1)
+
+
+@singledispatch
+def coupling_chain(space: Space, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
+    """Couplings of a space's samples to codes ``(batch, space.size)``.
+
+    Arguments:
+        space: of the samples.
+        monotone: the map of each value.
+        condition_dim: length of a condition vector; 0 for none.
+        settings: sizes.
+
+    Raises:
+        UsageError: if there are no couplings for the space, or a field's grid cannot be halved.
+    """
+    raise UsageError(f"there are flows for vectors and fields, not for {type(space).__name__.lower()}")
+
+
+@coupling_chain.register
+def _(space: Vector, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
+    return _dense(space.dim, monotone, condition_dim, settings)
+
+
+@coupling_chain.register
+def _(space: Field, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
+    levels = _levels(space.grid, settings.levels)
+    channels, factor = space.channels, 2 ** len(space.grid)
+    grids = [tuple(cells >> level for cells in space.grid) for level in range(levels + 1)]
+    convolutional = partial(_convolutional, monotone=monotone, periodic=space.periodic, settings=settings)
+    details = [
+        Composition(convolutional((factor - 1) * channels, grid, context=channels + condition_dim))
+        for grid in grids[1:]
+    ]
+    shape = (channels, *grids[-1])
+    if levels and prod(shape) <= _DENSE_SIZE:
+        coarse = [Flatten(shape), _dense(prod(shape), monotone, condition_dim, settings)]
+    else:
+        coarse = [*convolutional(channels, grids[-1], context=condition_dim), Flatten(shape)]
+    return Multiscale(space.shape, details, Composition(coarse)) if levels else Composition(coarse)
+
+
+@singledispatch
+def autoregressive_chain(
+    space: Space, monotone: Monotone, condition_dim: int, settings: AutoregressiveSettings, *, inverse: bool = False
+) -> Transform:
+    """Masked autoregressive transforms of a vector, every second one in the opposite order.
+
+    Arguments:
+        space: of the samples.
+        monotone: the map of each value.
+        condition_dim: length of a condition vector; 0 for none.
+        settings: sizes.
+        inverse: sample in one pass, and find densities one feature after another, instead of the other way round.
+
+    Raises:
+        UsageError: if the space is not a vector.
+    """
+    raise UsageError(f"there are autoregressive flows for vectors, not for {type(space).__name__.lower()}")
+
+
+@autoregressive_chain.register
+def _(
+    space: Vector, monotone: Monotone, condition_dim: int, settings: AutoregressiveSettings, *, inverse: bool = False
+) -> Transform:
+    dim = space.dim
+    order = Permutation(range(dim)[::-1])
+    chain: list[Transform] = []
+    for step in range(settings.transforms):
+        if dim > 1:
+            network = MADE(dim, monotone.parameters, condition_dim, settings.width, settings.depth)
+            transform: Transform = MaskedAutoregressive(monotone, network)
+        else:
+            # One feature has none before it.
+            alone = VectorConditioner(0, monotone.parameters, condition_dim, settings.width, settings.depth)
+            transform = Coupling(monotone, alone, keep=0)
+        chain += [ActNorm(dim), *([order] if step else []), Inverse(transform) if inverse else transform]
+    return Composition([*chain, ActNorm(dim)])
+
+
+def _dense(dim: int, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
+    """[ActNorm, Linear, Coupling] repeated, the couplings keeping the first half and the last in turn."""
+    chain: list[Transform] = []
+    for step in range(settings.couplings or 10):
+        # One feature has nothing to be conditioned on but the condition, and nothing to be mixed with.
+        last = step % 2 == 1 and dim > 1
+        keep = (dim + 1) // 2 if last else dim // 2
+        outputs = monotone.parameters * (dim - keep)
+        network = VectorConditioner(keep, outputs, condition_dim, settings.width or 128, settings.depth)
+        mix = [Linear(dim)] if dim > 1 else []
+        chain += [ActNorm(dim), *mix, Coupling(monotone, network, keep, last=last)]
+    return Composition([*chain, ActNorm(dim)])
+
+
+def _convolutional(
+    features: int,
+    grid: tuple[int, ...],
+    *,
+    context: int,
+    monotone: Monotone,
+    periodic: bool,
+    settings: CouplingSettings,
+) -> list[Transform]:
+    """[ActNorm, Linear, MaskedCoupling] repeated, the masks being the two halves of a checkerboard in turn."""
+    chain: list[Transform] = []
+    for step in range(settings.couplings or 4):
+        network = FieldConditioner(
+            features,
+            monotone.parameters * features,
+            context,
+            settings.width or 32,
+            settings.depth,
+            dims=len(grid),
+            periodic=periodic,
+        )
+        mix = [Linear(features)] if features > 1 else []
+        mask = checkerboard((features, *grid), step)
+        chain += [ActNorm(features), *mix, MaskedCoupling(monotone, network, mask)]
+    return [*chain, ActNorm(features)]
+
+
+def _levels(grid: tuple[int, ...], asked: int | None) -> int:
+    """How many times a grid is halved: as asked, or while all sides stay even and not below the smallest side."""
+    possible = 0
+    while all(cells % 2 ** (possible + 1) == 0 for cells in grid):
+        possible += 1
+    sides = " x ".join(map(str, grid))
+    if possible == 0 and asked != 0:
+        raise UsageError(f"this flow halves a field's grid and {sides} has an odd side; crop or pad it to even sides")
+    if asked is None:
+        return max(1, sum(min(grid) >> level >= _SMALLEST_SIDE for level in range(1, possible + 1)))
+    if asked > possible:
+        raise UsageError(f"a grid of {sides} can be halved {possible} times, not levels={asked}")
+    return asked

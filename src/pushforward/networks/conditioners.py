@@ -1,0 +1,89 @@
+"""Networks of couplings: of the kept part of a sample and a condition, to raw parameters of the changed part.
+
+All are zero before training, so that a flow starts as the identity of its couplings.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pushforward.networks.layers import Convolution, channels_last
+from pushforward.networks.mlp import MLP
+
+__all__ = ["FieldConditioner", "VectorConditioner"]
+
+
+class VectorConditioner(nn.Module):
+    """A perceptron of a vector and its condition, (batch, inputs) to (batch, outputs).
+
+    Arguments:
+        inputs, outputs: lengths of the vectors; of no inputs and no condition it is a constant.
+        condition_dim: length of a condition vector; 0 for none.
+        width: of the hidden layers. depth: how many there are.
+    """
+
+    def __init__(self, inputs: int, outputs: int, condition_dim: int = 0, width: int = 128, depth: int = 2) -> None:
+        super().__init__()
+        # A perceptron of nothing is one of a one.
+        self.alone = inputs + condition_dim == 0
+        self.mlp = MLP(max(inputs + condition_dim, 1), outputs, (width,) * depth, zero_output=True)
+
+    def forward(
+        self, x: Float[Tensor, "batch inputs"], condition: Float[Tensor, "batch condition"] | None = None
+    ) -> Float[Tensor, "batch outputs"]:
+        if self.alone:
+            return self.mlp(x.new_ones(len(x), 1))
+        return self.mlp(x if condition is None else torch.cat([x, condition], dim=1))
+
+
+class FieldConditioner(nn.Module):
+    """Residual convolutions of a field and its context, (batch, inputs, *grid) to (batch, outputs, *grid).
+
+    Arguments:
+        inputs, outputs: channels.
+        context: channels of the condition, which may be a field on the same grid, or a vector, seen by every cell.
+        width: channels of the hidden state. depth: residual blocks.
+        dims: axes of the grid.
+        periodic: whether the field wraps around.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        context: int = 0,
+        width: int = 32,
+        depth: int = 2,
+        *,
+        dims: int = 2,
+        periodic: bool = False,
+    ) -> None:
+        super().__init__()
+        self.first = Convolution(dims, inputs + context, width, periodic=periodic)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.SiLU(),
+                Convolution(dims, width, width, periodic=periodic),
+                nn.SiLU(),
+                Convolution(dims, width, width, 1),
+            )
+            for _ in range(depth)
+        )
+        self.last = Convolution(dims, width, outputs, 1)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(
+        self, x: Float[Tensor, "batch inputs *grid"], condition: Float[Tensor, "batch ..."] | None = None
+    ) -> Float[Tensor, "batch outputs *grid"]:
+        if condition is not None:
+            if condition.dim() < x.dim():
+                condition = condition.view(*condition.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])
+            x = torch.cat([x, condition], dim=1)
+        h = self.first(channels_last(x))
+        for block in self.blocks:
+            h = h + block(h)
+        return self.last(functional.silu(h))

@@ -1,0 +1,78 @@
+r"""Increasing maps of the line, the one-dimensional transforms that couplings and autoregressive transforms apply.
+
+A flow of many dimensions is built of maps of one: each value x_i of a sample goes to
+
+    z_i = f(x_i; θ_i),     ∂z_i/∂x_i > 0,
+
+where a network computes the parameters θ_i from values that stay known when the map is undone. The Jacobian is then
+triangular and its log-determinant the sum of log ∂z_i/∂x_i.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["Affine", "Monotone", "bounded"]
+
+
+class Monotone(ABC):
+    """An increasing map for each value, given its parameters; it has no weights of its own.
+
+    Parameters are raw network outputs: any real number is allowed, and all zeros give a map near the identity.
+
+    Attributes:
+        parameters: how many one value needs; called P below.
+    """
+
+    parameters: int
+
+    @abstractmethod
+    def forward(
+        self, x: Float[Tensor, "*shape"], parameters: Float[Tensor, "P *shape"]
+    ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        """``z = f(x; θ)`` and ``log ∂z/∂x`` of each value, in nats."""
+
+    @abstractmethod
+    def inverse(
+        self, z: Float[Tensor, "*shape"], parameters: Float[Tensor, "P *shape"]
+    ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        """``x`` with ``f(x; θ) = z``, and ``log ∂x/∂z`` of each value, in nats."""
+
+
+class Affine(Monotone):
+    """``z = x exp(s) + t``, with two parameters: a raw log-scale, bounded to ±``limit``, and the shift t.
+
+    The bound keeps a long chain from overflowing in float32, the usual end of a flow of affine maps.
+
+    Source: Dinh, Sohl-Dickstein and Bengio 2017 (RealNVP, arXiv:1605.08803), equation 4.
+
+    Arguments:
+        limit: bound of the absolute log-scale, in nats.
+
+    >>> Affine().forward(torch.ones(3), torch.zeros(2, 3))[0]
+    tensor([1., 1., 1.])
+    """
+
+    parameters = 2
+
+    def __init__(self, limit: float = 2.0) -> None:
+        self.limit = limit
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        raw, shift = parameters
+        log_scale = bounded(raw, self.limit)
+        return torch.addcmul(shift, x, log_scale.exp()), log_scale
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        raw, shift = parameters
+        log_scale = -bounded(raw, self.limit)
+        return (z - shift) * log_scale.exp(), log_scale
+
+
+def bounded(raw: Tensor, limit: float) -> Tensor:
+    """``limit tanh(raw / limit)``: the same for small values, never beyond ±``limit``."""
+    return limit * torch.tanh(raw / limit)
