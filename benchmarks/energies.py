@@ -19,7 +19,10 @@ SEEDS = (1, 2)
 _CLUSTER = (1.0, 1.1, 1.2, 1.3, 1.42, 1.56, 1.75, 2.0, 2.4, 3.2, 4.5, 6.5, 10.0, 16.0)
 _HALF = (1.0, 1.15, 1.35, 1.6, 2.0, 2.6, 3.6, 5.0, 7.5, 12.0)
 ENERGIES: dict[str, tuple[Energy, dict[str, Any]]] = {
-    "dw4": (double_well(), {"temperatures": (1.0, 1.6, 2.5, 4.0, 7.0, 12.0, 20.0), "draws": 1000, "leapfrog": 5}),
+    "dw4": (
+        double_well(),
+        {"temperatures": (1.0, 1.6, 2.5, 4.0, 7.0, 12.0, 20.0), "draws": 1000, "leapfrog": 5, "warm_up": 1000},
+    ),
     "phi4, L = 8": (lattice_phi4(), {"temperatures": (1.0, 1.3, 1.7, 2.3, 3.0, 4.0, 6.0), "draws": 1500}),
     "lj13": (lennard_jones(), {"temperatures": _CLUSTER, "draws": 900, "leapfrog": 6, "warm_up": 400}),
     "lj13, pair_factor = 1": (
@@ -60,7 +63,7 @@ def main() -> None:
             "ln Z and mean energy: replica exchange from 100 chains, two seeds, errors from groups of chains; "
             "the ladder ends at a temperature at which a Gaussian overlaps with the density.",
             f"Sampler: the reference sampler, {SAMPLES} samples, warm-up included. tau: draws per independent draw.",
-            "The virial must be the number of degrees of freedom: 6, 64, 36.",
+            "The virial must be the number of degrees of freedom: 6, 64, 36, 36.",
         ],
     )
 
