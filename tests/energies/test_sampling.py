@@ -101,6 +101,18 @@ def test_phi4_on_two_by_two_sites_follows_quadrature():
     assert mean == pytest.approx(exact.item(), abs=5 * error)
 
 
+def test_chains_stay_within_a_support_and_begin_there():
+    """The half-normal distribution, whose mean is sqrt(2 / pi): half of the Gaussian starting points are outside."""
+
+    def action(x):
+        return torch.where(x > 0, x**2 / 2, math.inf).sum(1)
+
+    chains = replica_exchange(Energy(action, Vector(1)), 40, chains=300)
+    x = chains.flat()
+    assert (x > 0).all()
+    assert x.mean().item() == pytest.approx(math.sqrt(2 / math.pi), abs=0.03)
+
+
 def test_autocorrelation_time_of_an_autoregressive_chain():
     """x_{t+1} = a x_t + noise has tau = (1 + a) / (1 - a)."""
     rate, x, values = 0.8, torch.zeros(400, dtype=torch.float64), []

@@ -8,6 +8,7 @@ from pushforward.energies import named_energy
 from pushforward.simulate import simulate
 from pushforward.simulate.cache import cache_folder
 from pushforward.simulate.ising import TEMPERATURES
+from pushforward.simulate.progress import shown
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,15 @@ def test_slow_draws_are_kept_with_their_quality(monkeypatch):
     again = simulate("phi4", 2000)
     np.testing.assert_array_equal(first.x, again.x)
     assert first.notes == again.notes
+
+
+@pytest.mark.parametrize("patience", [0.0, 100.0])
+def test_a_bar_leaves_the_steps_as_they_are(patience, monkeypatch, capsys):
+    monkeypatch.setattr("pushforward.simulate.progress._PATIENCE_SECONDS", patience)
+    assert list(shown("phi4")(range(7))) == list(range(7))
+    assert capsys.readouterr().err == "", "nothing is drawn where standard error is no terminal"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert list(shown("phi4")(range(7))) == list(range(7))
 
 
 def test_ising_members_are_given_with_their_temperature():

@@ -63,6 +63,6 @@ def double_well(a: float = 0.9, b: float = -4.0, c: float = 0.0, offset: float =
     )
     # A ladder to four times the temperature crosses the barriers of 4.44 kT.
     energy.sampler = ReferenceSampler(
-        energy, turn_and_permute, temperatures=(1.0, 1.6, 2.5, 4.0), chains=1000, warm_up=500, thin=8, leapfrog=5
+        energy, turn_and_permute, temperatures=(1.0, 1.6, 2.5, 4.0), chains=1000, warm_up=1000, thin=8, leapfrog=5
     )
     return energy

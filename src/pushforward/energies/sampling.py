@@ -56,7 +56,8 @@ def replica_exchange(
         thin: steps from one draw to the next.
         leapfrog: integration steps, and gradients, per step.
         seed: the same seed gives the same draws.
-        initial: starting points; by default Gaussian ones about the energy's location, relaxed downhill.
+        initial: starting points; by default Gaussian ones about the energy's location, relaxed downhill. Those outside
+            of the support are replaced by others.
         watch: wraps the range of steps, for a progress bar.
 
     Raises:
@@ -68,8 +69,11 @@ def replica_exchange(
     if temperatures[0] != 1 or any(a >= b for a, b in pairwise(temperatures)):
         raise UsageError(f"temperatures must ascend from 1; got {temperatures}")
     generator = torch.Generator().manual_seed(seed)
-    start = _relaxed(energy, energy.start(chains, generator)) if initial is None else initial.double()
-    walkers = _Walkers(energy, start, temperatures, leapfrog, generator)
+    if initial is None:
+        start = _relaxed(energy, energy.start(chains, generator))
+    else:
+        start = centre(energy.space, initial.double())
+    walkers = _Walkers(energy, _supported(energy, start, generator), temperatures, leapfrog, generator)
     kept: list[Tensor] = []
     energies: list[Tensor] = []
     sizes: list[Tensor] = []
@@ -129,8 +133,6 @@ class _Walkers:
         self.beta = (1 / ladder)[:, None]
         self.x = start.expand(levels, *start.shape).clone()
         self.energy = self._each(energy, self.x)
-        if not self.energy.isfinite().any():
-            raise UsageError(f"{energy.name} is finite at no starting point; give `initial`, or its location and scale")
         self.gradient = self._each(energy.gradient, self.x)
         self.log_step = (0.1 * energy.scale * ladder.sqrt()).log()
         self.forget()
@@ -212,3 +214,19 @@ def _relaxed(energy: Energy, x: Tensor) -> Tensor:
             x, value = torch.where(better[row], trial, x), torch.where(better, reached, value)
             length = length * torch.where(better, 1.2, 0.5)
     return x
+
+
+def _supported(energy: Energy, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Starting points, of which those without a finite energy and gradient are replaced by others.
+
+    Raises:
+        UsageError: if there are no others.
+    """
+    with torch.no_grad():
+        usable = energy(x).isfinite()
+    usable &= energy.gradient(x).flatten(1).isfinite().all(1)
+    if not usable.any():
+        raise UsageError(f"{energy.name} is finite at no starting point; give `initial`, or its location and scale")
+    others = x[usable]
+    chosen = others[torch.randint(len(others), (len(x),), generator=generator)]
+    return torch.where(usable[:, *[None] * (x.dim() - 1)], x, chosen)

@@ -20,7 +20,7 @@ from pushforward.simulate.simulated import Simulated
 __all__ = ["BoltzmannDensity", "boltzmann_members"]
 
 # Raise when samplers change, so that what was kept before is drawn again.
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
