@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pushforward.energies import Energy, double_well, free_field, lennard_jones
+from pushforward.energies import Energy, double_well, free_field, lattice_phi4, lennard_jones
 from pushforward.energies.bridge import bridge, measured_facts
 from pushforward.errors import UsageError
 from pushforward.spaces import Vector
@@ -55,6 +55,27 @@ def test_two_lennard_jones_particles_follow_quadrature():
     found = measured_facts(energy, (1.0, 2.0, 4.0, 8.0), 60, chains=100)
     assert found.log_z == pytest.approx(exact, abs=5 * found.log_z_error)
     assert found.log_z_error < 0.05
+
+
+@pytest.mark.parametrize(
+    ("energy", "temperatures"),
+    [
+        (lattice_phi4(), (1.0, 1.3, 1.7, 2.3, 3.0, 4.0, 6.0)),
+        pytest.param(
+            lennard_jones(),
+            (1.0, 1.1, 1.2, 1.3, 1.42, 1.56, 1.75, 2.0, 2.4, 3.2, 4.5, 6.5, 10.0, 16.0),
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_measured_facts_are_found_again(energy, temperatures):
+    found = measured_facts(energy, temperatures, 60, chains=60, warm_up=400, seed=7)
+    facts = energy.facts
+    assert not facts.exact
+    assert found.log_z == pytest.approx(facts.log_z, abs=4 * math.hypot(found.log_z_error, facts.log_z_error))
+    error = math.hypot(found.mean_energy_error, facts.mean_energy_error)
+    assert found.mean_energy == pytest.approx(facts.mean_energy, abs=4 * error)
 
 
 def test_a_mistake_is_answered_with_a_sentence():

@@ -115,6 +115,11 @@ def test_facts_are_related():
     facts = Facts(log_z=3.0, mean_energy=-1.0)
     assert (facts.free_energy, facts.entropy) == (-3.0, 2.0)
     assert Facts(mean_energy=1.0).entropy is None
+    assert facts.exact
+    assert not Facts(log_z=3.0).exact
+    assert Facts(log_z=3.0, log_z_error=0.3, mean_energy=-1.0, mean_energy_error=0.4).entropy_error == pytest.approx(
+        0.5
+    )
 
 
 @pytest.mark.parametrize(

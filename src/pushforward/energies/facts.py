@@ -1,8 +1,9 @@
-"""Exact knowledge of an unnormalised density."""
+"""What is known of an unnormalised density, exactly or measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import hypot
 
 __all__ = ["Facts"]
 
@@ -14,7 +15,7 @@ class Facts:
     Attributes:
         log_z: ln Z, Z the integral of exp(-U) over the space; for centred particles over the ``(count - 1) * dim``
             orthonormal coordinates of the subspace whose centre of mass is at the origin.
-        log_z_error: its standard error; 0 for a closed form or a converged quadrature.
+        log_z_error: its standard error where it was measured; 0 for a closed form or a converged quadrature.
         mean_energy: <U> under p.
         mean_energy_error: its standard error.
         virial: <x . grad U> under p: the number of degrees of freedom wherever exp(-U) vanishes at infinity, by partial
@@ -33,6 +34,16 @@ class Facts:
         return None if self.log_z is None else -self.log_z
 
     @property
+    def exact(self) -> bool:
+        """Whether ln Z and <U> are known without error."""
+        return None not in (self.log_z, self.mean_energy) and self.log_z_error == self.mean_energy_error == 0
+
+    @property
     def entropy(self) -> float | None:
         """Differential entropy S = <U> + ln Z in nats: no model's mean negative log-density lies below it."""
         return None if self.log_z is None or self.mean_energy is None else self.mean_energy + self.log_z
+
+    @property
+    def entropy_error(self) -> float:
+        """Standard error of the entropy, with the two errors taken as independent."""
+        return hypot(self.log_z_error, self.mean_energy_error)

@@ -58,7 +58,9 @@ def boltzmann_members(
         options: all that the energy depends on, JSON-able.
         notes: on the energy; those on the sampler are added.
     """
-    exact = None if energy.facts.entropy is None else BoltzmannDensity(energy)
+    exact = BoltzmannDensity(energy) if energy.facts.exact else None
+    if exact is None and energy.facts.entropy is not None:
+        notes += (f"entropy {energy.facts.entropy:.2f} +- {energy.facts.entropy_error:.2f} nats, measured",)
     sampler = energy.sampler
     if not isinstance(sampler, ReferenceSampler):
         return Simulated(

@@ -16,7 +16,7 @@ def lj13(count: int, seed: int = 0, *, pair_factor: float = 2.0) -> Simulated:
     See `pushforward.energies.lennard_jones`.
 
     Arguments:
-        pair_factor: 2 for sums over ordered pairs (the data of Klein et al. and of iDEM), 1 for unordered pairs (E-NF).
+        pair_factor: 2 for sums over ordered pairs (the data of Klein et al. and of iDEM), 1 for unordered pairs.
 
     Raises:
         UsageError: if pair_factor is not positive.
