@@ -271,3 +271,18 @@ def test_a_run_that_is_resumed_ends_with_the_weights_of_an_uninterrupted_one(tmp
     resumed = fit(points, "cnf", out=tmp_path / "parts", resume=True, **options)
     for name, weight in whole.model.state_dict().items():
         assert torch.equal(weight, resumed.model.state_dict()[name]), f"{name} differs after the run was resumed"
+
+
+@pytest.mark.parametrize("solver", ["tsit5", "dopri5", "rk4"])
+def test_a_row_of_nan_has_no_density_and_spoils_no_other(solver):
+    torch.manual_seed(0)
+    model = CNF(Vector(2), settings=CNF.Settings(test_solver=solver)).eval()
+    x = torch.randn(64, 2)
+    whole, codes = model.log_prob(x), model.encode(x)
+    x[7, 1] = math.nan
+    others = torch.arange(64) != 7
+    found, code = model.log_prob(x), model.encode(x)
+    torch.testing.assert_close(found[others], whole[others])
+    torch.testing.assert_close(code[others], codes[others])
+    assert found[7].isnan()
+    assert code[7].isnan().any()

@@ -10,7 +10,7 @@ from pushforward.dynamics.neural_ode import NeuralODE
 from pushforward.dynamics.odeint import odeint
 from pushforward.dynamics.perceptron import PerceptronFlow
 from pushforward.dynamics.sdeint import sdeint
-from pushforward.dynamics.solution import IntegrationError, Solution, Statistics, Status
+from pushforward.dynamics.solution import IntegrationError, Solution, Statistics, Status, failure
 from pushforward.dynamics.stepper import Move, State, Stepper
 from pushforward.dynamics.symplectic import SYMPLECTIC, integrate_symplectic
 from pushforward.dynamics.tableau import Tableau
@@ -30,6 +30,7 @@ __all__ = [
     "Stepper",
     "Tableau",
     "exact_divergence",
+    "failure",
     "hutchinson_divergence",
     "integrate_kick_drift",
     "integrate_symplectic",

@@ -27,7 +27,7 @@ from torch import Tensor
 from pushforward.dynamics.gradients import Problem, Solve
 from pushforward.dynamics.integrate import Accepted, Left
 from pushforward.dynamics.perceptron import state_alone
-from pushforward.dynamics.runge_kutta import VectorField, over
+from pushforward.dynamics.runge_kutta import VectorField, over, rows
 from pushforward.dynamics.solution import Solution, failure
 from pushforward.dynamics.tableau import Tableau
 
@@ -82,7 +82,7 @@ class Adjoint:
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).flatten(1).sum(1)
+    return rows(a * b).sum(1)
 
 
 class _JointField:
@@ -117,7 +117,7 @@ class _JointField:
         """Go on with some of the samples."""
         with torch.enable_grad():
             self.args = tuple(x[still] for x in self.args)
-            self.first = [((value[still], a[still]), rows[still]) for (value, a), rows in self.first]
+            self.first = [((value[still], a[still]), which[still]) for (value, a), which in self.first]
 
     def accept(self, s: Tensor, state: Tensor, taken: Tensor, now: Tensor) -> None:
         """Add a step's part of the integral, for the samples that took it."""
@@ -129,9 +129,9 @@ class _JointField:
         rest, self.stages = self.stages[len(self.stages) - self.fresh :], []
         moved = taken != 0
         values, cotangents = [], []
-        for (value, a), rows in self.first:
+        for (value, a), which in self.first:
             values.append(value)
-            cotangents.append(self.method.b[0] * over(torch.where(rows, taken, 0.0), a) * a)
+            cotangents.append(self.method.b[0] * over(torch.where(which, taken, 0.0), a) * a)
         for weight, (value, a) in zip(self.method.b[1:], rest, strict=False):
             if weight != 0.0:
                 values.append(value)
@@ -144,5 +144,5 @@ class _JointField:
         elif bool(moved.all()):
             self.first = [(rest[-1], moved)]
         else:
-            waiting = [(stage, rows & ~moved) for stage, rows in self.first]
-            self.first = [(rest[-1], moved), *((stage, rows) for stage, rows in waiting if bool(rows.any()))]
+            waiting = [(stage, which & ~moved) for stage, which in self.first]
+            self.first = [(rest[-1], moved), *((stage, which) for stage, which in waiting if bool(which.any()))]

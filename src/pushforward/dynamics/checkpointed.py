@@ -17,7 +17,7 @@ from torch import Tensor
 from pushforward.dynamics.gradients import Problem
 from pushforward.dynamics.integrate import Accepted
 from pushforward.dynamics.methods import Method, take_step
-from pushforward.dynamics.runge_kutta import Step, VectorField, evaluate, over
+from pushforward.dynamics.runge_kutta import Step, VectorField, evaluate, over, rows
 from pushforward.dynamics.solution import Solution
 from pushforward.dynamics.stepper import bind
 
@@ -58,7 +58,7 @@ class Checkpointed:
         parts = torch.where(over(waiting, gradient[1:]), gradient[1:], 0.0)
         if problem.by_times is not None and bool(waiting.any()):
             slope = self.field(times[:, 0], problem.y0, *problem.args)
-            by_times = (parts * slope).flatten(2).sum(2).T
+            by_times = torch.stack([rows(part * slope).sum(1) for part in parts], 1)
             problem.by_times[:, 1:] += by_times
             problem.by_times[:, 0] -= by_times.sum(1)
         return parts[:-1].sum(0)

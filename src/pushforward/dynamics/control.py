@@ -12,12 +12,14 @@ with :math:`\epsilon` the inverse of the measured error, :math:`\beta_1 = (P + I
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pushforward.dynamics.runge_kutta import Step, VectorField, over
+from pushforward.dynamics.runge_kutta import Step, VectorField, over, rows
+from pushforward.errors import UsageError
 
 __all__ = ["Controller", "first_step", "step_error"]
 
@@ -28,6 +30,14 @@ class Controller:
 
     The default is an integral controller; ``proportional=0.4, integral=0.3`` is smoother on mildly stiff problems and
     rejects fewer steps.
+
+    Attributes:
+        proportional, integral, derivative: P, I and D.
+        safety, smallest, largest: factor on the step that the error allows, and bounds of the change of a step.
+        max_step: longest step, in units of the time; what happens between two steps a longer one would not see.
+
+    Raises:
+        UsageError: if a number is out of its range.
     """
 
     proportional: float = 0.0
@@ -36,6 +46,22 @@ class Controller:
     safety: float = 0.9
     smallest: float = 0.2
     largest: float = 10.0
+    max_step: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not 0 < self.smallest <= 1 <= self.largest < math.inf:
+            raise UsageError(
+                "a controller changes steps by factors 0 < smallest <= 1 <= largest, not "
+                f"smallest={self.smallest}, largest={self.largest}"
+            )
+        if not 0 < self.safety <= 1:
+            raise UsageError(f"the safety of a controller lies in (0, 1], not {self.safety}")
+        if not self.max_step > 0:
+            raise UsageError(f"max_step must be positive, not {self.max_step}")
+
+    def limited(self, length: Tensor) -> Tensor:
+        """Lengths of steps, none longer than the longest."""
+        return length if self.max_step == math.inf else length.clamp_max(self.max_step)
 
     @property
     def remembers(self) -> bool:
@@ -55,8 +81,8 @@ class Controller:
 
 def rms(x: Tensor) -> Tensor:
     """Root mean square over the coordinates of each sample, shape ``(batch,)``."""
-    rows = x[:, None] if x.dim() == 1 else x.flatten(1)
-    return torch.linalg.vector_norm(rows, dim=1) * rows.shape[1] ** -0.5
+    flat = rows(x)
+    return torch.linalg.vector_norm(flat, dim=1) * flat.shape[1] ** -0.5
 
 
 def step_error(step: Step, rtol: Tensor | float, atol: Tensor | float) -> Tensor:

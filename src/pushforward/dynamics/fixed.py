@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pushforward.dynamics.integrate import Accepted
-from pushforward.dynamics.runge_kutta import VectorField, rk_step
+from pushforward.dynamics.runge_kutta import VectorField, rk_step, rows
 from pushforward.dynamics.solution import Dense, Solution, Statistics, Status
 from pushforward.dynamics.stepper import bind
 from pushforward.dynamics.tableau import Tableau
@@ -45,13 +45,10 @@ def integrate_fixed(
                 on_accept(t, y, dt, t + dt)
             y, slope = step.y1, step.end
             if trajectory is not None:
-                trajectory.t.append(step.t)
-                trajectory.dt.append(step.dt)
-                trajectory.y0.append(step.y0)
-                trajectory.polynomial.append(step.polynomial())
+                trajectory.append(step, step.dt)
         states.append(y)
     taken = torch.full_like(times[:, 0], steps * (times.shape[1] - 1), dtype=torch.int64)
     stats = Statistics(taken * tableau.calls + tableau.first_same_as_last, taken, torch.zeros_like(taken))
-    finite = torch.isfinite(y.flatten(1)).all(1)
+    finite = torch.isfinite(rows(y)).all(1)
     status = torch.where(finite, Status.SUCCESS, Status.NOT_FINITE)
     return Solution(times, torch.stack(states), stats, status, times[:, -1], y, dt.detach(), trajectory)

@@ -15,7 +15,7 @@ from pushforward.dynamics.control import Controller, step_error
 from pushforward.dynamics.events import Event, locate
 from pushforward.dynamics.methods import Method, take_step
 from pushforward.dynamics.outputs import Outputs
-from pushforward.dynamics.runge_kutta import VectorField
+from pushforward.dynamics.runge_kutta import VectorField, rows
 from pushforward.dynamics.solution import Solution, Statistics, Status
 from pushforward.dynamics.stepper import State, Stepper, bind
 from pushforward.tensors import is_wrapped, unwrapped
@@ -59,13 +59,14 @@ def integrate(
         times: shape ``(batch, T)``, not decreasing along T.
         args: handed to the field after t and y; a row a sample.
         length: of the first step, shape ``(batch,)``.
+        event: stops samples, a function of (t, y, *args).
         rowwise: the field treats rows on their own and holds nothing per sample: finished samples leave the batch.
         on_accept: is told of every step; samples leave only if ``on_leave`` is told of that, too.
     """
     stepper = Stepper(field, method, rtol, atol, controller, compile=compile)
     target, theirs = times[:, -1], tuple(args)
     state = stepper.start(times[:, 0], y0, target, theirs, length)
-    whole, rows, slope = state, None, state.slope
+    whole, remaining, slope = state, None, state.slope
     outputs = Outputs(times, y0, dense)
     keep = outputs.wanted or event is not None
     # a host synchronisation is free on a processor; elsewhere the loop looks only now and then whether it is done
@@ -82,9 +83,9 @@ def integrate(
             if left == 0:
                 break
             if shrinks and FEWEST <= left <= largest * len(state.t):
-                whole = state if rows is None else whole.with_rows(rows, state)
+                whole = state if remaining is None else whole.with_rows(remaining, state)
                 still = torch.nonzero(state.active).squeeze(1)
-                rows = still if rows is None else rows[still]
+                remaining = still if remaining is None else remaining[still]
                 state, stepper, theirs = state.rows(still), stepper.rows(still), tuple(x[still] for x in theirs)
                 if on_leave is not None:
                     on_leave(still)
@@ -92,15 +93,17 @@ def integrate(
         state, accepted, dt, step = stepper.advance(state, theirs, keep)
         if step is not None and keep:
             if event is not None:
-                state = locate(event, state, step, accepted)
-            outputs.collect(step, state.t, accepted, rows)
+                state = locate(event, state, step, accepted, theirs)
+            outputs.collect(step, state.t, accepted, remaining)
         if on_accept is not None:
             on_accept(previous.t, previous.y, torch.where(accepted, dt, 0.0), state.t)
-    whole = state if rows is None else whole.with_rows(rows, state)
+    whole = state if remaining is None else whole.with_rows(remaining, state)
     status = _status(whole, target, Stepper(field, method, rtol, atol, controller), tuple(args))
     rejected = whole.steps - whole.accepted
     stats = Statistics((2 if length is None else 1) + whole.steps * method.calls, whole.accepted, rejected)
-    y = outputs.assemble(whole.y, status, slope)
+    # an event may lie at the last time itself
+    reached = (status == Status.SUCCESS) | ((status == Status.EVENT) & (whole.t == target))
+    y = outputs.assemble(whole.y, reached, slope)
     return Solution(times, y, stats, status, whole.t, whole.y, whole.length, outputs.trajectory)
 
 
@@ -133,4 +136,5 @@ def _status(state: State, target: Tensor, stepper: Stepper, args: tuple[Tensor, 
         dt = state.length / stepper.controller.smallest
         step = take_step(stepper.method, bind(stepper.field, args), state.t, state.y, dt, None, False)
         finite = torch.isfinite(step_error(step, stepper.rtol, stepper.atol))
+        finite &= torch.isfinite(rows(state.slope)).all(1)
     return torch.where(stuck, torch.where(finite, Status.STEP_TOO_SMALL, Status.NOT_FINITE), status)

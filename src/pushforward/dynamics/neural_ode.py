@@ -16,8 +16,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.dynamics.control import Controller
-from pushforward.dynamics.odeint import Gradient, odeint
+from pushforward.dynamics.odeint import odeint
 from pushforward.dynamics.solution import Solution, Statistics
+from pushforward.dynamics.solver import Gradient
 from pushforward.errors import UsageError
 
 __all__ = ["NeuralODE"]
@@ -91,7 +92,7 @@ class NeuralODE(nn.Module):
 
     def inverse(self, y: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """The states at the start of the span of those at its end: the same field, followed backwards."""
-        return self.solve(y, torch.tensor(self.span[::-1])).y[-1]
+        return self.solve(y, torch.tensor(self.span[::-1], dtype=torch.float64)).y[-1]
 
     def solve(self, y: Float[Tensor, "batch *shape"], t: Tensor | None = None, *, dense: bool = False) -> Solution:
         """The whole solution, with outputs at any times and the statistics of the solver.

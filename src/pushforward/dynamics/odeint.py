@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from pushforward.dynamics.adjoint import Adjoint
-from pushforward.dynamics.checkpointed import Checkpointed
+from pushforward.dynamics.arguments import checked_args, checked_count, checked_number, checked_state, checked_times
+from pushforward.dynamics.clock import Clock
 from pushforward.dynamics.control import Controller
-from pushforward.dynamics.direction import Forwards, forwards
 from pushforward.dynamics.events import Event
-from pushforward.dynamics.fixed import integrate_fixed
-from pushforward.dynamics.gradients import Rule, solve_with
-from pushforward.dynamics.integrate import Accepted, Left, integrate
+from pushforward.dynamics.jumps import solve_piecewise
 from pushforward.dynamics.methods import Method, find_method
 from pushforward.dynamics.runge_kutta import VectorField
 from pushforward.dynamics.solution import Solution, failure
+from pushforward.dynamics.solver import Gradient, Solver
 from pushforward.dynamics.tableau import Tableau
+from pushforward.dynamics.term import Term, check_event
 from pushforward.errors import UsageError
-from pushforward.tensors import is_wrapped
 
 __all__ = ["odeint"]
-
-Gradient = Literal["direct", "checkpointed", "adjoint"]
 
 
 def odeint(
@@ -41,6 +38,8 @@ def odeint(
     checkpoints: int | None = None,
     controller: Controller | None = None,
     first_step: float | Tensor | None = None,
+    max_step: float | None = None,
+    jump_times: Tensor | Sequence[float] | None = None,
     max_steps: int = 10_000,
     dense: bool = False,
     event: Event | None = None,
@@ -54,7 +53,7 @@ def odeint(
 
     Arguments:
         field: ``field(t, y, *args) -> dy/dt`` with t (batch,) and y, dy/dt (batch, ...). A module or a plain function;
-            samples must not mix.
+            samples must not mix. t is in the state's precision, but in float64 where its offset would be lost there.
         y0: initial states, shape ``(batch, ...)``, float32 or float64 on any device.
         t: output times, shape ``(T,)``, or ``(batch, T)`` for a time span of its own for every sample; monotonic in
             either direction, the first is the time of ``y0``. In the units of the field's time.
@@ -63,9 +62,17 @@ def odeint(
         rtol, atol: relative and absolute tolerance of a step, numbers or one a sample (batch,) shaped to broadcast.
         gradient: ``direct`` differentiates through the steps; ``checkpointed`` too, in the memory of ``checkpoints``
             states; ``adjoint`` solves the adjoint equation backwards in constant memory, as exact as the tolerance.
+        steps: of a method of equal steps, between consecutive output times.
+        checkpoints: states to keep; the square root of the number of steps where None.
         first_step: length of the first step, chosen from the field where None.
+        max_step: longest step. What happens between two evaluations of the field, such as a short pulse, no error
+            estimate sees: a bound of its width does.
+        jump_times: times at which the field jumps, shape ``(J,)`` or ``(batch, J)``: steps end just before them and
+            begin anew just after.
+        max_steps: tried steps after which a solve gives up, between jumps.
         dense: keep the trajectory, so that the solution can be called at any time.
-        event: ``event(t, y) -> (batch,)``; a sample stops where it changes sign, at ``solution.t_end``.
+        event: ``event(t, y) -> (batch,)``; a sample stops where it changes sign or is zero, or where its truth value
+            changes, at ``solution.t_end``.
         args: tensors of a row a sample, handed to the field: the constants that samples differ in.
         rowwise: the field holds nothing that has a row a sample but its ``args``, so that finished samples may leave
             the batch.
@@ -80,111 +87,93 @@ def odeint(
 
     Raises:
         IntegrationError: names the sample, the time, the step size and the norm of the state.
-        UsageError: for times that are not monotonic, an unknown method, options that do not go together.
+        UsageError: for times that are not monotonic, an unknown method, options that do not go together or are out of
+            range, a field or an event whose value has another shape.
 
     Example:
         >>> decay = odeint(lambda t, y: -y, torch.ones(2, 1), torch.tensor([0.0, 1.0]))
         >>> bool((decay.y[-1] - torch.exp(torch.tensor(-1.0))).abs().max() < 1e-5)
         True
     """
-    chosen = find_method(method)
-    times, args = _checked_times(t, y0), tuple(args)
-    if gradient not in ("direct", "checkpointed", "adjoint"):
-        raise UsageError(f"gradient must be direct, checkpointed or adjoint, not {gradient!r}")
-    if event is not None and gradient != "direct":
-        raise UsageError(f"the time of an event is differentiable with gradient='direct' alone, not {gradient!r}")
-    if dense and gradient != "direct":
-        raise UsageError(f"dense output is kept with gradient='direct' alone, not {gradient!r}")
-    if gradient == "adjoint" and not isinstance(chosen, Tableau):
-        raise UsageError(f"{chosen.name} has no adjoint here: use gradient='direct' or 'checkpointed'")
-    if not chosen.adaptive:
-        if event is not None:
-            raise UsageError(f"events need a method that chooses its steps, such as dopri5, not {chosen.name}")
-        if compile:
-            raise UsageError(f"compile= is for methods that choose their steps; for {chosen.name} compile the field")
-        if steps is None and times.shape[1] == 2:
-            raise UsageError(f"{chosen.name} takes equal steps: say how many with steps=")
-        problem = Forwards(field, None, times, args, None)
-        options: dict[str, Any] = {"steps": steps or 1}
-    else:
-        problem = forwards(field, event, times, args)
-        options = {"rtol": rtol, "atol": atol, "controller": controller or Controller(), "max_steps": max_steps}
+    chosen, state = find_method(method), checked_state(y0)
+    if controller is not None and not isinstance(controller, Controller):
+        raise UsageError(f"controller must be a Controller, not a {type(controller).__name__}")
+    _check_together(
+        chosen, gradient, steps=steps, checkpoints=checkpoints, controller=controller, first_step=first_step,
+        max_step=max_step, jump_times=jump_times, dense=dense, event=event, compile=compile, on_failure=on_failure,
+    )  # fmt: skip
+    user_times, constants = checked_times(t, state), checked_args(args, len(state))
+    clock = Clock.of(user_times, state.dtype, directed=chosen.adaptive)
+    solver = Solver(chosen, clock.field(Term(field)), dense=dense, rowwise=rowwise, compile=compile)
+    solver.checkpoints = checkpoints if checkpoints is None else checked_count("checkpoints", checkpoints)
+    if chosen.adaptive:
+        limited = controller or Controller()
+        if max_step is not None:
+            limited = replace(limited, max_step=float(checked_number("max_step", max_step, state)))
+        solver.options = {
+            "rtol": checked_number("rtol", rtol, state, zero=True),
+            "atol": checked_number("atol", atol, state, zero=True),
+            "max_steps": checked_count("max_steps", max_steps),
+            "controller": limited,
+        }
         if first_step is not None:
-            options["length"] = torch.as_tensor(first_step, dtype=y0.dtype, device=y0.device).expand(len(y0))
-        steps = None
-    solver = _Solver(chosen, problem, options, rowwise=rowwise, compile=compile, dense=dense)
-    if gradient == "direct" or not torch.is_grad_enabled():
-        solution = solver.solve(y0, problem.times, problem.args)
+            length = torch.as_tensor(checked_number("first_step", first_step, state), dtype=state.dtype)
+            solver.options["length"] = length.to(state.device).expand(len(state))
     else:
-        tensors = list(parameters) if parameters is not None else _parameters(field, times[:, 0], y0, args)
-        rule: Rule = solver.adjoint() if gradient == "adjoint" else solver.checkpointed(checkpoints, steps)
-        solution = solve_with(rule, solver.solve, y0, problem.times, problem.args, tensors)
-    solution = problem.restore(solution, times)
+        solver.options = {"steps": checked_count("steps", steps)}
+    if event is not None:
+        check_event(event, user_times[:, 0].to(state.dtype), state)
+        solver.event = clock.event(event)
+    kind = gradient if torch.is_grad_enabled() else "direct"
+    wanted = list(parameters or ())
+    if kind != "direct" and parameters is None:
+        wanted = _parameters(field, user_times[:, 0].to(state.dtype), state, constants)
+    args = (*clock.rows, *constants)
+
+    def solve(y0: Tensor, times: Tensor) -> Solution:
+        return solver.solve_by(kind, y0, times, args, wanted)
+
+    times = clock.solver_time(user_times)
+    if jump_times is None:
+        solution = solve(state, times)
+    else:
+        jumps = clock.solver_time(checked_times(jump_times, state, ordered=False))
+        solution = solve_piecewise(solve, state, times, jumps, solver.event, args)
+    solution = clock.restore(solution, user_times)
     error = failure(solution) if on_failure == "raise" and chosen.adaptive else None
     if error is not None:
         raise error
     return solution
 
 
-class _Solver:
-    """One method with its options, as the rules for gradients want to call it."""
-
-    def __init__(
-        self, method: Method, problem: Forwards, options: dict[str, Any], *, rowwise: bool, compile: bool, dense: bool
-    ) -> None:
-        self.method, self.field, self.event = method, problem.field, problem.event
-        self.options, self.rowwise, self.compile, self.dense = options, rowwise, compile, dense
-
-    def solve(self, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], on_accept: Accepted | None = None) -> Solution:
-        if not self.method.adaptive:
-            return self._fixed(self.field, y0, times, args, on_accept)
-        return integrate(
-            self.method, self.field, y0, times, args=args, dense=self.dense, event=self.event, rowwise=self.rowwise,
-            compile=self.compile, on_accept=on_accept, **self.options,
-        )  # fmt: skip
-
-    def back(
-        self, joint: VectorField, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], on_accept: Accepted,
-        on_leave: Left,
-    ) -> Solution:  # fmt: skip
-        """Solve the adjoint's equation, with the method and the tolerance of the solve itself."""
-        if not self.method.adaptive:
-            return self._fixed(joint, y0, times, args, on_accept)
-        return integrate(
-            self.method, joint, y0, times, args=args, rowwise=self.rowwise, on_accept=on_accept, on_leave=on_leave,
-            **self.options,
-        )  # fmt: skip
-
-    def _fixed(
-        self, field: VectorField, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], on_accept: Accepted | None
-    ) -> Solution:
-        assert isinstance(self.method, Tableau)
-        return integrate_fixed(
-            self.method, field, y0, times, args, dense=self.dense, on_accept=on_accept, **self.options
-        )  # fmt: skip
-
-    def adjoint(self) -> Adjoint:
-        assert isinstance(self.method, Tableau)
-        return Adjoint(self.solve, self.back, self.field, self.method)
-
-    def checkpointed(self, checkpoints: int | None, steps: int | None) -> Checkpointed:
-        return Checkpointed(self.solve, self.field, self.method, checkpoints, steps)
-
-
-def _checked_times(t: Tensor, y0: Tensor) -> Tensor:
-    """Times as (batch, T) in the state's precision."""
-    if not y0.is_floating_point():
-        raise UsageError(f"y0 must hold real numbers, not {y0.dtype}")
-    if t.dim() not in (1, 2) or (t.dim() == 2 and t.shape[0] != y0.shape[0]):
-        raise UsageError(f"t must have shape (T,) or (batch, T) with batch {y0.shape[0]}, not {tuple(t.shape)}")
-    times = t.to(y0.device, y0.dtype)
-    times = times.expand(y0.shape[0], -1) if times.dim() == 1 else times
-    if is_wrapped(times) or torch.compiler.is_compiling():
-        return times
-    differences = times.detach().diff(dim=1)
-    if not bool(((differences >= 0).all(1) | (differences <= 0).all(1)).all()):
-        raise UsageError("the times t must not go back and forth: sort them in one direction for each sample")
-    return times
+def _check_together(method: Method, gradient: str, *, on_failure: str, **given: Any) -> None:
+    """Raise if an option does not go with the method or with the gradient."""
+    if gradient not in ("direct", "checkpointed", "adjoint"):
+        raise UsageError(f"gradient must be direct, checkpointed or adjoint, not {gradient!r}")
+    if on_failure not in ("raise", "return"):
+        raise UsageError(f"on_failure must be raise or return, not {on_failure!r}")
+    has = {name for name, value in given.items() if value is not None and value is not False}
+    if "event" in has and gradient != "direct":
+        raise UsageError(f"the time of an event is differentiable with gradient='direct' alone, not {gradient!r}")
+    if "dense" in has and gradient != "direct":
+        raise UsageError(f"dense output is kept with gradient='direct' alone, not {gradient!r}")
+    if gradient == "adjoint" and not isinstance(method, Tableau):
+        raise UsageError(f"{method.name} has no adjoint here: use gradient='direct' or 'checkpointed'")
+    if "checkpoints" in has and gradient != "checkpointed":
+        raise UsageError(f"checkpoints= is for gradient='checkpointed', not {gradient!r}")
+    if method.adaptive:
+        if "steps" in has:
+            raise UsageError(f"{method.name} chooses its steps by rtol and atol: leave steps= out, or use rk4")
+        return
+    if "event" in has:
+        raise UsageError(f"events need a method that chooses its steps, such as dopri5, not {method.name}")
+    if "compile" in has:
+        raise UsageError(f"compile= is for methods that choose their steps; for {method.name} compile the field")
+    chooses = has & {"controller", "first_step", "max_step", "jump_times"}
+    if chooses:
+        raise UsageError(f"{min(chooses)}= is for methods that choose their steps, such as dopri5, not {method.name}")
+    if "steps" not in has:
+        raise UsageError(f"{method.name} takes equal steps between output times: say how many with steps=")
 
 
 def _parameters(field: VectorField, t: Tensor, y0: Tensor, args: tuple[Tensor, ...]) -> list[Tensor]:
@@ -192,9 +181,10 @@ def _parameters(field: VectorField, t: Tensor, y0: Tensor, args: tuple[Tensor, .
     if isinstance(field, nn.Module):
         return [p for p in field.parameters() if p.requires_grad]
     with torch.enable_grad():
-        value = field(t.detach()[:1], y0.detach()[:1], *(x.detach()[:1] for x in args)) if len(y0) else y0
+        one = (x.detach()[:1].clone() for x in (t, y0, *args))
+        value = field(*one) if len(y0) else y0
     leaves: dict[int, Tensor] = {}
-    waiting, seen = [value.grad_fn], set()
+    waiting, seen = [getattr(value, "grad_fn", None)], set()
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pushforward.dynamics.runge_kutta import Step, evaluate, over
-from pushforward.dynamics.solution import Dense, Status
+from pushforward.dynamics.solution import Dense
 from pushforward.tensors import is_wrapped, unwrapped
 
 __all__ = ["Outputs"]
@@ -35,10 +35,7 @@ class Outputs:
     def collect(self, step: Step, now: Tensor, accept: Tensor, rows: Tensor | None) -> None:
         """Interpolate at the inner output times in an accepted step that reached ``now``; rows None for all samples."""
         if self.trajectory is not None:
-            self.trajectory.t.append(step.t)
-            self.trajectory.dt.append(torch.where(accept, step.dt, 0.0))
-            self.trajectory.y0.append(step.y0)
-            self.trajectory.polynomial.append(step.polynomial())
+            self.trajectory.append(step, torch.where(accept, step.dt, 0.0))
         if self.times.shape[1] <= 2:
             return
         inner = self.times[:, 1:-1] if rows is None else self.times[rows, 1:-1]
@@ -56,13 +53,14 @@ class Outputs:
             values = evaluate(step.polynomial()[:, sample], step.y0[sample], theta)
             self.pieces.append((sample if rows is None else rows[sample], column + 1, values))
 
-    def assemble(self, y_end: Tensor, status: Tensor, slope: Tensor) -> Tensor:
+    def assemble(self, y_end: Tensor, reached: Tensor, slope: Tensor) -> Tensor:
         """All outputs, shape ``(T, batch, ...)``; NaN where a sample did not get there.
 
         Arguments:
+            reached: which samples reached the last time, shape ``(batch,)``.
             slope: the derivative at the start.
         """
-        final = torch.where(over(status == Status.SUCCESS, y_end), y_end, torch.nan)
+        final = torch.where(over(reached, y_end), y_end, torch.nan)
         count = self.times.shape[1]
         if count == 1:
             return self.y0[None]

@@ -13,13 +13,15 @@ Differential Equations II, section IV.7 and IV.10).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pushforward.dynamics.runge_kutta import Step, VectorField, over, weighted_sum
+from pushforward.dynamics.runge_kutta import Step, VectorField, over, rows, weighted_sum
 from pushforward.dynamics.tableau import Rows
+from pushforward.errors import UsageError
 
 __all__ = ["RODAS4", "Rosenbrock", "rosenbrock_step"]
 
@@ -79,16 +81,28 @@ RODAS4 = Rosenbrock(
 
 
 def jacobian(field: VectorField, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Value (batch, n), Jacobian (batch, n, n) and time derivative (batch, n) of the field at states (batch, ...)."""
+    """Value (batch, n), Jacobian (batch, n, n) and time derivative (batch, n) of the field at states (batch, ...).
 
-    basis = torch.eye(y[0].numel(), dtype=y.dtype, device=y.device).reshape(-1, 1, *y.shape[1:]).expand(-1, *y.shape)
+    Raises:
+        UsageError: if the field writes into a tensor of its own, which cannot be differentiated.
+    """
+    size = math.prod(y.shape[1:])
+    basis = torch.eye(size, dtype=y.dtype, device=y.device).reshape(size, 1, *y.shape[1:]).expand(size, *y.shape)
 
     def along(direction: Tensor) -> Tensor:
         return torch.func.jvp(lambda state: field(t, state), (y,), (direction,))[1]
 
-    value, by_time = torch.func.jvp(lambda time: field(time, y), (t.clone(),), (torch.ones_like(t),))  # type: ignore[misc]
-    columns = torch.func.vmap(along)(basis).flatten(2)
-    return value.flatten(1), columns.movedim(0, 2), by_time.flatten(1)
+    try:
+        value, by_time = torch.func.jvp(lambda time: field(time, y), (t.clone(),), (torch.ones_like(t),))  # type: ignore[misc]
+    except RuntimeError as problem:
+        if "in-place" not in str(problem):
+            raise
+        raise UsageError(
+            "an implicit method differentiates the vector field, which writes into a tensor of its own; return a new "
+            "tensor, or use a method such as dopri5"
+        ) from None
+    columns = torch.func.vmap(lambda direction: rows(along(direction)))(basis)
+    return rows(value), columns.movedim(0, 2), rows(by_time)
 
 
 def rosenbrock_step(
@@ -98,7 +112,7 @@ def rosenbrock_step(
     value, by_state, by_time = jacobian(field, t, y)
     still = dt == 0
     length = torch.where(still, 1.0, dt)
-    flat = y.flatten(1)
+    flat = rows(y)
     identity = torch.eye(flat.shape[1], dtype=y.dtype, device=y.device)
     factors, pivots = torch.linalg.lu_factor(identity / (method.gamma * length[:, None, None]) - by_state)
     stages: list[Tensor] = []
@@ -106,7 +120,7 @@ def rosenbrock_step(
         right = value
         if i:
             point = (flat + weighted_sum(method.a[i], stages)).reshape(y.shape)
-            right = field(t + alpha * dt, point).flatten(1) + weighted_sum(method.c[i], stages) / length[:, None]
+            right = rows(field(t + alpha * dt, point)) + weighted_sum(method.c[i], stages) / length[:, None]
         right = right + dt[:, None] * method.gammas[i] * by_time
         stages.append(torch.linalg.lu_solve(factors, pivots, right[..., None])[..., 0])
     y1 = torch.where(over(still, y), y, y + weighted_sum(method.m, stages).reshape(y.shape))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pushforward.dynamics.tableau import Rows, Tableau
 
-__all__ = ["Step", "VectorField", "along", "evaluate", "over", "rk_step", "weighted_sum"]
+__all__ = ["Step", "VectorField", "along", "evaluate", "over", "rk_step", "rows", "weighted_sum"]
 
 VectorField = Callable[..., Tensor]
 """``field(t, y, *args) -> dy/dt`` with t (batch,), y and dy/dt (batch, ...), and args of a row a sample."""
@@ -19,6 +19,11 @@ VectorField = Callable[..., Tensor]
 def over(x: Tensor, y: Tensor) -> Tensor:
     """``x`` (batch,) shaped to multiply ``y`` (batch, ...)."""
     return x.reshape(x.shape + (1,) * (y.dim() - x.dim()))
+
+
+def rows(x: Tensor) -> Tensor:
+    """``x`` (batch, ...) as (batch, n)."""
+    return x[:, None] if x.dim() == 1 else x.flatten(1)
 
 
 def weighted_sum(weights: Sequence[float], stages: Sequence[Tensor]) -> Tensor:

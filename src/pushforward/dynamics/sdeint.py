@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pushforward.dynamics.arguments import checked_count
 from pushforward.dynamics.runge_kutta import VectorField
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
@@ -45,10 +46,11 @@ def sdeint(
         draws: source of the Wiener increments; its count is the batch.
 
     Raises:
-        UsageError: if the method is unknown.
+        UsageError: if the method is unknown, or steps is no positive whole number.
     """
     if method not in ("euler-maruyama", "heun"):
         raise UsageError(f"there is no SDE solver called {method!r}; known are euler-maruyama, heun")
+    checked_count("steps", steps)
     y, states = y0, [y0]
     for start, end in itertools.pairwise(t.unbind()):
         dt = (end - start) / steps

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 import torch
 from torch import Tensor
 
-from pushforward.dynamics.runge_kutta import evaluate
+from pushforward.dynamics.arguments import checked_times
+from pushforward.dynamics.runge_kutta import Step, evaluate
+from pushforward.errors import UsageError
 from pushforward.tensors import is_wrapped, unwrapped
 
-__all__ = ["IntegrationError", "Solution", "Statistics", "Status"]
+__all__ = ["Dense", "IntegrationError", "Solution", "Statistics", "Status", "failure"]
 
 
 class Status(IntEnum):
@@ -51,15 +54,32 @@ class Statistics:
 class Dense:
     """The whole trajectory: the polynomial of every accepted step.
 
-    Lists over the solver's iterations; a sample that took no step in one has length zero there. Times increase: where
-    ``sign`` (batch, 1) is -1 they are the negative of the user's.
+    Lists over the solver's iterations; a sample that took no step in one has length zero there. Times are the solver's,
+    monotonic in either direction; ``solver_time`` takes the user's (batch, Q) there.
     """
 
     t: list[Tensor] = field(default_factory=list)
     dt: list[Tensor] = field(default_factory=list)
     y0: list[Tensor] = field(default_factory=list)
     polynomial: list[Tensor] = field(default_factory=list)
-    sign: Tensor | None = None
+    solver_time: Callable[[Tensor], Tensor] = lambda t: t
+
+    def append(self, step: Step, taken: Tensor) -> None:
+        """Add a step, of which each sample took the length ``taken``: the whole step, or nothing."""
+        self.t.append(step.t)
+        self.dt.append(taken)
+        self.y0.append(step.y0)
+        self.polynomial.append(step.polynomial())
+
+    def followed_by(self, later: Dense) -> Dense:
+        """The trajectory that goes on with ``later``."""
+        return Dense(
+            self.t + later.t,
+            self.dt + later.dt,
+            self.y0 + later.y0,
+            self.polynomial + later.polynomial,
+            self.solver_time,
+        )
 
 
 @dataclass
@@ -93,17 +113,22 @@ class Solution:
 
         Returns:
             shape ``(Q, batch, ...)``.
+
+        Raises:
+            UsageError: without a trajectory, or for times of another shape.
         """
         if self.dense is None:
-            raise ValueError("this solution holds only the output times; solve with dense=True to evaluate it anywhere")
+            raise UsageError("this solution holds only the output times; solve with dense=True to evaluate it anywhere")
+        queries = self.dense.solver_time(checked_times(t, self.y_end, ordered=False))
+        if not self.dense.t:
+            return self.y_end.expand(queries.shape[1], *self.y_end.shape)
         starts, lengths = torch.stack(self.dense.t, 1), torch.stack(self.dense.dt, 1)
         states, polynomials = torch.stack(self.dense.y0), torch.stack(self.dense.polynomial)
-        queries = t.expand(starts.shape[0], -1) if t.dim() == 1 else t
-        if self.dense.sign is not None:
-            queries = queries * self.dense.sign
-        ends = starts + lengths
+        # equal steps go in either direction
+        forwards = 1 - 2 * ((starts + lengths)[:, -1:] < starts[:, :1]).to(starts.dtype)
+        ends = (starts + lengths) * forwards
         # the first step whose end is at or past the query; a step of length zero is never the first past it
-        index = torch.searchsorted(ends.contiguous(), queries.contiguous()).clamp_max(starts.shape[1] - 1)
+        index = torch.searchsorted(ends.contiguous(), (queries * forwards).contiguous()).clamp_max(ends.shape[1] - 1)
         rows = torch.arange(starts.shape[0], device=starts.device)
         values: list[Tensor] = []
         for column in index.unbind(1):
@@ -113,15 +138,21 @@ class Solution:
         return torch.stack(values)
 
 
-def failure(solution: Solution) -> IntegrationError | None:
-    """The error that names the first sample that failed, if any did."""
-    if not bool((unwrapped(solution.status) > Status.EVENT).any()):
+def failure(solution: Solution, of: Tensor | None = None) -> IntegrationError | None:
+    """The error that names the first sample that failed, if any did.
+
+    Arguments:
+        of: samples that could have been integrated, shape ``(batch,)``; None for all.
+    """
+    bad = solution.status > Status.EVENT
+    bad = bad if of is None else bad & of
+    if not bool(unwrapped(bad).any()):
         return None
     if is_wrapped(solution.status):
         return IntegrationError(
             "a sample under torch.func failed; solve without the transform to see which", solution, -1
         )
-    failed = torch.nonzero(solution.status > Status.EVENT)
+    failed = torch.nonzero(bad)
     sample = int(failed[0])
     status, t = Status(int(solution.status[sample])), float(solution.t_end[sample].detach())
     norm = float(solution.y_end[sample].detach().float().norm())

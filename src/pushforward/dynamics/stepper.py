@@ -17,7 +17,7 @@ from torch._higher_order_ops.while_loop import while_loop
 from pushforward.dynamics.compiled import Compiled
 from pushforward.dynamics.control import Controller, first_step, step_error
 from pushforward.dynamics.methods import Method, find_method, take_step
-from pushforward.dynamics.runge_kutta import Step, VectorField, over
+from pushforward.dynamics.runge_kutta import Step, VectorField, over, rows
 from pushforward.tensors import unwrapped
 
 __all__ = ["Move", "State", "Stepper", "bind"]
@@ -130,8 +130,11 @@ class Stepper:
         with torch.no_grad():
             if length is None:
                 length = first_step(self.method.order, field, t, y, slope, self.rtol, self.atol)
+            # a sample that begins with NaN has nowhere to go, and keeps no other waiting
+            finite = torch.isfinite(rows(slope * 0 + y)).all(1)
+            length = torch.where(finite, self.controller.limited(length), 0.0)
             one, zero = torch.ones_like(t), torch.zeros_like(t, dtype=torch.int64)
-        return State(t, y, slope, length, end, one, one, zero, zero, zero)
+        return State(t, y, slope, length, torch.where(finite, end, t), one, one, zero, zero, zero)
 
     def advance(self, state: State, args: Sequence[Tensor] = (), keep: bool = True) -> Move:
         """One step of every sample.
@@ -212,7 +215,7 @@ def _advance(
     look = look and state.t.device.type == "cpu"
     remaining = state.end - state.t
     # a little further, rather than a sliver of a step afterwards: what the safety factor leaves under the tolerance
-    reaching = remaining <= state.length * 1.1
+    reaching = remaining <= controller.limited(state.length * 1.1)
     dt = torch.where(reaching, remaining, state.length)
     step = take_step(method, bind(field, args), state.t, state.y, dt, state.slope, True)
     with torch.no_grad():
@@ -220,7 +223,7 @@ def _advance(
         fine = error <= 1
         factor = controller.factor(method.error_order + 1, error, state.error, state.error_before)
         active = remaining > 0
-        proposal = dt * factor
+        proposal = controller.limited(dt * factor)
         # no number of this precision lies between the time and the end of the next try
         stuck = (torch.add(state.t, proposal, alpha=0.25) == state.t) & ~fine
         accept = fine & active

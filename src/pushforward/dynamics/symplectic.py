@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pushforward.dynamics.arguments import checked_count
 from pushforward.errors import UsageError
 
 __all__ = ["SYMPLECTIC", "Composition", "Orbit", "integrate_symplectic"]
@@ -79,10 +80,11 @@ def integrate_symplectic(
         mass: a number, or a tensor that broadcasts with ``position``.
 
     Raises:
-        UsageError: if the method is unknown.
+        UsageError: if the method is unknown, or steps is no positive whole number.
     """
     if method not in SYMPLECTIC:
         raise UsageError(f"there is no symplectic solver called {method!r}; known are {', '.join(SYMPLECTIC)}")
+    checked_count("steps", steps)
     composition = SYMPLECTIC[method]
     positions, momenta = [position], [momentum]
     for start, end in itertools.pairwise(t.unbind()):
