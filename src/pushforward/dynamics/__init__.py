@@ -10,6 +10,7 @@ from pushforward.dynamics.neural_ode import NeuralODE
 from pushforward.dynamics.odeint import odeint
 from pushforward.dynamics.perceptron import PerceptronFlow
 from pushforward.dynamics.sdeint import sdeint
+from pushforward.dynamics.shared_steps import adams_bashforth, shared_step
 from pushforward.dynamics.solution import IntegrationError, Solution, Statistics, Status, failure
 from pushforward.dynamics.stepper import Move, State, Stepper
 from pushforward.dynamics.symplectic import SYMPLECTIC, integrate_symplectic
@@ -29,6 +30,7 @@ __all__ = [
     "Status",
     "Stepper",
     "Tableau",
+    "adams_bashforth",
     "exact_divergence",
     "failure",
     "hutchinson_divergence",
@@ -37,4 +39,5 @@ __all__ = [
     "odeint",
     "probe",
     "sdeint",
+    "shared_step",
 ]

@@ -12,6 +12,7 @@ cubic Hermite polynomial through the ends.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 __all__ = ["BOGACKI_SHAMPINE", "DORMAND_PRINCE", "EULER", "HEUN", "MIDPOINT", "RK4", "TSITOURAS", "Tableau"]
 
@@ -49,6 +50,11 @@ class Tableau:
     @property
     def adaptive(self) -> bool:
         return bool(self.error)
+
+    @cached_property
+    def terms(self) -> tuple[tuple[tuple[int, float], ...], ...]:
+        """Stages and their weights, zeros left out, for the state at each stage after the first, then for the step."""
+        return tuple(tuple((j, w) for j, w in enumerate(row) if w) for row in (*self.a[1:], self.b))
 
     @property
     def first_same_as_last(self) -> bool:

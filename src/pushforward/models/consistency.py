@@ -38,6 +38,8 @@ from torch import Tensor, nn
 
 from pushforward import transport
 from pushforward.conditions import Condition, ConditionSpace
+from pushforward.dynamics import shared_step
+from pushforward.dynamics.tableau import HEUN
 from pushforward.ensembles.batch import TeacherBatch
 from pushforward.errors import UsageError
 from pushforward.models.denoising import Denoising, DenoisingSettings
@@ -251,9 +253,8 @@ class Consistency(Model):
         w, steps = teacher.gaussian.whiten(z, now, condition), self.settings.solver_steps
         step = (then.time - now.time) / steps
         for number in range(steps):
-            start, stop = (Straight().at(now.time + (number + i) * step) for i in (0, 1))
-            slope = motion(w, start)
-            w = w + step / 2 * (slope + motion(w + step * slope, stop))
+            moments = [Straight().at(now.time + (number + c) * step) for c in HEUN.c]
+            w, _ = shared_step(HEUN, motion, w, step, moments)
         return teacher.gaussian.colour(w, then, condition)
 
     def end(

@@ -27,6 +27,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.dynamics import shared_step
+from pushforward.dynamics.tableau import RK4
+
 __all__ = ["Bent", "Motion", "cubic_basis"]
 
 
@@ -127,19 +130,12 @@ class Motion(nn.Module):
         return torch.cat([cosine * first - sine * second, sine * first + cosine * second, still], -1)
 
     def _solved(self, y: Tensor, count: int, *told: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """The solution after 0 to ``count`` classical Runge-Kutta steps, and slopes times the step.
-
-        All series share the steps and the field does not depend on time, so that little is left of a solver.
-        """
+        """The solution after 0 to ``count`` classical Runge-Kutta steps, and slopes times the step."""
         dt = 1 / self.steps
         nodes, slopes = [y], []
         for _ in range(count):
-            first = self.slope(y, *told)
-            second = self.slope(torch.add(y, first, alpha=dt / 2), *told)
-            third = self.slope(torch.add(y, second, alpha=dt / 2), *told)
-            fourth = self.slope(torch.add(y, third, alpha=dt), *told)
+            y, (first, *_) = shared_step(RK4, lambda y, _: self.slope(y, *told), y, dt)
             slopes.append(dt * first)
-            y = torch.add(y + (dt / 6) * (first + fourth), second + third, alpha=dt / 3)
             nodes.append(y)
         slopes.append(dt * self.slope(y, *told))
         return nodes, slopes

@@ -23,6 +23,8 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
+from pushforward.dynamics import shared_step
+from pushforward.dynamics.tableau import HEUN
 from pushforward.networks import MLP
 from pushforward.transport.processes import Process
 
@@ -93,9 +95,8 @@ class ProcessFlow(nn.Module):
         x = x + torch.randn(x.shape, generator=generator)
         step, path = math.log(self.first / self.last) / steps, [x]
         for number in range(steps):
-            t = torch.full((count, 1), self.last * math.exp(step * number))
-            slope = self(x, t)
-            x = x + step / 2 * (slope + self(x + step * slope, t * math.exp(step)))
+            times = [torch.full((count, 1), self.last * math.exp(step * (number + c))) for c in HEUN.c]
+            x, _ = shared_step(HEUN, self, x, step, times)
             path.append(x)
         return [*path, x - self(x, torch.full((count, 1), self.first))]
 

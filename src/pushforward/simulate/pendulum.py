@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.dynamics import shared_step
+from pushforward.dynamics.tableau import RK4
 from pushforward.errors import UsageError
 from pushforward.simulate.simulated import Simulated, simulator
 from pushforward.simulate.times import irregular_times, observed, uniform
@@ -90,14 +92,9 @@ def swing(pendulums: Array, times: Array) -> Array:
     states = np.empty((steps + 1, 2, len(pendulums)))
     slopes = np.empty_like(states)
     states[0] = angle, np.zeros_like(angle)
-    slopes[0] = slope(states[0])
     for step in range(steps):
-        y, k1 = states[step], slopes[step]
-        k2 = slope(y + dt / 2 * k1)
-        k3 = slope(y + dt / 2 * k2)
-        k4 = slope(y + dt * k3)
-        states[step + 1] = y + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        slopes[step + 1] = slope(states[step + 1])
+        states[step + 1], (slopes[step], *_) = shared_step(RK4, lambda y, _: slope(y), states[step], dt)
+    slopes[steps] = slope(states[steps])
     return _hermite(states, slopes, dt, times)
 
 

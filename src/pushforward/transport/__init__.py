@@ -12,7 +12,7 @@ from pushforward.transport.grids import Spacing, equal_times, time_grid
 from pushforward.transport.likelihood import carry, divergence, log_likelihood, trace_probes
 from pushforward.transport.noise import NORMAL, Noise, Normal, StudentT, standard_normal
 from pushforward.transport.noise_level import NoiseLevel
-from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, Solver, Tableau, VelocityField, adaptive, flow
+from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, Solver, VelocityField, adaptive, flow
 from pushforward.transport.path import Moment, Path, Straight, VarianceExploding, VPCosine, VPLinear
 from pushforward.transport.prediction import Estimate, Prediction, convert, determinant, estimate, loss_weight, target
 from pushforward.transport.samplers import SAMPLERS, Method, guided, sample
@@ -37,7 +37,6 @@ __all__ = [
     "Spacing",
     "Straight",
     "StudentT",
-    "Tableau",
     "VPCosine",
     "VPLinear",
     "VarianceExploding",

@@ -3,20 +3,18 @@ r"""Deterministic sampling: along the probability-flow equation.
     dz/dt = alpha'_t E[x | z] + sigma'_t E[eps | z]
 
 has the path's distribution at every time, so following it from noise to data samples, and following it from data to
-noise encodes. A Runge-Kutta method is its Butcher tableau; the method of Adams and Bashforth is of second order at one
-evaluation a step; an embedded pair chooses its steps. On the straight line, Euler's method is DDIM for a network of any
-path.
+noise encodes, by the integrators of `pushforward.dynamics`: Runge-Kutta methods and the method of Adams and Bashforth,
+of second order at one evaluation a step, in steps that all samples share; an embedded pair that chooses its steps. On
+the straight line, Euler's method is DDIM for a network of any path.
 
 References:
     Song et al. 2021, https://arxiv.org/abs/2011.13456, eq. 13
-    Hairer, Norsett & Wanner 1993, Solving Ordinary Differential Equations I, table II.1.2 and eq. III.1.4
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -24,48 +22,28 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pushforward.dynamics import odeint
+from pushforward.dynamics import Tableau, adams_bashforth, odeint, shared_step
+from pushforward.dynamics.tableau import EULER, HEUN, MIDPOINT, RK4
 from pushforward.errors import UsageError
 from pushforward.transport.path import Moment, Path
 from pushforward.transport.prediction import Estimate
 
 __all__ = [
-    "EULER",
-    "HEUN",
     "INTEGRATORS",
-    "MIDPOINT",
-    "RK4",
     "Integrator",
     "Predictor",
     "Solver",
-    "Tableau",
     "VelocityField",
-    "adams_bashforth",
     "adaptive",
     "flow",
     "runge_kutta",
+    "two_step",
 ]
 
 Predictor = Callable[[Tensor, Moment], Estimate]
 VelocityField = Callable[[Tensor, Moment], Tensor]
 Integrator = Callable[[VelocityField, Path, Sequence[float], Tensor], Tensor]
 Solver = Literal["euler", "midpoint", "heun", "rk4", "adams", "dopri5"]
-
-
-@dataclass(frozen=True)
-class Tableau:
-    """An explicit Runge-Kutta method: stage times, stage weights, step weights, and the order of convergence."""
-
-    nodes: tuple[float, ...]
-    stages: tuple[tuple[float, ...], ...]
-    weights: tuple[float, ...]
-    order: int
-
-
-EULER = Tableau((0.0,), ((),), (1.0,), order=1)
-MIDPOINT = Tableau((0.0, 0.5), ((), (0.5,)), (0.0, 1.0), order=2)
-HEUN = Tableau((0.0, 1.0), ((), (1.0,)), (0.5, 0.5), order=2)
-RK4 = Tableau((0.0, 0.5, 0.5, 1.0), ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6), order=4)
 
 
 def runge_kutta(field: VelocityField, path: Path, times: Sequence[float], y: Tensor, tableau: Tableau) -> Tensor:
@@ -75,31 +53,14 @@ def runge_kutta(field: VelocityField, path: Path, times: Sequence[float], y: Ten
         UsageError: if the path's velocity is not finite at a time where the method needs it.
     """
     for start, stop in pairwise(times):
-        step = stop - start
-        slopes: list[Tensor] = []
-        moments = _finite(path, [start + node * step for node in tableau.nodes])
-        for moment, row in zip(moments, tableau.stages, strict=True):
-            slopes.append(field(_advance(y, step, row, slopes), moment))
-        y = _advance(y, step, tableau.weights, slopes)
+        moments = _finite(path, [start + c * (stop - start) for c in tableau.c])
+        y, _ = shared_step(tableau, field, y, stop - start, moments)
     return y
 
 
-def adams_bashforth(field: VelocityField, path: Path, times: Sequence[float], y: Tensor) -> Tensor:
-    """The same by the two-step method for steps of any length, of second order; the first step is one of Euler's.
-
-    y_{n+1} = y_n + h_n ((1 + r/2) f_n - (r/2) f_{n-1}),    r = h_n / h_{n-1}.
-    """
-    before: Tensor | None = None
-    last_step = math.nan
-    for (start, stop), moment in zip(pairwise(times), _finite(path, times[:-1]), strict=True):
-        step, slope = stop - start, field(y, moment)
-        if before is None:
-            y = y + step * slope
-        else:
-            ratio = step / last_step
-            y = _advance(y, step, (1 + ratio / 2, -ratio / 2), (slope, before))
-        before, last_step = slope, step
-    return y
+def two_step(field: VelocityField, path: Path, times: Sequence[float], y: Tensor) -> Tensor:
+    """The same by the method of Adams and Bashforth, with one evaluation a step."""
+    return adams_bashforth(field, times, y, _finite(path, times[:-1]))
 
 
 def adaptive(
@@ -135,7 +96,7 @@ INTEGRATORS: dict[Solver, Integrator] = {
     "midpoint": partial(runge_kutta, tableau=MIDPOINT),
     "heun": partial(runge_kutta, tableau=HEUN),
     "rk4": partial(runge_kutta, tableau=RK4),
-    "adams": adams_bashforth,
+    "adams": two_step,
     "dopri5": adaptive,
 }
 
@@ -156,10 +117,3 @@ def _finite(path: Path, times: Sequence[float]) -> list[Moment[float]]:
                 "sample on the straight line, which needs no other network"
             )
     return moments
-
-
-def _advance(y: Tensor, step: float, weights: Sequence[float], slopes: Sequence[Tensor]) -> Tensor:
-    for weight, slope in zip(weights, slopes, strict=True):
-        if weight:
-            y = y + (step * weight) * slope
-    return y
