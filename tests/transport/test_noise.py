@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+from pushforward.dynamics import trace_probes
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
 from pushforward.transport import (
@@ -19,7 +20,6 @@ from pushforward.transport import (
     VarianceExploding,
     log_likelihood,
     time_grid,
-    trace_probes,
 )
 
 

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from pushforward.dynamics.control import Controller
-from pushforward.dynamics.divergence import exact_divergence, hutchinson_divergence, probe
+from pushforward.dynamics.divergence import (
+    exact_divergence,
+    hutchinson_divergence,
+    probe,
+    probed_divergence,
+    trace_probes,
+)
 from pushforward.dynamics.kick_drift import integrate_kick_drift
 from pushforward.dynamics.methods import METHODS
 from pushforward.dynamics.neural_ode import NeuralODE
@@ -38,6 +44,8 @@ __all__ = [
     "integrate_symplectic",
     "odeint",
     "probe",
+    "probed_divergence",
     "sdeint",
     "shared_step",
+    "trace_probes",
 ]

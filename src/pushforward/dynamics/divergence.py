@@ -6,10 +6,14 @@ It is what a continuous flow needs for its density, :math:`d \log p / dt = -\nab
 - `hutchinson_divergence`: :math:`\epsilon^\top (\partial f / \partial y) \epsilon` with unit covariance of
   :math:`\epsilon`, one vector-Jacobian product whatever the dimension; unbiased if it stays the same along a solve
   (Grathwohl et al., arXiv:1810.01367).
+- `probed_divergence`: one vector-Jacobian product per probe, the probes shared by all samples and kept for good: unit
+  vectors, which are exact, or a few vectors of signs. Memory does not grow with their number; no gradient.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -19,7 +23,7 @@ from pushforward.dynamics.runge_kutta import VectorField
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
 
-__all__ = ["exact_divergence", "hutchinson_divergence", "probe"]
+__all__ = ["exact_divergence", "hutchinson_divergence", "probe", "probed_divergence", "trace_probes"]
 
 
 def exact_divergence(field: VectorField, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,3 +56,42 @@ def probe(y: Tensor, draws: Draws, kind: Literal["rademacher", "gaussian"] = "ra
     if kind != "rademacher":
         raise UsageError(f"a probe is rademacher or gaussian, not {kind!r}")
     return (draws.integers(2, *y.shape[1:]) * 2 - 1).to(y)
+
+
+def trace_probes(shape: Sequence[int], exact_up_to: int = 64, count: int = 1, seed: int = 0) -> Tensor:
+    """Vectors e such that the mean over them of ``size / |e|^2  e . J e`` is the trace of J, or estimates it.
+
+    Returns:
+        the unit vectors if there are at most ``exact_up_to`` dimensions, otherwise ``count`` vectors of random signs;
+        shape (probes, *shape).
+    """
+    size = math.prod(shape)
+    if size <= exact_up_to:
+        return torch.eye(size).reshape(size, *shape)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(2, (count, *shape), generator=generator).mul_(2).sub_(1).float()
+
+
+def probed_divergence(field: Callable[[Tensor], Tensor], z: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
+    """A vector field and its divergence.
+
+    Arguments:
+        field: from (batch, *shape) to the same shape, each sample on its own.
+        z: where, shape (batch, *shape).
+        probes: from `trace_probes`, shape (probes, *shape).
+
+    Returns:
+        the field at ``z``, and its divergence, shape (batch,).
+    """
+    with torch.enable_grad():
+        z = z.detach().requires_grad_()
+        value = field(z)
+        total = torch.zeros(len(z), dtype=z.dtype, device=z.device)
+        for i, probe in enumerate(probes):
+            last = i == len(probes) - 1
+            (row,) = torch.autograd.grad(value, z, probe.expand_as(value), retain_graph=not last)
+            total += (row * probe).flatten(1).sum(1)
+    # Unit vectors add up to the trace, vectors of signs average to it.
+    size = z[0].numel()
+    weight = size / float(probes.square().sum())
+    return value.detach(), total * weight

@@ -35,6 +35,7 @@ from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import PreparedField, VectorField
 from pushforward.randomness import Draws
 from pushforward.spaces import Space, Vector
+from pushforward.tensors import normal_log_prob
 
 __all__ = ["CNF"]
 
@@ -164,7 +165,7 @@ class CNF(Model):
             field.probe = probe(batch.x, batch.draws, options.probe)
         solution = self._solve(field, field.start(batch.x), (0.0, 1.0), training=True)
         z, volume, energy, stretch = field.parts(solution.y_end)
-        nats = -(_standard_normal(z) + volume).mean() / size
+        nats = -(normal_log_prob(z) + volume).mean() / size
         penalty = (options.kinetic * energy + options.jacobian * stretch).mean() / size
         logs = {"nll_per_dim": nats.detach(), "evaluations": solution.stats.evaluations.float().mean()}
         if options.kinetic:
@@ -192,7 +193,7 @@ class CNF(Model):
         """Natural log of the density that the data's has become at a time between 0 (data) and 1 (noise); nats."""
         field = _Carried(self.velocity.given(condition))
         z, volume, *_ = field.parts(self._solve(field, field.start(z), (time, 1.0)).y_end)
-        return _standard_normal(z) + volume
+        return normal_log_prob(z) + volume
 
     def evaluations(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Int[Tensor, " batch"]:
         """How often the velocity is evaluated for the density at each sample."""
@@ -216,7 +217,7 @@ class CNF(Model):
         field = _Carried(self.velocity.given(condition))
         solution = self._solve(field, field.start(options.temperature * noise), (1.0, 0.0), options)
         x, volume, *_ = field.parts(solution.y_end)
-        return x, _standard_normal(noise) - self.space.size * math.log(options.temperature) - volume
+        return x, normal_log_prob(noise) - self.space.size * math.log(options.temperature) - volume
 
     def encode(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, "batch dim"]:
         """The noise that each sample is carried to, standard normal if the model is right."""
@@ -327,8 +328,3 @@ class _Carried:
         energy = others[0] if self.kinetic else nothing
         stretch = others[-1] if self.jacobian else nothing
         return z, volume.squeeze(1), energy.squeeze(1), stretch.squeeze(1)
-
-
-def _standard_normal(z: Tensor) -> Tensor:
-    """Log-density of a standard normal vector, ``(batch, dim)`` to ``(batch,)``."""
-    return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)

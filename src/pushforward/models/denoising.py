@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from pushforward import transport
 from pushforward.conditions import Condition, ConditionSpace
+from pushforward.dynamics import trace_probes
 from pushforward.errors import UsageError
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import time_network
@@ -278,7 +279,7 @@ class Denoising(Model):
         times = self._times_to_noise()
         (first,) = Straight().moments(times[:1])
         exact_up_to = 64 if isinstance(self.space, Vector) else 0
-        probes = transport.trace_probes(self.space.shape, exact_up_to, count=max(1, 512 // self.space.size)).to(x)
+        probes = trace_probes(self.space.shape, exact_up_to, count=max(1, 512 // self.space.size)).to(x)
         w = self.gaussian.whiten(x, first, condition)
         w, volume = transport.carry(self.whitened_motion(condition), Straight(), times, w, probes)
         return self.prior.log_prob(w) + volume + self.gaussian.log_volume(first, condition)

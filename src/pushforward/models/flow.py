@@ -39,6 +39,7 @@ from pushforward.ensembles.batch import EnergyBatch
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space
+from pushforward.tensors import normal_log_prob
 from pushforward.transforms import Transform
 
 __all__ = ["Flow", "FlowSampling"]
@@ -99,7 +100,7 @@ class Flow(Model):
     def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Natural log of the density at ``x``, in network units; nats."""
         z, log_abs_det = self.flow(x, self.condition.numbers_of(condition))
-        return _standard_normal(z) + log_abs_det
+        return normal_log_prob(z) + log_abs_det
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         return self.sample_and_log_prob(draws, condition, sampling)[0]
@@ -114,7 +115,7 @@ class Flow(Model):
         temperature = sampling.temperature if isinstance(sampling, FlowSampling) else 1.0
         noise = draws.normal(self.space.size)
         x, log_abs_det = self.flow.inverse(temperature * noise, self.condition.numbers_of(condition))
-        base = _standard_normal(noise) - self.space.size * math.log(temperature)
+        base = normal_log_prob(noise) - self.space.size * math.log(temperature)
         return x, base - log_abs_det
 
     def encode(
@@ -139,8 +140,3 @@ def _training_defaults(space: Space) -> dict[str, Any]:
 def _(space: Field) -> dict[str, Any]:
     # An inverse is only as good as the arithmetic that the coupling networks are evaluated in.
     return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 1.0, "precision": "32"}
-
-
-def _standard_normal(z: Tensor) -> Tensor:
-    """Log-density of a standard normal vector, ``(batch, size)`` to ``(batch,)``."""
-    return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)

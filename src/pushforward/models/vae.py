@@ -35,6 +35,7 @@ from pushforward.models.stationary import is_stationary
 from pushforward.networks import MLP, Encoder, Generator
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
+from pushforward.tensors import normal_log_prob
 from pushforward.transport.gaussian import wavenumber_bins
 
 __all__ = ["VAE", "GaussianNoise", "LongestWaves", "hartley"]
@@ -275,7 +276,7 @@ class GaussianNoise(nn.Module):
         """Log-density in nats."""
         log_scale = self.log_scale(condition)
         standard = self._coefficients(x) * (-log_scale).exp()
-        return -(0.5 * standard.square() + log_scale + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1)
+        return normal_log_prob(standard) - log_scale.flatten(1).sum(1)
 
     def sample(self, draws: Draws, condition: Condition | None = None) -> Float[Tensor, "batch *shape"]:
         return self._coefficients(self.log_scale(condition).exp() * draws.normal(*self.index.shape))

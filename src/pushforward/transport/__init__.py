@@ -9,8 +9,8 @@ from pushforward.transport.ddim import ddim
 from pushforward.transport.dpm_solver import dpm_solver
 from pushforward.transport.gaussian import GaussianDenoiser, real_waves
 from pushforward.transport.grids import Spacing, equal_times, time_grid
-from pushforward.transport.likelihood import carry, divergence, log_likelihood, trace_probes
-from pushforward.transport.noise import NORMAL, Noise, Normal, StudentT, standard_normal
+from pushforward.transport.likelihood import carry, log_likelihood
+from pushforward.transport.noise import NORMAL, Noise, Normal, StudentT
 from pushforward.transport.noise_level import NoiseLevel
 from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, Solver, VelocityField, adaptive, flow
 from pushforward.transport.path import Moment, Path, Straight, VarianceExploding, VPCosine, VPLinear
@@ -46,7 +46,6 @@ __all__ = [
     "convert",
     "ddim",
     "determinant",
-    "divergence",
     "dpm_solver",
     "earlier",
     "edm",
@@ -62,8 +61,6 @@ __all__ = [
     "real_waves",
     "sample",
     "sde",
-    "standard_normal",
     "target",
     "time_grid",
-    "trace_probes",
 ]

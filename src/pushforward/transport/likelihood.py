@@ -18,55 +18,17 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from pushforward.dynamics import probed_divergence
 from pushforward.transport.noise import NORMAL, Noise
 from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, VelocityField
 from pushforward.transport.path import Moment, Path
 
-__all__ = ["carry", "divergence", "log_likelihood", "trace_probes"]
-
-
-def trace_probes(shape: Sequence[int], exact_up_to: int = 64, count: int = 1, seed: int = 0) -> Tensor:
-    """Vectors e such that the mean over them of ``size / |e|^2  e . J e`` is the trace of J, or estimates it.
-
-    Returns:
-        the unit vectors if there are at most ``exact_up_to`` dimensions, otherwise ``count`` vectors of random signs;
-        shape (probes, *shape).
-    """
-    size = math.prod(shape)
-    if size <= exact_up_to:
-        return torch.eye(size).reshape(size, *shape)
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(2, (count, *shape), generator=generator).mul_(2).sub_(1).float()
-
-
-def divergence(field: Callable[[Tensor], Tensor], z: Tensor, probes: Tensor) -> tuple[Tensor, Tensor]:
-    """A vector field and its divergence.
-
-    Arguments:
-        field: from (batch, *shape) to the same shape, each sample on its own.
-        z: where, shape (batch, *shape).
-        probes: from `trace_probes`, shape (probes, *shape).
-
-    Returns:
-        the field at ``z``, and its divergence, shape (batch,).
-    """
-    with torch.enable_grad():
-        z = z.detach().requires_grad_()
-        value = field(z)
-        total = torch.zeros(len(z), dtype=z.dtype, device=z.device)
-        for i, probe in enumerate(probes):
-            last = i == len(probes) - 1
-            (row,) = torch.autograd.grad(value, z, probe.expand_as(value), retain_graph=not last)
-            total += (row * probe).flatten(1).sum(1)
-    # Unit vectors add up to the trace, vectors of signs average to it.
-    size = z[0].numel()
-    weight = size / float(probes.square().sum())
-    return value.detach(), total * weight
+__all__ = ["carry", "log_likelihood"]
 
 
 def carry(
@@ -83,7 +45,7 @@ def carry(
         field: dy/dt from ``y`` (batch, *shape) and a moment of the path, each sample on its own.
         path, times: clock of the motion.
         y: at the first time, shape (batch, *shape).
-        probes: from `trace_probes`.
+        probes: from `pushforward.dynamics.trace_probes`.
         integrator: how to take a step.
 
     Returns:
@@ -91,7 +53,7 @@ def carry(
     """
 
     def joint(state: Tensor, moment: Moment[float]) -> Tensor:
-        velocity, trace = divergence(lambda y: field(y, moment), state[:, :-1].reshape(shape), probes)
+        velocity, trace = probed_divergence(lambda y: field(y, moment), state[:, :-1].reshape(shape), probes)
         return torch.cat([velocity.flatten(1), trace[:, None]], dim=1)
 
     shape = y.shape
@@ -115,7 +77,7 @@ def log_likelihood(
         path: whose noise at the last time is the base distribution.
         times: rising, from the time of the data to the time of the noise.
         x: shape (batch, *shape).
-        probes: from `trace_probes`.
+        probes: from `pushforward.dynamics.trace_probes`.
         integrator: how to take a step.
         noise: that the path ends in.
 

@@ -32,8 +32,9 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
+from pushforward.tensors import normal_log_prob
 
-__all__ = ["NORMAL", "Noise", "Normal", "StudentT", "standard_normal"]
+__all__ = ["NORMAL", "Noise", "Normal", "StudentT"]
 
 
 class Noise(Protocol):
@@ -56,7 +57,7 @@ class Normal:
         return draws.normal(*shape)
 
     def log_prob(self, noise: Tensor) -> Tensor:
-        return standard_normal(noise)
+        return normal_log_prob(noise)
 
 
 NORMAL = Normal()
@@ -106,8 +107,3 @@ class StudentT:
         # The square of a tail of D = 1 may exceed single precision.
         square = flat.double().square().sum(1)
         return (constant - (size + self.degrees) / 2 * torch.log1p(square / self.degrees)).to(noise.dtype)
-
-
-def standard_normal(x: Tensor) -> Tensor:
-    """Log-density of independent standard normal numbers, nats, summed over all but the first axis."""
-    return -0.5 * x.flatten(1).square().sum(1) - 0.5 * x[0].numel() * math.log(2 * math.pi)
