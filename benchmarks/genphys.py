@@ -15,16 +15,16 @@ import sys
 import time
 
 import torch
+from examples.genphys.dispersion import FREQUENCIES, is_smoothing
+from examples.genphys.process_flow import ProcessFlow
+from examples.genphys.processes import PROCESSES, continuity_residual, process, transport_residual
 from torch import Tensor
 
 from benchmarks.kept import kept, look_up
 from benchmarks.timing import report
 from pushforward.ensembles import read
-from pushforward.models.process_flow import ProcessFlow
 from pushforward.networks import MLP
 from pushforward.statistics import wasserstein2
-from pushforward.transport.dispersion import FREQUENCIES, is_smoothing
-from pushforward.transport.processes import PROCESSES, continuity_residual, process, transport_residual
 
 STEPS, BATCH, SAMPLES, SEEDS = 2000, 256, 2000, 1
 SETTING = {"steps": STEPS, "batch": BATCH, "samples": SAMPLES}

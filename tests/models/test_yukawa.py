@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from examples.genphys.processes import Yukawa as Process
 
 from pushforward.errors import UsageError
 from pushforward.models import Batch, model_class
 from pushforward.models.denoising import DenoisingSampling
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
-from pushforward.transport.processes import Yukawa as Process
 
 Yukawa = model_class("yukawa")
 

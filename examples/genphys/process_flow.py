@@ -1,6 +1,6 @@
 r"""The velocity of any physical process, learnt by regression, and followed backwards to sample.
 
-A process (see `pushforward.transport.processes`) moves a point y of the data to x = y + displacement with a velocity u
+A process (see `examples.genphys.processes`) moves a point y of the data to x = y + displacement with a velocity u
 at the time t. The mean of these velocities over all data is the least-squares prediction of one of them, so a network
 is trained on draws. Times run over decades; in log t the velocity is
 
@@ -20,13 +20,13 @@ from __future__ import annotations
 import math
 
 import torch
+from examples.genphys.processes import Process
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from pushforward.dynamics import shared_step
 from pushforward.dynamics.tableau import HEUN
 from pushforward.networks import MLP
-from pushforward.transport.processes import Process
 
 __all__ = ["ProcessFlow"]
 
@@ -41,7 +41,7 @@ class ProcessFlow(nn.Module):
         width, depth: of the hidden layers.
 
     Example:
-        >>> from pushforward.transport.processes import Poisson
+        >>> from examples.genphys.processes import Poisson
         >>> flow = ProcessFlow(Poisson(2), first=0.01, last=40.0)
         >>> flow.sample(5, torch.Generator().manual_seed(0), steps=10).shape
         torch.Size([5, 2])

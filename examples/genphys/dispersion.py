@@ -72,7 +72,7 @@ def is_smoothing(name: str, k: Float[Tensor, " n"], parameter: float = 1.0) -> B
 
 
 def refuse_unless_smoothing(name: str) -> None:
-    """What asking for a process that cannot generate is answered with.
+    """Raise if the process is not generative.
 
     Raises:
         UsageError: for the ideal wave and Schroedinger processes, with the reason; for an unknown name.

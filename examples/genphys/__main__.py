@@ -1,6 +1,6 @@
 """Five physical processes carry noise to the same data, and the criterion that says which ones can.
 
-    python examples/genphys.py [FIGURE]
+    python -m examples.genphys [FIGURE]
 
 Each process trains a small network on two moons for about ten seconds on one core, and is then followed backwards. The
 lines are 120 paths from noise to data, from where they enter the picture; the dots are their ends.
@@ -15,11 +15,11 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
+from examples.genphys.dispersion import FREQUENCIES, frequency
+from examples.genphys.process_flow import ProcessFlow
+from examples.genphys.processes import process
 
 import pushforward as pf
-from pushforward.models.process_flow import ProcessFlow
-from pushforward.transport.dispersion import FREQUENCIES, frequency
-from pushforward.transport.processes import process
 
 # Parameters, and the times between which the kernel grows from 0.005 to 40 standard deviations of the data.
 PROCESSES = {

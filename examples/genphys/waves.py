@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from examples.genphys.process import Points, Process, Times, Values, square_norm
 from torch import Generator, Tensor
 
 from pushforward.errors import UsageError
-from pushforward.transport.process import Points, Process, Times, Values, square_norm
 
 __all__ = ["Diffusion", "DissipativeWave"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from pushforward.models.process_flow import ProcessFlow
-from pushforward.transport.processes import PROCESSES, Diffusion, Poisson, process
+from examples.genphys.process_flow import ProcessFlow
+from examples.genphys.processes import PROCESSES, Diffusion, Poisson, process
 
 SPANS = {
     "diffusion": (1e-4, 800.0),

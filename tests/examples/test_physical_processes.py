@@ -7,11 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import kstest
-
-from pushforward.errors import UsageError
-from pushforward.transport.dispersion import is_smoothing
-from pushforward.transport.processes import (
+from examples.genphys.dispersion import is_smoothing
+from examples.genphys.processes import (
     Diffusion,
     DissipativeWave,
     Helmholtz,
@@ -21,6 +18,9 @@ from pushforward.transport.processes import (
     process,
     transport_residual,
 )
+from scipy.stats import kstest
+
+from pushforward.errors import UsageError
 
 ALL = [
     *(kind(dim) for kind in (Diffusion, Poisson) for dim in (1, 2, 3)),

@@ -16,11 +16,11 @@ from functools import cached_property
 from typing import ClassVar
 
 import torch
+from examples.genphys.bessel import first_zero, scaled_k, scaled_y
+from examples.genphys.process import Points, Process, Times, Values, square_norm
 from torch import Generator, Tensor
 
 from pushforward.errors import UsageError
-from pushforward.transport.bessel import first_zero, scaled_k, scaled_y
-from pushforward.transport.process import Points, Process, Times, Values, square_norm
 from pushforward.transport.screened import expansion, relative_variance
 
 __all__ = ["Helmholtz", "Poisson", "Yukawa"]

@@ -1,4 +1,4 @@
-"""What a physical process that can generate has to say of itself, and how to check it."""
+"""The contract of a generative physical process, and numerical checks of it."""
 
 from __future__ import annotations
 

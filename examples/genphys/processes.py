@@ -32,10 +32,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pushforward.transport.dispersion import refuse_unless_smoothing
-from pushforward.transport.poisson import Helmholtz, Poisson, Yukawa
-from pushforward.transport.process import Process, continuity_residual, transport_residual
-from pushforward.transport.waves import Diffusion, DissipativeWave
+from examples.genphys.dispersion import refuse_unless_smoothing
+from examples.genphys.poisson import Helmholtz, Poisson, Yukawa
+from examples.genphys.process import Process, continuity_residual, transport_residual
+from examples.genphys.waves import Diffusion, DissipativeWave
 
 __all__ = [
     "PROCESSES",
