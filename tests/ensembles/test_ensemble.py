@@ -143,7 +143,7 @@ def test_shapes_that_are_no_ensemble():
         Ensemble.from_array(np.zeros((20, 3), complex))
     with pytest.raises(DataError, match=r"shape \(3,\), and the space given has \(4,\)"):
         Ensemble.from_array(np.zeros((20, 3)), space=Vector(4))
-    with pytest.raises(UsageError, match="periodic can be given for fields"):
+    with pytest.raises(UsageError, match="which has no periodic"):
         Ensemble.from_array(np.zeros((20, 3)), periodic=True)
     with pytest.raises(DataError, match="20 members and 19 groups"):
         Ensemble.from_array(np.zeros((20, 3)), groups=np.zeros(19))

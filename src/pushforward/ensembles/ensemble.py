@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
+from pushforward.ensembles.centring import at_centre, told_by_centres
 from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble
 from pushforward.ensembles.condition_fields import Beside, beside
 from pushforward.ensembles.members import Generators, Members, Part, Whole
@@ -110,6 +111,7 @@ class Ensemble:
         periodic: bool | None = None,
         isotropic: bool | None = None,
         box: float | None = None,
+        centred: bool | None = None,
         exact: Any = None,
         notes: Sequence[str] = (),
     ) -> Ensemble:
@@ -127,6 +129,8 @@ class Ensemble:
                 channels, *grid)``, on the members' grid or one that is coarser by a whole number.
             name: what messages call it.
             periodic, isotropic, box: properties of a Field.
+            centred: whether centres of mass of particles are at the origin, or are to be moved there; None looks at
+                some members, unless the space is given.
             exact: what is known exactly of the distribution.
             notes: lines for the terminal and the report.
 
@@ -136,8 +140,12 @@ class Ensemble:
         values = np.asarray(x)
         if values.dtype.kind not in "fiub":
             raise DataError(f"{name} holds {values.dtype}, and members must be real numbers")
-        layout = layout_of(values.shape, space, periodic=periodic, isotropic=isotropic, box=box, label=name)
+        layout = layout_of(
+            values.shape, space, periodic=periodic, isotropic=isotropic, box=box, centred=centred, label=name
+        )
         whole = Whole(InMemory(values, name), layout.space.shape, channels_last=layout.channels_last)
+        stated = centred is not None or not (space is None or isinstance(space, str))
+        told, of_centres = told_by_centres(layout.space, whole, stated=stated)
         members: Members = whole
         field = None
         if condition_fields is not None:
@@ -145,11 +153,11 @@ class Ensemble:
             members, field = beside(whole, layout.space, given, name)
         ensemble = cls(
             members,
-            layout.space,
+            told,
             condition_field=field,
             groups=None if groups is None else np.asarray(groups, dtype=np.int64),
             name=name,
-            notes=(*notes, *layout.notes),
+            notes=(*notes, *layout.notes, *of_centres),
             exact=exact,
         )
         return ensemble if conditions is None else ensemble.with_conditions(conditions, names, classes)
@@ -192,6 +200,7 @@ class Ensemble:
         else:
             batch = self.members.read(rows, rng)
         check_batch(batch, rows, self.members, self.space)
+        batch = at_centre(self.space, batch)
         numbers = None if self.conditions is None else torch.from_numpy(self.conditions[rows])
         return batch, Condition(numbers, field) if self.condition_space else None
 

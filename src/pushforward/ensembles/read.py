@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.ensembles import builtin
+from pushforward.ensembles.centring import told_by_centres
 from pushforward.ensembles.condition_fields import Beside, beside, without_fields
 from pushforward.ensembles.condition_sources import separate
 from pushforward.ensembles.conditions import Conditions, conditions_for, read_columns
@@ -38,6 +39,7 @@ def read(
     periodic: bool | None = None,
     isotropic: bool | None = None,
     box: float | None = None,
+    centred: bool | None = None,
     field: str | None = None,
     names: Sequence[str] | None = None,
     labels: Sequence[str] = (),
@@ -69,6 +71,8 @@ def read(
         isotropic: whether rotations and reflections of a field are as likely as the field.
         box: side length of a field along its first axis, in the user's unit of length; of a built-in simulation that
             has such an option, the box that is simulated.
+        centred: whether centres of mass of particles are at the origin, or are to be moved there; None tells by the
+            file and by looking at some members.
         field: name of the dataset (.h5, .npz, .zarr), the header-data unit (.fits), or the columns (tables, separated
             by commas) that hold the members.
         names: of the columns of conditions, where their file has none.
@@ -86,7 +90,7 @@ def read(
         space = space_from_dict(dict(space))
     if members is not None and members < 1:
         raise UsageError(f"members is {members}, and must be at least 1")
-    geometry = {"periodic": periodic, "isotropic": isotropic, "box": box}
+    geometry = {"periodic": periodic, "isotropic": isotropic, "box": box, "centred": centred}
     arguments = {
         "condition": condition,
         "space": space_to_dict(space) if space is not None and not isinstance(space, str) else space,
@@ -151,18 +155,23 @@ def _whole(
 ) -> Ensemble:
     """The first ``members`` of what was found, with their conditions and groups."""
     contents = found.contents[0] if found.contents else None
-    stated = {key: contents.attributes[key] for key in geometry if key in contents.attributes} if contents else {}
+    stated = (
+        {key: value for key, value in contents.attributes.items() if key in (*geometry, "species")} if contents else {}
+    )
     if found.catalogue is not None:
         stated, space = found.catalogue.geometry, space or found.catalogue.space(found.source.shape)
     if contents is not None and contents.kind == TIMED and not isinstance(space, Space):
         space = TIMED
+    given = {key: value for key, value in geometry.items() if value is not None}
+    if isinstance(space, Space):
+        stated = {key: value for key, value in stated.items() if key not in ("species", "centred")}
     layout = layout_of(
         found.source.shape,
         space or (contents.kind if contents else None),
         names=contents.names if contents else (),
         times=contents.attributes.get("times", ()) if contents else (),
         label=found.name,
-        **{key: stated.get(key) if value is None else value for key, value in geometry.items()},
+        **stated | given,
     )
     count = found.source.shape[0]
     if members is not None and members > count:
@@ -173,9 +182,13 @@ def _whole(
         groups = np.concatenate([each.attributes["groups"] for each in found.contents])
     if found.catalogue is not None:
         groups = found.catalogue.groups(found.counts)
+    whole = Whole(found.source, layout.space.shape, channels_last=layout.channels_last, rows=first)
+    told, of_centres = told_by_centres(
+        layout.space, whole, stated=isinstance(space, Space) or "centred" in stated | given
+    )
     return Ensemble(
-        Whole(found.source, layout.space.shape, channels_last=layout.channels_last, rows=first),
-        layout.space,
+        whole,
+        told,
         conditions=None if conditions is None else conditions.values[first],
         parameters=() if conditions is None else conditions.parameters,
         groups=None if groups is None else np.asarray(groups)[first],
@@ -183,6 +196,7 @@ def _whole(
         notes=(
             *found.notes,
             *layout.notes,
+            *of_centres,
             *_geometry_note(layout.space),
             *(conditions.notes if conditions is not None else ()),
         ),

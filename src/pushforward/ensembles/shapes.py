@@ -40,6 +40,8 @@ def layout_of(
     box: float | None = None,
     names: tuple[str, ...] = (),
     times: tuple[float, ...] = (),
+    centred: bool | None = None,
+    species: tuple[str, ...] | None = None,
     label: str = "the array",
 ) -> Layout:
     """The layout of an array of shape ``shape = (members, ...)``.
@@ -50,11 +52,12 @@ def layout_of(
         periodic, isotropic, box: properties of a Field; None where unknown.
         names: of the coordinates of a Vector.
         times: of the snapshots of a Trajectory.
+        centred, species: properties of Particles; None where unknown.
         label: what a message calls the array.
 
     Raises:
         DataError: if no Space, or not the given one, has members of this shape.
-        UsageError: if a property of fields is given for something else.
+        UsageError: if a property is given that the kind of sample does not have.
     """
     if isinstance(space, dict):
         space = space_from_dict(space)
@@ -66,12 +69,15 @@ def layout_of(
         layout = Layout(space)
         if shape[1:] not in (space.shape, _without_unit_axes(space)):
             raise DataError(f"{label} has members of shape {shape[1:]}, and the space given has {space.shape}")
-    properties: dict[str, Any] = {"periodic": periodic, "isotropic": isotropic, "box": box}
+    properties: dict[str, Any] = {
+        "periodic": periodic, "isotropic": isotropic, "box": box, "centred": centred, "species": species,
+    }  # fmt: skip
     given = {key: value for key, value in properties.items() if value is not None}
     if not given:
         return layout
-    if not given.keys() <= {each.name for each in fields(layout.space)}:
-        raise UsageError(f"{' and '.join(given)} can be given for fields, and members of {label} are {layout.space}")
+    strange = given.keys() - {each.name for each in fields(layout.space)}
+    if strange:
+        raise UsageError(f"members of {label} are {layout.space}, which has no {' and no '.join(sorted(strange))}")
     return replace(layout, space=replace(layout.space, **given))
 
 

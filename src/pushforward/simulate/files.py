@@ -7,6 +7,7 @@
 | ``.npy`` | the array | beside it in ``NAME.conditions.csv`` | |
 | ``.fits`` | the image, or a table of vectors | beside it in ``NAME.conditions.csv`` | keywords |
 | ``.csv`` | a row each, vectors only | beside it in ``NAME.conditions.csv`` | |
+| ``.xyz``, ``.extxyz`` | a frame each, particles only | comment lines | cell, species |
 
 Timed series are arrays ``times``, ``values`` and, where it is known, ``truth`` in ``.npz``; in ``.csv`` they have a row
 for every observation, with columns ``series``, ``time`` and the values.
@@ -32,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.errors import UsageError
+from pushforward.simulate.particle_files import write_extxyz
 from pushforward.simulate.simulated import Simulated
 from pushforward.spaces import Field, Series, Space, Trajectory, Vector
 
@@ -107,8 +109,8 @@ def _geometry(simulated: Simulated) -> dict[str, Any]:
     space = simulated.space
     timed = isinstance(space, Series) and space.timed
     values: dict[str, Any] = {"kind": "timed-series" if timed else type(space).__name__.lower()}
-    for name in ("periodic", "isotropic", "box", "times"):
-        if getattr(space, name, None) is not None:
+    for name in ("periodic", "isotropic", "box", "times", "species", "centred"):
+        if getattr(space, name, None) not in (None, ()):
             values[name] = getattr(space, name)
     return values
 
@@ -175,7 +177,7 @@ def _write_fits(simulated: Simulated, path: Path) -> None:
 
     header = fits.Header()
     for key, value in _geometry(simulated).items():
-        header[key[:8].upper()] = value
+        header[key[:8].upper()] = " ".join(map(str, value)) if isinstance(value, tuple) else value
     if not isinstance(simulated.space, Vector):
         fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
         return
@@ -203,6 +205,10 @@ def _write_observations(simulated: Simulated, path: Path) -> None:
     frame[~np.isnan(rows[:, 1:]).all(axis=1)].to_csv(path, index=False, float_format="%.9g")
 
 
+def _write_xyz(simulated: Simulated, path: Path) -> None:
+    write_extxyz(simulated, path, _columns(simulated))
+
+
 def _is_timed(space: Space) -> bool:
     return isinstance(space, Series) and space.timed
 
@@ -225,4 +231,6 @@ _WRITERS: dict[str, Callable[[Simulated, Path], None]] = {
     ".npy": _write_npy,
     ".fits": _write_fits,
     ".csv": _write_csv,
+    ".xyz": _write_xyz,
+    ".extxyz": _write_xyz,
 }

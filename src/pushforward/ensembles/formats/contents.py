@@ -32,7 +32,7 @@ class Contents:
         conditions: columns of conditions that the file holds beside the members, by name.
         column: finds a column or dataset by the name that the user gives; None where there is none.
         attributes: properties of the members that the file states: ``box``, ``periodic``, ``isotropic``, ``groups``,
-            and the ``times`` of trajectories.
+            the ``times`` of trajectories, and ``species`` and ``centred`` of particles.
         kind: of Space, where the format implies one.
         one_member: True if the array is one member, False if its first axis counts members, None if it cannot be told.
         notes: what was recognised.

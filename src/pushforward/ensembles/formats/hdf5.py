@@ -24,7 +24,11 @@ from pushforward.errors import DataError
 
 __all__ = ["open_file"]
 
-_ATTRIBUTES = {"box": "box", "box_size": "box", "boxsize": "box", "periodic": "periodic", "isotropic": "isotropic"}
+_ATTRIBUTES = {
+    **{name: name for name in ("box", "periodic", "isotropic", "centred")},
+    "box_size": "box",
+    "boxsize": "box",
+}
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
@@ -32,8 +36,9 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
     Conditions are a dataset called ``conditions``, ``parameters``, ``params`` or ``labels`` (its columns named by an
     attribute or a dataset ``names`` or ``parameter_names``), or a group of that name with a dataset for each parameter.
-    The attributes ``box``, ``periodic``, ``isotropic`` and ``times`` (of trajectories), and the datasets ``groups`` and
-    ``condition_fields`` (a field that each member is given with), are understood.
+    The attributes ``box``, ``periodic``, ``isotropic``, ``times`` (of trajectories), ``centred`` and ``species`` (of
+    particles), and the datasets ``groups`` and ``condition_fields`` (a field that each member is given with), are
+    understood.
 
     Arguments:
         path: of the file.
@@ -108,6 +113,8 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
         attributes["groups"] = datasets["groups"][()]
     if "times" in file.attrs:
         attributes["times"] = tuple(np.atleast_1d(file.attrs["times"]).astype(float).tolist())
+    if "species" in file.attrs:
+        attributes["species"] = tuple(_strings(np.atleast_1d(file.attrs["species"])))
     names = _names(file)
     kind = str(file.attrs.get("kind", ""))
     inside = next((name for name in CONDITION_NAMES if name in file), None)

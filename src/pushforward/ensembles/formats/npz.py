@@ -25,15 +25,15 @@ from pushforward.errors import DataError
 
 __all__ = ["open_file"]
 
-_ATTRIBUTES = ("box", "periodic", "isotropic", "groups")
+_ATTRIBUTES = ("box", "periodic", "isotropic", "groups", "centred", "species")
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
     """The members of a .npz file, and the conditions where an array beside them is called ``conditions`` or the like.
 
-    The arrays ``names`` (of the conditions), ``box``, ``periodic``, ``isotropic``, ``groups`` and ``kind`` (of Space)
-    are understood, and ``condition_fields``, a field that each member is given with. Arrays ``times`` (members, length)
-    and ``values`` (members, length, dim) together are timed series.
+    The arrays ``names`` (of the conditions), ``box``, ``periodic``, ``isotropic``, ``groups``, ``kind`` (of Space),
+    ``centred`` and ``species`` (of particles) are understood, and ``condition_fields``, a field that each member is
+    given with. Arrays ``times`` (members, length) and ``values`` (members, length, dim) together are timed series.
 
     Raises:
         DataError: if the file is truncated, holds pickled objects, or it cannot be told which array is meant.
@@ -125,4 +125,6 @@ def _values(path: Path, entry: zipfile.ZipInfo) -> NDArray[Any]:
 
 
 def _plain(values: NDArray[Any]) -> Any:
+    if values.dtype.kind == "U" and values.ndim:
+        return tuple(map(str, values))
     return values.item() if values.size == 1 else values
