@@ -360,7 +360,7 @@ def test_an_event_that_writes_into_its_arguments_is_refused():
         ({"max_steps": 0}, "max_steps must be a whole number"),
         ({"checkpoints": 3}, "checkpoints= is for gradient='checkpointed'"),
         ({"gradient": "checkpointed", "checkpoints": 0}, "checkpoints must be a whole number"),
-        ({"on_failure": "ignore"}, "on_failure must be raise or return"),
+        ({"on_failure": "ignore"}, "on_failure must be raise, nan or return"),
         ({"args": torch.ones(2)}, "args must be a sequence"),
         ({"args": (torch.ones(3),)}, "a row per sample, 2 here"),
         ({"jump_times": [math.nan]}, "must be finite"),
@@ -421,6 +421,18 @@ def test_a_row_that_is_not_finite_loses_only_itself(method, bad):
     others = [0, 1, 2, 4]
     torch.testing.assert_close(solution.y[:, others], whole[:, others], rtol=1e-12, atol=0)
     assert not torch.isfinite(solution.y[-1, 3]).all()
+    lost = odeint(decay, y0, t, method=method, on_failure="nan", **steps_for(method))
+    torch.testing.assert_close(lost.y[:, others], whole[:, others], rtol=1e-12, atol=0)
+    torch.testing.assert_close(lost.y_end[others], whole[-1, others], rtol=1e-12, atol=0)
+    assert not torch.isfinite(lost.y_end[3]).all()
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_a_row_that_fails_on_the_way_is_still_an_error(method):
+    y0 = doubles(math.nan, 1.0)[:, None]
+    with pytest.raises(IntegrationError, match=r"for sample 1: .*1 of 2 samples failed"):
+        odeint(lambda t, y: y * y, y0, doubles(0, 2), method=method, on_failure="nan")
+    assert issubclass(IntegrationError, UsageError), "a command says it in a sentence"
 
 
 # --- shapes and kinds of arguments ------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pushforward.dynamics.odeint import odeint
 from pushforward.dynamics.perceptron import PerceptronFlow
 from pushforward.dynamics.sdeint import sdeint
 from pushforward.dynamics.shared_steps import adams_bashforth, shared_step
-from pushforward.dynamics.solution import IntegrationError, Solution, Statistics, Status, failure
+from pushforward.dynamics.solution import IntegrationError, Solution, Statistics, Status
 from pushforward.dynamics.stepper import Move, State, Stepper
 from pushforward.dynamics.symplectic import SYMPLECTIC, integrate_symplectic
 from pushforward.dynamics.tableau import Tableau
@@ -38,7 +38,6 @@ __all__ = [
     "Tableau",
     "adams_bashforth",
     "exact_divergence",
-    "failure",
     "hutchinson_divergence",
     "integrate_kick_drift",
     "integrate_symplectic",

@@ -75,8 +75,8 @@ def integrate_kick_drift(
         >>> bool((path.position[-1] - 1).abs().max() < 1e-3)
         True
     """
-    counts = [steps] * (len(t) - 1) if isinstance(steps, int) else list(steps)
-    if len(counts) != len(t) - 1 or min(counts, default=1) < 1:
+    counts = list(steps) if isinstance(steps, Sequence) else [steps] * (len(t) - 1)
+    if len(counts) != len(t) - 1 or not all(isinstance(count, int) and count >= 1 for count in counts):
         raise UsageError(f"steps is {steps} for {len(t)} output times; give at least one step per interval")
     if gradient not in ("direct", "checkpointed"):
         raise UsageError(f"gradient must be direct or checkpointed, not {gradient!r}")

@@ -15,7 +15,7 @@ from pushforward.dynamics.control import Controller
 from pushforward.dynamics.events import Event
 from pushforward.dynamics.jumps import solve_piecewise
 from pushforward.dynamics.methods import Method, find_method
-from pushforward.dynamics.runge_kutta import VectorField
+from pushforward.dynamics.runge_kutta import VectorField, over, rows
 from pushforward.dynamics.solution import Solution, failure
 from pushforward.dynamics.solver import Gradient, Solver
 from pushforward.dynamics.tableau import Tableau
@@ -47,7 +47,7 @@ def odeint(
     rowwise: bool = False,
     compile: bool = False,
     parameters: Sequence[Tensor] | None = None,
-    on_failure: Literal["raise", "return"] = "raise",
+    on_failure: Literal["raise", "nan", "return"] = "raise",
 ) -> Solution:
     r"""Solve :math:`dy/dt = f(t, y)` for every sample of a batch, each with its own steps.
 
@@ -80,7 +80,8 @@ def odeint(
             shape, then faster where steps are made of small operations. Without gradients, events and inner output
             times all steps are one loop.
         parameters: tensors to differentiate for by ``checkpointed`` and ``adjoint``; found by themselves where None.
-        on_failure: ``return`` gives what was reached, with the reason in ``solution.status``, instead of raising.
+        on_failure: ``raise`` an error; for samples that begin with NaN or infinity give ``nan`` instead, and raise for
+            others alone; ``return`` what was reached, with the reason in ``solution.status``.
 
     Returns:
         a `Solution`: ``y`` (T, batch, ...), ``stats`` and ``status`` for each sample.
@@ -140,9 +141,14 @@ def odeint(
         jumps = clock.solver_time(checked_times(jump_times, state, ordered=False))
         solution = solve_piecewise(solve, state, times, jumps, solver.event, args)
     solution = clock.restore(solution, user_times)
-    error = failure(solution) if on_failure == "raise" and chosen.adaptive else None
+    if on_failure == "return" or not chosen.adaptive:
+        return solution
+    begun = torch.isfinite(rows(state)).all(1) if on_failure == "nan" else None
+    error = failure(solution, begun)
     if error is not None:
         raise error
+    if begun is not None:
+        solution.y_end = torch.where(over(begun, solution.y_end), solution.y_end, torch.nan)
     return solution
 
 
@@ -150,8 +156,8 @@ def _check_together(method: Method, gradient: str, *, on_failure: str, **given: 
     """Raise if an option does not go with the method or with the gradient."""
     if gradient not in ("direct", "checkpointed", "adjoint"):
         raise UsageError(f"gradient must be direct, checkpointed or adjoint, not {gradient!r}")
-    if on_failure not in ("raise", "return"):
-        raise UsageError(f"on_failure must be raise or return, not {on_failure!r}")
+    if on_failure not in ("raise", "nan", "return"):
+        raise UsageError(f"on_failure must be raise, nan or return, not {on_failure!r}")
     has = {name for name, value in given.items() if value is not None and value is not False}
     if "event" in has and gradient != "direct":
         raise UsageError(f"the time of an event is differentiable with gradient='direct' alone, not {gradient!r}")

@@ -27,7 +27,7 @@ class Status(IntEnum):
     NOT_FINITE = 4
 
 
-class IntegrationError(ArithmeticError):
+class IntegrationError(UsageError, ArithmeticError):
     """A sample could not be integrated to its end.
 
     Attributes:

@@ -139,5 +139,5 @@ class Between(nn.Module):
 
         start = torch.cat([x.flatten(1), x.new_zeros(len(x), 1)], 1)
         times = torch.tensor([0.0, 1.0] if to == "b" else [1.0, 0.0], dtype=x.dtype, device=x.device)
-        end = odeint(motion, start, times, method="dopri5", rtol=tolerance, atol=tolerance).y[-1]
+        end = odeint(motion, start, times, method="dopri5", rtol=tolerance, atol=tolerance, on_failure="nan").y[-1]
         return end[:, :-1].reshape(x.shape), end[:, -1].abs()

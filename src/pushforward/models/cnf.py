@@ -29,7 +29,7 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
-from pushforward.dynamics import METHODS, Solution, Status, failure, odeint, probe
+from pushforward.dynamics import METHODS, IntegrationError, Solution, odeint, probe
 from pushforward.errors import TrainingError, UsageError
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import PreparedField, VectorField
@@ -253,28 +253,24 @@ class CNF(Model):
             # All samples share the times of equal steps, which the field makes use of.
             return odeint(lambda t, y: field(t[:1], y), state, t, method=method, steps=steps)
         tolerance = options.tolerance if training else asked.tolerance or options.test_tolerance
-        solution = odeint(
-            field,
-            state,
-            t,
-            method=method,
-            rtol=tolerance,
-            atol=tolerance,
-            gradient=options.gradient if training else "direct",
-            parameters=field.tensors,
-            rowwise=field.rowwise,
-            on_failure="return",
-        )
-        problem = failure(solution, of=torch.isfinite(state).all(1))
-        if problem is not None and training:
-            raise TrainingError(f"the flow could not be integrated: {problem}; lower the learning rate")
-        if problem is not None:
-            raise UsageError(f"the flow could not be integrated: {problem}; ask for a larger tolerance")
-        # A sample that is not finite has neither a density nor a code.
-        lost = solution.status == Status.NOT_FINITE
-        if bool(lost.any()):
-            solution.y_end = torch.where(lost[:, None], torch.nan, solution.y_end)
-        return solution
+        try:
+            return odeint(
+                field,
+                state,
+                t,
+                method=method,
+                rtol=tolerance,
+                atol=tolerance,
+                gradient=options.gradient if training else "direct",
+                parameters=field.tensors,
+                rowwise=field.rowwise,
+                # A sample that is not finite has neither a density nor a code.
+                on_failure="raise" if training else "nan",
+            )
+        except IntegrationError as problem:
+            if training:
+                raise TrainingError(f"the flow could not be integrated: {problem}; lower the learning rate") from None
+            raise UsageError(f"the flow could not be integrated: {problem}; ask for a larger tolerance") from None
 
 
 class _Carried:

@@ -80,7 +80,7 @@ def adaptive(
         rtol, atol: relative and absolute error that a step may make.
 
     Raises:
-        IntegrationError: if a sample could not be followed to the end.
+        IntegrationError: if a sample could not be followed to the end; one that begins with NaN stays NaN.
     """
     each = (-1, *[1] * (y.dim() - 1))
     ends = torch.tensor([times[0], times[-1]], dtype=y.dtype, device=y.device)
@@ -88,7 +88,7 @@ def adaptive(
     def slope(t: Tensor, state: Tensor) -> Tensor:
         return field(state, path.at(t.reshape(each)))
 
-    return odeint(slope, y, ends, method="dopri5", rtol=rtol, atol=atol).y[-1]
+    return odeint(slope, y, ends, method="dopri5", rtol=rtol, atol=atol, on_failure="nan").y[-1]
 
 
 INTEGRATORS: dict[Solver, Integrator] = {
