@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pushforward.ensembles import augment
-from pushforward.spaces import Field, Vector
+from pushforward.spaces import Field, Particles, Vector
 
 
 def field(*grid, channels=2, batch=5):
@@ -71,3 +71,57 @@ def test_a_generator_for_each_sample_does_not_depend_on_its_neighbours():
 def test_only_fields_have_symmetries_here():
     x = torch.randn(3, 2)
     assert augment(x, Vector(2), np.random.default_rng(0)) is x
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        Particles(4, 2, centred=True),
+        Particles(5, 3),
+        Particles(3, 1),
+        Particles(6, 3, box=2.5),
+        Particles(5, 3, species=("H", "O", "H", "O", "H")),
+    ],
+)
+def test_particles_keep_their_distances_within_and_between_species(space):
+    """Distances are those of the nearest image in a box; the sorted ones of each pair of species stay as they are."""
+    x = 2.5 * torch.rand(20, *space.shape, dtype=torch.float64)
+    y = augment(x, space, np.random.default_rng(0))
+
+    def distances(x):
+        apart = x[:, :, None] - x[:, None]
+        if space.box:
+            apart = apart - space.box * (apart / space.box).round()
+        return apart.norm(dim=-1)
+
+    names = np.array(space.species or ["X"] * space.count)
+    for first in set(names):
+        for second in set(names):
+            before, after = (distances(z)[:, names == first][:, :, names == second].flatten(1) for z in (x, y))
+            torch.testing.assert_close(after.sort().values, before.sort().values)
+    moved = (y - x).abs().flatten(1).sum(1) > 1e-3
+    assert moved.float().mean() > 0.5, "most samples do not stay where they were"
+    if not space.box:
+        # a turn about the origin
+        torch.testing.assert_close(y.norm(dim=2).sort().values, x.norm(dim=2).sort().values)
+
+
+def test_particles_turn_to_every_direction_and_take_every_place():
+    space = Particles(3, 2)
+    x = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]]).expand(3000, -1, -1)
+    y = augment(x, space, np.random.default_rng(0))
+    radius, angle = y[:, 0].norm(dim=1), torch.atan2(y[:, 0, 1], y[:, 0, 0])
+    assert torch.bincount(radius.round().long(), minlength=4)[1:].tolist() == pytest.approx([1000] * 3, abs=120)
+    counts = torch.histc(angle, 8, -np.pi, np.pi)
+    assert ((counts - 375).square() / 375).sum() < 30
+    # third particle to the left or to the right of the first two: reflections are half of the operations
+    order = y.norm(dim=2).argsort(1)
+    a, c = (y.gather(1, order[:, i, None, None].expand(-1, 1, 2))[:, 0] for i in (0, 2))
+    assert ((a[:, 0] * c[:, 1] - a[:, 1] * c[:, 0]) > 0).float().mean() == pytest.approx(0.5, abs=0.04)
+
+
+def test_what_happens_to_particles_does_not_depend_on_their_batch():
+    space, x = Particles(5, 3), torch.randn(4, 5, 3)
+    alone = [augment(x[i : i + 1], space, [np.random.default_rng(i)]) for i in range(4)]
+    together = augment(x, space, [np.random.default_rng(i) for i in range(4)])
+    torch.testing.assert_close(together, torch.cat(alone))

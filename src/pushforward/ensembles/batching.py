@@ -8,6 +8,7 @@ see.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,9 +17,9 @@ from torch import Tensor
 
 from pushforward.conditions import Condition
 from pushforward.ensembles.batch import Batch
-from pushforward.ensembles.symmetries import augment_given
+from pushforward.ensembles.symmetries import augment_given, has_symmetries
 from pushforward.randomness import Draws, seed_for
-from pushforward.spaces import Field, Vector
+from pushforward.spaces import Particles, Space, Vector
 
 if TYPE_CHECKING:
     from pushforward.ensembles.ensemble import Ensemble
@@ -114,8 +115,7 @@ class Streamed:
         self.ensemble, self.preprocessing, self.shard, self.seed = ensemble, preprocessing, shard, seed
         self.order = Order(len(ensemble), seed)
         self.discrete = bool(getattr(preprocessing, "levels", False))
-        space = ensemble.space
-        self.augmented = augmented and isinstance(space, Field) and (space.periodic or space.isotropic)
+        self.augmented = augmented and has_symmetries(ensemble.space)
 
     @torch.no_grad()
     def __call__(self, number: int) -> Batch:
@@ -179,6 +179,22 @@ def _in_network_units(
     return preprocessing(x, condition, **places), code
 
 
+@singledispatch
+def _is_held(space: Space, augmented: bool) -> bool:
+    """Whether small ensembles are kept as a whole on the device: where every batch sees members as they are."""
+    return False
+
+
+@_is_held.register
+def _(space: Vector, augmented: bool) -> bool:
+    return True
+
+
+@_is_held.register
+def _(space: Particles, augmented: bool) -> bool:
+    return not augmented
+
+
 def batches_of(
     ensemble: Ensemble,
     preprocessing: Preprocessing,
@@ -190,7 +206,7 @@ def batches_of(
 ) -> Streamed | Resident:
     """The batches of an ensemble, made in the way that suits its size."""
     # Discrete values have another place in their cells in every batch.
-    held = isinstance(ensemble.space, Vector) and not preprocessing.levels
+    held = _is_held(ensemble.space, augmented) and not preprocessing.levels
     if held and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS:
         return Resident(ensemble, preprocessing, shard, seed, device)
     return Streamed(ensemble, preprocessing, shard, seed, augmented=augmented)

@@ -1,13 +1,15 @@
-"""Random symmetry operations of fields: what leaves an ensemble's distribution as it is makes new members of old ones.
+"""Random symmetry operations: what leaves an ensemble's distribution as it is makes new members of old ones.
 
 A periodic field may be translated by any number of cells; an isotropic one may be reflected, and turned by 90 degrees
-about any axis. Every sample gets its own operation. None of them interpolates: the values only change places.
+about any axis. None of them interpolates: the values only change places. Particles are turned and mirrored about the
+origin, moved within a periodic box, and change places within their species. Every sample gets its own operation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import singledispatch
 from itertools import permutations
 from math import prod
 
@@ -17,32 +19,53 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.conditions import Condition
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Field, Particles, Space
 
-__all__ = ["augment", "augment_given"]
+__all__ = ["augment", "augment_given", "has_symmetries"]
+
+Generators = np.random.Generator | Sequence[np.random.Generator]
+_FINE = 2**31
+
+
+@singledispatch
+def has_symmetries(space: Space) -> bool:
+    """Whether `augment` makes new members of old ones."""
+    return False
+
+
+@has_symmetries.register
+def _(space: Field) -> bool:
+    return space.periodic or space.isotropic
+
+
+@has_symmetries.register
+def _(space: Particles) -> bool:
+    return True
 
 
 def augment(
-    x: Float[Tensor, "batch channels *grid"],
+    x: Float[Tensor, "batch *shape"],
     space: Space,
     rng: np.random.Generator | Sequence[np.random.Generator],
     *,
     translate: bool = True,
     rotate: bool = True,
-) -> Float[Tensor, "batch channels *grid"]:
-    """Samples moved by random symmetries of their space; anything but a Field is returned as it is.
+) -> Float[Tensor, "batch *shape"]:
+    """Samples moved by random symmetries of their space, those without symmetries as they are.
 
     The reflections and the exchanges of axes generate the 8 symmetries of a square and the 48 of a cube. Axes of
-    different length are not exchanged.
+    different length are not exchanged. Particles in a box have these symmetries too; in open space they turn by any
+    angle about the origin. They change places within their species.
 
     Arguments:
-        x: samples, shape ``(batch, channels, *grid)``.
-        space: says which symmetries there are: translations if it is periodic, rotations and reflections if isotropic.
+        x: samples, shape ``(batch, *space.shape)``.
+        space: says which symmetries there are: of a field translations if it is periodic, rotations and reflections if
+            isotropic.
         rng: decides; or one for each sample, so that what happens to it does not depend on its neighbours.
         translate: False leaves out translations.
         rotate: False leaves out rotations and reflections.
     """
-    return _augmented([x], space, rng, translate=translate, rotate=rotate)[0]
+    return _moved(space, [x], rng, translate, rotate)[0]
 
 
 def augment_given(
@@ -57,21 +80,61 @@ def augment_given(
     """
     if condition is None or condition.field is None:
         return augment(x, space, rng), condition
-    x, field = _augmented([x, condition.field], space, rng)
+    x, field = _moved(space, [x, condition.field], rng, True, True)
     return x, replace(condition, field=field)
 
 
-def _augmented(
-    fields: list[Tensor],
-    space: Space,
-    rng: np.random.Generator | Sequence[np.random.Generator],
-    *,
-    translate: bool = True,
-    rotate: bool = True,
-) -> list[Tensor]:
-    """Fields of one box, each moved by the same operation; the last grid is the coarsest."""
-    if not isinstance(space, Field):
-        return fields
+@singledispatch
+def _moved(space: Space, parts: list[Tensor], rng: Generators, translate: bool, rotate: bool) -> list[Tensor]:
+    """What belongs to one sample each, moved by the same operation."""
+    return parts
+
+
+@_moved.register
+def _(space: Particles, parts: list[Tensor], rng: Generators, translate: bool, rotate: bool) -> list[Tensor]:
+    (x,) = parts
+    batch, count, dim = x.shape
+    order = _uniform(rng, batch, count).to(x.device)
+    if space.species:
+        names = sorted(set(space.species))
+        number = torch.tensor([names.index(name) for name in space.species], device=x.device)
+        # Ranks within a species, at the places of that species.
+        slots, order = number.argsort(stable=True), (number + order).argsort(1)
+        order = torch.empty_like(order).index_copy_(1, slots, order)
+    else:
+        order = order.argsort(1)
+    x = x.gather(1, order[..., None].expand_as(x))
+    if rotate:
+        x = x @ (_turns(rng, batch, dim) if space.box is None else _turns_of_a_box(rng, batch, dim)).to(x)
+    if space.box is None:
+        return [x]
+    if translate:
+        x = x + space.box * _uniform(rng, batch, dim).to(x)[:, None]
+    return [x.remainder(space.box)]
+
+
+def _turns(rng: Generators, batch: int, dim: int) -> Tensor:
+    """Rotations and reflections, evenly distributed over O(dim)."""
+    # The orthogonal factor of a normal matrix, with the signs that make it unique, is so (Mezzadri 2007).
+    normal = torch.special.ndtri(_uniform(rng, batch, dim * dim).unflatten(1, (dim, dim)))
+    rotation, upper = torch.linalg.qr(normal)
+    return rotation * upper.diagonal(dim1=1, dim2=2).sign()[:, None]
+
+
+def _turns_of_a_box(rng: Generators, batch: int, dim: int) -> Tensor:
+    """Exchanges and reflections of axes."""
+    axes = torch.eye(dim, dtype=torch.float64)[_uniform(rng, batch, dim).argsort(1)]
+    return axes * (2 * _draw(rng, (2,) * dim, batch) - 1)[:, None]
+
+
+def _uniform(rng: Generators, batch: int, numbers: int) -> Float[Tensor, "batch numbers"]:
+    """Numbers in the open interval (0, 1), float64."""
+    return (_draw(rng, (_FINE,) * numbers, batch).double() + 0.5) / _FINE
+
+
+@_moved.register
+def _(space: Field, parts: list[Tensor], rng: Generators, translate: bool, rotate: bool) -> list[Tensor]:
+    fields = parts  # of one box; the last grid is the coarsest
     shift, turn = space.periodic and translate, space.isotropic and rotate
     if not (shift or turn):
         return fields
@@ -91,9 +154,7 @@ def _augmented(
     return moved
 
 
-def _draw(
-    rng: np.random.Generator | Sequence[np.random.Generator], ends: tuple[int, ...], batch: int
-) -> Int[Tensor, "batch ends"]:
+def _draw(rng: Generators, ends: tuple[int, ...], batch: int) -> Int[Tensor, "batch ends"]:
     """Whole numbers below ``ends`` for each sample."""
     if isinstance(rng, np.random.Generator):
         return torch.from_numpy(rng.integers(0, ends, size=(batch, len(ends))))

@@ -32,7 +32,7 @@ class TrainingSettings(BaseModel):
         weight_decay: decoupled, as in AdamW.
         gradient_clip: largest norm of a player's gradient; none if not given.
         average: width of the averaging of the weights, relative to the length of the run (see `averaging`); 0 for none.
-        augment: whether fields are moved, rotated and reflected at random as far as their space allows.
+        augment: whether fields and particles are moved, rotated and reflected at random as far as their space allows.
         transform: of the data before training (see `Preprocessing`), for all channels or one for each.
         scale_by_condition: whether fluctuations of a field are divided by the size that the conditions predict, where
             that varies much (see `Preprocessing.fit`).
