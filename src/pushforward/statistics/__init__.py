@@ -36,6 +36,13 @@ from pushforward.statistics.minkowski import MinkowskiFunctionals, gaussian_mink
 from pushforward.statistics.mode_counts import ModeCounts, class_counts, cluster_counts, compare_counts
 from pushforward.statistics.neighbours import NearestNeighbours, nearest_neighbours
 from pushforward.statistics.one_point import OnePointDistance, OnePointPDF, one_point_distance, one_point_pdf
+from pushforward.statistics.particles import (
+    RadialDistribution,
+    configuration_features,
+    pair_distances,
+    radial_distribution,
+    radius_of_gyration,
+)
 from pushforward.statistics.peaks import PeakCounts, peak_counts
 from pushforward.statistics.permutation import PermutationTest, permutation_test
 from pushforward.statistics.position import BorderProfile, border_profile
@@ -83,6 +90,7 @@ __all__ = [
     "PowerSpectrum",
     "PrecisionRecallDensityCoverage",
     "Quadrupole",
+    "RadialDistribution",
     "ShowerObservables",
     "SlicedWasserstein",
     "SpectrumFit",
@@ -100,6 +108,7 @@ __all__ = [
     "classifier_two_sample_test",
     "cluster_counts",
     "compare_counts",
+    "configuration_features",
     "correlations",
     "covariance_distance",
     "cross_power_spectrum",
@@ -123,12 +132,15 @@ __all__ = [
     "one_point_distance",
     "one_point_pdf",
     "p_value",
+    "pair_distances",
     "peak_counts",
     "permutation_test",
     "power_covariance",
     "power_spectrum",
     "precision_recall_density_coverage",
     "quadrupole",
+    "radial_distribution",
+    "radius_of_gyration",
     "rank_p_value",
     "shower_observables",
     "significance",
