@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pushforward.chunks import Chunks
 from pushforward.conditions import Condition
-from pushforward.energies import Energy, Reweighted, named_energy, reweight
+from pushforward.energies import Energy, Reweighted, recorded_energy, reweight
 from pushforward.errors import UsageError
 from pushforward.evolution import Physics, evolve
 from pushforward.forecasting import Forecast, forecast
@@ -102,10 +102,9 @@ class SpecialVerbs:
 
     @property
     def energy(self) -> Energy | None:
-        """What the run was trained on, if that was an energy that is known by name, or still at hand."""
-        record = self.config.get("data") or {}
-        if self._energy is None and record.get("kind") == "energy" and record.get("spec"):
-            self._energy = named_energy(**record["spec"])
+        """What the run was trained on, or its members drawn from, if that energy is built in or still at hand."""
+        if self._energy is None:
+            self._energy = recorded_energy(self.config.get("data") or {})
         return self._energy
 
     def translate(self, x: ArrayLike | Tensor, to: str) -> Tensor:

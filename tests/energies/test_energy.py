@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from pushforward.energies import ENERGIES, Energy, Facts, double_well, lattice_phi4, lennard_jones, named_energy
+from pushforward.energies import (
+    ENERGIES,
+    Energy,
+    Facts,
+    double_well,
+    lattice_phi4,
+    lennard_jones,
+    named_energy,
+    recorded_energy,
+)
 from pushforward.energies.centring import centre, degrees
 from pushforward.energies.pairwise import pair_distances
 from pushforward.energies.reference import flip_and_shift, turn_and_permute
@@ -139,3 +148,22 @@ def test_facts_are_related():
 def test_a_mistake_is_answered_with_a_sentence(call, words):
     with pytest.raises(UsageError, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    ("record", "fingerprint"),
+    [
+        ({"kind": "energy", "spec": {"name": "dw4"}}, named_energy("dw4").fingerprint),
+        (
+            {"kind": "ensemble", "spec": {"data": "lj13", "seed": 0, "members": 9, "pair_factor": 1.0}},
+            named_energy("lj13", pair_factor=1.0).fingerprint,
+        ),
+        ({"kind": "ensemble", "spec": {"data": "two-moons", "seed": 0}}, None),
+        ({"kind": "ensemble", "spec": {"data": "ising", "seed": 0}, "parameters": [{"name": "temperature"}]}, None),
+        ({"kind": "ensemble", "spec": None}, None),
+        ({}, None),
+    ],
+)
+def test_a_run_tells_which_energy_its_members_follow(record, fingerprint):
+    found = recorded_energy(record)
+    assert (None if found is None else found.fingerprint) == fingerprint

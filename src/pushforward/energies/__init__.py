@@ -7,7 +7,7 @@ from pushforward.energies.facts import Facts
 from pushforward.energies.ising import ising
 from pushforward.energies.lattice_phi4 import free_field, lattice_phi4
 from pushforward.energies.lennard_jones import lennard_jones
-from pushforward.energies.registry import ENERGIES, named_energy
+from pushforward.energies.registry import ENERGIES, named_energy, recorded_energy
 from pushforward.energies.sampling import replica_exchange
 from pushforward.energies.weights import Reweighted, reweight
 
@@ -23,6 +23,7 @@ __all__ = [
     "lattice_phi4",
     "lennard_jones",
     "named_energy",
+    "recorded_energy",
     "replica_exchange",
     "reweight",
 ]

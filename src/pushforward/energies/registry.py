@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 from pushforward.energies.double_well import double_well
@@ -13,7 +14,7 @@ from pushforward.energies.lattice_phi4 import free_field, lattice_phi4
 from pushforward.energies.lennard_jones import lennard_jones
 from pushforward.errors import UsageError
 
-__all__ = ["ENERGIES", "named_energy"]
+__all__ = ["ENERGIES", "named_energy", "recorded_energy"]
 
 ENERGIES: dict[str, Callable[..., Energy]] = {
     "dw4": double_well,
@@ -39,3 +40,20 @@ def named_energy(name: str, **options: Any) -> Energy:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(f"there is no built-in energy called {name!r}; {hint}there are {', '.join(ENERGIES)}")
     return ENERGIES[name](**options)
+
+
+def recorded_energy(record: Mapping[str, Any]) -> Energy | None:
+    """The built-in energy that a run was trained on, or that its members were drawn from; None if there is none.
+
+    Arguments:
+        record: of the data in the run's configuration: ``kind``, ``spec`` and ``parameters``.
+    """
+    spec = dict(record.get("spec") or {})
+    if record.get("kind") == "energy" and spec:
+        return named_energy(**spec)
+    name = spec.get("data")
+    # Members at several conditions follow a different energy each.
+    if not isinstance(name, str) or name not in ENERGIES or record.get("parameters"):
+        return None
+    make = ENERGIES[name]
+    return make(**{key: value for key, value in spec.items() if key in signature(make).parameters})

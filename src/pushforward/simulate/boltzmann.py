@@ -25,12 +25,12 @@ _VERSION = 2
 
 @dataclass(frozen=True)
 class BoltzmannDensity:
-    """exp(-U) / Z with known Z, as the exact distribution of a built-in set."""
+    """exp(-U) / Z as the distribution of a built-in set; U is known exactly, Z not always."""
 
     energy: Energy
 
     def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
-        """-U - ln Z of members ``(N, *shape)``, shape ``(N,)``, in nats."""
+        """-U - ln Z of members ``(N, *shape)``, shape ``(N,)``, in nats; -U where Z is not known."""
         with torch.no_grad():
             log_density: NDArray[np.float64] = self.energy.log_density(
                 torch.as_tensor(np.asarray(x, np.float64))
@@ -38,11 +38,9 @@ class BoltzmannDensity:
         return log_density
 
     @property
-    def entropy(self) -> float:
-        """<U> + ln Z in nats."""
-        entropy = self.energy.facts.entropy
-        assert entropy is not None
-        return entropy
+    def entropy(self) -> float | None:
+        """<U> + ln Z in nats; None where it is not known without error."""
+        return self.energy.facts.entropy if self.energy.facts.exact else None
 
 
 def boltzmann_members(
@@ -58,8 +56,8 @@ def boltzmann_members(
         options: all that the energy depends on, JSON-able.
         notes: on the energy; those on the sampler are added.
     """
-    exact = BoltzmannDensity(energy) if energy.facts.exact else None
-    if exact is None and energy.facts.entropy is not None:
+    exact = BoltzmannDensity(energy)
+    if exact.entropy is None and energy.facts.entropy is not None:
         notes += (f"entropy {energy.facts.entropy:.2f} +- {energy.facts.entropy_error:.2f} nats, measured",)
     sampler = energy.sampler
     if not isinstance(sampler, ReferenceSampler):

@@ -24,8 +24,8 @@ class Exact(Protocol):
         """Log-density of the members ``(N, *space.shape)``, shape ``(N,)``, in nats and in the units of the data."""
 
     @property
-    def entropy(self) -> float:
-        """Differential entropy in nats: no model's mean negative log-density lies below it."""
+    def entropy(self) -> float | None:
+        """Differential entropy in nats: no model's mean negative log-density lies below it. None: not known exactly."""
 
 
 @dataclass(frozen=True)
