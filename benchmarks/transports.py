@@ -31,9 +31,9 @@ import pushforward as pf
 from benchmarks.kept import WORK, kept, look_up
 from benchmarks.timing import ROOT, report
 from pushforward.statistics import classifier_two_sample_test
+from pushforward.validation.evaluation_data import Material, gather
 from pushforward.validation.features import describe
 from pushforward.validation.fields import judge_fields
-from pushforward.validation.material import Material, gather
 
 STEPS = 7500
 CALLS = (1, 2, 4, 8, 16, 32, 64)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pushforward.models import Model, register_model
     from pushforward.spaces import Field, Particles, Series, Trajectory, Vector
     from pushforward.training import fit
-    from pushforward.validation import compare, validate
+    from pushforward.validation import Statistic, compare, judge, validate
 
 _HOMES = {
     "Emulator": "emulator",
@@ -43,7 +43,9 @@ _HOMES = {
     "Model": "models",
     "register_model": "models",
     "fit": "training",
+    "Statistic": "validation",
     "compare": "validation",
+    "judge": "validation",
     "validate": "validation",
 }
 
@@ -58,6 +60,7 @@ __all__ = [
     "Particles",
     "Preprocessing",
     "Series",
+    "Statistic",
     "TrainingError",
     "Trajectories",
     "Trajectory",
@@ -65,6 +68,7 @@ __all__ = [
     "Vector",
     "compare",
     "fit",
+    "judge",
     "read",
     "register_model",
     "validate",

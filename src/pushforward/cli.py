@@ -13,15 +13,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pushforward.cli_judging import compare, judge, validate
 from pushforward.errors import UsageError
 from pushforward.options import (
     READING,
+    Assignments,
+    Box,
+    Condition,
+    Crop,
+    Data,
+    Dataset,
+    Device,
+    Isotropic,
+    Members,
+    Output,
+    Periodic,
+    Run,
+    Seed,
     assigned,
     configured,
     extra_options,
     given,
     named_source,
-    one_or_all,
+    read_data,
     sampled_at,
     second_options,
     simulator_options,
@@ -29,8 +43,6 @@ from pushforward.options import (
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from pushforward.ensembles import Ensemble
 
 __all__ = ["app", "main"]
 
@@ -42,23 +54,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Data = Annotated[list[str], typer.Argument(help="A file, a glob, a directory, or a built-in name (see `datasets`).")]
-Run = Annotated[Path, typer.Argument(help="Directory of a trained run.")]
-Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random number.", min=0)]
-Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable.")]
-Condition = Annotated[
-    list[str] | None,
-    typer.Option(help="File of parameters or labels, a row a member or a simulation, or of a field a member; none."),
-]
-Crop = Annotated[int | None, typer.Option(help="Train on random square crops of this many cells.", min=1)]
-Box = Annotated[float | None, typer.Option(help="Side length of a field, in your unit of length.")]
-Periodic = Annotated[bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields wrap around.")]
-Isotropic = Annotated[bool | None, typer.Option("--isotropic/--no-isotropic", help="Whether no direction is special.")]
-Members = Annotated[int | None, typer.Option(help="Use only this many members, or make as many of a built-in set.")]
-Dataset = Annotated[str | None, typer.Option("--field", help="Which array of a file that holds several.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 
 
 def main() -> None:
@@ -130,11 +125,11 @@ def fit(
         source: Any = named_source(data, origin, reading, second, settings)
     else:
         simulator, settings = simulator_options(data, settings, [name])
-        source = _read(data, **reading, **simulator)
+        source = read_data(data, **reading, **simulator)
     if second is not None:
         from pushforward.ensembles import EnsemblePair
 
-        source = EnsemblePair(source, _read(**second_options(second, reading)))
+        source = EnsemblePair(source, read_data(**second_options(second, reading)))
 
     from pushforward.training import fit as train
 
@@ -195,85 +190,16 @@ def score(
     check_output(output, endings=(".npy", ".csv"))
     emulator = Emulator.load(run, device=device)
     emulator.require("density")
-    ensemble = _read(data, **given(condition=condition, crop=crop, members=members, field=dataset))
+    ensemble = read_data(data, **given(condition=condition, crop=crop, members=members, field=dataset))
     log_prob = emulator.log_prob(*ensemble.take_given(np.arange(len(ensemble)))).double().numpy()
     _save_column(output, "log_prob", log_prob)
     error = log_prob.std(ddof=1) / np.sqrt(len(log_prob)) if len(log_prob) > 1 else float("nan")
     print(f"mean log-density {log_prob.mean():.4f} +- {error:.4f} nats over {len(log_prob)} members, in {output}")
 
 
-@app.command()
-def validate(
-    run: Run,
-    data: Annotated[list[str] | None, typer.Argument(help="Data to judge against; the run's own test split.")] = None,
-    condition: Condition = None,
-    samples: Annotated[int | None, typer.Option(help="Samples to draw for the judgement.", min=2)] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    crop: Crop = None,
-    members: Members = None,
-    box: Box = None,
-    periodic: Periodic = None,
-    isotropic: Isotropic = None,
-    dataset: Dataset = None,
-) -> None:
-    """Judge a run: every statistic beside its floor, on the terminal and in RUN/report.html and RUN/report.json."""
-    from pushforward.emulator import Emulator
-
-    emulator = Emulator.load(run, device=device)
-    reading = given(
-        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
-    )
-    ensemble = _read(data, **reading) if data else None
-
-    from pushforward.validation import validate as judge
-
-    report = judge(emulator, ensemble, samples=samples, seed=seed, out=run)
-    _console().print(report.table())
-    print(f"\n{run / 'report.html'}\n{run / 'report.json'}")
-
-
-@app.command()
-def compare(
-    data: Data,
-    models: Annotated[str, typer.Option(help="Families to compare, separated by commas.")],
-    out: Annotated[Path, typer.Option(help="Directory of the comparison.")],
-    budget: Annotated[str, typer.Option(help="Training time of each: 90s, 10m.")] = "5m",
-    condition: Condition = None,
-    assignments: Assignments = None,
-    samples: Annotated[int | None, typer.Option(help="Samples to draw of each.", min=2)] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="auto, 32, bf16.")] = "auto",
-    crop: Crop = None,
-    members: Members = None,
-    box: Box = None,
-    periodic: Periodic = None,
-    isotropic: Isotropic = None,
-    dataset: Dataset = None,
-) -> None:
-    """Train several families on the same data for the same time, and judge them by the same statistics."""
-    from pushforward.models import find
-
-    names = [name.strip() for name in models.split(",") if name.strip()]
-    if not names:
-        raise UsageError("--models names no model; give some separated by commas, such as ddpm,flow-matching")
-    for name in names:
-        find(name)
-    reading = given(
-        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
-    )
-    simulator, settings = simulator_options(data, assigned(assignments), names)
-    ensemble = _read(data, **reading, **simulator)
-
-    from pushforward.validation import compare as judge
-
-    comparison = judge(
-        ensemble, names, budget=budget, out=out, samples=samples, seed=seed, settings=settings, device=device,
-        precision=precision,
-    )  # fmt: skip
-    _console().print(comparison.table())
-    print(f"\n{out / 'compare.html'}\n{out / 'compare.json'}")
+app.command()(validate)
+app.command()(judge)
+app.command()(compare)
 
 
 @app.command()
@@ -293,7 +219,7 @@ def translate(
     check_output(output)
     emulator = Emulator.load(run, device=device)
     emulator.require("translator")
-    translated = emulator.translate(_read([file]).tensor(), to)
+    translated = emulator.translate(read_data([file]).tensor(), to)
     write(Simulated(translated.numpy(), emulator.space), output)
     print(f"{len(translated)} samples translated to {to}, in {output}")
 
@@ -319,7 +245,7 @@ def evolve(
     check_output(output, endings=(".h5", ".hdf5"))
     emulator = Emulator.load(run, device=device)
     emulator.require("evolver")
-    states = _read([initial])
+    states = read_data([initial])
     space = evolved_space(states.space, emulator.space, times)
     rows = states.condition_rows(np.arange(len(states)))
     moved = emulator.evolve(
@@ -384,13 +310,6 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
-def _read(data: list[str], **reading: Any) -> Ensemble:
-    from pushforward.ensembles import read
-
-    reading = {**reading, **given(condition=one_or_all(reading.pop("condition", None)))}
-    return read(data[0] if len(data) == 1 else data, **reading)
-
-
 def _save_column(path: Path, name: str, values: np.ndarray) -> None:
     """One column of numbers as .npy or .csv, all or nothing."""
     import numpy as np
@@ -401,9 +320,3 @@ def _save_column(path: Path, name: str, values: np.ndarray) -> None:
     else:
         np.savetxt(partial, values, header=name, comments="", fmt="%.9g")
     os.replace(partial, path)
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console()

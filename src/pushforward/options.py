@@ -4,25 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from pushforward.errors import UsageError
 
 if TYPE_CHECKING:
-    from pushforward.ensembles import EnergySource
+    from pushforward.ensembles import EnergySource, Ensemble
 
 __all__ = [
     "READING",
+    "Assignments",
+    "Box",
+    "Condition",
+    "Crop",
+    "Data",
+    "Dataset",
+    "Device",
+    "Isotropic",
+    "Members",
+    "Output",
+    "Periodic",
+    "Run",
+    "Seed",
     "assigned",
     "configured",
     "extra_options",
     "given",
     "named_source",
     "one_or_all",
+    "read_data",
     "sampled_at",
     "second_options",
     "simulator_options",
 ]
+
+Data = Annotated[list[str], typer.Argument(help="A file, a glob, a directory, or a built-in name (see `datasets`).")]
+Run = Annotated[Path, typer.Argument(help="Directory of a trained run.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random number.", min=0)]
+Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable.")]
+Condition = Annotated[
+    list[str] | None,
+    typer.Option(help="File of parameters or labels, a row a member or a simulation, or of a field a member; none."),
+]
+Crop = Annotated[int | None, typer.Option(help="Train on random square crops of this many cells.", min=1)]
+Box = Annotated[float | None, typer.Option(help="Side length of a field, in your unit of length.")]
+Periodic = Annotated[bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields wrap around.")]
+Isotropic = Annotated[bool | None, typer.Option("--isotropic/--no-isotropic", help="Whether no direction is special.")]
+Members = Annotated[int | None, typer.Option(help="Use only this many members, or make as many of a built-in set.")]
+Dataset = Annotated[str | None, typer.Option("--field", help="Which array of a file that holds several.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 
 READING = ("condition", "crop", "members", "box", "periodic", "isotropic", "field")
 
@@ -39,6 +72,14 @@ def one_or_all(words: Any) -> Any:
     if words == ["none"]:
         return False
     return words[0] if len(words) == 1 else words or None
+
+
+def read_data(data: list[str], **reading: Any) -> Ensemble:
+    """The ensemble that words on the command line name."""
+    from pushforward.ensembles import read
+
+    reading = {**reading, **given(condition=one_or_all(reading.pop("condition", None)))}
+    return read(data[0] if len(data) == 1 else data, **reading)
 
 
 def sampled_at(conditions: list[str] | None) -> tuple[dict[str, Any], int | None]:

@@ -82,13 +82,13 @@ def test_floor_ranges_from_few_draws_hold_one_more_draw_as_often_as_they_say():
 
 
 def test_verdicts_follow_their_definition():
-    draws = np.linspace(0.5, 1.5, 101)
+    draws = 1 + 0.25 * stats.norm.ppf((np.arange(101) + 0.5) / 101)
 
     def word(value, kind="discrepancy"):
         return judge("s", "S", "quantity", value, 0.1, draws, kind=kind).verdict
 
-    assert [word(v) for v in (0.1, 1.47, 1.6, 3.0, 3.1)] == ["at the floor"] * 2 + ["close"] * 2 + ["off"]
-    assert [word(v, "score") for v in (1.0, 0.5, 1.6, -0.4, -0.5)] == ["at the floor", *["close"] * 3, "off"]
+    assert [word(v) for v in (0.1, 1.45, 1.6, 3.0, 3.1)] == ["at the floor"] * 2 + ["close"] * 2 + ["off"]
+    assert [word(v, "score") for v in (1.0, 0.4, 1.6, -0.4, -0.6)] == ["at the floor", *["close"] * 3, "off"]
     assert word(np.nan) == "off"
     assert judge("s", "S", "quantity", 1.0, 0.1, np.array([])).verdict == "no floor known"
 

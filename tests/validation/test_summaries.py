@@ -9,8 +9,8 @@ from stand_ins import StandIn
 from pushforward.ensembles import Ensemble
 from pushforward.spaces import Field
 from pushforward.validation import validate
+from pushforward.validation.evaluation_data import Material
 from pushforward.validation.floor import Floor
-from pushforward.validation.material import Material
 from pushforward.validation.summaries import summarise
 
 
@@ -27,8 +27,8 @@ def test_wavenumbers_are_in_the_unit_of_the_box(box, unit, label):
         real=fields,
         conditions=None,
         floor=Floor.build(np.arange(8), 4),
-        training=np.arange(0),
-        training_members=0,
+        groups=np.arange(8),
+        train=None,
         milliseconds=1.0,
         data="noise",
     )
@@ -55,4 +55,5 @@ def test_discrete_fields_are_judged_as_such():
     pdf = next(curve for curve in report.curves if curve.name == "one_point_pdf")
     np.testing.assert_allclose(pdf.x, report.material.levels)
     assert np.isfinite(pdf.compared[:8]).all()
-    assert not [v.sentence for v in report.verdicts if v.verdict == "off"]
+    # Only the statistic of possible values may notice that these are not whole numbers, and it must.
+    assert [v.statistic for v in report.verdicts if v.verdict == "off"] == ["value_support"]

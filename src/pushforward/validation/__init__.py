@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pushforward.validation.compare import compare
 from pushforward.validation.comparison import Comparison, Recommendation
+from pushforward.validation.judge import judge
 from pushforward.validation.report import Report
+from pushforward.validation.statistic import Statistic
 from pushforward.validation.validate import validate
 from pushforward.validation.verdict import Verdict
 
-__all__ = ["Comparison", "Recommendation", "Report", "Verdict", "compare", "validate"]
+__all__ = ["Comparison", "Recommendation", "Report", "Statistic", "Verdict", "compare", "judge", "validate"]

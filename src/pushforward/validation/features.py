@@ -1,50 +1,102 @@
-"""A description of every sample by a few numbers, in which distances between samples mean something.
+"""Descriptions of every sample by a few numbers, in which distances between samples mean something.
 
 Two maps of the same universe differ in every cell once one of them is shifted, so distances between maps are taken
 between what does not change when a periodic field is moved, turned or mirrored: ln P(k), the one-point PDF, peak counts
 and Minkowski functionals. Where places matter (small pictures, fields that do not wrap around) the leading principal
-components of the cells join them. Vectors are their own description; series are told by
-their values at even times and by their structure function.
+components of the cells join them. Vectors are their own description; series have their values at even times and their
+structure function, particles their distances.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import torch
 
-from pushforward.spaces import Field, Series
-from pushforward.validation.curves import Summary
-from pushforward.validation.material import Material
-from pushforward.validation.series import describe_series
+from pushforward import statistics
+from pushforward.validation.evaluation_data import Material
+from pushforward.validation.fields import field_of, window_of
+from pushforward.validation.kinds import kind_of
+from pushforward.validation.statistic import Rows
+from pushforward.validation.summaries import summarise
 
-__all__ = ["describe"]
+__all__ = ["classified", "describe", "field_classified", "field_features", "standardised"]
 
 COMPONENTS = 32
 FITTED = 2000
 
 
-def describe(material: Material, summaries: dict[str, Summary] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Features of the generated samples (n, F) and of the real members (n + m, F).
+def describe(material: Material) -> Rows:
+    """Features of the generated samples (n, F) and of the real members (n + m, F), computed once."""
+    return material.derived(_features)
 
-    Every statistic is standardised by the real members and has the same total weight, however many bins it has.
-    """
-    if isinstance(material.space, Series):
-        return describe_series(material)
-    if not isinstance(material.space, Field):
-        return _standard(_flat(material.generated), _flat(material.real))
-    summaries = summaries or {}
+
+def classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
+    """Features that classifiers see, with their names, computed once."""
+    return material.derived(_classified)
+
+
+def _features(material: Material) -> Rows:
+    return kind_of(material.space).features(material)
+
+
+def _classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
+    return kind_of(material.space).classified(material)
+
+
+def field_features(material: Material) -> Rows:
+    """Features of fields; every statistic is standardised and has the same total weight, however many bins it has."""
     blocks = [
-        _standard(_level(name, summary.generated), _level(name, summary.real))
-        for name, summary in summaries.items()
+        standardised(_level(name, summary.generated), _level(name, summary.real))
+        for name, summary in material.derived(summarise).items()
         # The bispectrum of single samples is too noisy to tell them apart by.
         if not name.startswith("bispectrum")
     ]
-    if not (material.space.periodic and material.space.isotropic):
-        blocks.append(_principal(_flat(material.generated), _flat(material.real)))
+    blocks += _components(material)
     generated, real = (
         np.concatenate([block[side] / np.sqrt(max(1, block[side].shape[1])) for block in blocks], axis=1)
         for side in (0, 1)
     )
     return generated, real
+
+
+def field_classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
+    """Scales, values, channels, directions, places (`statistics.summary_features`), and peaks and shapes."""
+    space = field_of(material)
+    options: Any = {"box": space.box, "window": window_of(space)}
+    sides = [torch.from_numpy(np.ascontiguousarray(x, np.float32)) for x in (material.rounded, material.real)]
+    blocks = [tuple(statistics.summary_features(x, **options).numpy() for x in sides)]
+    names = list(statistics.summary_names(sides[1][:1], **options))
+    for name, summary in material.derived(summarise).items():
+        if name.startswith(("peaks", "minkowski")):
+            step = max(1, len(summary.x) // 5)
+            blocks.append((_flat(summary.generated[..., ::step]), _flat(summary.real[..., ::step])))
+            at = [f"{summary.title} at {x:.2g}" for x in summary.x[::step]]
+            channels = summary.generated.shape[1]
+            names += [f"{each}, channel {c + 1}" if channels > 1 else each for c in range(channels) for each in at]
+    for block in _components(material):
+        blocks.append(block)
+        names += [f"principal component {i + 1}" for i in range(block[0].shape[1])]
+    a, b = (np.nan_to_num(np.concatenate([block[side] for block in blocks], axis=1)) for side in (0, 1))
+    return (a, b), tuple(names)
+
+
+def standardised(generated: np.ndarray, real: np.ndarray) -> Rows:
+    """Columns in units of the real members' scatter about their mean; those that do not vary are left out."""
+    centre, scatter = real.mean(axis=0), real.std(axis=0)
+    alive = scatter > 1e-6 * scatter.max(initial=0.0)
+    if not alive.any():
+        return generated[:, :1] * 0.0, real[:, :1] * 0.0
+    centre, scatter = centre[alive], scatter[alive]
+    return (generated[:, alive] - centre) / scatter, (real[:, alive] - centre) / scatter
+
+
+def _components(material: Material) -> list[Rows]:
+    space = field_of(material)
+    if space.periodic and space.isotropic:
+        return []
+    return [material.derived(_principal)]
 
 
 def _level(name: str, values: np.ndarray) -> np.ndarray:
@@ -55,20 +107,16 @@ def _level(name: str, values: np.ndarray) -> np.ndarray:
     return np.sqrt(rows) if name == "one_point_pdf" else rows
 
 
-def _standard(generated: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    centre, scatter = real.mean(axis=0), real.std(axis=0)
-    alive = scatter > 1e-6 * scatter.max(initial=0.0)
-    if not alive.any():
-        return generated[:, :1] * 0.0, real[:, :1] * 0.0
-    centre, scatter = centre[alive], scatter[alive]
-    return (generated[:, alive] - centre) / scatter, (real[:, alive] - centre) / scatter
+def _principal(material: Material) -> Rows:
+    """Leading principal components of the cells, all in units of the scatter of the first.
 
-
-def _principal(generated: np.ndarray, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Leading principal components of the cells, all in units of the scatter of the first."""
+    They are fitted to generated and real members alike: components that some samples helped to choose lie farther out
+    for these samples than for others.
+    """
     from sklearn.decomposition import PCA
 
-    some = real[:: max(1, len(real) // FITTED)]
+    generated, real = _flat(material.generated), _flat(material.real)
+    some = np.concatenate([x[:: max(1, len(x) // FITTED)] for x in (generated, real)])
     analysis = PCA(min(COMPONENTS, len(some) - 1, some.shape[1]), svd_solver="randomized", random_state=0).fit(some)
     scale = np.sqrt(analysis.explained_variance_.mean())
     scale = scale if scale > 0 else 1.0

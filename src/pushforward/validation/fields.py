@@ -1,149 +1,228 @@
-"""The judgement of maps and cubes: one-point PDF, power spectrum and its covariance, bispectrum, peaks, morphology."""
+"""The judgement of maps and cubes: values, power spectrum and its covariance, directions, channels, places, shapes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import numpy as np
+import torch
 
+from pushforward import statistics
+from pushforward.spaces import Field
+from pushforward.statistics.power_spectrum import PowerSpectrum, Window
 from pushforward.validation.curves import Curve, Summary, effect, ratio_of_means
-from pushforward.validation.floor import Floor
-from pushforward.validation.material import Material
+from pushforward.validation.evaluation_data import Material
+from pushforward.validation.spectra import correlation, design_of, log_spectra, remove_trend, with_design
+from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.summaries import summarise
-from pushforward.validation.verdict import Verdict, judge
 
-__all__ = ["FieldJudgement", "correlation", "judge_fields", "log_spectra", "remove_trend"]
+__all__ = ["field_curves", "field_of", "field_statistics", "summary_of", "window_of"]
 
-COARSE_BINS = 12
-"""Bins of k for the correlation matrix: fewer than samples by far, so that it is known."""
-
-
-@dataclass(frozen=True)
-class FieldJudgement:
-    """What was found about fields: lines, curves, and the correlation matrices of ln P(k).
-
-    Attributes:
-        matrices: by "real", "generated", "difference", shape (K, K), of the first channel, at the wavenumbers ``k``.
-    """
-
-    verdicts: list[Verdict]
-    curves: list[Curve]
-    summaries: dict[str, Summary]
-    matrices: dict[str, np.ndarray] = field(default_factory=dict)
+MOST_CHANNELS = 4
+"""Channels that have a line of their own for the amplitude of their spectrum."""
+BANDS = 6
+"""Bands of k in which the correlation of channels is compared."""
 
 
-def judge_fields(material: Material) -> FieldJudgement:
-    """Every statistic of a `Field`, each beside its floor."""
-    summaries = summarise(material)
-    floor = material.floor
-    verdicts = [
-        _power(summaries["power_spectrum"], floor),
-        *_power_scatter(summaries["power_spectrum"], material),
-        _pdf(summaries["one_point_pdf"], floor),
+def field_of(material: Material) -> Field:
+    """The space of the samples, known to be fields."""
+    space = material.space
+    assert isinstance(space, Field)
+    return space
+
+
+def window_of(space: Field) -> Window:
+    """The window of spectra: none for what wraps around."""
+    return None if space.periodic else "hann"
+
+
+def summary_of(name: str) -> Callable[[Material], Summary]:
+    """One of the `Summary`s of the fields, computed once for all statistics."""
+    return lambda material: material.derived(summarise)[name]
+
+
+def _rows(name: str) -> Callable[[Material], Rows]:
+    def rows(material: Material) -> Rows:
+        summary = summary_of(name)(material)
+        return summary.generated, summary.real
+
+    return rows
+
+
+def field_statistics(material: Material) -> list[Statistic]:
+    """Every statistic of a `Field`."""
+    space, summaries = field_of(material), material.derived(summarise)
+    fixed = " at fixed condition" if material.conditions is not None else ""
+    found = [
+        Statistic(
+            "power_spectrum",
+            "Power spectrum",
+            "mean relative error of P(k) from the fundamental to half the Nyquist frequency",
+            rows=_rows("power_spectrum"),
+            distance=_power(summaries["power_spectrum"].within),
+            unit="%",
+            headline=True,
+        ),
+        *_amplitudes(space),
+        Statistic(
+            "power_scatter",
+            "Scatter of P(k)",
+            f"mean relative error of the standard deviation of ln P(k) between samples{fixed}",
+            rows=_spectra_and_design,
+            distance=_scatter(material),
+            unit="%",
+            headline=True,
+        ),
+        Statistic(
+            "power_correlation",
+            "Correlation of P(k)",
+            f"root mean square error of the correlation coefficients between bins of ln P(k){fixed}",
+            rows=_spectra_and_design,
+            distance=_correlations(material),
+            headline=True,
+        ),
+        Statistic(
+            "one_point_pdf",
+            "One-point PDF",
+            "Wasserstein-1 distance of the values, in per cent of their standard deviation",
+            rows=_rows("one_point_pdf"),
+            distance=_pdf,
+            unit="%",
+            headline=True,
+        ),
     ]
+    if log_spectra(summaries["power_spectrum"])[1].shape[1] < 2:
+        found = [each for each in found if each.name != "power_correlation"]
     for names, label in (
         (("bispectrum_equilateral", "bispectrum_squeezed"), "Bispectrum"),
         (("peaks",), "Peak counts"),
         (("minkowski_0", "minkowski_1", "minkowski_2", "minkowski_3"), "Minkowski functionals"),
     ):
-        found = [summaries[name] for name in names if name in summaries]
-        if found:
-            verdicts.append(_effect(names[0].split("_")[0], label, found, floor))
-    space = material.space
-    channels = tuple(f"channel {c + 1}" for c in range(space.channels)) if space.channels > 1 else ("",)  # type: ignore[union-attr]
-    curves = [curve for summary in summaries.values() for curve in summary.curves(floor, channels)]
-    return FieldJudgement(verdicts, curves, summaries, _matrices(summaries["power_spectrum"], material))
+        present = [name for name in names if name in summaries]
+        if present:
+            found.append(_effect(present[0].split("_")[0], label, [summaries[name] for name in present]))
+    return found + _directions_channels_places(space)
 
 
-def _power(summary: Summary, floor: Floor) -> Verdict:
-    within = summary.within
+def field_curves(material: Material) -> list[Curve]:
+    """Every summary of the fields, a curve per channel."""
+    channels = field_of(material).channels
+    names = tuple(f"channel {c + 1}" for c in range(channels)) if channels > 1 else ("",)
+    summaries = material.derived(summarise).values()
+    return [curve for summary in summaries for curve in summary.curves(material.floor, names)]
 
-    def distance(a: np.ndarray, b: np.ndarray) -> float:
-        return 100 * float(np.nanmean(np.abs(ratio_of_means(a, b)[:, within] - 1)))
 
-    found = floor.measure(distance, summary.generated, summary.real)
-    return judge(
-        "power_spectrum",
-        "Power spectrum",
-        "mean relative error of P(k) from the fundamental to half the Nyquist frequency",
-        found.value,
-        found.error,
-        found.floor,
-        unit="%",
-        headline=True,
+def _power(within: np.ndarray) -> Callable[[np.ndarray, np.ndarray], float]:
+    return lambda a, b: 100 * float(np.nanmean(np.abs(ratio_of_means(a, b)[:, within] - 1)))
+
+
+def _amplitudes(space: Field) -> list[Statistic]:
+    """Signed amplitude, slope and white noise of P(k), over all of k: a fit weighted by the scatter of the spectra."""
+    meanings = {
+        "amplitude": ("Amplitude of P(k)", "mean of ln P(k) relative to real samples, over all k, weighted", "%", True),
+        "slope": (
+            "Slope of P(k)",
+            "logarithmic slope of P(k) less that of real samples, over all k, weighted",
+            "",
+            False,
+        ),
+        "noise": (
+            "White noise in P(k)",
+            "variance of white noise in samples, of the variance of real ones",
+            "%",
+            False,
+        ),
+    }
+    found = []
+    for channel in range(space.channels if space.channels <= MOST_CHANNELS else 1):
+        suffix = f"/channel {channel + 1}" if space.channels > 1 else ""
+        for name, (label, quantity, unit, headline) in meanings.items():
+            found.append(
+                Statistic(
+                    f"power_{name}{suffix}",
+                    f"{label}, channel {channel + 1}" if suffix else label,
+                    quantity,
+                    rows=_all_spectra,
+                    distance=_fitted,
+                    part=f"{name} {channel}",
+                    unit=unit,
+                    kind="score",
+                    headline=headline,
+                )
+            )
+    return found
+
+
+def _all_spectra(material: Material) -> Rows:
+    """Spectra with every scale of the grid, and the weights of the fit in one more row each, which all rows share."""
+    space = field_of(material)
+    a, b = (
+        statistics.power_spectrum(torch.from_numpy(x), space.box, bins="all", window=window_of(space))
+        for x in (material.generated, material.real)
+    )
+    one, other = material.floor.pairs[0] if material.floor.pairs else (np.arange(material.count),) * 2
+    paired = PowerSpectrum(b.k, b.power[other], b.modes) if material.conditions is not None else None
+    weights = statistics.spectrum_weights(PowerSpectrum(b.k, b.power[one], b.modes), paired)
+    packed = np.concatenate([weights.power[:, None].numpy(), weights.rows.numpy()], axis=1)[None]
+    return tuple(  # type: ignore[return-value]
+        np.concatenate(
+            [x.power[:, :, None].numpy(), np.broadcast_to(packed, (len(x.power), *packed.shape[1:]))], axis=2
+        )
+        for x in (a, b)
     )
 
 
-def _power_scatter(summary: Summary, material: Material) -> list[Verdict]:
-    """Scatter of ln P(k) between samples, and the correlation of its bins, both at fixed condition."""
-    floor, columns = material.floor, 0 if material.conditions is None else _design(material).shape[1]
+def _fitted(a: np.ndarray, b: np.ndarray) -> Mapping[str, float]:
+    power, rows = torch.from_numpy(b[0, :, 1].copy()), torch.from_numpy(b[0, :, 2:].copy())
+    weights = statistics.SpectrumWeights(power[0], power[:, 0], power, rows)
+    ours, theirs = (torch.from_numpy(x[:, :, 0].mean(axis=0)) for x in (a, b))
+    if not float(ours.sum()) > 0:
+        fitted = torch.full((len(ours), 3), torch.nan)
+    else:
+        fitted = weights.apply(ours, theirs)
+    found: dict[str, float] = {}
+    for channel, (amplitude, slope, noise) in enumerate(fitted.tolist()):
+        found |= {f"amplitude {channel}": 100 * amplitude, f"slope {channel}": slope, f"noise {channel}": 100 * noise}
+    return found
 
-    def residuals(rows: np.ndarray) -> np.ndarray:
-        return remove_trend(rows[:, columns:], rows[:, :columns])
 
-    def scatter(a: np.ndarray, b: np.ndarray) -> float:
-        return 100 * float(np.mean(np.abs(residuals(a).std(axis=0) / residuals(b).std(axis=0) - 1)))
+def _spectra_and_design(material: Material) -> Rows:
+    """ln P(k) in wide bins behind the regressors of the condition, so that resampled rows keep both."""
+    return with_design(log_spectra(summary_of("power_spectrum")(material)), material)
 
-    def correlations(a: np.ndarray, b: np.ndarray) -> float:
+
+def _residuals(material: Material) -> Callable[[np.ndarray], np.ndarray]:
+    columns = 0 if material.conditions is None else design_of(material).shape[1]
+    return lambda rows: remove_trend(rows[:, columns:], rows[:, :columns])
+
+
+def _scatter(material: Material) -> Callable[[np.ndarray, np.ndarray], float]:
+    residuals = _residuals(material)
+    return lambda a, b: 100 * float(np.mean(np.abs(residuals(a).std(axis=0) / residuals(b).std(axis=0) - 1)))
+
+
+def _correlations(material: Material) -> Callable[[np.ndarray, np.ndarray], float]:
+    residuals = _residuals(material)
+
+    def distance(a: np.ndarray, b: np.ndarray) -> float:
         difference = correlation(residuals(a)) - correlation(residuals(b))
         return float(np.sqrt(np.mean(difference[~np.eye(len(difference), dtype=bool)] ** 2)))
 
-    generated, real = _with_design(log_spectra(summary), material)
-    fixed = " at fixed condition" if columns else ""
-    found = floor.measure(scatter, generated, real)
-    verdicts = [
-        judge(
-            "power_scatter",
-            "Scatter of P(k)",
-            f"mean relative error of the standard deviation of ln P(k) between samples{fixed}",
-            found.value,
-            found.error,
-            found.floor,
-            unit="%",
-            headline=True,
-        )
-    ]
-    if real.shape[1] - columns > 1:
-        found = floor.measure(correlations, generated, real)
-        verdicts.append(
-            judge(
-                "power_correlation",
-                "Correlation of P(k)",
-                f"root mean square error of the correlation coefficients between bins of ln P(k){fixed}",
-                found.value,
-                found.error,
-                found.floor,
-                headline=True,
-            )
-        )
-    return verdicts
+    return distance
 
 
-def _pdf(summary: Summary, floor: Floor) -> Verdict:
-    def distance(a: np.ndarray, b: np.ndarray) -> float:
-        # The bins are equally wide in the summary's scale: the distance is the area between the cumulative curves.
-        cumulative = np.cumsum(a.mean(axis=0) - b.mean(axis=0), axis=-1)
-        share = b.mean(axis=0) / b.mean(axis=0).sum(axis=-1, keepdims=True)
-        bins = np.arange(share.shape[-1])
-        mean = (share * bins).sum(axis=-1, keepdims=True)
-        spread = np.sqrt((share * (bins - mean) ** 2).sum(axis=-1))
-        return 100 * float(np.mean(np.abs(cumulative).sum(axis=-1) / b.mean(axis=0).sum(axis=-1) / spread))
-
-    found = floor.measure(distance, summary.generated, summary.real)
-    return judge(
-        "one_point_pdf",
-        "One-point PDF",
-        "Wasserstein-1 distance of the values, in per cent of their standard deviation",
-        found.value,
-        found.error,
-        found.floor,
-        unit="%",
-        headline=True,
-    )
+def _pdf(a: np.ndarray, b: np.ndarray) -> float:
+    # The bins are equally wide in the summary's scale: the distance is the area between the cumulative curves.
+    cumulative = np.cumsum(a.mean(axis=0) - b.mean(axis=0), axis=-1)
+    share = b.mean(axis=0) / b.mean(axis=0).sum(axis=-1, keepdims=True)
+    bins = np.arange(share.shape[-1])
+    mean = (share * bins).sum(axis=-1, keepdims=True)
+    spread = np.sqrt((share * (bins - mean) ** 2).sum(axis=-1))
+    return 100 * float(np.mean(np.abs(cumulative).sum(axis=-1) / b.mean(axis=0).sum(axis=-1) / spread))
 
 
-def _effect(key: str, label: str, summaries: list[Summary], floor: Floor) -> Verdict:
+def _effect(name: str, label: str, summaries: list[Summary]) -> Statistic:
     """A statistic whose mean may vanish, judged in units of the scatter of single samples."""
 
     def flat(which: str) -> np.ndarray:
@@ -153,87 +232,85 @@ def _effect(key: str, label: str, summaries: list[Summary], floor: Floor) -> Ver
     edges = np.cumsum([0] + [summary.generated.shape[1] * int(summary.within.sum()) for summary in summaries])
 
     def distance(a: np.ndarray, b: np.ndarray) -> float:
-        parts = [np.mean(np.abs(effect(a[:, i:j], b[:, i:j]))) for i, j in pairwise(edges)]
-        return float(np.mean(parts))
+        return float(np.mean([np.mean(np.abs(effect(a[:, i:j], b[:, i:j]))) for i, j in pairwise(edges)]))
 
-    found = floor.measure(distance, flat("generated"), flat("real"))
-    return judge(
-        key,
+    return Statistic(
+        name,
         label,
         "mean difference, in standard deviations of a single sample",
-        found.value,
-        found.error,
-        found.floor,
+        rows=lambda material: (flat("generated"), flat("real")),
+        distance=distance,
         unit="σ",
         headline=True,
     )
 
 
-def log_spectra(summary: Summary) -> tuple[np.ndarray, np.ndarray]:
-    """ln P of generated and real samples in at most `COARSE_BINS` wide bins of k, shapes (n, F) and (n + m, F).
-
-    A spectrum without power (a constant sample) counts as 1e-12 of the mean power.
-    """
-    inside = np.flatnonzero(summary.within)
-    blocks = np.array_split(inside, min(COARSE_BINS, len(inside)))
-    least = 1e-12 * summary.real.mean()
-
-    def coarse(values: np.ndarray) -> np.ndarray:
-        bins = np.stack([values[..., block].mean(axis=-1) for block in blocks], axis=-1)
-        return np.log(np.maximum(bins, least)).reshape(len(values), -1)
-
-    return coarse(summary.generated), coarse(summary.real)
-
-
-def remove_trend(values: np.ndarray, design: np.ndarray) -> np.ndarray:
-    """``values`` (N, K) less their least-squares fit on ``design`` (N, P) and a constant."""
-    design = np.column_stack([np.ones(len(values)), design])
-    return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
-
-
-def correlation(values: np.ndarray) -> np.ndarray:
-    """Correlation matrix of the columns; a column that does not vary is uncorrelated with all others."""
-    centred = values - values.mean(axis=0)
-    spread = np.sqrt((centred**2).mean(axis=0))
-    centred = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
-    matrix = centred.T @ centred / len(values)
-    np.fill_diagonal(matrix, 1.0)
-    return matrix
-
-
-def _design(material: Material) -> np.ndarray:
-    """Regressors of the real members: each parameter and its square, or an indicator of each class but the first."""
-    assert material.conditions is not None
-    columns = []
-    for index, parameter in enumerate(material.parameters):
-        values = material.conditions[:, index].astype(float)
-        if parameter.classes:
-            columns += [(values == label).astype(float) for label in range(1, len(parameter.classes))]
-        elif values.std() > 0:
-            standard = (values - values.mean()) / values.std()
-            columns += [standard, standard**2]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(material.conditions), 0))
+def _directions_channels_places(space: Field) -> list[Statistic]:
+    """Whether the power depends on direction, channels on one another, and moments on the place."""
+    found: list[Statistic] = []
+    if len(space.grid) in (2, 3) and min(space.grid) > 4:
+        found.append(
+            Statistic(
+                "quadrupole",
+                "Direction",
+                "root mean square difference of the quadrupole of P(k), relative to P(k)",
+                rows=lambda m: _both(
+                    m, lambda x: statistics.quadrupole(x, space.box, window=window_of(space)).strength.flatten(1)
+                ),
+                distance=_root_mean_square,
+                unit="%",
+            )
+        )
+    if space.channels > 1:
+        found.append(
+            Statistic(
+                "cross_spectra",
+                "Correlation of channels",
+                f"root mean square difference of r(k) between channels, in {BANDS} bands of k",
+                rows=lambda m: _both(m, lambda x: _channel_correlations(x, space)),
+                distance=lambda a, b: _root_mean_square(a, b) / 100,
+            )
+        )
+    if min(space.grid) >= 4:
+        found.append(
+            Statistic(
+                "position",
+                "Border",
+                "root mean square difference of mean and variance in rings along the border, relative to the scatter "
+                "of cells",
+                rows=_rings,
+                distance=_root_mean_square,
+                unit="%",
+            )
+        )
+    return found
 
 
-def _with_design(values: tuple[np.ndarray, np.ndarray], material: Material) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of regressors and values side by side, so that resampled rows keep their conditions."""
-    generated, real = values
-    if material.conditions is None:
-        return generated, real
-    design = _design(material)
-    return np.hstack([design[: len(generated)], generated]), np.hstack([design, real])
+def _channel_correlations(x: torch.Tensor, space: Field) -> torch.Tensor:
+    cross = statistics.cross_spectra(x, space.box, window=window_of(space))
+    bands = torch.arange(len(cross.k)).tensor_split(min(BANDS, len(cross.k)))
+    r = cross.correlation.nan_to_num(0.0)
+    means = [(r[..., band] * cross.modes[band]).sum(-1) / cross.modes[band].sum() for band in bands]
+    return torch.stack(means, -1).flatten(1)
 
 
-def _matrices(summary: Summary, material: Material) -> dict[str, np.ndarray]:
-    generated, real = log_spectra(summary)
-    bins = min(COARSE_BINS, int(summary.within.sum()))
-    if material.conditions is not None:
-        design = _design(material)
-        generated = remove_trend(generated, design[: len(generated)])
-        real = remove_trend(real[: material.count], design[: material.count])
-    found = {"real": correlation(real[: material.count, :bins]), "generated": correlation(generated[:, :bins])}
-    blocks = np.array_split(summary.x[summary.within], bins)
-    return found | {
-        "difference": found["generated"] - found["real"],
-        "k": np.array([block.mean() for block in blocks]),
-    }
+def _rings(material: Material) -> Rows:
+    space = field_of(material)
+    profiles = [statistics.border_profile(torch.from_numpy(x), space.box) for x in (material.generated, material.real)]
+    axes = tuple(range(2, material.real.ndim))
+    scatter = material.test.std(axis=(0, *axes)).astype(float)[:, None]
+    scatter = np.where(scatter > 0, scatter, 1.0)
+    a, b = (
+        np.concatenate([p.mean.numpy() / scatter, p.variance.numpy() / scatter**2], axis=2).reshape(len(p.mean), -1)
+        for p in profiles
+    )
+    return a, b
+
+
+def _both(material: Material, function: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
+    a, b = (function(torch.from_numpy(x)).numpy() for x in (material.generated, material.real))
+    return a, b
+
+
+def _root_mean_square(a: np.ndarray, b: np.ndarray) -> float:
+    return 100 * float(np.sqrt(np.mean((a.mean(axis=0) - b.mean(axis=0)) ** 2)))

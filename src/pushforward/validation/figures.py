@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pushforward.validation.axes import curve_axes, draw_floor, name_rows, ratio_axis
-from pushforward.validation.conditions import Response
 from pushforward.validation.curves import Curve
+from pushforward.validation.responses import Response
 from pushforward.validation.style import FLOOR, GENERATED, REAL, VERDICTS, Picture, encode, styled
 from pushforward.validation.verdict import CLOSE, Verdict
 from pushforward.validation.wording import number

@@ -20,29 +20,40 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from scipy.optimize import linear_sum_assignment
 
-__all__ = ["Floor", "Measure", "Measured", "match"]
+from pushforward.statistics import discrepancy_error, half_sample_error, half_samples
 
-Measure = Callable[[np.ndarray, np.ndarray], float]
+__all__ = ["Floor", "Measure", "Measured", "match", "silent"]
+
+Measure = Callable[[np.ndarray, np.ndarray], Any]
 Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]
 
 REPETITIONS = 100
 """Draws of the floor, and resamplings for an error, of a statistic that costs nothing to repeat."""
-FEW = 8
-"""The same for a statistic that is costly, such as optimal transport."""
+FEWEST, CHEAP = 20, 500
+"""Draws of a statistic of points and their neighbours: fewer the more points beyond `CHEAP`, but so many at least."""
+HALVES = 8
+"""Half samples for the error of such a statistic."""
 MATCHINGS = 5
 SMALLEST_GROUPS = 5
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A discrepancy, its standard error, and draws of its floor."""
+    """One or several statistics, their standard errors, and draws of their floor.
 
-    value: float
-    error: float
+    Attributes:
+        value, error: numbers, or arrays of one shape.
+        floor: with an axis of draws in front; NaN where a draw was not made.
+    """
+
+    value: Any
+    error: Any
     floor: np.ndarray
 
 
@@ -92,63 +103,67 @@ class Floor:
         for _ in range(REPETITIONS):
             rows = _bootstrap(units, rng)
             resamplings.append((rows if together else rng.integers(count, size=count), rows))
-        for _ in range(FEW):
-            half = rng.permutation(count)[: max(2, count // 2)]
-            halves.append((half if together else rng.permutation(count)[: len(half)], half))
+        for half in half_samples(count, HALVES, units, seed=seed) if len(np.unique(units)) > 1 else ():
+            rows = half.numpy()
+            halves.append((rows if together else rng.permutation(count)[: len(rows)], rows))
         return cls(count, pairs, tuple(resamplings), tuple(halves))
 
-    def measure(self, distance: Measure, generated: np.ndarray, real: np.ndarray) -> Measured:
+    def measure(
+        self, distance: Measure, generated: np.ndarray, real: np.ndarray, *, positive: bool = False
+    ) -> Measured:
         """A statistic of means and covariances, with 100 repetitions and a bootstrap.
 
         Arguments:
-            distance: D(a, b) of two arrays of rows.
-            generated: shape (count, ...), real: shape (R, ...): one row a sample.
+            distance: D(a, b) of two arrays of rows; one number, or an array of them.
+            generated: shape (count, ...), real: shape (R, ...): one row per sample.
+            positive: whether D is positive by construction, so that its error near the floor is that of the floor.
         """
         test = real[: self.count]
-        again = [distance(generated[i], test[j]) for i, j in self.resamplings]
-        floor = [distance(real[a], real[b]) for a, b in self.pairs]
-        return Measured(distance(generated, test), float(np.std(again, ddof=1)), np.array(floor))
+        value = np.asarray(distance(generated, test), dtype=float)
+        again = np.array([distance(generated[i], test[j]) for i, j in self.resamplings], dtype=float)
+        floor = np.array([distance(real[a], real[b]) for a, b in self.pairs], dtype=float)
+        floor = floor.reshape(len(self.pairs), *value.shape)
+        with silent():
+            error = np.nanstd(again, axis=0, ddof=1)
+        if positive and len(floor) > 1 and np.isfinite(again).all() and np.isfinite(floor).all():
+            error = discrepancy_error(value, again, floor).numpy()
+        return Measured(value, error, floor)
 
     def measure_sets(
-        self,
-        distances: Callable[[np.ndarray, np.ndarray], Sequence[float]],
-        generated: np.ndarray,
-        real: np.ndarray,
-        most: int | None = None,
-        *,
-        halves: bool = True,
-    ) -> list[Measured]:
-        """Statistics of points and their neighbours, with a few repetitions and half samples instead of a bootstrap.
+        self, distance: Measure, generated: np.ndarray, real: np.ndarray, most: int | None = None
+    ) -> Measured:
+        """Statistics of points and their neighbours, with half samples instead of a bootstrap.
+
+        The repetitions are those of `measure`; where they are too costly to be made, draws are NaN.
 
         Arguments:
-            distances: one or several D(a, b) that are found together.
+            distance: as in `measure`.
             most: points that a set may have; larger ones are thinned, so that value and floor stay comparable.
-            halves: whether half samples are to give the error; without them it is NaN.
         """
         test = real[: self.count]
         size = min([self.count, most or self.count, *(len(a) for a, _ in self.pairs)])
         rng = np.random.default_rng(size)
         rows = rng.permutation(self.count)[:size]
-        value = np.asarray(distances(generated[rows], test[rows]), dtype=float)
-        error = np.full(len(value), math.nan)
-        if halves:
-            half = max(2, size // 2)
-            again = np.array([distances(generated[i[:half]], test[j[:half]]) for i, j in self.halves[: FEW // 2]])
-            # A half sample scatters more than the whole by the square root of two.
-            error = again.std(axis=0, ddof=1) / math.sqrt(2)
-        floor = []
-        for a, b in self.pairs[:: max(1, len(self.pairs) // FEW)][:FEW]:
+        value = np.asarray(distance(generated[rows], test[rows]), dtype=float)
+        half = max(2, size // 2)
+        again = [distance(generated[_thinned(i, half)], test[_thinned(j, half)]) for i, j in self.halves]
+        floor = np.full((len(self.pairs), *value.shape), math.nan)
+        draws = int(np.clip(len(self.pairs) * (CHEAP / size) ** 2, min(FEWEST, len(self.pairs)), len(self.pairs)))
+        for index in np.unique(np.linspace(0, len(self.pairs) - 1, draws).round().astype(int)) if draws else ():
+            a, b = self.pairs[index]
             keep = rng.permutation(len(a))[:size]
-            floor.append(distances(real[a[keep]], real[b[keep]]))
-        draws = np.array(floor).reshape(len(floor), len(value)).T
-        return [Measured(float(v), float(e), d) for v, e, d in zip(value, error, draws, strict=True)]
+            floor[index] = distance(real[a[keep]], real[b[keep]])
+        error = value * math.nan
+        if len(again) > 1:
+            error = half_sample_error(torch.as_tensor(np.array(again, dtype=float))).numpy()
+        return Measured(value, error, floor)
 
     def band(
         self, curve: Callable[[np.ndarray, np.ndarray], np.ndarray], real: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Central 95 % range of a curve of two sets (a ratio or a difference, bin by bin), over real against real."""
         draws = np.stack([curve(real[a], real[b]) for a, b in self.pairs])
-        with _silent():
+        with silent():
             low, high = np.nanquantile(draws, [0.025, 0.975], axis=0)
         return low, high
 
@@ -158,7 +173,7 @@ class Floor:
         """Standard error of a curve of the generated and the test samples, bin by bin."""
         test = real[: self.count]
         again = np.stack([curve(generated[i], test[j]) for i, j in self.resamplings])
-        with _silent():
+        with silent():
             return np.nanstd(again, axis=0, ddof=1)
 
 
@@ -185,11 +200,15 @@ def match(wanted: np.ndarray, offered: np.ndarray, labels: Sequence[int] = ()) -
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """A bin that is NaN in every repetition (a ratio to nothing) is NaN in the result, and that is all to be said."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield
+
+
+def _thinned(rows: np.ndarray, most: int) -> np.ndarray:
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
 def _split(groups: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -25,23 +25,94 @@ import torch
 from pushforward import statistics
 from pushforward.spaces import Field
 from pushforward.validation.curves import Curve, Summary, ratio_of_means
+from pushforward.validation.evaluation_data import Material
 from pushforward.validation.floor import REPETITIONS, Floor
-from pushforward.validation.material import Material
-from pushforward.validation.verdict import Verdict, judge
+from pushforward.validation.statistic import Rows, Statistic
+from pushforward.validation.summaries import summarise
 
-__all__ = ["judge_pairs"]
+__all__ = ["pair_curves", "pair_statistics"]
 
 
-def judge_pairs(material: Material, spectrum: Summary) -> tuple[list[Verdict], list[Curve]]:
-    """Correlation with the truth and with the condition field, and the transfer function; a verdict and curves of each.
-
-    Arguments:
-        spectrum: whose axis and range of k are taken.
-    """
+def pair_statistics(material: Material) -> list[Statistic]:
+    """Correlation with the condition field and with the truth, and the transfer function."""
     if material.given is None or material.repeats is None:
-        return [], []
-    with_field = _summary(
-        spectrum,
+        return []
+    within = material.derived(with_field).within
+    half = "up to half the Nyquist frequency"
+    return [
+        Statistic(
+            "correlation_with_condition",
+            "Correlation with the condition field",
+            f"mean difference of r(k) between sample and condition field from that of real members, {half}",
+            rows=lambda m: _both(m.derived(with_field)),
+            distance=lambda a, b: float(np.nanmean(np.abs(a.mean(axis=0) - b.mean(axis=0))[:, within])),
+            group="pairs",
+            headline=True,
+        ),
+        Statistic(
+            "correlation_with_truth",
+            "Correlation with the truth",
+            f"mean correlation coefficient r(k) of a sample with the truth, {half}",
+            rows=_truth_rows,
+            distance=lambda a, b: _level(a, within) - _level(b, within),
+            level=lambda b: _level(b, within),
+            floor=exchangeable,
+            kind="score",
+            group="pairs",
+            headline=True,
+            note="Its reference is the correlation of two samples of one field: as high, if the truth might be one",
+        ),
+        Statistic(
+            "transfer_function",
+            "Transfer function",
+            f"mean of |T(k) - 1|, the amplitude of samples over that of their truths, {half}",
+            rows=lambda m: _both(m.derived(with_truth)[1]),
+            distance=lambda a, b: 100 * float(np.nanmean(np.abs(ratio_of_means(a, b)[:, within] - 1))),
+            floor=exchangeable,
+            unit="%",
+            group="pairs",
+            headline=True,
+            note="Its floor is of samples against other samples of the same fields",
+        ),
+    ]
+
+
+def pair_curves(material: Material) -> list[Curve]:
+    """Curves of the same three."""
+    if material.given is None or material.repeats is None:
+        return []
+    of_truth, transfer = material.derived(with_truth)
+    of_field, exchange = material.derived(with_field), material.derived(exchangeable)
+    channels, pairs = of_truth.real.shape[1], of_field.real.shape[1]
+    names = tuple(f"channel {c + 1}" for c in range(channels)) if channels > 1 else ("",)
+    of_pairs = tuple(f"pair {c + 1}" for c in range(pairs)) if pairs > 1 else ("",)
+    curves = of_field.curves(material.floor, of_pairs)
+    return curves + of_truth.curves(exchange, names) + transfer.curves(exchange, names)
+
+
+def _both(summary: Summary) -> Rows:
+    return summary.generated, summary.real
+
+
+def _truth_rows(material: Material) -> Rows:
+    """Correlations of a sample with the truth; and of two samples: the first pair, then all pairs that play its part.
+
+    A perfect emulator's truth is one more sample, so that any two correlations that share a sample can be exchanged.
+    """
+    assert material.repeats is not None
+    summary, count = material.derived(with_truth)[0], material.repeats.shape[1]
+    truth, samples = summary.real[:count], summary.real[count:]
+    return truth, np.concatenate([samples[:count], samples])
+
+
+def _level(rows: np.ndarray, within: np.ndarray) -> float:
+    return float(np.nanmean(rows.mean(axis=0)[:, within]))
+
+
+def with_field(material: Material) -> Summary:
+    """Correlation of every member with the field that it is given with."""
+    return _summary(
+        material.derived(summarise)["power_spectrum"],
         "correlation_with_condition",
         "Correlation with the condition field",
         "r(k)",
@@ -51,28 +122,19 @@ def judge_pairs(material: Material, spectrum: Summary) -> tuple[list[Verdict], l
         "Correlation of each sample with the field that it was given with, mode by mode, beside that of real members "
         "with theirs. Too low: the emulator does not use what the field tells.",
     )
-    exchange = _exchangeable(material.repeats.shape[1], np.random.default_rng(material.count))
-    with_truth, transfer = _with_truth(material, spectrum)
-    verdicts = [_condition(with_field, material.floor), _truth(with_truth, exchange), _transfer(transfer, exchange)]
-    names = (
-        tuple(f"channel {c + 1}" for c in range(with_truth.real.shape[1])) if with_truth.real.shape[1] > 1 else ("",)
-    )
-    pairs = with_field.real.shape[1]
-    of_pairs = tuple(f"pair {c + 1}" for c in range(pairs)) if pairs > 1 else ("",)
-    curves = with_field.curves(material.floor, of_pairs)
-    return verdicts, curves + with_truth.curves(exchange, names) + transfer.curves(exchange, names)
 
 
-def _with_truth(material: Material, spectrum: Summary) -> tuple[Summary, Summary]:
+def with_truth(material: Material) -> tuple[Summary, Summary]:
     """Correlation and power of samples of the same field. "Real" rows are of the truth first, then of samples alone."""
     assert material.repeats is not None
+    spectrum = material.derived(summarise)["power_spectrum"]
     count = material.repeats.shape[1]
     truth, one = material.test[:count], material.generated[:count]
     two, three = material.repeats
     r = [_cross(material, *pair).correlation.numpy() for pair in ((one, two), (one, truth), (one, three), (two, three))]
     power = [np.sqrt(spectrum.generated[:count]), np.sqrt(spectrum.real[:count])]
     power += [np.sqrt(_power(material, sample)) for sample in (two, three)]
-    with_truth = _summary(
+    of_truth = _summary(
         spectrum,
         "correlation_with_truth",
         "Correlation with the truth",
@@ -96,7 +158,7 @@ def _with_truth(material: Material, spectrum: Summary) -> tuple[Summary, Summary
         "with the band of samples against other samples of the same fields.",
         log_y=True,
     )
-    return with_truth, transfer
+    return of_truth, transfer
 
 
 def _summary(
@@ -117,84 +179,25 @@ def _summary(
     )  # fmt: skip
 
 
-def _exchangeable(count: int, rng: np.random.Generator) -> Floor:
+def exchangeable(material: Material) -> Floor:
     """Repetitions in which one of three samples of each field plays the truth.
 
-    Rows are as `_with_truth` stacks them: ``count`` of the truth, then of samples 1 and 2, 1 and 3, 2 and 3 (or of
+    Rows are as `with_truth` stacks them: ``count`` of the truth, then of samples 1 and 2, 1 and 3, 2 and 3 (or of
     sample 1, 2, 3).
     """
-    orders = np.array(list(permutations((1, 2, 3))))
-    fields = np.arange(count)
-    pairs, resamplings = [], []
+    assert material.repeats is not None
+    count = material.repeats.shape[1]
+    rng = np.random.default_rng(material.count)
+    orders: np.ndarray = np.array(list(permutations((1, 2, 3))))
+    fields: np.ndarray = np.arange(count)
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    resamplings: list[tuple[np.ndarray, np.ndarray]] = []
     for _ in range(REPETITIONS):
         rows = rng.integers(count, size=count)
-        order = orders[rng.integers(len(orders), size=count)]
-        pairs.append((order[:, 0] * count + fields, order[:, 1] * count + fields))
+        order: np.ndarray = orders[rng.integers(len(orders), size=count)] * count + fields[:, None]
+        pairs.append((order[:, 0], order[:, 1]))
         resamplings.append((rows, rows))
     return Floor(count, tuple(pairs), tuple(resamplings), ())
-
-
-def _condition(summary: Summary, floor: Floor) -> Verdict:
-    def distance(a: np.ndarray, b: np.ndarray) -> float:
-        return float(np.nanmean(np.abs(a.mean(axis=0) - b.mean(axis=0))[:, summary.within]))
-
-    found = floor.measure(distance, summary.generated, summary.real)
-    return judge(
-        summary.name,
-        summary.title,
-        "mean difference of r(k) between sample and condition field from that of real members, up to half the Nyquist "
-        "frequency",
-        found.value,
-        found.error,
-        found.floor,
-        group="pairs",
-        headline=True,
-    )
-
-
-def _truth(summary: Summary, exchange: Floor) -> Verdict:
-    def level(a: np.ndarray, _: np.ndarray) -> float:
-        return float(np.nanmean(a.mean(axis=0)[:, summary.within]))
-
-    truth, samples = summary.real[: exchange.count], summary.real[exchange.count :]
-    value = level(truth, truth)
-    error = float(np.std([level(truth[rows], truth) for rows, _ in exchange.resamplings], ddof=1))
-    rng = np.random.default_rng(exchange.count)
-    draws = [
-        level(samples[rng.integers(3, size=exchange.count) * exchange.count + rows], samples)
-        for rows, _ in exchange.resamplings
-    ]
-    return judge(
-        summary.name,
-        summary.title,
-        "mean correlation coefficient r(k) of a sample with the truth, up to half the Nyquist frequency",
-        value,
-        error,
-        np.array(draws),
-        kind="score",
-        group="pairs",
-        headline=True,
-        note="Its reference is the correlation of two samples of the same field: as high, if the truth might be one",
-    )
-
-
-def _transfer(summary: Summary, exchange: Floor) -> Verdict:
-    def distance(a: np.ndarray, b: np.ndarray) -> float:
-        return 100 * float(np.nanmean(np.abs(ratio_of_means(a, b)[:, summary.within] - 1)))
-
-    found = exchange.measure(distance, summary.generated, summary.real)
-    return judge(
-        summary.name,
-        summary.title,
-        "mean of |T(k) - 1|, the amplitude of samples over that of their truths, up to half the Nyquist frequency",
-        found.value,
-        found.error,
-        found.floor,
-        unit="%",
-        group="pairs",
-        headline=True,
-        note="Its floor is of samples against other samples of the same fields",
-    )
 
 
 def _against_field(material: Material, x: np.ndarray) -> np.ndarray:

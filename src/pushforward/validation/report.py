@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushforward.errors import UsageError
-from pushforward.spaces import Field, Space, Vector, space_to_dict
-from pushforward.validation.conditions import Response
+from pushforward.spaces import Space, space_to_dict
 from pushforward.validation.curves import Curve
+from pushforward.validation.evaluation_data import Material
 from pushforward.validation.figures import overview_picture
-from pushforward.validation.material import Material
-from pushforward.validation.page import render, report_sections, save_page
+from pushforward.validation.kinds import kind_of
+from pushforward.validation.page import render, save_page
+from pushforward.validation.responses import Response
+from pushforward.validation.sections import report_sections
 from pushforward.validation.sets import Neighbours
 from pushforward.validation.verdict import AT_FLOOR, NEAR, OFF, STYLES, UNJUDGED, Verdict
 from pushforward.validation.wording import duration, listing, number, plain
@@ -53,6 +55,9 @@ class Report:
         notes: what a reader must know about the sets that were used.
         config: configuration of the run. metrics: lines of its training curves.
         command: the line that repeats the training; judging: the one that repeats this report.
+        joint_p_value: probability that a perfect emulator would have some statistic as far out as the farthest here.
+        expected_beyond: statistics that a perfect emulator would have beyond the floor, on average.
+        failures: statistics that could not be had, and why. unseen: what nobody looked at.
     """
 
     model: str
@@ -75,6 +80,10 @@ class Report:
     neighbours: Neighbours | None = field(default=None, repr=False)
     metrics: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     log_prob: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+    joint_p_value: float = math.nan
+    expected_beyond: float = math.nan
+    failures: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     def verdict(self, statistic: str) -> Verdict:
         """The line of one statistic.
@@ -112,6 +121,19 @@ class Report:
             text += " No statistic tells the samples from real data."
         return text
 
+    @property
+    def multiplicity(self) -> str:
+        """What a perfect emulator would get, and the joint p-value."""
+        judged = [v for v in self.verdicts if v.verdict != UNJUDGED]
+        if not judged or not math.isfinite(self.joint_p_value):
+            return ""
+        beyond = sum(v.verdict != AT_FLOOR for v in judged)
+        p = "< 1e-6" if self.joint_p_value < 1e-6 else f"= {number(self.joint_p_value, 2)}"
+        return (
+            f"A perfect emulator would have about {number(self.expected_beyond, 1)} of {len(judged)} beyond the floor; "
+            f"here {'it is' if beyond == 1 else 'there are'} {beyond}. Joint p-value of all together: p {p}."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Every number of the report under stable keys, as plain values; what is not finite is None."""
         return plain(  # type: ignore[return-value]
@@ -123,6 +145,10 @@ class Report:
                 "summary": self.summary,
                 "quality": self.quality,
                 "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+                "joint_p_value": self.joint_p_value,
+                "expected_beyond": self.expected_beyond,
+                "failures": self.failures,
+                "unseen": self.unseen,
                 "curves": [curve.to_dict() for curve in self.curves],
                 "responses": [response.to_dict() for response in self.responses],
                 "matrices": self.matrices,
@@ -150,25 +176,56 @@ class Report:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=f"{self.model} on {self.data}", title_justify="left", caption=self.summary, box=None)
+        said = " ".join(text for text in (self.summary, self.multiplicity, *self.failures) if text)
+        table = Table(title=f"{self.model} on {self.data}", title_justify="left", caption=said, box=None)
         table.caption_justify = "left"
-        for name, justify in (("statistic", "left"), ("value", "right"), ("real against real", "right"), ("", "left")):
+        for name, justify in (
+            ("statistic", "left"),
+            ("value", "right"),
+            ("real against real", "right"),
+            ("p", "right"),
+            ("", "left"),
+        ):
             table.add_column(name, justify=justify)  # type: ignore[arg-type]
-        for group in GROUPS:
-            lines = [v for v in self.verdicts if v.group == group]
+        for _, lines in self.groups:
             for index, v in enumerate(lines):
                 word = Text(v.verdict, style=STYLES[v.verdict])
-                table.add_row(v.label, v.value_text, v.floor_text, word, end_section=index == len(lines) - 1)
-        speed = self.timing.get("milliseconds_per_sample")
-        table.add_row("Time to sample", f"{number(speed)} ms", "–", "a sample")
+                table.add_row(v.label, v.value_text, v.floor_text, v.p_text, word, end_section=index == len(lines) - 1)
+        if self._speed:
+            table.add_row("Time to sample", self._speed, "–", "–", "per sample")
         return table
+
+    def __str__(self) -> str:
+        """The table as plain text."""
+        from io import StringIO
+
+        from rich.console import Console
+
+        console = Console(file=StringIO(), width=120, color_system=None)
+        console.print(self.table())
+        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+
+    def _repr_html_(self) -> str:
+        """The table, as a notebook shows it."""
+        return render("table.html.j2", report=self)
+
+    @property
+    def groups(self) -> list[tuple[str, list[Verdict]]]:
+        """Headings of the table, and the verdicts under each."""
+        known = {**GROUPS, **{v.group: v.group.capitalize() for v in self.verdicts if v.group not in GROUPS}}
+        found = [(title, [v for v in self.verdicts if v.group == key]) for key, title in known.items()]
+        return [(title, lines) for title, lines in found if lines]
+
+    @property
+    def _speed(self) -> str:
+        speed = self.timing.get("milliseconds_per_sample")
+        return f"{number(speed)} ms" if speed is not None and math.isfinite(speed) else ""
 
     def html(self) -> str:
         """The page: one self-contained document."""
         return render(
             "report.html.j2",
             report=self,
-            groups=[(title, [v for v in self.verdicts if v.group == key]) for key, title in GROUPS.items()],
             headline=self._headline(),
             overview=overview_picture(self.verdicts),
             sections=report_sections(self),
@@ -177,8 +234,7 @@ class Report:
 
     def _headline(self) -> list[dict[str, str]]:
         """The few numbers that a reader sees first."""
-        first = "power_spectrum" if isinstance(self.space, Field) else "wasserstein2"
-        wanted = [first, "one_point_pdf" if first == "power_spectrum" else "nll", "coverage", "classifier"]
+        wanted = kind_of(self.space).headline
         names = {"classifier": "Classifier AUC"}
         cards = [
             {
@@ -193,8 +249,8 @@ class Report:
             for v in self.verdicts
             if v.statistic == name
         ]
-        speed = self.timing.get("milliseconds_per_sample")
-        cards.append({"label": "Sampling", "value": f"{number(speed)} ms", "under": "a sample", "verdict": ""})
+        if self._speed:
+            cards.append({"label": "Sampling", "value": self._speed, "under": "per sample", "verdict": ""})
         return cards
 
     @property
@@ -212,8 +268,8 @@ class Report:
         ]
         if self.timing.get("training_seconds"):
             rows.append(("training", duration(float(self.timing["training_seconds"] or 0))))
-        if isinstance(self.space, Vector) and self.space.names:
-            rows.append(("coordinates", listing(list(self.space.names))))
+        if names := getattr(self.space, "names", ()):
+            rows.append(("coordinates", listing(list(names))))
         return rows
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushforward.spaces import Field, Vector
-from pushforward.validation.material import Material
+from pushforward.validation.evaluation_data import Material
 from pushforward.validation.scales import Values
 from pushforward.validation.style import (
     FIELD_MAP,
@@ -24,6 +24,7 @@ from pushforward.validation.wording import number
 
 if TYPE_CHECKING:
     from pushforward.ensembles import Parameter
+    from pushforward.validation.sets import Neighbours
 
 __all__ = [
     "ColourScale",
@@ -33,6 +34,7 @@ __all__ = [
     "density_picture",
     "field_gallery",
     "neighbour_gallery",
+    "particle_pictures",
     "spread",
     "vector_pictures",
 ]
@@ -111,15 +113,14 @@ def field_gallery(material: Material) -> Gallery:
     )
 
 
-def neighbour_gallery(material: Material, nearest: np.ndarray, distance: np.ndarray) -> Gallery:
+def neighbour_gallery(material: Material, neighbours: Neighbours) -> Gallery:
     """The generated samples that are nearest to a training member, and that member moved and turned to fit them."""
     scale, tiles = ColourScale(material.test), []
-    for row in np.argsort(distance)[:SHOWN]:
-        twin = material.real[nearest[row]]
+    for row, twin in zip(neighbours.rows, neighbours.twins, strict=True):
         space = material.space
         if isinstance(space, Field) and space.periodic:
             twin = _aligned(twin, material.generated[row], turn=space.isotropic)
-        text = f"distance {number(float(distance[row]), 2)}"
+        text = f"distance {number(float(neighbours.generated[row]), 2)}"
         tiles.append(Tile(scale.picture(material.generated[row]), scale.picture(twin), text))
     return Gallery(
         "Nearest training members",
@@ -291,3 +292,31 @@ def _aligned(field: np.ndarray, target: np.ndarray, turn: bool) -> np.ndarray:
             best = likeness.max()
             found = np.roll(candidate, np.unravel_index(int(likeness.argmax()), likeness.shape), axis=axes)
     return found
+
+
+def particle_pictures(material: Material) -> list[Picture]:
+    """A few configurations, particles as dots in the plane of the first two axes."""
+    from matplotlib.figure import Figure
+
+    if material.real.shape[2] < 2:
+        return []
+    with styled():
+        figure = Figure(figsize=(8.6, 4.6))
+        panels = figure.subplots(2, SHOWN // 2, sharex=True, sharey=True)
+        for row, (x, colour, title) in enumerate(
+            ((material.test, REAL, "Real"), (material.generated, GENERATED, "Generated"))
+        ):
+            for axes, each in zip(panels[row], x[: SHOWN // 2], strict=False):
+                axes.scatter(each[:, 0], each[:, 1], color=colour, s=14, lw=0)
+                axes.set_aspect("equal", adjustable="datalim")
+            panels[row, 0].set_ylabel(f"{title}: second axis")
+        panels[-1, 0].set_xlabel("first axis")
+        return [
+            Picture(
+                "Samples beside data",
+                encode(figure),
+                "Configurations picked at random, seen along the remaining axes. Look for particles that overlap.",
+                "Real and generated configurations of particles",
+                wide=True,
+            )
+        ]

@@ -19,71 +19,126 @@ import numpy as np
 import torch
 
 from pushforward import statistics
-from pushforward.spaces import Series
-from pushforward.validation.curves import Summary
-from pushforward.validation.floor import Floor
-from pushforward.validation.material import Material
+from pushforward.spaces import Series, Space
+from pushforward.validation.curves import Curve, Summary
+from pushforward.validation.evaluation_data import Material
+from pushforward.validation.features import describe
+from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.style import GENERATED, REAL, Picture, encode, styled
-from pushforward.validation.verdict import Verdict, judge
+from pushforward.validation.vectors import root_energy_distance
 
-__all__ = ["describe_series", "judge_series", "series_pictures"]
+__all__ = [
+    "broken_series",
+    "describe_series",
+    "series_classified",
+    "series_copies",
+    "series_curves",
+    "series_pictures",
+    "series_statistics",
+]
 
 TIMES = 24
 """Even times at which series are compared."""
 LAGS = 12
 """Bins of the structure function, from a row's typical distance to half of the time that series last."""
-PAIRED = 3000
+PAIRED = 1500
 SHOWN = 5
 
 
-def judge_series(material: Material) -> tuple[list[Verdict], list[Any]]:
-    """Every statistic of a `Series`, each beside its floor; and values over time and structure functions as curves."""
-    floor = material.floor
-    over_time, structure = _summaries(material)
-    channels = _channels(material.space)
-    verdicts = [
-        _judged(
-            floor,
+def series_statistics(material: Material) -> list[Statistic]:
+    """Every statistic of a `Series`."""
+    return [
+        Statistic(
             "values_over_time",
             "Values over time",
             "Wasserstein-1 distance of the values at each time, in per cent of their standard deviation, averaged",
-            _marginals,
-            over_time,
+            rows=_values_over_time,
+            distance=_marginals,
+            unit="%",
+            headline=True,
         ),
-        _judged(
-            floor,
+        Statistic(
             "structure_function",
             "Structure function",
             "mean relative error of S(τ)",
-            lambda a, b: 100 * float(np.mean(np.abs(a.mean(axis=0) / np.maximum(b.mean(axis=0), 1e-300) - 1))),
-            structure,
+            rows=_structure_functions,
+            distance=lambda a, b: 100 * float(np.mean(np.abs(a.mean(axis=0) / np.maximum(b.mean(axis=0), 1e-300) - 1))),
+            unit="%",
+            headline=True,
         ),
-        _judged(
-            floor,
+        Statistic(
             "time_correlations",
             "Correlations",
             "root mean square error of the correlation coefficients between times and coordinates",
-            _correlations,
-            over_time,
-            unit="",
+            rows=_values_over_time,
+            distance=_correlations,
+            headline=True,
         ),
-    ]
-    generated, real = (_flat(x) for x in (over_time.generated, over_time.real))
-    scatter = _scatter(real)
-    [found] = floor.measure_sets(_energy, generated / scatter, real / scatter, PAIRED)
-    verdicts.append(
-        judge(
+        Statistic(
             "energy_distance",
             "Energy distance",
             "square root of the energy distance of values at even times",
-            found.value,
-            found.error,
-            found.floor,
+            rows=_standard_values,
+            distance=root_energy_distance,
             unit="σ",
+            set_distance=True,
+            most=PAIRED,
             headline=True,
-        )
-    )
-    return verdicts, [*over_time.curves(floor, channels), *structure.curves(floor, channels)]
+        ),
+    ]
+
+
+def series_curves(material: Material) -> list[Curve]:
+    """Values over time and structure functions."""
+    channels = _channels(material.space)
+    return [curve for each in material.derived(_summaries) for curve in each.curves(material.floor, channels)]
+
+
+def _values_over_time(material: Material) -> Rows:
+    over_time, _ = material.derived(_summaries)
+    return _flat(over_time.generated), _flat(over_time.real)
+
+
+def _structure_functions(material: Material) -> Rows:
+    _, structure = material.derived(_summaries)
+    return _flat(structure.generated), _flat(structure.real)
+
+
+def _standard_values(material: Material) -> Rows:
+    generated, real = _values_over_time(material)
+    scatter = _scatter(real)
+    return generated / scatter, real / scatter
+
+
+def series_copies(
+    generated: np.ndarray, training: np.ndarray, test: np.ndarray, material: Material
+) -> statistics.Memorisation:
+    """Copies of training series: the same values where both were observed."""
+    sides = [torch.from_numpy(np.nan_to_num(x.astype(float)).reshape(len(x), -1)) for x in (generated, training, test)]
+    scatter = sides[1].std(0)
+    scatter = torch.where(scatter > 0, scatter, torch.ones_like(scatter))
+    return statistics.memorisation(*(x / scatter for x in sides))
+
+
+def broken_series(x: np.ndarray, space: Space) -> np.ndarray:
+    """Series that hold an infinite value, a missing time, or nothing at all."""
+    assert isinstance(space, Series)
+    times, values = _parts(x, space)
+    nothing = np.isnan(values).reshape(len(x), -1).all(axis=1)
+    return np.asarray(nothing | np.isinf(x).reshape(len(x), -1).any(axis=1) | ~np.isfinite(times).all(axis=1))
+
+
+def series_classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
+    """Features of series, with their names."""
+    rows = describe(material)
+    over_time, structure = material.derived(_summaries)
+    names = [
+        f"{summary.title} at {x:.3g}, {channel}".rstrip(", ")
+        for summary in (over_time, structure)
+        for channel in _channels(material.space)
+        for x in summary.x
+    ]
+    return rows, tuple(names)
 
 
 def describe_series(material: Material) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +146,7 @@ def describe_series(material: Material) -> tuple[np.ndarray, np.ndarray]:
 
     Values at even times and logarithms of the structure function, standardised, with equal total weights.
     """
-    over_time, structure = _summaries(material)
+    over_time, structure = material.derived(_summaries)
     blocks = []
     for summary, logarithm in ((over_time, False), (structure, True)):
         generated, real = (_flat(x) for x in (summary.generated, summary.real))
@@ -223,13 +278,6 @@ def _structure(times: np.ndarray, values: np.ndarray, edges: np.ndarray) -> np.n
     return found
 
 
-def _judged(
-    floor: Floor, key: str, label: str, quantity: str, distance: Any, summary: Summary, unit: str = "%"
-) -> Verdict:
-    found = floor.measure(distance, _flat(summary.generated), _flat(summary.real))
-    return judge(key, label, quantity, found.value, found.error, found.floor, unit=unit, headline=True)
-
-
 def _flat(values: np.ndarray) -> np.ndarray:
     return values.reshape(len(values), -1)
 
@@ -250,10 +298,3 @@ def _correlations(a: np.ndarray, b: np.ndarray) -> float:
     standard = [(x - x.mean(axis=0)) / _scatter(x) for x in (a, b)]
     first, second = (x.T @ x / len(x) for x in standard)
     return float(np.sqrt(np.mean((first - second)[~np.eye(len(first), dtype=bool)] ** 2)))
-
-
-def _energy(a: np.ndarray, b: np.ndarray) -> list[float]:
-    """With every pair counted, a sample's with itself too: never negative, so that it can be set against a floor."""
-    found = statistics.energy_distance(torch.from_numpy(a), torch.from_numpy(b))
-    within = float(found.within_x) * (1 - 1 / len(a)) + float(found.within_y) * (1 - 1 / len(b))
-    return [math.sqrt(max(0.0, 2 * float(found.between) - within))]

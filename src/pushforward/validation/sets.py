@@ -1,82 +1,35 @@
-"""The judgement of any set of samples: fidelity and variety, a classifier's opinion, and copies of training members."""
+"""The judgement of any set of samples: fidelity and variety, clusters, possible values, copies of training members."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
+from scipy import stats
 
 from pushforward import statistics
-from pushforward.validation.material import Material
-from pushforward.validation.verdict import Verdict, judge
+from pushforward.statistics import Memorisation
+from pushforward.validation.classifiers import CLASSIFIER
+from pushforward.validation.evaluation_data import Material
+from pushforward.validation.features import describe
+from pushforward.validation.kinds import kind_of
+from pushforward.validation.statistic import SingleTest, Statistic, TestResult
+from pushforward.validation.wording import listing, number
 
-__all__ = ["Neighbours", "judge_sets", "nearest_training"]
+__all__ = ["SET_STATISTICS", "SET_TESTS", "Neighbours", "nearest_training"]
 
 NEIGHBOURS = 5
-MOST = 2000
+MOST = 1500
 """Points of each set for neighbours, which cost their number squared."""
-CLASSIFIED = 1000
-"""Points of each set for the classifier, which is trained anew for each fold and each of nine pairs of sets."""
-FOLDS = 3
-ENOUGH_FOR_NETWORK = 100
-"""Test members from which on the classifier is a small network; with fewer it is logistic regression."""
-CLOSEST = 0.05
-"""A generated sample that is nearer to a training member than this share of the test members counts as suspect."""
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """The nearest training member of each generated sample and of each test member.
-
-    Attributes:
-        index: row of ``Material.real`` nearest to each generated sample, shape (n,).
-        generated, test: distances, in the features of `describe`, shapes (n,).
-    """
-
-    index: np.ndarray
-    generated: np.ndarray
-    test: np.ndarray
-
-
-def judge_sets(
-    material: Material, generated: np.ndarray, real: np.ndarray, neighbours: Neighbours | None
-) -> list[Verdict]:
-    """Precision, recall, density, coverage; a classifier two-sample test; memorised training members.
-
-    Arguments:
-        generated, real: features of the samples, shapes (n, F) and (n + m, F).
-    """
-    verdicts = [*_fidelity_and_variety(material, generated, real), _classifier(material, generated, real)]
-    if neighbours is not None:
-        verdicts.append(_memorised(neighbours))
-    return verdicts
-
-
-def _fidelity_and_variety(material: Material, generated: np.ndarray, real: np.ndarray) -> list[Verdict]:
-    def all_four(a: np.ndarray, b: np.ndarray) -> list[float]:
-        k = min(NEIGHBOURS, len(a) - 1, len(b) - 1)
-        found = statistics.precision_recall_density_coverage(torch.from_numpy(a), torch.from_numpy(b), k=k)
-        return [float(getattr(found, name)) for name in _MEANINGS]
-
-    measured = material.floor.measure_sets(all_four, generated, real, MOST)
-    return [
-        judge(
-            name,
-            name.capitalize(),
-            meaning,
-            found.value,
-            found.error,
-            found.floor,
-            kind="score",
-            group="sets",
-            headline=True,
-            note=note,
-        )
-        for (name, (meaning, note)), found in zip(_MEANINGS.items(), measured, strict=True)
-    ]
-
+QUANTILE = 0.05
+"""A sample nearer to a training member than this share of samples and test members together counts as near."""
+BLOCK = 2**27
+"""Bytes of training members that are searched at a time."""
+TWINS = 8
+NAMED = 4
 
 _MEANINGS = {
     "precision": (
@@ -93,67 +46,196 @@ _MEANINGS = {
     ),
     "coverage": (
         "share of real samples with a generated one in their neighbourhood",
-        "Low: mode collapse.",
+        "Low: parts of the data are missed.",
     ),
 }
 
 
-def _classifier(material: Material, generated: np.ndarray, real: np.ndarray) -> Verdict:
-    kind: Literal["mlp", "logistic"] = "mlp" if material.count >= ENOUGH_FOR_NETWORK else "logistic"
+def _fidelity_and_variety(a: np.ndarray, b: np.ndarray) -> Mapping[str, float]:
+    k = min(NEIGHBOURS, len(a) - 1, len(b) - 1)
+    found = statistics.precision_recall_density_coverage(torch.from_numpy(a), torch.from_numpy(b), k=k)
+    return {name: float(getattr(found, name)) for name in _MEANINGS}
 
-    def areas(a: np.ndarray, b: np.ndarray) -> list[float]:
-        folds = min(FOLDS, len(a) // 4)
-        found = statistics.classifier_two_sample_test(
-            torch.from_numpy(a), torch.from_numpy(b), classifier=kind, folds=folds
-        )
-        return [float(found.auc), float(found.auc_error)]
 
-    found, error = material.floor.measure_sets(areas, generated, real, CLASSIFIED, halves=False)
-    return judge(
-        "classifier",
-        "Classifier test",
-        "area under the ROC curve of a classifier of generated against real samples",
-        found.value,
-        error.value,
-        found.floor,
+SET_STATISTICS = tuple(
+    Statistic(
+        name,
+        name.capitalize(),
+        meaning,
+        rows=describe,
+        distance=_fidelity_and_variety,
+        part=name,
         kind="score",
+        set_distance=True,
+        most=MOST,
         group="sets",
         headline=True,
-        note="0.5: it cannot tell them apart; 1: it always can.",
+        note=note,
     )
+    for name, (meaning, note) in _MEANINGS.items()
+)
 
 
-def nearest_training(material: Material, generated: np.ndarray, real: np.ndarray) -> Neighbours | None:
-    """The nearest training members, or None if the training data are not at hand."""
-    if len(material.training) == 0:
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest training member of each generated sample and of each test member.
+
+    Attributes:
+        rows: generated samples that are nearest to a training member, the nearest first. twins: these members.
+        generated, test: distances, in the features of `describe` or, for fields, of their large scales, shapes (n,).
+        found: excess of copies, and its p-value.
+    """
+
+    rows: np.ndarray
+    twins: np.ndarray
+    generated: np.ndarray
+    test: np.ndarray
+    found: Memorisation
+
+
+def nearest_training(material: Material) -> Neighbours | None:
+    """The nearest training members among all, searched a block at a time; None if they are not at hand."""
+    train = material.train
+    if train is None or len(train) == 0:
         return None
-    found = statistics.nearest_neighbours(
-        torch.from_numpy(generated), torch.from_numpy(real[material.training]), torch.from_numpy(real[: material.count])
+    search = kind_of(material.space).copies
+    size = max(1, BLOCK // (4 * material.space.size))
+    nearest: list[list[torch.Tensor]] = []
+    for start in range(0, len(train), size):
+        members = train.take(np.arange(start, min(start + size, len(train))))
+        found = search(material.generated, members, material.test, material)
+        block = [found.distance, found.index + start, found.test_distance, found.test_index + start]
+        if nearest:
+            old = nearest[0]
+            for place in (0, 2):
+                closer = block[place] < old[place]
+                old[place + 1] = torch.where(closer, block[place + 1], old[place + 1])
+                old[place] = torch.where(closer, block[place], old[place])
+        else:
+            nearest.append(block)
+    distance, index, test_distance, test_index = nearest[0]
+    groups = material.own_groups
+    found = statistics.excess_of_copies(
+        (distance, index), (test_distance, test_index), quantile=QUANTILE, groups=groups, test_groups=groups
     )
-    index = material.training[found.index.numpy()]
-    return Neighbours(index, found.distance.numpy(), found.test_distance.numpy())
+    rows = np.argsort(distance.numpy(), kind="stable")[:TWINS]
+    return Neighbours(rows, train.take(index.numpy()[rows]), distance.numpy(), test_distance.numpy(), found)
 
 
-def _memorised(neighbours: Neighbours) -> Verdict:
-    def share(distances: np.ndarray, reference: np.ndarray) -> float:
-        return 100 * float(np.mean(distances < np.quantile(reference, CLOSEST)))
+def _memorised(material: Material) -> TestResult | None:
+    neighbours = material.derived(nearest_training)
+    if neighbours is None:
+        return None
+    found, n = neighbours.found, len(neighbours.test)
+    excess = float(found.excess)
+    # Two shares of n samples at the threshold: what they differ by when nothing was copied.
+    spread = math.sqrt(2 * QUANTILE * (1 - QUANTILE) / n)
+    note = "100 %: every sample is a copy of a training member."
+    if float(found.copied) > 0 or float(found.test_copied) > 0:
+        note += (
+            f" {100 * float(found.copied):.3g} % of the samples equal a training member, "
+            f"{100 * float(found.test_copied):.3g} % of the unseen real ones do."
+        )
+    return TestResult(
+        100 * excess,
+        100 * math.sqrt((excess * (1 - excess) + 2 * QUANTILE * (1 - QUANTILE)) / n),
+        float(found.p_value),
+        0.0,
+        0.0,
+        100 * stats.norm.isf(0.025) * spread,
+        100 * (stats.norm.isf(0.025) + stats.norm.isf(0.05)) * spread,
+        note,
+    )
 
+
+def _clusters(material: Material) -> TestResult | None:
+    generated, real = describe(material)
+    n = material.count
+    training = real[n:] if len(real) - n >= n else None
+    groups = material.own_groups
+    found = statistics.cluster_counts(
+        torch.from_numpy(generated), torch.from_numpy(real[:n]),
+        None if training is None else torch.from_numpy(training), groups=groups, real_groups=groups,
+    )  # fmt: skip
+    counts = [np.asarray(x, dtype=float) for x in (found.generated, found.real)]
+    first, second = counts
+    value = 50 * float(np.abs(first / first.sum() - second / second.sum()).sum())
+    shares = (first + second) / (first + second).sum()
     rng = np.random.default_rng(0)
-    n = len(neighbours.test)
-    floor, again = [], []
-    for _ in range(100):
-        order = rng.permutation(n)
-        floor.append(share(neighbours.test[order[: n // 2]], neighbours.test[order[n // 2 :]]))
-        again.append(share(neighbours.generated[rng.integers(n, size=n)], neighbours.test[rng.integers(n, size=n)]))
-    return judge(
+    tables = [rng.multinomial(int(c.sum()), shares, size=400) / max(1.0, c.sum()) for c in counts]
+    draws = 50 * np.abs(tables[0] - tables[1]).sum(axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    absent = f" Absent: {listing([str(name) for name in found.absent][:NAMED])}." if found.absent else ""
+    return TestResult(
+        value,
+        float(draws.std()),
+        float(found.p_value),
+        float(np.median(draws)),
+        float(low),
+        float(high),
+        float(statistics.smallest_noticeable(draws, "discrepancy", level=0.025)),
+        f"{len(found.names)} clusters of the real samples.{absent}",
+    )
+
+
+def _values(material: Material) -> TestResult | None:
+    """The property of the values that differs most surely."""
+    names = material.column_names
+    groups = material.own_groups
+    found = statistics.value_support(
+        torch.from_numpy(material.generated), torch.from_numpy(material.test), names=names, groups=groups,
+        real_groups=groups,
+    )  # fmt: skip
+    if not found:
+        return None
+    p_values = [each.p_value for each in found]
+    worst = found[int(np.argmin(p_values))]
+    beyond = [each.name for each in found if each.p_value < 0.025 / len(found)]
+    value = 100 * abs(worst.generated - worst.real)
+    note = (
+        f"{worst.name}: {number(100 * worst.generated)} % of the samples, {number(100 * worst.real)} % of real ones. "
+        f"{len(found)} properties were compared"
+    )
+    note += f"; beyond: {listing(beyond[:NAMED])}." if beyond else "."
+    share = min(max(worst.real, 1 / material.count), 1 - 1 / material.count)
+    error = 100 * math.sqrt(2 * share * (1 - share) / material.count)
+    return TestResult(
+        value,
+        error,
+        1 - (1 - min(p_values)) ** len(found),
+        0.0,
+        0.0,
+        1.96 * error,
+        3.6 * error,
+        note,
+    )
+
+
+SET_TESTS = (
+    CLASSIFIER,
+    SingleTest(
+        "clusters",
+        "Clusters",
+        "share of samples that would have to change their cluster",
+        _clusters,
+        unit="%",
+        kind="discrepancy",
+    ),
+    SingleTest(
+        "value_support",
+        "Possible values",
+        "difference in zeros, allowed and repeated values, bounds, missing values: the property that differs most",
+        _values,
+        unit="%",
+        kind="discrepancy",
+        tolerance=0.0,
+    ),
+    SingleTest(
         "memorisation",
         "Memorisation",
-        f"samples nearer to a training member than the nearest {100 * CLOSEST:.0f} % of unseen real ones",
-        share(neighbours.generated, neighbours.test),
-        float(np.std(again, ddof=1)),
-        np.array(floor),
+        "samples that are copies of training members, beyond what unseen real samples would give",
+        _memorised,
         unit="%",
-        kind="excess",
-        group="sets",
-        note="100 %: every sample is a copy of a training member.",
-    )
+        tolerance=0.0,
+    ),
+)

@@ -13,7 +13,7 @@ from pushforward import statistics
 from pushforward.errors import UsageError
 from pushforward.spaces import Field
 from pushforward.validation.curves import Summary
-from pushforward.validation.material import Material
+from pushforward.validation.evaluation_data import Material
 from pushforward.validation.scales import Heights, Values
 
 __all__ = ["half_nyquist", "summarise"]

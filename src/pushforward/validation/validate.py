@@ -1,4 +1,4 @@
-"""`validate`: judge an emulator by the statistics of its space, each beside what real data give against real data."""
+"""`validate` and `judge`: samples beside data, by the statistics of their space, each beside real against real."""
 
 from __future__ import annotations
 
@@ -6,30 +6,37 @@ import json
 import shlex
 import time
 import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
-from pushforward.spaces import Field, Series, Vector
-from pushforward.validation.conditions import judge_conditions
+from pushforward.validation import kind_table  # noqa: F401  (registers the kinds of sample)
+from pushforward.validation.battery import statistics_named
+from pushforward.validation.conditions import condition_statistics
+from pushforward.validation.density import judge_density
+from pushforward.validation.evaluation_data import Material, Watch, gather
 from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
-from pushforward.validation.features import describe
-from pushforward.validation.fields import judge_fields
-from pushforward.validation.material import Material, gather
-from pushforward.validation.pairs import judge_pairs
+from pushforward.validation.judged import Judged
+from pushforward.validation.kinds import kind_of
+from pushforward.validation.measure import Tolerances, attempt, measure
+from pushforward.validation.pairs import pair_curves, pair_statistics
 from pushforward.validation.progress import progress_bar
 from pushforward.validation.report import Report
-from pushforward.validation.series import judge_series
-from pushforward.validation.sets import judge_sets, nearest_training
-from pushforward.validation.vectors import judge_density, judge_vectors
+from pushforward.validation.responses import responses_of
+from pushforward.validation.sets import SET_STATISTICS, SET_TESTS, nearest_training
+from pushforward.validation.statistic import Statistic
 
 if TYPE_CHECKING:
     from pushforward.emulator import Emulator
     from pushforward.ensembles import Ensemble
 
-__all__ = ["validate"]
+__all__ = ["judging", "report_on", "validate", "write"]
+
+T = TypeVar("T")
 
 
 def validate(
@@ -39,14 +46,16 @@ def validate(
     samples: int | None = None,
     seed: int = 0,
     out: str | Path | None = None,
+    statistics: Sequence[Statistic | str] = (),
+    tolerances: Tolerances | None = None,
     progress: bool = True,
 ) -> Report | EvolutionReport:
     """Generate samples at the conditions of unseen members, and compare them with these members.
 
     What a model of motion makes of unseen initial states is compared with what became of them (`EvolutionReport`).
 
-    Every discrepancy stands beside its floor, the same for real data against other real data, and has an error bar from
-    the finite number of samples.
+    Every statistic stands beside its floor, the same for real data against other real data, has an error bar from the
+    finite number of samples, a p-value, and the smallest defect that these data would show.
 
     Arguments:
         emulator: what is judged.
@@ -55,6 +64,10 @@ def validate(
         samples: how many to generate at most; None suits the space.
         seed: of every random number.
         out: directory for ``report.html`` and ``report.json``; None writes nothing.
+        statistics: further ones, declared (`Statistic`) or by name: ``lattice``, ``showers``, or what an installed
+            package brings.
+        tolerances: sizes of differences that do not matter, by the names of statistics, in their units: ``2.0``, or
+            ``"2%"`` where the unit is per cent.
         progress: whether to say on standard error how it goes.
 
     Raises:
@@ -63,61 +76,91 @@ def validate(
     Example:
         >>> report = validate(pf.Emulator.load("runs/maps"))  # doctest: +SKIP
         >>> report.verdict("power_spectrum").sentence  # doctest: +SKIP
-        'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8).'
+        'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8). ...'
     """
     if "evolver" in emulator.abilities:
         evolution = validate_evolution(emulator, ensemble, samples=samples)
         for ending in (".json", ".html") if out is not None else ():
             evolution.save(Path(out or ".") / f"report{ending}")
         return evolution
-    begun = time.perf_counter()
-    with progress_bar(progress) as watch, warnings.catch_warnings():
-        # Test conditions may lie a little beyond the range of the training ones: that, too, is judged.
-        warnings.filterwarnings("ignore", message=".*extrapolates", category=UserWarning)
+    begun, more = time.perf_counter(), statistics_named(statistics)
+    with judging(progress) as watch:
         material = gather(emulator, ensemble, samples=samples, seed=seed, watch=watch)
-        report = _judge(emulator, material, seed, begun, watch)
-        if out is not None:
-            watch("drawing the report", 0.0)
-            report.save(Path(out) / "report.json")
-            report.save(Path(out) / "report.html")
-            watch("drawing the report", 1.0)
+        report = report_on(emulator, material, seed, begun, watch, more, tolerances)
+        write(report, out, watch)
     return report
 
 
-def _judge(emulator: Emulator, material: Material, seed: int, begun: float, watch: Any) -> Report:
+@contextmanager
+def judging(progress: bool) -> Any:
+    """A progress bar, without warnings of conditions a little beyond the range of training: that, too, is judged."""
+    with progress_bar(progress) as watch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*extrapolates", category=UserWarning)
+        yield watch
+
+
+def write(report: Report, out: str | Path | None, watch: Watch) -> None:
+    """Write both files to a directory, if there is one."""
+    if out is not None:
+        watch("drawing the report", 0.0)
+        report.save(Path(out) / "report.json")
+        report.save(Path(out) / "report.html")
+        watch("drawing the report", 1.0)
+
+
+def report_on(
+    judged: Judged,
+    material: Material,
+    seed: int,
+    begun: float,
+    watch: Watch,
+    statistics: Sequence[Statistic] = (),
+    tolerances: Tolerances | None = None,
+    judging_command: str = "",
+) -> Report:
+    """The report on samples that were generated."""
     watch("comparing with data", 0.0)
-    curves, matrices, summaries, verdicts = [], {}, None, []
-    if isinstance(material.space, Field):
-        found = judge_fields(material)
-        verdicts, curves, matrices, summaries = found.verdicts, found.curves, found.matrices, found.summaries
-        more, of_pairs = judge_pairs(material, summaries["power_spectrum"])
-        verdicts, curves = [*verdicts, *more], [*curves, *of_pairs]
-    elif isinstance(material.space, Vector):
-        verdicts, curves = judge_vectors(material)
-    elif isinstance(material.space, Series):
-        verdicts, curves = judge_series(material)
-    watch("comparing with data", 0.4)
-    density = "density" in emulator.abilities
+    kind, failures = kind_of(material.space), list[str]()
+
+    def part(what: str, function: Callable[[], Iterable[T]]) -> list[T]:
+        """A part of the report; where it cannot be had, nothing, and a line that says why."""
+        found = attempt(lambda: list(function()))
+        if isinstance(found, str):
+            failures.append(f"{what}: {found}")
+            return []
+        return found
+
+    declared = [
+        *part("Statistics of the data", lambda: kind.statistics(material)),
+        *part("Samples and the fields that they are given with", lambda: pair_statistics(material)),
+        *SET_STATISTICS,
+        *part("Over the range of the condition", lambda: condition_statistics(material)),
+        *(each for each in statistics if each.applies(material.space)),
+    ]
+    found = measure(
+        material,
+        declared,
+        (*kind.tests, *SET_TESTS),
+        tolerances,
+        lambda part: watch("comparing with data", 0.9 * part),
+    )
+    density = "density" in judged.abilities
+    verdicts = found.verdicts
     if density:
-        verdicts = [*verdicts, *judge_density(material, emulator)]
-    features = describe(material, summaries)
-    neighbours = nearest_training(material, *features)
-    verdicts += judge_sets(material, *features, neighbours)
-    watch("comparing with data", 0.8)
-    by_condition, responses = judge_conditions(material, summaries, features)
-    watch("comparing with data", 1.0)
-    run, metrics = getattr(emulator, "run", None), _metrics(getattr(emulator, "run", None))
+        verdicts = [*verdicts, *part("Negative log-density", lambda: judge_density(material, judged))]
+    neighbours = next(iter(part("Memorisation", lambda: [material.derived(nearest_training)])), None)
+    run = getattr(judged, "run", None)
+    metrics = _metrics(run)
     trained = [line["seconds"] for line in metrics if isinstance(line.get("seconds"), int | float)]
-    model = getattr(emulator, "model", None)
-    return Report(
-        model=emulator.name,
+    report = Report(
+        model=judged.name,
         data=material.data,
         space=material.space,
         parameters=tuple(parameter.name for parameter in material.parameters),
-        verdicts=(*verdicts, *by_condition),
-        curves=tuple(curves),
-        responses=tuple(responses),
-        matrices=matrices,
+        verdicts=tuple(verdicts),
+        curves=tuple(part("Curves", lambda: [*kind.curves(material), *pair_curves(material)])),
+        responses=tuple(part("Responses to the condition", lambda: responses_of(material))),
+        matrices=dict(part("Correlation matrices", lambda: kind.matrices(material).items())),
         timing={
             "milliseconds_per_sample": material.milliseconds,
             "validation_seconds": time.perf_counter() - begun,
@@ -127,25 +170,51 @@ def _judge(emulator: Emulator, material: Material, seed: int, begun: float, watc
             "generated": material.count,
             "test": material.count,
             "training": material.training_members,
-            "weights": sum(p.numel() for p in model.parameters()) if isinstance(model, torch.nn.Module) else 0,
+            "weights": _weights(judged),
         },
-        abilities=tuple(emulator.abilities),
-        notes=(*material.notes, *((emulator.config.get("data") or {}).get("notes") or ())),
-        config=dict(emulator.config),
-        command=str(emulator.config.get("command", "")),
-        judging=shlex.join(["pushforward", "validate", str(run), "--seed", str(seed)]) if run else "",
+        abilities=tuple(judged.abilities),
+        notes=(*material.notes, *((judged.config.get("data") or {}).get("notes") or ())),
+        config=dict(judged.config),
+        command=str(judged.config.get("command", "")),
+        judging=judging_command
+        or (shlex.join(["pushforward", "validate", str(run), "--seed", str(seed)]) if run else ""),
         seed=seed,
         material=material,
         neighbours=neighbours,
         metrics=metrics,
-        log_prob=_density_of(emulator) if density else None,
+        log_prob=_density_of(judged) if density else None,
+        joint_p_value=found.joint_p_value,
+        expected_beyond=found.expected_beyond,
+        failures=(*dict.fromkeys((*failures, *found.failures)),),
+        unseen=_unseen(material, judged),
     )
+    watch("comparing with data", 1.0)
+    return report
 
 
-def _density_of(emulator: Emulator) -> Any:
+def _unseen(material: Material, judged: Judged) -> tuple[str, ...]:
+    """What nobody looked at."""
+    found = list(kind_of(material.space).unseen)
+    if material.train is None:
+        found.append("Copies of training members: the training data are not at hand.")
+    if "density" not in judged.abilities:
+        found.append("The density: the model has none, or it was not given.")
+    if not material.conditioned:
+        found.append("Conditions: there are none, or they were not given.")
+    elif material.conditions is not None:
+        found.append("Conditions beyond and between those of the test members.")
+    return tuple(found)
+
+
+def _weights(judged: Judged) -> int:
+    model = getattr(judged, "model", None)
+    return sum(p.numel() for p in model.parameters()) if isinstance(model, torch.nn.Module) else 0
+
+
+def _density_of(judged: Judged) -> Any:
     def log_prob(points: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return np.asarray(emulator.log_prob(torch.from_numpy(points)).detach().cpu(), dtype=float)
+            return np.asarray(judged.log_prob(torch.from_numpy(points)).detach().cpu(), dtype=float)
 
     return log_prob
 

@@ -1,34 +1,55 @@
-"""A statistic's discrepancy, read against its floor.
+"""A statistic's value, read on two scales: is a difference there, and does it matter?
 
-The floor of a discrepancy is what it gives for real data against other real data, in as many samples: a distribution,
-whose median and central 95 % range are quoted. A verdict is one of three words.
+The floor of a statistic is what it gives for real data against other real data, in as many samples: a distribution,
+whose median and central 95 % range are quoted, and from which the p-value of the value follows.
 
-- **at the floor**: within the floor's 95 % range. Real data would do no better. One statistic in forty of a perfect
-  model falls beyond its range by chance.
-- **close**: beyond that range, but the discrepancy is at most `CLOSE` times the floor's median. For a score, which has
-  a value of its own for real data (a coverage of 0.96, a classifier's 0.5), the distance to the floor's median is at
-  most `CLOSE` times the half-width of its range.
+- **at the floor**: the p-value is above `level_of` its kind, 0.025 where only larger values are worse and 0.05 where
+  both directions are. Real data would do no better. One statistic in forty (twenty) of a perfect model is beyond.
+- **close**: a difference is there, but no larger than the tolerance. Where none was set, that is `CLOSE` times the
+  floor's median or the upper end of its range times `MARGIN`, whichever is more; for a score, which has a value of its
+  own for real data (a coverage of 0.96), `CLOSE` times the half-width of its range.
 - **off**: anything worse.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
+from pushforward.statistics import p_value, smallest_noticeable
+from pushforward.statistics.calibration import Alternative
 from pushforward.validation.wording import number, plain, with_error, with_unit
 
-__all__ = ["AT_FLOOR", "CLOSE", "NEAR", "OFF", "STYLES", "UNJUDGED", "Kind", "Verdict", "floor_range", "judge"]
+__all__ = [
+    "AT_FLOOR",
+    "CLOSE",
+    "NEAR",
+    "OFF",
+    "STYLES",
+    "UNJUDGED",
+    "Kind",
+    "Verdict",
+    "alternative_of",
+    "floor_p_value",
+    "floor_range",
+    "judge",
+    "level_of",
+    "ruled",
+]
 
 AT_FLOOR, NEAR, OFF, UNJUDGED = "at the floor", "close", "off", "no floor known"
+ENOUGH = 20
+"""Draws from which on a p-value is counted."""
 STYLES = {AT_FLOOR: "green", NEAR: "yellow", OFF: "red", UNJUDGED: "dim"}
 """Of the verdicts on a terminal."""
 CLOSE = 3.0
 """How many times the floor still counts as close."""
+MARGIN = 1.5
+"""The same, of the upper end of the floor's range: with one degree of freedom that end is 3.3 medians up."""
 
 Kind = Literal["discrepancy", "score", "excess"]
 
@@ -50,6 +71,10 @@ class Verdict:
         group: the section of the report that it belongs to.
         headline: whether it counts in the comparison of models.
         note: what a reader should make of it.
+        p_value: probability that real data would be as far out; NaN where it cannot be had.
+        smallest_noticeable: size of the defect that would be noticed with these data in 95 of 100 cases.
+        tolerance: size of a difference that still counts as close.
+        tolerance_set: whether the user or the statistic set it, not the floor.
     """
 
     statistic: str
@@ -66,6 +91,17 @@ class Verdict:
     group: str = "statistics"
     headline: bool = False
     note: str = ""
+    p_value: float = math.nan
+    smallest_noticeable: float = math.nan
+    tolerance: float = math.nan
+    tolerance_set: bool = False
+
+    @property
+    def size(self) -> float:
+        """How far the value is from that of real data: a discrepancy itself, a score's distance, the excess."""
+        if self.kind == "discrepancy" or not math.isfinite(self.floor):
+            return self.value
+        return abs(self.value - self.floor) if self.kind == "score" else max(0.0, self.value - self.floor)
 
     @property
     def ratio(self) -> float:
@@ -81,8 +117,8 @@ class Verdict:
 
     @property
     def reach(self) -> float:
-        """Half-width of the floor's range, or two standard errors of the value if that is more."""
-        return float(np.nanmax([self.floor_high - self.floor, self.floor - self.floor_low, 2 * self.error, 0.0]))
+        """Half-width of the floor's range; two standard errors of the value where all real sets agree."""
+        return _reach(self.floor, self.floor_low, self.floor_high, self.error)
 
     @property
     def value_text(self) -> str:
@@ -95,18 +131,56 @@ class Verdict:
             return "–"
         digits = 4 if self.group == "density" else 3 if self.kind == "score" else 2
         middle = with_unit(number(self.floor, digits), self.unit)
+        middle = f"{middle} exact" if self.group == "density" else middle
         if not math.isfinite(self.floor_low + self.floor_high):
             return middle
         low, high = (number(bound, min(digits, 3)) for bound in (self.floor_low, self.floor_high))
         return f"{middle} ({low} to {high})"
 
     @property
+    def reference(self) -> str:
+        """What the floor is of."""
+        return "exact" if self.group == "density" else "real against real"
+
+    @property
+    def p_text(self) -> str:
+        """The p-value, such as ``0.31`` or ``< 1e-6``."""
+        if not math.isfinite(self.p_value):
+            return "–"
+        return "< 1e-6" if self.p_value < 1e-6 else number(self.p_value, 2)
+
+    @property
+    def noticeable_text(self) -> str:
+        """The smallest noticeable defect with its unit."""
+        return with_unit(number(self.smallest_noticeable, 2), self.unit) if self.smallest_noticeable > 0 else "–"
+
+    @property
     def sentence(self) -> str:
         """The verdict in words, with its numbers."""
         if self.verdict == UNJUDGED:
             return f"{self.label}: {self.quantity} is {self.value_text}."
-        real = "real data give" if self.kind == "score" else "real data against real data give"
-        return f"{self.label} {self.verdict}: {self.quantity} is {self.value_text}; {real} {self.floor_text}."
+        real = "real data against real data give" if self.kind == "discrepancy" else "real data give"
+        text = f"{self.label} {self.verdict}: {self.quantity} is {self.value_text}; {real} {self.floor_text}."
+        return f"{text} {self.reading}" if self.reading else text
+
+    @property
+    def reading(self) -> str:
+        """What the two scales say together: one sentence for each of the four combinations."""
+        if not (math.isfinite(self.p_value) and math.isfinite(self.tolerance)):
+            return ""
+        small = not self.size > self.tolerance
+        limit = with_unit(number(self.tolerance, 2), self.unit)
+        if self.verdict == AT_FLOOR and small:
+            hidden = f" A defect of {self.noticeable_text} would be noticed." if self.smallest_noticeable > 0 else ""
+            return f"No difference is seen (p = {self.p_text}).{hidden}"
+        if self.verdict == AT_FLOOR:
+            return (
+                f"No difference is seen (p = {self.p_text}), but these data could hide one beyond the tolerance of "
+                f"{limit}."
+            )
+        if small:
+            return f"A difference is there (p = {self.p_text}), within the tolerance of {limit}."
+        return f"A difference is there (p = {self.p_text}), beyond the tolerance of {limit}."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values under stable keys; a number that is not finite is None."""
@@ -138,6 +212,42 @@ def floor_range(draws: np.ndarray, kind: Kind = "discrepancy") -> tuple[float, f
     return middle, float(low), float(high)
 
 
+def level_of(kind: Kind) -> float:
+    """p-value below which a statistic is beyond its floor."""
+    return 0.05 if kind == "score" else 0.025
+
+
+def alternative_of(kind: Kind) -> Alternative:
+    """Which values speak against the samples."""
+    alternatives: dict[str, Alternative] = {"discrepancy": "discrepancy", "score": "both", "excess": "larger"}
+    return alternatives[kind]
+
+
+def floor_p_value(value: float, draws: np.ndarray, kind: Kind, error: float = math.nan) -> float:
+    """P-value of a value given draws of its floor; NaN if there are fewer than two.
+
+    From 20 draws on it is counted and extrapolated (`statistics.p_value`); from fewer it is that of Student's
+    prediction interval for one more draw, of the logarithm for a discrepancy. Where all draws agree, it is that of a
+    value with a Gaussian error, if that is known.
+    """
+    draws = np.asarray(draws, dtype=float)
+    draws = draws[np.isfinite(draws)]
+    if len(draws) < 2:
+        return math.nan
+    if not math.isfinite(value):
+        return 0.0
+    if np.ptp(draws) == 0 and error > 0:
+        z = (value - draws[0]) / error
+        return float(2 * stats.norm.sf(abs(z)) if kind == "score" else stats.norm.sf(z))
+    if len(draws) >= ENOUGH or np.ptp(draws) == 0:
+        return float(p_value(np.asarray(value), draws, alternative_of(kind)))
+    if kind == "discrepancy" and value > 0 and (draws > 0).all():
+        value, draws = math.log(value), np.log(draws)
+    z = (value - draws.mean()) / (draws.std(ddof=1) * math.sqrt(1 + 1 / len(draws)))
+    beyond = stats.t.sf(abs(z) if kind == "score" else z, len(draws) - 1)
+    return float(2 * beyond if kind == "score" else beyond)
+
+
 def judge(
     statistic: str,
     label: str,
@@ -146,26 +256,58 @@ def judge(
     error: float,
     draws: np.ndarray,
     *,
-    unit: str = "",
+    tolerance: float | None = None,
     kind: Kind = "discrepancy",
-    group: str = "statistics",
-    headline: bool = False,
-    note: str = "",
+    **more: Any,
 ) -> Verdict:
     """The verdict on ``value``, given draws of its floor.
 
     Arguments:
         draws: the same quantity for real data against real data, shape (repetitions,); empty if it cannot be had.
+        tolerance: a size that does not matter, in the value's unit; None leaves it to the floor.
         (the others: see `Verdict`)
     """
+    draws = np.asarray(draws, dtype=float)
+    draws = draws[np.isfinite(draws)]
     floor, low, high = floor_range(draws, kind)
-    if not math.isfinite(floor):
+    p = floor_p_value(value, draws, kind, error)
+    noticeable = math.nan
+    if len(draws) > 2:
+        noticeable = float(smallest_noticeable(draws, alternative_of(kind), level=level_of(kind)))
+    return ruled(
+        Verdict(statistic, label, quantity, "", value, error, floor, low, high, UNJUDGED, kind, p_value=p,
+                smallest_noticeable=noticeable),
+        tolerance,
+        **more,
+    )  # fmt: skip
+
+
+def ruled(verdict: Verdict, tolerance: float | None = None, **more: Any) -> Verdict:
+    """A verdict with its word, by the p-value and the tolerance; ``more`` are further fields."""
+    set_by_hand = tolerance is not None
+    if tolerance is None:
+        tolerance = _tolerance_of_floor(verdict)
+    filled = replace(verdict, tolerance=tolerance, tolerance_set=set_by_hand, **more)
+    if not math.isfinite(filled.p_value):
         word = UNJUDGED
-    elif not math.isfinite(value):
-        word = OFF
-    elif kind == "score":
-        distance, reach = abs(value - floor), float(np.nanmax([high - floor, floor - low, 2 * error, 0.0]))
-        word = AT_FLOOR if low <= value <= high else NEAR if distance <= CLOSE * reach else OFF
+    elif filled.p_value >= level_of(filled.kind):
+        word = AT_FLOOR
     else:
-        word = AT_FLOOR if value <= high else NEAR if value <= CLOSE * floor else OFF
-    return Verdict(statistic, label, quantity, unit, value, error, floor, low, high, word, kind, group, headline, note)
+        word = NEAR if filled.size <= tolerance else OFF
+    return replace(filled, verdict=word)
+
+
+def _tolerance_of_floor(verdict: Verdict) -> float:
+    floor, low, high = verdict.floor, verdict.floor_low, verdict.floor_high
+    if not math.isfinite(floor):
+        return math.nan
+    if verdict.kind == "discrepancy":
+        return float(np.nanmax([CLOSE * floor, MARGIN * high]))
+    return (
+        CLOSE * _reach(floor, low, high, verdict.error) if verdict.kind == "score" else CLOSE * max(0.0, high - floor)
+    )
+
+
+def _reach(floor: float, low: float, high: float, error: float) -> float:
+    half = float(np.nanmax([high - floor, floor - low, 0.0]))
+    return half if half > 0 else float(np.nanmax([2 * error, 0.0]))

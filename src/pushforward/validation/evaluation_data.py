@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -17,30 +17,30 @@ import torch
 from pushforward.conditions import Condition, refined
 from pushforward.errors import DataError, UsageError
 from pushforward.randomness import seed_for
-from pushforward.spaces import Field, Series, Space
+from pushforward.spaces import Space
 from pushforward.validation.floor import Floor
+from pushforward.validation.judged import Judged
+from pushforward.validation.kinds import kind_of
 
 if TYPE_CHECKING:
-    from pushforward.emulator import Emulator
     from pushforward.ensembles import Ensemble, Parameter
 
-__all__ = ["Material", "gather", "home_ensemble"]
+__all__ = ["Material", "Watch", "assemble", "gather", "halves", "home_ensemble", "most_members", "some"]
 
-FIELD_SAMPLES = 512
-VECTOR_SAMPLES = 5000
 OTHERS = 3
 """Other real members for each test member: enough to find one at nearly the same condition."""
 FEWEST_OTHERS = 2048
 SET_BYTES = 2**27
 SMALLEST = 8
-CHUNK = 64
 REPEATED = 64
 """Test members for whose condition field two further samples are drawn."""
-MOST_LEVELS = 64
-"""Fields whose real cells have at most so many values are taken to be discrete."""
 
+T = TypeVar("T")
+
+FEW_GROUPS = 5
 Watch = Callable[[str, float], None]
 """Called with what is being done and the part of the whole that is done."""
+Draw = Callable[[Condition | None, int, int], tuple[np.ndarray, float]]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Material:
         real: shape (n + m, *space.shape); the first n are the test members, the rest other real members.
         conditions: of the real members, shape (n + m, P); the generated samples have the first n.
         floor: real against real.
-        training: rows of ``real`` that the model was trained on.
+        groups: of the real members, shape (n + m,).
+        train: the members that the model was trained on, all of them; None if they are not at hand.
         training_members: how many training members there are in all.
         milliseconds: wall-clock time to generate one sample.
         unit: of the box's sides, where it is known.
@@ -71,8 +72,8 @@ class Material:
     real: np.ndarray
     conditions: np.ndarray | None
     floor: Floor
-    training: np.ndarray
-    training_members: int
+    groups: np.ndarray
+    train: Ensemble | None
     milliseconds: float
     data: str
     exact: Any = None
@@ -81,6 +82,35 @@ class Material:
     notes: tuple[str, ...] = field(default=())
     given: np.ndarray | None = None
     repeats: np.ndarray | None = None
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def derived(self, function: Callable[[Material], T]) -> T:
+        """What a function makes of the material, computed once."""
+        if function not in self.memo:
+            self.memo[function] = function(self)
+        return cast(T, self.memo[function])
+
+    @property
+    def training_members(self) -> int:
+        return 0 if self.train is None else len(self.train)
+
+    @property
+    def own_groups(self) -> np.ndarray | None:
+        """Groups of the test members, which the samples at their conditions share; None where all are on their own."""
+        groups = self.groups[: self.count]
+        names = len(np.unique(groups))
+        return groups if 2 <= names < self.count and self.conditioned else None
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether each sample belongs to a test member."""
+        return self.conditions is not None or self.given is not None
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the coordinates or channels along the first axis of a sample."""
+        names = tuple(getattr(self.space, "names", ()))
+        return names or tuple(f"x{i + 1}" for i in range(self.real.shape[1]))
 
     @property
     def count(self) -> int:
@@ -104,9 +134,9 @@ class Material:
     @property
     def refined(self) -> np.ndarray | None:
         """``given`` on the grid of the members."""
-        if self.given is None or not isinstance(self.space, Field):
+        if self.given is None:
             return None
-        return refined(torch.from_numpy(self.given), self.space.grid).numpy()
+        return refined(torch.from_numpy(self.given), self.real.shape[2:]).numpy()
 
     def given_to(self, rows: np.ndarray) -> Condition | None:
         """What some real members are given with, as an emulator takes it; None for nothing."""
@@ -121,7 +151,7 @@ class Material:
         return tuple(column for column, parameter in enumerate(self.parameters) if parameter.classes)
 
 
-def home_ensemble(emulator: Emulator) -> Ensemble | None:
+def home_ensemble(emulator: Judged) -> Ensemble | None:
     """The data that the emulator was trained on, read again; None if it was an array in memory.
 
     Raises:
@@ -142,7 +172,7 @@ def home_ensemble(emulator: Emulator) -> Ensemble | None:
 
 
 def gather(
-    emulator: Emulator, ensemble: Ensemble | None, *, samples: int | None = None, seed: int = 0, watch: Watch
+    emulator: Judged, ensemble: Ensemble | None, *, samples: int | None = None, seed: int = 0, watch: Watch
 ) -> Material:
     """Choose the members, generate the samples, and plan the repetitions.
 
@@ -157,64 +187,86 @@ def gather(
     """
     watch("reading the data", 0.0)
     test, others, trained = _sources(emulator, ensemble)
-    _check(emulator, test)
-    rng = np.random.default_rng([seed, 0])
-    space, notes = emulator.space, []
 
-    most = FIELD_SAMPLES if isinstance(space, Field) else VECTOR_SAMPLES
-    most = max(SMALLEST, min(samples or most, SET_BYTES // (4 * space.size)))
+    def draw(condition: Condition | None, count: int, turn: int) -> tuple[np.ndarray, float]:
+        return _generate(emulator, count, condition, seed + turn, watch)
+
+    return assemble(emulator, test, others, draw, train=others if trained else None, samples=samples, seed=seed)
+
+
+def assemble(
+    judged: Judged,
+    test: Ensemble,
+    others: Ensemble | None,
+    draw: Draw,
+    *,
+    train: Ensemble | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    whole: bool = False,
+) -> Material:
+    """The material from test members, other real members, and a way to draw samples at the test members' conditions.
+
+    Arguments:
+        others: None takes half of the test members.
+        draw: of a condition, a number of samples and the turn (0; 1 and 2 for repeats) to samples and milliseconds per
+            sample.
+        train: members that the model was trained on.
+        samples: at most; None suits the space.
+        whole: whether ``draw`` has as many samples as there are test members, in their order.
+
+    Raises:
+        UsageError: if the data are not what is judged, or samples are not finite.
+    """
+    _check(judged, test)
+    rng = np.random.default_rng([seed, 0])
+    space, notes, kind = judged.space, [], kind_of(judged.space)
+    most = most_members(space, samples)
     if others is None:
-        test, others = _halves(test, rng)
+        first, second = halves(test, rng)
+        test, others = test.subset(first), test.subset(second)
         notes.append("Half of these data are the reference, the other half tells the floor.")
-    chosen = _some(len(test), most, rng)
+    chosen = np.arange(len(test)) if whole else some(len(test), most, rng)
     if len(chosen) < len(test):
         notes.append(f"{len(chosen):,} of {len(test):,} test members are used.")
-    rest = _some(len(others), min(max(OTHERS * len(chosen), FEWEST_OTHERS), 2 * SET_BYTES // (4 * space.size)), rng)
-    if trained and len(rest) < len(others):
-        notes.append(f"Copies are looked for among {len(rest):,} of {len(others):,} training members.")
+    rest = some(len(others), min(max(OTHERS * len(chosen), FEWEST_OTHERS), 2 * SET_BYTES // (4 * space.size)), rng)
 
-    if not emulator.parameters:
+    if not judged.parameters:
         test, others = test.with_conditions(None), others.with_conditions(None)
     real, condition = _with_conditions(test, chosen, others, rest)
     conditions = None if condition is None or condition.numbers is None else condition.numbers.numpy()
     given = None if condition is None or condition.field is None else condition.field.numpy()
     # Groups are numbered within an ensemble; members of two ensembles are never one group.
     groups = np.concatenate([test.groups[chosen], others.groups[rest] + 1 + test.groups.max()])
-    labels = [column for column, parameter in enumerate(emulator.parameters) if parameter.classes]
+    labels = [column for column, parameter in enumerate(judged.parameters) if parameter.classes]
     count = len(chosen)
     floor = Floor.build(groups, count, conditions=conditions, labels=labels, together=given is not None, seed=seed)
 
-    generated, milliseconds = _generate(emulator, count, condition, seed, watch)
+    generated, milliseconds = draw(condition, count, 0)
     repeats = None
-    if given is not None:
-        again = [_generate(emulator, min(count, REPEATED), condition, seed + number, watch)[0] for number in (1, 2)]
-        repeats = np.stack(again)
-    # a value of a series may be missing, but not all of them
-    missing = np.isnan(generated) if isinstance(space, Series) else np.zeros(generated.shape, bool)
-    broken = ~(np.isfinite(generated) | missing).reshape(count, -1).all(axis=1)
-    if isinstance(space, Series):
-        broken |= missing[..., int(space.timed) :].reshape(count, -1).all(axis=1)
-    if broken.any():
-        raise UsageError(
-            f"{int(broken.sum())} of {count} generated samples hold values that are not finite; train the model "
-            "longer, "
-            "or with a smaller learning rate, before it is judged"
-        )
-    levels = _levels(real) if isinstance(space, Field) else None
+    if given is not None and not whole:
+        repeats = np.stack([draw(condition, min(count, REPEATED), turn)[0] for turn in (1, 2)])
+    _check_finite(generated, space)
+    levels = kind.levels(real)
     if levels is not None:
         notes.append(
             f"Real cells have but {len(levels)} values, {levels[0]:g} to {levels[-1]:g}; the PDF, peaks and Minkowski "
             "functionals of generated ones are taken after rounding to them."
         )
+    if len(np.unique(groups[:count])) < FEW_GROUPS:
+        notes.append(
+            f"The test members are of {len(np.unique(groups[:count]))} independent group(s) only: their common "
+            "fluctuations cannot be told from a defect."
+        )
     return Material(
         space=space,
-        parameters=tuple(emulator.parameters),
+        parameters=tuple(judged.parameters),
         generated=generated,
         real=real,
         conditions=conditions,
         floor=floor,
-        training=np.arange(count, len(real)) if trained else np.arange(0),
-        training_members=len(others) if trained else 0,
+        groups=groups,
+        train=train if judged.parameters or train is None else train.with_conditions(None),
         milliseconds=milliseconds,
         data=test.name,
         exact=getattr(test, "exact", None),
@@ -226,6 +278,15 @@ def gather(
     )
 
 
+def _check_finite(generated: np.ndarray, space: Space) -> None:
+    broken, count = kind_of(space).broken(generated, space), len(generated)
+    if broken.any():
+        raise UsageError(
+            f"{int(broken.sum())} of {count} generated samples hold values that are not finite; train the model "
+            "longer, or with a smaller learning rate, before it is judged"
+        )
+
+
 def _with_conditions(
     test: Ensemble, chosen: np.ndarray, others: Ensemble, rest: np.ndarray
 ) -> tuple[np.ndarray, Condition | None]:
@@ -235,7 +296,7 @@ def _with_conditions(
     return np.concatenate([x, y]), joined
 
 
-def _sources(emulator: Emulator, ensemble: Ensemble | None) -> tuple[Ensemble, Ensemble | None, bool]:
+def _sources(emulator: Judged, ensemble: Ensemble | None) -> tuple[Ensemble, Ensemble | None, bool]:
     """The test members, other real members (None: take them from the test ones), and whether those are trained on."""
     fingerprint = (emulator.config.get("data") or {}).get("fingerprint")
     if ensemble is not None and ensemble.fingerprint == fingerprint:
@@ -250,7 +311,7 @@ def _sources(emulator: Emulator, ensemble: Ensemble | None) -> tuple[Ensemble, E
     return ensemble, None, False
 
 
-def _check(emulator: Emulator, test: Ensemble) -> None:
+def _check(emulator: Judged, test: Ensemble) -> None:
     if tuple(test.space.shape) != tuple(emulator.space.shape):
         raise UsageError(
             f"{test.name} has samples of shape {tuple(test.space.shape)}, but the emulator makes samples of shape "
@@ -273,33 +334,31 @@ def _check(emulator: Emulator, test: Ensemble) -> None:
         raise UsageError(f"{len(test)} test members are too few to judge by; at least {SMALLEST} are needed")
 
 
-def _halves(ensemble: Ensemble, rng: np.random.Generator) -> tuple[Ensemble, Ensemble]:
+def most_members(space: Space, samples: int | None = None) -> int:
+    """Samples, and as many test members, that are compared at most."""
+    return max(SMALLEST, min(samples or kind_of(space).samples, SET_BYTES // (4 * space.size)))
+
+
+def halves(ensemble: Ensemble, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of two halves of an ensemble; groups stay together where there are enough."""
     names, member = np.unique(ensemble.groups, return_inverse=True)
     if len(names) < SMALLEST:
         first = rng.permutation(len(ensemble)) < len(ensemble) // 2
     else:
         first = (rng.permutation(len(names)) < len(names) // 2)[member]
-    return ensemble.subset(np.flatnonzero(first)), ensemble.subset(np.flatnonzero(~first))
+    return np.flatnonzero(first), np.flatnonzero(~first)
 
 
-def _some(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
+def some(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most so many rows of all, in order."""
     return np.arange(total) if total <= most else np.sort(rng.choice(total, most, replace=False))
 
 
-def _levels(fields: np.ndarray) -> np.ndarray | None:
-    """The values of discrete fields, rising; None if they are not discrete."""
-    # Most fields are seen to be continuous by their first cells.
-    if len(np.unique(fields.ravel()[: 4 * MOST_LEVELS])) > MOST_LEVELS:
-        return None
-    levels = np.unique(fields)
-    return levels if 1 < len(levels) <= MOST_LEVELS and fields.size > 4 * MOST_LEVELS else None
-
-
 def _generate(
-    emulator: Emulator, count: int, condition: Condition | None, seed: int, watch: Watch
+    emulator: Judged, count: int, condition: Condition | None, seed: int, watch: Watch
 ) -> tuple[np.ndarray, float]:
     """Samples at the first of the conditions, and milliseconds a sample (without the first chunk, which warms up)."""
-    chunk = CHUNK if isinstance(emulator.space, Field) else count
+    chunk = kind_of(emulator.space).chunk or count
     parts, times = [], []
     for index, start in enumerate(range(0, count, chunk)):
         watch("generating samples", start / count)

@@ -1,0 +1,157 @@
+"""Commands that judge: `validate` a run, `judge` samples of any code, `compare` families."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.errors import UsageError
+from pushforward.options import (
+    Assignments,
+    Box,
+    Condition,
+    Crop,
+    Data,
+    Dataset,
+    Device,
+    Isotropic,
+    Members,
+    Periodic,
+    Run,
+    Seed,
+    assigned,
+    given,
+    read_data,
+    simulator_options,
+)
+
+__all__ = ["compare", "judge", "validate"]
+
+Further = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Further statistics: lattice, showers, or of a package.")
+]
+Tolerance = Annotated[
+    list[str] | None,
+    typer.Option(metavar="STATISTIC=SIZE", help="A difference that does not matter: power_spectrum=2%; repeatable."),
+]
+
+
+def validate(
+    run: Run,
+    data: Annotated[list[str] | None, typer.Argument(help="Data to judge against; the run's own test split.")] = None,
+    condition: Condition = None,
+    samples: Annotated[int | None, typer.Option(help="Samples to draw for the judgement.", min=2)] = None,
+    statistics: Further = None,
+    tolerance: Tolerance = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    crop: Crop = None,
+    members: Members = None,
+    box: Box = None,
+    periodic: Periodic = None,
+    isotropic: Isotropic = None,
+    dataset: Dataset = None,
+) -> None:
+    """Judge a run: every statistic beside its floor, on the terminal and in RUN/report.html and RUN/report.json."""
+    from pushforward.emulator import Emulator
+
+    emulator = Emulator.load(run, device=device)
+    reading = given(
+        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
+    )
+    ensemble = read_data(data, **reading) if data else None
+
+    from pushforward.validation import validate
+
+    report = validate(
+        emulator, ensemble, samples=samples, seed=seed, out=run, statistics=statistics or (),
+        tolerances=assigned(tolerance, "--tolerance"),
+    )  # fmt: skip
+    _show(report, run, "report")
+
+
+def judge(
+    samples: Annotated[str, typer.Argument(help="File of samples, of whatever code.")],
+    data: Annotated[str, typer.Argument(help="Members that the code has not seen: a file, a glob, a directory.")],
+    out: Annotated[Path, typer.Option(help="Directory for report.html and report.json.")],
+    condition: Condition = None,
+    train: Annotated[str | None, typer.Option(help="Members that the code was trained on.")] = None,
+    statistics: Further = None,
+    tolerance: Tolerance = None,
+    seed: Seed = 0,
+    crop: Crop = None,
+    members: Members = None,
+    box: Box = None,
+    periodic: Periodic = None,
+    isotropic: Isotropic = None,
+    dataset: Dataset = None,
+) -> None:
+    """Judge samples of any code by unseen data: the page that `validate` gives. Conditions are those of DATA.
+
+    Samples of conditional data belong to the members of DATA row by row, or to those at the nearest conditions where
+    the file of samples holds its own.
+    """
+    from pushforward.validation import judge
+
+    common = given(members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset)
+    made = read_data([samples], **common)
+    unseen = read_data([data], **common, **given(condition=condition, crop=crop))
+    trained = None if train is None else read_data([train], **common, **given(crop=crop))
+    report = judge(
+        made, unseen, train=trained, name=Path(samples).name, out=out, seed=seed, statistics=statistics or (),
+        tolerances=assigned(tolerance, "--tolerance"), command=shlex.join(["pushforward", *sys.argv[1:]]),
+    )  # fmt: skip
+    _show(report, out, "report")
+
+
+def compare(
+    data: Data,
+    models: Annotated[str, typer.Option(help="Families to compare, separated by commas.")],
+    out: Annotated[Path, typer.Option(help="Directory of the comparison.")],
+    budget: Annotated[str, typer.Option(help="Training time of each: 90s, 10m.")] = "5m",
+    condition: Condition = None,
+    assignments: Assignments = None,
+    samples: Annotated[int | None, typer.Option(help="Samples to draw of each.", min=2)] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="auto, 32, bf16.")] = "auto",
+    crop: Crop = None,
+    members: Members = None,
+    box: Box = None,
+    periodic: Periodic = None,
+    isotropic: Isotropic = None,
+    dataset: Dataset = None,
+) -> None:
+    """Train several families on the same data for the same time, and judge them by the same statistics."""
+    from pushforward.models import find
+
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    if not names:
+        raise UsageError("--models names no model; give some separated by commas, such as ddpm,flow-matching")
+    for name in names:
+        find(name)
+    reading = given(
+        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
+    )
+    simulator, settings = simulator_options(data, assigned(assignments), names)
+    ensemble = read_data(data, **reading, **simulator)
+
+    from pushforward.validation import compare
+
+    comparison = compare(
+        ensemble, names, budget=budget, out=out, samples=samples, seed=seed, settings=settings, device=device,
+        precision=precision,
+    )  # fmt: skip
+    _show(comparison, out, "compare")
+
+
+def _show(judged: Any, out: Path, name: str) -> None:
+    """The table on the terminal, and where the page is."""
+    from rich.console import Console
+
+    Console().print(judged.table())
+    print(f"\n{out / f'{name}.html'}\n{out / f'{name}.json'}")

@@ -1,0 +1,171 @@
+"""`judge`: samples of any code beside data, on the same page as those of an emulator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from pushforward.conditions import Condition, ConditionSpace
+from pushforward.ensembles import Ensemble, Parameter
+from pushforward.errors import UsageError
+from pushforward.spaces import Space
+from pushforward.validation.battery import statistics_named
+from pushforward.validation.evaluation_data import assemble, halves, most_members, some
+from pushforward.validation.floor import match
+from pushforward.validation.measure import Tolerances
+from pushforward.validation.report import Report
+from pushforward.validation.statistic import Statistic
+from pushforward.validation.validate import judging, report_on, write
+
+__all__ = ["judge"]
+
+LogProb = Callable[[Tensor, Condition | None], Tensor]
+
+
+@dataclass
+class _Given:
+    """Samples that are there already, as something that can be judged (see `Judged`)."""
+
+    name: str
+    space: Space
+    parameters: tuple[Parameter, ...]
+    condition_space: ConditionSpace
+    density: LogProb | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def abilities(self) -> tuple[str, ...]:
+        return ("density",) if self.density is not None else ()
+
+    def sample(self, n: int, *, seed: int | None = None) -> Tensor:
+        raise UsageError(f"{self.name} are given; no others can be drawn")
+
+    def sample_at(self, condition: Condition, *, seed: int | None = None) -> Tensor:
+        raise UsageError(f"{self.name} are given; no others can be drawn")
+
+    def log_prob(self, x: Any, condition: Condition | None = None) -> Tensor:
+        if self.density is None:
+            raise UsageError(f"{self.name} come without a density; give log_prob=")
+        return self.density(x, condition)
+
+
+def judge(
+    samples: Ensemble | ArrayLike | Tensor,
+    data: Ensemble | ArrayLike | Tensor,
+    *,
+    condition: ArrayLike | None = None,
+    train: Ensemble | ArrayLike | Tensor | None = None,
+    log_prob: LogProb | None = None,
+    name: str = "samples",
+    out: str | Path | None = None,
+    statistics: Sequence[Statistic | str] = (),
+    tolerances: Tolerances | None = None,
+    most: int | None = None,
+    seed: int = 0,
+    command: str = "",
+    progress: bool = True,
+) -> Report:
+    """Compare samples of any code with unseen data: the report that `validate` gives for an emulator.
+
+    Arguments:
+        samples: shape ``(n, *shape)``, in the units of the data. Where the data come with conditions, the samples
+            belong to the members of ``data`` row by row, unless ``condition`` says at which conditions they were made.
+        data: members that the code has not seen, an `Ensemble` or an array.
+        condition: of the samples, shape ``(n, parameters)``; each sample is set beside the member at the nearest
+            condition. Where ``data`` has no conditions and as many members, it is theirs, too.
+        train: members that the code was trained on. Copies are looked for among all of them, and they tell the floor.
+            Without them, or if they come without the conditions of ``data``, half of ``data`` tells it.
+        log_prob: log-density of the code, ``(x, condition) -> (n,)``, in nats.
+        name: of the samples, for the head of the page.
+        out: directory for ``report.html`` and ``report.json``; None writes nothing.
+        statistics, tolerances: as in `validate`.
+        most: samples and members that are compared at most; None suits the space.
+        seed: of every random number.
+        command: the line that repeats the judgement.
+
+    Raises:
+        UsageError: if the shapes do not fit, there are too few members, or samples are not finite.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> report = judge(rng.normal(size=(400, 2)), rng.normal(size=(800, 2)), progress=False)
+        >>> report.verdict("marginals").verdict
+        'at the floor'
+    """
+    begun, more = time.perf_counter(), statistics_named(statistics)
+    test = _ensemble(data, None, "data")
+    made = _ensemble(samples, test.space, name)
+    trained = None if train is None else _ensemble(train, test.space, "training data")
+    if condition is not None and test.conditions is None:
+        rows = np.asarray(condition)
+        if len(rows) != len(test) or (trained is not None and trained.conditions is None):
+            raise UsageError(
+                f"{len(rows)} conditions were given for {len(test)} members of {test.name}, which has none; read the "
+                "data (and the training data) with their conditions"
+            )
+        test = test.with_conditions(rows)
+    elif test.conditions is None and test.condition_field is None and made.conditions is not None:
+        made = made.with_conditions(None)
+    rng = np.random.default_rng([seed, 3])
+    others, unseen = trained, np.arange(len(test))
+    alike = trained is not None and trained.parameters == test.parameters
+    if others is None or not alike or others.condition_field != test.condition_field:
+        unseen, rest = halves(test, rng)
+        others = test.subset(rest)
+    chosen, members = _paired(made, test, unseen, condition, rng, most_members(test.space, most))
+    if made.space.shape != test.space.shape:
+        raise UsageError(
+            f"{name} have shape {tuple(made.space.shape)} each, and members of {test.name} {tuple(test.space.shape)}"
+        )
+    judged = _Given(name, test.space, test.parameters, test.condition_space, log_prob)
+    drawn = made.take(chosen)
+    with judging(progress) as watch:
+        material = assemble(
+            judged, test.subset(members), others, lambda *_: (drawn, float("nan")), train=trained, seed=seed, whole=True
+        )
+        report = report_on(judged, material, seed, begun, watch, more, tolerances, command)
+        write(report, out, watch)
+    return report
+
+
+def _ensemble(values: Any, space: Space | None, name: str) -> Ensemble:
+    if isinstance(values, Ensemble):
+        return values
+    array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    return Ensemble.from_array(array, space=space, name=name)
+
+
+def _paired(
+    made: Ensemble, test: Ensemble, unseen: np.ndarray, condition: ArrayLike | None, rng: np.random.Generator, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the samples and of the members that they are set beside."""
+    if test.conditions is None and test.condition_field is None:
+        count = min(len(made), len(unseen), most)
+        return some(len(made), count, rng), unseen[some(len(unseen), count, rng)]
+    given = condition if condition is not None else made.conditions
+    if given is None or test.condition_field is not None:
+        if len(made) != len(test):
+            raise UsageError(
+                f"{test.name} has conditions, and {len(made)} samples belong to its {len(test)} members row by row; "
+                "give as many samples, or the conditions of the samples (condition=)"
+            )
+        rows = unseen[some(len(unseen), most, rng)]
+        return rows, rows
+    wanted = np.asarray(given, dtype=float).reshape(len(made), -1)
+    conditions = cast(np.ndarray, test.conditions)
+    if wanted.shape[1] != conditions.shape[1]:
+        raise UsageError(
+            f"conditions of {wanted.shape[1]} numbers were given for samples, and {test.name} has {conditions.shape[1]}"
+        )
+    rows = unseen[some(len(unseen), most, rng)]
+    labels = [column for column, parameter in enumerate(test.parameters) if parameter.classes]
+    beside, own = match(conditions[rows], wanted, labels)
+    return own, rows[beside]

@@ -1,0 +1,145 @@
+"""The table of what is judged of each kind of sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from pushforward import statistics
+from pushforward.spaces import Field, Particles, Series, Vector
+from pushforward.validation import fields, particles, series, vectors
+from pushforward.validation.evaluation_data import Material
+from pushforward.validation.features import field_classified, field_features
+from pushforward.validation.kinds import KindOfSample, Profile, kind_of
+from pushforward.validation.sections import field_sections, particle_sections, series_sections, vector_sections
+from pushforward.validation.spectra import log_spectra, power_matrices
+from pushforward.validation.summaries import summarise
+
+__all__: list[str] = []
+
+MOMENTS = 6
+"""Coordinates of a vector whose mean and square are followed over a condition."""
+MOST_LEVELS = 64
+"""Fields whose real cells have at most so many values are taken to be discrete."""
+
+
+@kind_of.register
+def _(space: Field) -> KindOfSample:
+    return KindOfSample(
+        statistics=fields.field_statistics,
+        features=field_features,
+        classified=field_classified,
+        copies=_field_copies,
+        profiles=_spectra,
+        pictures=field_sections,
+        headline=("power_spectrum", "one_point_pdf", "coverage", "classifier"),
+        unseen=(
+            "Phases beyond triangles, peaks and contours: two fields that agree in these may still differ.",
+            "Places away from the border: moments are compared ring by ring, not cell by cell.",
+        ),
+        curves=fields.field_curves,
+        matrices=lambda material: power_matrices(material.derived(summarise)["power_spectrum"], material),
+        samples=512,
+        chunk=64,
+        levels=_levels,
+    )
+
+
+@kind_of.register
+def _(space: Vector) -> KindOfSample:
+    return KindOfSample(
+        statistics=vectors.vector_statistics,
+        features=vectors.vector_features,
+        classified=vectors.vector_classified,
+        copies=vectors.vector_copies,
+        profiles=_moments,
+        pictures=vector_sections,
+        headline=("wasserstein2", "nll", "coverage", "classifier"),
+        unseen=("Dependences of three and more coordinates, but for what classifiers and distances see of them.",),
+        curves=vectors.vector_curves,
+    )
+
+
+@kind_of.register
+def _(space: Series) -> KindOfSample:
+    return KindOfSample(
+        statistics=series.series_statistics,
+        features=series.describe_series,
+        classified=series.series_classified,
+        copies=series.series_copies,
+        profiles=_description,
+        pictures=series_sections,
+        headline=("values_over_time", "structure_function", "coverage", "classifier"),
+        unseen=("Three-point statistics in time, and the sampling pattern, which is that of real series.",),
+        curves=series.series_curves,
+        broken=series.broken_series,
+    )
+
+
+@kind_of.register
+def _(space: Particles) -> KindOfSample:
+    return KindOfSample(
+        statistics=particles.particle_statistics,
+        features=particles.particle_features,
+        classified=particles.particle_classified,
+        copies=particles.particle_copies,
+        profiles=particles.particle_profiles,
+        pictures=particle_sections,
+        headline=("distances", "energy_distance", "coverage", "classifier"),
+        unseen=("Angles and handedness: distances do not tell a configuration from its mirror image.",),
+        curves=particles.particle_curves,
+    )
+
+
+def _field_copies(
+    generated: np.ndarray, training: np.ndarray, test: np.ndarray, material: Material
+) -> statistics.Memorisation:
+    space = fields.field_of(material)
+    return statistics.field_memorisation(
+        torch.from_numpy(generated), torch.from_numpy(training), torch.from_numpy(test),
+        periodic=space.periodic, isotropic=space.isotropic,
+    )  # fmt: skip
+
+
+def _spectra(material: Material) -> tuple[Profile, Profile]:
+    spectrum = material.derived(summarise)["power_spectrum"]
+    generated, real = (
+        values[..., spectrum.within].reshape(len(values), -1) for values in (spectrum.generated, spectrum.real)
+    )
+    logs, channels = log_spectra(spectrum), fields.field_of(material).channels
+    blocks = np.array_split(spectrum.x[spectrum.within], logs[0].shape[1] // channels)
+    names = tuple(f"k = {block.mean():.3g}" for block in blocks) * channels
+    return Profile("P(k)", (), generated, real, "%"), Profile("ln P(k)", names, *logs, unit="%")
+
+
+def _moments(material: Material) -> tuple[Profile, Profile]:
+    return _followed(material.generated, material.real, 1, vectors.coordinate_names(material.space))
+
+
+def _description(material: Material) -> tuple[Profile, Profile]:
+    """Of a series, whose values may be missing, the description is followed, evenly over its numbers."""
+    generated, real = series.describe_series(material)
+    step = max(1, real.shape[1] // MOMENTS)
+    return _followed(generated, real, step, tuple(f"x{i + 1}" for i in range(real.shape[1])))
+
+
+def _followed(generated: Any, real: Any, step: int, names: tuple[str, ...]) -> tuple[Profile, Profile]:
+    """Means and squares of some columns, standardised."""
+    names = names[::step][:MOMENTS]
+    a, b = (x.reshape(len(x), -1).astype(float)[:, ::step][:, :MOMENTS] for x in (generated, real))
+    centre, scatter = b.mean(axis=0), np.maximum(b.std(axis=0), 1e-300)
+    a, b = (a - centre) / scatter, (b - centre) / scatter
+    names += tuple(f"{name}²" for name in names)
+    moments = Profile("moments", names, np.hstack([a, a**2]), np.hstack([b, b**2]), "σ")
+    return moments, moments
+
+
+def _levels(fields: np.ndarray) -> np.ndarray | None:
+    """The values of discrete fields, rising; None if they are not discrete."""
+    # Most fields are seen to be continuous by their first cells.
+    if len(np.unique(fields.ravel()[: 4 * MOST_LEVELS])) > MOST_LEVELS:
+        return None
+    levels = np.unique(fields)
+    return levels if 1 < len(levels) <= MOST_LEVELS and fields.size > 4 * MOST_LEVELS else None

@@ -1,0 +1,92 @@
+"""What is judged of a kind of sample: one entry of a table per kind, and nothing elsewhere that asks for the kind.
+
+A new kind of sample registers its entry by
+
+    @kind_of.register
+    def _(space: MyKind) -> KindOfSample: return MY_KIND
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pushforward.validation.curves import Curve
+from pushforward.validation.statistic import Rows, SingleTest, Statistic
+
+if TYPE_CHECKING:
+    from pushforward.spaces import Space
+    from pushforward.statistics import Memorisation
+    from pushforward.validation.evaluation_data import Material
+    from pushforward.validation.report import Report
+
+__all__ = ["KindOfSample", "Profile", "kind_of"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Numbers of every sample that are followed over the range of a condition.
+
+    Attributes:
+        label: such as ``P(k)``. names: of the columns. unit: ``%`` where means are compared by their ratio, else ``σ``.
+        generated, real: rows, shapes (n, F) and (n + m, F).
+    """
+
+    label: str
+    names: tuple[str, ...]
+    generated: np.ndarray
+    real: np.ndarray
+    unit: str
+
+
+@dataclass(frozen=True)
+class KindOfSample:
+    """The judgement of one kind of sample.
+
+    Attributes:
+        statistics: declared comparisons, from the evaluation data.
+        tests: those with p-values of their own.
+        features: of generated and of real samples, in which distances between samples mean something.
+        classified: the features that classifiers see, and their names.
+        copies: search of training members among samples, ``(generated, training, test, material)``.
+        curves: statistics bin by bin. matrices: correlation matrices by name.
+        profiles: what is compared in each bin of a condition, and what its slope is followed in.
+        pictures: sections of samples beside data, from the report.
+        headline: statistics on the cards at the head of the page.
+        unseen: what nobody looked at, one line each.
+        samples: generated at most, unless asked otherwise. chunk: of them at a time; None for all.
+        levels: values of discrete samples, from the real ones; None where they are continuous.
+        broken: samples that hold values which are not finite, a mask ``(n,)``.
+    """
+
+    statistics: Callable[[Material], Sequence[Statistic]]
+    features: Callable[[Material], Rows]
+    classified: Callable[[Material], tuple[Rows, tuple[str, ...]]]
+    copies: Callable[[np.ndarray, np.ndarray, np.ndarray, Material], Memorisation]
+    profiles: Callable[[Material], tuple[Profile, Profile]]
+    pictures: Callable[[Report], list[Any]]
+    headline: tuple[str, ...]
+    unseen: tuple[str, ...] = ()
+    tests: tuple[SingleTest, ...] = ()
+    curves: Callable[[Material], list[Curve]] = field(default=lambda _: [])
+    matrices: Callable[[Material], dict[str, np.ndarray]] = field(default=lambda _: {})
+    samples: int = 5000
+    chunk: int | None = None
+    levels: Callable[[np.ndarray], np.ndarray | None] = field(default=lambda _: None)
+    broken: Callable[[np.ndarray, Space], np.ndarray] = field(
+        default=lambda x, _: ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    )
+
+
+@singledispatch
+def kind_of(space: Space) -> KindOfSample:
+    """The judgement of samples of a space.
+
+    Raises:
+        NotImplementedError: if its kind is not registered.
+    """
+    raise NotImplementedError(f"samples of {space} cannot be judged")

@@ -1,0 +1,224 @@
+"""The driver: from declared statistics to verdicts, all from the same repetitions of real data against real data.
+
+Because every statistic is measured on the same draws, a draw is a whole report of real data against real data. The
+probability that a perfect emulator would have some statistic as far out as the farthest one here, the joint p-value,
+then accounts for their correlations (`statistics.joint_p_value`). Tests that bring a p-value of their own join it by
+
+    p = 1 - (1 - min(p_draws, p_1, ..., p_T))^(T + 1)        (Sidak 1967, exact for independent tests).
+
+A draw that was too costly to be made is filled in from the predictive law of those that were: Student's t, of the cube
+root of the square for a discrepancy, which is nearly Gaussian (Wilson and Hilferty 1931).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from pushforward.errors import UsageError
+from pushforward.statistics import joint_p_value
+from pushforward.validation.evaluation_data import Material
+from pushforward.validation.floor import Measured
+from pushforward.validation.statistic import SingleTest, Statistic, TestResult
+from pushforward.validation.verdict import UNJUDGED, Kind, Verdict, alternative_of, judge, level_of, ruled
+
+__all__ = ["Judgement", "Tolerances", "attempt", "measure"]
+
+Tolerances = Mapping[str, float | str]
+
+T = TypeVar("T")
+
+
+@dataclass
+class Judgement:
+    """Verdicts, and what they have in common.
+
+    Attributes:
+        verdicts: one per statistic, in the order of their declaration.
+        joint_p_value: NaN where nothing has a p-value.
+        expected_beyond: verdicts that a perfect emulator would have beyond the floor, on average.
+        failures: statistics that could not be had, and why.
+    """
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    joint_p_value: float = math.nan
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def expected_beyond(self) -> float:
+        return sum(level_of(v.kind) for v in self.verdicts if v.verdict != UNJUDGED)
+
+
+def measure(
+    material: Material,
+    statistics: Sequence[Statistic],
+    tests: Sequence[SingleTest] = (),
+    tolerances: Tolerances | None = None,
+    watch: Callable[[float], None] = lambda _: None,
+) -> Judgement:
+    """Value, error, floor, p-value and smallest noticeable defect of each statistic.
+
+    A statistic that fails is left out and named in ``failures``.
+
+    Arguments:
+        tolerances: by name, in the statistics' units, or with one (``"2%"``); ``condition_bias`` stands for
+            ``condition_bias/Omega_m``, too.
+        watch: told the part that is done.
+    """
+    tolerances, found = dict(tolerances or {}), Judgement()
+    shared: dict[object, Mapping[str | None, Measured] | str] = {}
+    columns: list[tuple[float, np.ndarray, Kind]] = []
+    own: list[float] = []
+    total = max(1, len(statistics) + len(tests))
+    for index, statistic in enumerate(statistics):
+        watch(index / total)
+        key: object = statistic.name if statistic.part is None else (statistic.rows, statistic.distance)
+        if key not in shared:
+            shared[key] = attempt(partial(_measured, statistic, material))
+        outcome = shared[key]
+        if isinstance(outcome, str):
+            found.failures.append(f"{statistic.label}: {outcome}")
+            continue
+        measured = outcome[statistic.part]
+        value, draws = float(measured.value), measured.floor
+        if statistic.level is not None:
+            level = statistic.level(statistic.measured_rows(material)[1][: material.count])
+            value, draws = value + level, draws + level
+        tolerance = _tolerance(statistic, tolerances)
+        verdict = attempt(partial(_judged, statistic, value, float(measured.error), draws, tolerance))
+        if isinstance(verdict, str):
+            found.failures.append(f"{statistic.label}: {verdict}")
+            continue
+        found.verdicts.append(verdict)
+        if math.isfinite(verdict.p_value):
+            columns.append((value, draws, statistic.kind))
+    for index, test in enumerate(tests):
+        watch((len(statistics) + index) / total)
+        result = attempt(partial(test.run, material))
+        if isinstance(result, str):
+            found.failures.append(f"{test.label}: {result}")
+        elif result is not None:
+            verdict = _of_test(test, result, tolerances)
+            found.verdicts.append(verdict)
+            if math.isfinite(verdict.p_value):
+                own.append(verdict.p_value)
+    found.joint_p_value = _joint(columns, own, np.random.default_rng(material.count))
+    unknown = [name for name in tolerances if not any(_named(v.statistic, name) for v in found.verdicts)]
+    if unknown:
+        known = ", ".join(v.statistic for v in found.verdicts)
+        raise UsageError(f"a tolerance was given for {', '.join(unknown)}; there are {known}")
+    return found
+
+
+def attempt(function: Callable[[], T]) -> T | str:
+    """A result, or why there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            return function()
+        except UsageError as problem:
+            return str(problem)
+        except Exception as problem:  # one statistic that fails must not cost the page
+            return f"{type(problem).__name__}: {problem}"
+
+
+def _measured(statistic: Statistic, material: Material) -> Mapping[str | None, Measured]:
+    """A measurement for each part, or of the whole under None."""
+    generated, real = statistic.measured_rows(material)
+    if statistic.part is None:
+        names: list[str | None] = [None]
+        distance = statistic.two_sets
+    else:
+        names = []
+
+        def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            found = statistic.two_sets(a, b)
+            names[:] = names or list(found)
+            return np.array([found[name] for name in names], dtype=float)
+
+    floor = material.floor if statistic.floor is None else material.derived(statistic.floor)
+    if statistic.set_distance:
+        found = floor.measure_sets(distance, generated, real, statistic.most)
+    else:
+        found = floor.measure(distance, generated, real, positive=statistic.kind == "discrepancy")
+    if names == [None]:
+        return {None: found}
+    return {name: Measured(found.value[i], found.error[i], found.floor[:, i]) for i, name in enumerate(names)}
+
+
+def _judged(statistic: Statistic, value: float, error: float, draws: np.ndarray, tolerance: float | None) -> Verdict:
+    return judge(
+        statistic.name,
+        statistic.label,
+        statistic.quantity or statistic.label.lower(),
+        value,
+        error,
+        draws,
+        tolerance=tolerance,
+        kind=statistic.kind,
+        unit=statistic.unit,
+        group=statistic.group,
+        headline=statistic.headline,
+        note=statistic.note,
+    )
+
+
+def _of_test(test: SingleTest, result: TestResult, tolerances: Tolerances) -> Verdict:
+    bare = Verdict(
+        test.name, test.label, test.quantity, test.unit, result.value, result.error, result.floor, result.low,
+        result.high, UNJUDGED, test.kind, test.group, test.headline, result.note, result.p_value,
+        result.smallest_noticeable,
+    )  # fmt: skip
+    return ruled(bare, _tolerance(test, tolerances))
+
+
+def _tolerance(declared: Statistic | SingleTest, tolerances: Tolerances) -> float | None:
+    given = [(name, value) for name, value in tolerances.items() if _named(declared.name, name)]
+    return _in_unit(*given[-1], declared.unit) if given else declared.tolerance
+
+
+def _in_unit(name: str, value: float | str, unit: str) -> float:
+    """A tolerance as a number in a statistic's unit."""
+    text = str(value).strip()
+    bare = text.removesuffix("%").strip()
+    try:
+        size = float(bare)
+    except ValueError:
+        size = math.nan
+    if not size >= 0 or (bare != text and unit != "%"):
+        kind = {"": "a pure number", "%": "a percentage"}.get(unit, f"a number of {unit}")
+        raise UsageError(f"the tolerance of {name} is {text!r}; it takes {kind} of at least 0")
+    return size
+
+
+def _named(statistic: str, name: str) -> bool:
+    return name in (statistic, statistic.partition("/")[0], statistic.rpartition(": ")[2])
+
+
+def _joint(columns: Sequence[tuple[float, np.ndarray, Kind]], own: Sequence[float], rng: np.random.Generator) -> float:
+    """The joint p-value of draws and tests."""
+    parts = list(own)
+    if columns:
+        draws = np.stack([_completed(draws, kind, rng) for _, draws, kind in columns], axis=1)
+        values = np.array([value for value, _, _ in columns])
+        parts.append(float(joint_p_value(values, draws, [alternative_of(kind) for _, _, kind in columns])))
+    return 1 - (1 - min(parts)) ** len(parts) if parts else math.nan
+
+
+def _completed(draws: np.ndarray, kind: Kind, rng: np.random.Generator) -> np.ndarray:
+    """Draws with those that were not made filled in from their predictive law."""
+    known = draws[np.isfinite(draws)]
+    if len(known) == len(draws) or len(known) < 2:
+        return draws
+    power = 2 / 3 if kind == "discrepancy" else 1.0
+    scale = np.sign(known) * np.abs(known) ** power
+    spread = scale.std(ddof=1) * math.sqrt(1 + 1 / len(known))
+    filled = scale.mean() + spread * rng.standard_t(len(known) - 1, len(draws))
+    filled = np.sign(filled) * np.abs(filled) ** (1 / power)
+    return np.where(np.isfinite(draws), draws, filled)

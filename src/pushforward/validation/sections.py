@@ -1,0 +1,88 @@
+"""Sections of the page: pictures of samples, statistics, sets and conditions, drawn when the page is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pushforward.validation import figures, samples
+from pushforward.validation.kinds import kind_of
+from pushforward.validation.samples import Gallery
+from pushforward.validation.series import series_pictures
+from pushforward.validation.style import Picture
+
+if TYPE_CHECKING:
+    from pushforward.validation.report import Report
+
+__all__ = [
+    "Section",
+    "field_sections",
+    "particle_sections",
+    "report_sections",
+    "series_sections",
+    "vector_sections",
+]
+
+SAMPLES = "Samples beside data"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading of the page and what stands under it."""
+
+    title: str
+    anchor: str
+    pictures: Sequence[Picture] = ()
+    galleries: Sequence[Gallery] = ()
+
+
+def field_sections(report: Report) -> list[Section]:
+    """Fields beside data, and the nearest training members."""
+    found = [Section(SAMPLES, "samples", galleries=[samples.field_gallery(report.material)])]
+    if report.neighbours is not None:
+        gallery = samples.neighbour_gallery(report.material, report.neighbours)
+        found.append(Section("Nearest training members", "neighbours", galleries=[gallery]))
+    return found
+
+
+def vector_sections(report: Report) -> list[Section]:
+    """Points beside data; in the plane, the model's density."""
+    pictures = samples.vector_pictures(report.material)
+    if report.log_prob is not None and report.material.real.shape[1] == 2 and not report.parameters:
+        pictures.append(samples.density_picture(report.material, report.log_prob))
+    return [Section(SAMPLES, "samples", pictures)]
+
+
+def series_sections(report: Report) -> list[Section]:
+    """Series beside data."""
+    return [Section(SAMPLES, "samples", series_pictures(report.material))]
+
+
+def particle_sections(report: Report) -> list[Section]:
+    """Configurations beside data."""
+    return [Section(SAMPLES, "samples", samples.particle_pictures(report.material))]
+
+
+def report_sections(report: Report) -> list[Section]:
+    """All sections of a report."""
+    first, *rest = kind_of(report.space).pictures(report)
+    found = [first]
+    curves = [figures.curve_picture(curve) for curve in report.curves]
+    matrices = figures.matrices_picture(report.matrices)
+    found.append(Section("Statistics", "statistics", [*curves, *([matrices] if matrices else [])]))
+
+    sets = [figures.scores_picture([v for v in report.verdicts if v.group == "sets" and np.isfinite(v.floor)])]
+    if report.neighbours is not None:
+        sets.append(figures.distances_picture(report.neighbours.generated, report.neighbours.test))
+    found.append(Section("Fidelity, variety, copies", "sets", sets))
+    found += rest
+    if report.responses:
+        pictures = [figures.response_picture(response) for response in report.responses]
+        found.append(Section("Over the range of the condition", "conditions", pictures))
+    training = figures.training_picture(report.metrics)
+    if training:
+        found.append(Section("Training", "training", [training]))
+    return found

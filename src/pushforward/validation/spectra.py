@@ -1,0 +1,83 @@
+"""Spectra of single samples as regressions see them: logarithms in wide bins, at fixed condition."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pushforward.validation.curves import Summary
+from pushforward.validation.evaluation_data import Material
+
+__all__ = ["correlation", "design_of", "log_spectra", "power_matrices", "remove_trend", "with_design"]
+
+COARSE_BINS = 12
+"""Bins of k for the correlation matrix: fewer than samples by far, so that it is known."""
+
+
+def log_spectra(summary: Summary) -> tuple[np.ndarray, np.ndarray]:
+    """ln P of generated and real samples in at most `COARSE_BINS` wide bins of k, shapes (n, F) and (n + m, F).
+
+    A spectrum without power (a constant sample) counts as 1e-12 of the mean power.
+    """
+    inside = np.flatnonzero(summary.within)
+    blocks = np.array_split(inside, min(COARSE_BINS, len(inside)))
+    least = 1e-12 * summary.real.mean()
+
+    def coarse(values: np.ndarray) -> np.ndarray:
+        bins = np.stack([values[..., block].mean(axis=-1) for block in blocks], axis=-1)
+        return np.log(np.maximum(bins, least)).reshape(len(values), -1)
+
+    return coarse(summary.generated), coarse(summary.real)
+
+
+def remove_trend(values: np.ndarray, design: np.ndarray) -> np.ndarray:
+    """``values`` (N, K) less their least-squares fit on ``design`` (N, P) and a constant."""
+    design = np.column_stack([np.ones(len(values)), design])
+    return values - design @ np.linalg.lstsq(design, values, rcond=None)[0]
+
+
+def correlation(values: np.ndarray) -> np.ndarray:
+    """Correlation matrix of the columns; a column that does not vary is uncorrelated with all others."""
+    centred = values - values.mean(axis=0)
+    spread = np.sqrt((centred**2).mean(axis=0))
+    centred = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
+    matrix = centred.T @ centred / len(values)
+    np.fill_diagonal(matrix, 1.0)
+    return matrix
+
+
+def design_of(material: Material) -> np.ndarray:
+    """Regressors of the real members: each parameter and its square, or an indicator of each class but the first."""
+    assert material.conditions is not None
+    columns = []
+    for index, parameter in enumerate(material.parameters):
+        values = material.conditions[:, index].astype(float)
+        if parameter.classes:
+            columns += [(values == label).astype(float) for label in range(1, len(parameter.classes))]
+        elif values.std() > 0:
+            standard = (values - values.mean()) / values.std()
+            columns += [standard, standard**2]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(material.conditions), 0))
+
+
+def with_design(values: tuple[np.ndarray, np.ndarray], material: Material) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of regressors and values side by side, so that resampled rows keep their conditions."""
+    generated, real = values
+    if material.conditions is None:
+        return generated, real
+    design = design_of(material)
+    return np.hstack([design[: len(generated)], generated]), np.hstack([design, real])
+
+
+def power_matrices(summary: Summary, material: Material) -> dict[str, np.ndarray]:
+    generated, real = log_spectra(summary)
+    bins = min(COARSE_BINS, int(summary.within.sum()))
+    if material.conditions is not None:
+        design = design_of(material)
+        generated = remove_trend(generated, design[: len(generated)])
+        real = remove_trend(real[: material.count], design[: material.count])
+    found = {"real": correlation(real[: material.count, :bins]), "generated": correlation(generated[:, :bins])}
+    blocks = np.array_split(summary.x[summary.within], bins)
+    return found | {
+        "difference": found["generated"] - found["real"],
+        "k": np.array([block.mean() for block in blocks]),
+    }
