@@ -128,7 +128,7 @@ def with_truth(material: Material) -> tuple[Summary, Summary]:
     """Correlation and power of samples of the same field. "Real" rows are of the truth first, then of samples alone."""
     assert material.repeats is not None
     spectrum = material.derived(summarise)["power_spectrum"]
-    count = material.repeats.shape[1]
+    count = int(material.repeats.shape[1])
     truth, one = material.test[:count], material.generated[:count]
     two, three = material.repeats
     r = [_cross(material, *pair).correlation.numpy() for pair in ((one, two), (one, truth), (one, three), (two, three))]
@@ -186,7 +186,7 @@ def exchangeable(material: Material) -> Floor:
     sample 1, 2, 3).
     """
     assert material.repeats is not None
-    count = material.repeats.shape[1]
+    count = int(material.repeats.shape[1])
     rng = np.random.default_rng(material.count)
     orders: np.ndarray = np.array(list(permutations((1, 2, 3))))
     fields: np.ndarray = np.arange(count)
