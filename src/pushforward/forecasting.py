@@ -16,7 +16,6 @@ from pushforward.ensembles import Preprocessing
 from pushforward.errors import UsageError
 from pushforward.models.abilities import Forecaster
 from pushforward.randomness import Draws
-from pushforward.spaces import Series
 
 __all__ = ["Forecast", "forecast"]
 
@@ -111,7 +110,7 @@ def forecast(
 def _in_user_units(values: Tensor, times: Tensor, preprocessing: Preprocessing) -> Tensor:
     """Values (draws, n, T, dim) at times (n, T), both in network units."""
     space = preprocessing.space
-    if not (isinstance(space, Series) and space.timed):
+    if not space.timed:
         return preprocessing.inverse(values)
     column = times[None, ..., None].expand(*values.shape[:-1], 1)
     return preprocessing.inverse(torch.cat([column, values], -1))[..., 1:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from pushforward.errors import UsageError
 
@@ -28,6 +28,10 @@ __all__ = [
 @dataclass(frozen=True)
 class Vector:
     """A point in R^dim: a catalogue row, a set of parameters. One sample has shape ``(dim,)``."""
+
+    kind: ClassVar[str] = "vector"
+    grid: ClassVar[tuple[int, ...]] = ()
+    timed: ClassVar[bool] = False
 
     dim: int
     names: tuple[str, ...] = ()
@@ -52,6 +56,9 @@ class Field:
         box: side length along the first axis, in the user's unit of length; None measures lengths in cells.
         isotropic: whether rotations and reflections of a sample are as likely as the sample.
     """
+
+    kind: ClassVar[str] = "field"
+    timed: ClassVar[bool] = False
 
     channels: int
     grid: tuple[int, ...]
@@ -83,6 +90,10 @@ class Particles:
     Raises:
         UsageError: if the species are not ``count`` names, or a periodic box is to be centred.
     """
+
+    kind: ClassVar[str] = "particles"
+    grid: ClassVar[tuple[int, ...]] = ()
+    timed: ClassVar[bool] = False
 
     count: int
     dim: int
@@ -124,6 +135,9 @@ class Series:
         timed: whether column 0 of a sample holds the times.
     """
 
+    kind: ClassVar[str] = "series"
+    grid: ClassVar[tuple[int, ...]] = ()
+
     dim: int
     length: int
     timed: bool = False
@@ -150,6 +164,10 @@ class Trajectory:
         times: of the snapshots, ascending, in the user's unit; the first is that of the initial state.
         box: side length of the periodic cube that positions live in, in the user's unit of length; None for open space.
     """
+
+    kind: ClassVar[str] = "trajectory"
+    grid: ClassVar[tuple[int, ...]] = ()
+    timed: ClassVar[bool] = False
 
     count: int
     dim: int

@@ -103,5 +103,5 @@ def test_critic_does_not_see_shifts_as_large_as_its_coarsest_cells_turn_round(aw
 
 def test_space_without_such_a_network_is_refused():
     for build in (lambda s: Generator(s, 2), lambda s: Encoder(s, 2), Critic):
-        with pytest.raises(UsageError, match="Particles"):
+        with pytest.raises(UsageError, match="particles"):
             build(Particles(3, 2))

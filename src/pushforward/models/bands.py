@@ -10,6 +10,7 @@ Source: Gal et al. 2021 (arXiv:2102.06108) for generator and critic that work on
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import singledispatch
 
 import torch
 from jaxtyping import Float
@@ -27,12 +28,25 @@ def halvings_for(space: Space, most: int = 2) -> int:
     """How many times a field is halved: while its sides stay even and not below sixteen cells."""
     count = 0
     while (
-        isinstance(space, Field)
+        space.grid
         and count < most
         and all(cells % 2 ** (count + 1) == 0 and cells >> (count + 1) >= _SMALLEST_SIDE for cells in space.grid)
     ):
         count += 1
     return count
+
+
+@singledispatch
+def _halved(space: Space, halvings: int) -> Space:
+    """The space of the coefficients."""
+    return space
+
+
+@_halved.register
+def _(space: Field, halvings: int) -> Space:
+    factor = 2**halvings
+    channels = space.channels * factor ** len(space.grid)
+    return replace(space, channels=channels, grid=tuple(cells // factor for cells in space.grid))
 
 
 class Bands(nn.Module):
@@ -56,11 +70,8 @@ class Bands(nn.Module):
         super().__init__()
         self.haar = Haar()
         self.halvings = halvings
-        if isinstance(space, Field):
-            factor = 2**halvings
-            channels = space.channels * factor ** len(space.grid)
-            space = replace(space, channels=channels, grid=tuple(cells // factor for cells in space.grid))
-        self.space = space
+        self.space = _halved(space, halvings)
+        space = self.space
         shape = (space.shape[0], *[1] * (len(space.shape) - 1))
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("scale", torch.ones(shape))

@@ -20,7 +20,7 @@ from pushforward.errors import UsageError
 from pushforward.models.between import Between
 from pushforward.models.model import Batch, Collate, Model, Settings, Turn
 from pushforward.networks import time_network
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Space
 from pushforward.transport.couplings import BLOCK
 
 __all__ = ["Bridge"]
@@ -59,10 +59,9 @@ class Bridge(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        if isinstance(space, Field):
-            network = time_network(space, condition, width=self.settings.width or 16, blocks=self.settings.depth)
-        else:
-            network = time_network(space, condition, width=self.settings.width or 128, depth=self.settings.depth)
+        width, depth = (16, "blocks") if space.grid else (128, "depth")
+        options: dict[str, Any] = {"width": self.settings.width or width, depth: self.settings.depth}
+        network = time_network(space, condition, **options)
         self.between = Between(space, condition, network, pairs=self.settings.pairs)
 
     @classmethod
@@ -81,9 +80,8 @@ class Bridge(Model):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, object]:
-        if isinstance(space, Field):
-            return {"learning_rate": 2e-3, "batch_size": 16, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
-        return {"learning_rate": 2e-3, "batch_size": 256, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
+        size = 16 if space.grid else 256
+        return {"learning_rate": 2e-3, "batch_size": size, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
 
     @property
     def collate(self) -> Collate:

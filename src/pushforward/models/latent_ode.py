@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -124,19 +124,19 @@ class LatentODE(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        if not isinstance(space, Series):
-            raise UsageError(f"latent-ode learns series, not {type(space).__name__.lower()}")
+        if space.kind != "series":
+            raise UsageError(f"latent-ode learns series, not {space.kind}")
         s = self.settings
-        self.series = space
+        self.series = series = cast(Series, space)
         context = s.latent_dim + condition.numbers
         n = s.latent_dim
-        self.encoder = SeriesEncoder(space.dim, 2 * n + n * (n - 1) // 2, 2 * s.width, condition)
+        self.encoder = SeriesEncoder(series.dim, 2 * n + n * (n - 1) // 2, 2 * s.width, condition)
         self.motion = Motion(context, s.oscillators, s.slow, s.width, s.steps)
-        self.decoder = Bent(2 * s.oscillators + s.slow, context, space.dim, s.width)
-        self.raw_log_noise = nn.Parameter(torch.full((space.dim,), math.log(self.first_noise)))
+        self.decoder = Bent(2 * s.oscillators + s.slow, context, series.dim, s.width)
+        self.raw_log_noise = nn.Parameter(torch.full((series.dim,), math.log(self.first_noise)))
         # One row each: the time and which values were observed.
-        patterns = torch.ones(self.members, space.length, 1 + space.dim)
-        patterns[..., 0] = torch.linspace(0, 1, space.length)
+        patterns = torch.ones(self.members, series.length, 1 + series.dim)
+        patterns[..., 0] = torch.linspace(0, 1, series.length)
         self.register_buffer("patterns", patterns)
 
     @classmethod

@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import BaseModel
 from pydantic import Field as Setting
@@ -58,7 +58,7 @@ class OTFlowMatching(FlowMatching):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        if self.settings.coupling == "translations" and not (isinstance(space, Field) and space.periodic):
+        if self.settings.coupling == "translations" and not (space.grid and cast(Field, space).periodic):
             raise UsageError("coupling=translations moves the noise of periodic fields; these data are not periodic")
 
     @property

@@ -9,6 +9,8 @@ initial conditions to a web.
 
 from __future__ import annotations
 
+from typing import cast
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -27,7 +29,8 @@ _DATA: Moment[float] = Moment(time=0.0, alpha=1.0, sigma=0.0, alpha_dot=0.0, sig
 
 def is_stationary(space: Space) -> bool:
     """Whether a field's statistics are the same everywhere: it wraps around, or no direction is special."""
-    return isinstance(space, Field) and (space.periodic or space.isotropic)
+    field = cast(Field, space)
+    return bool(space.grid) and (field.periodic or field.isotropic)
 
 
 class StationaryGenerator(nn.Module):
@@ -50,10 +53,9 @@ class StationaryGenerator(nn.Module):
         self, space: Field, bands: Bands, condition: ConditionSpace = ConditionSpace(), width: int = 32
     ) -> None:
         super().__init__()
-        assert isinstance(bands.space, Field)
         self.bands = bands
         self.gaussian = GaussianDenoiser(space, condition)
-        self.network = UNet(bands.space, condition, width)
+        self.network = UNet(cast(Field, bands.space), condition, width)
 
     def initialise(self, x: Float[Tensor, "batch channels *grid"]) -> None:
         """Give the noise the power spectrum of these fields."""

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from functools import singledispatch
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -70,6 +71,22 @@ class VAESampling(Settings):
     temperature: float = Setting(default=1.0, gt=0)
 
 
+@singledispatch
+def _sizes(space: Space) -> tuple[int, int]:
+    """Length of a code and width of the networks, unless they are set."""
+    raise UsageError(f"vae learns vectors and fields, not {space.kind}")
+
+
+@_sizes.register
+def _(space: Vector) -> tuple[int, int]:
+    return space.dim, 128
+
+
+@_sizes.register
+def _(space: Field) -> tuple[int, int]:
+    return 64, 32
+
+
 class VAE(Model):
     """A variational autoencoder with learned Gaussian noise.
 
@@ -92,18 +109,17 @@ class VAE(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        if not isinstance(space, Vector | Field):
-            raise UsageError(f"vae learns vectors and fields, not {type(space).__name__.lower()}")
         kind = self.settings.noise or ("spectrum" if is_stationary(space) else "value")
-        width = self.settings.width or (128 if isinstance(space, Vector) else 32)
-        self.latent_dim = self.settings.latent_dim or (space.dim if isinstance(space, Vector) else 64)
+        chosen_dim, chosen_width = _sizes(space)
+        width = self.settings.width or chosen_width
+        self.latent_dim = self.settings.latent_dim or chosen_dim
         # On a field halved twice a convolution costs a sixteenth, and every scale comes to the same size.
         self.bands = Bands(space, halvings_for(space))
         self.encoder = Encoder(self.bands.space, 2 * self.latent_dim, condition, width)
         self.decoder = Generator(self.bands.space, self.latent_dim, condition, width)
         self.waves = None
-        if isinstance(space, Field) and is_stationary(space):
-            self.waves = LongestWaves(space, self.latent_dim)
+        if is_stationary(space):
+            self.waves = LongestWaves(cast(Field, space), self.latent_dim)
             # The networks join the waves gradually: a code that starts as noise may be left unused for good.
             self.joined = nn.Parameter(torch.zeros(2))
         self.noise = GaussianNoise(space, kind, condition, coded=self.latent_dim)
@@ -111,7 +127,7 @@ class VAE(Model):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        if isinstance(space, Field):
+        if space.grid:
             return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 10.0}
         return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 10.0}
 
@@ -251,13 +267,13 @@ class GaussianNoise(nn.Module):
             index = torch.arange(space.size).view(space.shape)
         elif kind == "channel":
             index = torch.arange(space.shape[0]).view(-1, *[1] * (len(space.shape) - 1)).expand(space.shape)
-        elif isinstance(space, Field):
-            bins = _shells(space.grid)
-            held = torch.bincount(bins.flatten()).cumsum(0) * space.channels <= coded
+        elif space.grid:
+            bins, channels = _shells(space.grid), space.shape[0]
+            held = torch.bincount(bins.flatten()).cumsum(0) * channels <= coded
             bins = (bins - int(held.sum())).clamp(min=0)
-            index = torch.stack([bins + channel * (bins.max() + 1) for channel in range(space.channels)])
+            index = torch.stack([bins + channel * (bins.max() + 1) for channel in range(channels)])
         else:
-            raise UsageError(f"noise='spectrum' is for fields, not for {type(space).__name__.lower()}; use 'value'")
+            raise UsageError(f"noise='spectrum' is for fields, not for {space.kind}; use 'value'")
         self.register_buffer("index", index.contiguous(), persistent=False)
         amplitudes = int(index.max()) + 1
         self.log_amplitude = nn.Parameter(torch.zeros(amplitudes))

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -50,13 +52,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.network: nn.Module
-        if isinstance(space, Field):
-            self.network = ConvolutionalGenerator(space, latent_dim, condition, width or 32)
-        elif isinstance(space, Vector):
-            self.network = _ConditionalMLP(latent_dim, space.dim, condition, width or 256, depth)
-        else:
-            raise _unknown(space)
+        self.network = _generator(space, latent_dim, condition, width, depth)
 
     def forward(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
@@ -83,13 +79,7 @@ class Encoder(nn.Module):
         depth: int = 3,
     ) -> None:
         super().__init__()
-        self.network: nn.Module
-        if isinstance(space, Field):
-            self.network = ConvolutionalEncoder(space, outputs, condition, width or 32)
-        elif isinstance(space, Vector):
-            self.network = _ConditionalMLP(space.dim, outputs, condition, width or 256, depth)
-        else:
-            raise _unknown(space)
+        self.network = _encoder(space, outputs, condition, width, depth)
 
     def forward(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
@@ -134,6 +124,35 @@ class _ConditionalMLP(nn.Module):
         return self.mlp(x)
 
 
+@singledispatch
+def _generator(space: Space, latent: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+    raise _unknown(space)
+
+
+@_generator.register
+def _(space: Field, latent: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+    return ConvolutionalGenerator(space, latent, condition, width or 32)
+
+
+@_generator.register
+def _(space: Vector, latent: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+    return _ConditionalMLP(latent, space.dim, condition, width or 256, depth)
+
+
+@singledispatch
+def _encoder(space: Space, outputs: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+    raise _unknown(space)
+
+
+@_encoder.register
+def _(space: Field, outputs: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+    return ConvolutionalEncoder(space, outputs, condition, width or 32)
+
+
+@_encoder.register
+def _(space: Vector, outputs: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+    return _ConditionalMLP(space.dim, outputs, condition, width or 256, depth)
+
+
 def _unknown(space: Space) -> UsageError:
-    kind = type(space).__name__
-    return UsageError(f"there is no one-shot network for a {kind} space; there are ones for Vector and Field")
+    return UsageError(f"there is no one-shot network for {space.kind} data; there are ones for vectors and fields")

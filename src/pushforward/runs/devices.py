@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from pushforward.errors import UsageError
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Space
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -69,7 +69,7 @@ def choose_precision(name: str, device: torch.device, space: Space, preferred: s
         UsageError: if it is unknown.
     """
     if name == "auto":
-        name = preferred or ("bf16" if isinstance(space, Field) and native_bfloat16(device) else "32")
+        name = preferred or ("bf16" if space.grid and native_bfloat16(device) else "32")
     if name not in PRECISIONS:
         raise UsageError(f"there is no precision called {name!r}; known ones are auto, 32, bf16")
     return PRECISIONS[name]
@@ -77,7 +77,7 @@ def choose_precision(name: str, device: torch.device, space: Space, preferred: s
 
 def laid_out(module: nn.Module, space: Space) -> None:
     """For maps, put the channels of convolution kernels last in memory, which convolutions are faster with."""
-    if isinstance(space, Field) and len(space.grid) == 2:
+    if len(space.grid) == 2:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Bounded
 
 from pushforward.models.settings import divide_settings, parse_settings
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Space
 from pushforward.training.durations import Duration
 
 if TYPE_CHECKING:
@@ -83,4 +83,4 @@ def resolve_settings(
 
 
 def _batch_size(space: Space) -> dict[str, int]:
-    return {"batch_size": 32 if isinstance(space, Field) else 256}
+    return {"batch_size": 32 if space.grid else 256}
