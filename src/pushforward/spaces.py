@@ -41,6 +41,11 @@ class Vector:
         return (self.dim,)
 
     @property
+    def degrees(self) -> int:
+        """Degrees of freedom of a sample."""
+        return self.size
+
+    @property
     def size(self) -> int:
         return self.dim
 
@@ -69,6 +74,11 @@ class Field:
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.channels, *self.grid)
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom of a sample."""
+        return self.size
 
     @property
     def size(self) -> int:
@@ -147,6 +157,11 @@ class Series:
         return (self.length, self.timed + self.dim)
 
     @property
+    def degrees(self) -> int:
+        """Degrees of freedom of a sample."""
+        return self.size
+
+    @property
     def size(self) -> int:
         return self.length * (self.timed + self.dim)
 
@@ -177,6 +192,11 @@ class Trajectory:
     @property
     def shape(self) -> tuple[int, ...]:
         return (len(self.times), 2, self.count, self.dim)
+
+    @property
+    def degrees(self) -> int:
+        """Degrees of freedom of a sample."""
+        return self.size
 
     @property
     def size(self) -> int:

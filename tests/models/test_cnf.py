@@ -224,7 +224,7 @@ def test_maximum_likelihood_alone_learns_a_correlated_normal_distribution():
 
 
 def test_spaces_and_settings_that_do_not_fit_are_refused():
-    with pytest.raises(UsageError, match="vectors, not a field"):
+    with pytest.raises(UsageError, match="vectors and particles, not a field"):
         CNF(Field(1, (8, 8)))
     with pytest.raises(UsageError, match="known solvers are"):
         parse_settings(CNF.Settings, {"solver": "rk5"})

@@ -6,10 +6,11 @@ from functools import singledispatch
 
 import numpy as np
 
-from pushforward.errors import DataError
+from pushforward.ensembles.choice import Choice, choose
+from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field, Particles, Series, Space, Vector
 
-__all__ = ["channel_axis", "channel_name", "channel_values", "time_channels", "trailing_axes"]
+__all__ = ["channel_axis", "channel_name", "channel_values", "suited", "time_channels", "trailing_axes"]
 
 
 @singledispatch
@@ -43,6 +44,30 @@ def _observed(values: np.ndarray, label: str) -> np.ndarray:
     if len(found) == 0:
         raise DataError(f"{label} was not observed in any of {len(values)} members; leave it out")
     return found
+
+
+@singledispatch
+def suited(space: Space, values: np.ndarray, wanted: str, label: str) -> Choice:
+    """The pointwise function of a channel.
+
+    Raises:
+        DataError: if the values are constant, or not in the support of the function that is wanted.
+        UsageError: if the kind of sample does not allow it.
+    """
+    return choose(values, wanted, label)
+
+
+@suited.register
+def _(space: Particles, values: np.ndarray, wanted: str, label: str) -> Choice:
+    if wanted == "none":
+        return choose(values, wanted, label)
+    if wanted not in ("auto", "standardise"):
+        raise UsageError(f"transform={wanted} would bend the space that particles move in; use standardise or none")
+    # About the origin, so that rotations stay rotations.
+    scale = float(np.sqrt(np.square(values, dtype=np.float64).mean()))
+    if scale == 0:
+        raise DataError(f"{label} are 0 in every member: there is nothing to learn from constant data")
+    return Choice("standardise", 0.0, scale, reason="one scale for all coordinates")
 
 
 @singledispatch

@@ -53,8 +53,7 @@ class Rescaled(nn.Module):
 
     def log_abs_det(self, x: Float[Tensor, "batch *shape"], condition: None = None) -> Float[Tensor, " batch"]:
         """``ln |det dz/dx|``, nats, on the degrees of freedom of the space."""
-        degrees = getattr(self.space, "degrees", self.space.size)
-        return x.new_full((len(x),), -degrees * float(self.constants[1].log()))
+        return x.new_full((len(x),), -self.space.degrees * float(self.constants[1].log()))
 
     def encode_condition(self, condition: Any) -> None:
         raise UsageError("samples of an energy have no conditions; leave the condition out")

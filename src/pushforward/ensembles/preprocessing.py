@@ -27,6 +27,7 @@ from pushforward.ensembles.channels import (
     channel_axis,
     channel_name,
     channel_values,
+    suited,
     time_channels,
     trailing_axes,
 )
@@ -131,7 +132,9 @@ class Preprocessing(nn.Module):
         names = [channel_name(ensemble.space, number) for number in range(len(channels))]
         timed = time_channels(ensemble.space)
         choices = [_span(channels[0])] if timed else []
-        choices += [choose(*each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)]
+        choices += [
+            suited(ensemble.space, *each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)
+        ]
         if scale_by_condition and conditions is not None and trailing_axes(ensemble.space) and not levels:
             classes = [len(parameter.classes) for parameter in ensemble.parameters]
             # The logarithm turns a factor into a shift, and would gain nothing from the division.
@@ -211,7 +214,9 @@ class Preprocessing(nn.Module):
         x = self.levels(x, u)
         location, unit, exponent, _, deviation = self._constants(x, condition)
         slope = self._each(pointwise.log_derivative, (x - location) / unit, exponent)
-        return (slope - (unit * deviation).log()).flatten(1).sum(1)
+        each = (slope - (unit * deviation).log()).flatten(1)
+        # Of centred particles, on their degrees of freedom: all coordinates are scaled alike.
+        return each.sum(1) if self.space.degrees == self.space.size else each.mean(1) * self.space.degrees
 
     def encode_times(self, times: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Times of a Series in network units: 0 to 1 over the data. At even times, the user's unit is one row."""

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import singledispatch
 from typing import Any, Literal
 
 import torch
@@ -31,11 +33,12 @@ from torch import Tensor, nn
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import METHODS, IntegrationError, Solution, odeint, probe
 from pushforward.errors import TrainingError, UsageError
+from pushforward.models.flat_velocity import FlatField, FlatVelocity
 from pushforward.models.model import Batch, Model, Settings, Turn
-from pushforward.networks import PreparedField, VectorField
+from pushforward.networks import PreparedField, VectorField, time_network
 from pushforward.randomness import Draws
-from pushforward.spaces import Space, Vector
-from pushforward.tensors import normal_log_prob
+from pushforward.spaces import Particles, Space, Vector
+from pushforward.transport import normal_of
 
 __all__ = ["CNF"]
 
@@ -121,7 +124,7 @@ class CNF(Model):
     """A continuous normalizing flow, with densities and codes that are exact up to the solver's tolerance.
 
     Raises:
-        UsageError: if the space is not a vector.
+        UsageError: if the space is neither a vector nor one of particles.
     """
 
     Settings = CNFSettings
@@ -136,25 +139,17 @@ class CNF(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        if not isinstance(space, Vector):
-            raise UsageError(f"cnf learns vectors, not a {type(space).__name__.lower()}; flow-matching learns fields")
-        options = self.settings
-        width = options.width or min(256, max(64, 16 * space.dim))
-        self.velocity = VectorField(space, condition, width, options.depth, waves=options.waves)
+        self.prior = normal_of(space)
+        self.velocity = _velocity(space, condition, self.settings)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         # The solver's error control and the trace need more than the eight bits of bfloat16.
-        return {
-            "learning_rate": 4e-3,
-            "batch_size": 512,
-            "betas": (0.9, 0.99),
-            "gradient_clip": 1.0,
-            "precision": "32",
-        }
+        return {**_rates(space), "betas": (0.9, 0.99), "gradient_clip": 1.0, "precision": "32"}
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
+        batch = replace(batch, x=batch.x.flatten(1))
         if batch.progress < self.settings.matching:
             for _ in range(self.regressions):
                 yield self._matching(batch)
@@ -165,7 +160,7 @@ class CNF(Model):
             field.probe = probe(batch.x, batch.draws, options.probe)
         solution = self._solve(field, field.start(batch.x), (0.0, 1.0), training=True)
         z, volume, energy, stretch = field.parts(solution.y_end)
-        nats = -(normal_log_prob(z) + volume).mean() / size
+        nats = -(self._base(z) + volume).mean() / size
         penalty = (options.kinetic * energy + options.jacobian * stretch).mean() / size
         logs = {"nll_per_dim": nats.detach(), "evaluations": solution.stats.evaluations.float().mean()}
         if options.kinetic:
@@ -177,7 +172,7 @@ class CNF(Model):
     def _matching(self, batch: Batch) -> Turn:
         """Regression of the velocity on straight lines from data to noise: z = (1 - t) x + t ε with t = u^1.5."""
         clock = batch.draws.stratified()[:, None]
-        noise = batch.draws.normal(self.space.size)
+        noise = self._noise(batch.draws)
         z = torch.lerp(batch.x, noise, clock**_WARP)
         target = _WARP * clock ** (_WARP - 1) * (noise - batch.x)
         value = self.velocity(z, clock.squeeze(1), batch.condition)
@@ -185,7 +180,7 @@ class CNF(Model):
 
     def log_prob(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Natural log of the density at ``x``, in network units; nats; NaN for rows with NaN. The trace is exact."""
-        return self.log_prob_at(x, 0.0, condition)
+        return self.log_prob_at(x.flatten(1), 0.0, condition)
 
     def log_prob_at(
         self, z: Float[Tensor, "batch dim"], time: float, condition: Condition | None = None
@@ -193,17 +188,17 @@ class CNF(Model):
         """Natural log of the density that the data's has become at a time between 0 (data) and 1 (noise); nats."""
         field = _Carried(self.velocity.given(condition))
         z, volume, *_ = field.parts(self._solve(field, field.start(z), (time, 1.0)).y_end)
-        return normal_log_prob(z) + volume
+        return self._base(z) + volume
 
     def evaluations(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Int[Tensor, " batch"]:
         """How often the velocity is evaluated for the density at each sample."""
         field = _Carried(self.velocity.given(condition))
-        return self._solve(field, field.start(x), (0.0, 1.0)).stats.evaluations
+        return self._solve(field, field.start(x.flatten(1)), (0.0, 1.0)).stats.evaluations
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, CNFSampling) else CNFSampling()
-        noise = options.temperature * draws.normal(self.space.size)
-        return self._solve(self.velocity.given(condition), noise, (1.0, 0.0), options).y_end
+        noise = options.temperature * self._noise(draws)
+        return self._shaped(self._solve(self.velocity.given(condition), noise, (1.0, 0.0), options).y_end)
 
     def sample_and_log_prob(
         self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
@@ -213,19 +208,29 @@ class CNF(Model):
         At a temperature T other than one that is the density of the flow with ``N(0, T²)`` at its base.
         """
         options = sampling if isinstance(sampling, CNFSampling) else CNFSampling()
-        noise = draws.normal(self.space.size)
+        noise = self._noise(draws)
         field = _Carried(self.velocity.given(condition))
         solution = self._solve(field, field.start(options.temperature * noise), (1.0, 0.0), options)
         x, volume, *_ = field.parts(solution.y_end)
-        return x, normal_log_prob(noise) - self.space.size * math.log(options.temperature) - volume
+        base = self._base(noise) - self.space.degrees * math.log(options.temperature)
+        return self._shaped(x), base - volume
 
     def encode(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, "batch dim"]:
         """The noise that each sample is carried to, standard normal if the model is right."""
-        return self._solve(self.velocity.given(condition), x, (0.0, 1.0)).y_end
+        return self._shaped(self._solve(self.velocity.given(condition), x.flatten(1), (0.0, 1.0)).y_end)
 
     def decode(self, z: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, "batch dim"]:
         """The sample of each vector of noise; ``decode(encode(x)) == x`` up to the solver's tolerance."""
-        return self._solve(self.velocity.given(condition), z, (1.0, 0.0)).y_end
+        return self._shaped(self._solve(self.velocity.given(condition), z.flatten(1), (1.0, 0.0)).y_end)
+
+    def _noise(self, draws: Draws) -> Float[Tensor, "batch size"]:
+        return self.prior.draw(draws, self.space.shape).flatten(1)
+
+    def _base(self, z: Float[Tensor, "batch size"]) -> Float[Tensor, " batch"]:
+        return self.prior.log_prob(self._shaped(z))
+
+    def _shaped(self, z: Float[Tensor, "batch size"]) -> Float[Tensor, "batch *shape"]:
+        return z.unflatten(1, self.space.shape)
 
     def flow(
         self,
@@ -238,7 +243,7 @@ class CNF(Model):
 
     def _solve(
         self,
-        field: PreparedField | _Carried,
+        field: PreparedField | FlatField | _Carried,
         state: Tensor,
         times: Sequence[float],
         sampling: CNFSampling | None = None,
@@ -281,13 +286,17 @@ class _Carried:
         options: which trace, and which of the last two; None for the exact trace alone.
     """
 
-    def __init__(self, field: PreparedField, options: CNFSettings | None = None) -> None:
+    def __init__(self, field: PreparedField | FlatField, options: CNFSettings | None = None) -> None:
         self.field = field
-        self.dim = field.weights[0].shape[1]
         self.estimated = options is not None and options.trace == "hutchinson"
         self.kinetic = options is not None and options.kinetic > 0
         self.jacobian = options is not None and options.jacobian > 0
         self.probe: Tensor | None = None
+
+    @property
+    def more(self) -> int:
+        """Numbers that are integrated beside the sample."""
+        return 1 + self.kinetic + self.jacobian
 
     @property
     def needs_probe(self) -> bool:
@@ -302,10 +311,10 @@ class _Carried:
         return self.field.rowwise and self.probe is None
 
     def start(self, z: Tensor) -> Tensor:
-        return nn.functional.pad(z, (0, 1 + self.kinetic + self.jacobian))
+        return nn.functional.pad(z, (0, self.more))
 
     def __call__(self, t: Tensor, state: Tensor) -> Tensor:
-        z = state[:, : self.dim]
+        z = state[:, : state.shape[1] - self.more]
         stretch = []
         if self.probe is not None:
             value, (change,) = self.field.with_changes(t, z, self.probe[None])
@@ -319,8 +328,34 @@ class _Carried:
 
     def parts(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """z and the three integrals, zero where they were not asked for."""
-        z, volume, *others = state.split([self.dim, *[1] * (state.shape[1] - self.dim)], dim=1)
+        z, volume, *others = state.split([state.shape[1] - self.more, *[1] * self.more], dim=1)
         nothing = torch.zeros_like(volume)
         energy = others[0] if self.kinetic else nothing
         stretch = others[-1] if self.jacobian else nothing
         return z, volume.squeeze(1), energy.squeeze(1), stretch.squeeze(1)
+
+
+@singledispatch
+def _velocity(space: Space, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:
+    raise UsageError(f"cnf learns vectors and particles, not a {space.kind}; flow-matching learns fields")
+
+
+@_velocity.register
+def _(space: Vector, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:
+    width = settings.width or min(256, max(64, 16 * space.dim))
+    return VectorField(space, condition, width, settings.depth, waves=settings.waves)
+
+
+@_velocity.register
+def _(space: Particles, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:
+    return FlatVelocity(time_network(space, condition, width=settings.width or 32, depth=settings.depth), space.shape)
+
+
+@singledispatch
+def _rates(space: Space) -> dict[str, Any]:
+    return {"learning_rate": 4e-3, "batch_size": 512}
+
+
+@_rates.register
+def _(space: Particles) -> dict[str, Any]:
+    return {"learning_rate": 2e-3, "batch_size": 128}

@@ -32,10 +32,11 @@ from pushforward import transport
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import trace_probes
 from pushforward.errors import UsageError
+from pushforward.models.denoising_networks import denoising_defaults, network_options
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import time_network
 from pushforward.randomness import Draws
-from pushforward.spaces import Field, Space, Vector
+from pushforward.spaces import Space
 from pushforward.transport import (
     Integrator,
     Method,
@@ -142,7 +143,7 @@ class Denoising(Model):
         path: of the training samples.
         prediction: what the network's output means.
         measured_in: the prediction in whose units the squared error is taken; that of the output if None.
-        prior: the noise that the path ends in.
+        prior: the noise that the path ends in; None is the normal one.
 
     Raises:
         UsageError: if the space is neither a vector nor a field, or a setting does not belong to it.
@@ -165,22 +166,19 @@ class Denoising(Model):
         path: Path,
         prediction: Prediction,
         measured_in: Prediction | None = None,
-        prior: Noise = transport.NORMAL,
+        prior: Noise | None = None,
     ) -> None:
         super().__init__(space, condition, settings)
         self.path = path
         self.prediction: Prediction = prediction
         self.measured_in: Prediction = measured_in or prediction
-        self.prior = prior
+        self.prior = prior or transport.normal_of(space)
         self.gaussian = transport.GaussianDenoiser(space, condition)
-        self.network = time_network(space, condition, **self._network_options())
+        self.network = time_network(space, condition, **network_options(space, self.settings))
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        if isinstance(space, Field):
-            return {"learning_rate": 2e-3, "batch_size": 8, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
-        rate = 5e-3 * 64 / _width_for(space)
-        return {"learning_rate": rate, "batch_size": 1024, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
+        return denoising_defaults(space)
 
     def prepare(self, batch: Batch) -> None:
         self.gaussian.initialise(batch.x)
@@ -272,13 +270,13 @@ class Denoising(Model):
     def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Log-density in nats, by the change of variables along the probability flow.
 
-        The trace of the Jacobian is exact for vectors of up to 64 dimensions. Otherwise the network's part of it is
-        estimated with vectors of random signs, always the same: unbiased over the choice of the vectors, and comparable
-        between samples.
+        The trace of the Jacobian is exact for vectors and particles of up to 64 dimensions. Otherwise the network's
+        part of it is estimated with vectors of random signs, always the same: unbiased over the choice of the vectors,
+        and comparable between samples.
         """
         times = self._times_to_noise()
         (first,) = Straight().moments(times[:1])
-        exact_up_to = 64 if isinstance(self.space, Vector) else 0
+        exact_up_to = 0 if self.space.grid else 64
         probes = trace_probes(self.space.shape, exact_up_to, count=max(1, 512 // self.space.size)).to(x)
         w = self.gaussian.whiten(x, first, condition)
         w, volume = transport.carry(self.whitened_motion(condition), Straight(), times, w, probes)
@@ -383,24 +381,5 @@ class Denoising(Model):
 
     def _times_to_noise(self) -> list[float]:
         # Fourth-order steps: on two moons 20 of them leave an error of 5e-4 nats in the mean log-density.
-        steps = 20 if isinstance(self.space, Vector) else 12
+        steps = 12 if self.space.grid else 20
         return transport.time_grid(Straight(), steps, start=0.0, stop=self.last_time())
-
-    def _network_options(self) -> dict[str, Any]:
-        options = self.settings
-        if isinstance(self.space, Vector):
-            if options.multipliers is not None or options.network is not None or options.patch is not None:
-                raise UsageError("network, patch and multipliers are settings of a field's network; this is a vector's")
-            return {"width": options.width or _width_for(self.space), "depth": options.depth or 3}
-        if options.network == "transformer":
-            if options.multipliers is not None:
-                raise UsageError("multipliers are the channels of a U-Net's resolutions; a transformer has none")
-            return {"network": "transformer", "width": options.width, "depth": options.depth, "patch": options.patch}
-        if options.patch is not None:
-            raise UsageError("patch is a setting of network=transformer; the U-Net has none")
-        return {"width": options.width or 16, "blocks": options.depth, "multipliers": options.multipliers}
-
-
-def _width_for(space: Space) -> int:
-    """Few dimensions are learnt sooner by a narrow network that takes more steps in the same time."""
-    return min(256, max(64, 16 * space.size))

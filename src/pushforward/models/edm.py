@@ -26,7 +26,7 @@ from pushforward.conditions import ConditionSpace
 from pushforward.models.denoising import Denoising, DenoisingSettings
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
-from pushforward.transport import NORMAL, Noise, VarianceExploding
+from pushforward.transport import Noise, VarianceExploding
 
 __all__ = ["EDM", "EDMSettings"]
 
@@ -61,7 +61,7 @@ class EDM(Denoising):
         condition: ConditionSpace = ConditionSpace(),
         settings: BaseModel | None = None,
         *,
-        prior: Noise = NORMAL,
+        prior: Noise | None = None,
     ) -> None:
         options = settings if isinstance(settings, EDMSettings) else self.Settings()
         assert isinstance(options, EDMSettings)

@@ -54,11 +54,13 @@ REGISTRY: dict[str, Entry] = {
         "velocity of a straight path from noise to data; the best default for fields",
         "https://arxiv.org/abs/2210.02747",
         sources=("ensemble", "teacher"),
+        spaces=("vector", "field", "particles"),
     ),
     "ot-flow-matching": Entry(
         "ot_flow_matching:OTFlowMatching",
         "flow matching on noise paired with the data by optimal transport; straighter paths, fewer steps",
         "https://arxiv.org/abs/2302.00482",
+        spaces=("vector", "field", "particles"),
     ),
     "yukawa": Entry(
         "yukawa:Yukawa",
@@ -69,11 +71,13 @@ REGISTRY: dict[str, Entry] = {
         "ddpm:DDPM",
         "denoising diffusion: removes Gaussian noise step by step",
         "https://arxiv.org/abs/2006.11239",
+        spaces=("vector", "field", "particles"),
     ),
     "edm": Entry(
         "edm:EDM",
         "diffusion with a preconditioned network, trained where noise levels matter most",
         "https://arxiv.org/abs/2206.00364",
+        spaces=("vector", "field", "particles"),
     ),
     "pfgm++": Entry(
         "pfgm:PFGMPlusPlus",
@@ -142,7 +146,7 @@ REGISTRY: dict[str, Entry] = {
         "cnf:CNF",
         "a velocity followed in time; exact density and codes of vectors, by a differential equation",
         "https://arxiv.org/abs/1810.01367",
-        ("vector",),
+        ("vector", "particles"),
     ),
     "vae": Entry(
         "vae:VAE",

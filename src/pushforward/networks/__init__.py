@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pushforward.networks.conditioners import FieldConditioner, VectorConditioner
 from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
+from pushforward.networks.egnn import EGNN
 from pushforward.networks.embeddings import ConditionEmbedding, Context, TimeEmbedding
 from pushforward.networks.factory import time_network
 from pushforward.networks.made import MADE
@@ -17,6 +18,7 @@ from pushforward.networks.unet import UNet
 from pushforward.networks.vector_field import PreparedField, VectorField
 
 __all__ = [
+    "EGNN",
     "MADE",
     "MLP",
     "ConditionEmbedding",

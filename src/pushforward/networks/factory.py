@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import Any
 
 from torch import nn
 
 from pushforward.conditions import ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.networks.egnn import EGNN
 from pushforward.networks.mlp import ResidualMLP
 from pushforward.networks.transformer import Transformer
 from pushforward.networks.unet import UNet
-from pushforward.spaces import Field, Space, Vector
+from pushforward.spaces import Field, Particles, Space, Vector
 
 __all__ = ["time_network"]
 
@@ -21,7 +23,7 @@ _OF_FIELDS: dict[str, type[nn.Module]] = {"unet": UNet, "transformer": Transform
 def time_network(
     space: Space, condition: ConditionSpace = ConditionSpace(), *, network: str | None = None, **options: Any
 ) -> nn.Module:
-    """A network called as ``net(x, t, condition)``, whose output has the shape of ``x``: `ResidualMLP` or `UNet`.
+    """A network called as ``net(x, t, condition)``, whose output is like ``x``: `ResidualMLP`, `UNet` or `EGNN`.
 
     Arguments:
         space: what one sample is.
@@ -37,11 +39,28 @@ def time_network(
     'ResidualMLP'
     """
     given = {name: value for name, value in options.items() if value is not None}
-    if isinstance(space, Vector):
-        return ResidualMLP(space, condition, **given)
-    if isinstance(space, Field):
-        if network not in (None, *_OF_FIELDS):
-            raise UsageError(f"there is no network called {network!r} for fields; there are {', '.join(_OF_FIELDS)}")
-        return _OF_FIELDS[network or "unet"](space, condition, **given)
-    kind = type(space).__name__
-    raise UsageError(f"there is no velocity network for a {kind} space; there are ones for Vector and Field")
+    return _of_space(space, condition, network, given)
+
+
+@singledispatch
+def _of_space(space: Space, condition: ConditionSpace, network: str | None, options: dict[str, Any]) -> nn.Module:
+    raise UsageError(
+        f"there is no velocity network for {space.kind} data; there are ones for vectors, fields and particles"
+    )
+
+
+@_of_space.register
+def _(space: Vector, condition: ConditionSpace, network: str | None, options: dict[str, Any]) -> nn.Module:
+    return ResidualMLP(space, condition, **options)
+
+
+@_of_space.register
+def _(space: Field, condition: ConditionSpace, network: str | None, options: dict[str, Any]) -> nn.Module:
+    if network not in (None, *_OF_FIELDS):
+        raise UsageError(f"there is no network called {network!r} for fields; there are {', '.join(_OF_FIELDS)}")
+    return _OF_FIELDS[network or "unet"](space, condition, **options)
+
+
+@_of_space.register
+def _(space: Particles, condition: ConditionSpace, network: str | None, options: dict[str, Any]) -> nn.Module:
+    return EGNN(space, condition, **options)

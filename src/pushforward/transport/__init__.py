@@ -10,7 +10,7 @@ from pushforward.transport.dpm_solver import dpm_solver
 from pushforward.transport.gaussian import GaussianDenoiser, real_waves
 from pushforward.transport.grids import Spacing, equal_times, time_grid
 from pushforward.transport.likelihood import carry, log_likelihood
-from pushforward.transport.noise import NORMAL, Noise, Normal, StudentT
+from pushforward.transport.noise import NORMAL, CentredNormal, Noise, Normal, StudentT, normal_of
 from pushforward.transport.noise_level import NoiseLevel
 from pushforward.transport.ode import INTEGRATORS, Integrator, Predictor, Solver, VelocityField, adaptive, flow
 from pushforward.transport.path import Moment, Path, Straight, VarianceExploding, VPCosine, VPLinear
@@ -22,6 +22,7 @@ __all__ = [
     "INTEGRATORS",
     "NORMAL",
     "SAMPLERS",
+    "CentredNormal",
     "Estimate",
     "GaussianDenoiser",
     "Integrator",
@@ -56,6 +57,7 @@ __all__ = [
     "log_likelihood",
     "loss_weight",
     "multistep",
+    "normal_of",
     "optimal_transport",
     "pseudo_huber",
     "real_waves",

@@ -25,6 +25,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import singledispatch
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -32,7 +34,7 @@ from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.networks import MLP
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Field, Particles, Space
 from pushforward.tensors import linear
 from pushforward.transport.path import Moment, Number
 from pushforward.transport.prediction import Estimate
@@ -43,8 +45,8 @@ __all__ = ["GaussianDenoiser", "real_waves", "wavenumber_bins"]
 class GaussianDenoiser(nn.Module):
     """Expected data and noise of Gaussian data whose power is learnt, and may depend on conditions.
 
-    On a `Field` modes of about the same wavenumber share a power, for each channel; on other spaces each coordinate is
-    a mode of its own.
+    On a `Field` modes of about the same wavenumber share a power, for each channel; of `Particles` all coordinates do,
+    so that rotations and permutations stay symmetries; elsewhere each coordinate is a mode of its own.
 
     Arguments:
         space: what one sample is.
@@ -64,16 +66,11 @@ class GaussianDenoiser(nn.Module):
 
     def __init__(self, space: Space, condition: ConditionSpace = ConditionSpace(), hidden: int = 64) -> None:
         super().__init__()
-        self.axes = len(space.grid) if isinstance(space, Field) else 0
-        if isinstance(space, Field):
-            rows = [torch.arange(cells) for cells in space.grid]
-            numbers = [(row + 1) // 2 for row in rows] if space.periodic else rows
-            bins = wavenumber_bins([n * (max(space.grid) / len(n)) for n in numbers])
-            index = torch.stack([bins + channel * (int(bins.max()) + 1) for channel in range(space.channels)])
-            for axis, cells in enumerate(space.grid):
-                self.register_buffer(f"waves_{axis}", real_waves(cells, periodic=space.periodic), persistent=False)
-        else:
-            index = torch.arange(space.size).reshape(space.shape)
+        self.axes, self.degrees = len(space.grid), space.degrees
+        for axis, cells in enumerate(space.grid):
+            waves = real_waves(cells, periodic=cast(Field, space).periodic)
+            self.register_buffer(f"waves_{axis}", waves, persistent=False)
+        index = _shared_powers(space)
         self.register_buffer("index", index, persistent=False)
         powers = int(index.max()) + 1
         self.raw_log_power = nn.Parameter(torch.zeros(powers))
@@ -143,7 +140,8 @@ class GaussianDenoiser(nn.Module):
 
     def log_volume(self, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "*batch"]:
         """log |dw/dz|: of one sample, or of each condition's."""
-        return -self._spread(moment, condition).log().flatten(-self.index.dim()).sum(-1)
+        # Of centred particles, on their degrees of freedom: all modes have one power.
+        return -self._spread(moment, condition).log().flatten(-self.index.dim()).mean(-1) * self.degrees
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
@@ -172,6 +170,25 @@ class GaussianDenoiser(nn.Module):
 
     def _waves(self, axis: int, like: Tensor) -> Tensor:
         return self.get_buffer(f"waves_{axis}").to(like.dtype)
+
+
+@singledispatch
+def _shared_powers(space: Space) -> Tensor:
+    """For each mode of a sample, the number of its power."""
+    return torch.arange(space.size).reshape(space.shape)
+
+
+@_shared_powers.register
+def _(space: Particles) -> Tensor:
+    return torch.zeros(space.shape, dtype=torch.long)
+
+
+@_shared_powers.register
+def _(space: Field) -> Tensor:
+    rows = [torch.arange(cells) for cells in space.grid]
+    numbers = [(row + 1) // 2 for row in rows] if space.periodic else rows
+    bins = wavenumber_bins([n * (max(space.grid) / len(n)) for n in numbers])
+    return torch.stack([bins + channel * (int(bins.max()) + 1) for channel in range(space.channels)])
 
 
 def real_waves(cells: int, *, periodic: bool) -> Float[Tensor, "cells cells"]:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Protocol
 
 import numpy as np
@@ -32,9 +33,10 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
+from pushforward.spaces import Particles, Space
 from pushforward.tensors import normal_log_prob
 
-__all__ = ["NORMAL", "Noise", "Normal", "StudentT"]
+__all__ = ["NORMAL", "CentredNormal", "Noise", "Normal", "StudentT", "normal_of"]
 
 
 class Noise(Protocol):
@@ -61,6 +63,32 @@ class Normal:
 
 
 NORMAL = Normal()
+
+
+@dataclass(frozen=True)
+class CentredNormal(Normal):
+    """Standard normal numbers of particles whose centre of mass is at the origin: a density on (N - 1) d dimensions.
+
+    log p = -|eps|^2 / 2 - (N - 1) d / 2 log 2 pi,      sum_i eps_i = 0.
+    """
+
+    def draw(self, draws: Draws, shape: Sequence[int]) -> Tensor:
+        noise = draws.normal(*shape)
+        return noise - noise.mean(1, keepdim=True)
+
+    def log_prob(self, noise: Tensor) -> Tensor:
+        return normal_log_prob(noise) + 0.5 * noise.shape[-1] * math.log(2 * math.pi)
+
+
+@singledispatch
+def normal_of(space: Space) -> Normal:
+    """The normal noise that a path to samples of a space ends in."""
+    return NORMAL
+
+
+@normal_of.register
+def _(space: Particles) -> Normal:
+    return CentredNormal() if space.centred else NORMAL
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,70 @@
+"""Networks and defaults of training that suit models of motion from noise to data, by kind of sample."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from pushforward.errors import UsageError
+from pushforward.spaces import Field, Particles, Space
+
+__all__ = ["denoising_defaults", "network_options"]
+
+_SHARED = {"betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
+
+
+@singledispatch
+def denoising_defaults(space: Space) -> dict[str, Any]:
+    """Settings of the loop."""
+    return {"learning_rate": 5e-3 * 64 / _width(space), "batch_size": 1024, **_SHARED}
+
+
+@denoising_defaults.register
+def _(space: Field) -> dict[str, Any]:
+    return {"learning_rate": 2e-3, "batch_size": 8, **_SHARED}
+
+
+@denoising_defaults.register
+def _(space: Particles) -> dict[str, Any]:
+    # The densities of equivariant flows need more than the eight bits of bfloat16.
+    return {"learning_rate": 2e-3, "batch_size": 256, "precision": "32", **_SHARED}
+
+
+@singledispatch
+def network_options(space: Space, settings: Any) -> dict[str, Any]:
+    """Options of `time_network` from the settings of a model; those that are None are the network's own.
+
+    Raises:
+        UsageError: if a setting belongs to the network of another kind of sample.
+    """
+    _refuse_those_of_fields(space, settings)
+    return {"width": settings.width or _width(space), "depth": settings.depth or 3}
+
+
+@network_options.register
+def _(space: Particles, settings: Any) -> dict[str, Any]:
+    _refuse_those_of_fields(space, settings)
+    return {"width": settings.width, "depth": settings.depth}
+
+
+@network_options.register
+def _(space: Field, settings: Any) -> dict[str, Any]:
+    if settings.network == "transformer":
+        if settings.multipliers is not None:
+            raise UsageError("multipliers are the channels of a U-Net's resolutions; a transformer has none")
+        return {"network": "transformer", "width": settings.width, "depth": settings.depth, "patch": settings.patch}
+    if settings.patch is not None:
+        raise UsageError("patch is a setting of network=transformer; the U-Net has none")
+    return {"width": settings.width or 16, "blocks": settings.depth, "multipliers": settings.multipliers}
+
+
+def _refuse_those_of_fields(space: Space, settings: Any) -> None:
+    if settings.multipliers is not None or settings.network is not None or settings.patch is not None:
+        raise UsageError(
+            f"network, patch and multipliers are settings of a field's network; these are {space.kind} data"
+        )
+
+
+def _width(space: Space) -> int:
+    """Few dimensions are learnt sooner by a narrow network that takes more steps in the same time."""
+    return min(256, max(64, 16 * space.size))

@@ -1,0 +1,68 @@
+"""A time network as the velocity of flat states, as `CNF` integrates it, with Jacobians by forward-mode derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pushforward.conditions import Condition
+from pushforward.dynamics import exact_divergence
+
+__all__ = ["FlatField", "FlatVelocity"]
+
+
+class FlatVelocity(nn.Module):
+    """A network called as ``net(x, t, condition)`` on samples of any shape, for states (batch, size).
+
+    Arguments:
+        network: of the velocity.
+        shape: of a sample.
+    """
+
+    def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network, self.shape = network, shape
+
+    def forward(
+        self, y: Float[Tensor, "batch size"], t: Float[Tensor, " batch"], condition: Condition | None = None
+    ) -> Float[Tensor, "batch size"]:
+        return self.network(y.unflatten(1, self.shape), t.expand(len(y)), condition).flatten(1)
+
+    def given(self, condition: Condition | None) -> FlatField:
+        """The field at fixed conditions."""
+        return FlatField(lambda t, y: self(y, t, condition), list(self.parameters()), condition is None)
+
+
+class FlatField:
+    """A velocity ``field(t, y) -> dy/dt`` at fixed conditions.
+
+    Arguments:
+        field: with t (batch,) or (1,), y (batch, size).
+        tensors: that it depends on.
+        rowwise: whether it is the same for every sample, so that some may leave the batch.
+    """
+
+    def __init__(self, field: Callable[[Tensor, Tensor], Tensor], tensors: list[Tensor], rowwise: bool) -> None:
+        self.field, self.tensors, self.rowwise = field, tensors, rowwise
+
+    def __call__(self, t: Tensor, y: Float[Tensor, "batch size"]) -> Float[Tensor, "batch size"]:
+        return self.field(t, y)
+
+    def with_divergence(
+        self, t: Tensor, y: Float[Tensor, "batch size"]
+    ) -> tuple[Float[Tensor, "batch size"], Float[Tensor, " batch"]]:
+        """The field, and the trace of its Jacobian, exact: one derivative per number of a state."""
+        return exact_divergence(self.field, t, y)
+
+    def with_changes(
+        self, t: Tensor, y: Float[Tensor, "batch size"], directions: Float[Tensor, "n batch size"]
+    ) -> tuple[Float[Tensor, "batch size"], Float[Tensor, "n batch size"]]:
+        """The field, and its derivatives along ``n`` directions at each sample."""
+        changes = []
+        for direction in directions:
+            value, change = torch.func.jvp(lambda state: self.field(t, state), (y,), (direction,))  # type: ignore[misc]
+            changes.append(change)
+        return value, torch.stack(changes)
