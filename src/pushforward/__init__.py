@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from pushforward.models import Model, register_model
     from pushforward.spaces import Field, Particles, Series, Trajectory, Vector
     from pushforward.training import fit
-    from pushforward.validation import Statistic, compare, judge, validate
+    from pushforward.validation.compare import compare
+    from pushforward.validation.judge import judge
+    from pushforward.validation.statistic import Statistic
+    from pushforward.validation.validate import validate
 
 _HOMES = {
     "Emulator": "emulator",
