@@ -1,20 +1,31 @@
 r"""Velocities of particles that turn, shift and change places with them: an E(n)-equivariant graph network.
 
-With distances :math:`d_{ij} = |x_i - x_j|`, features h that do not change under rotations, and a context e of time,
-condition and species, every layer sends messages along all pairs and moves features and positions,
+Each particle has features :math:`h_i` and each pair i < j features :math:`p_{ij}`, which rotations do not change. They
+begin with the time, the condition and the species, and with the distance :math:`d_{ij} = |x_i - x_j|`. Every layer
+passes messages from particles to pairs and back,
 
 .. math::
-    m_{ij} &= \phi_m(h_i, h_j, d_{ij}, e), \qquad
-    v_i \leftarrow v_i + \frac1{N - 1} \sum_{j \ne i} \frac{x_i - x_j}{d_{ij} + 1}\, \phi_x(m_{ij}), \\
-    h_i &\leftarrow h_i + \phi_h\Big(h_i, \frac1{\sqrt{N}} \sum_{j \ne i} m_{ij}\Big),
+    p_{ij} &\leftarrow p_{ij} + W_2\, a\big(W_1 p_{ij} + W_h (h_i + h_j) + W_e e\big), \\
+    h_i &\leftarrow h_i + \phi\Big(h_i, \frac{1}{\sqrt N} \sum_{j \ne i} a(p_{ij})\Big),
 
-so that a rotation or reflection of x rotates or reflects v, and a permutation permutes it. Of centred particles the
-mean of v is removed: what is centred stays so. Others are seen from the origin, by :math:`|x_i|^2` and a term along
-:math:`x_i`.
+with activations a and a context e of time and condition, and adds to the strength :math:`w_{ij}` with which the pair
+pulls its two particles along their difference,
 
-Distances enter through Gaussians of several widths, which tell a contact from a gap; all pairs are dense tensors.
+.. math::
+    w_{ij} \leftarrow w_{ij} + w \cdot a(p_{ij}), \qquad
+    v_i = \frac{1}{N - 1} \sum_{j \ne i} w_{ij}\, \frac{x_i - x_j}{d_{ij} + 1} .
 
-Source: Garcia Satorras, Hoogeboom and Welling 2021, https://arxiv.org/abs/2102.09844, equations 3 to 6.
+A rotation or reflection of x therefore turns v, a permutation permutes it, and the velocities of all particles add up
+to zero: what is centred stays so. Since :math:`w_{ij} = w_{ji}`, they exert no torque either. This is no loss: the
+gradient of a function of distances, which the velocity from Gaussian noise to particles is, has this form. Each pair
+is computed once, which takes less than half the time of messages both ways. Particles that are not centred are seen
+from the origin, by :math:`|x_i|^2` and a term along :math:`x_i`.
+
+Distances enter through Gaussians side by side, which tell a contact from a gap. Pairs are dense tensors, and sums over
+the particles of a pair or the pairs of a particle are products with an incidence matrix.
+
+Sources: Garcia Satorras, Hoogeboom and Welling 2021, https://arxiv.org/abs/2102.09844, equations 3 to 6; Schuett et al.
+2017, https://arxiv.org/abs/1706.08566 (Gaussians of distances).
 """
 
 from __future__ import annotations
@@ -27,6 +38,7 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.networks.condition_fields import refuse_field
 from pushforward.networks.embeddings import Context
+from pushforward.networks.linear import Linear
 from pushforward.spaces import Particles
 
 __all__ = ["EGNN"]
@@ -35,12 +47,12 @@ _GAUSSIANS, _FARTHEST, _ROUNDED = 16, 6.0, 1e-3
 
 
 class EGNN(nn.Module):
-    """A network called as ``net(x, t, condition)`` whose output is a velocity per particle.
+    """A network called as ``net(x, t, condition)`` whose output is a velocity per particle; zero before training.
 
     Arguments:
         space: of the samples, in network units; particles in a periodic box are refused.
         condition: what each sample is given with; no field.
-        width: hidden features.
+        width: hidden features of particles and pairs.
         depth: layers of messages.
 
     Raises:
@@ -53,6 +65,8 @@ class EGNN(nn.Module):
 
     centres: Tensor
     species: Tensor
+    sums: Tensor
+    differences: Tensor
 
     def __init__(
         self, space: Particles, condition: ConditionSpace = ConditionSpace(), width: int = 64, depth: int = 4
@@ -62,18 +76,28 @@ class EGNN(nn.Module):
         if space.box is not None:
             raise UsageError("particles in a periodic box cannot be reached from normal noise; leave the box out")
         self.space = space
-        self.context = Context(width // 2 * 2, condition)
         names = sorted(set(space.species))
         numbers = [names.index(name) for name in space.species] or [0] * space.count
         self.register_buffer("species", torch.tensor(numbers), persistent=False)
-        self.embedding = nn.Embedding(max(1, len(names)), width)
-        self.start = nn.Linear(self.context.dim + (0 if space.centred else 1), width)
+        first, second = torch.eye(space.count)[torch.triu_indices(space.count, space.count, 1)]
+        # Incidence matrices (pairs, particles).
+        self.register_buffer("sums", first + second, persistent=False)
+        self.register_buffer("differences", first - second, persistent=False)
         self.register_buffer("centres", torch.linspace(0, _FARTHEST, _GAUSSIANS), persistent=False)
+        self.context = Context(width // 2 * 2, condition)
+        self.embedding = nn.Embedding(max(1, len(names)), width)
+        self.particle = Linear(self.context.dim, width)
+        self.pair = Linear(1 + _GAUSSIANS, width)
         free = not space.centred
+        self.radius = nn.Linear(1, width, bias=False) if free else None
         # Features that the last layer moves are read by the term along x alone.
         self.layers = nn.ModuleList(
-            _Layer(width, self.context.dim, outward=free, update=free or number < depth - 1) for number in range(depth)
+            _Layer(width, self.context.dim, update=free or number < depth - 1) for number in range(depth)
         )
+        self.outward = nn.Linear(width, 1) if free else None
+        for layer in (*[layer.strength for layer in self.layers], *([self.outward] if self.outward else [])):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(
         self,
@@ -82,52 +106,52 @@ class EGNN(nn.Module):
         condition: Condition | None = None,
     ) -> Float[Tensor, "batch count dim"]:
         context = self.context(t, condition, len(x))
-        difference = x[:, :, None] - x[:, None]
+        # Particles and pairs come first, so that an incidence matrix multiplies whole rows of the batch.
+        x = x.transpose(0, 1)
+        apart = _gathered(self.differences, x)
         # Rounded off where particles meet, where a root has a kink that a solver would have to resolve.
-        distance = (difference.square().sum(-1) + _ROUNDED).sqrt()
-        near = torch.exp(-0.5 * ((distance[..., None] - self.centres) * (_GAUSSIANS / _FARTHEST)).square())
-        edges = torch.cat([distance[..., None], near], -1)
-        others = 1 - torch.eye(self.space.count, dtype=x.dtype, device=x.device)
-        direction = difference / (distance + 1)[..., None] * (others / max(1, self.space.count - 1))[..., None]
-        seen = [context[:, None].expand(-1, self.space.count, -1)]
-        if not self.space.centred:
-            seen.append(x.square().sum(-1, keepdim=True))
-        h = self.start(torch.cat(seen, -1)) + self.embedding(self.species)
-        velocity = torch.zeros_like(x)
+        distance = (apart.square().sum(-1, keepdim=True) + _ROUNDED).sqrt()
+        near = torch.exp(-0.5 * ((distance - self.centres) * (_GAUSSIANS / _FARTHEST)).square())
+        pairs = self.pair(torch.cat([distance, near], -1))
+        h = self.particle(context) + self.embedding(self.species)[:, None]
+        if self.radius is not None:
+            h = h + self.radius(x.square().sum(-1, keepdim=True))
+        strength = torch.zeros_like(distance)
         for layer in self.layers:
-            h, move, along = layer(h, edges, context, others, direction)
-            velocity = velocity + move
-            if along is not None:
-                velocity = velocity + along * x
-        return velocity - velocity.mean(1, keepdim=True) if self.space.centred else velocity
+            h, pairs, more = layer(h, pairs, context, self.sums)
+            strength = strength + more
+        pull = apart * (strength / ((distance + 1) * max(1, self.space.count - 1)))
+        velocity = _gathered(self.differences.t(), pull)
+        if self.outward is not None:
+            velocity = velocity + self.outward(h) * x
+        return velocity.transpose(0, 1)
 
 
 class _Layer(nn.Module):
-    def __init__(self, width: int, context: int, *, outward: bool, update: bool) -> None:
+    """Messages from particles to pairs and, with ``update``, back."""
+
+    def __init__(self, width: int, context: int, *, update: bool) -> None:
         super().__init__()
-        # The first layer of the messages, split by what it sees, so that pairs are not joined in memory.
-        self.receiver, self.sender = nn.Linear(width, width), nn.Linear(width, width, bias=False)
-        self.edge, self.told = nn.Linear(1 + _GAUSSIANS, width, bias=False), nn.Linear(context, width)
-        self.message = nn.Linear(width, width)
-        self.weight = nn.Linear(width, 1)
-        self.update = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width)) if update else None
-        self.outward = nn.Linear(width, 1) if outward else None
-        for layer in (self.weight, *([] if self.outward is None else [self.outward])):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.of_particles, self.of_pair = Linear(width, width, bias=False), Linear(width, width, bias=False)
+        self.of_context, self.message = Linear(context, width), Linear(width, width)
+        self.strength = nn.Linear(width, 1)
+        self.update = nn.Sequential(Linear(2 * width, width), nn.SiLU(), Linear(width, width)) if update else None
 
     def forward(
-        self, h: Tensor, edges: Tensor, context: Tensor, others: Tensor, direction: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        pair = (
-            self.receiver(h)[:, :, None]
-            + self.sender(h)[:, None]
-            + self.edge(edges)
-            + self.told(context)[:, None, None]
-        )
-        m = nn.functional.silu(self.message(nn.functional.silu(pair)))
-        move = (direction * self.weight(m)).sum(2)
+        self,
+        h: Float[Tensor, "count batch width"],
+        pairs: Float[Tensor, "pairs batch width"],
+        context: Float[Tensor, "batch context"],
+        sums: Float[Tensor, "pairs count"],
+    ) -> tuple[Tensor, Tensor, Float[Tensor, "pairs batch 1"]]:
+        told = _gathered(sums, self.of_particles(h) + self.of_context(context))
+        pairs = pairs + self.message(nn.functional.silu(self.of_pair(pairs) + told))
+        seen = nn.functional.silu(pairs)
         if self.update is not None:
-            gathered = torch.einsum("bijw,ij->biw", m, others) / h.shape[1] ** 0.5
-            h = h + self.update(torch.cat([h, gathered], -1))
-        return h, move, None if self.outward is None else self.outward(h)
+            h = h + self.update(torch.cat([h, _gathered(sums.t(), seen) / len(h) ** 0.5], -1))
+        return h, pairs, self.strength(seen)
+
+
+def _gathered(incidence: Float[Tensor, "out n"], x: Float[Tensor, "n batch features"]) -> Tensor:
+    """Sums over the particles of each pair, or the pairs of each particle."""
+    return (incidence.to(x.dtype) @ x.flatten(1)).unflatten(1, x.shape[1:])
