@@ -8,7 +8,7 @@ from examples.genphys.processes import Yukawa as Process
 
 from pushforward.errors import UsageError
 from pushforward.models import Batch, model_class
-from pushforward.models.denoising import DenoisingSampling
+from pushforward.models.denoising_settings import DenoisingSampling
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
 

@@ -42,7 +42,8 @@ from pushforward.dynamics import shared_step
 from pushforward.dynamics.tableau import HEUN
 from pushforward.ensembles.batch import TeacherBatch
 from pushforward.errors import UsageError
-from pushforward.models.denoising import Denoising, DenoisingSettings
+from pushforward.models.denoising import Denoising
+from pushforward.models.denoising_settings import DenoisingSettings
 from pushforward.models.model import Batch, Collate, Model, Settings, Turn
 from pushforward.models.registry import model_class
 from pushforward.randomness import Draws

@@ -22,7 +22,8 @@ from pydantic import Field as Setting
 from torch import Tensor
 
 from pushforward.conditions import ConditionSpace
-from pushforward.models.denoising import Denoising, DenoisingSettings
+from pushforward.models.denoising import Denoising
+from pushforward.models.denoising_settings import DenoisingSettings
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 from pushforward.transport import Path, VPCosine, VPLinear

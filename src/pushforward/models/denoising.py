@@ -17,15 +17,13 @@ straight line. Sampling, codes and densities all move along the straight line, w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from pydantic import BaseModel
-from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from pushforward import transport
@@ -33,106 +31,25 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import trace_probes
 from pushforward.errors import UsageError
 from pushforward.models.denoising_networks import denoising_defaults, network_options
-from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.denoising_settings import DenoisingSampling, DenoisingSettings
+from pushforward.models.model import Batch, Model, Turn
 from pushforward.networks import time_network
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 from pushforward.transport import (
     Integrator,
-    Method,
     Moment,
     Noise,
     Path,
     Prediction,
     Predictor,
-    Spacing,
     Straight,
     VelocityField,
 )
 from pushforward.transport.path import Number
 from pushforward.transport.prediction import PREDICTIONS
 
-__all__ = ["Denoising", "DenoisingSampling", "DenoisingSettings"]
-
-
-class DenoisingSettings(Settings):
-    """
-    Attributes:
-        network: of a field, ``unet`` or ``transformer``; None is the U-Net.
-        width: hidden features of a vector's network, channels at a field's full resolution, features of a transformer's
-            patch; None chooses by the space.
-        depth: residual blocks, for a field at each resolution; None chooses by the space.
-        patch: cells along each side of a transformer's patch; None chooses by the grid.
-        multipliers: channels of each resolution of a field in units of ``width``; None chooses by the grid.
-        condition_dropout: part of the samples whose condition is withheld in training, from which the network learns
-            the unconditional distribution too, as guidance needs.
-    """
-
-    network: Literal["unet", "transformer"] | None = None
-    width: int | None = Setting(default=None, ge=1)
-    patch: int | None = Setting(default=None, ge=1)
-    depth: int | None = Setting(default=None, ge=1)
-    multipliers: tuple[int, ...] | None = None
-    condition_dropout: float = Setting(default=0.1, ge=0, lt=1)
-
-
-class DenoisingSampling(Settings):
-    """
-    Attributes:
-        method: ``adams``, ``euler``, ``heun``, ``midpoint`` and ``rk4`` follow the probability flow of what is not
-            Gaussian, and so does ``dopri5``, which chooses its steps by ``rtol`` and ``atol``; ``ddim`` and
-            ``dpm-solver`` are deterministic too, ``ancestral`` is random, and ``sde`` and ``edm`` are as random as
-            their settings say.
-        steps: moves from noise to data; one network call each, but two for heun, midpoint and edm, and four for rk4.
-        spacing: what is equal between the times: the time of the straight line (``uniform``), the angle
-            arctan(sigma / alpha) (``angle``), the log signal-to-noise ratio (``log-snr``), or the seventh root of
-            sigma / alpha (``karras``); None is ``karras`` for edm and ``uniform`` otherwise.
-        guidance: how far to go from the unconditional to the conditional estimate; 1 samples the learned conditional
-            distribution, more exaggerates the condition.
-        eta: of ``ddim``: 0 is deterministic, 1 is ancestral.
-        stochasticity: of ``sde``: 0 is the probability flow, 1 the reversed diffusion; more is allowed.
-        S_churn, S_min, S_max, S_noise: of ``edm``: how much noise is added on the way, at which sigma / alpha, and its
-            standard deviation.
-        rtol, atol: of ``dopri5``: relative and absolute error of a step, in network units.
-    """
-
-    method: Method = "adams"
-    steps: int = Setting(default=20, ge=1)
-    spacing: Spacing | None = None
-    guidance: float = Setting(default=1.0, ge=0)
-    eta: float = Setting(default=0.0, ge=0, le=1)
-    stochasticity: float = Setting(default=1.0, ge=0)
-    S_churn: float = Setting(default=0.0, ge=0)
-    S_min: float = Setting(default=0.0, ge=0)
-    S_max: float = Setting(default=math.inf, gt=0)
-    S_noise: float = Setting(default=1.0, gt=0)
-    rtol: float = Setting(default=1e-5, gt=0)
-    atol: float = Setting(default=1e-5, gt=0)
-
-    def of_the_method(self) -> dict[str, float]:
-        """Settings that belong to the chosen method alone.
-
-        Raises:
-            UsageError: if one was given that belongs to another method.
-        """
-        for method, names in _OPTIONS.items():
-            strange = self.model_fields_set.intersection(names)
-            if method != self.method and strange:
-                raise UsageError(f"{min(strange)} is a setting of method={method}, but method={self.method} was chosen")
-        return {name: getattr(self, name) for name in _OPTIONS.get(self.method, ())}
-
-    def is_random(self) -> bool:
-        """Whether the method draws noise on the way."""
-        options = self.of_the_method()
-        return self.method == "ancestral" or any(options.get(name) for name in ("eta", "stochasticity", "S_churn"))
-
-
-_OPTIONS: dict[Method, tuple[str, ...]] = {
-    "ddim": ("eta",),
-    "sde": ("stochasticity",),
-    "edm": ("S_churn", "S_min", "S_max", "S_noise"),
-    "dopri5": ("rtol", "atol"),
-}
+__all__ = ["Denoising"]
 
 
 class Denoising(Model):
@@ -276,11 +193,31 @@ class Denoising(Model):
         """
         times = self._times_to_noise()
         (first,) = Straight().moments(times[:1])
-        exact_up_to = 0 if self.space.grid else 64
-        probes = trace_probes(self.space.shape, exact_up_to, count=max(1, 512 // self.space.size)).to(x)
         w = self.gaussian.whiten(x, first, condition)
-        w, volume = transport.carry(self.whitened_motion(condition), Straight(), times, w, probes)
+        w, volume = transport.carry(self.whitened_motion(condition), Straight(), times, w, self._probes().to(x))
         return self.prior.log_prob(w) + volume + self.gaussian.log_volume(first, condition)
+
+    @torch.no_grad()
+    def sample_and_log_prob(
+        self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
+    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
+        """Samples and the log-density that they are drawn from, nats: `decode` with the volume that moves along.
+
+        Raises:
+            UsageError: if a setting of sampling was given: steps, method and trace are those of `log_prob`.
+        """
+        if sampling is not None and sampling.model_fields_set:
+            given = min(sampling.model_fields_set)
+            raise UsageError(
+                f"{given} cannot be chosen for samples with their densities: they take the steps of log_prob"
+            )
+        times = self._times_to_noise()[::-1]
+        (last,) = Straight().moments(times[-1:])
+        noise = self.prior.draw(draws, self.space.shape)
+        probes = self._probes().to(noise)
+        w, volume = transport.carry(self.whitened_motion(condition), Straight(), times, noise, probes)
+        log_prob = self.prior.log_prob(noise) - volume + self.gaussian.log_volume(last, condition)
+        return self.gaussian.colour(w, last, condition), log_prob
 
     def excess(self, z: Tensor, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "batch *shape"]:
         """What the learned velocity is more than that of the Gaussian field, at ``z`` on the straight line."""
@@ -378,6 +315,10 @@ class Denoising(Model):
                 f"{self.condition} given with every sample that this model was trained on, and it cannot do without; "
                 "give a condition, or train with condition_dropout above 0"
             )
+
+    def _probes(self) -> Float[Tensor, "probes *shape"]:
+        """Directions along which the Jacobian is traced."""
+        return trace_probes(self.space.shape, 0 if self.space.grid else 64, count=max(1, 512 // self.space.size))
 
     def _times_to_noise(self) -> list[float]:
         # Fourth-order steps: on two moons 20 of them leave an error of 5e-4 nats in the mean log-density.

@@ -29,7 +29,8 @@ from torch import Tensor
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batch import TeacherBatch
 from pushforward.errors import UsageError
-from pushforward.models.denoising import Denoising, DenoisingSettings
+from pushforward.models.denoising import Denoising
+from pushforward.models.denoising_settings import DenoisingSettings
 from pushforward.models.model import Batch, Collate, Turn
 from pushforward.randomness import Draws
 from pushforward.spaces import Space

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
-from pushforward.models.denoising import DenoisingSampling
+from pushforward.models.denoising_settings import DenoisingSampling
 from pushforward.models.edm import EDM, EDMSettings
 from pushforward.randomness import Draws
 from pushforward.spaces import Space

@@ -28,7 +28,8 @@ from torch import Tensor
 from pushforward import transport
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
-from pushforward.models.denoising import Denoising, DenoisingSampling, DenoisingSettings
+from pushforward.models.denoising import Denoising
+from pushforward.models.denoising_settings import DenoisingSampling, DenoisingSettings
 from pushforward.models.model import Batch, Turn
 from pushforward.randomness import Draws
 from pushforward.spaces import Space

@@ -1,0 +1,94 @@
+"""Settings of models of motion from noise to data: what shapes the network, and what is chosen when sampling."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field as Setting
+
+from pushforward.errors import UsageError
+from pushforward.models.settings import Settings
+from pushforward.transport import Method, Spacing
+
+__all__ = ["DenoisingSampling", "DenoisingSettings"]
+
+
+class DenoisingSettings(Settings):
+    """
+    Attributes:
+        network: of a field, ``unet`` or ``transformer``; None is the U-Net.
+        width: hidden features of a vector's network, channels at a field's full resolution, features of a transformer's
+            patch; None chooses by the space.
+        depth: residual blocks, for a field at each resolution; None chooses by the space.
+        patch: cells along each side of a transformer's patch; None chooses by the grid.
+        multipliers: channels of each resolution of a field in units of ``width``; None chooses by the grid.
+        condition_dropout: part of the samples whose condition is withheld in training, from which the network learns
+            the unconditional distribution too, as guidance needs.
+    """
+
+    network: Literal["unet", "transformer"] | None = None
+    width: int | None = Setting(default=None, ge=1)
+    patch: int | None = Setting(default=None, ge=1)
+    depth: int | None = Setting(default=None, ge=1)
+    multipliers: tuple[int, ...] | None = None
+    condition_dropout: float = Setting(default=0.1, ge=0, lt=1)
+
+
+class DenoisingSampling(Settings):
+    """
+    Attributes:
+        method: ``adams``, ``euler``, ``heun``, ``midpoint`` and ``rk4`` follow the probability flow of what is not
+            Gaussian, and so does ``dopri5``, which chooses its steps by ``rtol`` and ``atol``; ``ddim`` and
+            ``dpm-solver`` are deterministic too, ``ancestral`` is random, and ``sde`` and ``edm`` are as random as
+            their settings say.
+        steps: moves from noise to data; one network call each, but two for heun, midpoint and edm, and four for rk4.
+        spacing: what is equal between the times: the time of the straight line (``uniform``), the angle
+            arctan(sigma / alpha) (``angle``), the log signal-to-noise ratio (``log-snr``), or the seventh root of
+            sigma / alpha (``karras``); None is ``karras`` for edm and ``uniform`` otherwise.
+        guidance: how far to go from the unconditional to the conditional estimate; 1 samples the learned conditional
+            distribution, more exaggerates the condition.
+        eta: of ``ddim``: 0 is deterministic, 1 is ancestral.
+        stochasticity: of ``sde``: 0 is the probability flow, 1 the reversed diffusion; more is allowed.
+        S_churn, S_min, S_max, S_noise: of ``edm``: how much noise is added on the way, at which sigma / alpha, and its
+            standard deviation.
+        rtol, atol: of ``dopri5``: relative and absolute error of a step, in network units.
+    """
+
+    method: Method = "adams"
+    steps: int = Setting(default=20, ge=1)
+    spacing: Spacing | None = None
+    guidance: float = Setting(default=1.0, ge=0)
+    eta: float = Setting(default=0.0, ge=0, le=1)
+    stochasticity: float = Setting(default=1.0, ge=0)
+    S_churn: float = Setting(default=0.0, ge=0)
+    S_min: float = Setting(default=0.0, ge=0)
+    S_max: float = Setting(default=math.inf, gt=0)
+    S_noise: float = Setting(default=1.0, gt=0)
+    rtol: float = Setting(default=1e-5, gt=0)
+    atol: float = Setting(default=1e-5, gt=0)
+
+    def of_the_method(self) -> dict[str, float]:
+        """Settings that belong to the chosen method alone.
+
+        Raises:
+            UsageError: if one was given that belongs to another method.
+        """
+        for method, names in _OPTIONS.items():
+            strange = self.model_fields_set.intersection(names)
+            if method != self.method and strange:
+                raise UsageError(f"{min(strange)} is a setting of method={method}, but method={self.method} was chosen")
+        return {name: getattr(self, name) for name in _OPTIONS.get(self.method, ())}
+
+    def is_random(self) -> bool:
+        """Whether the method draws noise on the way."""
+        options = self.of_the_method()
+        return self.method == "ancestral" or any(options.get(name) for name in ("eta", "stochasticity", "S_churn"))
+
+
+_OPTIONS: dict[Method, tuple[str, ...]] = {
+    "ddim": ("eta",),
+    "sde": ("stochasticity",),
+    "edm": ("S_churn", "S_min", "S_max", "S_noise"),
+    "dopri5": ("rtol", "atol"),
+}
