@@ -8,7 +8,7 @@ import torch
 from pushforward.errors import UsageError
 from pushforward.models import Batch, model_class
 from pushforward.randomness import Draws
-from pushforward.spaces import Field, Vector
+from pushforward.spaces import Field, Particles, Vector
 
 OTFlowMatching = model_class("ot-flow-matching")
 
@@ -37,3 +37,15 @@ def test_noise_that_may_move_is_nearer_still():
 def test_translations_are_refused_where_nothing_may_move():
     with pytest.raises(UsageError, match="not periodic"):
         OTFlowMatching(Field(1, (8, 8)), settings=OTFlowMatching.Settings(coupling="translations"))
+
+
+def test_noise_of_particles_that_may_turn_is_nearer_still():
+    space = Particles(6, 3)
+    moved, ordered = (distances(space, coupling)[0] for coupling in (None, "optimal-transport"))
+    assert moved < 0.5 * ordered
+    assert distances(space, "alignment")[0] == moved, "which is the default for particles"
+
+
+def test_alignment_is_refused_for_what_has_no_particles():
+    with pytest.raises(UsageError, match="these are vector data"):
+        OTFlowMatching(Vector(2), settings=OTFlowMatching.Settings(coupling="alignment"))

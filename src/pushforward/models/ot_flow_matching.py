@@ -11,17 +11,21 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, cast
+from functools import partial, singledispatch
+from typing import Literal
 
 from pydantic import BaseModel
 from pydantic import Field as Setting
+from torch import Tensor
 
 from pushforward.conditions import ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.flow_matching import FlowMatching, FlowMatchingSettings
 from pushforward.models.model import Batch, Collate
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Field, Particles, Space
+from pushforward.transport.alignment import aligned_transport
 from pushforward.transport.couplings import CONDITION_WEIGHT, optimal_transport, sinkhorn
 from pushforward.transport.translations import translated_transport
 
@@ -32,13 +36,15 @@ class OTFlowMatchingSettings(FlowMatchingSettings):
     """
     Attributes:
         coupling: ``optimal-transport``, the exact plan of least total squared distance; ``sinkhorn``, draws from the
-            plan with entropy; ``translations``, the exact plan for periodic fields whose noise may also be moved.
+            plan with entropy; ``translations``, the exact plan for periodic fields whose noise may also be moved;
+            ``alignment``, for particles whose noise may also be turned, mirrored and permuted. None is alignment for
+            particles, and the exact plan for all else.
         pairs: samples that are paired among themselves; larger batches are divided.
         condition_weight: how strongly the pairing keeps conditions apart: they mix over about 1/sqrt of it.
         regularisation: of the entropic plan, in squared network units.
     """
 
-    coupling: Literal["optimal-transport", "sinkhorn", "translations"] = "optimal-transport"  # type: ignore[assignment]
+    coupling: Literal["optimal-transport", "sinkhorn", "translations", "alignment"] | None = None  # type: ignore[assignment]
     pairs: int = Setting(default=128, ge=1)
     condition_weight: float = Setting(default=CONDITION_WEIGHT, ge=0)
     regularisation: float = Setting(default=0.1, gt=0)
@@ -48,7 +54,7 @@ class OTFlowMatching(FlowMatching):
     """Regression of the velocity on straight lines between optimally paired data and noise.
 
     Raises:
-        UsageError: if translations are asked for and the space is not a periodic field.
+        UsageError: if the space has not the symmetry by which the coupling is to move the noise.
     """
 
     Settings = OTFlowMatchingSettings  # type: ignore[assignment]
@@ -58,8 +64,7 @@ class OTFlowMatching(FlowMatching):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        if self.settings.coupling == "translations" and not (space.grid and cast(Field, space).periodic):
-            raise UsageError("coupling=translations moves the noise of periodic fields; these data are not periodic")
+        self.pair = _pairing(space, self.settings.coupling)
 
     @property
     def collate(self) -> Collate:
@@ -72,6 +77,33 @@ class OTFlowMatching(FlowMatching):
             u = batch.draws.uniform().to(x)
             paired = sinkhorn(x, noise, u, given, options.regularisation, options.condition_weight, options.pairs)
         else:
-            pair = translated_transport if options.coupling == "translations" else optimal_transport
-            paired = pair(x, noise, given, options.condition_weight, options.pairs)
+            paired = self.pair(x, noise, given, options.condition_weight, options.pairs)
         return replace(batch, noise=paired)
+
+
+@singledispatch
+def _pairing(space: Space, coupling: str | None) -> Callable[..., Tensor]:
+    """The plan of least distance, up to the symmetries of the space that the coupling names."""
+    return _without_symmetries(space, coupling)
+
+
+def _without_symmetries(space: Space, coupling: str | None) -> Callable[..., Tensor]:
+    if coupling == "translations":
+        raise UsageError("coupling=translations moves the noise of periodic fields; these data are not periodic")
+    if coupling == "alignment":
+        raise UsageError(f"coupling=alignment turns the noise of particles; these are {space.kind} data")
+    return optimal_transport
+
+
+@_pairing.register
+def _(space: Field, coupling: str | None) -> Callable[..., Tensor]:
+    if coupling == "translations" and space.periodic:
+        return translated_transport
+    return _without_symmetries(space, coupling)
+
+
+@_pairing.register
+def _(space: Particles, coupling: str | None) -> Callable[..., Tensor]:
+    if coupling in ("alignment", None):
+        return partial(aligned_transport, species=space.species)
+    return _without_symmetries(space, coupling)

@@ -94,10 +94,7 @@ class EGNN(nn.Module):
         self.layers = nn.ModuleList(
             _Layer(width, self.context.dim, update=free or number < depth - 1) for number in range(depth)
         )
-        self.outward = nn.Linear(width, 1) if free else None
-        for layer in (*[layer.strength for layer in self.layers], *([self.outward] if self.outward else [])):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.outward = _zero(width) if free else None
 
     def forward(
         self,
@@ -134,7 +131,7 @@ class _Layer(nn.Module):
         super().__init__()
         self.of_particles, self.of_pair = Linear(width, width, bias=False), Linear(width, width, bias=False)
         self.of_context, self.message = Linear(context, width), Linear(width, width)
-        self.strength = nn.Linear(width, 1)
+        self.strength = _zero(width)
         self.update = nn.Sequential(Linear(2 * width, width), nn.SiLU(), Linear(width, width)) if update else None
 
     def forward(
@@ -150,6 +147,14 @@ class _Layer(nn.Module):
         if self.update is not None:
             h = h + self.update(torch.cat([h, _gathered(sums.t(), seen) / len(h) ** 0.5], -1))
         return h, pairs, self.strength(seen)
+
+
+def _zero(width: int) -> nn.Linear:
+    """A linear map to one number that starts at zero."""
+    layer = nn.Linear(width, 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _gathered(incidence: Float[Tensor, "out n"], x: Float[Tensor, "n batch features"]) -> Tensor:
