@@ -308,7 +308,7 @@ def particle_pictures(material: Material) -> list[Picture]:
         ):
             for axes, each in zip(panels[row], x[: SHOWN // 2], strict=False):
                 axes.scatter(each[:, 0], each[:, 1], color=colour, s=14, lw=0)
-                axes.set_aspect("equal", adjustable="datalim")
+                axes.set_aspect("equal", adjustable="box")
             panels[row, 0].set_ylabel(f"{title}: second axis")
         panels[-1, 0].set_xlabel("first axis")
         return [

@@ -18,6 +18,7 @@ from pushforward.validation import kind_table  # noqa: F401  (registers the kind
 from pushforward.validation.battery import statistics_named
 from pushforward.validation.conditions import condition_statistics
 from pushforward.validation.density import judge_density
+from pushforward.validation.energies import energy_statistics, judge_weights
 from pushforward.validation.evaluation_data import Material, Watch, gather
 from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
 from pushforward.validation.judged import Judged
@@ -132,6 +133,7 @@ def report_on(
 
     declared = [
         *part("Statistics of the data", lambda: kind.statistics(material)),
+        *energy_statistics(material),
         *part("Samples and the fields that they are given with", lambda: pair_statistics(material)),
         *SET_STATISTICS,
         *part("Over the range of the condition", lambda: condition_statistics(material)),
@@ -148,6 +150,7 @@ def report_on(
     verdicts = found.verdicts
     if density:
         verdicts = [*verdicts, *part("Negative log-density", lambda: judge_density(material, judged))]
+        verdicts += part("Statistical weights", lambda: judge_weights(material, judged))
     neighbours = next(iter(part("Memorisation", lambda: [material.derived(nearest_training)])), None)
     run = getattr(judged, "run", None)
     metrics = _metrics(run)

@@ -1,0 +1,126 @@
+"""The judgement by an energy that the data are known to follow: energies of samples, statistical weights, free energy.
+
+Weights exp(-U) / q correct the samples of a model with density q to the Boltzmann distribution. What they leave of the
+number of samples, and the ln Z that they give, judge the density where the model itself puts its samples; the mean of
+-log q over members judges it where the data are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from pushforward.energies import Energy
+from pushforward.energies.weights import ess
+from pushforward.validation.evaluation_data import Material
+from pushforward.validation.judged import Judged
+from pushforward.validation.statistic import Rows, Statistic
+from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
+
+__all__ = ["energy_statistics", "judge_weights"]
+
+MOST_WEIGHTED, FEWEST_WEIGHTED, WEIGHTED_VALUES = 1000, 64, 2**13
+"""At most and at least so many samples are weighted; between them, as many as hold so many values."""
+REPETITIONS = 200
+NATS = 0.1
+"""An error of ln Z that does not matter."""
+
+
+def energy_statistics(material: Material) -> list[Statistic]:
+    """The distribution of the energy, if there is one that all data follow."""
+    if _energy(material) is None:
+        return []
+    return [
+        Statistic(
+            "energies",
+            "Energies",
+            "Wasserstein-1 distance of the energies, in per cent of their standard deviation",
+            rows=_energies,
+            distance=_distance,
+            unit="%",
+            headline=True,
+            note="The 200 quantiles from 0.25 to 99.75 %; rarer energies, such as those of particles that overlap, do "
+            "not count.",
+        )
+    ]
+
+
+def judge_weights(material: Material, judged: Judged) -> list[Verdict]:
+    """Effective sample size and ln Z by weights, for models that give samples with their densities."""
+    energy = _energy(material)
+    # Densities of fields may be estimates, whose noise the weights would be judged by.
+    if energy is None or "joint" not in judged.abilities or material.space.grid:
+        return []
+    count = min(MOST_WEIGHTED, max(FEWEST_WEIGHTED, WEIGHTED_VALUES // material.space.size))
+    with torch.no_grad():
+        weighted = getattr(judged, "reweight")(count, energy=energy, seed=material.count)  # noqa: B009
+    logs = weighted.log_weights
+    drawn = torch.randint(count, (REPETITIONS, count), generator=torch.Generator().manual_seed(0))
+    scatter = np.std([ess(logs[rows]) for rows in drawn], ddof=1)
+    effective = Verdict(
+        "ess",
+        "Effective sample size",
+        f"part that the weights exp(−U)/q leave of {count:,} samples",
+        "%",
+        100 * weighted.ess / count,
+        100 * float(scatter) / count,
+        math.nan,
+        math.nan,
+        math.nan,
+        UNJUDGED,
+        kind="score",
+        group="density",
+        note="100 %: the model is the Boltzmann distribution. Regions that no sample has reached are not counted.",
+    )
+    return [effective, *_free_energy(weighted, energy)]
+
+
+def _free_energy(weighted: Any, energy: Energy) -> list[Verdict]:
+    exact = energy.facts.log_z
+    error = math.hypot(weighted.log_z_error, energy.facts.log_z_error)
+    if exact is None or not 0 < error < math.inf:
+        return []
+    verdict = Verdict(
+        "log_z",
+        "Free energy",
+        "ln Z by the weights",
+        "nats",
+        weighted.log_z,
+        weighted.log_z_error,
+        exact,
+        exact - 1.96 * error,
+        exact + 1.96 * error,
+        UNJUDGED,
+        kind="score",
+        group="density",
+    )
+    p = 2 * float(stats.norm.sf(abs(weighted.log_z - exact) / error))
+    return [ruled(verdict, NATS, p_value=p, smallest_noticeable=3.6 * error)]
+
+
+def _energy(material: Material) -> Energy | None:
+    found = getattr(material.exact, "energy", None)
+    return found if isinstance(found, Energy) and material.conditions is None else None
+
+
+def _energies(material: Material) -> Rows:
+    energy = _energy(material)
+    assert energy is not None
+    highest = np.finfo(np.float32).max
+
+    def of(x: np.ndarray) -> np.ndarray:
+        values = np.asarray(energy(torch.from_numpy(x).double()), dtype=float)
+        return np.where(np.isfinite(values), values, highest)[:, None]
+
+    with torch.no_grad():
+        return of(material.generated), of(material.real)
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    quantiles = (np.arange(200) + 0.5) / 200
+    difference = np.abs(np.quantile(a, quantiles) - np.quantile(b, quantiles)).mean()
+    return 100 * float(difference / max(float(b.std()), 1e-300))
