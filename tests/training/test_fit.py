@@ -98,6 +98,18 @@ def test_noise_that_is_paired_ahead_is_that_of_an_uninterrupted_run(points, tmp_
     assert_same(weights(whole), weights(resumed))
 
 
+@pytest.mark.parametrize("model", ["flow-matching", "ot-flow-matching", "cnf"])
+def test_particles_that_are_turned_and_paired_go_on_as_in_an_uninterrupted_run(tmp_path, model):
+    x = np.random.default_rng(0).normal(size=(80, 4, 2))
+    particles = Ensemble.from_array(x, space="particles", centred=True, name="particles")
+    options = {"steps": 8, "settings": {"batch_size": 16, "width": 8, "depth": 2}}
+    whole = quiet(particles, model, tmp_path / "whole", **options)
+    with pytest.raises(Interrupted):
+        quiet(particles, model, tmp_path / "parts", tracker=SignalAt(4), **options)
+    resumed = quiet(particles, model, tmp_path / "parts", resume=True, **options)
+    assert_same(weights(whole), weights(resumed))
+
+
 def test_a_resumed_run_counts_the_time_that_it_has_had(points, tmp_path):
     with pytest.raises(Interrupted):
         quiet(points, "toy-gaussian", tmp_path / "run", budget="1.2s", tracker=SignalAt(50))
