@@ -66,7 +66,7 @@ def particle_statistics(material: Material) -> list[Statistic]:
 
 
 def particle_distances(material: Material) -> Rows:
-    """Distances of all pairs of particles of each sample, ascending, shapes (n, pairs) and (n + m, pairs)."""
+    """Distances of each sample, ascending for each pair of species, shapes (n, pairs) and (n + m, pairs)."""
     return material.derived(_distances)
 
 
@@ -77,11 +77,7 @@ def _distances(material: Material) -> Rows:
 
 
 def _sorted(x: np.ndarray, space: Particles) -> np.ndarray:
-    first, second = np.triu_indices(space.count, 1)
-    apart = x[:, first].astype(float) - x[:, second]
-    if space.box:
-        apart -= space.box * np.round(apart / space.box)
-    return np.sort(np.sqrt((apart**2).sum(axis=-1)), axis=1)
+    return statistics.configuration_features(x, space.box, space.species).numpy()
 
 
 def _pooled(a: np.ndarray, b: np.ndarray) -> float:
