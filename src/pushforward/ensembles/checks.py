@@ -100,7 +100,7 @@ def check_ensemble(ensemble: Ensemble) -> None:
     low, high = np.inf, -np.inf
     for start in range(0, len(scanned), step):
         batch = ensemble.take(scanned[start : start + step])
-        values = batch[..., 1:] if isinstance(ensemble.space, Series) and ensemble.space.timed else batch
+        values = batch[..., 1:] if ensemble.space.timed else batch
         low, high = min(low, np.nanmin(values)), max(high, np.nanmax(values))
     if low == high:
         raise DataError(

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from pushforward.errors import UsageError
 from pushforward.simulate.particle_files import write_extxyz
 from pushforward.simulate.simulated import Simulated
-from pushforward.spaces import Field, Series, Space, Trajectory, Vector
+from pushforward.spaces import Space
 
 __all__ = ["check_output", "write"]
 
@@ -77,11 +77,11 @@ def write(simulated: Simulated, path: str | Path) -> None:
     path = Path(path)
     check_output(path)
     ending = path.suffix.lower()
-    if ending == ".csv" and not (isinstance(simulated.space, Vector) or _is_timed(simulated.space)):
+    if ending == ".csv" and simulated.space.kind != "vector" and not simulated.space.timed:
         raise UsageError(
             f"a table holds vectors or timed series, not members of shape {simulated.space.shape}: write .h5 or .npz"
         )
-    if ending not in (".h5", ".hdf5") and isinstance(simulated.space, Trajectory):
+    if ending not in (".h5", ".hdf5") and simulated.space.kind == "trajectory":
         raise UsageError(f"trajectories are written as HDF5, with their times: give a file .h5 instead of {path.name}")
     _atomically(path, lambda target: _WRITERS[ending](simulated, target))
     if simulated.conditions is not None and ending in _BESIDE:
@@ -107,8 +107,7 @@ def _atomically(path: Path, save: Callable[[Path], None]) -> None:
 
 def _geometry(simulated: Simulated) -> dict[str, Any]:
     space = simulated.space
-    timed = isinstance(space, Series) and space.timed
-    values: dict[str, Any] = {"kind": "timed-series" if timed else type(space).__name__.lower()}
+    values: dict[str, Any] = {"kind": "timed-series" if space.timed else space.kind}
     for name in ("periodic", "isotropic", "box", "times", "species", "centred"):
         if getattr(space, name, None) not in (None, ()):
             values[name] = getattr(space, name)
@@ -146,7 +145,7 @@ def _write_hdf5(simulated: Simulated, path: Path) -> None:
 
 def _write_npz(simulated: Simulated, path: Path) -> None:
     arrays: dict[str, NDArray[Any]] = {"times": simulated.x[..., 0], "values": simulated.x[..., 1:]}
-    if not _is_timed(simulated.space):
+    if not simulated.space.timed:
         arrays = {"x": simulated.x}
     elif simulated.truth is not None:
         arrays["truth"] = simulated.truth
@@ -169,7 +168,7 @@ def _write_npy(simulated: Simulated, path: Path) -> None:
 
 def _flat(x: NDArray[np.float32], space: Space) -> NDArray[np.float32]:
     """(N, H, W) is a map for everybody; a cube keeps its channel, since (N, D, H, W) reads as maps of D channels."""
-    return x[:, 0] if isinstance(space, Field) and len(space.grid) == 2 and x.shape[1] == 1 else x
+    return x[:, 0] if len(space.grid) == 2 and x.shape[1] == 1 else x
 
 
 def _write_fits(simulated: Simulated, path: Path) -> None:
@@ -178,7 +177,7 @@ def _write_fits(simulated: Simulated, path: Path) -> None:
     header = fits.Header()
     for key, value in _geometry(simulated).items():
         header[key[:8].upper()] = " ".join(map(str, value)) if isinstance(value, tuple) else value
-    if not isinstance(simulated.space, Vector):
+    if simulated.space.kind != "vector":
         fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
         return
     names = _coordinates(simulated.space)
@@ -187,7 +186,7 @@ def _write_fits(simulated: Simulated, path: Path) -> None:
 
 
 def _write_csv(simulated: Simulated, path: Path) -> None:
-    if _is_timed(simulated.space):
+    if simulated.space.timed:
         _write_observations(simulated, path)
         return
     names = _coordinates(simulated.space)
@@ -209,13 +208,8 @@ def _write_xyz(simulated: Simulated, path: Path) -> None:
     write_extxyz(simulated, path, _columns(simulated))
 
 
-def _is_timed(space: Space) -> bool:
-    return isinstance(space, Series) and space.timed
-
-
 def _coordinates(space: Space) -> tuple[str, ...]:
-    names = space.names if isinstance(space, Vector) else ()
-    return names or tuple(f"x{i}" for i in range(space.size))
+    return getattr(space, "names", ()) or tuple(f"x{i}" for i in range(space.size))
 
 
 def _write_conditions(simulated: Simulated, path: Path) -> None:

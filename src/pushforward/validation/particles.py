@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 
 from pushforward import statistics
-from pushforward.spaces import Particles
+from pushforward.spaces import Particles, Space
 from pushforward.validation.curves import Curve, Summary
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import standardised
@@ -71,13 +73,12 @@ def particle_distances(material: Material) -> Rows:
 
 
 def _distances(material: Material) -> Rows:
-    space = material.space
-    assert isinstance(space, Particles)
-    return _sorted(material.generated, space), _sorted(material.real, space)
+    return _sorted(material.generated, material.space), _sorted(material.real, material.space)
 
 
-def _sorted(x: np.ndarray, space: Particles) -> np.ndarray:
-    return statistics.configuration_features(x, space.box, space.species).numpy()
+def _sorted(x: np.ndarray, space: Space) -> np.ndarray:
+    particles = cast(Particles, space)
+    return statistics.configuration_features(x, particles.box, particles.species).numpy()
 
 
 def _pooled(a: np.ndarray, b: np.ndarray) -> float:
@@ -109,9 +110,7 @@ def particle_copies(
     generated: np.ndarray, training: np.ndarray, test: np.ndarray, material: Material
 ) -> statistics.Memorisation:
     """Copies of training samples up to rotations, translations and relabelling: the same distances."""
-    space = material.space
-    assert isinstance(space, Particles)
-    return statistics.memorisation(*(torch.from_numpy(_sorted(x, space)) for x in (generated, training, test)))
+    return statistics.memorisation(*(torch.from_numpy(_sorted(x, material.space)) for x in (generated, training, test)))
 
 
 def particle_profiles(material: Material) -> tuple[Profile, Profile]:
