@@ -44,6 +44,8 @@ from pushforward.spaces import Particles
 __all__ = ["EGNN"]
 
 _GAUSSIANS, _FARTHEST, _ROUNDED = 16, 6.0, 1e-3
+# Radians per unit of time: an untrained network must not keep a solver busy.
+_FASTEST = 25.0
 
 
 class EGNN(nn.Module):
@@ -84,7 +86,7 @@ class EGNN(nn.Module):
         self.register_buffer("sums", first + second, persistent=False)
         self.register_buffer("differences", first - second, persistent=False)
         self.register_buffer("centres", torch.linspace(0, _FARTHEST, _GAUSSIANS), persistent=False)
-        self.context = Context(width // 2 * 2, condition)
+        self.context = Context(width // 2 * 2, condition, fastest=_FASTEST)
         self.embedding = nn.Embedding(max(1, len(names)), width)
         self.particle = Linear(self.context.dim, width)
         self.pair = Linear(1 + _GAUSSIANS, width)

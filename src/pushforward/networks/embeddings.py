@@ -107,15 +107,18 @@ class Context(nn.Module):
         dim: length of the vector.
         condition: what each sample is given with.
         time: whether there is a time.
+        fastest: angular frequency of the fastest wave of time; what is integrated in time wants slow ones.
 
     Raises:
         UsageError: when called, if the condition is of another space.
     """
 
-    def __init__(self, dim: int, condition: ConditionSpace = ConditionSpace(), *, time: bool = True) -> None:
+    def __init__(
+        self, dim: int, condition: ConditionSpace = ConditionSpace(), *, time: bool = True, fastest: float = 200.0
+    ) -> None:
         super().__init__()
         self.dim = dim
-        self.time = TimeEmbedding(dim) if time else None
+        self.time = TimeEmbedding(dim, fastest=fastest) if time else None
         self.condition = condition
         self.numbers = ConditionEmbedding(condition.numbers, dim) if condition.numbers else None
 
