@@ -44,7 +44,7 @@ STEPS: dict[tuple[str, str], int] = {
     ("dw4", "ot-flow-matching"): 6000,
     ("lj13", "flow-matching"): 2500,
 }
-REMOVED = 0.01
+REMOVED, FEW = 0.01, 5
 FRESH, OTHER = 1, 2
 
 
@@ -58,7 +58,7 @@ def main() -> None:
         about = "" if facts.exact else f" ± {facts.entropy_error:.2f}"
         rows.append({"system": name, "model": "other members", "NLL (nats)": f"{facts.entropy:.3f}{about}", **floor})
         rows += [{"system": name, "model": model, **found[name, model]} for system, model in STEPS if system == name]
-    columns = dict.fromkeys(key for row in found.values() for key in row)
+    columns: dict[str, None] = dict.fromkeys(key for row in found.values() for key in row)
     rows = [{key: row.get(key, "") for key in ("system", "model", *columns)} for row in rows]
     counts = ", ".join(f"{count * 8 // 10:,} of {name}" for name, count in MEMBERS.items())
     notes = [
@@ -73,7 +73,7 @@ def main() -> None:
         + ", ".join(f"{count:,} samples of {name}" for name, count in WEIGHTED.items())
         + f"; in brackets, with {100 * REMOVED:g} % of the samples removed at each end of the weights",
         f"W2 of energies (kT) and distances between {COMPARED:,} samples and as many fresh members; 'other members': "
-        "between two sets of members",
+        f"between two sets of members; {FEW} calls: of the network per sample, instead of 20",
         "ms: for one sample, and for one log-density with its exact divergence",
     ]
     report("particles", "Boltzmann distributions of particles", rows, notes=notes)
@@ -109,6 +109,9 @@ def measure(name: str, model: str, steps: int) -> dict[str, Any]:
         "gap (nats)": f"{gaps.mean():.3f} ± {gaps.std() / len(gaps) ** 0.5:.3f}",
         "ESS": f"{100 * ess(logs) / len(logs):.0f} % ({100 * ess(logs, REMOVED) / kept_part:.0f} %)",
         **distances(energy, samples, fresh),
+        f"W2 of distances, {FEW} calls": distances(energy, emulator.sample(COMPARED, seed=1, steps=FEW), fresh)[
+            "W2 of distances"
+        ],
         "steps": f"{steps:,}",
         "processor (s)": f"{spent:.0f}",
         "ms per sample": f"{1000 * sampling:.2g}",
