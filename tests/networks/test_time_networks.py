@@ -7,8 +7,8 @@ import torch
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
-from pushforward.networks import ResidualMLP, UNet, time_network
-from pushforward.spaces import Field, Particles, Vector
+from pushforward.networks import EGNN, ResidualMLP, UNet, time_network
+from pushforward.spaces import Field, Particles, Series, Vector
 
 CONDITIONS = ConditionSpace(2)
 
@@ -138,7 +138,8 @@ def test_impossible_sizes_are_refused(options, sentence):
 def test_the_network_follows_from_the_space():
     assert isinstance(time_network(Vector(2)), ResidualMLP)
     assert isinstance(time_network(Field(1, (8, 8)), width=None), UNet)
-    with pytest.raises(UsageError, match="Particles"):
-        time_network(Particles(4, 3))
+    assert isinstance(time_network(Particles(4, 3), width=8), EGNN)
+    with pytest.raises(UsageError, match="series"):
+        time_network(Series(2, 12))
     with pytest.raises(UsageError, match="two or three axes"):
         time_network(Field(1, (8,)))

@@ -32,6 +32,7 @@ from pushforward.dynamics import trace_probes
 from pushforward.errors import UsageError
 from pushforward.models.denoising_networks import denoising_defaults, network_options, times_to_noise
 from pushforward.models.denoising_settings import DenoisingSampling, DenoisingSettings
+from pushforward.models.freezing import frozen
 from pushforward.models.model import Batch, Model, Turn
 from pushforward.networks import time_network
 from pushforward.randomness import Draws
@@ -194,7 +195,7 @@ class Denoising(Model):
         times = self._times_to_noise()
         (first,) = Straight().moments(times[:1])
         w = self.gaussian.whiten(x, first, condition)
-        w, volume = transport.carry(self.whitened_motion(condition), Straight(), times, w, self._probes().to(x))
+        w, volume = self._carried(times, w, condition)
         return self.prior.log_prob(w) + volume + self.gaussian.log_volume(first, condition)
 
     @torch.no_grad()
@@ -214,8 +215,7 @@ class Denoising(Model):
         times = self._times_to_noise()[::-1]
         (last,) = Straight().moments(times[-1:])
         noise = self.prior.draw(draws, self.space.shape)
-        probes = self._probes().to(noise)
-        w, volume = transport.carry(self.whitened_motion(condition), Straight(), times, noise, probes)
+        w, volume = self._carried(times, noise, condition)
         log_prob = self.prior.log_prob(noise) - volume + self.gaussian.log_volume(last, condition)
         return self.gaussian.colour(w, last, condition), log_prob
 
@@ -316,9 +316,11 @@ class Denoising(Model):
                 "give a condition, or train with condition_dropout above 0"
             )
 
-    def _probes(self) -> Float[Tensor, "probes *shape"]:
-        """Directions along which the Jacobian is traced."""
-        return trace_probes(self.space.shape, 0 if self.space.grid else 64, count=max(1, 512 // self.space.size))
+    def _carried(self, times: list[float], w: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor]:
+        """The whitened state at the last time, and the logarithm of the volume that moves along."""
+        probes = trace_probes(self.space.shape, 0 if self.space.grid else 64, count=max(1, 512 // self.space.size))
+        with frozen(self):
+            return transport.carry(self.whitened_motion(condition), Straight(), times, w, probes.to(w))
 
     def _times_to_noise(self) -> list[float]:
         return times_to_noise(self.space, self.last_time())
