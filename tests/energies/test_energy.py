@@ -13,11 +13,11 @@ from pushforward.energies import (
     named_energy,
     recorded_energy,
 )
-from pushforward.energies.centring import centre, degrees
 from pushforward.energies.pairwise import pair_distances
 from pushforward.energies.reference import flip_and_shift, turn_and_permute
 from pushforward.errors import UsageError
 from pushforward.spaces import Particles, Vector
+from pushforward.tensors.subspace import centre, degrees
 
 PARTICLES = ("dw4", "lj13")
 FIELDS = ("phi4", "free-field")

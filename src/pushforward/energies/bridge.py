@@ -18,12 +18,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.energies.centring import degrees
 from pushforward.energies.chains import Chains
 from pushforward.energies.energy import Energy
 from pushforward.energies.facts import Facts
 from pushforward.energies.sampling import Watch, replica_exchange
 from pushforward.errors import UsageError
+from pushforward.tensors.subspace import degrees
 
 __all__ = ["bridge", "measured_facts"]
 

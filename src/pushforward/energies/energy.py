@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.energies.centring import centre
 from pushforward.energies.facts import Facts
 from pushforward.errors import UsageError
 from pushforward.spaces import Space, space_to_dict
+from pushforward.tensors.subspace import centre
 
 __all__ = ["Energy"]
 

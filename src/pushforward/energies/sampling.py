@@ -17,10 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.energies.centring import centre
 from pushforward.energies.chains import Chains
 from pushforward.energies.energy import Energy
 from pushforward.errors import UsageError
+from pushforward.tensors.subspace import centre
 
 __all__ = ["Watch", "replica_exchange"]
 

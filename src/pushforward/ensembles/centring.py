@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from pushforward.energies.centring import centre
 from pushforward.ensembles.members import Members
 from pushforward.spaces import Particles, Space
+from pushforward.tensors.subspace import centre
 
 __all__ = ["at_centre", "told_by_centres"]
 

@@ -38,6 +38,7 @@ from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import PreparedField, VectorField, time_network
 from pushforward.randomness import Draws
 from pushforward.spaces import Particles, Space, Vector
+from pushforward.tensors.subspace import centre
 from pushforward.transport import normal_of
 
 __all__ = ["CNF"]
@@ -149,7 +150,7 @@ class CNF(Model):
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
-        batch = replace(batch, x=batch.x.flatten(1))
+        batch = replace(batch, x=self._flat(batch.x))
         if batch.progress < self.settings.matching:
             for _ in range(self.regressions):
                 yield self._matching(batch)
@@ -180,7 +181,7 @@ class CNF(Model):
 
     def log_prob(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Natural log of the density at ``x``, in network units; nats; NaN for rows with NaN. The trace is exact."""
-        return self.log_prob_at(x.flatten(1), 0.0, condition)
+        return self.log_prob_at(self._flat(x), 0.0, condition)
 
     def log_prob_at(
         self, z: Float[Tensor, "batch dim"], time: float, condition: Condition | None = None
@@ -193,7 +194,7 @@ class CNF(Model):
     def evaluations(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Int[Tensor, " batch"]:
         """How often the velocity is evaluated for the density at each sample."""
         field = _Carried(self.velocity.given(condition))
-        return self._solve(field, field.start(x.flatten(1)), (0.0, 1.0)).stats.evaluations
+        return self._solve(field, field.start(self._flat(x)), (0.0, 1.0)).stats.evaluations
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, CNFSampling) else CNFSampling()
@@ -217,11 +218,15 @@ class CNF(Model):
 
     def encode(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, "batch dim"]:
         """The noise that each sample is carried to, standard normal if the model is right."""
-        return self._shaped(self._solve(self.velocity.given(condition), x.flatten(1), (0.0, 1.0)).y_end)
+        return self._shaped(self._solve(self.velocity.given(condition), self._flat(x), (0.0, 1.0)).y_end)
 
     def decode(self, z: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, "batch dim"]:
         """The sample of each vector of noise; ``decode(encode(x)) == x`` up to the solver's tolerance."""
-        return self._shaped(self._solve(self.velocity.given(condition), z.flatten(1), (1.0, 0.0)).y_end)
+        return self._shaped(self._solve(self.velocity.given(condition), self._flat(z), (1.0, 0.0)).y_end)
+
+    def _flat(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch size"]:
+        """Samples as flat states, those of centred particles moved to the origin."""
+        return centre(self.space, x).flatten(1)
 
     def _noise(self, draws: Draws) -> Float[Tensor, "batch size"]:
         return self.prior.draw(draws, self.space.shape).flatten(1)

@@ -37,6 +37,7 @@ from pushforward.models.model import Batch, Model, Turn
 from pushforward.networks import time_network
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
+from pushforward.tensors.subspace import centre
 from pushforward.transport import (
     Integrator,
     Moment,
@@ -140,7 +141,7 @@ class Denoising(Model):
         self._check_told(condition)
 
         def predict(z: Tensor, moment: Moment) -> transport.Estimate:
-            own: Moment = moment
+            own, z = moment, centre(self.space, z)
             if path is not None and path != self.path:
                 own, scale = self.path.matching(moment)
                 z = scale * z
@@ -166,9 +167,11 @@ class Denoising(Model):
         predict = self.predictor(condition, Straight())
         if options.guidance != 1:
             predict = transport.guided(predict, self.predictor(None, Straight()), options.guidance)
-        return transport.sample(
+        x = transport.sample(
             predict, Straight(), times, draws, self.space.shape, method=options.method, noise=self.prior, **own
         )
+        # Noise added on the way need not be centred, and estimates are blind to what of it is not.
+        return centre(self.space, x)
 
     @torch.no_grad()
     def encode(
@@ -190,7 +193,7 @@ class Denoising(Model):
 
         The trace of the Jacobian is exact for vectors and particles of up to 64 dimensions. Otherwise the network's
         part of it is estimated with vectors of random signs, always the same: unbiased over the choice of the vectors,
-        and comparable between samples.
+        and comparable between samples. Of centred particles, what is scored is the configuration moved to the origin.
         """
         times = self._times_to_noise()
         (first,) = Straight().moments(times[:1])

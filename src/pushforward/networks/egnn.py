@@ -19,7 +19,8 @@ A rotation or reflection of x therefore turns v, a permutation permutes it, and 
 to zero: what is centred stays so. Since :math:`w_{ij} = w_{ji}`, they exert no torque either. This is no loss: the
 gradient of a function of distances, which the velocity from Gaussian noise to particles is, has this form. Each pair
 is computed once, which takes less than half the time of messages both ways. Particles that are not centred are seen
-from the origin, by :math:`|x_i|^2` and a term along :math:`x_i`.
+from the origin, by :math:`|x_i|` and a term along :math:`x_i / (|x_i| + 1)`. No velocity grows faster than distances,
+so that a flow along it takes no particle to infinity.
 
 Distances enter through Gaussians side by side, which tell a contact from a gap. Pairs are dense tensors, and sums over
 the particles of a pair or the pairs of a particle are products with an incidence matrix.
@@ -114,7 +115,8 @@ class EGNN(nn.Module):
         pairs = self.pair(torch.cat([distance, near], -1))
         h = self.particle(context) + self.embedding(self.species)[:, None]
         if self.radius is not None:
-            h = h + self.radius(x.square().sum(-1, keepdim=True))
+            radius = (x.square().sum(-1, keepdim=True) + _ROUNDED).sqrt()
+            h = h + self.radius(radius)
         strength = torch.zeros_like(distance)
         for layer in self.layers:
             h, pairs, more = layer(h, pairs, context, self.sums)
@@ -122,7 +124,7 @@ class EGNN(nn.Module):
         pull = apart * (strength / ((distance + 1) * max(1, self.space.count - 1)))
         velocity = _gathered(self.differences.t(), pull)
         if self.outward is not None:
-            velocity = velocity + self.outward(h) * x
+            velocity = velocity + self.outward(h) * x / (radius + 1)
         return velocity.transpose(0, 1)
 
 

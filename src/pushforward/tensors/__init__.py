@@ -1,4 +1,5 @@
-"""Tools below networks and solvers: products of matrices, the normal density, memory, threads, wrapped tensors."""
+"""Tools below networks and solvers: products of matrices, the normal density, subspaces, memory, threads, wrapped
+tensors."""
 
 from __future__ import annotations
 

@@ -17,6 +17,9 @@ stands still. Solving for w instead of z leaves the solver nothing but the netwo
 Gaussian field are exact in one step, and the largest scales, which are decided while the noise is still ten times
 stronger than an average mode, need no fine steps.
 
+What of a configuration of centred particles is not of the subspace with the centre of mass at the origin is projected
+out.
+
 Modes are products of real waves along each axis: the discrete Fourier basis where the field is periodic, and half waves
 that are flat at the edges (the discrete cosine transform) where it is not.
 """
@@ -36,6 +39,7 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.networks import MLP
 from pushforward.spaces import Field, Particles, Space
 from pushforward.tensors import linear
+from pushforward.tensors.subspace import centre
 from pushforward.transport.path import Moment, Number
 from pushforward.transport.prediction import Estimate
 
@@ -66,7 +70,7 @@ class GaussianDenoiser(nn.Module):
 
     def __init__(self, space: Space, condition: ConditionSpace = ConditionSpace(), hidden: int = 64) -> None:
         super().__init__()
-        self.axes, self.degrees = len(space.grid), space.degrees
+        self.space, self.axes = space, len(space.grid)
         for axis, cells in enumerate(space.grid):
             waves = real_waves(cells, periodic=cast(Field, space).periodic)
             self.register_buffer(f"waves_{axis}", waves, persistent=False)
@@ -141,7 +145,7 @@ class GaussianDenoiser(nn.Module):
     def log_volume(self, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "*batch"]:
         """log |dw/dz|: of one sample, or of each condition's."""
         # Of centred particles, on their degrees of freedom: all modes have one power.
-        return -self._spread(moment, condition).log().flatten(-self.index.dim()).mean(-1) * self.degrees
+        return -self._spread(moment, condition).log().flatten(-self.index.dim()).mean(-1) * self.space.degrees
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
@@ -159,6 +163,7 @@ class GaussianDenoiser(nn.Module):
         return torch.sqrt(moment.alpha**2 * self._power(condition) + moment.sigma**2)
 
     def _to_modes(self, x: Tensor) -> Tensor:
+        x = centre(self.space, x)
         for axis in range(self.axes):
             x = linear(x.movedim(2, -1), self._waves(axis, x))  # the axis has moved to the end: n times is a cycle
         return x
