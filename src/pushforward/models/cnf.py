@@ -58,8 +58,9 @@ class CNFSettings(Settings):
     """
     Attributes:
         width: hidden features of the velocity's network; None chooses by the space.
-        depth: its hidden layers; with one or two the exact trace costs as little as the velocity, whatever the
-            dimension, with more it costs as much as the velocity for each dimension.
+        depth: its hidden layers, of particles the layers of messages; None is two for vectors, four for particles. With
+            one or two hidden layers the exact trace costs as little as the velocity, whatever the dimension, with more
+            it costs as much as the velocity for each dimension.
         waves: cosines of time in each of its modulations.
         matching: part of the run that is spent on flow matching before the likelihood is maximised; None is 0.6 for
             vectors, 0.9 for particles. A long second part at a high learning rate can learn the errors of a solver of
@@ -78,7 +79,7 @@ class CNFSettings(Settings):
     """
 
     width: int | None = Setting(default=None, ge=1)
-    depth: int = Setting(default=2, ge=1)
+    depth: int | None = Setting(default=None, ge=1)
     waves: int = Setting(default=8, ge=1)
     matching: float | None = Setting(default=None, ge=0, le=1)
     trace: Literal["exact", "hutchinson"] | None = None
@@ -348,12 +349,13 @@ def _velocity(space: Space, condition: ConditionSpace, settings: CNFSettings) ->
 @_velocity.register
 def _(space: Vector, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:
     width = settings.width or min(256, max(64, 16 * space.dim))
-    return VectorField(space, condition, width, settings.depth, waves=settings.waves)
+    return VectorField(space, condition, width, settings.depth or 2, waves=settings.waves)
 
 
 @_velocity.register
 def _(space: Particles, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:
-    return FlatVelocity(time_network(space, condition, width=settings.width or 32, depth=settings.depth), space.shape)
+    network = time_network(space, condition, width=settings.width or 32, depth=settings.depth or 4)
+    return FlatVelocity(network, space.shape)
 
 
 @singledispatch
