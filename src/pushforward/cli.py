@@ -15,7 +15,6 @@ import typer
 
 from pushforward.errors import UsageError
 from pushforward.options import (
-    READING,
     assigned,
     configured,
     extra_options,
@@ -26,6 +25,7 @@ from pushforward.options import (
     second_options,
     simulator_options,
 )
+from pushforward.reading_options import READING, reads_data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,16 +48,6 @@ Run = Annotated[Path, typer.Argument(help="Directory of a trained run.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random number.", min=0)]
 Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable.")]
-Condition = Annotated[
-    list[str] | None,
-    typer.Option(help="File of parameters or labels, a row a member or a simulation, or of a field a member; none."),
-]
-Crop = Annotated[int | None, typer.Option(help="Train on random square crops of this many cells.", min=1)]
-Box = Annotated[float | None, typer.Option(help="Side length of a field, in your unit of length.")]
-Periodic = Annotated[bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields wrap around.")]
-Isotropic = Annotated[bool | None, typer.Option("--isotropic/--no-isotropic", help="Whether no direction is special.")]
-Members = Annotated[int | None, typer.Option(help="Use only this many members, or make as many of a built-in set.")]
-Dataset = Annotated[str | None, typer.Option("--field", help="Which array of a file that holds several.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 
 
@@ -83,6 +73,7 @@ def _stop(sentence: str) -> None:
 
 
 @app.command()
+@reads_data
 def fit(
     data: Data,
     other: Annotated[
@@ -92,7 +83,6 @@ def fit(
         str | None, typer.Option("--from", metavar="energy", help="Learn the energy of the name DATA, not samples.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Family (see `models`); flow-matching unless said.")] = None,
-    condition: Condition = None,
     steps: Annotated[int | None, typer.Option(help="Train for this many steps.", min=1)] = None,
     budget: Annotated[str | None, typer.Option(help="Train for this long: 90s, 10m, 1h30m.")] = None,
     assignments: Assignments = None,
@@ -103,18 +93,13 @@ def fit(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps.")] = None,
     devices: Annotated[int | None, typer.Option(help="Processes, one a device.", min=1)] = None,
     precision: Annotated[str | None, typer.Option(help="auto, 32, bf16.")] = None,
-    crop: Crop = None,
-    members: Members = None,
-    box: Box = None,
-    periodic: Periodic = None,
-    isotropic: Isotropic = None,
-    dataset: Dataset = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Train a model on an ensemble; the run directory holds all that is needed to repeat and to use it."""
     options = given(
-        model=model, condition=condition, steps=steps, budget=budget, out=out, seed=seed, device=device,
-        devices=devices, precision=precision, crop=crop, members=members, box=box, periodic=periodic,
-        isotropic=isotropic, field=dataset, **{"and": other, "from": origin},
+        model=model, steps=steps, budget=budget, out=out, seed=seed, device=device, devices=devices,
+        precision=precision, **reading, **{"and": other, "from": origin},
     )  # fmt: skip
     options, settings = configured(config, options, assigned(assignments))
     if options.get("steps") and options.get("budget"):
@@ -176,15 +161,14 @@ def sample(
 
 
 @app.command()
+@reads_data
 def score(
     run: Run,
     data: Data,
     output: Output,
-    condition: Condition = None,
-    crop: Crop = None,
-    members: Members = None,
-    dataset: Dataset = None,
     device: Device = "auto",
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Write the log-density of every member, in nats, in the units of the data."""
     import numpy as np
@@ -195,7 +179,7 @@ def score(
     check_output(output, endings=(".npy", ".csv"))
     emulator = Emulator.load(run, device=device)
     emulator.require("density")
-    ensemble = _read(data, **given(condition=condition, crop=crop, members=members, field=dataset))
+    ensemble = _read(data, **reading)
     log_prob = emulator.log_prob(*ensemble.take_given(np.arange(len(ensemble)))).double().numpy()
     _save_column(output, "log_prob", log_prob)
     error = log_prob.std(ddof=1) / np.sqrt(len(log_prob)) if len(log_prob) > 1 else float("nan")
@@ -203,27 +187,20 @@ def score(
 
 
 @app.command()
+@reads_data
 def validate(
     run: Run,
     data: Annotated[list[str] | None, typer.Argument(help="Data to judge against; the run's own test split.")] = None,
-    condition: Condition = None,
     samples: Annotated[int | None, typer.Option(help="Samples to draw for the judgement.", min=2)] = None,
     seed: Seed = 0,
     device: Device = "auto",
-    crop: Crop = None,
-    members: Members = None,
-    box: Box = None,
-    periodic: Periodic = None,
-    isotropic: Isotropic = None,
-    dataset: Dataset = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Judge a run: every statistic beside its floor, on the terminal and in RUN/report.html and RUN/report.json."""
     from pushforward.emulator import Emulator
 
     emulator = Emulator.load(run, device=device)
-    reading = given(
-        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
-    )
     ensemble = _read(data, **reading) if data else None
 
     from pushforward.validation import validate as judge
@@ -234,23 +211,19 @@ def validate(
 
 
 @app.command()
+@reads_data
 def compare(
     data: Data,
     models: Annotated[str, typer.Option(help="Families to compare, separated by commas.")],
     out: Annotated[Path, typer.Option(help="Directory of the comparison.")],
     budget: Annotated[str, typer.Option(help="Training time of each: 90s, 10m.")] = "5m",
-    condition: Condition = None,
     assignments: Assignments = None,
     samples: Annotated[int | None, typer.Option(help="Samples to draw of each.", min=2)] = None,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32, bf16.")] = "auto",
-    crop: Crop = None,
-    members: Members = None,
-    box: Box = None,
-    periodic: Periodic = None,
-    isotropic: Isotropic = None,
-    dataset: Dataset = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Train several families on the same data for the same time, and judge them by the same statistics."""
     from pushforward.models import find
@@ -260,9 +233,6 @@ def compare(
         raise UsageError("--models names no model; give some separated by commas, such as ddpm,flow-matching")
     for name in names:
         find(name)
-    reading = given(
-        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
-    )
     simulator, settings = simulator_options(data, assigned(assignments), names)
     ensemble = _read(data, **reading, **simulator)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import UsageError
+from pushforward.reading_options import READING
 
 if TYPE_CHECKING:
     from pushforward.ensembles import EnergySource
 
 __all__ = [
-    "READING",
     "assigned",
     "configured",
     "extra_options",
@@ -23,8 +23,6 @@ __all__ = [
     "second_options",
     "simulator_options",
 ]
-
-READING = ("condition", "crop", "members", "box", "periodic", "isotropic", "field")
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from pushforward.ensembles.crops import Tiles
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.ensembles.found import Found, find, found_array
 from pushforward.ensembles.members import Whole
+from pushforward.ensembles.missing import Gaps
+from pushforward.ensembles.reading import Reading, listed
 from pushforward.ensembles.series import TIMED
 from pushforward.ensembles.shapes import layout_of
 from pushforward.ensembles.sources import Source
@@ -41,6 +43,12 @@ def read(
     box: float | None = None,
     centred: bool | None = None,
     field: str | None = None,
+    columns: str | Sequence[str] | None = None,
+    id: str | Sequence[str] | None = None,
+    time: str | None = None,
+    missing: str | None = None,
+    mask: Any = None,
+    complex_parts: bool = False,
     names: Sequence[str] | None = None,
     labels: Sequence[str] = (),
     seed: int = 0,
@@ -75,6 +83,14 @@ def read(
             file and by looking at some members.
         field: name of the dataset (.h5, .npz, .zarr), the header-data unit (.fits), or the columns (tables, separated
             by commas) that hold the members.
+        columns: of a table, that hold the members' values, or those of a series; separated by commas.
+        id: column of a table (or several, separated by commas) that names the series that a row belongs to.
+        time: column of a table that holds the times of series.
+        missing: what to do with members that lack values: ``"drop"`` leaves them out, ``"fill"`` puts the median in,
+            ``"mask"`` does so and adds a channel that is 1 where a value was missing (series keep gaps as they are),
+            ``"keep"`` takes numbers such as -99 for values.
+        mask: array, or file with one, that is not 0 where a value is missing; of all members, of one, or of a grid.
+        complex_parts: whether complex numbers are read as two channels, real and imaginary part.
         names: of the columns of conditions, where their file has none.
         labels: names of columns of conditions that are labels though they hold numbers.
         seed: of a built-in simulation.
@@ -98,6 +114,12 @@ def read(
         "members": members,
         **geometry,
         "field": field,
+        "columns": list(listed(columns)) or None,
+        "id": list(listed(id)) or None,
+        "time": time,
+        "missing": missing,
+        "mask": mask,
+        "complex_parts": complex_parts or None,
         "names": None if names is None else list(names),
         "labels": list(labels) or None,
     }
@@ -110,18 +132,27 @@ def read(
         return _from_built_in(ensemble, condition, space, crop, geometry, made)
     if options:
         raise UsageError(f"read has no argument {next(iter(options))!r}, unless it is an option of a built-in ensemble")
-    axes = 0 if crop is None else -1 if isinstance(crop, int) else len(crop)
+    reading = Reading(
+        space,
+        crop_axes=0 if crop is None else -1 if isinstance(crop, int) else len(crop),
+        field=field,
+        columns=listed(columns),
+        id=listed(id),
+        time=time,
+        missing=missing,
+        complex_parts=bool(complex_parts),
+    )
     if isinstance(data, str | Path) or _is_list_of_paths(data):
-        found = _find(data, field, space, axes)
+        found = _find(data, reading)
         spec = _spec(data, condition, _said(arguments))
     else:
-        found, spec = found_array(data, space, axes), None
+        found, spec = found_array(data, reading), None
     condition, fields = separate(condition, found)
     conditions = _conditions(found, condition, names, labels)
     if isinstance(condition, str) and found.contents:
         for column in _split(condition):
             found = found.without_column(column)
-    whole = _whole(found, conditions, space, members, geometry, spec)
+    whole = _whole(found, conditions, space, members, geometry, spec, Gaps(missing, mask))
     if fields is not None:
         whole = _given(whole, fields)
     return whole if crop is None else _cropped(whole, crop)
@@ -152,6 +183,7 @@ def _whole(
     members: int | None,
     geometry: dict[str, Any],
     spec: dict[str, Any] | None,
+    gaps: Gaps,
 ) -> Ensemble:
     """The first ``members`` of what was found, with their conditions and groups."""
     contents = found.contents[0] if found.contents else None
@@ -182,7 +214,11 @@ def _whole(
         groups = np.concatenate([each.attributes["groups"] for each in found.contents])
     if found.catalogue is not None:
         groups = found.catalogue.groups(found.counts)
-    whole = Whole(found.source, layout.space.shape, channels_last=layout.channels_last, rows=first)
+    source, layout, first, of_gaps = gaps.mended(found.source, layout, first, found.name)
+    if conditions is not None:
+        first, more = gaps.with_conditions(conditions, first, found.name)
+        of_gaps += more
+    whole = Whole(source, layout.space.shape, channels_last=layout.channels_last, rows=first)
     told, of_centres = told_by_centres(
         layout.space, whole, stated=isinstance(space, Space) or "centred" in stated | given
     )
@@ -196,6 +232,7 @@ def _whole(
         notes=(
             *found.notes,
             *layout.notes,
+            *of_gaps,
             *of_centres,
             *_geometry_note(layout.space),
             *(conditions.notes if conditions is not None else ()),
@@ -323,9 +360,9 @@ def _is_list_of_paths(data: Any) -> bool:
     return isinstance(data, list | tuple) and all(isinstance(each, str | Path) for each in data)
 
 
-def _find(data: Any, field: str | None, space: Space | str | None, axes: int) -> Found:
+def _find(data: Any, reading: Reading) -> Found:
     try:
-        return find(data, field, space, axes)
+        return find(data, reading)
     except DataError as error:
         near = builtin.find_near(data) if isinstance(data, str) and not Path(data).suffix else None
         if near is not None and not Path(data).exists():

@@ -21,6 +21,7 @@ from pushforward.errors import DataError
 __all__ = [
     "SMALL",
     "ChannelSource",
+    "ComplexParts",
     "InMemory",
     "Joined",
     "OneMember",
@@ -101,6 +102,33 @@ class InMemory:
 
     def where(self, row: int) -> str:
         return f"member {row} of {self.label}" if self._origin is None else self._origin.where(row)
+
+
+class ComplexParts:
+    """Complex members as two channels, the real and the imaginary part, in front of the axes of a grid.
+
+    Complex vectors become vectors of twice the length, real parts first.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.label, self.dtype = source.label, np.empty(0, source.dtype).real.dtype
+        self.shape = (source.shape[0], *self._stacked(np.empty(source.shape[1:], bool)).shape)
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        return np.stack([self._stacked(each) for each in self._source.read(rows)])
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        return self.read(np.array([row]))[0][window]
+
+    def where(self, row: int) -> str:
+        return self._source.where(row)
+
+    @staticmethod
+    def _stacked(values: NDArray[Any]) -> NDArray[Any]:
+        cube = values.ndim == 3 and len(set(values.shape)) == 1
+        join = np.stack if values.ndim == 2 or cube else np.concatenate
+        return join([np.atleast_1d(values.real), np.atleast_1d(values.imag)])
 
 
 class Positional:

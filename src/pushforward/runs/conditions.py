@@ -20,6 +20,10 @@ Named = Mapping[str, float | str | Sequence[float | str]]
 """A value for each parameter, by name: one for all samples, or as many as there are samples."""
 
 
+_SHOWN = 40
+"""Classes that a message lists."""
+
+
 def condition_table(condition: Named, parameters: Sequence[Parameter], n: int) -> Float[np.ndarray, "n parameters"]:
     """The table that named values stand for, float32, user's units; a label's column holds the index of its class.
 
@@ -46,18 +50,28 @@ def condition_table(condition: Named, parameters: Sequence[Parameter], n: int) -
 
 
 def _number(value: float | str, parameter: Parameter) -> float:
-    """A value of a parameter as a number: the index of a class, by its name or as it is."""
-    if str(value) in parameter.classes:
-        return float(parameter.classes.index(str(value)))
+    """A value of a parameter as a number: of a label, the index of the class of that name."""
+    if parameter.classes:
+        return float(_class(value, parameter))
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    if parameter.classes and number not in range(len(parameter.classes)):
-        raise UsageError(f"{parameter.name} has no class {value!r}; its classes are {', '.join(parameter.classes)}")
     if not np.isfinite(number):
         raise UsageError(f"{parameter.name}={value!r} is not a finite number")
     return number
+
+
+def _class(value: float | str, parameter: Parameter) -> int:
+    """The index of the class of a name. Classes that are numbers may be written in any way: 3, 3.0 or "3"."""
+    if str(value) in parameter.classes:
+        return parameter.classes.index(str(value))
+    try:
+        numbers = [float(each) for each in parameter.classes]
+        return numbers.index(float(value))
+    except (TypeError, ValueError):
+        shown = ", ".join(parameter.classes[:_SHOWN]) + (", ..." if len(parameter.classes) > _SHOWN else "")
+        raise UsageError(f"{parameter.name} has no class {value!r}; its classes are {shown}") from None
 
 
 def check_table(

@@ -97,7 +97,7 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
     shapes = {
         name: dataset.shape
         for name, dataset in datasets.items()
-        if dataset.shape is not None and dataset.dtype.kind in "fiu" and not _is_condition(name)
+        if dataset.shape is not None and dataset.dtype.kind in "fiubc" and not _is_condition(name)
     }
     chosen = choose_dataset(shapes, field.strip("/") if field else None, path.name)
     dataset = datasets[chosen]
