@@ -222,3 +222,47 @@ def test_conditions_that_are_missing():
     with pytest.raises(DataError, match=r"'mass' in 2 of 40 \(-99\); --missing drop"):
         read(x, condition=condition)
     assert len(read(x, condition=condition, missing="drop")) == 38
+
+
+@pytest.mark.parametrize("offset", [2459000.5, 1.6e9])
+def test_times_with_a_large_offset_keep_their_differences(tmp_path, offset):
+    import pushforward as pf
+
+    times = offset + np.sort(RNG.uniform(0, 0.3, (40, 30)), axis=1)
+    np.savez(tmp_path / "c.npz", times=times, values=RNG.normal(size=(40, 30)))
+    ensemble = read(tmp_path / "c.npz")
+    taken = ensemble.take(np.arange(40))
+    np.testing.assert_array_equal(taken[..., 0], times)
+    emulator = pf.fit(ensemble, "latent-ode", steps=2, progress=False, out=tmp_path / "run")
+    z = emulator.preprocessing(ensemble.tensor())
+    assert len(np.unique(z[..., 0])) >= 1198  # of 1200 at random, of which float32 may join a pair
+    again = pf.Emulator.load(tmp_path / "run")
+    np.testing.assert_allclose(again.preprocessing.inverse(z)[..., 0], times, rtol=0, atol=1e-6)
+    drawn = again.sample(5, seed=0)[..., 0]
+    assert drawn.min() >= offset
+    assert drawn.max() <= offset + 0.3
+    assert (drawn.diff(dim=1) >= 0).all()
+
+
+def test_coordinates_and_conditions_with_a_large_offset(tmp_path):
+    import pushforward as pf
+
+    x = 1e9 + RNG.normal(size=(200, 2))
+    jd = 2459000.5 + RNG.uniform(0, 0.1, 200)
+    ensemble = read(x, condition={"jd": jd})
+    np.testing.assert_array_equal(ensemble.take(np.arange(200)), x)
+    np.testing.assert_array_equal(ensemble.conditions[:, 0], jd)
+    emulator = pf.fit(ensemble, "realnvp", steps=5, progress=False, out=tmp_path / "run")
+    again = pf.Emulator.load(tmp_path / "run")
+    samples = again.sample(400, {"jd": 2459000.55}, seed=0).numpy()
+    assert abs(samples.mean() - 1e9) < 1
+    assert 0.3 < samples.std() < 3
+    assert len(np.unique(samples)) == 800
+    shifted = pf.fit(
+        read(x - 1e9, condition={"jd": jd - 2459000}), "realnvp", steps=5, progress=False, out=tmp_path / "s"
+    )
+    np.testing.assert_allclose(
+        emulator.log_prob(x[:20], {"jd": jd[:20]}), shifted.log_prob(x[:20] - 1e9, {"jd": jd[:20] - 2459000}), atol=1e-2
+    )
+    codes = emulator.preprocessing.encode_condition(ensemble.take_given(np.arange(200))[1]).numbers
+    assert len(np.unique(codes)) == 200

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pushforward.ensembles.ensemble import Parameter
 from pushforward.ensembles.formats import find_files, open_file
 from pushforward.ensembles.formats.contents import CONDITION_NAMES
+from pushforward.ensembles.precision import narrowed
 from pushforward.errors import DataError, UsageError
 
 __all__ = ["Conditions", "conditions_for", "read_columns"]
@@ -31,13 +32,13 @@ class Conditions:
     """Conditions brought to one row a member.
 
     Attributes:
-        values: shape ``(members, parameters)``, float32.
+        values: shape ``(members, parameters)``, float32, or float64 where differences need it (see `precision`).
         parameters: one a column.
         groups: of members that share a row; None where every member has its own.
         notes: what was assumed.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[np.floating]
     parameters: tuple[Parameter, ...]
     groups: NDArray[np.int64] | None
     notes: tuple[str, ...]
@@ -111,7 +112,7 @@ def conditions_for(
     else:
         order, groups, notes = _in_order(rows, count, label)
     encoded = [_encode(name, np.asarray(values), name in labels) for name, values in columns.items()]
-    values = np.stack([each[0][order] for each in encoded], axis=1).astype(np.float32)
+    values = narrowed(np.stack([each[0][order] for each in encoded], axis=1))
     parameters = tuple(each[1] for each in encoded)
     notes += [f"the condition {p.name!r} is a label with {len(p.classes)} classes" for p in parameters if p.classes]
     return Conditions(values, parameters, groups, tuple(notes))

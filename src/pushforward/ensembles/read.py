@@ -218,7 +218,7 @@ def _whole(
     if conditions is not None:
         first, more = gaps.with_conditions(conditions, first, found.name)
         of_gaps += more
-    whole = Whole(source, layout.space.shape, channels_last=layout.channels_last, rows=first)
+    whole = Whole(source, layout.space.shape, channels_last=layout.channels_last, rows=first).widened(layout.space)
     told, of_centres = told_by_centres(
         layout.space, whole, stated=isinstance(space, Space) or "centred" in stated | given
     )

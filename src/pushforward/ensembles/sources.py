@@ -37,6 +37,10 @@ Rows = NDArray[np.int64]
 
 SMALL = 256 * 2**20
 """Bytes up to which a source is held in memory."""
+_EXACT = 2**16
+"""Numbers up to which float32 resolves better than 1/100."""
+_FIRST = 64
+"""Members that are looked at for large numbers."""
 
 
 class Source(Protocol):
@@ -71,11 +75,16 @@ def size_in_bytes(source: Source) -> int:
 
 
 def in_memory_if_small(source: Source, limit: int = SMALL) -> Source:
-    """The same members, held in memory as float32 where they take no more than ``limit`` bytes."""
+    """The same members, held in memory where they take no more than ``limit`` bytes.
+
+    They are held as float32 unless numbers of eight bytes lie farther from zero than float32 resolves (see
+    `precision`): then as they are.
+    """
     if isinstance(source, InMemory) or size_in_bytes(source) > limit:
         return source
-    values = as_float32(source.read(np.arange(source.shape[0])))
-    return InMemory(values, source.label, origin=source)
+    values = source.read(np.arange(source.shape[0]))
+    wide = values.dtype.itemsize == 8 and values.dtype.kind in "iuf" and np.abs(values[:_FIRST]).max() > _EXACT
+    return InMemory(values if wide else as_float32(values), source.label, origin=source)
 
 
 def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
