@@ -12,13 +12,14 @@ import numpy as np
 from pushforward.ensembles import builtin
 from pushforward.ensembles.centring import told_by_centres
 from pushforward.ensembles.condition_fields import Beside, beside, without_fields
-from pushforward.ensembles.condition_sources import separate
-from pushforward.ensembles.conditions import Conditions, conditions_for, read_columns
+from pushforward.ensembles.condition_sources import conditions_of, separate
+from pushforward.ensembles.conditions import Conditions
 from pushforward.ensembles.crops import Tiles
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.ensembles.found import Found, find, found_array
 from pushforward.ensembles.members import Whole
 from pushforward.ensembles.missing import Gaps
+from pushforward.ensembles.paths import tables_beside
 from pushforward.ensembles.reading import Reading, listed
 from pushforward.ensembles.series import TIMED
 from pushforward.ensembles.shapes import layout_of
@@ -65,10 +66,11 @@ def read(
             that each hold one array of two axes are one member each.
         condition: a table (.csv, .txt, .parquet) or array (.npy) with one row a member, or a row for every ``k``
             members in a row, or a column of file names; names, separated by commas, of datasets, columns, attributes or
-            header keywords of the data files; an array, a frame, or a mapping of names to columns. None takes the
-            conditions that the data bring; False leaves them. Or a field for each member: files of any format, an
-            array, or the name of a dataset, on the members' grid or one that is coarser by a whole number. A list may
-            hold fields and a table.
+            header keywords of the data files; an array, a frame, or a mapping of names to columns; ``"path"`` for the
+            numbers in the names of files and folders (``kappa_0.25/configs.npy``). None takes the conditions that the
+            data bring, and numbers in paths unless they are whole; False leaves them. Or a field for each member: files
+            of any format, an array, or the name of a dataset, on the members' grid or one that is coarser by a whole
+            number. A list may hold fields and a table.
         space: what a member is, where its shape does not tell: a Space, or ``"vector"``, ``"field"``, ``"particles"``,
             ``"series"``, ``"timed-series"`` (an array whose column 0 is the time). With ``"series"``, a table whose
             rows are observations is read by its columns of names, times and values.
@@ -124,6 +126,9 @@ def read(
         "labels": list(labels) or None,
     }
     if _is_built_in(data):
+        strange = [key for key in ("columns", "id", "time", "missing", "mask", "complex_parts") if arguments[key]]
+        if strange:
+            raise UsageError(f"{data} is built in and has no {strange[0]} to choose; leave out --{strange[0]}")
         # A box that the simulator knows is simulated, not written on members of another box.
         own = {name: value for name, value in geometry.items() if value is not None and name in option_names(data)}
         ensemble = builtin.simulate(data, members, seed, **options, **own)
@@ -148,9 +153,9 @@ def read(
     else:
         found, spec = found_array(data, reading), None
     condition, fields = separate(condition, found)
-    conditions = _conditions(found, condition, names, labels)
+    conditions = conditions_of(found, condition, names, labels)
     if isinstance(condition, str) and found.contents:
-        for column in _split(condition):
+        for column in listed(condition):
             found = found.without_column(column)
     whole = _whole(found, conditions, space, members, geometry, spec, Gaps(missing, mask))
     if fields is not None:
@@ -231,6 +236,7 @@ def _whole(
         name=found.name,
         notes=(
             *found.notes,
+            *(tables_beside(found.files, count) if conditions is None and found.catalogue is None else ()),
             *layout.notes,
             *of_gaps,
             *of_centres,
@@ -289,49 +295,6 @@ def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
     )
 
 
-def _conditions(found: Found, condition: Any, names: Sequence[str] | None, labels: Sequence[str]) -> Conditions | None:
-    if condition is False:
-        return None
-    if condition is None:
-        inside = [each.conditions for each in found.contents]
-        if not inside or any(each is None for each in inside):
-            return None
-        columns: Mapping[str, Any] = _joined([each for each in inside if each is not None])
-    elif isinstance(condition, str) and (inside_columns := _named_inside(found, condition)) is not None:
-        columns = inside_columns
-    elif _is_list_of_paths(condition) and len(condition):
-        columns = _joined([read_columns(each, names) for each in condition])
-    else:
-        columns = read_columns(condition, names)
-    if found.catalogue is not None:
-        return found.catalogue.conditions(columns, found.counts, found.name, _table_name(condition))
-    return conditions_for(columns, found.counts, found.files, labels=labels, label=found.name)
-
-
-def _named_inside(found: Found, name: str) -> Mapping[str, Any] | None:
-    """Columns of conditions that the data files hold under names, unless there is a file that is called so."""
-    if Path(name).exists() or not found.contents:
-        return None
-    columns: dict[str, Any] = {}
-    for each in _split(name):
-        inside = [contents.column(each) for contents in found.contents]
-        if any(part is None for part in inside):
-            return None
-        columns |= _joined([part for part in inside if part is not None])
-    return columns
-
-
-def _split(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",")]
-
-
-def _joined(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    first = parts[0]
-    if any(set(part) != set(first) for part in parts):
-        raise DataError(f"the files differ in their conditions: {sorted({name for part in parts for name in part})}")
-    return {name: np.concatenate([np.atleast_1d(part[name]) for part in parts]) for name in first}
-
-
 def _geometry_note(space: Space) -> tuple[str, ...]:
     """What is assumed of a field: it decides by which symmetries training makes more of the members."""
     if not isinstance(space, Field):
@@ -340,10 +303,6 @@ def _geometry_note(space: Space) -> tuple[str, ...]:
     turns = "isotropic" if space.isotropic else "not isotropic"
     side = "lengths in cells" if space.box is None else f"box {space.box:g}"
     return (f"fields are taken as {wraps} and {turns}, {side}; periodic, isotropic and box say otherwise",)
-
-
-def _table_name(condition: Any) -> str:
-    return Path(condition).name if isinstance(condition, str | Path) else ""
 
 
 def _is_built_in(data: Any) -> bool:

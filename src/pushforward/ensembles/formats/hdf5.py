@@ -17,6 +17,7 @@ from pushforward.ensembles.formats.contents import (
     STATED_KINDS,
     Contents,
     choose_dataset,
+    of_several,
 )
 from pushforward.ensembles.formats.npz import named_columns
 from pushforward.ensembles.sources import Positional, Rows, Source
@@ -124,7 +125,7 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
         column=lambda name: _column(path, name, names),
         attributes=attributes,
         kind=kind if kind in STATED_KINDS else None,
-        notes=(f"{path.name}: members are read from the dataset {chosen!r}",) if len(shapes) > 1 else (),
+        notes=of_several(path.name, chosen, {n: s for n, s in shapes.items() if n != CONDITION_FIELDS}),
         condition_fields=_source(path, datasets[CONDITION_FIELDS], CONDITION_FIELDS)
         if CONDITION_FIELDS in shapes and chosen != CONDITION_FIELDS
         else None,
