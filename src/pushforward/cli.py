@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pushforward.errors import UsageError
+from pushforward.existing import check_data, check_run
 from pushforward.options import (
     assigned,
+    built_in,
     configured,
     extra_options,
     given,
@@ -109,6 +111,10 @@ def fit(
 
     name = options.pop("model", "flow-matching")
     find(name)
+    if origin is None:
+        check_data(data, built_in())
+    if other is not None:
+        check_data([other], built_in())
     reading = {k: options.pop(k) for k in READING if k in options}
     second, origin = options.pop("and", None), options.pop("from", None)
     if origin is not None:
@@ -144,6 +150,7 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Draw samples from a run, in the units of the data."""
+    check_run(run)
     from pushforward.emulator import Emulator
     from pushforward.simulate import Simulated, check_output, write
 
@@ -171,6 +178,8 @@ def score(
     reading: dict[str, Any],
 ) -> None:
     """Write the log-density of every member, in nats, in the units of the data."""
+    check_run(run)
+    check_data(data, built_in())
     import numpy as np
 
     from pushforward.emulator import Emulator
@@ -198,6 +207,8 @@ def validate(
     reading: dict[str, Any],
 ) -> None:
     """Judge a run: every statistic beside its floor, on the terminal and in RUN/report.html and RUN/report.json."""
+    check_run(run)
+    check_data(data or [], built_in())
     from pushforward.emulator import Emulator
 
     emulator = Emulator.load(run, device=device)
@@ -233,6 +244,7 @@ def compare(
         raise UsageError("--models names no model; give some separated by commas, such as ddpm,flow-matching")
     for name in names:
         find(name)
+    check_data(data, built_in())
     simulator, settings = simulator_options(data, assigned(assignments), names)
     ensemble = _read(data, **reading, **simulator)
 
@@ -255,6 +267,7 @@ def translate(
     device: Device = "auto",
 ) -> None:
     """Translate samples between two ensembles, with a model that was trained on both."""
+    check_run(run)
     from pushforward.emulator import Emulator
     from pushforward.simulate import Simulated, check_output, write
 
@@ -280,6 +293,7 @@ def evolve(
     device: Device = "auto",
 ) -> None:
     """Move initial states in time, with a model that was trained on trajectories."""
+    check_run(run)
     import numpy as np
 
     from pushforward.emulator import Emulator

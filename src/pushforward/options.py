@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "assigned",
+    "built_in",
     "configured",
     "extra_options",
     "given",
@@ -23,6 +24,13 @@ __all__ = [
     "second_options",
     "simulator_options",
 ]
+
+
+def built_in() -> tuple[str, ...]:
+    """Names of the built-in sets."""
+    from pushforward.simulate.registry import registered
+
+    return tuple(registered())
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from pushforward.ensembles.choice import skewness
 from pushforward.ensembles.ensemble import Parameter
+from pushforward.ensembles.pointwise import known
 from pushforward.ensembles.precision import loses_differences
 from pushforward.errors import UsageError
 
 __all__ = ["Encoding"]
 
+KINDS = ("standardise", "log", "constant", "label")
 _WIDE = 8.0
 """Ratio of the largest to the smallest value from which the logarithm of a positive parameter is considered."""
 
@@ -37,7 +39,7 @@ class Encoding(nn.Module):
         super().__init__()
         self.origin = tuple(origin) or (0.0,) * len(kinds)
         self.conditions = tuple(conditions)
-        self.kinds = tuple(kinds)
+        self.kinds = tuple(known(kind, KINDS) for kind in kinds)
         # Rows: mean and standard deviation of the parameter or of its logarithm.
         self.register_buffer("constants", torch.tensor([[0.0], [1.0]]).repeat(1, len(self.kinds)))
 

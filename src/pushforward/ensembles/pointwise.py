@@ -20,18 +20,32 @@ Yeo & Johnson 2000, Biometrika 87, 954, eq. 2.1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["KINDS", "Knots", "formula", "forward", "inverse", "log_derivative"]
+from pushforward.errors import UsageError
+
+__all__ = ["KINDS", "Knots", "formula", "forward", "inverse", "known", "log_derivative"]
 
 KINDS = ("none", "standardise", "log", "asinh", "yeo-johnson")
 
 _LINEAR = ("none", "standardise")
 _SMALL_POWER = 1e-6
+
+
+def known(kind: str, kinds: Sequence[str] = KINDS) -> str:
+    """A kind, if it is one of those that there are.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    if kind not in kinds:
+        raise UsageError(f"there is no transform {kind!r}; there are {', '.join(kinds)}")
+    return kind
 
 
 class Knots(NamedTuple):

@@ -87,7 +87,7 @@ class Preprocessing(nn.Module):
     ) -> None:
         super().__init__()
         self.space = space
-        self.kinds = tuple(kinds)
+        self.kinds = tuple(pointwise.known(kind) for kind in kinds)
         self.reasons = tuple(reasons)
         self.encoding = encoding
         self.amplitude = amplitude

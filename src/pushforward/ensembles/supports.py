@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pushforward.ensembles.choice import LONG_TAILED, SKEWED, choose, excess_kurtosis, skewness
+from pushforward.ensembles.pointwise import known
 from pushforward.spaces import Field, Space, Vector
 
 __all__ = ["Angle", "Interval", "Positive", "Supports", "Zeros", "needed", "support_of"]
@@ -264,8 +265,11 @@ class Supports(nn.Module):
         """The supports that `to_list` wrote.
 
         Raises:
-            KeyError: if a kind is unknown.
+            UsageError: if a kind is unknown.
         """
+        for each in values:
+            if each is not None:
+                known(each["kind"], tuple(_KINDS))
         made = [
             None if each is None else _KINDS[each["kind"]](**{key: each[key] for key in each if key != "kind"})
             for each in values

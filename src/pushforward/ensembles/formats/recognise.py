@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pushforward.ensembles.formats.contents import Contents
 from pushforward.errors import DataError
+from pushforward.existing import check_exists
 from pushforward.plugins import load_plugin, plugins
 
 __all__ = ["ENDINGS", "find_files", "open_file"]
@@ -73,15 +74,8 @@ def find_files(data: str | Path | Sequence[str | Path]) -> list[Path]:
     path = Path(data).expanduser()
     if path.is_dir():
         return [path] if _format_of_folder(path) else _in_folder(path)
-    if path.exists():
-        return [path]
-    if glob.has_magic(str(data)):
-        found = sorted(Path(each) for each in glob.glob(str(path), recursive=True))
-        if not found:
-            raise DataError(f"no file matches {str(data)!r}; check the folder and the pattern")
-        return found
-    why = "" if path.parent.is_dir() else f", and no folder {str(path.parent)!r}"
-    raise DataError(f"there is no file {str(data)!r}{why}")
+    check_exists(data)
+    return [path] if path.exists() else sorted(Path(each) for each in glob.glob(str(path), recursive=True))
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
