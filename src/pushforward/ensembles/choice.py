@@ -181,16 +181,17 @@ def _with_reason(choice: Choice, reason: str) -> Choice:
 
 
 def constants_of(choice: Choice, values: np.ndarray) -> list[float]:
-    """Location, unit and exponent of the function; mean and deviation of its values; the knots at the extremes."""
+    """Constants of a function: location, unit and exponent; mean and deviation of its values; knots and least slope."""
     if choice.kind in ("none", "standardise"):
-        return [choice.location, choice.unit, 1.0, 0.0, 1.0, -np.inf, np.inf]
+        return [choice.location, choice.unit, 1.0, 0.0, 1.0, -np.inf, np.inf, 0.0]
     blocks = [
         choice(block.astype(np.float64)) for block in np.array_split(values.reshape(-1), values.size // _BLOCK + 1)
     ]
     mean = sum(float(block.sum()) for block in blocks) / values.size
     variance = sum(float(((block - mean) ** 2).sum()) for block in blocks) / values.size
     knots = [(float(end) - choice.location) / choice.unit for end in (values.min(), values.max())]
-    return [choice.location, choice.unit, choice.exponent, mean, variance**0.5, *knots]
+    least = variance**0.5 / (knots[1] - knots[0])
+    return [choice.location, choice.unit, choice.exponent, mean, variance**0.5, *knots, least]
 
 
 def span_of(times: np.ndarray) -> Choice:

@@ -11,9 +11,9 @@ With ``u = (x - location) / unit`` and one kind for each channel,
 The exponent is kept in [0, 2]: only there is the Yeo-Johnson function a bijection of the real line. Outside, values
 beyond some bound would have no inverse, and a model's samples do go there.
 
-Beyond the values that were seen, a function goes on as a straight line, with its slope there: a sample one deviation
-beyond the largest value lies one tangent beyond it, and no exponential makes orders of magnitude of it. The logarithm
-does so above alone; below it ends at its location.
+Beyond the values that were seen, a function goes on as a straight line, with its slope there, or a steeper one by which
+a deviation in network units is at most the range of the data: no exponential makes orders of magnitude of a sample that
+lies a little beyond. The logarithm does so above alone; below it ends at its location.
 
 Yeo & Johnson 2000, Biometrika 87, 954, eq. 2.1.
 """
@@ -49,10 +49,11 @@ def known(kind: str, kinds: Sequence[str] = KINDS) -> str:
 
 
 class Knots(NamedTuple):
-    """The range of ``u``, of each channel, within which a function is its formula."""
+    """The range of ``u``, of each channel, within which a function is its formula, and its least slope beyond."""
 
     low: Tensor
     high: Tensor
+    slope: Tensor
 
 
 def forward(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
@@ -60,7 +61,7 @@ def forward(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knot
     if kind in _LINEAR or knots is None:
         return _formula(kind, u, exponent)
     inside = _inside(kind, u, knots)
-    return _formula(kind, inside, exponent) + _slope(kind, inside, exponent) * (u - inside)
+    return _formula(kind, inside, exponent) + _slope(kind, inside, exponent, knots) * (u - inside)
 
 
 def inverse(kind: str, v: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
@@ -71,12 +72,15 @@ def inverse(kind: str, v: Float[Tensor, "*shape"], exponent: Tensor, knots: Knot
     low = torch.full_like(high, -torch.inf) if kind == "log" else _formula(kind, knots.low, exponent)
     inside = torch.maximum(torch.minimum(v, high), low)
     u = _inverse_formula(kind, inside, exponent)
-    return torch.where(v == inside, u, u + (v - inside) / _slope(kind, _inside(kind, u, knots), exponent))
+    return torch.where(v == inside, u, u + (v - inside) / _slope(kind, _inside(kind, u, knots), exponent, knots))
 
 
 def log_derivative(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
     """``ln dv/du``; minus infinity outside the support of the logarithm, where there is no density."""
-    return _log_slope(kind, u if kind in _LINEAR or knots is None else _inside(kind, u, knots), exponent)
+    if kind in _LINEAR or knots is None:
+        return _log_slope(kind, u, exponent)
+    inside = _inside(kind, u, knots)
+    return torch.where(u == inside, _log_slope(kind, u, exponent), _slope(kind, inside, exponent, knots).log())
 
 
 def _inside(kind: str, u: Tensor, knots: Knots) -> Tensor:
@@ -84,10 +88,10 @@ def _inside(kind: str, u: Tensor, knots: Knots) -> Tensor:
     return below if kind == "log" else torch.maximum(below, knots.low)
 
 
-def _slope(kind: str, u: Tensor, exponent: Tensor) -> Tensor:
-    """``dv/du``; where the logarithm has none, 1: nothing is continued there."""
+def _slope(kind: str, u: Tensor, exponent: Tensor, knots: Knots) -> Tensor:
+    """``dv/du`` beyond a knot ``u``; where the logarithm has none, 1: nothing is continued there."""
     slope = _log_slope(kind, u, exponent)
-    return torch.where(torch.isfinite(slope), slope, 0.0).exp()
+    return torch.maximum(torch.where(torch.isfinite(slope), slope, 0.0).exp(), knots.slope)
 
 
 def _formula(kind: str, u: Tensor, exponent: Tensor) -> Tensor:

@@ -95,8 +95,8 @@ class Preprocessing(nn.Module):
         self.levels = levels if levels is not None else Levels([None] * len(self.kinds), channel_axis(space))
         self.supports = supports if supports is not None else Supports([None] * len(self.kinds), channel_axis(space))
         self.origin, self.relations = tuple(origin), relations
-        # One row each: location, unit, exponent, mean, deviation, lower and upper knot (see `pointwise`).
-        rows = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, -torch.inf, torch.inf])
+        # One row each: location, unit, exponent, mean, deviation, lower and upper knot, least slope (see `pointwise`).
+        rows = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, -torch.inf, torch.inf, 0.0])
         self.register_buffer("constants", rows[:, None].repeat(1, len(self.kinds)))
 
     @classmethod
@@ -316,21 +316,21 @@ class Preprocessing(nn.Module):
     def _constants(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, ...]:
         """Location, unit, exponent, mean, deviation and knots, each in a shape that goes with a batch."""
         trailing = trailing_axes(self.space)
-        constants = self.constants.to(x).reshape(7, -1, *[1] * trailing)
-        location, unit, exponent, mean, deviation, low, high = constants
+        constants = self.constants.to(x).reshape(8, -1, *[1] * trailing)
+        location, unit, exponent, mean, deviation, *knots = constants
         if self.amplitude is not None:
             if condition is None or condition.numbers is None:
                 raise UsageError("this preprocessing divides by what the conditions predict: it needs the conditions")
             scale = self.amplitude(condition.numbers).to(x)
             scale = scale.reshape(*scale.shape, *[1] * trailing)
             location, unit = location * scale, unit * scale
-        return location, unit, exponent, mean, deviation, low, high
+        return location, unit, exponent, mean, deviation, *knots
 
-    def _each(self, function: Any, u: Tensor, exponent: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    def _each(self, function: Any, u: Tensor, exponent: Tensor, *knots: Tensor) -> Tensor:
         """The function of each channel; channels of one kind are done together."""
         kinds = dict.fromkeys(self.kinds)
         if len(kinds) == 1:
-            return function(self.kinds[0], u, exponent, pointwise.Knots(low, high))
+            return function(self.kinds[0], u, exponent, pointwise.Knots(*knots))
         axis = channel_axis(self.space)
         own = -1 - trailing_axes(self.space)
         order: list[int] = []
@@ -338,9 +338,8 @@ class Preprocessing(nn.Module):
         for kind in kinds:
             chosen = [number for number, each in enumerate(self.kinds) if each == kind]
             index = torch.tensor(chosen, device=u.device)
-            own_constants = (each.index_select(own, index) for each in (exponent, low, high))
-            exponents, lows, highs = own_constants
-            parts.append(function(kind, u.index_select(axis, index), exponents, pointwise.Knots(lows, highs)))
+            exponents, *own_knots = (each.index_select(own, index) for each in (exponent, *knots))
+            parts.append(function(kind, u.index_select(axis, index), exponents, pointwise.Knots(*own_knots)))
             order += chosen
         back = torch.tensor(order, device=u.device).argsort()
         return torch.cat(parts, axis).index_select(axis, back)

@@ -46,30 +46,35 @@ class Zeros:
     Attributes:
         unit: smallest positive value, or the unit of those where ``largest`` is None.
         width: of the band that zeros are spread over.
-        largest: value up to which logarithms are taken, beyond which they go on along their tangent.
+        largest: value up to which logarithms are taken.
+        slope: of the straight line by which they go on, per ``largest``: a deviation of y or more.
     """
 
     unit: float
     width: float
     largest: float | None = None
+    slope: float = 1.0
 
     def forward(self, x: Tensor, u: Tensor) -> Tensor:
         positive = x.clamp_min(0) / self.unit
         if self.largest is not None:
             inside = x.clamp(torch.finfo(x.dtype).tiny, self.largest)
-            positive = (inside / self.unit).log() + (x / self.largest - 1).clamp_min(0)
+            positive = (inside / self.unit).log() + self.slope * (x / self.largest - 1).clamp_min(0)
         return torch.where(x > 0, positive, -self.width * (0.25 + u))
 
     def inverse(self, y: Tensor) -> Tensor:
         positive = y.clamp_min(0) * self.unit
         if self.largest is not None:
             top = log(self.largest / self.unit)
-            positive = y.clamp_max(top).exp() * self.unit + (y - top).clamp_min(0) * self.largest
+            positive = y.clamp_max(top).exp() * self.unit + (y - top).clamp_min(0) * self.largest / self.slope
         return torch.where(y < -self.width / 8, 0.0, positive)
 
     def log_slope(self, x: Tensor) -> Tensor:
-        inside = torch.full_like(x, self.unit) if self.largest is None else x.clamp_max(self.largest)
-        return torch.where(x > 0, -inside.clamp_min(torch.finfo(x.dtype).tiny).log(), log(self.width))
+        slope = torch.full_like(x, -log(self.unit))
+        if self.largest is not None:
+            within = -x.clamp_min(torch.finfo(x.dtype).tiny).log()
+            slope = torch.where(x <= self.largest, within, log(self.slope / self.largest))
+        return torch.where(x > 0, slope, log(self.width))
 
     def describe(self) -> str:
         return "zero or positive, zeros spread below the smallest"
@@ -177,8 +182,10 @@ def _zeros(values: NDArray[np.float32]) -> Zeros | None:
         return None
     tailed = abs(skewness(positive)) > SKEWED or excess_kurtosis(positive) > LONG_TAILED
     unit = float(positive.min() if tailed else positive.std())
-    spread = float((np.log(positive / unit) if tailed else positive / unit).std())
-    return Zeros(unit, spread, float(positive.max()) if tailed else None)
+    y = np.log(positive / unit) if tailed else positive / unit
+    width = float(y.std())
+    deviation = float(np.concatenate([y, np.full(zeros.sum(), -0.75 * width)]).std())
+    return Zeros(unit, width, float(positive.max()), max(1.0, deviation)) if tailed else Zeros(unit, width)
 
 
 def _angle(values: NDArray[np.float32], name: str) -> Angle | None:
