@@ -266,3 +266,12 @@ def test_coordinates_and_conditions_with_a_large_offset(tmp_path):
     )
     codes = emulator.preprocessing.encode_condition(ensemble.take_given(np.arange(200))[1]).numbers
     assert len(np.unique(codes)) == 200
+
+
+@pytest.mark.parametrize("ending", ["csv", "npy", "npz", "h5", "fits"])
+def test_files_keep_differences_of_numbers_with_a_large_offset(tmp_path, ending):
+    from pushforward.simulate import Simulated, write
+
+    x = np.column_stack([2459000.5 + RNG.uniform(0, 0.1, 50), RNG.normal(size=50)])
+    write(Simulated(x, Vector(2, ("t0", "y"))), tmp_path / f"x.{ending}")
+    np.testing.assert_allclose(read(tmp_path / f"x.{ending}").take(np.arange(50)), x, rtol=0, atol=1e-9)
