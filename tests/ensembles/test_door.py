@@ -275,3 +275,28 @@ def test_files_keep_differences_of_numbers_with_a_large_offset(tmp_path, ending)
     x = np.column_stack([2459000.5 + RNG.uniform(0, 0.1, 50), RNG.normal(size=50)])
     write(Simulated(x, Vector(2, ("t0", "y"))), tmp_path / f"x.{ending}")
     np.testing.assert_allclose(read(tmp_path / f"x.{ending}").take(np.arange(50)), x, rtol=0, atol=1e-9)
+
+
+def test_tables_in_hdf5(tmp_path):
+    frame = catalogue(source_id=np.arange(50))
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file["halos"] = frame.to_records(index=False)
+    with h5py.File(tmp_path / "columns.h5", "w") as file:
+        for name in frame:
+            file[name] = frame[name].to_numpy()
+    assert read(tmp_path / "rows.h5").space == Vector(2, ("x", "y"))
+    assert [each.name for each in read(tmp_path / "rows.h5", condition="y").parameters] == ["y"]
+    side_by_side = read(tmp_path / "columns.h5", columns="x,y")
+    assert side_by_side.space == Vector(2, ("x", "y"))
+    np.testing.assert_array_equal(side_by_side.take(np.arange(50)), frame[["x", "y"]].to_numpy("f4"))
+
+
+def test_masks_of_arrays_and_conditions_in_memory():
+    from pushforward.ensembles import Ensemble
+
+    x = np.ma.MaskedArray(RNG.normal(size=(40, 3)), mask=False)
+    x[3, 1] = np.ma.masked
+    assert np.isnan(Ensemble.from_array(x).members.read(np.array([3]))[0, 1])
+    mass = np.ma.MaskedArray(RNG.uniform(1, 2, 40), mask=np.arange(40) == 5)
+    with pytest.raises(DataError, match=r"'mass' in 1 of 40 \(NaN or infinite\)"):
+        read(RNG.normal(size=(40, 3)), condition={"mass": mass})

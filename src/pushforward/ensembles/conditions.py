@@ -19,6 +19,7 @@ from pushforward.ensembles.formats import find_files, open_file
 from pushforward.ensembles.formats.contents import CONDITION_NAMES
 from pushforward.ensembles.paths import names_of_files
 from pushforward.ensembles.precision import narrowed
+from pushforward.ensembles.sources import unmasked
 from pushforward.errors import DataError, UsageError
 
 __all__ = ["Conditions", "conditions_for", "read_columns"]
@@ -58,12 +59,12 @@ def read_columns(condition: Any, names: Sequence[str] | None = None) -> Columns:
     if hasattr(condition, "select_dtypes"):
         columns: Columns = {str(name): condition[name].to_numpy() for name in condition.columns}
     elif isinstance(condition, Mapping):
-        columns = {str(name): np.atleast_1d(np.asarray(values)) for name, values in condition.items()}
+        columns = {str(name): np.atleast_1d(unmasked(values)) for name, values in condition.items()}
     elif isinstance(condition, str | Path):
         (path,) = _one(find_files(condition), condition)
         columns = _columns_of_file(path)
     else:
-        columns = _columns_of_array(np.asarray(condition))
+        columns = _columns_of_array(unmasked(condition))
     if not names:
         return {f"condition_{name}" if name.isdigit() else name: values for name, values in columns.items()}
     if len(names) != len(columns):

@@ -21,7 +21,7 @@ from pushforward.ensembles.condition_fields import Beside, beside
 from pushforward.ensembles.members import Generators, Members, Part, Whole
 from pushforward.ensembles.precision import narrowed
 from pushforward.ensembles.shapes import layout_of
-from pushforward.ensembles.sources import InMemory, Rows
+from pushforward.ensembles.sources import InMemory, Rows, unmasked
 from pushforward.errors import DataError
 from pushforward.spaces import Field, Space, space_to_dict
 
@@ -138,7 +138,7 @@ class Ensemble:
         Raises:
             DataError: if the array holds no numbers, or shapes do not fit together.
         """
-        values = np.asarray(x)
+        values = unmasked(x)
         if values.dtype.kind not in "fiub":
             raise DataError(f"{name} holds {values.dtype}, and members must be real numbers")
         layout = layout_of(
@@ -242,7 +242,7 @@ class Ensemble:
         if conditions is None:
             values, parameters = None, tuple[Parameter, ...]()
         else:
-            values = np.asarray(conditions)
+            values = unmasked(conditions)
             values = values[:, None] if values.ndim == 1 else values
             values = narrowed(values.astype(np.float64)) if values.ndim == 2 else values.astype(np.float32)
             named = tuple(names) if names else tuple(f"condition_{i}" for i in range(values.shape[1]))

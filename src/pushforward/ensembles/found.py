@@ -12,10 +12,18 @@ from torch import Tensor
 
 from pushforward.ensembles import camels
 from pushforward.ensembles.formats import Contents, find_files, open_file
-from pushforward.ensembles.observations import table_members
+from pushforward.ensembles.observations import is_table, table_members
 from pushforward.ensembles.reading import Reading
 from pushforward.ensembles.series import TIMED
-from pushforward.ensembles.sources import ComplexParts, InMemory, Joined, OneMember, Source, in_memory_if_small
+from pushforward.ensembles.sources import (
+    ComplexParts,
+    InMemory,
+    Joined,
+    OneMember,
+    Source,
+    in_memory_if_small,
+    unmasked,
+)
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field
 
@@ -70,20 +78,20 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> Found:
     """
     if hasattr(data, "select_dtypes"):
         numeric = data.select_dtypes("number")
+        words = [str(name) for name in data.columns if name not in numeric.columns]
         columns = InMemory(numeric.to_numpy(dtype=np.float64, na_value=np.nan), "frame")
         table = Contents(
             columns,
             names=tuple(str(name) for name in numeric.columns),
             column=lambda name: {name: data[name].to_numpy()} if name in data.columns else None,
             kind="vector",
+            notes=(f"columns of words are left out: {', '.join(words)}",) if words else (),
         )
         (contents,) = table_members([table], reading, "frame")
         return Found(contents.source, "frame", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
     if reading.of_tables is not None:
         raise UsageError(f"{reading.of_tables} chooses columns of a table, and an array has none")
-    if isinstance(data, np.ma.MaskedArray):
-        data = np.ma.filled(data.astype(np.result_type(data.dtype, np.float32)), np.nan)
-    values = np.asarray(data.detach().cpu() if isinstance(data, Tensor) else data)
+    values = unmasked(data.detach().cpu() if isinstance(data, Tensor) else data)
     source = _real(InMemory(values), reading)
     if values.ndim == 0:
         raise DataError(f"the array holds {values.dtype} in shape {values.shape}, and members must be real numbers")
@@ -105,7 +113,7 @@ def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> 
     """
     files = find_files(data)
     name = files[0].name if len(files) == 1 else _name_of_several(data, files)
-    contents = table_members([open_file(path, reading.field) for path in files], reading, name)
+    contents = table_members([_opened(path, reading) for path in files], reading, name)
     notes = list(dict.fromkeys(note for each in contents for note in each.notes))[:_MOST_NOTES]
     if contents[0].kind == TIMED and contents[0].one_member is False:
         count = contents[0].source.shape[0]
@@ -135,6 +143,18 @@ def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> 
     return Found(
         source, name, tuple(files), tuple(each.shape[0] for each in sources), tuple(contents), notes=tuple(notes)
     )
+
+
+def _opened(path: Path, reading: Reading) -> Contents:
+    """A file as its reader finds it; of HDF5 files without tables, ``columns`` names datasets."""
+    if reading.field is not None or len(reading.columns) < 2:
+        return open_file(path, reading.field)
+    try:
+        contents = open_file(path)
+    except DataError:  # it cannot be told which dataset is meant
+        return open_file(path, ",".join(reading.columns))
+    beside = not is_table(contents) and all(contents.column(name) is not None for name in reading.columns)
+    return open_file(path, ",".join(reading.columns)) if beside else contents
 
 
 def _real(source: Source, reading: Reading) -> Source:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pushforward.errors import DataError
 
@@ -31,6 +31,7 @@ __all__ = [
     "as_float32",
     "in_memory_if_small",
     "size_in_bytes",
+    "unmasked",
 ]
 
 Rows = NDArray[np.int64]
@@ -85,6 +86,13 @@ def in_memory_if_small(source: Source, limit: int = SMALL) -> Source:
     values = source.read(np.arange(source.shape[0]))
     wide = values.dtype.itemsize == 8 and values.dtype.kind in "iuf" and np.abs(values[:_FIRST]).max() > _EXACT
     return InMemory(values if wide else as_float32(values), source.label, origin=source)
+
+
+def unmasked(values: ArrayLike) -> NDArray[Any]:
+    """An array, with NaN where a masked array hides a value."""
+    if not isinstance(values, np.ma.MaskedArray) or not np.ma.is_masked(values):
+        return np.asarray(values)
+    return np.asarray(np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan))
 
 
 def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
