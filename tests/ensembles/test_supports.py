@@ -108,6 +108,13 @@ def test_zeros_of_fields_are_zeros():
     assert_allclose(back, y, rtol=1e-5)
 
 
+def test_positive_fields_stay_so():
+    x = np.maximum(RNG.normal(2, 1, (40, 1, 8, 8)), 0.01)
+    preprocessing = Preprocessing.fit(Ensemble.from_array(x, space=Field(1, (8, 8))))
+    assert (preprocessing.inverse(3 * torch.randn(100, 1, 8, 8)) >= 0).all()
+    assert_allclose(preprocessing.inverse(preprocessing(torch.from_numpy(x).float())), x, rtol=1e-4)
+
+
 def test_rows_without_a_density_are_told_by_their_rank(tmp_path):
     import pushforward as pf
     from pushforward.errors import UsageError

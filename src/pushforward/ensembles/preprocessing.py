@@ -145,7 +145,7 @@ class Preprocessing(nn.Module):
         )
         names = [channel_name(ensemble.space, number) for number in range(len(channels))]
         supports = needed(supports, channels, wanted, names)
-        if levels or supports:
+        if levels or supports.reshapes:
             u = torch.from_numpy(np.random.default_rng(1).random(x.shape, dtype=np.float32))
             channels = channel_values(ensemble.space, supports(levels(torch.from_numpy(x), u), u).numpy())
         encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
@@ -155,7 +155,12 @@ class Preprocessing(nn.Module):
         timed = time_channels(ensemble.space)
         choices = [span_of(channels[0])] if timed else []
         choices += [choose(*each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)]
-        if scale_by_condition and conditions is not None and trailing_axes(ensemble.space) and not (levels or supports):
+        if (
+            scale_by_condition
+            and conditions is not None
+            and trailing_axes(ensemble.space)
+            and not (levels or supports.reshapes)
+        ):
             classes = [len(parameter.classes) for parameter in ensemble.parameters]
             # The logarithm turns a factor into a shift, and would gain nothing from the division.
             useful = [choice.kind not in ("log", "none") for choice in choices]

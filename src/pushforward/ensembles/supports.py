@@ -29,7 +29,7 @@ from pushforward.ensembles.choice import LONG_TAILED, SKEWED, choose, excess_kur
 from pushforward.ensembles.pointwise import known
 from pushforward.spaces import Field, Space, Vector
 
-__all__ = ["Angle", "Interval", "Positive", "Supports", "Zeros", "needed", "support_of"]
+__all__ = ["Angle", "Interval", "NonNegative", "Positive", "Supports", "Zeros", "needed", "support_of"]
 
 _FEWEST_ZEROS = 3
 _EDGE = 0.02
@@ -105,6 +105,23 @@ class Positive:
 
 
 @dataclass(frozen=True)
+class NonNegative:
+    """Values from zero, far from which most lie: they pass as they are, and what comes back below zero is zero."""
+
+    def forward(self, x: Tensor, u: Tensor) -> Tensor:
+        return x
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return y.clamp_min(0)
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x)
+
+    def describe(self) -> str:
+        return "not negative"
+
+
+@dataclass(frozen=True)
 class Interval:
     """Values from ``low`` to ``high``."""
 
@@ -151,8 +168,14 @@ class Angle:
         return f"an angle of period {self.period:g}, cut open at {self.cut:.4g}"
 
 
-Support = Zeros | Positive | Interval | Angle
-_KINDS: dict[str, type[Support]] = {"zeros": Zeros, "positive": Positive, "interval": Interval, "angle": Angle}
+Support = Zeros | Positive | NonNegative | Interval | Angle
+_KINDS: dict[str, type[Support]] = {
+    "non-negative": NonNegative,
+    "zeros": Zeros,
+    "positive": Positive,
+    "interval": Interval,
+    "angle": Angle,
+}
 
 
 @singledispatch
@@ -170,7 +193,8 @@ def _(space: Vector, values: NDArray[np.float32], number: int) -> Support | None
 
 @support_of.register
 def _(space: Field, values: NDArray[np.float32], number: int) -> Support | None:
-    return _zeros(values.reshape(-1))
+    zeros = _zeros(values.reshape(-1))
+    return zeros if zeros is not None or values.min() < 0 else NonNegative()
 
 
 def _zeros(values: NDArray[np.float32]) -> Zeros | None:
@@ -234,6 +258,11 @@ class Supports(nn.Module):
 
     def __bool__(self) -> bool:
         return any(each is not None for each in self.supports)
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether values change on their way to the real line."""
+        return any(not isinstance(each, NonNegative | None) for each in self.supports)
 
     @property
     def random(self) -> bool:
