@@ -300,3 +300,27 @@ def test_masks_of_arrays_and_conditions_in_memory():
     mass = np.ma.MaskedArray(RNG.uniform(1, 2, 40), mask=np.arange(40) == 5)
     with pytest.raises(DataError, match=r"'mass' in 1 of 40 \(NaN or infinite\)"):
         read(RNG.normal(size=(40, 3)), condition={"mass": mass})
+
+
+def test_what_was_asked_for_is_read_again_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = RNG.normal(size=(30, 30, 3))
+    np.save("x.npy", x)
+    np.save("mask.npy", np.arange(30)[:, None, None] + np.zeros(x.shape) < 4)
+    light_curves().to_csv("c.csv", index=False)
+    asked = [
+        read("x.npy", space="particles", mask="mask.npy", missing="drop"),
+        read("c.csv", id="name,filter", time="mjd", columns=["mag"]),
+        read("x.npy", space="series", missing="keep"),
+    ]
+    monkeypatch.chdir("/")
+    for ensemble in asked:
+        again = read(**ensemble.spec)
+        assert (len(again), again.space, again.fingerprint) == (len(ensemble), ensemble.space, ensemble.fingerprint)
+    assert read(tmp_path / "x.npy", space="series", mask=x > 9, missing="drop").spec is None
+
+
+@pytest.mark.parametrize("option", [{"columns": "x"}, {"missing": "drop"}, {"id": "a"}])
+def test_built_in_sets_have_nothing_to_choose(option):
+    with pytest.raises(UsageError, match="two-moons is built in"):
+        read("two-moons", **option)

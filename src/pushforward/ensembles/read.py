@@ -120,13 +120,15 @@ def read(
         "id": list(listed(id)) or None,
         "time": time,
         "missing": missing,
-        "mask": mask,
+        "mask": _absolute(mask) if isinstance(mask, str | Path) else mask,
         "complex_parts": complex_parts or None,
         "names": None if names is None else list(names),
         "labels": list(labels) or None,
     }
     if _is_built_in(data):
-        strange = [key for key in ("columns", "id", "time", "missing", "mask", "complex_parts") if arguments[key]]
+        strange = [
+            key for key in ("columns", "id", "time", "missing", "mask", "complex_parts") if arguments[key] is not None
+        ]
         if strange:
             raise UsageError(f"{data} is built in and has no {strange[0]} to choose; leave out --{strange[0]}")
         # A box that the simulator knows is simulated, not written on members of another box.
@@ -334,8 +336,10 @@ def _said(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spec(data: Any, condition: Any, arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """Arguments that read the same files again from any folder; None if the conditions are an array in memory."""
+    """Arguments that read the same files again from any folder; None if conditions or a mask are arrays in memory."""
     each = list(condition) if isinstance(condition, list | tuple) else [condition]
+    if "mask" in arguments and not isinstance(arguments["mask"], str):
+        return None
     if any(part is not None and part is not False and not isinstance(part, str | Path) for part in each):
         return None
     paths = [_absolute(part) if isinstance(part, str | Path) and _is_of_files(part) else part for part in each]
