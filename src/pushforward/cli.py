@@ -21,6 +21,7 @@ from pushforward.options import (
     configured,
     extra_options,
     given,
+    like,
     named_source,
     one_or_all,
     sampled_at,
@@ -188,7 +189,7 @@ def score(
     check_output(output, endings=(".npy", ".csv"))
     emulator = Emulator.load(run, device=device)
     emulator.require("density")
-    ensemble = _read(data, **reading)
+    ensemble = _read(data, **like(emulator.space, data, reading))
     log_prob = emulator.log_prob(*ensemble.take_given(np.arange(len(ensemble)))).double().numpy()
     _save_column(output, "log_prob", log_prob)
     error = log_prob.std(ddof=1) / np.sqrt(len(log_prob)) if len(log_prob) > 1 else float("nan")
@@ -212,7 +213,7 @@ def validate(
     from pushforward.emulator import Emulator
 
     emulator = Emulator.load(run, device=device)
-    ensemble = _read(data, **reading) if data else None
+    ensemble = _read(data, **like(emulator.space, data, reading)) if data else None
 
     from pushforward.validation import validate as judge
 
@@ -276,7 +277,7 @@ def translate(
     check_output(output)
     emulator = Emulator.load(run, device=device)
     emulator.require("translator")
-    translated = emulator.translate(_read([file]).tensor(), to)
+    translated = emulator.translate(_read([file], **like(emulator.space, [file], {})).tensor(), to)
     write(Simulated(translated.numpy(), emulator.space), output)
     print(f"{len(translated)} samples translated to {to}, in {output}")
 

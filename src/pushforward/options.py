@@ -11,6 +11,7 @@ from pushforward.reading_options import READING
 
 if TYPE_CHECKING:
     from pushforward.ensembles import EnergySource
+    from pushforward.spaces import Space
 
 __all__ = [
     "assigned",
@@ -18,6 +19,7 @@ __all__ = [
     "configured",
     "extra_options",
     "given",
+    "like",
     "named_source",
     "one_or_all",
     "sampled_at",
@@ -31,6 +33,16 @@ def built_in() -> tuple[str, ...]:
     from pushforward.simulate.registry import registered
 
     return tuple(registered())
+
+
+def like(space: Space, data: Sequence[str], reading: dict[str, Any]) -> dict[str, Any]:
+    """Reading options for data that a run is asked about: members are of the kind of its samples, unless said."""
+    from pushforward.spaces import space_to_dict
+
+    if "space" in reading or "crop" in reading or any(each in built_in() for each in data):
+        return reading
+    kind = "timed-series" if getattr(space, "timed", False) else space_to_dict(space)["kind"]
+    return {"space": kind, **reading}
 
 
 def given(**options: Any) -> dict[str, Any]:
