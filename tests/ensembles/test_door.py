@@ -324,3 +324,10 @@ def test_what_was_asked_for_is_read_again_from_any_folder(tmp_path, monkeypatch)
 def test_built_in_sets_have_nothing_to_choose(option):
     with pytest.raises(UsageError, match="two-moons is built in"):
         read("two-moons", **option)
+
+
+def test_a_family_of_another_kind_says_how_to_read(tmp_path):
+    import pushforward as pf
+
+    with pytest.raises(UsageError, match=r"latent-ode learns series data, not vector data; .* --space series"):
+        pf.fit(read(RNG.normal(size=(40, 3))), "latent-ode", steps=1, progress=False, out=tmp_path / "run")
