@@ -88,7 +88,7 @@ def test_conditions_are_given_by_name_and_matter(conditional):
             assert x[0].item() == pytest.approx(2 * tilt, abs=0.4)
             assert x[1].item() == pytest.approx(3 * number, abs=0.4)
     by_text = emulator.sample(4, {"tilt": "0.5", "kind": "bright"}, seed=0)
-    assert torch.equal(by_text, emulator.sample(4, {"tilt": 0.5, "kind": 1}, seed=0))
+    assert torch.equal(by_text, emulator.sample(4, {"tilt": 0.5, "kind": "bright"}, seed=0))
     each = emulator.sample(2, {"tilt": [-0.8, 0.8], "kind": ["dark", "bright"]}, seed=0)
     assert torch.equal(each, emulator.sample_at([[-0.8, 0], [0.8, 1]], seed=0))
 

@@ -15,31 +15,27 @@ import typer
 
 from pushforward.cli_judging import compare, judge, validate
 from pushforward.errors import UsageError
+from pushforward.existing import check_data, check_run
 from pushforward.options import (
-    READING,
     Assignments,
-    Box,
-    Condition,
-    Crop,
     Data,
-    Dataset,
     Device,
-    Isotropic,
-    Members,
     Output,
-    Periodic,
     Run,
     Seed,
     assigned,
+    built_in,
     configured,
     extra_options,
     given,
+    like,
     named_source,
     read_data,
     sampled_at,
     second_options,
     simulator_options,
 )
+from pushforward.reading_options import READING, reads_data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,6 +74,7 @@ def _stop(sentence: str) -> None:
 
 
 @app.command()
+@reads_data
 def fit(
     data: Data,
     other: Annotated[
@@ -87,7 +84,6 @@ def fit(
         str | None, typer.Option("--from", metavar="energy", help="Learn the energy of the name DATA, not samples.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Family (see `models`); flow-matching unless said.")] = None,
-    condition: Condition = None,
     steps: Annotated[int | None, typer.Option(help="Train for this many steps.", min=1)] = None,
     budget: Annotated[str | None, typer.Option(help="Train for this long: 90s, 10m, 1h30m.")] = None,
     assignments: Assignments = None,
@@ -98,18 +94,13 @@ def fit(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps.")] = None,
     devices: Annotated[int | None, typer.Option(help="Processes, one a device.", min=1)] = None,
     precision: Annotated[str | None, typer.Option(help="auto, 32, bf16.")] = None,
-    crop: Crop = None,
-    members: Members = None,
-    box: Box = None,
-    periodic: Periodic = None,
-    isotropic: Isotropic = None,
-    dataset: Dataset = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Train a model on an ensemble; the run directory holds all that is needed to repeat and to use it."""
     options = given(
-        model=model, condition=condition, steps=steps, budget=budget, out=out, seed=seed, device=device,
-        devices=devices, precision=precision, crop=crop, members=members, box=box, periodic=periodic,
-        isotropic=isotropic, field=dataset, **{"and": other, "from": origin},
+        model=model, steps=steps, budget=budget, out=out, seed=seed, device=device, devices=devices,
+        precision=precision, **reading, **{"and": other, "from": origin},
     )  # fmt: skip
     options, settings = configured(config, options, assigned(assignments))
     if options.get("steps") and options.get("budget"):
@@ -119,6 +110,10 @@ def fit(
 
     name = options.pop("model", "flow-matching")
     find(name)
+    if origin is None:
+        check_data(data, built_in())
+    if other is not None:
+        check_data([other], built_in())
     reading = {k: options.pop(k) for k in READING if k in options}
     second, origin = options.pop("and", None), options.pop("from", None)
     if origin is not None:
@@ -154,6 +149,7 @@ def sample(
     device: Device = "auto",
 ) -> None:
     """Draw samples from a run, in the units of the data."""
+    check_run(run)
     from pushforward.emulator import Emulator
     from pushforward.simulate import Simulated, check_output, write
 
@@ -171,17 +167,18 @@ def sample(
 
 
 @app.command()
+@reads_data
 def score(
     run: Run,
     data: Data,
     output: Output,
-    condition: Condition = None,
-    crop: Crop = None,
-    members: Members = None,
-    dataset: Dataset = None,
     device: Device = "auto",
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Write the log-density of every member, in nats, in the units of the data."""
+    check_run(run)
+    check_data(data, built_in())
     import numpy as np
 
     from pushforward.emulator import Emulator
@@ -190,7 +187,7 @@ def score(
     check_output(output, endings=(".npy", ".csv"))
     emulator = Emulator.load(run, device=device)
     emulator.require("density")
-    ensemble = read_data(data, **given(condition=condition, crop=crop, members=members, field=dataset))
+    ensemble = read_data(data, **like(emulator.space, data, reading))
     log_prob = emulator.log_prob(*ensemble.take_given(np.arange(len(ensemble)))).double().numpy()
     _save_column(output, "log_prob", log_prob)
     error = log_prob.std(ddof=1) / np.sqrt(len(log_prob)) if len(log_prob) > 1 else float("nan")
@@ -211,6 +208,7 @@ def translate(
     device: Device = "auto",
 ) -> None:
     """Translate samples between two ensembles, with a model that was trained on both."""
+    check_run(run)
     from pushforward.emulator import Emulator
     from pushforward.simulate import Simulated, check_output, write
 
@@ -219,7 +217,7 @@ def translate(
     check_output(output)
     emulator = Emulator.load(run, device=device)
     emulator.require("translator")
-    translated = emulator.translate(read_data([file]).tensor(), to)
+    translated = emulator.translate(read_data([file], **like(emulator.space, [file], {})).tensor(), to)
     write(Simulated(translated.numpy(), emulator.space), output)
     print(f"{len(translated)} samples translated to {to}, in {output}")
 
@@ -236,6 +234,7 @@ def evolve(
     device: Device = "auto",
 ) -> None:
     """Move initial states in time, with a model that was trained on trajectories."""
+    check_run(run)
     import numpy as np
 
     from pushforward.emulator import Emulator

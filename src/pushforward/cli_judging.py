@@ -10,24 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.errors import UsageError
+from pushforward.existing import check_data, check_run
 from pushforward.options import (
     Assignments,
-    Box,
-    Condition,
-    Crop,
     Data,
-    Dataset,
     Device,
-    Isotropic,
-    Members,
-    Periodic,
     Run,
     Seed,
     assigned,
+    built_in,
     given,
+    like,
     read_data,
     simulator_options,
 )
+from pushforward.reading_options import reads_data
 
 __all__ = ["compare", "judge", "validate"]
 
@@ -40,30 +37,25 @@ Tolerance = Annotated[
 ]
 
 
+@reads_data
 def validate(
     run: Run,
     data: Annotated[list[str] | None, typer.Argument(help="Data to judge against; the run's own test split.")] = None,
-    condition: Condition = None,
     samples: Annotated[int | None, typer.Option(help="Samples to draw for the judgement.", min=2)] = None,
     statistics: Further = None,
     tolerance: Tolerance = None,
     seed: Seed = 0,
     device: Device = "auto",
-    crop: Crop = None,
-    members: Members = None,
-    box: Box = None,
-    periodic: Periodic = None,
-    isotropic: Isotropic = None,
-    dataset: Dataset = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Judge a run: every statistic beside its floor, on the terminal and in RUN/report.html and RUN/report.json."""
+    check_run(run)
+    check_data(data or [], built_in())
     from pushforward.emulator import Emulator
 
     emulator = Emulator.load(run, device=device)
-    reading = given(
-        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
-    )
-    ensemble = read_data(data, **reading) if data else None
+    ensemble = read_data(data, **like(emulator.space, data, reading)) if data else None
 
     from pushforward.validation import validate
 
@@ -74,33 +66,30 @@ def validate(
     _show(report, run, "report")
 
 
+@reads_data
 def judge(
     samples: Annotated[str, typer.Argument(help="File of samples, of whatever code.")],
     data: Annotated[str, typer.Argument(help="Members that the code has not seen: a file, a glob, a directory.")],
     out: Annotated[Path, typer.Option(help="Directory for report.html and report.json.")],
-    condition: Condition = None,
     train: Annotated[str | None, typer.Option(help="Members that the code was trained on.")] = None,
     statistics: Further = None,
     tolerance: Tolerance = None,
     seed: Seed = 0,
-    crop: Crop = None,
-    members: Members = None,
-    box: Box = None,
-    periodic: Periodic = None,
-    isotropic: Isotropic = None,
-    dataset: Dataset = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Judge samples of any code by unseen data: the page that `validate` gives. Conditions are those of DATA.
 
     Samples of conditional data belong to the members of DATA row by row, or to those at the nearest conditions where
     the file of samples holds its own.
     """
+    check_data([samples, data, *([] if train is None else [train])], built_in())
     from pushforward.validation import judge
 
-    common = given(members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset)
+    common = {name: value for name, value in reading.items() if name not in ("condition", "crop")}
     made = read_data([samples], **common)
-    unseen = read_data([data], **common, **given(condition=condition, crop=crop))
-    trained = None if train is None else read_data([train], **common, **given(crop=crop))
+    unseen = read_data([data], **reading)
+    trained = None if train is None else read_data([train], **{**common, **given(crop=reading.get("crop"))})
     report = judge(
         made, unseen, train=trained, name=Path(samples).name, out=out, seed=seed, statistics=statistics or (),
         tolerances=assigned(tolerance, "--tolerance"), command=shlex.join(["pushforward", *sys.argv[1:]]),
@@ -108,23 +97,19 @@ def judge(
     _show(report, out, "report")
 
 
+@reads_data
 def compare(
     data: Data,
     models: Annotated[str, typer.Option(help="Families to compare, separated by commas.")],
     out: Annotated[Path, typer.Option(help="Directory of the comparison.")],
     budget: Annotated[str, typer.Option(help="Training time of each: 90s, 10m.")] = "5m",
-    condition: Condition = None,
     assignments: Assignments = None,
     samples: Annotated[int | None, typer.Option(help="Samples to draw of each.", min=2)] = None,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32, bf16.")] = "auto",
-    crop: Crop = None,
-    members: Members = None,
-    box: Box = None,
-    periodic: Periodic = None,
-    isotropic: Isotropic = None,
-    dataset: Dataset = None,
+    *,
+    reading: dict[str, Any],
 ) -> None:
     """Train several families on the same data for the same time, and judge them by the same statistics."""
     from pushforward.models import find
@@ -134,9 +119,7 @@ def compare(
         raise UsageError("--models names no model; give some separated by commas, such as ddpm,flow-matching")
     for name in names:
         find(name)
-    reading = given(
-        condition=condition, crop=crop, members=members, box=box, periodic=periodic, isotropic=isotropic, field=dataset
-    )
+    check_data(data, built_in())
     simulator, settings = simulator_options(data, assigned(assignments), names)
     ensemble = read_data(data, **reading, **simulator)
 

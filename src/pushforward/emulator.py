@@ -29,6 +29,7 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.emulator_verbs import SpecialVerbs, numbers
 from pushforward.energies import Energy
 from pushforward.ensembles import Parameter
+from pushforward.ensembles.batching import spread_at_random
 from pushforward.errors import UsageError
 from pushforward.models import ABILITIES, LACKING, Density, Latent, Model, Sampler
 from pushforward.models.settings import parse_settings
@@ -46,6 +47,7 @@ __all__ = ["Emulator"]
 
 _PLACES = 8
 """Places within the cells of discrete values that a density is averaged over."""
+_DENSITIES = ("density", "joint")
 
 # The last key of a seed says what it is for, so that sampling never repeats the noise of training.
 _CONDITIONS, _FORECASTS = 4, 5
@@ -96,7 +98,13 @@ class Emulator(SpecialVerbs):
     @property
     def abilities(self) -> tuple[str, ...]:
         """What the model can do, of `models.ABILITIES`: ``sampler``, ``density``, ``latent``, ``translator``, ..."""
-        return tuple(name for name, protocol in ABILITIES.items() if isinstance(self.model, protocol))
+        able = (name for name, protocol in ABILITIES.items() if isinstance(self.model, protocol))
+        return tuple(name for name in able if name not in _DENSITIES or not self._relations)
+
+    @property
+    def _relations(self) -> int:
+        """Exact linear relations that samples obey: where there are some, they have no density."""
+        return getattr(self.preprocessing, "relations", 0)
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -109,6 +117,11 @@ class Emulator(SpecialVerbs):
         Raises:
             UsageError: if the model lacks it.
         """
+        if ability in _DENSITIES and self._relations and isinstance(self.model, ABILITIES[ability]):
+            raise UsageError(
+                f"values of these data obey {self._relations} exact linear relations (a centre of mass at zero, say), "
+                f"so that they have no density in {self.space.size} dimensions: leave out as many of the values"
+            )
         if ability not in self.abilities:
             raise UsageError(
                 f"{self.name} {LACKING[ability]}; it is a {', '.join(self.abilities)} (see `pushforward models` for "
@@ -208,10 +221,10 @@ class Emulator(SpecialVerbs):
             return cast(Density, self.model).log_prob(z, self.chunks.encoded(c)) + jacobian
 
         def one(x: Tensor, c: Condition | None) -> Tensor:
-            if not getattr(self.preprocessing, "levels", False):
+            if not spread_at_random(self.preprocessing):
                 return at(x, c)
             generator = torch.Generator().manual_seed(0)
-            places = [torch.rand(x.shape, generator=generator).to(x) for _ in range(_PLACES)]
+            places = [torch.rand(x.shape, generator=generator).to(x.device) for _ in range(_PLACES)]
             return torch.stack([at(x, c, u=u) for u in places]).logsumexp(0) - math.log(_PLACES)
 
         return self._each(one, self._samples(x), condition)
@@ -280,7 +293,7 @@ class Emulator(SpecialVerbs):
         return given
 
     def _samples(self, x: ArrayLike | Tensor) -> Tensor:
-        tensor = numbers(x)
+        tensor = numbers(x, wide=bool(getattr(self.preprocessing, "origin", ())))
         if tensor.dim() == 0 or tuple(tensor.shape[1:]) != self.space.shape:
             expected = ", ".join(map(str, ("n", *self.space.shape)))
             raise UsageError(f"samples have shape {tuple(tensor.shape)}; expected ({expected})")

@@ -27,14 +27,15 @@ __all__ = ["SpecialVerbs", "numbers"]
 _FORECASTS = 5
 
 
-def numbers(x: ArrayLike | Tensor) -> Tensor:
-    """Samples, codes or states as a tensor, float32, on the CPU.
+def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
+    """Samples, codes or states as a tensor, float32 (or, if ``wide``, float64), on the CPU.
 
     Raises:
         UsageError: if they are no numbers.
     """
+    dtype = torch.float64 if wide else torch.float32
     try:
-        return x.detach().cpu().float() if isinstance(x, Tensor) else torch.from_numpy(np.array(x, np.float32))
+        return x.detach().cpu().to(dtype) if isinstance(x, Tensor) else torch.from_numpy(np.array(x)).to(dtype)
     except (TypeError, ValueError):
         raise UsageError("samples and codes must be arrays of numbers") from None
 
@@ -154,14 +155,15 @@ class SpecialVerbs:
             UsageError: if the model cannot forecast, or shapes, times or conditions do not fit.
         """
         self.require("forecaster")
-        series = numbers(x)
+        wide = bool(getattr(self.preprocessing, "origin", ()))
+        series = numbers(x, wide=wide)
         given = self._given(condition, len(series))
         given = None if given is None else given.to(self.device)
         return forecast(
             cast(Forecaster, self.model),
             self.preprocessing,
             series.to(self.device),
-            numbers(times).to(self.device),
+            numbers(times, wide=wide).to(self.device),
             given,
             draws=draws,
             level=level,

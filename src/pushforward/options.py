@@ -9,31 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pushforward.errors import UsageError
+from pushforward.reading_options import READING
 
 if TYPE_CHECKING:
     from pushforward.ensembles import EnergySource, Ensemble
+    from pushforward.spaces import Space
 
 __all__ = [
-    "READING",
     "Assignments",
-    "Box",
-    "Condition",
-    "Crop",
     "Data",
-    "Dataset",
     "Device",
-    "Isotropic",
-    "Members",
     "Output",
-    "Periodic",
     "Run",
     "Seed",
     "assigned",
+    "built_in",
     "configured",
     "extra_options",
     "given",
+    "like",
     "named_source",
-    "one_or_all",
     "read_data",
     "sampled_at",
     "second_options",
@@ -45,19 +40,24 @@ Run = Annotated[Path, typer.Argument(help="Directory of a trained run.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random number.", min=0)]
 Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable.")]
-Condition = Annotated[
-    list[str] | None,
-    typer.Option(help="File of parameters or labels, a row a member or a simulation, or of a field a member; none."),
-]
-Crop = Annotated[int | None, typer.Option(help="Train on random square crops of this many cells.", min=1)]
-Box = Annotated[float | None, typer.Option(help="Side length of a field, in your unit of length.")]
-Periodic = Annotated[bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields wrap around.")]
-Isotropic = Annotated[bool | None, typer.Option("--isotropic/--no-isotropic", help="Whether no direction is special.")]
-Members = Annotated[int | None, typer.Option(help="Use only this many members, or make as many of a built-in set.")]
-Dataset = Annotated[str | None, typer.Option("--field", help="Which array of a file that holds several.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 
-READING = ("condition", "crop", "members", "box", "periodic", "isotropic", "field")
+
+def built_in() -> tuple[str, ...]:
+    """Names of the built-in sets."""
+    from pushforward.simulate.registry import registered
+
+    return tuple(registered())
+
+
+def like(space: Space, data: Sequence[str], reading: dict[str, Any]) -> dict[str, Any]:
+    """Reading options for data that a run is asked about: members are of the kind of its samples, unless said."""
+    from pushforward.spaces import space_to_dict
+
+    if "space" in reading or "crop" in reading or any(each in built_in() for each in data):
+        return reading
+    kind = "timed-series" if getattr(space, "timed", False) else space_to_dict(space)["kind"]
+    return {"space": kind, **reading}
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def one_or_all(words: Any) -> Any:
+def _one_or_all(words: Any) -> Any:
     """What is usually given once, and may be repeated; the word ``none`` leaves out what the data bring."""
     if not isinstance(words, list):
         return words
@@ -78,7 +78,7 @@ def read_data(data: list[str], **reading: Any) -> Ensemble:
     """The ensemble that words on the command line name."""
     from pushforward.ensembles import read
 
-    reading = {**reading, **given(condition=one_or_all(reading.pop("condition", None)))}
+    reading = {**reading, **given(condition=_one_or_all(reading.pop("condition", None)))}
     return read(data[0] if len(data) == 1 else data, **reading)
 
 

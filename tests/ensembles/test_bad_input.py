@@ -113,7 +113,7 @@ def test_what_is_no_data(tmp_path):
     with pytest.raises(DataError, match="no numeric column"):
         read(tmp_path / "words.csv")
     np.save(tmp_path / "c.npy", np.zeros((20, 3), complex))
-    with pytest.raises(DataError, match="complex128, and members must be real"):
+    with pytest.raises(UsageError, match="--complex-parts reads them as two channels"):
         read(tmp_path / "c.npy")
     np.save(tmp_path / "zero.npy", np.zeros((0, 3)))
     with pytest.raises(DataError, match="holds no members"):

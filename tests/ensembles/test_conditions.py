@@ -119,7 +119,7 @@ def test_attributes_and_header_keywords_of_files_with_one_member(tmp_path):
 def test_conditions_that_do_not_fit(data, tmp_path):
     with pytest.raises(DataError, match=r"7 rows of conditions and x\.npy has 20 members"):
         read(data, condition=np.zeros((7, 2)))
-    with pytest.raises(DataError, match="is nan"):
+    with pytest.raises(DataError, match="missing: 'condition_0' in 1 of 20"):
         read(data, condition=np.where(C > 1.9, np.nan, C))
     with pytest.raises(DataError, match="no file"):
         read(data, condition=tmp_path / "missing.csv")

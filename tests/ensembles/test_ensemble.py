@@ -137,7 +137,7 @@ def test_constant_data():
 def test_shapes_that_are_no_ensemble():
     with pytest.raises(DataError, match="holds no members"):
         Ensemble.from_array(np.zeros((0, 3)))
-    with pytest.raises(DataError, match="none that is known"):
+    with pytest.raises(DataError, match="four dimensions are no fields"):
         Ensemble.from_array(np.zeros((4, 1, 2, 3, 4, 5)))
     with pytest.raises(DataError, match="complex"):
         Ensemble.from_array(np.zeros((20, 3), complex))

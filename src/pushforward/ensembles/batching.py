@@ -114,7 +114,7 @@ class Streamed:
     ) -> None:
         self.ensemble, self.preprocessing, self.shard, self.seed = ensemble, preprocessing, shard, seed
         self.order = Order(len(ensemble), seed)
-        self.discrete = bool(getattr(preprocessing, "levels", False))
+        self.discrete = spread_at_random(preprocessing)
         self.augmented = augmented and has_symmetries(ensemble.space)
 
     @torch.no_grad()
@@ -179,6 +179,11 @@ def _in_network_units(
     return preprocessing(x, condition, **places), code
 
 
+def spread_at_random(preprocessing: Units) -> bool:
+    """Whether some values have another place in network units each time: discrete ones, and zeros."""
+    return bool(getattr(preprocessing, "levels", False)) or getattr(preprocessing, "spreads_zeros", False)
+
+
 @singledispatch
 def _is_held(space: Space, augmented: bool) -> bool:
     """Whether small ensembles are kept as a whole on the device: where every batch sees members as they are."""
@@ -206,7 +211,7 @@ def batches_of(
 ) -> Streamed | Resident:
     """The batches of an ensemble, made in the way that suits its size."""
     # Discrete values have another place in their cells in every batch.
-    held = _is_held(ensemble.space, augmented) and not preprocessing.levels
+    held = _is_held(ensemble.space, augmented) and not spread_at_random(preprocessing)
     if held and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS:
         return Resident(ensemble, preprocessing, shard, seed, device)
     return Streamed(ensemble, preprocessing, shard, seed, augmented=augmented)

@@ -52,7 +52,7 @@ def check_batch(
     share = np.mean(~np.isfinite(first))
     raise DataError(
         f"{what}{members.where(int(rows[bad[0]]))} holds {kind} in {share:.2g} of its values; "
-        "mask, fill or leave out such members first"
+        "say --missing drop, fill or mask"
     )
 
 

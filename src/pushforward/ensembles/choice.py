@@ -22,7 +22,7 @@ from scipy.special import ndtri
 from pushforward.ensembles import pointwise
 from pushforward.errors import DataError
 
-__all__ = ["Choice", "choose", "distance_from_normal", "excess_kurtosis", "skewness"]
+__all__ = ["Choice", "choose", "constants_of", "distance_from_normal", "excess_kurtosis", "skewness", "span_of"]
 
 SKEWED = 1.0
 LONG_TAILED = 3.0
@@ -32,6 +32,7 @@ _GAIN = 2.0
 """A function is worth its complexity if it brings d down by this factor, and the logarithm is preferred within it."""
 _NEGLIGIBLE = 1e-3
 _LOOKED_AT = 20_000
+_BLOCK = 2**20
 _FEW_VALUES = 64
 
 
@@ -50,6 +51,11 @@ class Choice:
     unit: float = 1.0
     exponent: float = 1.0
     reason: str = ""
+
+    @property
+    def stays_positive(self) -> bool:
+        """Whether all that comes back from network units is positive."""
+        return self.kind == "log" and self.location >= 0
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         u = torch.from_numpy((values - self.location) / self.unit)
@@ -94,7 +100,8 @@ def choose(values: NDArray[np.float32], wanted: str, label: str) -> Choice:
     mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     if low == high:
         raise DataError(
-            f"{label} is {low:g} in every member: leave it out, there is nothing to learn from constant data"
+            f"{label} is {low:g} in all {len(values)} members that are looked at for training: leave it out, there is "
+            "nothing to learn from what is constant there, or too rare"
         )
     if wanted == "none":
         return Choice("none", reason="left as it is, as asked for")
@@ -171,3 +178,25 @@ def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _with_reason(choice: Choice, reason: str) -> Choice:
     return Choice(choice.kind, choice.location, choice.unit, choice.exponent, reason)
+
+
+def constants_of(choice: Choice, values: np.ndarray) -> list[float]:
+    """Constants of a function: location, unit and exponent; mean and deviation of its values; knots and least slope."""
+    if choice.kind in ("none", "standardise"):
+        return [choice.location, choice.unit, 1.0, 0.0, 1.0, -np.inf, np.inf, 0.0]
+    blocks = [
+        choice(block.astype(np.float64)) for block in np.array_split(values.reshape(-1), values.size // _BLOCK + 1)
+    ]
+    mean = sum(float(block.sum()) for block in blocks) / values.size
+    variance = sum(float(((block - mean) ** 2).sum()) for block in blocks) / values.size
+    knots = [(float(end) - choice.location) / choice.unit for end in (values.min(), values.max())]
+    least = variance**0.5 / (knots[1] - knots[0])
+    return [choice.location, choice.unit, choice.exponent, mean, variance**0.5, *knots, least]
+
+
+def span_of(times: np.ndarray) -> Choice:
+    """The map of the times of all members to [0, 1]."""
+    first, last = float(times.min()), float(times.max())
+    if first == last:
+        raise DataError(f"every time is {first:g}: a series needs values at several times")
+    return Choice("standardise", first, last - first, reason="from 0 to 1 over the data")

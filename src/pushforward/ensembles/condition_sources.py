@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.ensembles.conditions import Conditions, conditions_for, read_columns
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.ensembles.formats import find_files, open_file
 from pushforward.ensembles.found import Found, find, found_array
 from pushforward.ensembles.members import Whole
+from pushforward.ensembles.paths import IN_PATHS, parameters_in_paths
+from pushforward.ensembles.reading import listed
 from pushforward.ensembles.sources import Joined, Source
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field
 
-__all__ = ["read_fields", "separate"]
+__all__ = ["conditions_of", "read_fields", "separate"]
 
 _TABLES = (".csv", ".txt", ".dat", ".tsv", ".parquet", ".pq")
 
@@ -47,6 +51,36 @@ def separate(condition: Any, found: Found) -> tuple[Any, Source | None]:
             f"{len(sources)} files of condition fields and a table were given; join the fields in one file"
         )
     return (tables[0] if len(tables) == 1 else tables or None), sources[0]
+
+
+def conditions_of(
+    found: Found, condition: Any, names: Sequence[str] | None, labels: Sequence[str]
+) -> Conditions | None:
+    """The numbers and labels that members are given with: those that the user names, or that the data bring.
+
+    Raises:
+        DataError: if they cannot be found, or do not fit the members.
+        UsageError: if the paths of the files name none, and are asked for them.
+    """
+    if condition is False:
+        return None
+    columns: Mapping[str, Any]
+    if condition is None:
+        inside = [each.conditions for each in found.contents]
+        if not inside or any(each is None for each in inside):
+            return _in_paths(found, labels, asked=False)
+        columns = _joined([each for each in inside if each is not None])
+    elif isinstance(condition, str) and condition == IN_PATHS and not Path(IN_PATHS).exists():
+        return _in_paths(found, labels, asked=True)
+    elif isinstance(condition, str) and (inside_columns := _named_inside(found, condition)) is not None:
+        columns = inside_columns
+    elif isinstance(condition, list | tuple) and condition and _are_files(condition):
+        columns = _joined([read_columns(each, names) for each in condition])
+    else:
+        columns = read_columns(condition, names)
+    if found.catalogue is not None:
+        return found.catalogue.conditions(columns, found.counts, found.name, _table_name(condition))
+    return conditions_for(columns, found.counts, found.files, labels=labels, label=found.name)
 
 
 def read_fields(files: Sequence[str]) -> NDArray[np.float32]:
@@ -116,3 +150,45 @@ def _is_list(condition: Any) -> bool:
 
 def _are_files(given: Sequence[Any]) -> bool:
     return all(isinstance(each, str | Path) for each in given)
+
+
+def _in_paths(found: Found, labels: Sequence[str], *, asked: bool) -> Conditions | None:
+    """Numbers in the names of files and folders, for each member."""
+    if found.catalogue is not None or len(found.files) != len(found.counts):
+        return None
+    per_file = parameters_in_paths(found.files, whole=asked)
+    if not per_file:
+        if asked:
+            raise UsageError(
+                f"the paths of the files of {found.name} name no numbers in which they differ, such as kappa_0.25 or "
+                "T=2.27"
+            )
+        return None
+    columns = {name: np.repeat(values, found.counts) for name, values in per_file.items()}
+    made = conditions_for(columns, found.counts, (), labels=labels, label=found.name)
+    note = f"{', '.join(columns)}: read from the names of the files and folders; --condition none leaves them out"
+    return replace(made, notes=(*made.notes, note))
+
+
+def _named_inside(found: Found, name: str) -> Mapping[str, Any] | None:
+    """Columns of conditions that the data files hold under names, unless there is a file that is called so."""
+    if Path(name).exists() or not found.contents:
+        return None
+    columns: dict[str, Any] = {}
+    for each in listed(name):
+        inside = [contents.column(each) for contents in found.contents]
+        if any(part is None for part in inside):
+            return None
+        columns |= _joined([part for part in inside if part is not None])
+    return columns
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    first = parts[0]
+    if any(set(part) != set(first) for part in parts):
+        raise DataError(f"the files differ in their conditions: {sorted({name for part in parts for name in part})}")
+    return {name: np.concatenate([np.atleast_1d(part[name]) for part in parts]) for name in first}
+
+
+def _table_name(condition: Any) -> str:
+    return Path(condition).name if isinstance(condition, str | Path) else ""

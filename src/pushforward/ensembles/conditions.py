@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from pushforward.ensembles.ensemble import Parameter
 from pushforward.ensembles.formats import find_files, open_file
 from pushforward.ensembles.formats.contents import CONDITION_NAMES
+from pushforward.ensembles.paths import names_of_files
+from pushforward.ensembles.precision import narrowed
+from pushforward.ensembles.sources import unmasked
 from pushforward.errors import DataError, UsageError
 
 __all__ = ["Conditions", "conditions_for", "read_columns"]
@@ -31,13 +34,13 @@ class Conditions:
     """Conditions brought to one row a member.
 
     Attributes:
-        values: shape ``(members, parameters)``, float32.
+        values: shape ``(members, parameters)``, float32, or float64 where differences need it (see `precision`).
         parameters: one a column.
         groups: of members that share a row; None where every member has its own.
         notes: what was assumed.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[np.floating]
     parameters: tuple[Parameter, ...]
     groups: NDArray[np.int64] | None
     notes: tuple[str, ...]
@@ -56,12 +59,12 @@ def read_columns(condition: Any, names: Sequence[str] | None = None) -> Columns:
     if hasattr(condition, "select_dtypes"):
         columns: Columns = {str(name): condition[name].to_numpy() for name in condition.columns}
     elif isinstance(condition, Mapping):
-        columns = {str(name): np.atleast_1d(np.asarray(values)) for name, values in condition.items()}
+        columns = {str(name): np.atleast_1d(unmasked(values)) for name, values in condition.items()}
     elif isinstance(condition, str | Path):
         (path,) = _one(find_files(condition), condition)
         columns = _columns_of_file(path)
     else:
-        columns = _columns_of_array(np.asarray(condition))
+        columns = _columns_of_array(unmasked(condition))
     if not names:
         return {f"condition_{name}" if name.isdigit() else name: values for name, values in columns.items()}
     if len(names) != len(columns):
@@ -111,7 +114,7 @@ def conditions_for(
     else:
         order, groups, notes = _in_order(rows, count, label)
     encoded = [_encode(name, np.asarray(values), name in labels) for name, values in columns.items()]
-    values = np.stack([each[0][order] for each in encoded], axis=1).astype(np.float32)
+    values = narrowed(np.stack([each[0][order] for each in encoded], axis=1))
     parameters = tuple(each[1] for each in encoded)
     notes += [f"the condition {p.name!r} is a label with {len(p.classes)} classes" for p in parameters if p.classes]
     return Conditions(values, parameters, groups, tuple(notes))
@@ -149,28 +152,34 @@ def _columns_of_array(values: NDArray[Any]) -> Columns:
 
 def _column_of_files(columns: Columns, files: Sequence[Path]) -> str | None:
     """The column that names the members' files, if there is one."""
-    wanted = {name for path in files for name in (path.name, path.stem)}
+    wanted = set().union(*names_of_files(files)) if files else set()
     for name, values in columns.items():
-        if np.asarray(values).dtype.kind in "OUST" and any(_base(value) in wanted for value in values):
+        if np.asarray(values).dtype.kind in "OUST" and any(_file_name(value) & wanted for value in values):
             return name
     return None
 
 
-def _base(value: object) -> str:
-    return Path(value.decode() if isinstance(value, bytes) else str(value).strip()).name
+def _file_name(value: object) -> set[str]:
+    """The names of a file that a table may mean: as it is written, and without its folders."""
+    written = Path(value.decode() if isinstance(value, bytes) else str(value).strip())
+    return {written.as_posix().lstrip("/"), written.name}
 
 
 def _match(column: NDArray[Any], files: Sequence[Path], label: str) -> NDArray[np.int64]:
     rows: dict[str, int] = {}
+    names = names_of_files(files)
+    wanted = set().union(*names)
     for row, value in enumerate(column):
-        if rows.setdefault(_base(value), row) != row:
-            raise DataError(f"the file {_base(value)!r} has more than one row of conditions")
-    missing = [path.name for path in files if path.name not in rows and path.stem not in rows]
+        for name in _file_name(value) & wanted:
+            if rows.setdefault(name, row) != row:
+                raise DataError(f"the file {name!r} has more than one row of conditions")
+    found = [max((name for name in own if name in rows), key=len, default=None) for own in names]
+    missing = [path.name for path, name in zip(files, found, strict=True) if name is None]
     if missing:
         raise DataError(
             f"{len(missing)} of the {len(files)} files of {label} have no row of conditions, {missing[0]} for one"
         )
-    return np.array([rows.get(path.name, rows.get(path.stem, -1)) for path in files], dtype=np.int64)
+    return np.array([rows[name] for name in found if name is not None], dtype=np.int64)
 
 
 def _in_order(rows: int, count: int, label: str) -> tuple[NDArray[np.int64], NDArray[np.int64] | None, list[str]]:

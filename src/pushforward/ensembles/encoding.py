@@ -13,10 +13,13 @@ from torch import Tensor, nn
 
 from pushforward.ensembles.choice import skewness
 from pushforward.ensembles.ensemble import Parameter
+from pushforward.ensembles.pointwise import known
+from pushforward.ensembles.precision import loses_differences
 from pushforward.errors import UsageError
 
 __all__ = ["Encoding"]
 
+KINDS = ("standardise", "log", "constant", "label")
 _WIDE = 8.0
 """Ratio of the largest to the smallest value from which the logarithm of a positive parameter is considered."""
 
@@ -27,14 +30,16 @@ class Encoding(nn.Module):
     Arguments:
         conditions: the parameters, in order.
         kinds: of each: ``"standardise"``, ``"log"``, ``"constant"`` or ``"label"``.
+        origin: taken off each in float64, where its differences need it (see `precision`); empty for none.
     """
 
     constants: Tensor
 
-    def __init__(self, conditions: Sequence[Parameter], kinds: Sequence[str]) -> None:
+    def __init__(self, conditions: Sequence[Parameter], kinds: Sequence[str], origin: Sequence[float] = ()) -> None:
         super().__init__()
+        self.origin = tuple(origin) or (0.0,) * len(kinds)
         self.conditions = tuple(conditions)
-        self.kinds = tuple(kinds)
+        self.kinds = tuple(known(kind, KINDS) for kind in kinds)
         # Rows: mean and standard deviation of the parameter or of its logarithm.
         self.register_buffer("constants", torch.tensor([[0.0], [1.0]]).repeat(1, len(self.kinds)))
 
@@ -48,15 +53,19 @@ class Encoding(nn.Module):
             return cls((), ())
         kinds: list[str] = []
         constants: list[tuple[float, float]] = []
+        origin: list[float] = []
         for number, parameter in enumerate(conditions):
             column = rows[:, number].astype(np.float64)
+            far = not parameter.classes and loses_differences(column)
+            origin.append(float(np.round(column.mean())) if far else 0.0)
+            column = column - origin[-1]
             kind = "label" if parameter.classes else _kind(column)
             if kind == "log":
                 column = np.log(column)
             plain = kind == "label"
             kinds.append(kind)
             constants.append((0.0, 1.0) if plain else (column.mean(), 1.0 if kind == "constant" else column.std()))
-        made = cls(conditions, kinds)
+        made = cls(conditions, kinds, origin)
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
         return made
 
@@ -79,13 +88,13 @@ class Encoding(nn.Module):
             )
         if condition.device.type == "cpu":
             self._check(condition)
-        dtype = condition.dtype if condition.is_floating_point() else torch.float32
         columns: list[Tensor] = []
         for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
-            values = condition[:, number].to(dtype)
             if kind == "label":
-                columns.append(nn.functional.one_hot(values.long(), len(parameter.classes)).to(dtype))
+                columns.append(nn.functional.one_hot(condition[:, number].long(), len(parameter.classes)).float())
                 continue
+            values = condition[:, number]
+            values = (values.double() - self.origin[number]).float() if self.origin[number] else values.float()
             mean, deviation = self.constants[:, number].to(values)
             values = values.log() if kind == "log" else values
             columns.append(((values - mean) / deviation)[:, None])
@@ -96,6 +105,7 @@ class Encoding(nn.Module):
         lines: list[str] = []
         for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
             mean, deviation = self.constants[:, number].tolist()
+            mean += self.origin[number]
             how = {
                 "label": f"label, one of {len(parameter.classes)}: {_listed(parameter.classes)}",
                 "log": f"(ln {parameter.name} - {mean:.4g}) / {deviation:.4g}",
@@ -108,15 +118,15 @@ class Encoding(nn.Module):
     def to_dict(self) -> list[dict[str, Any]]:
         """Plain values for `from_dict`."""
         return [
-            {"name": parameter.name, "classes": list(parameter.classes), "kind": kind}
-            for parameter, kind in zip(self.conditions, self.kinds, strict=True)
+            {"name": parameter.name, "classes": list(parameter.classes), "kind": kind, "origin": origin}
+            for parameter, kind, origin in zip(self.conditions, self.kinds, self.origin, strict=True)
         ]
 
     @classmethod
     def from_dict(cls, values: list[dict[str, Any]]) -> Self:
         """The module that `to_dict` described, without its tensors."""
         conditions = [Parameter(each["name"], tuple(each["classes"])) for each in values]
-        return cls(conditions, [each["kind"] for each in values])
+        return cls(conditions, [each["kind"] for each in values], [each.get("origin", 0.0) for each in values])
 
     def _check(self, condition: Tensor) -> None:
         for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):

@@ -19,8 +19,9 @@ from pushforward.ensembles.centring import at_centre, told_by_centres
 from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble
 from pushforward.ensembles.condition_fields import Beside, beside
 from pushforward.ensembles.members import Generators, Members, Part, Whole
+from pushforward.ensembles.precision import narrowed
 from pushforward.ensembles.shapes import layout_of
-from pushforward.ensembles.sources import InMemory, Rows
+from pushforward.ensembles.sources import InMemory, Rows, unmasked
 from pushforward.errors import DataError
 from pushforward.spaces import Field, Space, space_to_dict
 
@@ -137,13 +138,14 @@ class Ensemble:
         Raises:
             DataError: if the array holds no numbers, or shapes do not fit together.
         """
-        values = np.asarray(x)
+        values = unmasked(x)
         if values.dtype.kind not in "fiub":
             raise DataError(f"{name} holds {values.dtype}, and members must be real numbers")
         layout = layout_of(
             values.shape, space, periodic=periodic, isotropic=isotropic, box=box, centred=centred, label=name
         )
         whole = Whole(InMemory(values, name), layout.space.shape, channels_last=layout.channels_last)
+        whole = whole.widened(layout.space)
         stated = centred is not None or not (space is None or isinstance(space, str))
         told, of_centres = told_by_centres(layout.space, whole, stated=stated)
         members: Members = whole
@@ -176,6 +178,8 @@ class Ensemble:
 
     def take(self, index: ArrayLike, rng: Generators = None) -> Float[np.ndarray, "batch *shape"]:
         """Members at ``index``, shape ``(batch, *space.shape)``, float32, in the user's units. Threads may call it.
+
+        Where float32 would lose the differences of numbers with a large offset, float64 (see `precision`).
 
         Arguments:
             index: whole numbers in ``[0, len(self))``.
@@ -238,8 +242,9 @@ class Ensemble:
         if conditions is None:
             values, parameters = None, tuple[Parameter, ...]()
         else:
-            values = np.asarray(conditions, dtype=np.float32)
+            values = unmasked(conditions)
             values = values[:, None] if values.ndim == 1 else values
+            values = narrowed(values.astype(np.float64)) if values.ndim == 2 else values.astype(np.float32)
             named = tuple(names) if names else tuple(f"condition_{i}" for i in range(values.shape[1]))
             parameters = tuple(Parameter(each, tuple((classes or {}).get(each, ()))) for each in named)
         return self.replaced(conditions=values, parameters=parameters, spec=None)

@@ -12,15 +12,28 @@ from torch import Tensor
 
 from pushforward.ensembles import camels
 from pushforward.ensembles.formats import Contents, find_files, open_file
-from pushforward.ensembles.series import TIMED, has_times, is_observation_table, series_of_tables
-from pushforward.ensembles.sources import InMemory, Joined, OneMember, Source, in_memory_if_small
-from pushforward.errors import DataError
-from pushforward.spaces import Field, Series, Space
+from pushforward.ensembles.observations import is_table, table_members
+from pushforward.ensembles.reading import Reading
+from pushforward.ensembles.series import TIMED
+from pushforward.ensembles.sources import (
+    ComplexParts,
+    InMemory,
+    Joined,
+    OneMember,
+    Source,
+    in_memory_if_small,
+    unmasked,
+)
+from pushforward.errors import DataError, UsageError
+from pushforward.spaces import Field
 
 __all__ = ["Found", "find", "found_array"]
 
 _MOST_NOTES = 5
 """Notes of the readers that are passed on: thousands of files would say the same."""
+_SMALLEST_MAP = 128
+"""Cells along the side of an array from which, if it is a square, it could be one map."""
+_PLAIN = Reading()
 
 
 @dataclass(frozen=True)
@@ -56,65 +69,60 @@ class Found:
         return replace(self, source=InMemory(values, self.name, origin=self.source), contents=contents)
 
 
-def found_array(data: Any, space: Space | str | None = None, crop_axes: int = 0) -> Found:
-    """The members of an array, a tensor or a data frame in memory; ``space`` and ``crop_axes`` as for `find`.
+def found_array(data: Any, reading: Reading = _PLAIN) -> Found:
+    """The members of an array, a tensor or a data frame in memory; what a masked array hides becomes NaN.
 
     Raises:
         DataError: if it holds no numbers.
+        UsageError: if it could be read in two ways.
     """
     if hasattr(data, "select_dtypes"):
         numeric = data.select_dtypes("number")
-        source = InMemory(numeric.to_numpy(dtype=np.float64), "frame")
-        contents = Contents(
-            source,
+        words = [str(name) for name in data.columns if name not in numeric.columns]
+        columns = InMemory(numeric.to_numpy(dtype=np.float64, na_value=np.nan), "frame")
+        table = Contents(
+            columns,
             names=tuple(str(name) for name in numeric.columns),
             column=lambda name: {name: data[name].to_numpy()} if name in data.columns else None,
             kind="vector",
+            notes=(f"columns of words are left out: {', '.join(words)}",) if words else (),
         )
-        if _are_observations([contents], space):
-            contents = series_of_tables([contents], "frame")
+        (contents,) = table_members([table], reading, "frame")
         return Found(contents.source, "frame", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
-    values = np.asarray(data.detach().cpu() if isinstance(data, Tensor) else data)
-    if values.dtype.kind not in "fiub" or values.ndim == 0:
+    if reading.of_tables is not None:
+        raise UsageError(f"{reading.of_tables} chooses columns of a table, and an array has none")
+    values = unmasked(data.detach().cpu() if isinstance(data, Tensor) else data)
+    source = _real(InMemory(values), reading)
+    if values.ndim == 0:
         raise DataError(f"the array holds {values.dtype} in shape {values.shape}, and members must be real numbers")
-    one = _is_one_member(values.shape, space, several=False, crop_axes=crop_axes)
-    source = InMemory(values[None] if one else values)
+    if _is_one_member(source.shape, reading, several=False):
+        source = OneMember(source)
     return Found(source, "array", counts=(source.shape[0],))
 
 
-def find(
-    data: str | Path | Sequence[str | Path],
-    field: str | None = None,
-    space: Space | str | None = None,
-    crop_axes: int = 0,
-) -> Found:
+def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> Found:
     """The members of files.
 
     Arguments:
         data: a file, a glob, a folder or a list of them.
-        field: name of the dataset, unit or columns to read.
-        space: what a member is, where the user says so.
-        crop_axes: axes that a crop has: 0 if there is none, -1 if it does not say.
+        reading: how they are read.
 
     Raises:
         DataError: if a file cannot be found or read, or files do not fit together.
+        UsageError: if they could be read in two ways.
     """
     files = find_files(data)
-    contents = [open_file(path, field) for path in files]
-    if _are_observations(contents, space):
-        label = files[0].name if len(files) == 1 else _name_of_several(data, files)
-        contents = [series_of_tables(contents, label)]
+    name = files[0].name if len(files) == 1 else _name_of_several(data, files)
+    contents = table_members([_opened(path, reading) for path in files], reading, name)
+    notes = list(dict.fromkeys(note for each in contents for note in each.notes))[:_MOST_NOTES]
+    if contents[0].kind == TIMED and contents[0].one_member is False:
         count = contents[0].source.shape[0]
         # where every table is one series, conditions may be given by the names of the files
         counts = (1,) * count if count == len(files) else (count,)
-        return Found(contents[0].source, label, tuple(files), counts, tuple(contents), notes=contents[0].notes)
+        return Found(contents[0].source, name, tuple(files), counts, tuple(contents), notes=tuple(notes))
     for path, each in zip(files, contents, strict=True):
-        if each.source.dtype.kind not in "fiub":
-            raise DataError(f"{path.name} holds {each.source.dtype}, and members must be real numbers")
         if 0 in each.source.shape:
             raise DataError(f"{path.name} has shape {each.source.shape}, which holds no members")
-    notes = list(dict.fromkeys(note for each in contents for note in each.notes))[:_MOST_NOTES]
-    name = files[0].name if len(files) == 1 else _name_of_several(data, files)
     if len(files) > 1:
         notes.insert(0, f"{name}: {len(files)} files")
     catalogue = camels.recognise(files)
@@ -124,10 +132,11 @@ def find(
     several = len(files) > 1
     sources: list[Source] = []
     for each in contents:
+        source = _real(each.source, reading)
         one = each.one_member
         if one is None:
-            one = _is_one_member(each.source.shape, space, several, crop_axes)
-        sources.append(OneMember(each.source) if one else each.source)
+            one = _is_one_member(source.shape, reading, several)
+        sources.append(OneMember(source) if one else source)
     if several and isinstance(sources[0], OneMember):
         notes.append(f"each file holds one member, of shape {sources[0].shape[1:]}")
     source = in_memory_if_small(sources[0] if not several else Joined(sources, name))
@@ -136,27 +145,55 @@ def find(
     )
 
 
-def _are_observations(contents: Sequence[Contents], space: Space | str | None) -> bool:
-    """Whether files are tables of which a row is one observation of a series."""
-    if any(each.kind != "vector" or not each.names for each in contents):
-        return False
-    if space is None:
-        return all(is_observation_table(each) for each in contents)
-    series = isinstance(space, Series) or (isinstance(space, str) and space in ("series", TIMED))
-    return series and all(has_times(each) for each in contents)
+def _opened(path: Path, reading: Reading) -> Contents:
+    """A file as its reader finds it; of HDF5 files without tables, ``columns`` names datasets."""
+    if reading.field is not None or len(reading.columns) < 2:
+        return open_file(path, reading.field)
+    try:
+        contents = open_file(path)
+    except DataError:  # it cannot be told which dataset is meant
+        return open_file(path, ",".join(reading.columns))
+    beside = not is_table(contents) and all(contents.column(name) is not None for name in reading.columns)
+    return open_file(path, ",".join(reading.columns)) if beside else contents
 
 
-def _is_one_member(shape: tuple[int, ...], space: Space | str | None, several: bool, crop_axes: int) -> bool:
+def _real(source: Source, reading: Reading) -> Source:
+    """A source of real numbers: complex ones as two channels, if asked for."""
+    if source.dtype.kind == "c":
+        if reading.complex_parts:
+            return ComplexParts(source)
+        raise UsageError(
+            f"{source.label} holds complex numbers: --complex-parts reads them as two channels, real and imaginary part"
+        )
+    if source.dtype.kind not in "fiub":
+        raise DataError(f"{source.label} holds {source.dtype}, and members must be real numbers")
+    return source
+
+
+def _is_one_member(shape: tuple[int, ...], reading: Reading, several: bool) -> bool:
     """Whether an array in a file is one member, or its first axis counts members."""
+    space, crop_axes = reading.space, reading.crop_axes
     if isinstance(space, Field):
         return shape == space.shape or (space.channels == 1 and shape == space.grid)
     if space is not None and not isinstance(space, str):
         return several and shape == space.shape
     if len(shape) == 2:
-        return (crop_axes in (-1, 2) or several) and space in (None, "field")
+        if crop_axes in (-1, 2) or several or space == "field":
+            return space in (None, "field")
+        if space is None and _looks_like_a_map(shape):
+            raise UsageError(
+                f"an array of shape {shape} could be one map or {shape[0]} vectors: --crop 64 learns pieces of a map, "
+                "--space vector reads vectors"
+            )
+        return False
     if len(shape) == 3:
         return crop_axes == 3 or (several and len(set(shape)) == 1 and shape[0] >= 8)
     return len(shape) == 1 and several
+
+
+def _looks_like_a_map(shape: tuple[int, ...]) -> bool:
+    low, high = sorted(shape)
+    return (low == high and low >= _SMALLEST_MAP) or (2 * low == high and low >= 2 * _SMALLEST_MAP)
 
 
 def _name_of_several(data: Any, files: Sequence[Path]) -> str:

@@ -1,4 +1,4 @@
-"""Members in the user's units, as float32 arrays of their Space."""
+"""Members in the user's units, as arrays of their Space: float32, or float64 where differences need it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pushforward.ensembles.precision import origin_of
 from pushforward.ensembles.sources import Rows, Source, as_float32
+from pushforward.spaces import Space
 
 __all__ = ["Generators", "Members", "Part", "Whole"]
 
 Generators = np.random.Generator | Sequence[np.random.Generator] | None
 """What moves crops: one source of randomness for a batch, one for each of its members, or none."""
+
+_LOOKED_AT = 64 * 2**20
+"""Bytes of members that are looked at for large offsets."""
 
 
 class Part(NamedTuple):
@@ -37,7 +42,7 @@ class Members(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, index: Rows, rng: Generators) -> NDArray[np.float32]:
+    def read(self, index: Rows, rng: Generators) -> NDArray[np.floating]:
         """Members at ``index``, shape ``(len(index), *space.shape)``; ``rng`` moves crops."""
         ...
 
@@ -60,11 +65,19 @@ class Whole:
         shape: of one member.
         channels_last: whether the last axis of a stored member is its channel.
         rows: of the source, in order; None for all.
+        wide: whether members are read as float64 (see `precision`).
     """
 
     def __init__(
-        self, source: Source, shape: tuple[int, ...], *, channels_last: bool = False, rows: Rows | None = None
+        self,
+        source: Source,
+        shape: tuple[int, ...],
+        *,
+        channels_last: bool = False,
+        rows: Rows | None = None,
+        wide: bool = False,
     ) -> None:
+        self.wide = wide
         self.source = source
         self.shape = shape
         self.channels_last = channels_last
@@ -73,14 +86,24 @@ class Whole:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def read(self, index: Rows, rng: Generators = None) -> NDArray[np.float32]:
+    def read(self, index: Rows, rng: Generators = None) -> NDArray[np.floating]:
         values = self.source.read(self.rows[index])
         if self.channels_last:
             values = np.moveaxis(values, -1, 1)
-        return as_float32(values).reshape(len(index), *self.shape)
+        values = np.ascontiguousarray(values, np.float64) if self.wide else as_float32(values)
+        return values.reshape(len(index), *self.shape)
 
     def subset(self, index: Rows) -> Whole:
-        return Whole(self.source, self.shape, channels_last=self.channels_last, rows=self.rows[index])
+        return Whole(self.source, self.shape, channels_last=self.channels_last, rows=self.rows[index], wide=self.wide)
+
+    def widened(self, space: Space) -> Whole:
+        """The same members, read as float64 if the differences of a channel need it."""
+        if self.source.dtype.itemsize < 8 or len(self) == 0:
+            return self
+        wide = Whole(self.source, self.shape, channels_last=self.channels_last, rows=self.rows, wide=True)
+        size = max(1, 8 * int(np.prod(self.shape)))
+        some = np.unique(np.linspace(0, len(self) - 1, max(2, min(len(self), _LOOKED_AT // size))).astype(np.int64))
+        return wide if origin_of(space, wide.read(some)) else self
 
     def split(self) -> None:
         return None

@@ -11,24 +11,90 @@ With ``u = (x - location) / unit`` and one kind for each channel,
 The exponent is kept in [0, 2]: only there is the Yeo-Johnson function a bijection of the real line. Outside, values
 beyond some bound would have no inverse, and a model's samples do go there.
 
+Beyond the values that were seen, a function goes on as a straight line, with its slope there, or a steeper one by which
+a deviation in network units is at most the range of the data: no exponential makes orders of magnitude of a sample that
+lies a little beyond. The logarithm does so above alone; below it ends at its location.
+
 Yeo & Johnson 2000, Biometrika 87, 954, eq. 2.1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["KINDS", "forward", "inverse", "log_derivative"]
+from pushforward.errors import UsageError
+
+__all__ = ["KINDS", "Knots", "formula", "forward", "inverse", "known", "log_derivative"]
 
 KINDS = ("none", "standardise", "log", "asinh", "yeo-johnson")
 
+_LINEAR = ("none", "standardise")
 _SMALL_POWER = 1e-6
 
 
-def forward(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor) -> Float[Tensor, "*shape"]:
+def known(kind: str, kinds: Sequence[str] = KINDS) -> str:
+    """A kind, if it is one of those that there are.
+
+    Raises:
+        UsageError: if it is none.
+    """
+    if kind not in kinds:
+        raise UsageError(f"there is no transform {kind!r}; there are {', '.join(kinds)}")
+    return kind
+
+
+class Knots(NamedTuple):
+    """The range of ``u``, of each channel, within which a function is its formula, and its least slope beyond."""
+
+    low: Tensor
+    high: Tensor
+    slope: Tensor
+
+
+def forward(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
     """The function of ``u``. Outside the support of the logarithm, its value at the smallest positive number."""
+    if kind in _LINEAR or knots is None:
+        return _formula(kind, u, exponent)
+    inside = _inside(kind, u, knots)
+    return _formula(kind, inside, exponent) + _slope(kind, inside, exponent, knots) * (u - inside)
+
+
+def inverse(kind: str, v: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
+    """The ``u`` whose function is ``v``."""
+    if kind in _LINEAR or knots is None:
+        return _inverse_formula(kind, v, exponent)
+    high = _formula(kind, knots.high, exponent)
+    low = torch.full_like(high, -torch.inf) if kind == "log" else _formula(kind, knots.low, exponent)
+    inside = torch.maximum(torch.minimum(v, high), low)
+    u = _inverse_formula(kind, inside, exponent)
+    return torch.where(v == inside, u, u + (v - inside) / _slope(kind, _inside(kind, u, knots), exponent, knots))
+
+
+def log_derivative(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
+    """``ln dv/du``; minus infinity outside the support of the logarithm, where there is no density."""
+    if kind in _LINEAR or knots is None:
+        return _log_slope(kind, u, exponent)
+    inside = _inside(kind, u, knots)
+    return torch.where(u == inside, _log_slope(kind, u, exponent), _slope(kind, inside, exponent, knots).log())
+
+
+def _inside(kind: str, u: Tensor, knots: Knots) -> Tensor:
+    below = torch.minimum(u, knots.high)
+    return below if kind == "log" else torch.maximum(below, knots.low)
+
+
+def _slope(kind: str, u: Tensor, exponent: Tensor, knots: Knots) -> Tensor:
+    """``dv/du`` beyond a knot ``u``; where the logarithm has none, 1: nothing is continued there."""
+    slope = _log_slope(kind, u, exponent)
+    return torch.maximum(torch.where(torch.isfinite(slope), slope, 0.0).exp(), knots.slope)
+
+
+def _formula(kind: str, u: Tensor, exponent: Tensor) -> Tensor:
     match kind:
         case "log":
             return u.clamp_min(torch.finfo(u.dtype).tiny).log()
@@ -43,8 +109,7 @@ def forward(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor) -> Float[Te
             return u
 
 
-def inverse(kind: str, v: Float[Tensor, "*shape"], exponent: Tensor) -> Float[Tensor, "*shape"]:
-    """The ``u`` whose function is ``v``."""
+def _inverse_formula(kind: str, v: Tensor, exponent: Tensor) -> Tensor:
     match kind:
         case "log":
             return v.exp()
@@ -59,8 +124,7 @@ def inverse(kind: str, v: Float[Tensor, "*shape"], exponent: Tensor) -> Float[Te
             return v
 
 
-def log_derivative(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor) -> Float[Tensor, "*shape"]:
-    """``ln dv/du``; minus infinity outside the support of the logarithm, where there is no density."""
+def _log_slope(kind: str, u: Tensor, exponent: Tensor) -> Tensor:
     match kind:
         case "log":
             return torch.where(u > 0, -u.clamp_min(torch.finfo(u.dtype).tiny).log(), -torch.inf)
@@ -72,6 +136,22 @@ def log_derivative(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor) -> F
             return (power - 1) * torch.log1p(sign * u)
         case _:
             return torch.zeros_like(u)
+
+
+def formula(kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float) -> str:
+    """A function with its constants, for the terminal and the report."""
+    shifted = f"(x - {location:.4g})" if location > 0 else f"(x + {-location:.4g})" if location < 0 else "x"
+    match kind:
+        case "none":
+            return "unchanged"
+        case "standardise":
+            return f"standardise, {shifted} / {unit:.4g}"
+        case "log":
+            return f"log, (ln({shifted} / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
+        case "asinh":
+            return f"asinh, (asinh({shifted} / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
+        case _:
+            return f"Yeo-Johnson of {shifted} / {unit:.4g} with exponent {exponent:.3g}, then standardised"
 
 
 def _sides(u: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:

@@ -31,10 +31,13 @@ from pushforward.ensembles.channels import (
     time_channels,
     trailing_axes,
 )
-from pushforward.ensembles.choice import Choice, choose
+from pushforward.ensembles.choice import choose, constants_of, span_of
 from pushforward.ensembles.encoding import Encoding
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.levels import Levels, allowed_values
+from pushforward.ensembles.precision import laid_along, origin_of, without_origin
+from pushforward.ensembles.relations import relations_among
+from pushforward.ensembles.supports import Supports, Zeros, needed, support_of
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import (
     Field,
@@ -63,6 +66,9 @@ class Preprocessing(nn.Module):
         amplitude: what conditions predict of the size of fluctuations; None where samples are not divided by it.
         condition_field: of the field that each sample is given with; None if there is none.
         levels: the values that discrete channels may have.
+        supports: of other channels that are not the real line.
+        origin: of each channel, taken off in float64 where its differences need it (see `precision`).
+        relations: exact linear relations among the values of a sample; a density needs that there are none.
     """
 
     constants: Tensor
@@ -76,17 +82,23 @@ class Preprocessing(nn.Module):
         amplitude: Amplitude | None = None,
         condition_field: Preprocessing | None = None,
         levels: Levels | None = None,
+        supports: Supports | None = None,
+        origin: Sequence[float] = (),
+        relations: int = 0,
     ) -> None:
         super().__init__()
         self.space = space
-        self.kinds = tuple(kinds)
+        self.kinds = tuple(pointwise.known(kind) for kind in kinds)
         self.reasons = tuple(reasons)
         self.encoding = encoding
         self.amplitude = amplitude
         self.condition_field = condition_field
         self.levels = levels if levels is not None else Levels([None] * len(self.kinds), channel_axis(space))
-        # One row each: location, unit, exponent, mean, deviation (see `pointwise`).
-        self.register_buffer("constants", torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0])[:, None].repeat(1, len(self.kinds)))
+        self.supports = supports if supports is not None else Supports([None] * len(self.kinds), channel_axis(space))
+        self.origin, self.relations = tuple(origin), relations
+        # One row each: location, unit, exponent, mean, deviation, lower and upper knot, least slope (see `pointwise`).
+        rows = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, -torch.inf, torch.inf, 0.0])
+        self.register_buffer("constants", rows[:, None].repeat(1, len(self.kinds)))
 
     @classmethod
     def fit(
@@ -117,25 +129,37 @@ class Preprocessing(nn.Module):
         count = max(1, min(len(ensemble), max(members, _FREE // size), _VALUES // size))
         index = np.sort(np.random.default_rng(0).permutation(len(ensemble))[:count])
         x, given = ensemble.take_given(index)
+        relations = relations_among(ensemble.space, x)
+        origin = origin_of(ensemble.space, x)
+        x = without_origin(torch.from_numpy(x), origin, ensemble.space).numpy()
         channels = channel_values(ensemble.space, x)
-        levels = Levels(
-            [allowed_values(values) for values in channels] if discrete else [None] * len(channels),
-            channel_axis(ensemble.space),
-        )
-        if levels:
-            u = np.random.default_rng(1).random(x.shape, dtype=np.float32)
-            channels = channel_values(ensemble.space, levels(torch.from_numpy(x), torch.from_numpy(u)).numpy())
         wanted = _wanted(transform, ensemble.space, len(channels))
+        axis = channel_axis(ensemble.space)
+        allowed = [allowed_values(values) for values in channels]
+        levels = Levels(allowed if discrete else [None] * len(channels), axis)
+        supports = Supports(
+            [
+                None if few or kind != "auto" else support_of(ensemble.space, values, number)
+                for number, (few, kind, values) in enumerate(zip(allowed, wanted, channels, strict=True))
+            ],
+            axis,
+        )
+        names = [channel_name(ensemble.space, number) for number in range(len(channels))]
+        supports = needed(supports, channels, wanted, names)
+        if levels or supports.reshapes:
+            u = torch.from_numpy(np.random.default_rng(1).random(x.shape, dtype=np.float32))
+            channels = channel_values(ensemble.space, supports(levels(torch.from_numpy(x), u), u).numpy())
         encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
         conditions = ensemble.condition_rows(index)
         amplitude = None
-        names = [channel_name(ensemble.space, number) for number in range(len(channels))]
+        wanted = ["standardise" if isinstance(s, Zeros) else w for s, w in zip(supports.supports, wanted, strict=True)]
         timed = time_channels(ensemble.space)
-        choices = [_span(channels[0])] if timed else []
+        choices = [span_of(channels[0])] if timed else []
         choices += [
             suited(ensemble.space, *each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)
         ]
-        if scale_by_condition and conditions is not None and trailing_axes(ensemble.space) and not levels:
+        reshaped = bool(levels or supports.reshapes)
+        if scale_by_condition and conditions is not None and trailing_axes(ensemble.space) and not reshaped:
             classes = [len(parameter.classes) for parameter in ensemble.parameters]
             # The logarithm turns a factor into a shift, and would gain nothing from the division.
             useful = [choice.kind not in ("log", "none") for choice in choices]
@@ -148,8 +172,8 @@ class Preprocessing(nn.Module):
         if given is not None and given.field is not None:
             field = _of_condition(given.field, ensemble.condition_field)
         kinds, reasons = [c.kind for c in choices], [c.reason for c in choices]
-        made = cls(ensemble.space, kinds, reasons, encoding, amplitude, field, levels)
-        constants = [_constants(choice, values) for choice, values in zip(choices, channels, strict=True)]
+        made = cls(ensemble.space, kinds, reasons, encoding, amplitude, field, levels, supports, origin, relations)
+        constants = [constants_of(choice, values) for choice, values in zip(choices, channels, strict=True)]
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
         return made
 
@@ -189,16 +213,18 @@ class Preprocessing(nn.Module):
             condition: in the user's units; needed only if `needs_condition`.
             u: places of discrete values within their cells, in [0, 1), of the shape of ``x`` (see `Levels`).
         """
-        x = self.levels(x, u)
-        location, unit, exponent, mean, deviation = self._constants(x, condition)
-        return (self._each(pointwise.forward, (x - location) / unit, exponent) - mean) / deviation
+        y = self.supports(self.levels(without_origin(x, self.origin, self.space), u), u)
+        location, unit, exponent, mean, deviation, *knots = self._constants(y, condition)
+        return (self._each(pointwise.forward, (y - location) / unit, exponent, *knots) - mean) / deviation
 
     def inverse(
         self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Samples in the user's units: the inverse of `forward`."""
-        location, unit, exponent, mean, deviation = self._constants(z, condition)
-        return self.levels.inverse(self._each(pointwise.inverse, z * deviation + mean, exponent) * unit + location)
+        location, unit, exponent, mean, deviation, *knots = self._constants(z, condition)
+        y = self._each(pointwise.inverse, z * deviation + mean, exponent, *knots) * unit + location
+        x = self.levels.inverse(self.supports.inverse(y))
+        return x.double() + laid_along(self.origin, self.space, x.double()) if self.origin else x
 
     def log_abs_det(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None, u: Tensor | float = 0.5
@@ -211,46 +237,55 @@ class Preprocessing(nn.Module):
         Arguments:
             u: as of `forward`.
         """
-        x = self.levels(x, u)
-        location, unit, exponent, _, deviation = self._constants(x, condition)
-        slope = self._each(pointwise.log_derivative, (x - location) / unit, exponent)
-        each = (slope - (unit * deviation).log()).flatten(1)
+        x = self.levels(without_origin(x, self.origin, self.space), u)
+        y = self.supports(x, u)
+        location, unit, exponent, _, deviation, *knots = self._constants(y, condition)
+        slope = self._each(pointwise.log_derivative, (y - location) / unit, exponent, *knots)
+        each = (slope + self.supports.log_slope(x) - (unit * deviation).log()).flatten(1)
         # Of centred particles, on their degrees of freedom: all coordinates are scaled alike.
         return each.sum(1) if self.space.degrees == self.space.size else each.mean(1) * self.space.degrees
 
     def encode_times(self, times: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Times of a Series in network units: 0 to 1 over the data. At even times, the user's unit is one row."""
         first, span = self._time_axis()
-        return (times - first) / span
+        return ((times.double() - first) / span).float()
 
     def decode_times(self, times: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The inverse of `encode_times`."""
         first, span = self._time_axis()
-        return times * span + first
+        return times.double() * span + first if self.origin else times * span + first
 
     def _time_axis(self) -> tuple[float, float]:
         if not isinstance(self.space, Series):
             raise UsageError(f"only series have times, not {type(self.space).__name__.lower()} data")
         if not self.space.timed:
             return 0.0, float(max(1, self.space.length - 1))
-        return float(self.constants[0, 0]), float(self.constants[1, 0])
+        return float(self.constants[0, 0]) + (self.origin[0] if self.origin else 0.0), float(self.constants[1, 0])
 
     @property
     def needs_condition(self) -> bool:
         """Whether `forward`, `inverse` and `log_abs_det` need conditions."""
         return self.amplitude is not None
 
+    @property
+    def spreads_zeros(self) -> bool:
+        """Whether zeros are spread over a band."""
+        return self.supports.random
+
     def describe(self) -> list[str]:
         """One line for each choice, for the terminal and the report."""
         lines = [] if self.amplitude is None else [self.amplitude.describe(self.amplitude.bounds)]
         for number, (kind, reason) in enumerate(zip(self.kinds, self.reasons, strict=True)):
             allowed = self.levels.allowed[number]
+            support = self.supports.supports[number]
             values = "" if allowed is None else f"{allowed.describe()}, dequantised; "
-            formula = _formula(kind, *self.constants[:, number].tolist())
+            values += "" if support is None else f"{support.describe()}; "
+            values += f"{self.origin[number]:.10g} taken off; " if self.origin and self.origin[number] else ""
+            formula = pointwise.formula(kind, *self.constants[:5, number].tolist())
             lines.append(f"{channel_name(self.space, number)}: {values}{formula} ({reason})")
         field = self.condition_field
         more = [] if field is None else [f"condition: {line}" for line in field.describe()]
-        return _shortened(lines) + self.encoding.describe() + more
+        return _shortened(lines) + _of_relations(self.relations) + self.encoding.describe() + more
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values from which `from_dict` makes a module with room for the tensors of `state_dict`."""
@@ -261,6 +296,9 @@ class Preprocessing(nn.Module):
             "conditions": self.encoding.to_dict(),
             "amplitude": None if self.amplitude is None else self.amplitude.to_dict(),
             "levels": self.levels.to_list(),
+            "supports": self.supports.to_list(),
+            "origin": list(self.origin),
+            "relations": self.relations,
             **({} if self.condition_field is None else {"condition_field": self.condition_field.to_dict()}),
         }
 
@@ -276,26 +314,29 @@ class Preprocessing(nn.Module):
             None if values["amplitude"] is None else Amplitude.from_dict(values["amplitude"]),
             cls.from_dict(values["condition_field"]) if "condition_field" in values else None,
             Levels.from_list(values["levels"], channel_axis(space)),
+            Supports.from_list(values["supports"], channel_axis(space)),
+            values["origin"],
+            values["relations"],
         )
 
     def _constants(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, ...]:
-        """Location, unit, exponent, mean and deviation, each in a shape that goes with a batch."""
+        """Location, unit, exponent, mean, deviation and knots, each in a shape that goes with a batch."""
         trailing = trailing_axes(self.space)
-        constants = self.constants.to(x).reshape(5, -1, *[1] * trailing)
-        location, unit, exponent, mean, deviation = constants
+        constants = self.constants.to(x).reshape(8, -1, *[1] * trailing)
+        location, unit, exponent, mean, deviation, *knots = constants
         if self.amplitude is not None:
             if condition is None or condition.numbers is None:
                 raise UsageError("this preprocessing divides by what the conditions predict: it needs the conditions")
             scale = self.amplitude(condition.numbers).to(x)
             scale = scale.reshape(*scale.shape, *[1] * trailing)
             location, unit = location * scale, unit * scale
-        return location, unit, exponent, mean, deviation
+        return location, unit, exponent, mean, deviation, *knots
 
-    def _each(self, function: Any, u: Tensor, exponent: Tensor) -> Tensor:
+    def _each(self, function: Any, u: Tensor, exponent: Tensor, *knots: Tensor) -> Tensor:
         """The function of each channel; channels of one kind are done together."""
         kinds = dict.fromkeys(self.kinds)
         if len(kinds) == 1:
-            return function(self.kinds[0], u, exponent)
+            return function(self.kinds[0], u, exponent, pointwise.Knots(*knots))
         axis = channel_axis(self.space)
         own = -1 - trailing_axes(self.space)
         order: list[int] = []
@@ -303,7 +344,8 @@ class Preprocessing(nn.Module):
         for kind in kinds:
             chosen = [number for number, each in enumerate(self.kinds) if each == kind]
             index = torch.tensor(chosen, device=u.device)
-            parts.append(function(kind, u.index_select(axis, index), exponent.index_select(own, index)))
+            exponents, *own_knots = (each.index_select(own, index) for each in (exponent, *knots))
+            parts.append(function(kind, u.index_select(axis, index), exponents, pointwise.Knots(*own_knots)))
             order += chosen
         back = torch.tensor(order, device=u.device).argsort()
         return torch.cat(parts, axis).index_select(axis, back)
@@ -322,14 +364,6 @@ def _of_condition(fields: Tensor, space: Space | None) -> Preprocessing:
         raise DataError(f"the condition fields cannot be used: {problem}") from None
 
 
-def _span(times: np.ndarray) -> Choice:
-    """The map of the times of all members to [0, 1]."""
-    first, last = float(times.min()), float(times.max())
-    if first == last:
-        raise DataError(f"every time is {first:g}: a series needs values at several times")
-    return Choice("standardise", first, last - first, reason="from 0 to 1 over the data")
-
-
 def _wanted(transform: str | Sequence[str], space: Space, channels: int) -> list[str]:
     timed = time_channels(space)
     wanted = [transform] * channels if isinstance(transform, str) else ["none"] * timed + list(transform)
@@ -341,30 +375,10 @@ def _wanted(transform: str | Sequence[str], space: Space, channels: int) -> list
     return wanted
 
 
-def _constants(choice: Choice, values: np.ndarray) -> list[float]:
-    if choice.kind in ("none", "standardise"):
-        return [choice.location, choice.unit, 1.0, 0.0, 1.0]
-    blocks = [
-        choice(block.astype(np.float64)) for block in np.array_split(values.reshape(-1), values.size // _FREE + 1)
-    ]
-    mean = sum(float(block.sum()) for block in blocks) / values.size
-    variance = sum(float(((block - mean) ** 2).sum()) for block in blocks) / values.size
-    return [choice.location, choice.unit, choice.exponent, mean, variance**0.5]
-
-
-def _formula(kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float) -> str:
-    shifted = f"(x - {location:.4g})" if location > 0 else f"(x + {-location:.4g})" if location < 0 else "x"
-    match kind:
-        case "none":
-            return "unchanged"
-        case "standardise":
-            return f"standardise, {shifted} / {unit:.4g}"
-        case "log":
-            return f"log, (ln({shifted} / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
-        case "asinh":
-            return f"asinh, (asinh({shifted} / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
-        case _:
-            return f"Yeo-Johnson of {shifted} / {unit:.4g} with exponent {exponent:.3g}, then standardised"
+def _of_relations(relations: int) -> list[str]:
+    if not relations:
+        return []
+    return [f"values obey {relations} exact linear relation{'s' * (relations > 1)}: samples have no density"]
 
 
 def _shortened(lines: list[str], most: int = 12) -> list[str]:

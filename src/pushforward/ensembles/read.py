@@ -12,12 +12,15 @@ import numpy as np
 from pushforward.ensembles import builtin
 from pushforward.ensembles.centring import told_by_centres
 from pushforward.ensembles.condition_fields import Beside, beside, without_fields
-from pushforward.ensembles.condition_sources import separate
-from pushforward.ensembles.conditions import Conditions, conditions_for, read_columns
+from pushforward.ensembles.condition_sources import conditions_of, separate
+from pushforward.ensembles.conditions import Conditions
 from pushforward.ensembles.crops import Tiles
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.ensembles.found import Found, find, found_array
 from pushforward.ensembles.members import Whole
+from pushforward.ensembles.missing import Gaps
+from pushforward.ensembles.paths import tables_beside
+from pushforward.ensembles.reading import Reading, listed
 from pushforward.ensembles.series import TIMED
 from pushforward.ensembles.shapes import layout_of
 from pushforward.ensembles.sources import Source
@@ -41,6 +44,12 @@ def read(
     box: float | None = None,
     centred: bool | None = None,
     field: str | None = None,
+    columns: str | Sequence[str] | None = None,
+    id: str | Sequence[str] | None = None,
+    time: str | None = None,
+    missing: str | None = None,
+    mask: Any = None,
+    complex_parts: bool = False,
     names: Sequence[str] | None = None,
     labels: Sequence[str] = (),
     seed: int = 0,
@@ -57,10 +66,11 @@ def read(
             that each hold one array of two axes are one member each.
         condition: a table (.csv, .txt, .parquet) or array (.npy) with one row a member, or a row for every ``k``
             members in a row, or a column of file names; names, separated by commas, of datasets, columns, attributes or
-            header keywords of the data files; an array, a frame, or a mapping of names to columns. None takes the
-            conditions that the data bring; False leaves them. Or a field for each member: files of any format, an
-            array, or the name of a dataset, on the members' grid or one that is coarser by a whole number. A list may
-            hold fields and a table.
+            header keywords of the data files; an array, a frame, or a mapping of names to columns; ``"path"`` for the
+            numbers in the names of files and folders (``kappa_0.25/configs.npy``). None takes the conditions that the
+            data bring, and numbers in paths unless they are whole; False leaves them. Or a field for each member: files
+            of any format, an array, or the name of a dataset, on the members' grid or one that is coarser by a whole
+            number. A list may hold fields and a table.
         space: what a member is, where its shape does not tell: a Space, or ``"vector"``, ``"field"``, ``"particles"``,
             ``"series"``, ``"timed-series"`` (an array whose column 0 is the time). With ``"series"``, a table whose
             rows are observations is read by its columns of names, times and values.
@@ -75,6 +85,14 @@ def read(
             file and by looking at some members.
         field: name of the dataset (.h5, .npz, .zarr), the header-data unit (.fits), or the columns (tables, separated
             by commas) that hold the members.
+        columns: of a table, that hold the members' values, or those of a series; separated by commas.
+        id: column of a table (or several, separated by commas) that names the series that a row belongs to.
+        time: column of a table that holds the times of series.
+        missing: what to do with members that lack values: ``"drop"`` leaves them out, ``"fill"`` puts the median in,
+            ``"mask"`` does so and adds a channel that is 1 where a value was missing (series keep gaps as they are),
+            ``"keep"`` takes numbers such as -99 for values.
+        mask: array, or file with one, that is not 0 where a value is missing; of all members, of one, or of a grid.
+        complex_parts: whether complex numbers are read as two channels, real and imaginary part.
         names: of the columns of conditions, where their file has none.
         labels: names of columns of conditions that are labels though they hold numbers.
         seed: of a built-in simulation.
@@ -98,10 +116,21 @@ def read(
         "members": members,
         **geometry,
         "field": field,
+        "columns": list(listed(columns)) or None,
+        "id": list(listed(id)) or None,
+        "time": time,
+        "missing": missing,
+        "mask": _absolute(mask) if isinstance(mask, str | Path) else mask,
+        "complex_parts": complex_parts or None,
         "names": None if names is None else list(names),
         "labels": list(labels) or None,
     }
     if _is_built_in(data):
+        strange = [
+            key for key in ("columns", "id", "time", "missing", "mask", "complex_parts") if arguments[key] is not None
+        ]
+        if strange:
+            raise UsageError(f"{data} is built in and has no {strange[0]} to choose; leave out --{strange[0]}")
         # A box that the simulator knows is simulated, not written on members of another box.
         own = {name: value for name, value in geometry.items() if value is not None and name in option_names(data)}
         ensemble = builtin.simulate(data, members, seed, **options, **own)
@@ -110,18 +139,27 @@ def read(
         return _from_built_in(ensemble, condition, space, crop, geometry, made)
     if options:
         raise UsageError(f"read has no argument {next(iter(options))!r}, unless it is an option of a built-in ensemble")
-    axes = 0 if crop is None else -1 if isinstance(crop, int) else len(crop)
+    reading = Reading(
+        space,
+        crop_axes=0 if crop is None else -1 if isinstance(crop, int) else len(crop),
+        field=field,
+        columns=listed(columns),
+        id=listed(id),
+        time=time,
+        missing=missing,
+        complex_parts=bool(complex_parts),
+    )
     if isinstance(data, str | Path) or _is_list_of_paths(data):
-        found = _find(data, field, space, axes)
+        found = _find(data, reading)
         spec = _spec(data, condition, _said(arguments))
     else:
-        found, spec = found_array(data, space, axes), None
+        found, spec = found_array(data, reading), None
     condition, fields = separate(condition, found)
-    conditions = _conditions(found, condition, names, labels)
+    conditions = conditions_of(found, condition, names, labels)
     if isinstance(condition, str) and found.contents:
-        for column in _split(condition):
+        for column in listed(condition):
             found = found.without_column(column)
-    whole = _whole(found, conditions, space, members, geometry, spec)
+    whole = _whole(found, conditions, space, members, geometry, spec, Gaps(missing, mask))
     if fields is not None:
         whole = _given(whole, fields)
     return whole if crop is None else _cropped(whole, crop)
@@ -152,6 +190,7 @@ def _whole(
     members: int | None,
     geometry: dict[str, Any],
     spec: dict[str, Any] | None,
+    gaps: Gaps,
 ) -> Ensemble:
     """The first ``members`` of what was found, with their conditions and groups."""
     contents = found.contents[0] if found.contents else None
@@ -182,7 +221,11 @@ def _whole(
         groups = np.concatenate([each.attributes["groups"] for each in found.contents])
     if found.catalogue is not None:
         groups = found.catalogue.groups(found.counts)
-    whole = Whole(found.source, layout.space.shape, channels_last=layout.channels_last, rows=first)
+    source, layout, first, of_gaps = gaps.mended(found.source, layout, first, found.name)
+    if conditions is not None:
+        first, more = gaps.with_conditions(conditions, first, found.name)
+        of_gaps += more
+    whole = Whole(source, layout.space.shape, channels_last=layout.channels_last, rows=first).widened(layout.space)
     told, of_centres = told_by_centres(
         layout.space, whole, stated=isinstance(space, Space) or "centred" in stated | given
     )
@@ -195,7 +238,9 @@ def _whole(
         name=found.name,
         notes=(
             *found.notes,
+            *(tables_beside(found.files, count) if conditions is None and found.catalogue is None else ()),
             *layout.notes,
+            *of_gaps,
             *of_centres,
             *_geometry_note(layout.space),
             *(conditions.notes if conditions is not None else ()),
@@ -252,49 +297,6 @@ def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
     )
 
 
-def _conditions(found: Found, condition: Any, names: Sequence[str] | None, labels: Sequence[str]) -> Conditions | None:
-    if condition is False:
-        return None
-    if condition is None:
-        inside = [each.conditions for each in found.contents]
-        if not inside or any(each is None for each in inside):
-            return None
-        columns: Mapping[str, Any] = _joined([each for each in inside if each is not None])
-    elif isinstance(condition, str) and (inside_columns := _named_inside(found, condition)) is not None:
-        columns = inside_columns
-    elif _is_list_of_paths(condition) and len(condition):
-        columns = _joined([read_columns(each, names) for each in condition])
-    else:
-        columns = read_columns(condition, names)
-    if found.catalogue is not None:
-        return found.catalogue.conditions(columns, found.counts, found.name, _table_name(condition))
-    return conditions_for(columns, found.counts, found.files, labels=labels, label=found.name)
-
-
-def _named_inside(found: Found, name: str) -> Mapping[str, Any] | None:
-    """Columns of conditions that the data files hold under names, unless there is a file that is called so."""
-    if Path(name).exists() or not found.contents:
-        return None
-    columns: dict[str, Any] = {}
-    for each in _split(name):
-        inside = [contents.column(each) for contents in found.contents]
-        if any(part is None for part in inside):
-            return None
-        columns |= _joined([part for part in inside if part is not None])
-    return columns
-
-
-def _split(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",")]
-
-
-def _joined(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    first = parts[0]
-    if any(set(part) != set(first) for part in parts):
-        raise DataError(f"the files differ in their conditions: {sorted({name for part in parts for name in part})}")
-    return {name: np.concatenate([np.atleast_1d(part[name]) for part in parts]) for name in first}
-
-
 def _geometry_note(space: Space) -> tuple[str, ...]:
     """What is assumed of a field: it decides by which symmetries training makes more of the members."""
     if not isinstance(space, Field):
@@ -303,10 +305,6 @@ def _geometry_note(space: Space) -> tuple[str, ...]:
     turns = "isotropic" if space.isotropic else "not isotropic"
     side = "lengths in cells" if space.box is None else f"box {space.box:g}"
     return (f"fields are taken as {wraps} and {turns}, {side}; periodic, isotropic and box say otherwise",)
-
-
-def _table_name(condition: Any) -> str:
-    return Path(condition).name if isinstance(condition, str | Path) else ""
 
 
 def _is_built_in(data: Any) -> bool:
@@ -323,9 +321,9 @@ def _is_list_of_paths(data: Any) -> bool:
     return isinstance(data, list | tuple) and all(isinstance(each, str | Path) for each in data)
 
 
-def _find(data: Any, field: str | None, space: Space | str | None, axes: int) -> Found:
+def _find(data: Any, reading: Reading) -> Found:
     try:
-        return find(data, field, space, axes)
+        return find(data, reading)
     except DataError as error:
         near = builtin.find_near(data) if isinstance(data, str) and not Path(data).suffix else None
         if near is not None and not Path(data).exists():
@@ -338,8 +336,10 @@ def _said(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spec(data: Any, condition: Any, arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """Arguments that read the same files again from any folder; None if the conditions are an array in memory."""
+    """Arguments that read the same files again from any folder; None if conditions or a mask are arrays in memory."""
     each = list(condition) if isinstance(condition, list | tuple) else [condition]
+    if "mask" in arguments and not isinstance(arguments["mask"], str):
+        return None
     if any(part is not None and part is not False and not isinstance(part, str | Path) for part in each):
         return None
     paths = [_absolute(part) if isinstance(part, str | Path) and _is_of_files(part) else part for part in each]

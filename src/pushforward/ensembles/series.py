@@ -6,7 +6,7 @@ with a series each. Rows are put in order of time, and short series are filled u
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,22 @@ from pushforward.ensembles.sources import InMemory
 from pushforward.errors import DataError
 from pushforward.spaces import Series
 
-__all__ = ["TIMED", "check_series", "has_times", "is_observation_table", "joined_series", "series_of_tables"]
+__all__ = [
+    "IDENTIFIERS",
+    "TIMED",
+    "check_series",
+    "is_observation_table",
+    "joined_series",
+    "series_of_tables",
+    "time_column",
+]
 
 TIMED = "timed-series"
 """The kind of Space of arrays whose column 0 is the time."""
 
-_IDENTIFIERS = ("series", "id", "series_id", "object", "object_id", "star", "name")
+_KINDS = ("filter", "band", "passband", "fid", "filtercode", "channel", "instrument", "sensor")
+"""Columns that say by what an observation was made: values of several do not go on one axis."""
+IDENTIFIERS = ("series", "id", "series_id", "object", "object_id", "star", "name")
 _TIMES = ("time", "t", "times", "mjd", "jd", "hjd", "bjd", "date")
 
 
@@ -66,21 +76,33 @@ def is_observation_table(contents: Contents) -> bool:
     return contents.kind == "vector" and "time" in contents.names and contents.column("series") is not None
 
 
-def has_times(contents: Contents) -> bool:
-    """Whether a table has a column that is called as times are."""
-    return any(name.lower() in _TIMES for name in contents.names)
+def time_column(contents: Contents) -> str | None:
+    """The column of a table that is called as times are."""
+    return next((name for each in _TIMES for name in contents.names if name.lower() == each), None)
 
 
-def series_of_tables(tables: Sequence[Contents], label: str) -> Contents:
+def series_of_tables(
+    tables: Sequence[Contents],
+    label: str,
+    identifiers: Sequence[str] = (),
+    time: str | None = None,
+    columns: Sequence[str] = (),
+) -> Contents:
     """The series in tables with columns for the series' name, the time, and each of the values.
 
-    The columns are told by their names (``series`` or ``id``; ``time``, ``t`` or ``mjd``; ...), and a table without a
-    column of names is one series. Every other column of numbers is a value.
+    Arguments:
+        tables: with a row per observation.
+        label: what messages call them.
+        identifiers: columns that together name the series. Told by their names (``series``, ``id``, ...) if empty; a
+            table without one is one series.
+        time: column of the times; None tells by the name (``time``, ``t``, ``mjd``, ...).
+        columns: of the values; every other column of numbers if empty.
 
     Raises:
-        DataError: if there is no column of times or of values, or tables differ in their columns.
+        DataError: if there is no column of times or of values, tables differ in their columns, or one series would mix
+            observations of several kinds (filters).
     """
-    parts = [_observations(each, number, label) for number, each in enumerate(tables)]
+    parts = [_observations(each, number, label, identifiers, time, columns) for number, each in enumerate(tables)]
     names = parts[0][1]
     if any(each[1] != names for each in parts):
         raise DataError(f"the tables of {label} differ in their columns; each needs {', '.join(names)}")
@@ -104,27 +126,63 @@ def series_of_tables(tables: Sequence[Contents], label: str) -> Contents:
     return replace(tables[0], source=InMemory(x, label), names=(), kind=TIMED, one_member=False, notes=notes)
 
 
-def _observations(table: Contents, number: int, label: str) -> tuple[NDArray[Any], tuple[str, ...], NDArray[Any]]:
+def _observations(
+    table: Contents,
+    number: int,
+    label: str,
+    identifiers: Sequence[str],
+    time: str | None,
+    columns: Sequence[str],
+) -> tuple[NDArray[Any], tuple[str, ...], NDArray[Any]]:
     """For each row the name of its series; the columns' names; times and values, shape ``(rows, 1 + dim)``."""
-    identifier = next((name for name in _IDENTIFIERS if table.column(name) is not None), None)
-    numbers = [name for name in table.names if name != identifier]
-    time = next((name for each in _TIMES for name in numbers if name.lower() == each), None)
-    values = [name for name in numbers if name != time]
-    if time is None or not values:
+    found = [_named(table, name, label) for name in identifiers]
+    if not identifiers:
+        own = next((name for name in IDENTIFIERS if table.column(name) is not None), None)
+        identifiers, found = ((own,), [_named(table, own, label)]) if own is not None else ((), [])
+    if time is not None and time not in table.names:
+        raise DataError(f"{label} has no column of numbers {time!r}; it has {', '.join(table.names)}")
+    numbers = [name for name in table.names if name not in identifiers]
+    time = time or next((name for each in _TIMES for name in numbers if name.lower() == each), None)
+    values = list(columns) or [name for name in numbers if name != time]
+    absent = [name for name in values if name not in table.names]
+    if time is None or not values or absent:
+        what = "times" if time is None else f"values {absent[0]!r}" if absent else "values"
         raise DataError(
-            f"{label} has no column of {'times' if time is None else 'values'} among {', '.join(table.names)}; "
-            "call the column of times 'time', and give each row's values beside it"
+            f"{label} has no column of {what} among {', '.join(table.names)}; "
+            "--time names that of the times, and --columns those of the values"
         )
     rows = table.source.read(np.arange(table.source.shape[0])).astype(np.float64)
-    columns = rows[:, [table.names.index(name) for name in (time, *values)]]
-    if not np.isfinite(columns[:, 0]).all():
+    chosen = rows[:, [table.names.index(name) for name in (time, *values)]]
+    if not np.isfinite(chosen[:, 0]).all():
         raise DataError(f"{label} has rows without a time in the column {time!r}; leave them out")
-    if identifier is None:
-        keys: NDArray[Any] = np.full(len(rows), f"table {number:09d}", dtype=object)
-    else:
-        found: Mapping[str, Any] = table.column(identifier) or {}
-        keys = np.array([f"{number:09d} {each}" for each in found[identifier]], dtype=object)
-    return keys.astype(str), (time, *values), columns
+    words = [" ".join(map(str, each)) for each in zip(*found, strict=True)] if found else ["table"] * len(rows)
+    keys = np.array([f"{number:09d} {each}" for each in words])
+    if not columns:
+        _check_kinds(table, keys, (*identifiers, time), label)
+    return keys, (time, *values), chosen
+
+
+def _named(table: Contents, name: str, label: str) -> NDArray[Any]:
+    column = table.column(name)
+    if column is None:
+        raise DataError(f"{label} has no column {name!r}; it has {', '.join(table.names)} and columns of words")
+    return np.asarray(column[name])
+
+
+def _check_kinds(table: Contents, keys: NDArray[Any], used: Sequence[str], label: str) -> None:
+    """Raise if a column of words, such as that of filters, differs between the observations of one series."""
+    for name in (each for each in _KINDS if each not in used):
+        column = table.column(name)
+        if column is None:
+            continue
+        kinds = np.asarray(column[name]).astype(str)
+        if len(np.unique(np.stack([keys, kinds.astype(keys.dtype.type)]), axis=1).T) > len(np.unique(keys)):
+            shown = ", ".join(np.unique(kinds)[:6])
+            by = ",".join(each for each in used[:-1])
+            raise DataError(
+                f"one series of {label} would mix observations that differ in {name!r} ({shown}): "
+                f"--id {by + ',' if by else ''}{name} makes each a series of its own, --columns mixes them"
+            )
 
 
 def check_series(batch: NDArray[np.float32], space: Series) -> tuple[int, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from math import prod
 from typing import Any
 
 from pushforward.errors import DataError, UsageError
@@ -14,6 +15,9 @@ _RULES = (
     "expected (members, dim), (members, height, width), (members, channels, height, width) or "
     "(members, channels, depth, height, width)"
 )
+
+_FEW = 4
+"""Numbers along an axis up to which it may hold coordinates or channels, and is hardly the side of a picture."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,11 @@ def _without_unit_axes(space: Space) -> tuple[int, ...]:
             return space.shape
 
 
+def _could_be_points(rows: int, columns: int) -> bool:
+    """Whether an array is hardly a picture: one axis is as short as that of coordinates or channels are."""
+    return (columns <= _FEW and rows != columns) or (rows <= _FEW and columns >= 4 * rows)
+
+
 def _told_by_shape(
     shape: tuple[int, ...], kind: str | None, names: tuple[str, ...], times: tuple[float, ...], label: str
 ) -> Layout:
@@ -103,6 +112,19 @@ def _told_by_shape(
             return Layout(Vector(1, names))
         case (None | "vector", 1):
             return Layout(Vector(member[0], names))
+        case ("vector", _):
+            return Layout(Vector(prod(member)), notes=(f"members of shape {member} are taken as vectors, in C order",))
+        case (None, 2) if _could_be_points(*member):
+            raise UsageError(
+                f"{label} has members of shape {member}, which could be {member[0]} particles of {member[1]} "
+                f"coordinates, a series of {member[0]} times, or a picture: say --space particles, series or field"
+            )
+        case (None, 4) if member[0] > _FEW and member[0] in member[1:]:
+            raise UsageError(
+                f"{label} has members of shape {member}, which could be a lattice in four dimensions, and fields have "
+                "up to three: say --space field to take the first axis as channels, or --space vector for numbers "
+                "without a grid"
+            )
         case (None | "field", 2):
             return Layout(Field(1, member))
         case (None | "field", 3) if len(set(member)) == 1 and member[0] >= 8:
@@ -127,7 +149,12 @@ def _told_by_shape(
                 f"{label} has shape {shape} and {len(times)} times; trajectories have shape (members, times, 2, count, "
                 "dim), positions before momenta, and an attribute 'times' with a number for each"
             )
-        case (None | "vector" | "field" | "particles" | "series" | "timed-series", _):
+        case (None | "field", 5):
+            raise DataError(
+                f"{label} has members of shape {member}: lattices in four dimensions are no fields, which have up to "
+                "three; give slices, or say --space vector for numbers without a grid"
+            )
+        case (None | "field" | "particles" | "series" | "timed-series", _):
             what = f" of {kind} members" if kind else ""
             raise DataError(f"{label} has shape {shape}, which is none{what} that is known: {_RULES}")
         case _:

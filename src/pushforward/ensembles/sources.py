@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pushforward.errors import DataError
 
 __all__ = [
     "SMALL",
     "ChannelSource",
+    "ComplexParts",
     "InMemory",
     "Joined",
     "OneMember",
@@ -30,12 +31,17 @@ __all__ = [
     "as_float32",
     "in_memory_if_small",
     "size_in_bytes",
+    "unmasked",
 ]
 
 Rows = NDArray[np.int64]
 
 SMALL = 256 * 2**20
 """Bytes up to which a source is held in memory."""
+_EXACT = 2**16
+"""Numbers up to which float32 resolves better than 1/100."""
+_FIRST = 64
+"""Members that are looked at for large numbers."""
 
 
 class Source(Protocol):
@@ -70,11 +76,23 @@ def size_in_bytes(source: Source) -> int:
 
 
 def in_memory_if_small(source: Source, limit: int = SMALL) -> Source:
-    """The same members, held in memory as float32 where they take no more than ``limit`` bytes."""
+    """The same members, held in memory where they take no more than ``limit`` bytes.
+
+    They are held as float32 unless numbers of eight bytes lie farther from zero than float32 resolves (see
+    `precision`): then as they are.
+    """
     if isinstance(source, InMemory) or size_in_bytes(source) > limit:
         return source
-    values = as_float32(source.read(np.arange(source.shape[0])))
-    return InMemory(values, source.label, origin=source)
+    values = source.read(np.arange(source.shape[0]))
+    wide = values.dtype.itemsize == 8 and values.dtype.kind in "iuf" and np.abs(values[:_FIRST]).max() > _EXACT
+    return InMemory(values if wide else as_float32(values), source.label, origin=source)
+
+
+def unmasked(values: ArrayLike) -> NDArray[Any]:
+    """An array, with NaN where a masked array hides a value."""
+    if not isinstance(values, np.ma.MaskedArray) or not np.ma.is_masked(values):
+        return np.asarray(values)
+    return np.asarray(np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan))
 
 
 def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -101,6 +119,33 @@ class InMemory:
 
     def where(self, row: int) -> str:
         return f"member {row} of {self.label}" if self._origin is None else self._origin.where(row)
+
+
+class ComplexParts:
+    """Complex members as two channels, the real and the imaginary part, in front of the axes of a grid.
+
+    Complex vectors become vectors of twice the length, real parts first.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.label, self.dtype = source.label, np.empty(0, source.dtype).real.dtype
+        self.shape = (source.shape[0], *self._stacked(np.empty(source.shape[1:], bool)).shape)
+
+    def read(self, rows: Rows) -> NDArray[Any]:
+        return np.stack([self._stacked(each) for each in self._source.read(rows)])
+
+    def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
+        return self.read(np.array([row]))[0][window]
+
+    def where(self, row: int) -> str:
+        return self._source.where(row)
+
+    @staticmethod
+    def _stacked(values: NDArray[Any]) -> NDArray[Any]:
+        cube = values.ndim == 3 and len(set(values.shape)) == 1
+        join = np.stack if values.ndim == 2 or cube else np.concatenate
+        return join([np.atleast_1d(values.real), np.atleast_1d(values.imag)])
 
 
 class Positional:

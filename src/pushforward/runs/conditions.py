@@ -20,8 +20,16 @@ Named = Mapping[str, float | str | Sequence[float | str]]
 """A value for each parameter, by name: one for all samples, or as many as there are samples."""
 
 
+_SHOWN = 40
+"""Classes that a message lists."""
+_EXACT = 2**16
+"""Numbers beyond which float32 may not resolve the differences of a parameter."""
+
+
 def condition_table(condition: Named, parameters: Sequence[Parameter], n: int) -> Float[np.ndarray, "n parameters"]:
-    """The table that named values stand for, float32, user's units; a label's column holds the index of its class.
+    """The table that named values stand for, user's units; a label's column holds the index of its class.
+
+    It is float32, or float64 where there are numbers that float32 may not resolve.
 
     Raises:
         UsageError: for an unknown or missing name, an unknown class, or a wrong number of values.
@@ -35,29 +43,39 @@ def condition_table(condition: Named, parameters: Sequence[Parameter], n: int) -
     missing = [name for name in names if name not in condition]
     if missing:
         raise UsageError(f"no value was given for {', '.join(missing)}; a value is needed for {', '.join(names)}")
-    table = np.empty((n, len(names)), np.float32)
+    table = np.empty((n, len(names)), np.float64)
     for column, parameter in enumerate(parameters):
         value = condition[parameter.name]
         values: list[Any] = [value] if isinstance(value, str) or np.ndim(value) == 0 else list(np.ravel(value))
         if len(values) not in (1, n):
             raise UsageError(f"{parameter.name} has {len(values)} values; give one, or one for each of {n} samples")
         table[:, column] = [_number(each, parameter) for each in values]
-    return table
+    return table if np.abs(table).max(initial=0) > _EXACT else table.astype(np.float32)
 
 
 def _number(value: float | str, parameter: Parameter) -> float:
-    """A value of a parameter as a number: the index of a class, by its name or as it is."""
-    if str(value) in parameter.classes:
-        return float(parameter.classes.index(str(value)))
+    """A value of a parameter as a number: of a label, the index of the class of that name."""
+    if parameter.classes:
+        return float(_class(value, parameter))
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = float("nan")
-    if parameter.classes and number not in range(len(parameter.classes)):
-        raise UsageError(f"{parameter.name} has no class {value!r}; its classes are {', '.join(parameter.classes)}")
     if not np.isfinite(number):
         raise UsageError(f"{parameter.name}={value!r} is not a finite number")
     return number
+
+
+def _class(value: float | str, parameter: Parameter) -> int:
+    """The index of the class of a name. Classes that are numbers may be written in any way: 3, 3.0 or "3"."""
+    if str(value) in parameter.classes:
+        return parameter.classes.index(str(value))
+    try:
+        numbers = [float(each) for each in parameter.classes]
+        return numbers.index(float(value))
+    except (TypeError, ValueError):
+        shown = ", ".join(parameter.classes[:_SHOWN]) + (", ..." if len(parameter.classes) > _SHOWN else "")
+        raise UsageError(f"{parameter.name} has no class {value!r}; its classes are {shown}") from None
 
 
 def check_table(
@@ -73,7 +91,8 @@ def check_table(
         UsageError: for a wrong shape, a value that is not finite, or an index of no class.
     """
     try:
-        table = np.asarray(rows, dtype=np.float32)
+        table = np.asarray(rows)
+        table = table.astype(np.float32) if np.abs(table).max(initial=0) <= _EXACT else table.astype(np.float64)
     except (TypeError, ValueError):
         raise UsageError("rows of conditions must be an array of numbers") from None
     columns = ", ".join(p.name for p in parameters)
@@ -98,7 +117,7 @@ def warn_outside(table: Float[np.ndarray, "n parameters"], seen: Sequence[Mappin
         seen: for each parameter its ``name``, ``classes``, ``minimum`` and ``maximum``.
     """
     for values, parameter in zip(table.T, seen, strict=True):
-        low, high = np.float32(parameter["minimum"]), np.float32(parameter["maximum"])
+        low, high = (values.dtype.type(parameter[bound]) for bound in ("minimum", "maximum"))
         if not parameter["classes"] and len(values) and (values.min() < low or values.max() > high):
             given = f"{values.min():g}" if values.min() == values.max() else f"{values.min():g} to {values.max():g}"
             warnings.warn(

@@ -107,7 +107,8 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
         UsageError: if the disk is full or the folder cannot be written to.
     """
     plain = {name: _plain(tensor) for name, tensor in tensors.items()}
-    header = {"about": json.dumps(dict(about)), "checksum": _checksum(plain)}
+    # One entry: of several, safetensors writes them in an order that differs from run to run.
+    header = {"about": json.dumps({**about, "checksum": _checksum(plain)}, sort_keys=True)}
     size = sum(t.numel() * t.element_size() for t in plain.values())
     try:
         free = shutil.disk_usage(path.parent).free
@@ -142,11 +143,12 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
         raise UsageError(f"{path} {_disguise(path)}") from None
     try:
         about = json.loads(header["about"])
-    except (KeyError, ValueError):
+        checksum = about.pop("checksum")
+    except (KeyError, ValueError, AttributeError):
         raise UsageError(f"{path} was not written by pushforward") from None
     if about.get("kind") != kind:
         raise UsageError(f"{path} holds a {about.get('kind')}, not a {kind}")
-    if _checksum(tensors) != header.get("checksum"):
+    if _checksum(tensors) != checksum:
         raise UsageError(f"{path} is damaged: its checksum does not match; restore it from a copy or train again")
     return tensors, about
 

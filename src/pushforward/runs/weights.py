@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pushforward.ensembles import preprocessing_from_dict
+from pushforward.ensembles.channels import channel_axis
 from pushforward.errors import UsageError
+from pushforward.existing import check_run
 from pushforward.models import Model, model_class
 from pushforward.models.settings import parse_settings
 from pushforward.runs.directory import CONFIG, WEIGHTS, check_format
@@ -23,6 +25,8 @@ from pushforward.spaces import space_from_dict
 __all__ = ["Trained", "read_trained", "write_weights"]
 
 KIND = "model"
+_LARGEST_SAMPLE = 2**30
+"""Numbers of a sample, at most: 4 GB."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,7 @@ def read_trained(run: Path) -> Trained:
     Raises:
         UsageError: if there is no run, or its files are missing, damaged, or do not belong together.
     """
-    if not run.is_dir():
-        raise UsageError(f"{run} is a file; give the run directory" if run.exists() else f"there is no run at {run}")
+    check_run(run)
     if not (run / CONFIG).is_file():
         raise UsageError(f"{run} holds no run: it has no {CONFIG}")
     config = load_yaml(run / CONFIG)
@@ -58,6 +61,7 @@ def read_trained(run: Path) -> Trained:
     check_format(run, config)
     tensors, _ = load_tensors(run / WEIGHTS, KIND)
     try:
+        _check_size(config, tensors)
         model, preprocessing = _rebuild(config)
         model.load_state_dict(part_of(tensors, "model"))
         preprocessing.load_state_dict(part_of(tensors, "preprocessing"))
@@ -68,6 +72,22 @@ def read_trained(run: Path) -> Trained:
         raise UsageError(f"{run / CONFIG} and {WEIGHTS} do not belong together: {reason}") from None
     rows = part_of(tensors, "conditions").get("rows")
     return Trained(model, preprocessing, None if rows is None else rows.numpy(), config)
+
+
+def _check_size(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Raise, before memory is taken, if a sample as it is described is not one that the weights were trained on.
+
+    Raises:
+        UsageError: if it has other channels than the preprocessing that is stored, or more numbers than any memory.
+    """
+    space = space_from_dict(config["space"])
+    if space.size > _LARGEST_SAMPLE:
+        raise UsageError(f"a sample of {space} would have {space.size:.3g} numbers, more than any memory holds")
+    stored = tensors.get("preprocessing/constants")
+    axis = channel_axis(space)
+    channels = space.shape[axis if axis < 0 else axis - 1]
+    if stored is not None and stored.ndim == 2 and stored.shape[1] not in (1, channels):
+        raise UsageError(f"a sample of {space} has {channels} channels, and the weights are for {stored.shape[1]}")
 
 
 def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Any]:

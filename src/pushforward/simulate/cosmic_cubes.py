@@ -16,6 +16,7 @@ from pushforward.errors import UsageError
 from pushforward.simulate.cache import cached
 from pushforward.simulate.cosmology import Cosmology
 from pushforward.simulate.lagrangian import displacement, linear_modes
+from pushforward.simulate.progress import shown
 from pushforward.simulate.simulated import Simulated, simulator
 from pushforward.spaces import Field
 
@@ -64,7 +65,11 @@ def cosmic_cubes(
     key = {"version": _VERSION, "count": count, "seed": seed, "parameters": [Omega_m, sigma_8]}
     key |= {"grid": grid, "box": box, "smoothing": smoothing}
     return Simulated(
-        x=cached("cosmic-cubes", key, lambda: np.stack([cube(index) for index in range(count)])[:, None]),
+        x=cached(
+            "cosmic-cubes",
+            key,
+            lambda: np.stack([cube(index) for index in shown("cosmic-cubes")(range(count))])[:, None],
+        ),
         space=Field(1, (grid,) * 3, periodic=True, box=box, isotropic=True),
         notes=(
             f"1 + overdensity in cubes of {box:g} Mpc/h at redshift 0",

@@ -22,6 +22,7 @@ from pushforward.simulate.cache import cached
 from pushforward.simulate.cosmology import Cosmology
 from pushforward.simulate.lagrangian import displacement, linear_modes
 from pushforward.simulate.mesh import projected_density
+from pushforward.simulate.progress import shown
 from pushforward.simulate.simulated import Simulated, simulator
 from pushforward.spaces import Field
 
@@ -86,7 +87,10 @@ def cosmic_web(
 
     def maps() -> NDArray[np.float32]:
         with ThreadPoolExecutor(_processors()) as pool:
-            return np.concatenate(list(pool.map(maps_of, range(len(cosmologies)))))[:count, None]
+            made = [pool.submit(maps_of, index) for index in range(len(cosmologies))]
+            return np.concatenate([made[index].result() for index in shown("cosmic-web")(range(len(made)))])[
+                :count, None
+            ]
 
     key = {"version": _VERSION, "count": count, "seed": seed, "parameters": [Omega_m, sigma_8]}
     key |= {"grid": grid, "box": box, "slabs": slabs, "redshift": redshift, "order": order, "smoothing": smoothing}

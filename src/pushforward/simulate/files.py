@@ -181,7 +181,8 @@ def _write_fits(simulated: Simulated, path: Path) -> None:
         fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
         return
     names = _coordinates(simulated.space)
-    columns = [fits.Column(name, "E", array=values) for name, values in zip(names, simulated.x.T, strict=True)]
+    kind = "D" if simulated.x.dtype == np.float64 else "E"
+    columns = [fits.Column(name, kind, array=values) for name, values in zip(names, simulated.x.T, strict=True)]
     fits.BinTableHDU.from_columns(columns, header).writeto(path, overwrite=True)
 
 
@@ -190,7 +191,12 @@ def _write_csv(simulated: Simulated, path: Path) -> None:
         _write_observations(simulated, path)
         return
     names = _coordinates(simulated.space)
-    np.savetxt(path, simulated.x, delimiter=",", header=",".join(names), comments="", fmt="%.9g")
+    np.savetxt(path, simulated.x, delimiter=",", header=",".join(names), comments="", fmt=_digits(simulated.x))
+
+
+def _digits(*arrays: NDArray[Any]) -> str:
+    """The format that writes all digits of the numbers in arrays."""
+    return "%.17g" if any(values.dtype == np.float64 for values in arrays) else "%.9g"
 
 
 def _write_observations(simulated: Simulated, path: Path) -> None:
@@ -201,7 +207,7 @@ def _write_observations(simulated: Simulated, path: Path) -> None:
     frame = pd.DataFrame(rows, columns=["time", *(f"x{number}" for number in range(columns - 1))])
     frame.insert(0, "series", np.repeat(np.arange(count), length))
     # a row of which nothing was observed only fills a short series up
-    frame[~np.isnan(rows[:, 1:]).all(axis=1)].to_csv(path, index=False, float_format="%.9g")
+    frame[~np.isnan(rows[:, 1:]).all(axis=1)].to_csv(path, index=False, float_format=_digits(rows))
 
 
 def _write_xyz(simulated: Simulated, path: Path) -> None:
@@ -215,7 +221,8 @@ def _coordinates(space: Space) -> tuple[str, ...]:
 def _write_conditions(simulated: Simulated, path: Path) -> None:
     import pandas as pd
 
-    pd.DataFrame(_columns(simulated)).to_csv(path, index=False, float_format="%.9g")
+    columns = _columns(simulated)
+    pd.DataFrame(columns).to_csv(path, index=False, float_format=_digits(*columns.values()))
 
 
 _WRITERS: dict[str, Callable[[Simulated, Path], None]] = {

@@ -11,6 +11,7 @@ from pushforward.simulate.cache import cached
 from pushforward.simulate.cosmology import Cosmology
 from pushforward.simulate.initial_conditions import linear_overdensity, perturbed_lattice
 from pushforward.simulate.particle_mesh import ParticleMesh, peculiar_velocity
+from pushforward.simulate.progress import shown
 from pushforward.simulate.simulated import Simulated, simulator
 from pushforward.spaces import Trajectory
 
@@ -74,7 +75,7 @@ def n_body(
     key = {"version": _VERSION, "count": count, "seed": seed, "parameters": [Omega_m, sigma_8], "order": order}
     key |= {"particles": particles, "mesh": gravity.mesh, "box": box, "start": start, "times": times, "steps": steps}
     return Simulated(
-        x=cached("n-body", key, lambda: np.stack([simulation(index) for index in range(count)])),
+        x=cached("n-body", key, lambda: np.stack([simulation(index) for index in shown("n-body")(range(count))])),
         space=Trajectory(particles**3, 3, times=tuple(a.tolist()), box=box),
         conditions=np.tile(np.array([Omega_m, sigma_8], np.float32), (count, 1)),
         names=("Omega_m", "sigma_8"),

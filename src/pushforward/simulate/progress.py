@@ -13,7 +13,10 @@ _PATIENCE_SECONDS = 2.0
 
 
 def shown(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
-    """A wrapper of the range of a simulation's steps that draws a bar where standard error is a terminal."""
+    """A wrapper of the range of a simulation's steps that tells of progress on standard error.
+
+    It draws a bar on a terminal; elsewhere it writes one line with the time that the rest will take.
+    """
 
     def watch(steps: Iterable[int]) -> Iterator[int]:
         steps = list(steps)
@@ -22,7 +25,12 @@ def shown(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
         while done < len(steps) and time.perf_counter() - start < _PATIENCE_SECONDS:
             yield steps[done]
             done += 1
+        if done == len(steps):
+            return
         if not sys.stderr.isatty():
+            passed = time.perf_counter() - start
+            left = passed / done * (len(steps) - done)
+            print(f"{label}: {done} of {len(steps)} simulated, about {left:.0f} s to go", file=sys.stderr, flush=True)
             yield from steps[done:]
             return
         from rich.console import Console

@@ -138,7 +138,11 @@ def _check_suits(model: str, entry: Entry, source: Source) -> None:
     """Raise unless a family learns this kind of sample and condition."""
     kind = type(source.space).__name__.lower()
     if kind not in entry.spaces:
-        raise UsageError(f"{model} learns {' and '.join(entry.spaces)} data, not {kind} data")
+        kinds = " or ".join(f"--space {each}" for each in entry.spaces)
+        raise UsageError(
+            f"{model} learns {' and '.join(entry.spaces)} data, not {kind} data; if these are such, read them with "
+            f"{kinds} (docs/your-data.md)"
+        )
     entry.load().check_condition(source.condition_space)
 
 

@@ -369,7 +369,7 @@ def _generate(
                 x = emulator.sample_at(condition[start : start + size], seed=seed_for(seed, index))
             else:
                 x = emulator.sample(size, seed=seed_for(seed, index))
-        parts.append(np.asarray(x.detach().cpu(), dtype=np.float32))
+        parts.append(x.detach().cpu().numpy())
         times.append((time.perf_counter() - begun) / size)
     watch("generating samples", 1.0)
     return np.concatenate(parts), 1000 * float(np.median(times[1:] or times))

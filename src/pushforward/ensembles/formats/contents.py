@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from pushforward.ensembles.sources import Source
 from pushforward.errors import DataError
 
-__all__ = ["CONDITION_FIELDS", "CONDITION_NAMES", "DATA_NAMES", "STATED_KINDS", "Contents", "choose_dataset"]
+__all__ = [
+    "CONDITION_FIELDS",
+    "CONDITION_NAMES",
+    "DATA_NAMES",
+    "STATED_KINDS",
+    "Contents",
+    "choose_dataset",
+    "of_several",
+]
 
 DATA_NAMES = ("x", "data", "samples", "fields", "maps", "images", "members")
 STATED_KINDS = ("series", "timed-series", "particles", "trajectory")
@@ -20,6 +28,9 @@ STATED_KINDS = ("series", "timed-series", "particles", "trajectory")
 CONDITION_NAMES = ("conditions", "condition", "parameters", "params", "labels", "label")
 CONDITION_FIELDS = "condition_fields"
 """Name of the array of fields that the members of a file are given with."""
+
+_SHOWN = 6
+"""Datasets that a note lists."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,18 @@ def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, la
     if len(largest) > 1 and np.prod(shapes[largest[0]], dtype=float) >= 8 * np.prod(shapes[largest[1]], dtype=float):
         return largest[0]
     raise DataError(f"cannot tell which dataset of {label} holds the members; name one with field: {listed}")
+
+
+def of_several(label: str, chosen: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    """A note on the datasets of a file beside that of the members, and how they are taken in."""
+    others = [f"{name} {shape}" for name, shape in shapes.items() if name != chosen]
+    if not others:
+        return ()
+    shown = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
+    return (
+        f"{label}: members are read from {chosen!r}; left out: {shown}; "
+        "--field reads another, --condition takes one in",
+    )
 
 
 def _last(name: str) -> str:

@@ -45,9 +45,12 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
 
 def _contents(path: Path, units: fits.HDUList, field: str | None) -> Contents:
-    for unit in [units[_unit(field)]] if field else units:
+    named = field is not None and (field.isdigit() or field.upper() in {unit.name for unit in units})
+    for unit in [units[_unit(field)]] if field and named else units:
         if isinstance(unit, fits.BinTableHDU) and not isinstance(unit, fits.CompImageHDU):
-            return _table(path, unit)
+            if field and not named and field not in unit.columns.names:
+                raise DataError(f"{path.name} has no unit and no column called {field!r}")
+            return _table(path, unit, None if named else field)
         if unit.is_image and unit.header.get("NAXIS", 0) > 0:
             return _map(path, unit)
     raise DataError(f"{path.name} holds no image and no table")
@@ -78,11 +81,34 @@ def _image(path: Path, unit: Any) -> Source:
     return Positional(path, offset, np.dtype(_TYPES[unit._orig_bitpix]), shape, scale=scale, zero=zero)
 
 
-def _table(path: Path, unit: fits.BinTableHDU) -> Contents:
-    columns = {name: np.asarray(unit.data[name]) for name in unit.columns.names}
+def _values(unit: fits.BinTableHDU, column: fits.Column) -> np.ndarray:
+    """A column, with NaN where the table declares a value as missing (TNULL)."""
+    values = np.asarray(unit.data[column.name])
+    if column.null is None or values.dtype.kind not in "iu":
+        return values
+    return np.where(values == int(column.null), np.nan, values.astype(np.float64))
+
+
+def _table(path: Path, unit: fits.BinTableHDU, wanted: str | None = None) -> Contents:
+    """The columns of numbers of a table; or the one called ``wanted``, of several numbers a row."""
+    columns = {column.name: _values(unit, column) for column in unit.columns}
     numeric = {name: values for name, values in columns.items() if values.ndim == 1 and values.dtype.kind in "fiub"}
+    vectors = {name: values for name, values in columns.items() if values.ndim > 1 and values.dtype.kind in "fiub"}
+    if wanted is not None and wanted in vectors:
+        return Contents(InMemory(vectors[wanted], f"{wanted} of {path.name}"), one_member=False)
+    if str(unit.header.get("PIXTYPE", "")).upper() == "HEALPIX" or "NSIDE" in unit.header:
+        raise DataError(
+            f"{path.name} holds a map of the whole sky in HEALPix, which no model here takes: project patches of it to "
+            "flat maps first (healpy.gnomview, reproject), and give these"
+        )
     if not numeric:
-        raise DataError(f"the table in {path.name} has no numeric column")
+        shown = ", ".join(f"{name} {values.shape[1:]}" for name, values in vectors.items())
+        raise DataError(
+            f"the columns of the table in {path.name} hold several numbers a row ({shown}): name one with --field, "
+            "and its rows are the members"
+            if vectors
+            else f"the table in {path.name} has no column of numbers; it has {', '.join(columns)}"
+        )
     left = [name for name in columns if name not in numeric]
     return Contents(
         InMemory(np.stack(list(numeric.values()), axis=1), path.name),

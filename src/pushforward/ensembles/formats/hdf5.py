@@ -17,9 +17,11 @@ from pushforward.ensembles.formats.contents import (
     STATED_KINDS,
     Contents,
     choose_dataset,
+    of_several,
 )
 from pushforward.ensembles.formats.npz import named_columns
-from pushforward.ensembles.sources import Positional, Rows, Source
+from pushforward.ensembles.reading import listed
+from pushforward.ensembles.sources import InMemory, Positional, Rows, Source
 from pushforward.errors import DataError
 
 __all__ = ["open_file"]
@@ -97,8 +99,13 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
     shapes = {
         name: dataset.shape
         for name, dataset in datasets.items()
-        if dataset.shape is not None and dataset.dtype.kind in "fiu" and not _is_condition(name)
+        if dataset.shape is not None and dataset.dtype.kind in "fiubc" and not _is_condition(name)
     }
+    tables = {name: each for name, each in datasets.items() if each.dtype.names and len(each.shape) == 1}
+    if field is not None and "," in field and not tables:
+        return _columns_side_by_side(path, datasets, listed(field), lambda name: _column(path, name, _names(file)))
+    if tables and (field in tables or not shapes):
+        return _table(path, tables, field)
     chosen = choose_dataset(shapes, field.strip("/") if field else None, path.name)
     dataset = datasets[chosen]
     if 0 in dataset.shape or not dataset.shape:
@@ -124,10 +131,46 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
         column=lambda name: _column(path, name, names),
         attributes=attributes,
         kind=kind if kind in STATED_KINDS else None,
-        notes=(f"{path.name}: members are read from the dataset {chosen!r}",) if len(shapes) > 1 else (),
+        notes=of_several(path.name, chosen, {n: s for n, s in shapes.items() if n != CONDITION_FIELDS}),
         condition_fields=_source(path, datasets[CONDITION_FIELDS], CONDITION_FIELDS)
         if CONDITION_FIELDS in shapes and chosen != CONDITION_FIELDS
         else None,
+    )
+
+
+def _table(path: Path, tables: Mapping[str, h5py.Dataset], field: str | None) -> Contents:
+    """A dataset of rows with named numbers: one column each."""
+    chosen = choose_dataset({name: each.shape for name, each in tables.items()}, field, path.name)
+    rows = tables[chosen][()]
+    plain = [name for name in rows.dtype.names if rows.dtype[name].kind in "fiub" and not rows.dtype[name].shape]
+    if not plain:
+        raise DataError(f"the table {chosen!r} of {path.name} has no column of numbers; it has {rows.dtype.names}")
+    left = [name for name in rows.dtype.names if name not in plain]
+    return Contents(
+        InMemory(np.stack([rows[name].astype(np.float64) for name in plain], axis=1), f"{chosen} of {path.name}"),
+        names=tuple(plain),
+        column=lambda name: {name: _decoded(rows[name])} if name in rows.dtype.names else None,
+        kind="vector",
+        one_member=False,
+        notes=(f"{path.name}: columns that are not plain numbers are left out: {', '.join(left)}",) if left else (),
+    )
+
+
+def _columns_side_by_side(
+    path: Path, datasets: Mapping[str, h5py.Dataset], names: tuple[str, ...], column: Any
+) -> Contents:
+    """Datasets with one number a member, as the columns of a table."""
+    absent = [name for name in names if name not in datasets]
+    if absent:
+        raise DataError(f"{path.name} has no dataset {absent[0]!r}; it has {', '.join(datasets)}")
+    values = [np.asarray(datasets[name][()], dtype=np.float64) for name in names]
+    shapes = {name: each.shape for name, each in zip(names, values, strict=True)}
+    if any(len(shape) != 1 for shape in shapes.values()) or len(set(shapes.values())) > 1:
+        raise DataError(
+            f"the datasets of {path.name} have the shapes {shapes}, and columns hold a number a member each"
+        )
+    return Contents(
+        InMemory(np.stack(values, axis=1), path.name), names=names, column=column, kind="vector", one_member=False
     )
 
 

@@ -17,6 +17,7 @@ from pushforward.ensembles.formats.contents import (
     STATED_KINDS,
     Contents,
     choose_dataset,
+    of_several,
 )
 from pushforward.ensembles.formats.npy import array_at
 from pushforward.ensembles.series import TIMED, joined_series
@@ -25,6 +26,7 @@ from pushforward.errors import DataError
 
 __all__ = ["open_file"]
 
+_NAMED = (CONDITION_FIELDS, *CONDITION_NAMES)
 _ATTRIBUTES = ("box", "periodic", "isotropic", "groups", "centred", "species")
 
 
@@ -67,7 +69,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         column=column,
         kind=TIMED if timed else kind if kind in STATED_KINDS else None,
         attributes={name: _plain(_values(path, entries[name])) for name in _ATTRIBUTES if name in entries},
-        notes=(f"{path.name}: members are read from {chosen!r}",) if len(data) > 1 and not timed else (),
+        notes=() if timed else of_several(path.name, chosen, {n: s for n, s in data.items() if n not in _NAMED}),
         condition_fields=_source(path, entries[CONDITION_FIELDS], CONDITION_FIELDS)
         if CONDITION_FIELDS in shapes and chosen != CONDITION_FIELDS
         else None,

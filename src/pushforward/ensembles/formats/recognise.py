@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from pushforward.ensembles.formats.contents import Contents
 from pushforward.errors import DataError
+from pushforward.existing import check_exists
 from pushforward.plugins import load_plugin, plugins
 
 __all__ = ["ENDINGS", "find_files", "open_file"]
@@ -35,6 +36,11 @@ ENDINGS = {
     ".pq": "tables",
     ".xyz": "xyz",
     ".extxyz": "xyz",
+    ".png": "images",
+    ".jpg": "images",
+    ".jpeg": "images",
+    ".tif": "images",
+    ".tiff": "images",
 }
 _MAGIC = {
     b"\x93NUMPY": "npy",
@@ -43,9 +49,13 @@ _MAGIC = {
     b"\x89HDF\r\n\x1a\n": "hdf5",
     b"SIMPLE  =": "fits",
     b"PAR1": "tables",
+    b"\x89PNG\r\n\x1a\n": "images",
+    b"\xff\xd8\xff": "images",
+    b"II*\0": "images",
+    b"MM\0*": "images",
 }
 _TEXT = ("tables", "xyz")
-_KNOWN = ".npy .npz .h5 .hdf5 .zarr .fits .csv .txt .parquet .xyz .extxyz"
+_KNOWN = ".npy .npz .h5 .hdf5 .zarr .fits .csv .txt .parquet .xyz .extxyz .png .tif .jpg"
 
 
 def find_files(data: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -64,15 +74,8 @@ def find_files(data: str | Path | Sequence[str | Path]) -> list[Path]:
     path = Path(data).expanduser()
     if path.is_dir():
         return [path] if _format_of_folder(path) else _in_folder(path)
-    if path.exists():
-        return [path]
-    if glob.has_magic(str(data)):
-        found = sorted(Path(each) for each in glob.glob(str(path), recursive=True))
-        if not found:
-            raise DataError(f"no file matches {str(data)!r}; check the folder and the pattern")
-        return found
-    why = "" if path.parent.is_dir() else f", and no folder {str(path.parent)!r}"
-    raise DataError(f"there is no file {str(data)!r}{why}")
+    check_exists(data)
+    return [path] if path.exists() else sorted(Path(each) for each in glob.glob(str(path), recursive=True))
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
@@ -141,15 +144,31 @@ def _format_of_folder(path: Path) -> str | None:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    formats = {path: _format_by_ending(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")}
-    counts = Counter(name for name in formats.values() if name is not None)
-    arrays = {name: count for name, count in counts.items() if name != "tables"} or counts
+    """The files of one format in a folder; or, if it holds no arrays, in the folders within it."""
+    formats = _formats(folder.iterdir())
+    arrays = set(formats.values()) - {"tables"}
+    if not arrays:
+        within = _formats(folder.rglob("*"))
+        arrays = set(within.values()) - {"tables"}
+        formats = within if arrays or not formats else formats
+        arrays = arrays or set(formats.values())
     if not arrays:
         raise DataError(f"the folder {folder} holds no file of a known format ({_KNOWN})")
     if len(arrays) > 1:
-        described = ", ".join(f"{count} {name}" for name, count in arrays.items())
+        counts = Counter(name for name in formats.values() if name in arrays)
+        described = ", ".join(f"{count} {name}" for name, count in counts.items())
         raise DataError(
             f"the folder {folder} holds files of several formats ({described}); give a pattern such as *.npy"
         )
     (wanted,) = arrays
     return [path for path, name in formats.items() if name == wanted]
+
+
+def _formats(paths: Iterable[Path]) -> dict[Path, str]:
+    """The formats of files, by their endings; files in Zarr folders are part of these."""
+    known = {path: _format_by_ending(path) for path in sorted(paths) if not path.name.startswith(".")}
+    return {path: name for path, name in known.items() if name is not None and not _in_zarr(path)}
+
+
+def _in_zarr(path: Path) -> bool:
+    return any(parent.suffix == ".zarr" for parent in path.parents)

@@ -36,7 +36,9 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         column=lambda name: {name: frame[name].to_numpy()} if name in frame.columns else None,
         kind="vector",
         one_member=False,
-        notes=(f"{path.name}: columns that are not numbers are left out: {', '.join(left)}",) if left else (),
+        notes=(f"{path.name}: columns of words are left out: {', '.join(left)}; --condition takes one as a label",)
+        if left
+        else (),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.ensembles.formats.contents import CONDITION_NAMES, Contents, choose_dataset
+from pushforward.ensembles.formats.contents import CONDITION_NAMES, Contents, choose_dataset, of_several
 from pushforward.ensembles.formats.npz import named_columns
 from pushforward.ensembles.sources import Rows
 from pushforward.errors import DataError
@@ -50,6 +50,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         conditions=column(inside) if inside and inside != chosen else None,
         column=column,
         attributes=attributes,
+        notes=of_several(path.name, chosen, {n: s for n, s in shapes.items() if n not in CONDITION_NAMES}),
     )
 
 

@@ -1,0 +1,114 @@
+"""Tables: which columns are the members' values, and whether a row is a member or one observation of a series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pushforward.ensembles.formats.contents import Contents
+from pushforward.ensembles.reading import Reading
+from pushforward.ensembles.series import IDENTIFIERS, TIMED, is_observation_table, series_of_tables, time_column
+from pushforward.ensembles.sources import InMemory
+from pushforward.errors import DataError, UsageError
+from pushforward.spaces import Series
+
+__all__ = ["is_table", "of_columns", "table_members"]
+
+_FEWEST = 10
+"""Rows from which a column that counts them is taken for their number."""
+_IDS = ("id", "index", "objid", "object_id", "source_id", "row", "name")
+
+
+def is_table(contents: Contents) -> bool:
+    """Whether the members are rows of named columns."""
+    return contents.kind == "vector" and bool(contents.names)
+
+
+def table_members(contents: Sequence[Contents], reading: Reading, label: str) -> list[Contents]:
+    """The members in tables: series of observations, joined to one, or rows, without columns that are none of theirs.
+
+    Raises:
+        UsageError: if rows could be points or observations and nobody says which.
+        DataError: if a column that is asked for is not there, or observations of several kinds would be mixed.
+    """
+    if not all(is_table(each) for each in contents):
+        if reading.of_tables is not None:
+            raise UsageError(f"{reading.of_tables} chooses columns of a table, and {label} is none")
+        return list(contents)
+    if _are_observations(contents, reading):
+        return [series_of_tables(contents, label, reading.id, reading.time, reading.columns)]
+    if reading.space is None and not reading.columns:
+        for each in contents:
+            _ask_if_observations(each, label)
+    return [
+        of_columns(each, reading.columns, label) if reading.columns else _without_numbers_of_rows(each)
+        for each in contents
+    ]
+
+
+def _are_observations(contents: Sequence[Contents], reading: Reading) -> bool:
+    if reading.id or reading.time:
+        return True
+    if reading.space is None:
+        return not reading.columns and all(is_observation_table(each) for each in contents)
+    series = isinstance(reading.space, Series) or reading.space in ("series", TIMED)
+    return series and all(time_column(each) is not None for each in contents)
+
+
+def _ask_if_observations(table: Contents, label: str) -> None:
+    time = time_column(table)
+    name = next((each for each in IDENTIFIERS if (table.column(each) or {}).get(each) is not None), None)
+    if time is None or name is None:
+        return
+    column = np.asarray((table.column(name) or {})[name]).astype(str)
+    if len(np.unique(column)) < len(column):
+        raise UsageError(
+            f"the rows of {label} could be observations of series (named by {name!r}, at {time!r}) or points: "
+            f"say --space series, with --id {name} --time {time}, or --space vector"
+        )
+
+
+def of_columns(table: Contents, names: Sequence[str], label: str) -> Contents:
+    """A table of some of its columns.
+
+    Raises:
+        DataError: if there is no such column of numbers.
+    """
+    missing = [name for name in names if name not in table.names]
+    if missing:
+        raise DataError(f"{label} has no column of numbers {missing[0]!r}; it has {', '.join(table.names)}")
+    kept = [table.names.index(name) for name in names]
+    values = table.source.read(np.arange(table.source.shape[0]))[:, kept]
+    left = [name for name in table.names if name not in names]
+    note = f"{label}: columns left out: {', '.join(left)}; --columns takes them in"
+    notes = (*table.notes, *((note,) if left else ()))
+    return replace(table, source=InMemory(values, label, origin=table.source), names=tuple(names), notes=notes)
+
+
+def _without_numbers_of_rows(table: Contents) -> Contents:
+    """A table without columns that only number or name its rows."""
+    count = table.source.shape[0]
+    if count < _FEWEST or len(table.names) < 2:
+        return table
+    rows = table.source.read(np.arange(count))
+    numbering = {name: _numbers_rows(name, rows[:, place]) for place, name in enumerate(table.names)}
+    left = [name for name, numbers in numbering.items() if numbers]
+    if not left or len(left) == len(table.names):
+        return table
+    label = table.source.label
+    kept = of_columns(table, [name for name in table.names if name not in left], label)
+    shown = ", ".join(repr(name) for name in left)
+    note = f"{label}: {shown} only number{'s' * (len(left) == 1)} the rows, and is left out; --columns takes it in"
+    return replace(kept, notes=(*table.notes, note))
+
+
+def _numbers_rows(name: str, values: np.ndarray) -> bool:
+    """Whether a column counts the rows, or is called as identifiers are and holds distinct whole numbers."""
+    if not np.isfinite(values).all() or (values != np.round(values)).any():
+        return False
+    if (np.diff(values) == 1).all() and values[0] in (0, 1):
+        return True
+    called = name.lower() in _IDS or name.lower().endswith(("_id", ".id")) or not name or name.startswith("Unnamed:")
+    return called and len(np.unique(values)) == len(values)

@@ -1,0 +1,87 @@
+"""Parameters in the names of folders and files, such as ``kappa_0.25/configs.npy`` and ``ising_T=2.27.npy``."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["IN_PATHS", "names_of_files", "parameters_in_paths", "tables_beside"]
+
+IN_PATHS = "path"
+"""Word that, as a condition, means all parameters in the paths of the files."""
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_PAIR = re.compile(rf"(?:^|[_,;\s-])([A-Za-z][A-Za-z_]*?)(=|_|-|)({_NUMBER})(?=$|[_,;\s-])")
+_LARGEST_TABLE = 2**22
+
+
+def parameters_in_paths(files: Sequence[Path], *, whole: bool = False) -> dict[str, NDArray[np.float64]]:
+    """Numbers that the paths of files name and in which they differ, by name, one a file.
+
+    >>> parameters_in_paths([Path("kappa_0.25/configs.npy"), Path("kappa_0.3/configs.npy")])
+    {'kappa': array([0.25, 0.3 ])}
+
+    Arguments:
+        files: with the same names in all of their paths, or the name is left out.
+        whole: also take whole numbers behind an underscore (``run_3``), which are numbers of runs more often than not.
+    """
+    found = [_pairs(path) for path in files]
+    if not found:
+        return {}
+    columns = {}
+    for name in found[0]:
+        if not all(name in each for each in found):
+            continue
+        stated = any(each[name][0] == "=" or not re.fullmatch(r"[-+]?\d+", each[name][1]) for each in found)
+        values = np.array([float(each[name][1]) for each in found])
+        if (stated or whole) and len(np.unique(values)) > 1:
+            columns[name] = values
+    return columns
+
+
+def _pairs(path: Path) -> dict[str, tuple[str, str]]:
+    """For each name in a path, what stands between it and its number, and the number."""
+    pairs: dict[str, tuple[str, str]] = {}
+    for part in (*path.absolute().parts[1:-1], path.stem):
+        for name, between, number in _PAIR.findall(part):
+            pairs[name.strip("_")] = (between, number)
+    return pairs
+
+
+def names_of_files(files: Sequence[Path]) -> list[set[str]]:
+    """For each file the names that mean it alone: ends of its path, with and without its ending, and of its folder."""
+    names: list[set[str]] = []
+    for path in files:
+        own: set[str] = set()
+        for each in (path, path.with_suffix(""), path.parent):
+            parts = each.absolute().parts[1:]
+            own |= {"/".join(parts[-count:]) for count in range(1, len(parts) + 1)}
+        names.append(own)
+    counts = Counter(name for own in names for name in own)
+    return [{name for name in own if counts[name] == 1} for own in names]
+
+
+def tables_beside(files: Sequence[Path], count: int) -> list[str]:
+    """Notes of tables in the folders of some files whose rows could be conditions of ``count`` members."""
+    notes = []
+    folders = dict.fromkeys(path.parent for path in files)
+    for folder in list(folders)[:4]:
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() not in (".txt", ".csv", ".dat") or path in files:
+                continue
+            if path.stat().st_size > _LARGEST_TABLE:
+                continue
+            rows = _rows(path)
+            called = re.match(r"(param|label|condition|cosmo)", path.name, re.IGNORECASE) is not None
+            if rows > 1 and (rows in (count, count + 1) or (called and count % rows == 0)):
+                notes.append(f"{path.name} beside the data has {rows} rows: --condition {path} takes it in")
+    return notes[:3]
+
+
+def _rows(path: Path) -> int:
+    lines = path.read_text(errors="replace").splitlines()
+    return sum(bool(line.strip()) and not line.lstrip().startswith("#") for line in lines)

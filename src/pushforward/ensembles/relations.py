@@ -1,0 +1,40 @@
+"""Exact linear relations among the values of a sample, such as a centre of mass at zero.
+
+Samples that obey some lie in a plane of fewer dimensions, and have no density in all of them: whatever a model says is
+set by its resolution, and grows without a bound while it trains.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.spaces import Field, Space, Vector
+
+__all__ = ["relations_among"]
+
+_LARGEST = 1024
+_EXACT = 1e-10
+"""Share of the variance of standardised values, along a direction, that counts as none: that of float32 rounding."""
+
+
+@singledispatch
+def relations_among(space: Space, x: NDArray[np.floating]) -> int:
+    """How many independent linear relations all samples obey, shape ``(members, *space.shape)``."""
+    return 0
+
+
+@relations_among.register(Vector)
+@relations_among.register(Field)
+def _(space: Vector | Field, x: NDArray[np.floating]) -> int:
+    rows = x.reshape(len(x), -1).astype(np.float64)
+    count, size = rows.shape
+    if not 1 < size <= _LARGEST or count < 2 * size:
+        return 0
+    deviations = rows.std(axis=0)
+    varying = deviations > 0
+    standard = (rows - rows.mean(axis=0))[:, varying] / deviations[varying]
+    variances = np.linalg.eigvalsh(standard.T @ standard / count)
+    return int((variances < _EXACT).sum())

@@ -1,0 +1,322 @@
+r"""Supports of continuous values: those that are zero at times, positive, between two bounds, or angles.
+
+Each is a map to the real line and back, so that no sample leaves the support. With x in the user's units,
+
+    zeros       y = -w (1/4 + u) where x = 0, u in [0, 1);   ln(x / unit) or x / unit elsewhere (>= 0 for x seen)
+    positive    y = x + unit ln(1 - exp(-x / unit)),         the inverse of softplus: y = x for x >> unit
+    interval    y = ln(t / (1 - t)),  t = (x - low) / (high - low)
+    angle       y = (x - cut) mod period,                    cut in the emptiest gap
+
+A zero has a probability, not a density: log-densities of samples with k zeros are comparable among those.
+
+Source: for the first, uniform dequantisation as in `levels`, of one value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import singledispatch
+from math import log, pi
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pushforward.ensembles.choice import LONG_TAILED, SKEWED, choose, excess_kurtosis, skewness
+from pushforward.ensembles.pointwise import known
+from pushforward.spaces import Field, Space, Vector
+
+__all__ = ["Angle", "Interval", "NonNegative", "Positive", "Supports", "Zeros", "needed", "support_of"]
+
+_FEWEST_ZEROS = 3
+_EDGE = 0.02
+"""Share of a known interval within which values must reach either bound."""
+_INTERVALS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 100.0), (-90.0, 90.0), (0.0, 180.0))
+_PERIODS = ((0.0, 360.0), (0.0, 2 * pi), (-180.0, 360.0), (-pi, 2 * pi))
+_ANGLES = ("ra", "lon", "long", "longitude", "right_ascension", "phi", "azimuth", "az", "angle", "phase", "glon", "psi")
+
+
+@dataclass(frozen=True)
+class Zeros:
+    """Values that are exactly zero or positive.
+
+    Attributes:
+        unit: smallest positive value, or the unit of those where ``largest`` is None.
+        width: of the band that zeros are spread over.
+        largest: value up to which logarithms are taken.
+        slope: of the straight line by which they go on, per ``largest``: a deviation of y or more.
+    """
+
+    unit: float
+    width: float
+    largest: float | None = None
+    slope: float = 1.0
+
+    def forward(self, x: Tensor, u: Tensor) -> Tensor:
+        positive = x.clamp_min(0) / self.unit
+        if self.largest is not None:
+            inside = x.clamp(torch.finfo(x.dtype).tiny, self.largest)
+            positive = (inside / self.unit).log() + self.slope * (x / self.largest - 1).clamp_min(0)
+        return torch.where(x > 0, positive, -self.width * (0.25 + u))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        positive = y.clamp_min(0) * self.unit
+        if self.largest is not None:
+            top = log(self.largest / self.unit)
+            positive = y.clamp_max(top).exp() * self.unit + (y - top).clamp_min(0) * self.largest / self.slope
+        return torch.where(y < -self.width / 8, 0.0, positive)
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        slope = torch.full_like(x, -log(self.unit))
+        if self.largest is not None:
+            within = -x.clamp_min(torch.finfo(x.dtype).tiny).log()
+            slope = torch.where(x <= self.largest, within, log(self.slope / self.largest))
+        return torch.where(x > 0, slope, log(self.width))
+
+    def describe(self) -> str:
+        return "zero or positive, zeros spread below the smallest"
+
+
+@dataclass(frozen=True)
+class Positive:
+    """Values above zero.
+
+    Attributes:
+        unit: above which values pass as they are.
+    """
+
+    unit: float
+
+    def forward(self, x: Tensor, u: Tensor) -> Tensor:
+        scaled = (x / self.unit).clamp_min(1e-30)
+        return self.unit * (scaled + torch.log(-torch.expm1(-scaled)))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return self.unit * nn.functional.softplus(y / self.unit, threshold=80.0)
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        return -torch.log(-torch.expm1(-(x / self.unit).clamp_min(1e-30)))
+
+    def describe(self) -> str:
+        return "positive"
+
+
+@dataclass(frozen=True)
+class NonNegative:
+    """Values from zero, far from which most lie: they pass as they are, and what comes back below zero is zero."""
+
+    def forward(self, x: Tensor, u: Tensor) -> Tensor:
+        return x
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return y.clamp_min(0)
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x)
+
+    def describe(self) -> str:
+        return "not negative"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Values from ``low`` to ``high``."""
+
+    low: float
+    high: float
+
+    def _share(self, x: Tensor) -> Tensor:
+        return ((x - self.low) / (self.high - self.low)).clamp(1e-6, 1 - 1e-6)
+
+    def forward(self, x: Tensor, u: Tensor) -> Tensor:
+        return torch.logit(self._share(x))
+
+    def inverse(self, y: Tensor) -> Tensor:
+        return self.low + (self.high - self.low) * torch.sigmoid(y)
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        share = self._share(x)
+        return -(share * (1 - share)).log() - log(self.high - self.low)
+
+    def describe(self) -> str:
+        return f"from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Angle:
+    """Values on a circle, from ``start`` to ``start + period``, cut open at ``cut``."""
+
+    start: float
+    period: float
+    cut: float
+
+    def forward(self, x: Tensor, u: Tensor) -> Tensor:
+        return torch.remainder(x - self.cut, self.period)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        turned = torch.remainder(y + (self.cut - self.start), self.period)
+        # In float32 the remainder of what is just below zero is the period itself.
+        return self.start + torch.where(turned >= self.period, 0.0, turned)
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x)
+
+    def describe(self) -> str:
+        return f"an angle of period {self.period:g}, cut open at {self.cut:.4g}"
+
+
+Support = Zeros | Positive | NonNegative | Interval | Angle
+_KINDS: dict[str, type[Support]] = {
+    "non-negative": NonNegative,
+    "zeros": Zeros,
+    "positive": Positive,
+    "interval": Interval,
+    "angle": Angle,
+}
+
+
+@singledispatch
+def support_of(space: Space, values: NDArray[np.float32], number: int) -> Support | None:
+    """The support of channel ``number``, as far as values tell; None where it is the real line."""
+    return None
+
+
+@support_of.register
+def _(space: Vector, values: NDArray[np.float32], number: int) -> Support | None:
+    seen = values.reshape(-1)
+    name = space.names[number].lower() if space.names else ""
+    return _zeros(seen) or _angle(seen, name) or _interval(seen) or _positive(seen)
+
+
+@support_of.register
+def _(space: Field, values: NDArray[np.float32], number: int) -> Support | None:
+    zeros = _zeros(values.reshape(-1))
+    return zeros if zeros is not None or values.min() < 0 else NonNegative()
+
+
+def _zeros(values: NDArray[np.float32]) -> Zeros | None:
+    zeros = values == 0
+    if values.min() < 0 or zeros.sum() < _FEWEST_ZEROS:
+        return None
+    positive = values[~zeros].astype(np.float64)
+    if len(positive) < 2 or positive.min() == positive.max():
+        return None
+    tailed = abs(skewness(positive)) > SKEWED or excess_kurtosis(positive) > LONG_TAILED
+    unit = float(positive.min() if tailed else positive.std())
+    y = np.log(positive / unit) if tailed else positive / unit
+    width = float(y.std())
+    deviation = float(np.concatenate([y, np.full(zeros.sum(), -0.75 * width)]).std())
+    return Zeros(unit, width, float(positive.max()), max(1.0, deviation)) if tailed else Zeros(unit, width)
+
+
+def _angle(values: NDArray[np.float32], name: str) -> Angle | None:
+    low, high = float(values.min()), float(values.max())
+    for start, period in _PERIODS:
+        named = name in _ANGLES and high - low > period / 2
+        around = low - start < _EDGE / 2 * period and start + period - high < _EDGE / 2 * period
+        within = low >= start - 1e-6 * period and high <= start + period * (1 + 1e-6)
+        if within and (named or around):
+            ordered = np.sort(values.astype(np.float64))
+            gaps = np.diff(ordered, append=ordered[0] + period)
+            widest = int(np.argmax(gaps))
+            cut = start + (ordered[widest] + gaps[widest] / 2 - start) % period
+            return Angle(start, period, float(cut))
+    return None
+
+
+def _interval(values: NDArray[np.float32]) -> Interval | None:
+    low, high = float(values.min()), float(values.max())
+    for start, end in _INTERVALS:
+        reach = _EDGE * (end - start)
+        near = (np.mean(values < start + reach), np.mean(values > end - reach))
+        # The tail of a distribution comes near a bound now and then; a bound cuts it off.
+        if start <= low and high <= end and min(near) > _EDGE / 10:
+            return Interval(start, end)
+    return None
+
+
+def _positive(values: NDArray[np.float32]) -> Positive | None:
+    if values.min() <= 0:
+        return None
+    return Positive(float(np.median(values)) / 8)
+
+
+class Supports(nn.Module):
+    """The maps of the channels of a sample to the real line, and back; channels without a support pass as they are.
+
+    Arguments:
+        supports: of each channel, or None.
+        axis: of a batch, along which the channels lie.
+    """
+
+    def __init__(self, supports: Sequence[Support | None], axis: int) -> None:
+        super().__init__()
+        self.supports, self.axis = tuple(supports), axis
+
+    def __bool__(self) -> bool:
+        return any(each is not None for each in self.supports)
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether values change on their way to the real line."""
+        return any(not isinstance(each, NonNegative | None) for each in self.supports)
+
+    @property
+    def random(self) -> bool:
+        """Whether values are spread at random, so that batches differ."""
+        return any(isinstance(each, Zeros) for each in self.supports)
+
+    def forward(self, x: Tensor, u: Tensor | float = 0.5) -> Tensor:
+        """Values on the real line; ``u`` as of `Levels.forward`."""
+        if not self:
+            return x
+        places = torch.full_like(x, u) if isinstance(u, float) else u
+        pairs = zip(self.supports, x.unbind(self.axis), places.unbind(self.axis), strict=True)
+        return torch.stack([x if each is None else each.forward(x, u) for each, x, u in pairs], self.axis)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """Values within their supports."""
+        return self._each(y, lambda each, y: each.inverse(y), lambda y: y)
+
+    def log_slope(self, x: Tensor) -> Tensor:
+        """``ln dy/dx``; at zeros that are spread over a band, the logarithm of its width."""
+        return self._each(x, lambda each, x: each.log_slope(x), torch.zeros_like)
+
+    def _each(self, x: Tensor, function: Any, otherwise: Any) -> Tensor:
+        if not self:
+            return otherwise(x)
+        pairs = zip(self.supports, x.unbind(self.axis), strict=True)
+        return torch.stack([otherwise(x) if each is None else function(each, x) for each, x in pairs], self.axis)
+
+    def to_list(self) -> list[dict[str, Any] | None]:
+        """Plain values for `from_list`."""
+        names = {kind: name for name, kind in _KINDS.items()}
+        return [None if each is None else {"kind": names[type(each)], **asdict(each)} for each in self.supports]
+
+    @classmethod
+    def from_list(cls, values: Sequence[dict[str, Any] | None], axis: int) -> Self:
+        """The supports that `to_list` wrote.
+
+        Raises:
+            UsageError: if a kind is unknown.
+        """
+        for each in values:
+            if each is not None:
+                known(each["kind"], tuple(_KINDS))
+        made = [
+            None if each is None else _KINDS[each["kind"]](**{key: each[key] for key in each if key != "kind"})
+            for each in values
+        ]
+        return cls(made, axis)
+
+
+def needed(supports: Supports, channels: Sequence[np.ndarray], wanted: Sequence[str], names: Sequence[str]) -> Supports:
+    """The supports without that of positive values whose logarithm is taken anyway: it keeps them positive."""
+    kept = [
+        None if isinstance(each, Positive) and choose(values, kind, name).stays_positive else each
+        for each, values, kind, name in zip(supports.supports, channels, wanted, names, strict=True)
+    ]
+    return Supports(kept, supports.axis)

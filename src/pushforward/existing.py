@@ -1,0 +1,61 @@
+"""Files and runs that must exist: looked for before anything heavy is imported, so that a typo is told at once."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from pushforward.errors import DataError, UsageError
+
+__all__ = ["check_data", "check_exists", "check_run"]
+
+
+def check_exists(data: str | Path) -> None:
+    """Make sure of a file, a folder or a pattern that some file matches.
+
+    Raises:
+        DataError: if there is none.
+    """
+    path = Path(data).expanduser()
+    if path.exists():
+        return
+    if glob.has_magic(str(data)):
+        if not any(glob.iglob(str(path), recursive=True)):
+            raise DataError(f"no file matches {str(data)!r}; check the folder and the pattern")
+        return
+    if not path.parent.is_dir():
+        raise DataError(f"there is no file {str(data)!r}, and no folder {str(path.parent)!r}")
+    names = [each.name for each in path.parent.iterdir()]
+    near = get_close_matches(path.name, names, n=1, cutoff=0.8)
+    hint = f"; did you mean {str(path.with_name(near[0]))!r}?" if near else ""
+    raise DataError(f"there is no file {str(data)!r}{hint}")
+
+
+def check_data(data: Sequence[str], built_in: Sequence[str]) -> None:
+    """Make sure of what a command reads: files, folders, patterns, or the name of a built-in set.
+
+    Raises:
+        DataError: if there is no such file.
+    """
+    for each in data:
+        if each in built_in:
+            continue
+        try:
+            check_exists(each)
+        except DataError as error:
+            near = [] if Path(each).suffix else get_close_matches(each, built_in, n=1)
+            if near:
+                raise DataError(f"{error}; did you mean the built-in ensemble {near[0]!r}?") from None
+            raise
+
+
+def check_run(run: Path) -> None:
+    """Make sure of the directory of a run.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    if not run.is_dir():
+        raise UsageError(f"{run} is a file; give the run directory" if run.exists() else f"there is no run at {run}")

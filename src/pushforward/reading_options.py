@@ -1,0 +1,63 @@
+"""Options of the command line that say how data are read: declared once, and the same for every command."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["READING", "reads_data"]
+
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "condition": (
+        list[str] | None,
+        typer.Option(help="File of parameters or labels, a row per member or simulation, or of a field each; none."),
+    ),
+    "space": (
+        str | None,
+        typer.Option(metavar="KIND", help="What a member is: vector, field, particles, series, timed-series."),
+    ),
+    "crop": (int | None, typer.Option(help="Train on random square crops of this many cells.", min=1)),
+    "members": (int | None, typer.Option(help="Use only this many members, or make as many of a built-in set.")),
+    "columns": (str | None, typer.Option(metavar="A,B,...", help="Columns of a table that are the members' values.")),
+    "id": (str | None, typer.Option(metavar="COLUMN", help="Column of a table that names the series of each row.")),
+    "time": (str | None, typer.Option(metavar="COLUMN", help="Column of a table that holds the times.")),
+    "missing": (
+        str | None,
+        typer.Option(metavar="drop|fill|mask|keep", help="What to do with members that lack values."),
+    ),
+    "mask": (str | None, typer.Option(metavar="FILE", help="Array that is not 0 where a value is missing.")),
+    "field": (str | None, typer.Option("--field", help="Which array of a file that holds several.")),
+    "box": (float | None, typer.Option(help="Side length of a field, in your unit of length.")),
+    "periodic": (bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields wrap around.")),
+    "isotropic": (bool | None, typer.Option("--isotropic/--no-isotropic", help="Whether no direction is special.")),
+    "complex_parts": (
+        bool | None,
+        typer.Option("--complex-parts", help="Read complex numbers as two channels, real and imaginary part."),
+    ),
+}
+READING = tuple(_OPTIONS)
+
+
+def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the reading options to a command, which receives those that were given as the dictionary ``reading``."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [each for each in signature.parameters.values() if each.name != "reading"]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option])
+        for name, (kind, option) in _OPTIONS.items()
+    ]
+
+    @functools.wraps(command)
+    def reading_command(**arguments: Any) -> None:
+        reading = {name: arguments.pop(name) for name in READING}
+        command(**arguments, reading={name: value for name, value in reading.items() if value is not None})
+
+    own = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
+    combined = signature.replace(parameters=[*own, *shared])
+    reading_command.__dict__["__signature__"] = combined
+    reading_command.__annotations__ = {each.name: each.annotation for each in combined.parameters.values()}
+    return reading_command

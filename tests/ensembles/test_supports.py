@@ -1,0 +1,192 @@
+"""Values as they are: samples never leave the support of the data, and the maps to the real line are exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from pushforward.ensembles import Ensemble, read
+from pushforward.ensembles.preprocessing import Preprocessing
+from pushforward.ensembles.supports import Angle, Interval, Positive, Supports, Zeros, support_of
+from pushforward.spaces import Field, Vector
+
+RNG = np.random.default_rng(3)
+N = 4000
+SUPPORTS = [Zeros(0.5, 2.0), Zeros(1e-3, 2.0, 400.0, 3.0), Positive(0.3), Interval(-1.0, 1.0), Angle(0.0, 360.0, 200.0)]
+PLACES = {Zeros: (0.01, 900.0), Positive: (1e-3, 20.0), Interval: (-0.999, 0.999), Angle: (0.0, 199.0)}
+COLUMNS = {
+    "shower": np.where(RNG.random(N) < 0.75, 0, 10 ** RNG.uniform(-3, 3, N)),
+    "rain": np.where(RNG.random(N) < 0.3, 0, RNG.lognormal(0, 1, N)),
+    "mass": RNG.lognormal(2, 2, N),
+    "radius": np.abs(RNG.normal(1, 0.6, N)) + 1e-3,
+    "fraction": RNG.beta(0.8, 0.8, N),
+    "cosine": RNG.uniform(-1, 1, N),
+    "ra": RNG.uniform(0, 360, N),
+    "phi": np.angle(np.exp(1j * RNG.normal(np.pi, 0.4, N))),
+    "flux": RNG.standard_t(1.5, N),
+    "normal": RNG.normal(size=N),
+}
+
+
+@pytest.mark.parametrize("support", SUPPORTS, ids=repr)
+def test_maps_have_an_inverse_and_the_slope_that_autograd_finds(support):
+    x = torch.linspace(*PLACES[type(support)], 200, dtype=torch.float64, requires_grad=True)
+    y = support.forward(x, torch.rand(200, dtype=torch.float64))
+    assert_allclose(support.inverse(y).detach(), x.detach(), rtol=1e-6)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    assert_allclose(support.log_slope(x).detach(), slope.log(), atol=1e-9)
+
+
+@pytest.mark.parametrize("support", SUPPORTS[:2], ids=repr)
+def test_zeros_come_back_as_zeros_and_have_the_volume_of_their_band(support):
+    x, u = torch.zeros(1000, dtype=torch.float64), torch.rand(1000, dtype=torch.float64)
+    y = support.forward(x, u)
+    assert (support.inverse(y) == 0).all()
+    assert (y.max() - y.min()).item() == pytest.approx(support.width, rel=0.02)
+    assert_allclose(support.log_slope(x).exp(), support.width)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("shower", Zeros), ("rain", Zeros), ("radius", Positive), ("fraction", Interval), ("cosine", Interval),
+     ("ra", Angle), ("phi", Angle), ("flux", None), ("normal", None)],
+)  # fmt: skip
+def test_supports_are_told_by_values(name, kind):
+    found = support_of(Vector(1, (name,)), COLUMNS[name].astype(np.float32), 0)
+    assert type(found) is (kind or type(None))
+
+
+def test_an_angle_is_cut_where_it_is_emptiest():
+    angle = support_of(Vector(1, ("lon",)), (RNG.normal(0, 20, N) % 360).astype(np.float32), 0)
+    assert angle.cut == pytest.approx(180, abs=100)
+    y = angle.forward(torch.tensor([350.0, 10.0]), torch.zeros(2))
+    assert (y[1] - y[0]).item() == pytest.approx(20, abs=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1, 2.5], ids=["as the data", "far beyond"])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_samples_stay_in_the_support_and_near_the_data(name, scale):
+    column = COLUMNS[name]
+    preprocessing = Preprocessing.fit(read(pd.DataFrame({name: column}), missing="keep"))
+    z = torch.from_numpy(RNG.normal(0, scale, (N, 1))).float()
+    x = preprocessing.inverse(z).numpy()
+    assert np.isfinite(x).all()
+    bounds = {"fraction": (0, 1), "cosine": (-1, 1), "ra": (0, 360), "phi": (-np.pi - 1e-6, np.pi)}
+    low, high = bounds.get(name, (0 if column.min() >= 0 else -np.inf, np.inf))
+    assert x.min() >= low
+    assert x.max() <= high
+    assert np.abs(x).max() < 12 * np.abs(column).max()
+    if (column == 0).any():
+        assert (x == 0).any()
+    elif low == 0:
+        assert (x > 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_densities_in_the_users_units_have_the_right_volume(name):
+    column = COLUMNS[name]
+    preprocessing = Preprocessing.fit(read(pd.DataFrame({name: column}), missing="keep")).double()
+    x = torch.from_numpy(column[column != 0][:200, None]).requires_grad_()
+    (slope,) = torch.autograd.grad(preprocessing(x).sum(), x)
+    assert_allclose(preprocessing.log_abs_det(x).detach(), slope[:, 0].log(), rtol=1e-6, atol=1e-6)
+
+
+def test_they_are_saved():
+    supports = Supports([None, *SUPPORTS], -1)
+    again = Supports.from_list(supports.to_list(), -1)
+    assert again.supports == supports.supports
+
+
+def test_zeros_of_fields_are_zeros():
+    x = np.where(RNG.random((40, 1, 8, 8)) < 0.5, 0, RNG.lognormal(0, 1, (40, 1, 8, 8)))
+    preprocessing = Preprocessing.fit(Ensemble.from_array(x, space=Field(1, (8, 8))))
+    y = torch.from_numpy(x).float()
+    back = preprocessing.inverse(preprocessing(y, u=torch.rand_like(y)))
+    assert_allclose(back, y, rtol=1e-5)
+
+
+def test_positive_fields_stay_so():
+    x = np.maximum(RNG.normal(2, 1, (40, 1, 8, 8)), 0.01)
+    preprocessing = Preprocessing.fit(Ensemble.from_array(x, space=Field(1, (8, 8))))
+    assert (preprocessing.inverse(3 * torch.randn(100, 1, 8, 8)) >= 0).all()
+    assert_allclose(preprocessing.inverse(preprocessing(torch.from_numpy(x).float())), x, rtol=1e-4)
+
+
+def test_rows_without_a_density_are_told_by_their_rank(tmp_path):
+    import pushforward as pf
+    from pushforward.errors import UsageError
+
+    x = RNG.normal(size=(200, 5, 3))
+    x -= x.mean(axis=1, keepdims=True)
+    emulator = pf.fit(
+        Ensemble.from_array(x.reshape(200, 15)), "realnvp", steps=2, progress=False, out=tmp_path / "relations"
+    )
+    assert emulator.preprocessing.relations == 3
+    assert emulator.sample(3, seed=0).shape == (3, 15)
+    with pytest.raises(UsageError, match="3 exact linear relations"):
+        emulator.log_prob(x[:2].reshape(2, 15))
+    free = pf.fit(
+        Ensemble.from_array(RNG.normal(size=(200, 15))), "realnvp", steps=2, progress=False, out=tmp_path / "free"
+    )
+    assert free.log_prob(RNG.normal(size=(2, 15))).shape == (2,)
+
+
+@pytest.mark.parametrize("name", ["mass", "flux", "radius", "shower"])
+def test_functions_go_on_as_a_line_beyond_the_data(name):
+    preprocessing = Preprocessing.fit(read(pd.DataFrame({name: COLUMNS[name]}), missing="keep")).double()
+    x = COLUMNS[name].max() * torch.linspace(0.5, 30, 2000, dtype=torch.float64)[:, None].requires_grad_()
+    z = preprocessing(x)
+    assert_allclose(preprocessing.inverse(z).detach(), x.detach(), rtol=1e-8)
+    assert (z.diff(dim=0) > 0).all()
+    (slope,) = torch.autograd.grad(z.sum(), x)
+    assert_allclose(preprocessing.log_abs_det(x).detach(), slope[:, 0].log(), atol=1e-9)
+    beyond = slope[x[:, 0] > 1.01 * COLUMNS[name].max()]
+    assert_allclose(beyond, beyond[0].expand_as(beyond), rtol=1e-9)
+    # A deviation in network units is at most the range of the data.
+    assert 1 / beyond[0].item() <= 1.1 * np.ptp(COLUMNS[name])
+
+
+def test_samples_of_a_flow_stay_near_heavy_tailed_data(tmp_path):
+    import pushforward as pf
+
+    x = np.column_stack([COLUMNS[name] for name in ("mass", "flux", "shower", "rain")])
+    emulator = pf.fit(read(x, missing="keep"), "realnvp", steps=300, progress=False, out=tmp_path / "run")
+    samples = emulator.sample(20_000, seed=0).numpy()
+    assert (np.abs(samples).max(0) < 30 * np.abs(x).max(0)).all()
+    assert (samples[:, [0, 2, 3]] >= 0).all()
+    assert np.abs((samples[:, 2:] == 0).mean(0) - (x[:, 2:] == 0).mean(0)).max() < 0.15
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 3), (1, 4, 4, 4)], ids=str)
+def test_small_grids_are_split_and_trained_on(tmp_path, shape):
+    import pushforward as pf
+
+    emulator = pf.fit(
+        read(RNG.normal(size=(100, *shape))), "flow-matching", steps=1, progress=False, out=tmp_path / "run"
+    )
+    assert emulator.sample(2, seed=0).shape == (2, *emulator.space.shape)
+
+
+def test_a_class_with_one_member_is_read_and_trained_on(tmp_path):
+    import pushforward as pf
+
+    labels = np.zeros(100, int)
+    labels[7] = 1
+    ensemble = read(RNG.normal(size=(100, 2)), condition={"label": labels})
+    assert [len(part) for part in (ensemble.train, ensemble.validation, ensemble.test)] == [80, 10, 10]
+    emulator = pf.fit(ensemble, "realnvp", steps=1, progress=False, out=tmp_path / "run")
+    assert emulator.sample(2, {"label": 1}, seed=0).shape == (2, 2)
+
+
+def test_a_rare_value_is_called_rare():
+    from pushforward.errors import DataError
+
+    x = RNG.normal(size=(1000, 2))
+    x[:, 1] = 0
+    ensemble = Ensemble.from_array(x)
+    x[ensemble.test.members.rows[0], 1] = 1
+    with pytest.raises(DataError, match=r"coordinate 1 is 0 in all 800 members .* constant there, or too rare"):
+        Preprocessing.fit(Ensemble.from_array(x).train)
