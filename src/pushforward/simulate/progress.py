@@ -22,7 +22,7 @@ def shown(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
         steps = list(steps)
         start = time.perf_counter()
         done = 0
-        while done < len(steps) and time.perf_counter() - start < _PATIENCE_SECONDS:
+        while done < len(steps) and (done == 0 or time.perf_counter() - start < _PATIENCE_SECONDS):
             yield steps[done]
             done += 1
         if done == len(steps):
