@@ -1,4 +1,4 @@
-"""Adversarial networks: the penalty in closed form, the bands, and what a stationary generator starts as."""
+"""Adversarial networks: penalties in closed form, options, the bands, and what a stationary generator starts as."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from itertools import repeat
 import pytest
 import torch
 
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import Batch
-from pushforward.models.adversarial import gradient_penalty
 from pushforward.models.adversarial_losses import LOSSES
 from pushforward.models.bands import Bands, halvings_for
+from pushforward.models.critic_penalties import gradient_penalty, squared_slope
+from pushforward.models.gan import GAN
+from pushforward.models.packing import pack
+from pushforward.models.r3gan import R3GAN
 from pushforward.models.stationary import StationaryGenerator
 from pushforward.models.wgan import WGANGP
 from pushforward.randomness import Draws
@@ -117,7 +121,106 @@ def test_the_best_critic_of_a_cross_entropy_is_the_log_ratio_of_densities():
 
 def test_the_minimax_generator_learns_nothing_from_a_sure_critic():
     sure = torch.full((4,), -20.0, requires_grad=True)
-    slopes = {name: torch.autograd.grad(LOSSES[name].generator(sure), sure)[0].abs().max() for name in LOSSES}
+    slopes = {
+        name: torch.autograd.grad(LOSSES[name].generator(sure.detach(), sure), sure)[0].abs().max() for name in LOSSES
+    }
     assert slopes["minimax"] < 1e-8
     assert slopes["non-saturating"] == pytest.approx(0.25)
     assert slopes["wasserstein"] == pytest.approx(0.25)
+
+
+OPTIONS = {
+    "relativistic": {"loss": "relativistic", "constraint": "zero-centred", "final_penalty": 0.01},
+    "least-squares": {"loss": "least-squares", "constraint": "zero-centred"},
+    "minimax": {"loss": "minimax", "constraint": "none"},
+    "dcgan": {"network": "dcgan"},
+    "dcgan-r3": {"network": "dcgan", "loss": "relativistic", "constraint": "zero-centred"},
+    "packing": {"packing": 2},
+    "spectral-norm": {"spectral_norm": True, "constraint": "none", "loss": "non-saturating"},
+    "noise": {"instance_noise": 0.5},
+    "projection": {"conditioning": "projection"},
+    "auxiliary": {"conditioning": "auxiliary", "packing": 2},
+}
+GAME_SPACES = {
+    "vector": Vector(2),
+    "map": PERIODIC,
+    "odd": Field(2, (9, 13)),
+    "cube": Field(1, (8, 8, 8), periodic=True),
+}
+
+
+@pytest.mark.parametrize("key", GAME_SPACES)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_teaches_every_parameter_on_every_space(option, key):
+    space, numbers = GAME_SPACES[key], 2
+    if OPTIONS[option].get("network") == "dcgan" and isinstance(space, Vector):
+        pytest.skip("a vector has no convolutional network")
+    torch.manual_seed(0)
+    model = GAN(space, ConditionSpace(numbers), GAN.Settings(width=4, critic_width=4, **OPTIONS[option]))
+    batch = Batch(torch.randn(4, *space.shape), Condition(torch.randn(4, numbers)), Draws(0, 4), progress=0.25)
+    model.prepare(batch)
+    players = model.players()
+    for turn in model.turns(repeat(batch)):
+        assert torch.isfinite(turn.loss)
+        turn.loss.backward(inputs=list(players[turn.player].parameters))
+    # Networks start with layers of zeros, behind which there is no gradient yet; what is left out has none at all.
+    idle = ("untold", "critic.encoder.network.output.bias", "critic.encoder.network.mlp.6.bias", "critic.output.bias")
+    lost = [n for n, p in model.named_parameters() if p.grad is None and not n.endswith(idle)]
+    assert not lost, f"no turn reaches {lost}"
+    assert model.sample(Draws(1, 3), Condition(torch.zeros(3, numbers))).shape == (3, *space.shape)
+
+
+def test_a_vector_has_no_dcgan():
+    with pytest.raises(UsageError, match="network=dcgan is convolutional"):
+        GAN(Vector(2), settings=GAN.Settings(network="dcgan"))
+
+
+def test_a_pack_larger_than_the_batch_is_refused():
+    with pytest.raises(UsageError, match=r"batch of 3 .* packs of 4"):
+        pack(torch.zeros(3, 2), 4)
+
+
+def test_the_squared_slope_of_a_linear_critic_is_that_of_its_weights():
+    x = torch.randn(5, 2, requires_grad=True)
+    torch.testing.assert_close(squared_slope(x @ torch.tensor([3.0, 4.0]), x), torch.full((5,), 25.0))
+
+
+def test_the_weight_of_the_penalty_falls_geometrically():
+    model = R3GAN(Vector(2), settings=R3GAN.Settings(penalty=1.0, final_penalty=0.01))
+    batch = Batch(torch.zeros(2, 2), None, Draws(0, 2))
+    weights = [model._weight(Batch(batch.x, None, batch.draws, progress=u)) for u in (0.0, 0.5, 1.0)]
+    assert weights == pytest.approx([1.0, 0.1, 0.01])
+
+
+@pytest.mark.parametrize("conditioning", ["joined", "projection", "auxiliary"])
+def test_spectral_norm_bounds_every_layer(conditioning):
+    options = GAN.Settings(spectral_norm=True, conditioning=conditioning, width=8, critic_width=8)
+    model = GAN(Vector(2), ConditionSpace(2), options)
+    x, given = torch.randn(16, 2), Condition(torch.randn(16, 2))
+    for _ in range(30):
+        model.critic(x, given)
+    layers = [layer for layer in model.critic.modules() if hasattr(layer, "parametrizations")]
+    assert layers
+    assert all(torch.linalg.matrix_norm(layer.weight, 2) < 1.05 for layer in layers)
+
+
+def dirac(loss: str, penalty: float, steps: int = 1500, rate: float = 0.05) -> float:
+    """Distance from equilibrium of a generator that makes one point, and a linear critic, after a game about a point.
+
+    Both players take simultaneous gradient steps, as in Mescheder et al. 2018, section 2.
+    """
+    game, theta, slope = LOSSES[loss], torch.tensor(1.0), torch.tensor(0.0)
+    for _ in range(steps):
+        theta.requires_grad_(), slope.requires_grad_()
+        real = slope * torch.zeros(1)
+        critic = game.critic(real, slope * theta.detach()[None]) + penalty * slope.square()
+        generator = game.generator(real.detach(), slope.detach() * theta[None])
+        (by_slope,), (by_theta,) = torch.autograd.grad(critic, slope), torch.autograd.grad(generator, theta)
+        theta, slope = (theta - rate * by_theta).detach(), (slope - rate * by_slope).detach()
+    return float(torch.hypot(theta, slope))
+
+
+@pytest.mark.parametrize("loss", ["wasserstein", "non-saturating", "relativistic"])
+def test_the_game_of_a_point_mass_converges_with_a_zero_centred_penalty_alone(loss):
+    assert dirac(loss, penalty=0.5) < 1e-3
+    assert dirac(loss, penalty=0.0) > 0.1

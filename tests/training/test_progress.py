@@ -7,13 +7,21 @@ from pushforward.training.progress import Bar, Lines, Silent, display
 
 def test_a_terminal_gets_a_bar_with_losses_speed_and_time_left():
     text = io.StringIO()
-    bar = Bar(Console(file=text, force_terminal=True, width=120))
+    bar = Bar(Console(file=text, force_terminal=True, width=140))
     bar.notes(["maps: 60 members [8, 8]"])
-    bar.show(10, 0.25, {"critic": 0.5, "generator": -1.25}, 1234.0, 75.0)
+    bar.show(10, 0.25, {"critic": 0.5, "generator": -1.25}, 1234.0, 75.0, ["covers 3 of 10"])
     bar.close()
     shown = text.getvalue()
     assert "maps: 60 members [8, 8]" in shown
-    for part in ("25 %", "step 10", "critic 0.5", "generator -1.25", "1234 samples/s", "1 min 15 s left"):
+    for part in (
+        "25 %",
+        "step 10",
+        "critic 0.5",
+        "generator -1.25",
+        "covers 3 of 10",
+        "1234 samples/s",
+        "1 min 15 s left",
+    ):
         assert part in shown
 
 

@@ -1,42 +1,47 @@
 r"""Generative adversarial networks: a generator against a critic that tells its samples from the data.
 
 The critic f and the generator g take turns, on fresh data and fresh noise each time, at one of the losses of
-`pushforward.models.adversarial_losses`. What keeps the critic smooth is a penalty on its gradient,
-
-    λ E (‖∇f(x̂)‖ - 1)²,     x̂ = ε x + (1 - ε) g(z), ε uniform,
-
-or a bound on its weights, or nothing. A family is a choice of these (`gan`, `wgan`).
+`pushforward.models.adversarial_losses`. What keeps the critic smooth is a penalty on its gradient
+(`pushforward.models.critic_penalties`), a bound on its weights, or nothing. A family is a choice of these (`gan`,
+`wgan`, `r3gan`).
 
 Both networks of a field see its standardised wavelet coefficients (`Bands`). A field that looks alike everywhere is
 made from a map of noise that has the data's power spectrum (`StationaryGenerator`), any other from one vector.
 
-Sources: Gulrajani et al. 2017 (arXiv:1704.00028), equation 3 and algorithm 1; Arjovsky, Chintala and Bottou 2017
-(arXiv:1701.07875), algorithm 1, for clipping.
+Sources: Gulrajani et al. 2017 (arXiv:1704.00028), algorithm 1; Arjovsky, Chintala and Bottou 2017 (arXiv:1701.07875),
+algorithm 1, for clipping; Soenderby et al. 2017 (arXiv:1610.04490) for instance noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import singledispatch
 from typing import Any, Literal, cast
 
 import torch
-from jaxtyping import Float
 from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
+from torch.nn import functional
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
-from pushforward.models.adversarial_losses import LOSSES
+from pushforward.models.adversarial_losses import LOSSES, LossName
 from pushforward.models.bands import Bands, halvings_for
+from pushforward.models.cluster_coverage import CLUSTERS, ClusterCoverage
+from pushforward.models.critic_penalties import gradient_penalty, squared_slope
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
+from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
 from pushforward.models.stationary import StationaryGenerator, is_stationary
 from pushforward.networks import Critic, Generator
+from pushforward.networks.critic import Conditioning
+from pushforward.networks.one_shot import NetworkName
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
 
-__all__ = ["Adversarial", "AdversarialSettings", "gradient_penalty"]
+__all__ = ["Adversarial", "AdversarialSettings", "ConstraintName"]
+
+ConstraintName = Literal["gradient-penalty", "zero-centred", "clipping", "none"]
 
 
 class AdversarialSettings(Settings):
@@ -46,23 +51,43 @@ class AdversarialSettings(Settings):
             number for each value.
         width: hidden features of the generator, or its channels at full resolution; None chooses by the space.
         critic_width: those of the critic.
-        loss: ``wasserstein``, ``non-saturating`` or ``minimax``.
-        constraint: what keeps the critic smooth: ``gradient-penalty``, ``clipping`` of its weights, or ``none``.
-        penalty: weight λ of the gradient penalty; None chooses by the space.
+        depth: hidden layers of a vector's generator; a field's depth follows from its grid.
+        critic_depth: those of the critic.
+        network: of fields: ``default``, or ``dcgan`` for plain transposed and strided convolutions of the cells.
+        loss: ``wasserstein``, ``non-saturating``, ``minimax``, ``relativistic`` or ``least-squares``.
+        constraint: what keeps the critic smooth: ``gradient-penalty`` (its slope between data and samples is one),
+            ``zero-centred`` (its slope on both is zero), ``clipping`` of its weights, or ``none``.
+        penalty: weight of the penalty: λ of ``gradient-penalty``, γ / 2 times each of R1 and R2 of ``zero-centred``;
+            None chooses by the space.
+        final_penalty: weight at the end of the run, which is approached geometrically; None keeps it.
         clip: bound of the critic's weights when they are clipped.
         critic_turns: steps of the critic for each of the generator.
         halvings: of a field's grid before both networks (see `Bands`); None chooses by the grid.
+        conditioning: what the critic is told of a condition: ``joined`` to its input, by ``projection``, or nothing
+            but that it has to guess it, and the generator to be guessed rightly (``auxiliary``).
+        packing: samples that the critic scores together.
+        spectral_norm: whether the critic's layers are divided by their largest singular values.
+        instance_noise: standard deviation of Gaussian noise on whatever the critic sees, in units of that of the data;
+            it falls linearly to zero at half of the run.
     """
 
     latent_dim: int | None = Setting(default=None, ge=1)
     width: int | None = Setting(default=None, ge=1)
     critic_width: int | None = Setting(default=None, ge=1)
-    loss: Literal["wasserstein", "non-saturating", "minimax"] = "wasserstein"
-    constraint: Literal["gradient-penalty", "clipping", "none"] = "gradient-penalty"
+    depth: int = Setting(default=3, ge=1)
+    critic_depth: int = Setting(default=3, ge=1)
+    network: NetworkName = "default"
+    loss: LossName = "wasserstein"
+    constraint: ConstraintName = "gradient-penalty"
     penalty: float | None = Setting(default=None, ge=0)
+    final_penalty: float | None = Setting(default=None, gt=0)
     clip: float = Setting(default=0.01, gt=0)
     critic_turns: int = Setting(default=3, ge=1)
     halvings: int | None = Setting(default=None, ge=0)
+    conditioning: Conditioning = "joined"
+    packing: int = Setting(default=1, ge=1)
+    spectral_norm: bool = False
+    instance_noise: float = Setting(default=0.0, ge=0)
 
 
 class Adversarial(Model):
@@ -82,17 +107,31 @@ class Adversarial(Model):
     ) -> None:
         super().__init__(space, condition, settings)
         options = self.settings
-        chosen_dim, chosen_penalty, width = _sizes(space)
+        chosen_dim, width = _sizes(space)
+        plain = options.network == "dcgan"
+        halvings = (0 if plain else halvings_for(space)) if options.halvings is None else options.halvings
+        self.penalty = chosen_penalty(space, options.constraint) if options.penalty is None else options.penalty
+        self.bands = Bands(space, halvings)
         self.latent_dim = options.latent_dim or chosen_dim
-        self.penalty = chosen_penalty if options.penalty is None else options.penalty
-        self.bands = Bands(space, halvings_for(space) if options.halvings is None else options.halvings)
         self.generator: StationaryGenerator | Generator
-        if is_stationary(space) and options.latent_dim is None:
+        if is_stationary(space) and options.latent_dim is None and not plain:
             self.latent_dim = space.size
             self.generator = StationaryGenerator(cast(Field, space), self.bands, condition, options.width or width)
         else:
-            self.generator = Generator(self.bands.space, self.latent_dim, condition, options.width or width)
-        self.critic = Critic(self.bands.space, condition, options.critic_width or width)
+            self.generator = Generator(
+                self.bands.space, self.latent_dim, condition, options.width or width, options.depth, options.network
+            )
+        self.critic = Critic(
+            packed_space(self.bands.space, options.packing),
+            packed_condition(condition, options.packing),
+            options.critic_width or width,
+            options.critic_depth,
+            options.network,
+            conditioning=options.conditioning,
+            spectral_norm=options.spectral_norm,
+        )
+
+        self.coverage = ClusterCoverage(self.bands.space.size)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -108,11 +147,16 @@ class Adversarial(Model):
         self.bands.initialise(batch.x)
         if isinstance(self.generator, StationaryGenerator):
             self.generator.initialise(batch.x)
+        self.coverage.initialise(self.bands(batch.x))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         for _ in range(self.settings.critic_turns):
             yield self._critic_turn(next(batches))
         yield self._generator_turn(next(batches))
+
+    def remarks(self, figures: Mapping[str, float]) -> list[str]:
+        part = figures.get("critic/covered")
+        return [] if part is None else [f"covers {round(CLUSTERS * part)} of {CLUSTERS} clusters of the data"]
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         return self.bands.inverse(self._generate(draws, condition))
@@ -121,33 +165,60 @@ class Adversarial(Model):
         return self.generator(draws.normal(self.latent_dim), condition)
 
     def _critic_turn(self, batch: Batch) -> Turn:
-        options = self.settings
+        options, game = self.settings, LOSSES[self.settings.loss]
         if options.constraint == "clipping":
             self._clip()
         with torch.no_grad():
             real = self.bands(batch.x)
             # Under autocast the generator answers in lower precision than the data have.
             fake = self._generate(batch.draws, batch.condition).to(real.dtype)
-        on_real = self._score(real, batch.condition)
-        on_fake = self._score(fake, batch.condition)
-        game = LOSSES[options.loss]
-        loss, (name, figure) = game.critic(on_real, on_fake), game.logged
-        logs = {name: figure(on_real, on_fake).detach()}
-        if options.constraint == "gradient-penalty":
-            epsilon = batch.draws.uniform(*[1] * len(self.space.shape))
-            between = fake.lerp(real, epsilon)
-            penalty = gradient_penalty(self.critic, between, batch.condition).mean()
-            loss = loss + self.penalty * penalty
+        covered = self.coverage(real, fake)
+        real, fake = self._shown(real, batch), self._shown(fake, batch)
+        told = pack_condition(batch.condition, options.packing)
+        # One pass for both: the critic knows no batch.
+        both = torch.cat([real, fake]).requires_grad_(options.constraint == "zero-centred")
+        scores, guesses = self._assess(both, None if told is None else Condition.cat([told, told]))
+        on_real, on_fake = scores.chunk(2)
+        name, figure = game.logged
+        loss, logs = game.critic(on_real, on_fake), {name: figure(on_real, on_fake).detach(), "covered": covered}
+        if options.constraint == "zero-centred":
+            penalty = squared_slope(scores, both).mean()
+            loss = loss + self._weight(batch) * penalty
             logs["penalty"] = penalty.detach()
+        elif options.constraint == "gradient-penalty":
+            epsilon = batch.draws.uniform(*[1] * len(self.space.shape))[: len(real)]
+            penalty = gradient_penalty(self.critic, fake.lerp(real, epsilon), told).mean()
+            loss = loss + self._weight(batch) * penalty
+            logs["penalty"] = penalty.detach()
+        if guesses is not None:
+            loss = loss + _error(guesses[: len(real)], told)
         return Turn("critic", loss, logs)
 
     def _generator_turn(self, batch: Batch) -> Turn:
-        score = self._score(self._generate(batch.draws, batch.condition), batch.condition)
-        return Turn("generator", LOSSES[self.settings.loss].generator(score), {})
+        game, told = LOSSES[self.settings.loss], pack_condition(batch.condition, self.settings.packing)
+        on_fake, guesses = self._assess(self._shown(self._generate(batch.draws, batch.condition), batch), told)
+        on_real = on_fake
+        if game.paired:
+            with torch.no_grad():
+                on_real = self._assess(self._shown(self.bands(batch.x), batch), told)[0]
+        loss = game.generator(on_real, on_fake)
+        return Turn("generator", loss if guesses is None else loss + _error(guesses, told), {})
 
-    def _score(self, x: Tensor, condition: Condition | None) -> Tensor:
+    def _shown(self, x: Tensor, batch: Batch) -> Tensor:
+        """Samples as the critic sees them: with noise, in packs."""
+        noise = self.settings.instance_noise * max(0.0, 1 - 2 * batch.progress)
+        x = x + noise * batch.draws.normal(*x.shape[1:]) if noise else x
+        return pack(x, self.settings.packing)
+
+    def _weight(self, batch: Batch) -> float:
+        """Weight of the penalty at this point of the run."""
+        final = self.settings.final_penalty
+        return self.penalty if final is None else self.penalty * (final / self.penalty) ** batch.progress
+
+    def _assess(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor | None]:
+        scores, guesses = self.critic.assess(x, condition)
         # Under autocast the critic answers in bfloat16, in which a small difference of two large scores is lost.
-        return self.critic(x, condition).float()
+        return scores.float(), guesses
 
     @torch.no_grad()
     def _clip(self) -> None:
@@ -155,21 +226,36 @@ class Adversarial(Model):
             weights.clamp_(-self.settings.clip, self.settings.clip)
 
 
+def _error(guesses: Tensor, condition: Condition | None) -> Tensor:
+    """Mean squared error of the guess of a condition; rows that are not told are left out."""
+    assert condition is not None
+    assert condition.numbers is not None
+    told = condition.numbers.isfinite()
+    return functional.mse_loss(guesses.float() * told, condition.numbers.nan_to_num() * told)
+
+
 @singledispatch
-def _sizes(space: Space) -> tuple[int, float, int]:
-    """Numbers of noise, weight of the penalty and width of the networks."""
+def _sizes(space: Space) -> tuple[int, int]:
+    """Numbers of noise, and width of the networks."""
     raise UsageError(f"a GAN here learns vectors and fields, not {type(space).__name__.lower()}")
 
 
 @_sizes.register
-def _(space: Vector) -> tuple[int, float, int]:
+def _(space: Vector) -> tuple[int, int]:
     # With more numbers than a vector has, noise across a thin structure need not be folded out of that along it.
-    return max(8, space.dim), 0.1, 128
+    return max(8, space.dim), 128
 
 
 @_sizes.register
-def _(space: Field) -> tuple[int, float, int]:
-    return 64, 10.0, 32
+def _(space: Field) -> tuple[int, int]:
+    return 64, 32
+
+
+def chosen_penalty(space: Space, constraint: ConstraintName) -> float:
+    """Weight of a penalty on a space."""
+    if constraint == "zero-centred":
+        return 1.0
+    return 10.0 if space.grid else 0.1
 
 
 @singledispatch
@@ -181,16 +267,3 @@ def _training_defaults(space: Space) -> dict[str, Any]:
 @_training_defaults.register
 def _(space: Field) -> dict[str, Any]:
     return {"learning_rate": 2e-4, "batch_size": 16, "betas": (0.0, 0.9)}
-
-
-def gradient_penalty(
-    critic: Callable[[Tensor, Condition | None], Tensor],
-    x: Float[Tensor, "batch *shape"],
-    condition: Condition | None = None,
-) -> Float[Tensor, " batch"]:
-    """``(‖∇ₓ f(x, c)‖ - 1)²`` at each sample, differentiable in the critic's parameters."""
-    x = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(x, condition).sum(), x, create_graph=True)
-    # The root has no derivative at zero, where a critic that is constant between samples would put it.
-    norm = (gradient.flatten(1).square().sum(1) + 1e-12).sqrt()
-    return (norm - 1).square()

@@ -1,27 +1,36 @@
-r"""What a critic f and a generator g minimise.
+r"""Losses of a critic f and a generator g.
 
-With f the critic's score of a sample, the logit of "real" where it is read as a probability, d = sigmoid(f),
+With f the critic's score of a sample, the logit of "real" where it is read as a probability, d = sigmoid(f), and
+s(u) = log(1 + e^u),
 
     wasserstein       critic  E f(g(z)) - E f(x)                         generator  -E f(g(z))
     non-saturating    critic  -E log d(x) - E log(1 - d(g(z)))           generator  -E log d(g(z))
     minimax           critic  the same                                   generator  E log(1 - d(g(z)))
+    relativistic      critic  E s(f(g(z)) - f(x))                        generator  E s(f(x) - f(g(z)))
+    least-squares     critic  (E (f(x) - 1)^2 + E f(g(z))^2) / 2         generator  E (f(g(z)) - 1)^2 / 2
 
-The gradient of the minimax generator vanishes where the critic is sure of its samples, which is early in training.
+The gradient of the minimax generator vanishes where the critic is sure of its samples, which is early in training. The
+relativistic critic compares each sample with a real one: a generator that has left a mode is still told of it, since
+the real samples of that mode are scored above its own.
 
 Sources: Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, equation 1 and section 3; Arjovsky, Chintala and
-Bottou 2017, https://arxiv.org/abs/1701.07875, equations 2 and 3.
+Bottou 2017, https://arxiv.org/abs/1701.07875, equations 2 and 3; Jolicoeur-Martineau 2018,
+https://arxiv.org/abs/1807.00734; Mao et al. 2016, https://arxiv.org/abs/1611.04076.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["LOSSES", "AdversarialLoss"]
+__all__ = ["LOSSES", "AdversarialLoss", "LossName"]
+
+LossName = Literal["wasserstein", "non-saturating", "minimax", "relativistic", "least-squares"]
 
 Scores = Float[Tensor, " batch"]
 
@@ -32,33 +41,44 @@ class AdversarialLoss:
 
     Attributes:
         critic: of the scores of real samples and of generated ones.
-        generator: of the scores of generated samples.
+        generator: of the scores of real samples and of generated ones.
         logged: a figure of the critic's scores that tells how the game goes, and its name.
+        paired: whether the generator's loss depends on the scores of real samples.
     """
 
     critic: Callable[[Scores, Scores], Tensor]
-    generator: Callable[[Scores], Tensor]
+    generator: Callable[[Scores, Scores], Tensor]
     logged: tuple[str, Callable[[Scores, Scores], Tensor]]
+    paired: bool = False
 
 
 def _cross_entropy(real: Scores, fake: Scores) -> Tensor:
     return (functional.softplus(-real) + functional.softplus(fake)).mean()
 
 
-def _accuracy(real: Scores, fake: Scores) -> Tensor:
-    return 0.5 * ((real > 0).float() + (fake <= 0).float()).mean()
-
-
-def _distance(real: Scores, fake: Scores) -> Tensor:
-    return real.mean() - fake.mean()
+def _accuracy(threshold: float) -> tuple[str, Callable[[Scores, Scores], Tensor]]:
+    return "accuracy", lambda real, fake: 0.5 * ((real > threshold).float() + (fake <= threshold).float()).mean()
 
 
 LOSSES: dict[str, AdversarialLoss] = {
     "wasserstein": AdversarialLoss(
-        lambda real, fake: fake.mean() - real.mean(), lambda fake: -fake.mean(), ("wasserstein", _distance)
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda real, fake: -fake.mean(),
+        ("wasserstein", lambda real, fake: real.mean() - fake.mean()),
     ),
     "non-saturating": AdversarialLoss(
-        _cross_entropy, lambda fake: functional.softplus(-fake).mean(), ("accuracy", _accuracy)
+        _cross_entropy, lambda real, fake: functional.softplus(-fake).mean(), _accuracy(0.0)
     ),
-    "minimax": AdversarialLoss(_cross_entropy, lambda fake: -functional.softplus(fake).mean(), ("accuracy", _accuracy)),
+    "minimax": AdversarialLoss(_cross_entropy, lambda real, fake: -functional.softplus(fake).mean(), _accuracy(0.0)),
+    "relativistic": AdversarialLoss(
+        lambda real, fake: functional.softplus(fake - real).mean(),
+        lambda real, fake: functional.softplus(real - fake).mean(),
+        ("accuracy", lambda real, fake: (real > fake).float().mean()),
+        paired=True,
+    ),
+    "least-squares": AdversarialLoss(
+        lambda real, fake: 0.5 * ((real - 1).square() + fake.square()).mean(),
+        lambda real, fake: 0.5 * (fake - 1).square().mean(),
+        _accuracy(0.5),
+    ),
 }

@@ -8,11 +8,10 @@ Source: Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field as Setting
 
-from pushforward.models.adversarial import Adversarial, AdversarialSettings
+from pushforward.models.adversarial import Adversarial, AdversarialSettings, ConstraintName
+from pushforward.models.adversarial_losses import LossName
 
 __all__ = ["GAN"]
 
@@ -20,8 +19,8 @@ __all__ = ["GAN"]
 class GANSettings(AdversarialSettings):
     """The settings of adversarial models with the defaults of this family."""
 
-    loss: Literal["wasserstein", "non-saturating", "minimax"] = "non-saturating"
-    constraint: Literal["gradient-penalty", "clipping", "none"] = "none"
+    loss: LossName = "non-saturating"
+    constraint: ConstraintName = "none"
     critic_turns: int = Setting(default=1, ge=1)
 
 

@@ -24,7 +24,7 @@ A family is one class with `Settings`, `players` (if it has more than one), `tur
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -152,6 +152,18 @@ class Model(nn.Module, ABC):
 
         It is done in the thread that makes batches, ahead of the step, and draws from ``batch.draws``.
         """
+        return None
+
+    def remarks(self, figures: Mapping[str, float]) -> list[str]:
+        """What to say of the figures of the last steps beside the losses, in a few words each.
+
+        Arguments:
+            figures: means of the logs, as ``player/name``.
+        """
+        return []
+
+    def divergence(self, figures: Mapping[str, float]) -> str | None:
+        """Why training cannot go on, if the figures of the last steps show that; arguments as of `remarks`."""
         return None
 
     @abstractmethod

@@ -116,6 +116,11 @@ REGISTRY: dict[str, Entry] = {
         "generator against a Wasserstein critic with gradient penalty; one network call a sample",
         "https://arxiv.org/abs/1704.00028",
     ),
+    "r3gan": Entry(
+        "r3gan:R3GAN",
+        "generator against a relativistic critic, flat on data and samples; keeps modes, one network call a sample",
+        "https://arxiv.org/abs/2501.05441",
+    ),
     "realnvp": Entry(
         "realnvp:RealNVP",
         "invertible affine couplings; exact density and exact latent codes",

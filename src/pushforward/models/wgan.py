@@ -10,11 +10,9 @@ https://arxiv.org/abs/1704.00028
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field as Setting
 
-from pushforward.models.adversarial import Adversarial, AdversarialSettings
+from pushforward.models.adversarial import Adversarial, AdversarialSettings, ConstraintName
 
 __all__ = ["WGAN", "WGANGP"]
 
@@ -22,7 +20,7 @@ __all__ = ["WGAN", "WGANGP"]
 class WGANSettings(AdversarialSettings):
     """The settings of adversarial models with the defaults of this family."""
 
-    constraint: Literal["gradient-penalty", "clipping", "none"] = "clipping"
+    constraint: ConstraintName = "clipping"
     critic_turns: int = Setting(default=5, ge=1)
 
 

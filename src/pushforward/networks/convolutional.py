@@ -20,7 +20,7 @@ from pushforward.networks.layers import Convolution, channels_last, coarser, gri
 from pushforward.networks.linear import Linear
 from pushforward.spaces import Field
 
-__all__ = ["ConvolutionalEncoder", "ConvolutionalGenerator"]
+__all__ = ["ConvolutionalEncoder", "ConvolutionalGenerator", "ladder", "widths_for"]
 
 
 class ConvolutionalGenerator(nn.Module):
@@ -44,7 +44,7 @@ class ConvolutionalGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.grids = ladder(grid_of(space))[::-1]
-        widths = _widths(width, len(self.grids))[::-1]
+        widths = widths_for(width, len(self.grids))[::-1]
         dims = len(space.grid)
         self.widest = widths[0]
         refuse_field(self, condition)
@@ -111,7 +111,7 @@ class ConvolutionalEncoder(nn.Module):
     ) -> None:
         super().__init__()
         grids = ladder(grid_of(space))
-        widths = _widths(width, len(grids))
+        widths = widths_for(width, len(grids))
         dims = len(space.grid)
         refuse_field(self, condition)
         self.condition = condition
@@ -161,5 +161,6 @@ def ladder(grid: tuple[int, ...]) -> list[tuple[int, ...]]:
     return grids
 
 
-def _widths(width: int, levels: int) -> list[int]:
+def widths_for(width: int, levels: int) -> list[int]:
+    """Channels of each grid from the finest to the coarsest: doubled up to ``8 * width``."""
     return [width * min(8, 2**level) for level in range(levels)]

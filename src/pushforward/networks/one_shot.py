@@ -1,4 +1,4 @@
-"""Generator, critic and encoder of any space that has them: the network follows from the space.
+"""Generator and encoder of any space that has them: the network follows from the space.
 
 | space    | network                                       |
 |----------|-----------------------------------------------|
@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -18,11 +19,15 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.networks.condition_fields import refuse_field
 from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
+from pushforward.networks.dcgan import DCGANCritic, DCGANGenerator
 from pushforward.networks.embeddings import ConditionEmbedding
 from pushforward.networks.mlp import MLP
 from pushforward.spaces import Field, Space, Vector
 
-__all__ = ["Critic", "Encoder", "Generator"]
+__all__ = ["Encoder", "Generator", "NetworkName"]
+
+NetworkName = Literal["default", "dcgan"]
+"""Of a field: residual blocks with nearest-neighbour refinement, or the plain layers of `networks.dcgan`."""
 
 
 class Generator(nn.Module):
@@ -34,6 +39,7 @@ class Generator(nn.Module):
         condition: what each sample is given with; no field.
         width: hidden width of the perceptron (None: 256), or channels at the field's full resolution (None: 32).
         depth: hidden layers of the perceptron; a field's depth follows from its grid.
+        network: of a field (see `NetworkName`).
 
     Raises:
         UsageError: if there is no such network for the space.
@@ -49,10 +55,11 @@ class Generator(nn.Module):
         condition: ConditionSpace = ConditionSpace(),
         width: int | None = None,
         depth: int = 3,
+        network: NetworkName = "default",
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.network = _generator(space, latent_dim, condition, width, depth)
+        self.network = _generator(space, latent_dim, condition, width, depth, network)
 
     def forward(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
@@ -77,34 +84,15 @@ class Encoder(nn.Module):
         condition: ConditionSpace = ConditionSpace(),
         width: int | None = None,
         depth: int = 3,
+        network: NetworkName = "default",
     ) -> None:
         super().__init__()
-        self.network = _encoder(space, outputs, condition, width, depth)
+        self.network = _encoder(space, outputs, condition, width, depth, network)
 
     def forward(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch outputs"]:
         return self.network(x, condition)
-
-
-class Critic(nn.Module):
-    """A sample and a condition to one score a sample: the critic or discriminator of a GAN.
-
-    An `Encoder` with one output. Arguments as for `Generator`.
-
-    >>> critic = Critic(Field(1, (8, 8)), ConditionSpace(2), width=8)
-    >>> critic(torch.randn(3, 1, 8, 8), Condition(torch.randn(3, 2))).shape
-    torch.Size([3])
-    """
-
-    def __init__(
-        self, space: Space, condition: ConditionSpace = ConditionSpace(), width: int | None = None, depth: int = 3
-    ) -> None:
-        super().__init__()
-        self.encoder = Encoder(space, 1, condition, width, depth)
-
-    def forward(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
-        return self.encoder(x, condition).squeeze(1)
 
 
 class _ConditionalMLP(nn.Module):
@@ -125,33 +113,54 @@ class _ConditionalMLP(nn.Module):
 
 
 @singledispatch
-def _generator(space: Space, latent: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+def _generator(
+    space: Space, latent: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
+) -> nn.Module:
     raise _unknown(space)
 
 
 @_generator.register
-def _(space: Field, latent: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
-    return ConvolutionalGenerator(space, latent, condition, width or 32)
+def _(
+    space: Field, latent: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
+) -> nn.Module:
+    kind = DCGANGenerator if network == "dcgan" else ConvolutionalGenerator
+    return kind(space, latent, condition, width or 32)
 
 
 @_generator.register
-def _(space: Vector, latent: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+def _(
+    space: Vector, latent: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
+) -> nn.Module:
+    _refuse_convolutions(network)
     return _ConditionalMLP(latent, space.dim, condition, width or 256, depth)
 
 
 @singledispatch
-def _encoder(space: Space, outputs: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+def _encoder(
+    space: Space, outputs: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
+) -> nn.Module:
     raise _unknown(space)
 
 
 @_encoder.register
-def _(space: Field, outputs: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
-    return ConvolutionalEncoder(space, outputs, condition, width or 32)
+def _(
+    space: Field, outputs: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
+) -> nn.Module:
+    kind = DCGANCritic if network == "dcgan" else ConvolutionalEncoder
+    return kind(space, outputs, condition, width or 32)
 
 
 @_encoder.register
-def _(space: Vector, outputs: int, condition: ConditionSpace, width: int | None, depth: int) -> nn.Module:
+def _(
+    space: Vector, outputs: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
+) -> nn.Module:
+    _refuse_convolutions(network)
     return _ConditionalMLP(space.dim, outputs, condition, width or 256, depth)
+
+
+def _refuse_convolutions(network: NetworkName) -> None:
+    if network != "default":
+        raise UsageError(f"network={network} is convolutional, for fields; vectors have the default network alone")
 
 
 def _unknown(space: Space) -> UsageError:

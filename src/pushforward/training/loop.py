@@ -153,7 +153,8 @@ class Loop:
         for tracker in self.trackers:
             tracker.log_metrics(self.course.step, metrics)
         left = (1 - progress) * (self.course.seconds - self._start.seconds) / max(progress - self._start_progress, 1e-9)
-        self.display.show(self.course.step, progress, reading.losses, speed, left)
+        remarks = self.state.model.remarks(reading.means)
+        self.display.show(self.course.step, progress, reading.losses, speed, left, remarks)
         self._logged, self._logged_waiting = replace(self.course), self.batches.waited
 
     def _rate(self) -> float:
@@ -164,6 +165,9 @@ class Loop:
         if reading.bad is not None:
             player, step = reading.bad
             raise TrainingError(f"the loss of {player!r} was not finite at step {step}; {self._advice()}")
+        reason = self.state.model.divergence(reading.means)
+        if reason is not None:
+            raise TrainingError(f"at step {self.course.step} {reason}; {self._advice()}")
 
     def save(self, progress: float = 0.0) -> None:
         """Write a checkpoint, unless something in it is not finite or it is there already.

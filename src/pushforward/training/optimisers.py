@@ -72,7 +72,7 @@ class Optimisers:
     def take(self, turn: Turn, progress: float) -> Tensor | None:
         """Step the players of a turn, at the learning rates that they have when a fraction of the run is done.
 
-        Returns the norm of the gradient of the first before clipping, if there is clipping.
+        Returns the norm of the gradient of the first before clipping, where there is clipping or another player.
         """
         names = (turn.player,) if isinstance(turn.player, str) else turn.player
         gradients = [p.grad for name in names for p in self.joined[name] if p.grad is not None]
@@ -86,7 +86,12 @@ class Optimisers:
 
     def _step(self, name: str, progress: float) -> Tensor | None:
         clip = _given(self.players[name].gradient_clip, self.settings.gradient_clip)
-        norm = nn.utils.clip_grad_norm_(self.joined[name], clip, foreach=True) if clip is not None else None
+        norm = None
+        if clip is not None or len(self.players) > 1:
+            gradients = [p.grad for p in self.joined[name] if p.grad is not None]
+            norm = nn.utils.get_total_norm(gradients, foreach=True)
+        if clip is not None and norm is not None:
+            nn.utils.clip_grads_with_norm_(self.joined[name], clip, norm, foreach=True)
         for group in self.optimisers[name].param_groups:
             group["lr"] = self.rate(name, progress)
         self.optimisers[name].step()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from rich.console import Console
@@ -25,7 +25,15 @@ class Display(Protocol):
         """Say what the next step waits for, and the part of it that is done, in [0, 1]."""
         ...
 
-    def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None:
+    def show(
+        self,
+        step: int,
+        progress: float,
+        losses: dict[str, float],
+        rate: float,
+        left: float,
+        remarks: Sequence[str] = (),
+    ) -> None:
         """Say where the run is.
 
         Arguments:
@@ -34,6 +42,7 @@ class Display(Protocol):
             losses: mean loss of each player since the last time.
             rate: samples per second.
             left: seconds that remain.
+            remarks: what the model says of how it goes (`Model.remarks`).
         """
         ...
 
@@ -45,7 +54,15 @@ class Silent:
 
     def making(self, what: str, part: float) -> None: ...
 
-    def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None: ...
+    def show(
+        self,
+        step: int,
+        progress: float,
+        losses: dict[str, float],
+        rate: float,
+        left: float,
+        remarks: Sequence[str] = (),
+    ) -> None: ...
 
     def close(self) -> None: ...
 
@@ -65,11 +82,19 @@ class Lines:
             self._last = time.monotonic()
             self.console.print(f"making {what}: {part:.0%}", highlight=False)
 
-    def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None:
+    def show(
+        self,
+        step: int,
+        progress: float,
+        losses: dict[str, float],
+        rate: float,
+        left: float,
+        remarks: Sequence[str] = (),
+    ) -> None:
         if progress < 1 and time.monotonic() - self._last < self.every:
             return
         self._last = time.monotonic()
-        text = f"{progress:4.0%}  step {step}  {_losses(losses)}  {rate:.0f} samples/s"
+        text = f"{progress:4.0%}  step {step}  {_said(losses, remarks)}  {rate:.0f} samples/s"
         self.console.print(text if progress >= 1 else f"{text}  {say_duration(round(left))} left", highlight=False)
 
     def close(self) -> None: ...
@@ -93,9 +118,17 @@ class Bar:
         self._start()
         self._progress.update(self._task, description=f"making {what}: {part:.0%}")
 
-    def show(self, step: int, progress: float, losses: dict[str, float], rate: float, left: float) -> None:
+    def show(
+        self,
+        step: int,
+        progress: float,
+        losses: dict[str, float],
+        rate: float,
+        left: float,
+        remarks: Sequence[str] = (),
+    ) -> None:
         self._start()
-        text = f"step {step}  {_losses(losses)}  {rate:.0f} samples/s  {say_duration(round(left))} left"
+        text = f"step {step}  {_said(losses, remarks)}  {rate:.0f} samples/s  {say_duration(round(left))} left"
         self._progress.update(self._task, completed=progress, description=text)
 
     def close(self) -> None:
@@ -121,7 +154,7 @@ def _print(console: Console, lines: Iterable[str]) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _losses(losses: dict[str, float]) -> str:
+def _said(losses: dict[str, float], remarks: Sequence[str]) -> str:
     if len(losses) == 1:
-        return f"loss {next(iter(losses.values())):.4g}"
-    return "  ".join(f"{player} {loss:.4g}" for player, loss in losses.items())
+        return "  ".join([f"loss {next(iter(losses.values())):.4g}", *remarks])
+    return "  ".join([*(f"{player} {loss:.4g}" for player, loss in losses.items()), *remarks])

@@ -21,6 +21,7 @@ __all__ = [
     "overview_picture",
     "response_picture",
     "scores_picture",
+    "training_log_picture",
     "training_picture",
 ]
 
@@ -198,6 +199,37 @@ def training_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
         )
 
 
+def training_log_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
+    """What a model logs beside its losses, over the run, with running medians."""
+    from matplotlib.figure import Figure
+
+    names = sorted({key for line in metrics for key in line if "/" in key and not key.endswith("/loss")})
+    if not names or len(metrics) < 2:
+        return None
+    with styled():
+        figure = Figure(figsize=(5.2, 0.8 + 1.5 * len(names)))
+        panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, name in zip(panels, names, strict=True):
+            lines = [(line["step"], line[name]) for line in metrics if isinstance(line.get(name), int | float)]
+            steps, values = np.array(lines, dtype=float).T
+            axes.plot(steps, values, color=GENERATED, lw=0.7, alpha=0.35)
+            axes.plot(steps, _running_median(values), color=GENERATED, lw=1.6)
+            low, high = np.quantile(values, [0.02, 0.98])
+            axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low) if high > low else low + 1)
+            player, _, figure_name = name.partition("/")
+            axes.set_ylabel(f"{player}:\n{figure_name.replace('_', ' ')}")
+        panels[-1].set_xlabel("step")
+        figure.align_ylabels()
+        return Picture(
+            "Figures of training",
+            encode(figure),
+            "Each log line (pale) and its running median over a twentieth of the run. Of a critic: the estimate of the "
+            "Wasserstein distance should fall; a sudden drop means that the critic lost track, not that samples got "
+            "better. An accuracy near 1/2 is a draw. Covered is the part of the data's clusters that samples reach.",
+            "Logged figures over the steps: " + ", ".join(names),
+        )
+
+
 def response_picture(response: Response) -> Picture:
     """How summaries follow a parameter, and the discrepancy in each part of its range."""
     from matplotlib.figure import Figure
@@ -238,6 +270,12 @@ def response_picture(response: Response) -> Picture:
             "shows here.",
             f"Trend with {response.parameter} for real and generated samples",
         )
+
+
+def _running_median(values: np.ndarray) -> np.ndarray:
+    width = max(1, len(values) // 20)
+    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

@@ -82,7 +82,7 @@ def report_sections(report: Report) -> list[Section]:
     if report.responses:
         pictures = [figures.response_picture(response) for response in report.responses]
         found.append(Section("Over the range of the condition", "conditions", pictures))
-    training = figures.training_picture(report.metrics)
-    if training:
-        found.append(Section("Training", "training", [training]))
+    training = [figures.training_picture(report.metrics), figures.training_log_picture(report.metrics)]
+    if any(training):
+        found.append(Section("Training", "training", [picture for picture in training if picture]))
     return found

@@ -1,0 +1,88 @@
+"""The critic of a GAN: one score per sample, and what it is told of the condition.
+
+| conditioning | score of a sample x given c                  | source                                             |
+|--------------|----------------------------------------------|----------------------------------------------------|
+| joined       | f(x, c), the condition in every layer        | Mirza and Osindero 2014, arXiv:1411.1784           |
+| projection   | a(h(x)) + h(x) . e(c)                        | Miyato and Koyama 2018, arXiv:1802.05637, eq. 3    |
+| auxiliary    | a(h(x)), and c is guessed from h(x) as B h   | Odena, Olah and Shlens 2017, arXiv:1610.09585      |
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+from pushforward.conditions import Condition, ConditionSpace
+from pushforward.networks.condition_fields import refuse_field
+from pushforward.networks.embeddings import ConditionEmbedding
+from pushforward.networks.linear import Linear
+from pushforward.networks.one_shot import Encoder, NetworkName
+from pushforward.spaces import Space
+
+__all__ = ["Conditioning", "Critic"]
+
+Conditioning = Literal["joined", "projection", "auxiliary"]
+
+
+class Critic(nn.Module):
+    """A sample and a condition to one score per sample: the critic or discriminator of a GAN.
+
+    Arguments:
+        space, condition, width, depth, network: as of `Encoder`.
+        conditioning: see above; of no consequence without a condition.
+        spectral_norm: divide each layer's weights by their largest singular value, estimated by one power iteration
+            per call (Miyato et al. 2018, arXiv:1802.05957).
+
+    Raises:
+        UsageError: if there is no such network for the space.
+
+    >>> critic = Critic(Field(1, (8, 8)), ConditionSpace(2), width=8)
+    >>> critic(torch.randn(3, 1, 8, 8), Condition(torch.randn(3, 2))).shape
+    torch.Size([3])
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        condition: ConditionSpace = ConditionSpace(),
+        width: int | None = None,
+        depth: int = 3,
+        network: NetworkName = "default",
+        *,
+        conditioning: Conditioning = "joined",
+        spectral_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        refuse_field(self, condition)
+        self.condition = condition
+        self.conditioning: Conditioning = conditioning if condition else "joined"
+        apart = self.conditioning != "joined"
+        features = 4 * (width or 32)
+        seen = ConditionSpace() if apart else condition
+        self.encoder = Encoder(space, features if apart else 1, seen, width, depth, network)
+        self.output = Linear(features, 1) if apart else None
+        self.embed = ConditionEmbedding(condition.numbers, features) if conditioning == "projection" and apart else None
+        self.guess = Linear(features, condition.numbers) if conditioning == "auxiliary" and apart else None
+        if spectral_norm:
+            for module in list(self.modules()):
+                if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
+                    parametrizations.spectral_norm(module)
+
+    def forward(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
+        return self.assess(x, condition)[0]
+
+    def assess(
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch numbers"] | None]:
+        """Scores, and the guess of each sample's condition where it is not told."""
+        numbers = self.condition.numbers_of(condition)
+        if self.output is None:
+            return self.encoder(x, condition).squeeze(1), None
+        features = nn.functional.leaky_relu(self.encoder(x), 0.2)
+        score = self.output(features).squeeze(1)
+        if self.embed is not None:
+            score = score + (features * self.embed(numbers, len(x))).sum(1)
+        return score, None if self.guess is None else self.guess(features)
