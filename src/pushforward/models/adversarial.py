@@ -30,6 +30,7 @@ from pushforward.models.adversarial_losses import LOSSES, LossName
 from pushforward.models.bands import Bands, halvings_for
 from pushforward.models.cluster_coverage import CLUSTERS, ClusterCoverage
 from pushforward.models.critic_penalties import gradient_penalty, squared_slope
+from pushforward.models.metropolis_hastings import CalibrationMembers, chain, logistic_slope
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
 from pushforward.models.stationary import StationaryGenerator, is_stationary
@@ -39,7 +40,7 @@ from pushforward.networks.one_shot import NetworkName
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
 
-__all__ = ["Adversarial", "AdversarialSettings", "ConstraintName"]
+__all__ = ["Adversarial", "AdversarialSampling", "AdversarialSettings", "ConstraintName"]
 
 ConstraintName = Literal["gradient-penalty", "zero-centred", "clipping", "none"]
 
@@ -90,6 +91,18 @@ class AdversarialSettings(Settings):
     instance_noise: float = Setting(default=0.0, ge=0)
 
 
+class AdversarialSampling(Settings):
+    """
+    Attributes:
+        corrected: whether the critic corrects the samples (see `metropolis_hastings`); each then costs as many calls of
+            both networks as there are proposals.
+        proposals: of each sample's chain.
+    """
+
+    corrected: bool = False
+    proposals: int = Setting(default=32, ge=1)
+
+
 class Adversarial(Model):
     """Two players, ``critic`` and ``generator``; the settings choose the loss and the critic's constraint.
 
@@ -97,9 +110,13 @@ class Adversarial(Model):
 
     Raises:
         UsageError: if the space is neither a vector nor a field.
+
+    Attributes:
+        acceptance: fraction of the proposals that were accepted when samples were last corrected; None before.
     """
 
     Settings = AdversarialSettings
+    Sampling = AdversarialSampling
     settings: AdversarialSettings
 
     def __init__(
@@ -132,6 +149,8 @@ class Adversarial(Model):
         )
 
         self.coverage = ClusterCoverage(self.bands.space.size)
+        self.kept = CalibrationMembers(128 if space.grid else 1024, space.shape, condition.numbers)
+        self.acceptance: float | None = None
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -159,7 +178,26 @@ class Adversarial(Model):
         return [] if part is None else [f"covers {round(CLUSTERS * part)} of {CLUSTERS} clusters of the data"]
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
+        if isinstance(sampling, AdversarialSampling) and sampling.corrected:
+            return self.bands.inverse(self._corrected(draws, condition, sampling.proposals))
         return self.bands.inverse(self._generate(draws, condition))
+
+    @torch.no_grad()
+    def _corrected(self, draws: Draws, condition: Condition | None, proposals: int) -> Tensor:
+        if self.settings.packing > 1:
+            raise UsageError("this critic scores packs of samples, and cannot correct one; train with packing=1")
+        members, given = self.kept.rows()
+        if not len(members):
+            raise UsageError("this model has seen no members to calibrate its critic by; train it first")
+        others = self._generate(Draws(0, len(members), device=members.device), given)
+        slope = logistic_slope(*(self._assess(x, given)[0] for x in (self.bands(members), others)))
+        x, self.acceptance = chain(
+            lambda: self._generate(draws, condition),
+            lambda x: slope * self._assess(x, condition)[0],
+            draws,
+            proposals,
+        )
+        return x
 
     def _generate(self, draws: Draws, condition: Condition | None) -> Tensor:
         return self.generator(draws.normal(self.latent_dim), condition)
@@ -173,6 +211,7 @@ class Adversarial(Model):
             # Under autocast the generator answers in lower precision than the data have.
             fake = self._generate(batch.draws, batch.condition).to(real.dtype)
         covered = self.coverage(real, fake)
+        self.kept.keep(batch.x, batch.condition)
         real, fake = self._shown(real, batch), self._shown(fake, batch)
         told = pack_condition(batch.condition, options.packing)
         # One pass for both: the critic knows no batch.
