@@ -13,11 +13,12 @@ def ring(count: int, modes: int, generator: torch.Generator) -> torch.Tensor:
     return torch.stack([angles.cos(), angles.sin()], 1) + 0.01 * torch.randn(count, 2, generator=generator)
 
 
-def covered(coverage: ClusterCoverage, modes: int, seed: int, batches: int = 20) -> float:
+def covered(coverage: ClusterCoverage, modes: int, seed: int, batches: int = 20) -> int:
     generator = torch.Generator().manual_seed(seed)
     for _ in range(batches):
-        part = coverage(ring(256, CLUSTERS, generator), ring(256, modes, generator))
-    return round(CLUSTERS * float(part))
+        found, clusters = coverage(ring(256, CLUSTERS, generator), ring(256, modes, generator))
+    assert clusters == CLUSTERS
+    return int(found)
 
 
 def test_modes_are_counted_as_they_are_lost_and_found():
@@ -38,4 +39,16 @@ def test_a_first_batch_smaller_than_the_clusters_will_do():
     coverage = ClusterCoverage(2)
     coverage.initialise(torch.randn(4, 2))
     x = torch.randn(4, 2)
-    assert coverage(x, x) == 1.0
+    covered, clusters = coverage(x, x)
+    assert covered == clusters >= 1
+
+
+def test_a_cloud_without_clusters_is_covered_by_itself_in_many_dimensions():
+    coverage, generator = ClusterCoverage(4096), torch.Generator().manual_seed(0)
+    coverage.initialise(torch.randn(16, 4096, generator=generator))
+    for _ in range(100):
+        covered, clusters = coverage(*torch.randn(2, 16, 4096, generator=generator))
+    assert covered == clusters
+    for _ in range(300):
+        covered, clusters = coverage(torch.randn(16, 4096, generator=generator), torch.zeros(16, 4096))
+    assert covered <= 1

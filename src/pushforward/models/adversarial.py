@@ -28,7 +28,7 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.adversarial_losses import LOSSES, LossName
 from pushforward.models.bands import Bands, halvings_for
-from pushforward.models.cluster_coverage import CLUSTERS, ClusterCoverage
+from pushforward.models.cluster_coverage import ClusterCoverage
 from pushforward.models.critic_penalties import gradient_penalty, squared_slope
 from pushforward.models.metropolis_hastings import CalibrationMembers, chain, logistic_slope
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
@@ -174,8 +174,9 @@ class Adversarial(Model):
         yield self._generator_turn(next(batches))
 
     def remarks(self, figures: Mapping[str, float]) -> list[str]:
-        part = figures.get("critic/covered")
-        return [] if part is None else [f"covers {round(CLUSTERS * part)} of {CLUSTERS} clusters of the data"]
+        if "critic/covered" not in figures:
+            return []
+        return [f"covers {figures['critic/covered']:.0f} of {figures['critic/clusters']:.0f} clusters of the data"]
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         if isinstance(sampling, AdversarialSampling) and sampling.corrected:
@@ -210,7 +211,7 @@ class Adversarial(Model):
             real = self.bands(batch.x)
             # Under autocast the generator answers in lower precision than the data have.
             fake = self._generate(batch.draws, batch.condition).to(real.dtype)
-        covered = self.coverage(real, fake)
+        covered, clusters = self.coverage(real, fake)
         self.kept.keep(batch.x, batch.condition)
         real, fake = self._shown(real, batch), self._shown(fake, batch)
         told = pack_condition(batch.condition, options.packing)
@@ -219,7 +220,8 @@ class Adversarial(Model):
         scores, guesses = self._assess(both, None if told is None else Condition.cat([told, told]))
         on_real, on_fake = scores.chunk(2)
         name, figure = game.logged
-        loss, logs = game.critic(on_real, on_fake), {name: figure(on_real, on_fake).detach(), "covered": covered}
+        loss, logs = game.critic(on_real, on_fake), {name: figure(on_real, on_fake).detach()}
+        logs |= {"covered": covered, "clusters": clusters}
         if options.constraint == "zero-centred":
             penalty = squared_slope(scores, both).mean()
             loss = loss + self._weight(batch) * penalty

@@ -1,8 +1,9 @@
 """Clusters of the data that a generator's samples reach, counted while it is trained: the loss of modes as it happens.
 
-Up to ten centres, put far apart among the first batch, follow the data as means of the samples nearest to them. Shares
-of real and of generated samples in each cluster are running means over the last thousand samples or so. A cluster is
-covered if it has at least a tenth of the generated samples that it has of real ones.
+Up to ten centres, found by k-means in the first batch, follow the data as means of the samples nearest to them. Shares
+of real and of generated samples in each cluster are running means over the last thousand samples or so. Clusters with
+less than a fiftieth of the data do not count; one is covered if its share of the generated samples is at least a tenth
+of that of the real ones.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pushforward.tensors.processes import joined_rows
 __all__ = ["CLUSTERS", "ClusterCoverage"]
 
 CLUSTERS = 10
-_MEMORY, _LEAST = 1024, 0.1
+_MEMORY, _LEAST, _SMALLEST, _ROUNDS = 1024, 0.1, 0.02, 10
 
 
 class ClusterCoverage(nn.Module):
@@ -38,29 +39,41 @@ class ClusterCoverage(nn.Module):
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Put the centres far apart among these samples: each at the one farthest from those before."""
+        """Put the centres at clusters of these samples: far apart at first, then at means of the nearest samples."""
         rows = x.flatten(1)
-        chosen = rows[:1]
-        while len(chosen) < min(CLUSTERS, len(rows)):
-            chosen = torch.cat([chosen, rows[torch.cdist(rows, chosen).min(1).values.argmax()][None]])
-        self.centres[: len(chosen)] = chosen
-        self.seen[: len(chosen)] = 1.0
+        centres = rows[:1]
+        while len(centres) < min(CLUSTERS, len(rows)):
+            centres = torch.cat([centres, rows[torch.cdist(rows, centres).min(1).values.argmax()][None]])
+        for _ in range(_ROUNDS):
+            near = _nearest(rows, centres)
+            counts = near.sum(0)[:, None]
+            centres = torch.where(counts > 0, near.T @ rows / counts.clamp_min(1), centres)
+        self.centres[: len(centres)] = centres
+        self.seen[: len(centres)] = 1.0
 
     @torch.no_grad()
-    def forward(self, real: Float[Tensor, "batch *shape"], fake: Float[Tensor, "batch *shape"]) -> Float[Tensor, ""]:
-        """The part of the clusters that is covered, with this batch taken into account."""
+    def forward(
+        self, real: Float[Tensor, "batch *shape"], fake: Float[Tensor, "batch *shape"]
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """How many clusters are covered, and how many there are, with this batch taken into account."""
         rows, samples = (joined_rows(x.detach().flatten(1).to(self.centres)) for x in (real, fake))
-        near = nn.functional.one_hot(torch.cdist(rows, self._places()).argmin(1), CLUSTERS).to(rows)
+        near = _nearest(rows, self._places())
         counts = near.sum(0)
         self.seen += counts
         # The mean of all samples that have been nearest, one batch after another.
         self.centres += (near.T @ rows - counts[:, None] * self.centres) / self.seen.clamp_min(1)[:, None]
-        other = nn.functional.one_hot(torch.cdist(samples, self._places()).argmin(1), CLUSTERS).to(rows)
-        kept = max(0.0, 1 - len(rows) / _MEMORY)
-        self.shares.mul_(kept).add_(torch.stack([counts / len(rows), other.mean(0)]), alpha=1 - kept)
-        held = self.shares[0] > 0
-        return (held & (self.shares[1] >= _LEAST * self.shares[0])).sum() / held.sum().clamp_min(1)
+        latest = torch.stack([counts / len(rows), _nearest(samples, self._places()).mean(0)])
+        kept = torch.where(self.shares.any(), max(0.0, 1 - len(rows) / _MEMORY), 0.0)
+        self.shares.lerp_(latest, 1 - kept)
+        held = self.shares[0] >= _SMALLEST
+        covered = held & (self.shares[1] >= _LEAST * self.shares[0])
+        return covered.sum().float(), held.sum().float()
 
     def _places(self) -> Tensor:
         """The centres; those that were never set lie where no sample comes."""
         return torch.where(self.seen[:, None] > 0, self.centres, 1e6)
+
+
+def _nearest(rows: Tensor, centres: Tensor) -> Float[Tensor, "batch clusters"]:
+    """One in the column of the nearest centre, zero elsewhere."""
+    return nn.functional.one_hot(torch.cdist(rows, centres).argmin(1), len(centres)).to(rows)
