@@ -37,7 +37,12 @@ finally:
 def test_a_typo_loads_nothing(tmp_path, words, sentence):
     (tmp_path / "maps.npy").write_bytes(b"")
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *words], cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False
+        [sys.executable, "-c", SCRIPT, *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ,
+        check=False,
     )
     assert sentence in done.stderr
     assert done.returncode == 2

@@ -3,10 +3,10 @@
 A package names what it brings in its ``pyproject.toml``, a group per kind of thing:
 
     [project.entry-points."pushforward.models"]
-    my-flow = "my_package.flow:MyFlow"              # a Model, or an Entry of the registry
+    my-flow = "my_package.flow:MyFlow"              # a Model, or a Family of the registry
 
     [project.entry-points."pushforward.simulators"]
-    my-maps = "my_package.maps:ENTRY"               # an Entry of `pushforward.simulate`
+    my-maps = "my_package.maps:SIMULATOR"               # a Simulator of `pushforward.simulate`
 
     [project.entry-points."pushforward.formats"]
     ".mine" = "my_package.files:open_mine"          # a reader: (path, field) -> Contents

@@ -10,7 +10,7 @@ import pytest
 from pushforward.conditions import ConditionSpace
 from pushforward.ensembles import Preprocessing, read
 from pushforward.errors import DataError, UsageError
-from pushforward.simulate import SIMULATORS, Entry, Simulated
+from pushforward.simulate import SIMULATORS, Simulated, Simulator
 from pushforward.spaces import Field, Vector
 
 
@@ -36,8 +36,8 @@ def registry(monkeypatch):
     here = ModuleType("pushforward.simulate.standin")
     here.points, here.fields = points, fields
     monkeypatch.setitem(sys.modules, here.__name__, here)
-    monkeypatch.setitem(SIMULATORS, "points", Entry("pushforward.simulate.standin:points", "a blob", 300))
-    monkeypatch.setitem(SIMULATORS, "fields", Entry("pushforward.simulate.standin:fields", "noise", 40))
+    monkeypatch.setitem(SIMULATORS, "points", Simulator("pushforward.simulate.standin:points", "a blob", 300))
+    monkeypatch.setitem(SIMULATORS, "fields", Simulator("pushforward.simulate.standin:fields", "noise", 40))
 
 
 def test_a_name_is_simulated_with_its_options(registry):

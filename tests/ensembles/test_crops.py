@@ -25,7 +25,7 @@ def cropped(request, tmp_path, monkeypatch):
     if request.param == "memory":
         return read(FIELDS, conditions, crop=16)
     np.save(tmp_path / "fields.npy", FIELDS)
-    monkeypatch.setattr("pushforward.ensembles.found.in_memory_if_small", lambda source: source)
+    monkeypatch.setattr("pushforward.ensembles.raw_data.in_memory_if_small", lambda source: source)
     return read(tmp_path / "fields.npy", conditions, crop=(16, 16), space=Field(1, GRID))
 
 

@@ -12,7 +12,7 @@ import torch
 from astropy.io import fits
 
 from pushforward.ensembles import read
-from pushforward.ensembles.sources import InMemory, Positional, in_memory_if_small
+from pushforward.ensembles.stores import InMemory, Positional, in_memory_if_small
 from pushforward.errors import DataError
 from pushforward.spaces import Field, Particles, Vector
 
@@ -209,7 +209,7 @@ def test_large_files_are_not_held_in_memory(tmp_path):
 
 @pytest.mark.parametrize("chunks", [None, (3, 4, 4)])
 def test_threads_may_read_at_once(tmp_path, chunks, monkeypatch):
-    monkeypatch.setattr("pushforward.ensembles.found.in_memory_if_small", lambda source: source)
+    monkeypatch.setattr("pushforward.ensembles.raw_data.in_memory_if_small", lambda source: source)
     maps = np.repeat(np.arange(200, dtype=np.float32), 16).reshape(200, 4, 4)
     with h5py.File(tmp_path / "maps.h5", "w") as file:
         file.create_dataset("x", data=maps, chunks=chunks)

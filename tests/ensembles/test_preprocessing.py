@@ -9,7 +9,7 @@ from scipy import stats
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Ensemble, Preprocessing, pointwise
-from pushforward.ensembles.choice import distance_from_normal
+from pushforward.ensembles.pointwise_selection import distance_from_normal
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field, Particles, Series, Vector
 

@@ -11,12 +11,12 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import Batch
 from pushforward.models.adversarial_losses import LOSSES
-from pushforward.models.bands import Bands, halvings_for
 from pushforward.models.critic_penalties import gradient_penalty, squared_slope
 from pushforward.models.gan import GAN
 from pushforward.models.packing import pack
 from pushforward.models.r3gan import R3GAN
 from pushforward.models.stationary import StationaryGenerator
+from pushforward.models.wavelet_bands import WaveletBands, halvings_for
 from pushforward.models.wgan import WGANGP
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Particles, Vector
@@ -55,7 +55,7 @@ def test_grids_are_halved_down_to_sixteen_cells(grid, expected):
 
 def test_bands_are_standardised_and_lose_nothing():
     x = 3 * correlated(16) + 2
-    bands = Bands(PERIODIC, 2)
+    bands = WaveletBands(PERIODIC, 2)
     bands.initialise(x)
     coefficients = bands(x)
     assert coefficients.shape == (16, *bands.space.shape) == (16, 16, 8, 8)
@@ -78,7 +78,7 @@ def test_samples_of_a_stationary_field_start_with_the_power_of_the_data():
 
 def test_a_stationary_generator_moves_with_its_noise():
     torch.manual_seed(0)
-    bands = Bands(PERIODIC, 1)
+    bands = WaveletBands(PERIODIC, 1)
     generator = StationaryGenerator(PERIODIC, bands, width=8).eval()
     generator.initialise(correlated(16))
     with torch.no_grad():

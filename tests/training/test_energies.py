@@ -13,7 +13,7 @@ import pushforward as pf
 from pushforward.conditions import ConditionSpace
 from pushforward.ensembles.energy_source import EnergySource, Rescaled
 from pushforward.errors import DataError, TrainingError, UsageError
-from pushforward.models import REGISTRY, Batch, EnergyBatch, Entry, Turn
+from pushforward.models import REGISTRY, Batch, EnergyBatch, Family, Turn
 
 NOTHING = ConditionSpace()
 
@@ -47,7 +47,7 @@ class Normal(pf.Model):
 
 @pytest.fixture(autouse=True)
 def _known():
-    REGISTRY["toy-normal"] = Entry(Normal, "a normal distribution", sources=("energy",))
+    REGISTRY["toy-normal"] = Family(Normal, "a normal distribution", sources=("energy",))
     yield
     del REGISTRY["toy-normal"]
 

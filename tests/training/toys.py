@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
-from pushforward.models import REGISTRY, Batch, Entry, Model, Player, Settings, Turn
+from pushforward.models import REGISTRY, Batch, Family, Model, Player, Settings, Turn
 from pushforward.models.replay import ReplayBuffer
 
 
@@ -110,9 +110,9 @@ class Remembering(Adversaries):
 def register() -> None:
     """Make the toys known as ``toy-gaussian`` and ``toy-adversaries``."""
     sys.modules["pushforward.models.toys"] = sys.modules[__name__]
-    REGISTRY["toy-gaussian"] = Entry("toys:Gaussian", "a Gaussian", "none")
-    REGISTRY["toy-adversaries"] = Entry("toys:Adversaries", "two players", "none")
-    REGISTRY["toy-remembering"] = Entry("toys:Remembering", "two players and a memory", "none")
+    REGISTRY["toy-gaussian"] = Family("toys:Gaussian", "a Gaussian", "none")
+    REGISTRY["toy-adversaries"] = Family("toys:Adversaries", "two players", "none")
+    REGISTRY["toy-remembering"] = Family("toys:Remembering", "two players and a memory", "none")
 
 
 def forget() -> None:

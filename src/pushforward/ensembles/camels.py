@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pushforward.ensembles.conditions import Conditions
 from pushforward.ensembles.ensemble import Parameter
-from pushforward.ensembles.sources import ChannelSource, Joined, Source, in_memory_if_small
+from pushforward.ensembles.stores import ChannelStore, Joined, Store, in_memory_if_small
 from pushforward.errors import DataError
 from pushforward.spaces import Field
 
@@ -122,7 +122,7 @@ class Catalogue:
         axes = 2 if self.files[0].kind == "Maps" else 3
         return Field(len(self.fields), shape[-axes:])
 
-    def joined(self, sources: Sequence[Source], label: str) -> tuple[Source, tuple[int, ...], tuple[Path, ...]]:
+    def joined(self, sources: Sequence[Store], label: str) -> tuple[Store, tuple[int, ...], tuple[Path, ...]]:
         """Channels side by side, then suites, sets and redshifts one after another; members and first file of each.
 
         Raises:
@@ -136,14 +136,14 @@ class Catalogue:
                     f"{file.path.name} is called like a file of the CAMELS Multifield Dataset, but has shape {shape}; "
                     f"rename it if it is something else"
                 )
-        parts: list[Source] = []
+        parts: list[Store] = []
         for (suite, set_, z), numbers in self.runs.items():
             by_field = {self.files[number].field: sources[number] for number in numbers}
             missing = [field for field in self.fields if field not in by_field]
             if missing:
                 raise DataError(f"there is no file of {missing[0]} for {suite} {set_} z={z}, and of others there is")
             channels = [by_field[field] for field in self.fields]
-            parts.append(channels[0] if len(channels) == 1 else ChannelSource(channels, f"{suite} {set_} z={z}"))
+            parts.append(channels[0] if len(channels) == 1 else ChannelStore(channels, f"{suite} {set_} z={z}"))
         source = parts[0] if len(parts) == 1 else Joined(parts, label)
         first = tuple(self.files[numbers[0]].path for numbers in self.runs.values())
         return in_memory_if_small(source), tuple(part.shape[0] for part in parts), first

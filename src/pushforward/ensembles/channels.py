@@ -6,7 +6,7 @@ from functools import singledispatch
 
 import numpy as np
 
-from pushforward.ensembles.choice import Choice, choose
+from pushforward.ensembles.pointwise_selection import Choice, choose
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field, Particles, Series, Space, Vector
 

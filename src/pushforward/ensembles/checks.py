@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pushforward.ensembles.members import Members
 from pushforward.ensembles.series import check_series
-from pushforward.ensembles.sources import Rows
+from pushforward.ensembles.stores import Rows
 from pushforward.errors import DataError
 from pushforward.spaces import Series, Space
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pushforward.ensembles.crops import Tiles
 from pushforward.ensembles.members import Generators, Members, Part, Whole
-from pushforward.ensembles.sources import Rows, Source
+from pushforward.ensembles.stores import Rows, Store
 from pushforward.errors import DataError
 from pushforward.spaces import Field, Space
 
@@ -79,7 +79,7 @@ class Beside:
         return Beside(tiles, tiles.coarsened(self.fields, self.factors), self.factors)
 
 
-def beside(members: Whole, space: Space, condition: Source, label: str) -> tuple[Beside, Field]:
+def beside(members: Whole, space: Space, condition: Store, label: str) -> tuple[Beside, Field]:
     """Members with the fields that they are given with, and the space of these fields.
 
     Arguments:

@@ -14,11 +14,11 @@ from torch import Tensor
 from pushforward.ensembles.conditions import Conditions, conditions_for, read_columns
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.ensembles.formats import find_files, open_file
-from pushforward.ensembles.found import Found, find, found_array
 from pushforward.ensembles.members import Whole
 from pushforward.ensembles.paths import IN_PATHS, parameters_in_paths
+from pushforward.ensembles.raw_data import RawData, find, found_array
 from pushforward.ensembles.reading import listed
-from pushforward.ensembles.sources import Joined, Source
+from pushforward.ensembles.stores import Joined, Store
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field
 
@@ -27,7 +27,7 @@ __all__ = ["conditions_of", "read_fields", "separate"]
 _TABLES = (".csv", ".txt", ".dat", ".tsv", ".parquet", ".pq")
 
 
-def separate(condition: Any, found: Found) -> tuple[Any, Source | None]:
+def separate(condition: Any, found: RawData) -> tuple[Any, Store | None]:
     """What is left of the conditions as a table (None, False, or as given), and the source of the condition fields.
 
     Fields are arrays with more than two axes, files that hold such an array, several files of maps, datasets of the
@@ -54,7 +54,7 @@ def separate(condition: Any, found: Found) -> tuple[Any, Source | None]:
 
 
 def conditions_of(
-    found: Found, condition: Any, names: Sequence[str] | None, labels: Sequence[str]
+    found: RawData, condition: Any, names: Sequence[str] | None, labels: Sequence[str]
 ) -> Conditions | None:
     """The numbers and labels that members are given with: those that the user names, or that the data bring.
 
@@ -97,7 +97,7 @@ def read_fields(files: Sequence[str]) -> NDArray[np.float32]:
     return np.concatenate(parts).astype(np.float32)
 
 
-def _fields(condition: Any, found: Found) -> Source | None:
+def _fields(condition: Any, found: RawData) -> Store | None:
     """The source of condition fields; None if the condition is none, or a table."""
     if isinstance(condition, Ensemble):
         if not isinstance(condition.space, Field) or not isinstance(condition.members, Whole):
@@ -123,7 +123,7 @@ def _fields(condition: Any, found: Found) -> Source | None:
     return None
 
 
-def _dataset(name: str, found: Found) -> Source | None:
+def _dataset(name: str, found: RawData) -> Store | None:
     """A dataset of the data files that holds fields."""
     if any(each.column(name) is None for each in found.contents):
         return None
@@ -136,7 +136,7 @@ def _dataset(name: str, found: Found) -> Source | None:
     return sources[0] if len(sources) == 1 else Joined(sources, name)
 
 
-def _own_fields(found: Found) -> Source | None:
+def _own_fields(found: RawData) -> Store | None:
     """The condition fields that data files bring."""
     sources = [each.condition_fields for each in found.contents if each.condition_fields is not None]
     if not sources or len(sources) < len(found.contents):
@@ -152,7 +152,7 @@ def _are_files(given: Sequence[Any]) -> bool:
     return all(isinstance(each, str | Path) for each in given)
 
 
-def _in_paths(found: Found, labels: Sequence[str], *, asked: bool) -> Conditions | None:
+def _in_paths(found: RawData, labels: Sequence[str], *, asked: bool) -> Conditions | None:
     """Numbers in the names of files and folders, for each member."""
     if found.catalogue is not None or len(found.files) != len(found.counts):
         return None
@@ -170,7 +170,7 @@ def _in_paths(found: Found, labels: Sequence[str], *, asked: bool) -> Conditions
     return replace(made, notes=(*made.notes, note))
 
 
-def _named_inside(found: Found, name: str) -> Mapping[str, Any] | None:
+def _named_inside(found: RawData, name: str) -> Mapping[str, Any] | None:
     """Columns of conditions that the data files hold under names, unless there is a file that is called so."""
     if Path(name).exists() or not found.contents:
         return None

@@ -19,7 +19,7 @@ from pushforward.ensembles.formats import find_files, open_file
 from pushforward.ensembles.formats.contents import CONDITION_NAMES
 from pushforward.ensembles.paths import names_of_files
 from pushforward.ensembles.precision import narrowed
-from pushforward.ensembles.sources import unmasked
+from pushforward.ensembles.stores import unmasked
 from pushforward.errors import DataError, UsageError
 
 __all__ = ["Conditions", "conditions_for", "read_columns"]

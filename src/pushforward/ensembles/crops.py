@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.ensembles.members import Generators, Part, Whole
-from pushforward.ensembles.sources import Rows, Source, as_float32
+from pushforward.ensembles.stores import Rows, Store, as_float32
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field
 
@@ -47,7 +47,7 @@ class Tiles:
 
     def __init__(
         self,
-        source: Source,
+        source: Store,
         space: Field,
         region: Region,
         fields: Rows,
@@ -211,7 +211,7 @@ def _long_axis(extents: Sequence[int]) -> int:
     return int(np.argmax(extents))
 
 
-def _paved(source: Source, space: Field, region: Region, fields: Rows, channels_last: bool) -> Tiles:
+def _paved(source: Store, space: Field, region: Region, fields: Rows, channels_last: bool) -> Tiles:
     """A region of every field, paved with crops that do not overlap; cells that are left over lie at its end."""
     starts = [np.arange(first, end - side + 1, side) for (first, end), side in zip(region, space.grid, strict=True)]
     origins = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, len(starts)).astype(np.int64)

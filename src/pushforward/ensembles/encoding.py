@@ -11,9 +11,9 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pushforward.ensembles.choice import skewness
 from pushforward.ensembles.ensemble import Parameter
 from pushforward.ensembles.pointwise import known
+from pushforward.ensembles.pointwise_selection import skewness
 from pushforward.ensembles.precision import loses_differences
 from pushforward.errors import UsageError
 

@@ -21,7 +21,7 @@ from pushforward.ensembles.condition_fields import Beside, beside
 from pushforward.ensembles.members import Generators, Members, Part, Whole
 from pushforward.ensembles.precision import narrowed
 from pushforward.ensembles.shapes import layout_of
-from pushforward.ensembles.sources import InMemory, Rows, unmasked
+from pushforward.ensembles.stores import InMemory, Rows, unmasked
 from pushforward.errors import DataError
 from pushforward.spaces import Field, Space, space_to_dict
 

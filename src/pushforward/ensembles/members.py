@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.ensembles.precision import origin_of
-from pushforward.ensembles.sources import Rows, Source, as_float32
+from pushforward.ensembles.stores import Rows, Store, as_float32
 from pushforward.spaces import Space
 
 __all__ = ["Generators", "Members", "Part", "Whole"]
@@ -38,7 +38,7 @@ class Part(NamedTuple):
 class Members(Protocol):
     """What an `Ensemble` reads from: whole members, or crops of them."""
 
-    source: Source
+    source: Store
 
     def __len__(self) -> int: ...
 
@@ -70,7 +70,7 @@ class Whole:
 
     def __init__(
         self,
-        source: Source,
+        source: Store,
         shape: tuple[int, ...],
         *,
         channels_last: bool = False,

@@ -14,7 +14,7 @@ from pushforward.ensembles.channels import channel_axis, channel_name, time_chan
 from pushforward.ensembles.conditions import Conditions
 from pushforward.ensembles.formats import find_files, open_file
 from pushforward.ensembles.shapes import Layout
-from pushforward.ensembles.sources import Rows, Source
+from pushforward.ensembles.stores import Rows, Store
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field, Series, Space, Vector
 
@@ -63,8 +63,8 @@ class Gaps:
     mask: Any = None
 
     def mended(
-        self, source: Source, layout: Layout, rows: Rows, label: str
-    ) -> tuple[Source, Layout, Rows, tuple[str, ...]]:
+        self, source: Store, layout: Layout, rows: Rows, label: str
+    ) -> tuple[Store, Layout, Rows, tuple[str, ...]]:
         """The source, layout and rows of what is left, and notes.
 
         Raises:
@@ -138,7 +138,7 @@ class Gaps:
             raise DataError(f"every member of {label} lacks a condition: {described}")
         return kept, (f"conditions are missing: {described}; such members are left out",)
 
-    def _hidden(self, source: Source, layout: Layout, label: str) -> NDArray[np.bool_] | None:
+    def _hidden(self, source: Store, layout: Layout, label: str) -> NDArray[np.bool_] | None:
         """The mask, in the shape of members, or with one row for all."""
         if self.mask is None:
             return None
@@ -174,7 +174,7 @@ class Marked:
 
     def __init__(
         self,
-        source: Source,
+        source: Store,
         layout: Layout,
         sentinels: tuple[float, ...] = (),
         channels: tuple[int, ...] = (),
@@ -311,17 +311,17 @@ def _medians(space: Space, source: Marked, rows: Rows) -> NDArray[np.float64]:
     return np.nanmedian(channels, axis=1)
 
 
-def _some(source: Source, layout: Layout, rows: Rows) -> NDArray[Any]:
+def _some(source: Store, layout: Layout, rows: Rows) -> NDArray[Any]:
     return Marked(source, layout).read(rows[_spread(len(rows), source)])
 
 
-def _spread(count: int, source: Source) -> Rows:
+def _spread(count: int, source: Store) -> Rows:
     """Members that are looked at: all if they are small, or else evenly spread."""
     size = max(1, int(np.prod(source.shape[1:])) * source.dtype.itemsize)
     return np.unique(np.linspace(0, count - 1, max(1, min(count, _LOOKED_AT // size))).astype(np.int64))
 
 
-def _blocks(rows: Rows, source: Source) -> list[Rows]:
+def _blocks(rows: Rows, source: Store) -> list[Rows]:
     size = max(1, int(np.prod(source.shape[1:])) * source.dtype.itemsize)
     return np.array_split(rows, max(1, len(rows) * size // _LOOKED_AT))
 

@@ -10,7 +10,7 @@ import numpy as np
 from pushforward.ensembles.formats.contents import Contents
 from pushforward.ensembles.reading import Reading
 from pushforward.ensembles.series import IDENTIFIERS, TIMED, is_observation_table, series_of_tables, time_column
-from pushforward.ensembles.sources import InMemory
+from pushforward.ensembles.stores import InMemory
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Series
 

@@ -31,10 +31,10 @@ from pushforward.ensembles.channels import (
     time_channels,
     trailing_axes,
 )
-from pushforward.ensembles.choice import choose, constants_of, span_of
 from pushforward.ensembles.encoding import Encoding
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.levels import Levels, allowed_values
+from pushforward.ensembles.pointwise_selection import choose, constants_of, span_of
 from pushforward.ensembles.precision import laid_along, origin_of, without_origin
 from pushforward.ensembles.relations import relations_among
 from pushforward.ensembles.supports import Supports, Zeros, needed, support_of

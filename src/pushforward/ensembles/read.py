@@ -16,14 +16,14 @@ from pushforward.ensembles.condition_sources import conditions_of, separate
 from pushforward.ensembles.conditions import Conditions
 from pushforward.ensembles.crops import Tiles
 from pushforward.ensembles.ensemble import Ensemble
-from pushforward.ensembles.found import Found, find, found_array
 from pushforward.ensembles.members import Whole
 from pushforward.ensembles.missing import Gaps
 from pushforward.ensembles.paths import tables_beside
+from pushforward.ensembles.raw_data import RawData, find, found_array
 from pushforward.ensembles.reading import Reading, listed
 from pushforward.ensembles.series import TIMED
 from pushforward.ensembles.shapes import layout_of
-from pushforward.ensembles.sources import Source
+from pushforward.ensembles.stores import Store
 from pushforward.errors import DataError, UsageError
 from pushforward.simulate import option_names
 from pushforward.simulate.registry import registered
@@ -165,7 +165,7 @@ def read(
     return whole if crop is None else _cropped(whole, crop)
 
 
-def _given(whole: Ensemble, fields: Source) -> Ensemble:
+def _given(whole: Ensemble, fields: Store) -> Ensemble:
     """The members, each with a field of its own as its condition."""
     assert isinstance(whole.members, Whole)
     members, field = beside(whole.members, whole.space, fields, whole.name)
@@ -184,7 +184,7 @@ def _given(whole: Ensemble, fields: Source) -> Ensemble:
 
 
 def _whole(
-    found: Found,
+    found: RawData,
     conditions: Conditions | None,
     space: Space | str | None,
     members: int | None,
@@ -321,7 +321,7 @@ def _is_list_of_paths(data: Any) -> bool:
     return isinstance(data, list | tuple) and all(isinstance(each, str | Path) for each in data)
 
 
-def _find(data: Any, reading: Reading) -> Found:
+def _find(data: Any, reading: Reading) -> RawData:
     try:
         return find(data, reading)
     except DataError as error:

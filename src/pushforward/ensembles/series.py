@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pushforward.ensembles.formats.contents import Contents
-from pushforward.ensembles.sources import InMemory
+from pushforward.ensembles.stores import InMemory
 from pushforward.errors import DataError
 from pushforward.spaces import Series
 

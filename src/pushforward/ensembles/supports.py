@@ -25,8 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pushforward.ensembles.choice import LONG_TAILED, SKEWED, choose, excess_kurtosis, skewness
 from pushforward.ensembles.pointwise import known
+from pushforward.ensembles.pointwise_selection import LONG_TAILED, SKEWED, choose, excess_kurtosis, skewness
 from pushforward.spaces import Field, Space, Vector
 
 __all__ = ["Angle", "Interval", "NonNegative", "Positive", "Supports", "Zeros", "needed", "support_of"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pushforward.models.registry import REGISTRY, Entry, find, model_class, register_model, registered
+from pushforward.models.registry import REGISTRY, Family, find, model_class, register_model, registered
 
 if TYPE_CHECKING:
     from pushforward.ensembles.batch import Batch, EnergyBatch, PairBatch, TeacherBatch
@@ -54,8 +54,8 @@ __all__ = [
     "Batch",
     "Density",
     "EnergyBatch",
-    "Entry",
     "Evolver",
+    "Family",
     "Forecaster",
     "Joint",
     "Latent",

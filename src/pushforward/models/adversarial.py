@@ -5,8 +5,8 @@ The critic f and the generator g take turns, on fresh data and fresh noise each 
 (`pushforward.models.critic_penalties`), a bound on its weights, or nothing. A family is a choice of these (`gan`,
 `wgan`, `r3gan`).
 
-Both networks of a field see its standardised wavelet coefficients (`Bands`). A field that looks alike everywhere is
-made from a map of noise that has the data's power spectrum (`StationaryGenerator`), any other from one vector.
+Both networks of a field see its standardised wavelet coefficients (`WaveletBands`). A field that looks alike everywhere
+is made from a map of noise that has the data's power spectrum (`StationaryGenerator`), any other from one vector.
 
 Sources: Gulrajani et al. 2017 (arXiv:1704.00028), algorithm 1; Arjovsky, Chintala and Bottou 2017 (arXiv:1701.07875),
 algorithm 1, for clipping; Soenderby et al. 2017 (arXiv:1610.04490) for instance noise.
@@ -27,13 +27,13 @@ from torch.nn import functional
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.adversarial_losses import LOSSES, LossName
-from pushforward.models.bands import Bands, halvings_for
 from pushforward.models.cluster_coverage import ClusterCoverage
 from pushforward.models.critic_penalties import gradient_penalty, squared_slope
 from pushforward.models.metropolis_hastings import CalibrationMembers, chain, logistic_slope
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
 from pushforward.models.stationary import StationaryGenerator, is_stationary
+from pushforward.models.wavelet_bands import WaveletBands, halvings_for
 from pushforward.networks import Critic, Generator
 from pushforward.networks.critic import Conditioning
 from pushforward.networks.one_shot import NetworkName
@@ -63,7 +63,7 @@ class AdversarialSettings(Settings):
         final_penalty: weight at the end of the run, which is approached geometrically; None keeps it.
         clip: bound of the critic's weights when they are clipped.
         critic_turns: steps of the critic for each of the generator.
-        halvings: of a field's grid before both networks (see `Bands`); None chooses by the grid.
+        halvings: of a field's grid before both networks (see `WaveletBands`); None chooses by the grid.
         conditioning: what the critic is told of a condition: ``joined`` to its input, by ``projection``, or nothing
             but that it has to guess it, and the generator to be guessed rightly (``auxiliary``).
         packing: samples that the critic scores together.
@@ -128,7 +128,7 @@ class Adversarial(Model):
         plain = options.network == "dcgan"
         halvings = (0 if plain else halvings_for(space)) if options.halvings is None else options.halvings
         self.penalty = chosen_penalty(space, options.constraint) if options.penalty is None else options.penalty
-        self.bands = Bands(space, halvings)
+        self.bands = WaveletBands(space, halvings)
         self.latent_dim = options.latent_dim or chosen_dim
         self.generator: StationaryGenerator | Generator
         if is_stationary(space) and options.latent_dim is None and not plain:

@@ -16,14 +16,14 @@ from pushforward.plugins import load_plugin, plugins
 if TYPE_CHECKING:
     from pushforward.models.model import Model
 
-__all__ = ["KINDS", "REGISTRY", "Entry", "families", "find", "model_class", "register_model", "registered"]
+__all__ = ["KINDS", "REGISTRY", "Family", "families", "find", "model_class", "register_model", "registered"]
 
 KINDS = ("vector", "field", "particles", "series", "trajectory")
 """Kinds of sample."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class Family:
     """One family.
 
     Attributes:
@@ -48,124 +48,124 @@ class Entry:
         return getattr(import_module(f"pushforward.models.{module}"), attribute)
 
 
-REGISTRY: dict[str, Entry] = {
-    "flow-matching": Entry(
+REGISTRY: dict[str, Family] = {
+    "flow-matching": Family(
         "flow_matching:FlowMatching",
         "velocity of a straight path from noise to data; the best default for fields",
         "https://arxiv.org/abs/2210.02747",
         sources=("ensemble", "teacher"),
         spaces=("vector", "field", "particles"),
     ),
-    "ot-flow-matching": Entry(
+    "ot-flow-matching": Family(
         "ot_flow_matching:OTFlowMatching",
         "flow matching on noise paired with the data by optimal transport; straighter paths, fewer steps",
         "https://arxiv.org/abs/2302.00482",
         spaces=("vector", "field", "particles"),
     ),
-    "yukawa": Entry(
+    "yukawa": Family(
         "yukawa:Yukawa",
         "screened Poisson process: noise that is Cauchy near the data and normal far away",
         "https://arxiv.org/abs/2304.02637",
     ),
-    "ddpm": Entry(
+    "ddpm": Family(
         "ddpm:DDPM",
         "denoising diffusion: removes Gaussian noise step by step",
         "https://arxiv.org/abs/2006.11239",
         spaces=("vector", "field", "particles"),
     ),
-    "edm": Entry(
+    "edm": Family(
         "edm:EDM",
         "diffusion with a preconditioned network, trained where noise levels matter most",
         "https://arxiv.org/abs/2206.00364",
         spaces=("vector", "field", "particles"),
     ),
-    "pfgm++": Entry(
+    "pfgm++": Family(
         "pfgm:PFGMPlusPlus",
         "Poisson flow in D extra dimensions: EDM with Student-t noise; robust at moderate D",
         "https://arxiv.org/abs/2302.04265",
     ),
-    "pfgm": Entry(
+    "pfgm": Family(
         "pfgm:PFGM",
         "Poisson flow with one extra dimension, PFGM++ with D = 1",
         "https://arxiv.org/abs/2209.11178",
     ),
-    "consistency": Entry(
+    "consistency": Family(
         "consistency:Consistency",
         "the end of a flow in one or two network calls; alone, or distilled from a trained model (teacher=RUN)",
         "https://arxiv.org/abs/2303.01469",
         sources=("ensemble", "teacher"),
     ),
-    "between": Entry(
+    "between": Family(
         "bridge:Bridge",
         "straight motion between two ensembles without pairs (--and names the other); translates both ways",
         "https://arxiv.org/abs/2209.03003",
         sources=("pair",),
     ),
-    "gan": Entry(
+    "gan": Family(
         "gan:GAN",
         "generator against a classifier; may lose modes, and stands here to be compared",
         "https://arxiv.org/abs/1406.2661",
     ),
-    "wgan": Entry(
+    "wgan": Family(
         "wgan:WGAN",
         "generator against a Wasserstein critic of bounded weights",
         "https://arxiv.org/abs/1701.07875",
     ),
-    "wgan-gp": Entry(
+    "wgan-gp": Family(
         "wgan:WGANGP",
         "generator against a Wasserstein critic with gradient penalty; one network call a sample",
         "https://arxiv.org/abs/1704.00028",
     ),
-    "r3gan": Entry(
+    "r3gan": Family(
         "r3gan:R3GAN",
         "generator against a relativistic critic, flat on data and samples; keeps modes, one network call a sample",
         "https://arxiv.org/abs/2501.05441",
     ),
-    "realnvp": Entry(
+    "realnvp": Family(
         "realnvp:RealNVP",
         "invertible affine couplings; exact density and exact latent codes",
         "https://arxiv.org/abs/1605.08803",
         sources=("ensemble", "energy"),
     ),
-    "nsf": Entry(
+    "nsf": Family(
         "nsf:NSF",
         "invertible spline couplings: exact density and codes, several modes with fewer layers than realnvp",
         "https://arxiv.org/abs/1906.04032",
         sources=("ensemble", "energy"),
     ),
-    "maf": Entry(
+    "maf": Family(
         "maf:MAF",
         "each number given those before it; exact density in one pass, samples number by number",
         "https://arxiv.org/abs/1705.07057",
         spaces=("vector",),
         sources=("ensemble", "energy"),
     ),
-    "iaf": Entry(
+    "iaf": Family(
         "iaf:IAF",
         "maf the other way round: samples in one pass, densities number by number",
         "https://arxiv.org/abs/1606.04934",
         spaces=("vector",),
         sources=("ensemble", "energy"),
     ),
-    "cnf": Entry(
+    "cnf": Family(
         "cnf:CNF",
         "a velocity followed in time; exact density and codes of vectors, by a differential equation",
         "https://arxiv.org/abs/1810.01367",
         ("vector", "particles"),
     ),
-    "vae": Entry(
+    "vae": Family(
         "vae:VAE",
         "variational autoencoder: a low-dimensional latent code for each sample",
         "https://arxiv.org/abs/1312.6114",
     ),
-    "hybrid-nbody": Entry(
+    "hybrid-nbody": Family(
         "hybrid_nbody:HybridNBody",
         "coarse particle-mesh gravity with a learned correction; evolves initial conditions as a finer simulation",
         "https://arxiv.org/abs/2207.05509",
         spaces=("trajectory",),
         sources=("trajectories",),
     ),
-    "latent-ode": Entry(
+    "latent-ode": Family(
         "latent_ode:LatentODE",
         "a hidden state that moves by a learned differential equation; forecasts with bands",
         "https://arxiv.org/abs/1907.03907",
@@ -174,29 +174,29 @@ REGISTRY: dict[str, Entry] = {
 }
 
 
-def register_model(name: str, model: type[Model] | Entry, summary: str = "") -> Entry:
+def register_model(name: str, model: type[Model] | Family, summary: str = "") -> Family:
     """Make a family known by a name, as the built-in ones are.
 
     >>> register_model("my-flow", MyFlow, "a flow of mine")  # doctest: +SKIP
 
     Arguments:
         name: in lower case, with hyphens.
-        model: its class, which may say ``spaces`` and ``sources`` as an `Entry` does; or an entry.
+        model: its class, which may say ``spaces`` and ``sources`` as a `Family` does; or an entry.
         summary: one line; the first line of the class's docstring if it is empty.
 
     Raises:
         UsageError: if the name is taken by another family.
     """
-    entry = model if isinstance(model, Entry) else _entry_of(model, summary)
+    entry = model if isinstance(model, Family) else _entry_of(model, summary)
     if name in REGISTRY and REGISTRY[name].target != entry.target:
         raise UsageError(f"there is a family called {name!r} already; choose another name")
     REGISTRY[name] = entry
     return entry
 
 
-def _entry_of(model: type[Model], summary: str) -> Entry:
+def _entry_of(model: type[Model], summary: str) -> Family:
     first = (model.__doc__ or "").strip().partition("\n")[0]
-    return Entry(
+    return Family(
         model,
         summary or first or model.__name__,
         spaces=getattr(model, "spaces", KINDS),
@@ -204,7 +204,7 @@ def _entry_of(model: type[Model], summary: str) -> Entry:
     )
 
 
-def registered() -> dict[str, Entry]:
+def registered() -> dict[str, Family]:
     """All families by name: built in, registered, and of installed packages."""
     for name in plugins("models"):
         if name not in REGISTRY:
@@ -212,7 +212,7 @@ def registered() -> dict[str, Entry]:
     return REGISTRY
 
 
-def find(name: str) -> Entry:
+def find(name: str) -> Family:
     """The entry of a family.
 
     Raises:

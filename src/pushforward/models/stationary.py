@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
-from pushforward.models.bands import Bands
+from pushforward.models.wavelet_bands import WaveletBands
 from pushforward.networks import UNet
 from pushforward.spaces import Field, Space
 from pushforward.transport import GaussianDenoiser
@@ -34,7 +34,7 @@ def is_stationary(space: Space) -> bool:
 
 
 class StationaryGenerator(nn.Module):
-    """White noise, one number a value of the field, and a condition to the coefficients of a field (see `Bands`).
+    """Generator of wavelet coefficients (see `WaveletBands`) from white noise, one number per value, and a condition.
 
     Arguments:
         space: of the fields.
@@ -44,13 +44,13 @@ class StationaryGenerator(nn.Module):
 
     >>> import torch
     >>> space = Field(1, (32, 32), periodic=True)
-    >>> generator = StationaryGenerator(space, Bands(space, 1), width=8)
+    >>> generator = StationaryGenerator(space, WaveletBands(space, 1), width=8)
     >>> generator(torch.zeros(3, 1024)).shape
     torch.Size([3, 4, 16, 16])
     """
 
     def __init__(
-        self, space: Field, bands: Bands, condition: ConditionSpace = ConditionSpace(), width: int = 32
+        self, space: Field, bands: WaveletBands, condition: ConditionSpace = ConditionSpace(), width: int = 32
     ) -> None:
         super().__init__()
         self.bands = bands

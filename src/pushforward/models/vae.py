@@ -30,9 +30,9 @@ from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
-from pushforward.models.bands import Bands, halvings_for
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.stationary import is_stationary
+from pushforward.models.wavelet_bands import WaveletBands, halvings_for
 from pushforward.networks import MLP, Encoder, Generator
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
@@ -114,7 +114,7 @@ class VAE(Model):
         width = self.settings.width or chosen_width
         self.latent_dim = self.settings.latent_dim or chosen_dim
         # On a field halved twice a convolution costs a sixteenth, and every scale comes to the same size.
-        self.bands = Bands(space, halvings_for(space))
+        self.bands = WaveletBands(space, halvings_for(space))
         self.encoder = Encoder(self.bands.space, 2 * self.latent_dim, condition, width)
         self.decoder = Generator(self.bands.space, self.latent_dim, condition, width)
         self.waves = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pushforward.simulate.registry import SIMULATORS, Entry
+from pushforward.simulate.registry import SIMULATORS, Simulator
 from pushforward.simulate.run import option_names, simulate
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 __all__ = [
     "SIMULATORS",
     "Cosmology",
-    "Entry",
     "Exact",
     "Simulated",
+    "Simulator",
     "check_output",
     "option_names",
     "simulate",

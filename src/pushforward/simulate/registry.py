@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from pushforward.plugins import load_plugin, plugins
 
-__all__ = ["SIMULATORS", "Entry", "registered"]
+__all__ = ["SIMULATORS", "Simulator", "registered"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class Simulator:
     """One built-in set.
 
     Attributes:
@@ -27,11 +27,11 @@ class Entry:
     default_count: int
 
 
-def _entry(target: str, summary: str, default_count: int = 20_000) -> Entry:
-    return Entry(f"pushforward.simulate.{target}", summary, default_count)
+def _entry(target: str, summary: str, default_count: int = 20_000) -> Simulator:
+    return Simulator(f"pushforward.simulate.{target}", summary, default_count)
 
 
-SIMULATORS: dict[str, Entry] = {
+SIMULATORS: dict[str, Simulator] = {
     "two-moons": _entry("curves:two_moons", "two interleaved half circles with Gaussian noise; exact density"),
     "circles": _entry("curves:circles", "two concentric circles with Gaussian noise; exact density"),
     "spirals": _entry("curves:spirals", "two intertwined spirals with Gaussian noise; exact density"),
@@ -67,7 +67,7 @@ SIMULATORS: dict[str, Entry] = {
 }
 
 
-def registered() -> dict[str, Entry]:
+def registered() -> dict[str, Simulator]:
     """All built-in sets by name, with those of installed packages."""
     for name in plugins("simulators"):
         if name not in SIMULATORS:

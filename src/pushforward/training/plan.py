@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pushforward.energies import Energy
 from pushforward.ensembles import EnergySource, Ensemble, EnsembleSource, Source, read, source_of
 from pushforward.errors import UsageError
-from pushforward.models import REGISTRY, Entry, Model, find, register_model
+from pushforward.models import REGISTRY, Family, Model, find, register_model
 from pushforward.runs.teacher import Teacher
 from pushforward.training.durations import parse_duration, say_duration
 from pushforward.training.settings import TrainingSettings, resolve_settings
@@ -110,7 +110,7 @@ def resolve_task(model: str | type[Model], data: Any, settings: Mapping[str, Any
     return Task(name, kind, source, kind.settled(of_model, source), of_loop, given)
 
 
-def _family(model: str | type[Model]) -> tuple[str, Entry]:
+def _family(model: str | type[Model]) -> tuple[str, Family]:
     if isinstance(model, str):
         return model, find(model)
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", model.__name__).lower()
@@ -134,7 +134,7 @@ def _taught(model: str, source: Source, run: str, given: Mapping[str, Any]) -> T
     return Teacher.read(source, run)
 
 
-def _check_suits(model: str, entry: Entry, source: Source) -> None:
+def _check_suits(model: str, entry: Family, source: Source) -> None:
     """Raise unless a family learns this kind of sample and condition."""
     kind = type(source.space).__name__.lower()
     if kind not in entry.spaces:

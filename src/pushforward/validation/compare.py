@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import UsageError
 from pushforward.validation.comparison import Comparison
-from pushforward.validation.entry import Contest, enter
+from pushforward.validation.comparison_entry import Contest, enter
 
 if TYPE_CHECKING:
     from pushforward.ensembles import Ensemble

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.validation import overlays
-from pushforward.validation.entry import Entry
+from pushforward.validation.comparison_entry import Entry
 from pushforward.validation.page import render, save_page
 from pushforward.validation.style import MODELS
 from pushforward.validation.verdict import OFF, STYLES

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from pushforward.validation.evaluation_data import Material
-from pushforward.validation.judged import Judged
+from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
 
 __all__ = ["judge_density"]
@@ -25,7 +25,7 @@ NATS_A_DIMENSION = 0.05
 """A log-density this far below the exact one, for each dimension, still counts as close."""
 
 
-def judge_density(material: Material, emulator: Judged) -> list[Verdict]:
+def judge_density(material: Material, emulator: Judgeable) -> list[Verdict]:
     """How well the model's density explains test members: the mean of -log p, beside the entropy where it is known.
 
     The gap to the exact density on the same members estimates the Kullback-Leibler divergence KL(data | model), with

@@ -17,7 +17,7 @@ from scipy import stats
 from pushforward.energies import Energy
 from pushforward.energies.weights import ess
 from pushforward.validation.evaluation_data import Material
-from pushforward.validation.judged import Judged
+from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
 
@@ -49,7 +49,7 @@ def energy_statistics(material: Material) -> list[Statistic]:
     ]
 
 
-def judge_weights(material: Material, judged: Judged) -> list[Verdict]:
+def judge_weights(material: Material, judged: Judgeable) -> list[Verdict]:
     """Effective sample size and ln Z by weights, for models that give samples with their densities."""
     energy = _energy(material)
     # Densities of fields may be estimates, whose noise the weights would be judged by.

@@ -19,7 +19,7 @@ from pushforward.errors import DataError, UsageError
 from pushforward.randomness import seed_for
 from pushforward.spaces import Space
 from pushforward.validation.floor import Floor
-from pushforward.validation.judged import Judged
+from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.kinds import kind_of
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Material:
         return tuple(column for column, parameter in enumerate(self.parameters) if parameter.classes)
 
 
-def home_ensemble(emulator: Judged) -> Ensemble | None:
+def home_ensemble(emulator: Judgeable) -> Ensemble | None:
     """The data that the emulator was trained on, read again; None if it was an array in memory.
 
     Raises:
@@ -172,7 +172,7 @@ def home_ensemble(emulator: Judged) -> Ensemble | None:
 
 
 def gather(
-    emulator: Judged, ensemble: Ensemble | None, *, samples: int | None = None, seed: int = 0, watch: Watch
+    emulator: Judgeable, ensemble: Ensemble | None, *, samples: int | None = None, seed: int = 0, watch: Watch
 ) -> Material:
     """Choose the members, generate the samples, and plan the repetitions.
 
@@ -195,7 +195,7 @@ def gather(
 
 
 def assemble(
-    judged: Judged,
+    judged: Judgeable,
     test: Ensemble,
     others: Ensemble | None,
     draw: Draw,
@@ -296,7 +296,7 @@ def _with_conditions(
     return np.concatenate([x, y]), joined
 
 
-def _sources(emulator: Judged, ensemble: Ensemble | None) -> tuple[Ensemble, Ensemble | None, bool]:
+def _sources(emulator: Judgeable, ensemble: Ensemble | None) -> tuple[Ensemble, Ensemble | None, bool]:
     """The test members, other real members (None: take them from the test ones), and whether those are trained on."""
     fingerprint = (emulator.config.get("data") or {}).get("fingerprint")
     if ensemble is not None and ensemble.fingerprint == fingerprint:
@@ -311,7 +311,7 @@ def _sources(emulator: Judged, ensemble: Ensemble | None) -> tuple[Ensemble, Ens
     return ensemble, None, False
 
 
-def _check(emulator: Judged, test: Ensemble) -> None:
+def _check(emulator: Judgeable, test: Ensemble) -> None:
     if tuple(test.space.shape) != tuple(emulator.space.shape):
         raise UsageError(
             f"{test.name} has samples of shape {tuple(test.space.shape)}, but the emulator makes samples of shape "
@@ -355,7 +355,7 @@ def some(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _generate(
-    emulator: Judged, count: int, condition: Condition | None, seed: int, watch: Watch
+    emulator: Judgeable, count: int, condition: Condition | None, seed: int, watch: Watch
 ) -> tuple[np.ndarray, float]:
     """Samples at the first of the conditions, and milliseconds a sample (without the first chunk, which warms up)."""
     chunk = kind_of(emulator.space).chunk or count

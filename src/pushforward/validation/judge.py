@@ -32,7 +32,7 @@ LogProb = Callable[[Tensor, Condition | None], Tensor]
 
 @dataclass
 class _Given:
-    """Samples that are there already, as something that can be judged (see `Judged`)."""
+    """Samples that are there already, as something that can be judged (see `Judgeable`)."""
 
     name: str
     space: Space

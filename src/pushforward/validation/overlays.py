@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pushforward.validation.axes import FAINT, curve_axes, draw_floor, name_rows, ratio_axis
-from pushforward.validation.entry import Entry
+from pushforward.validation.comparison_entry import Entry
 from pushforward.validation.samples import ColourScale
 from pushforward.validation.style import REAL, Picture, encode, styled
 from pushforward.validation.verdict import CLOSE

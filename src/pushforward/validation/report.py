@@ -13,6 +13,7 @@ import numpy as np
 
 from pushforward.errors import UsageError
 from pushforward.spaces import Space, space_to_dict
+from pushforward.validation.common_statistics import Neighbours
 from pushforward.validation.curves import Curve
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.figures import overview_picture
@@ -20,7 +21,6 @@ from pushforward.validation.kinds import kind_of
 from pushforward.validation.page import render, save_page
 from pushforward.validation.responses import Response
 from pushforward.validation.sections import report_sections
-from pushforward.validation.sets import Neighbours
 from pushforward.validation.verdict import AT_FLOOR, NEAR, OFF, STYLES, UNJUDGED, Verdict
 from pushforward.validation.wording import duration, listing, number, plain
 

@@ -24,7 +24,7 @@ from pushforward.validation.wording import number
 
 if TYPE_CHECKING:
     from pushforward.ensembles import Parameter
-    from pushforward.validation.sets import Neighbours
+    from pushforward.validation.common_statistics import Neighbours
 
 __all__ = [
     "ColourScale",

@@ -16,19 +16,19 @@ import torch
 
 from pushforward.validation import kind_table  # noqa: F401  (registers the kinds of sample)
 from pushforward.validation.battery import statistics_named
+from pushforward.validation.common_statistics import COMMON_STATISTICS, COMMON_TESTS, nearest_training
+from pushforward.validation.condition_fields import pair_curves, pair_statistics
 from pushforward.validation.conditions import condition_statistics
 from pushforward.validation.density import judge_density
 from pushforward.validation.energies import energy_statistics, judge_weights
 from pushforward.validation.evaluation_data import Material, Watch, gather
 from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
-from pushforward.validation.judged import Judged
+from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.measure import Tolerances, attempt, measure
-from pushforward.validation.pairs import pair_curves, pair_statistics
 from pushforward.validation.progress import progress_bar
 from pushforward.validation.report import Report
 from pushforward.validation.responses import responses_of
-from pushforward.validation.sets import SET_STATISTICS, SET_TESTS, nearest_training
 from pushforward.validation.statistic import Statistic
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def write(report: Report, out: str | Path | None, watch: Watch) -> None:
 
 
 def report_on(
-    judged: Judged,
+    judged: Judgeable,
     material: Material,
     seed: int,
     begun: float,
@@ -135,14 +135,14 @@ def report_on(
         *part("Statistics of the data", lambda: kind.statistics(material)),
         *energy_statistics(material),
         *part("Samples and the fields that they are given with", lambda: pair_statistics(material)),
-        *SET_STATISTICS,
+        *COMMON_STATISTICS,
         *part("Over the range of the condition", lambda: condition_statistics(material)),
         *(each for each in statistics if each.applies(material.space)),
     ]
     found = measure(
         material,
         declared,
-        (*kind.tests, *SET_TESTS),
+        (*kind.tests, *COMMON_TESTS),
         tolerances,
         lambda part: watch("comparing with data", 0.9 * part),
     )
@@ -195,7 +195,7 @@ def report_on(
     return report
 
 
-def _unseen(material: Material, judged: Judged) -> tuple[str, ...]:
+def _unseen(material: Material, judged: Judgeable) -> tuple[str, ...]:
     """What nobody looked at."""
     found = list(kind_of(material.space).unseen)
     if material.train is None:
@@ -209,12 +209,12 @@ def _unseen(material: Material, judged: Judged) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _weights(judged: Judged) -> int:
+def _weights(judged: Judgeable) -> int:
     model = getattr(judged, "model", None)
     return sum(p.numel() for p in model.parameters()) if isinstance(model, torch.nn.Module) else 0
 
 
-def _density_of(judged: Judged) -> Any:
+def _density_of(judged: Judgeable) -> Any:
     def log_prob(points: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             return np.asarray(judged.log_prob(torch.from_numpy(points)).detach().cpu(), dtype=float)

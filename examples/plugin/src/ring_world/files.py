@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pushforward.ensembles.formats import Contents
-from pushforward.ensembles.sources import InMemory
+from pushforward.ensembles.stores import InMemory
 
 
 def open_ring(path: Path, field: str | None = None) -> Contents:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pushforward.simulate import Entry, Simulated
+from pushforward.simulate import Simulated, Simulator
 from pushforward.spaces import Vector
 
 
@@ -15,4 +15,4 @@ def noisy_ring(count: int, seed: int = 0, width: float = 0.1) -> Simulated:
     return Simulated(points, Vector(2, ("x", "y")))
 
 
-ENTRY = Entry("ring_world.simulator:noisy_ring", "points on a noisy ring", 2000)
+SIMULATOR = Simulator("ring_world.simulator:noisy_ring", "points on a noisy ring", 2000)

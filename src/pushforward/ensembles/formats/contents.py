@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.ensembles.sources import Source
+from pushforward.ensembles.stores import Store
 from pushforward.errors import DataError
 
 __all__ = [
@@ -50,7 +50,7 @@ class Contents:
         condition_fields: the field that each member is given with, where the file holds them beside the members.
     """
 
-    source: Source
+    source: Store
     names: tuple[str, ...] = ()
     conditions: Mapping[str, NDArray[Any]] | None = None
     column: Callable[[str], Mapping[str, NDArray[Any]] | None] = lambda name: None
@@ -58,7 +58,7 @@ class Contents:
     kind: str | None = None
     one_member: bool | None = None
     notes: tuple[str, ...] = ()
-    condition_fields: Source | None = None
+    condition_fields: Store | None = None
 
 
 def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, label: str) -> str:

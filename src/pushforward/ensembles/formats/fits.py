@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from pushforward.ensembles.formats.contents import Contents
-from pushforward.ensembles.sources import InMemory, Positional, Source
+from pushforward.ensembles.stores import InMemory, Positional, Store
 from pushforward.errors import DataError
 
 __all__ = ["open_file"]
@@ -69,7 +69,7 @@ def _unit(field: str) -> int | str:
     return int(field) if field.isdigit() else field
 
 
-def _image(path: Path, unit: Any) -> Source:
+def _image(path: Path, unit: Any) -> Store:
     header = unit.header
     plain = not isinstance(unit, fits.CompImageHDU) and path.suffix.lower() not in (".gz", ".bz2", ".fz")
     if not plain or "BLANK" in header:

@@ -21,7 +21,7 @@ from pushforward.ensembles.formats.contents import (
 )
 from pushforward.ensembles.formats.npz import named_columns
 from pushforward.ensembles.reading import listed
-from pushforward.ensembles.sources import InMemory, Positional, Rows, Source
+from pushforward.ensembles.stores import InMemory, Positional, Rows, Store
 from pushforward.errors import DataError
 
 __all__ = ["open_file"]
@@ -174,7 +174,7 @@ def _columns_side_by_side(
     )
 
 
-def _source(path: Path, dataset: h5py.Dataset, name: str) -> Source:
+def _source(path: Path, dataset: h5py.Dataset, name: str) -> Store:
     offset = dataset.id.get_offset()
     if offset is None or dataset.chunks is not None or dataset.external:
         return Chunked(path, dataset, name)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from pushforward.ensembles.formats.contents import Contents
-from pushforward.ensembles.sources import Rows
+from pushforward.ensembles.stores import Rows
 from pushforward.errors import DataError
 
 __all__ = ["open_file"]

@@ -10,7 +10,7 @@ from numpy.lib import format as npy_format
 from numpy.lib.recfunctions import structured_to_unstructured
 
 from pushforward.ensembles.formats.contents import Contents
-from pushforward.ensembles.sources import SMALL, InMemory, Positional, Source, size_in_bytes
+from pushforward.ensembles.stores import SMALL, InMemory, Positional, Store, size_in_bytes
 from pushforward.errors import DataError
 
 __all__ = ["array_at", "open_file"]
@@ -31,7 +31,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     return Contents(source, names=names, kind="vector" if names else None, one_member=False if names else None)
 
 
-def array_at(file: IO[bytes], path: Path, label: str) -> Source:
+def array_at(file: IO[bytes], path: Path, label: str) -> Store:
     """The array whose .npy header starts at the file's position.
 
     Raises:
@@ -55,7 +55,7 @@ def array_at(file: IO[bytes], path: Path, label: str) -> Source:
     return source
 
 
-def _fortran(path: Path, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...], label: str) -> Source:
+def _fortran(path: Path, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...], label: str) -> Store:
     """In Fortran order the numbers of one member are spread over the file: read it whole, if it is small."""
     transposed = Positional(path, offset, dtype, shape[::-1])
     if size_in_bytes(transposed) > 4 * SMALL:

@@ -21,7 +21,7 @@ from pushforward.ensembles.formats.contents import (
 )
 from pushforward.ensembles.formats.npy import array_at
 from pushforward.ensembles.series import TIMED, joined_series
-from pushforward.ensembles.sources import InMemory, Source
+from pushforward.ensembles.stores import InMemory, Store
 from pushforward.errors import DataError
 
 __all__ = ["open_file"]
@@ -60,7 +60,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     kind = str(_values(path, entries["kind"])) if "kind" in entries and not timed else None
     if timed:
         times, values = (_values(path, entries[name]) for name in ("times", "values"))
-        source: Source = InMemory(joined_series(times, values, path.name), path.name)
+        source: Store = InMemory(joined_series(times, values, path.name), path.name)
     else:
         source = _source(path, entries[chosen], chosen)
     return Contents(
@@ -106,7 +106,7 @@ def _header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, label: str) -> tup
     return shape, dtype
 
 
-def _source(path: Path, entry: zipfile.ZipInfo, name: str) -> Source:
+def _source(path: Path, entry: zipfile.ZipInfo, name: str) -> Store:
     label = f"{name} of {path.name}"
     if entry.compress_type == zipfile.ZIP_STORED:
         with path.open("rb") as file:

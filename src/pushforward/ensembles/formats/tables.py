@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pushforward.ensembles.formats.contents import Contents
-from pushforward.ensembles.sources import InMemory
+from pushforward.ensembles.stores import InMemory
 from pushforward.errors import DataError
 
 __all__ = ["open_file", "read_frame"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.ensembles.formats.contents import Contents
-from pushforward.ensembles.sources import InMemory
+from pushforward.ensembles.stores import InMemory
 from pushforward.errors import DataError
 
 __all__ = ["LABELS", "open_file"]

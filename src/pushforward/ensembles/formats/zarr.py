@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pushforward.ensembles.formats.contents import CONDITION_NAMES, Contents, choose_dataset, of_several
 from pushforward.ensembles.formats.npz import named_columns
-from pushforward.ensembles.sources import Rows
+from pushforward.ensembles.stores import Rows
 from pushforward.errors import DataError
 
 __all__ = ["open_file"]

@@ -1,4 +1,4 @@
-r"""The judgement of samples that are given with a field: each beside the truth that the field came with.
+r"""Judgement of samples that are given with a field: each beside the truth that the field came with.
 
 Given its field, a perfect emulator draws the truth as often as any of its samples: the truth and several samples of one
 field can be exchanged. So a sample must be correlated with the truth just as with another sample,

@@ -1,4 +1,4 @@
-"""The little that is asked of what is judged: an emulator has it, and so have samples of any other code."""
+"""Protocol of what can be judged: an emulator, or samples of any other code."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Parameter
 from pushforward.spaces import Space
 
-__all__ = ["Judged"]
+__all__ = ["Judgeable"]
 
 
-class Judged(Protocol):
+class Judgeable(Protocol):
     """A source of samples in the user's units.
 
     Attributes:

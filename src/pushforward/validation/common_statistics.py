@@ -1,4 +1,4 @@
-"""The judgement of any set of samples: fidelity and variety, clusters, possible values, copies of training members."""
+"""Statistics of samples of any kind: fidelity and variety, clusters, possible values, copies of training members."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pushforward.validation.kinds import kind_of
 from pushforward.validation.statistic import SingleTest, Statistic, TestResult
 from pushforward.validation.wording import listing, number
 
-__all__ = ["SET_STATISTICS", "SET_TESTS", "Neighbours", "nearest_training"]
+__all__ = ["COMMON_STATISTICS", "COMMON_TESTS", "Neighbours", "nearest_training"]
 
 NEIGHBOURS = 5
 MOST = 1500
@@ -57,7 +57,7 @@ def _fidelity_and_variety(a: np.ndarray, b: np.ndarray) -> Mapping[str, float]:
     return {name: float(getattr(found, name)) for name in _MEANINGS}
 
 
-SET_STATISTICS = tuple(
+COMMON_STATISTICS = tuple(
     Statistic(
         name,
         name.capitalize(),
@@ -211,7 +211,7 @@ def _values(material: Material) -> TestResult | None:
     )
 
 
-SET_TESTS = (
+COMMON_TESTS = (
     CLASSIFIER,
     SingleTest(
         "clusters",

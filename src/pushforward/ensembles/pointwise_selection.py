@@ -1,4 +1,4 @@
-"""Which pointwise function suits the values of a channel: found by looking at them.
+"""Selection of the pointwise function that suits the values of a channel.
 
 The measure is how far a quantile-quantile plot against the normal distribution is from a straight line,
 

@@ -1,4 +1,4 @@
-"""The members in files, joined to one source, before it is settled which Space they are of."""
+"""Members of files or of an array, joined to one store, before their Space is inferred."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pushforward.ensembles.formats import Contents, find_files, open_file
 from pushforward.ensembles.observations import is_table, table_members
 from pushforward.ensembles.reading import Reading
 from pushforward.ensembles.series import TIMED
-from pushforward.ensembles.sources import (
+from pushforward.ensembles.stores import (
     ComplexParts,
     InMemory,
     Joined,
     OneMember,
-    Source,
+    Store,
     in_memory_if_small,
     unmasked,
 )
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field
 
-__all__ = ["Found", "find", "found_array"]
+__all__ = ["RawData", "find", "found_array"]
 
 _MOST_NOTES = 5
 """Notes of the readers that are passed on: thousands of files would say the same."""
@@ -37,7 +37,7 @@ _PLAIN = Reading()
 
 
 @dataclass(frozen=True)
-class Found:
+class RawData:
     """Members and where they were found.
 
     Attributes:
@@ -50,7 +50,7 @@ class Found:
         notes: what was recognised.
     """
 
-    source: Source
+    source: Store
     name: str
     files: tuple[Path, ...] = ()
     counts: tuple[int, ...] = ()
@@ -58,7 +58,7 @@ class Found:
     catalogue: camels.Catalogue | None = None
     notes: tuple[str, ...] = ()
 
-    def without_column(self, name: str) -> Found:
+    def without_column(self, name: str) -> RawData:
         """A table without one of its columns, which is a condition and no coordinate; anything else as it is."""
         names = self.contents[0].names
         if name not in names:
@@ -69,7 +69,7 @@ class Found:
         return replace(self, source=InMemory(values, self.name, origin=self.source), contents=contents)
 
 
-def found_array(data: Any, reading: Reading = _PLAIN) -> Found:
+def found_array(data: Any, reading: Reading = _PLAIN) -> RawData:
     """The members of an array, a tensor or a data frame in memory; what a masked array hides becomes NaN.
 
     Raises:
@@ -88,7 +88,7 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> Found:
             notes=(f"columns of words are left out: {', '.join(words)}",) if words else (),
         )
         (contents,) = table_members([table], reading, "frame")
-        return Found(contents.source, "frame", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
+        return RawData(contents.source, "frame", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
     if reading.of_tables is not None:
         raise UsageError(f"{reading.of_tables} chooses columns of a table, and an array has none")
     values = unmasked(data.detach().cpu() if isinstance(data, Tensor) else data)
@@ -97,10 +97,10 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> Found:
         raise DataError(f"the array holds {values.dtype} in shape {values.shape}, and members must be real numbers")
     if _is_one_member(source.shape, reading, several=False):
         source = OneMember(source)
-    return Found(source, "array", counts=(source.shape[0],))
+    return RawData(source, "array", counts=(source.shape[0],))
 
 
-def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> Found:
+def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> RawData:
     """The members of files.
 
     Arguments:
@@ -119,7 +119,7 @@ def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> 
         count = contents[0].source.shape[0]
         # where every table is one series, conditions may be given by the names of the files
         counts = (1,) * count if count == len(files) else (count,)
-        return Found(contents[0].source, name, tuple(files), counts, tuple(contents), notes=tuple(notes))
+        return RawData(contents[0].source, name, tuple(files), counts, tuple(contents), notes=tuple(notes))
     for path, each in zip(files, contents, strict=True):
         if 0 in each.source.shape:
             raise DataError(f"{path.name} has shape {each.source.shape}, which holds no members")
@@ -128,9 +128,9 @@ def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> 
     catalogue = camels.recognise(files)
     if catalogue is not None:
         source, counts, first_files = catalogue.joined([each.source for each in contents], name)
-        return Found(source, name, first_files, counts, tuple(contents), catalogue, (*notes, *catalogue.notes))
+        return RawData(source, name, first_files, counts, tuple(contents), catalogue, (*notes, *catalogue.notes))
     several = len(files) > 1
-    sources: list[Source] = []
+    sources: list[Store] = []
     for each in contents:
         source = _real(each.source, reading)
         one = each.one_member
@@ -140,7 +140,7 @@ def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> 
     if several and isinstance(sources[0], OneMember):
         notes.append(f"each file holds one member, of shape {sources[0].shape[1:]}")
     source = in_memory_if_small(sources[0] if not several else Joined(sources, name))
-    return Found(
+    return RawData(
         source, name, tuple(files), tuple(each.shape[0] for each in sources), tuple(contents), notes=tuple(notes)
     )
 
@@ -157,7 +157,7 @@ def _opened(path: Path, reading: Reading) -> Contents:
     return open_file(path, ",".join(reading.columns)) if beside else contents
 
 
-def _real(source: Source, reading: Reading) -> Source:
+def _real(source: Store, reading: Reading) -> Store:
     """A source of real numbers: complex ones as two channels, if asked for."""
     if source.dtype.kind == "c":
         if reading.complex_parts:

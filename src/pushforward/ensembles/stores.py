@@ -1,6 +1,6 @@
-"""Where members are read from: a common face for arrays in memory and for the files of every format.
+"""Stores of members: one interface to arrays in memory and to the files of every format.
 
-A source is a sequence of equally shaped arrays, read by row. Nothing is mapped into memory: pages of a mapped file
+A store is a sequence of equally shaped arrays, read by row. Nothing is mapped into memory: pages of a mapped file
 count as resident, and an ensemble larger than memory would look as if it had been loaded. Rows are read at their
 position in the file (`pread`), which needs no lock and no shared file offset, so several threads may read at once.
 """
@@ -20,14 +20,14 @@ from pushforward.errors import DataError
 
 __all__ = [
     "SMALL",
-    "ChannelSource",
+    "ChannelStore",
     "ComplexParts",
     "InMemory",
     "Joined",
     "OneMember",
     "Positional",
     "Rows",
-    "Source",
+    "Store",
     "as_float32",
     "in_memory_if_small",
     "size_in_bytes",
@@ -37,14 +37,14 @@ __all__ = [
 Rows = NDArray[np.int64]
 
 SMALL = 256 * 2**20
-"""Bytes up to which a source is held in memory."""
+"""Bytes up to which a store is held in memory."""
 _EXACT = 2**16
 """Numbers up to which float32 resolves better than 1/100."""
 _FIRST = 64
 """Members that are looked at for large numbers."""
 
 
-class Source(Protocol):
+class Store(Protocol):
     """Equally shaped members, read by row.
 
     Attributes:
@@ -70,12 +70,12 @@ class Source(Protocol):
         ...
 
 
-def size_in_bytes(source: Source) -> int:
-    """What the whole source takes in memory."""
+def size_in_bytes(source: Store) -> int:
+    """Size of the whole store in memory."""
     return prod(source.shape) * source.dtype.itemsize
 
 
-def in_memory_if_small(source: Source, limit: int = SMALL) -> Source:
+def in_memory_if_small(source: Store, limit: int = SMALL) -> Store:
     """The same members, held in memory where they take no more than ``limit`` bytes.
 
     They are held as float32 unless numbers of eight bytes lie farther from zero than float32 resolves (see
@@ -104,7 +104,7 @@ def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
 class InMemory:
     """An array in memory, shape ``(members, *member)``."""
 
-    def __init__(self, values: NDArray[Any], label: str = "array", origin: Source | None = None) -> None:
+    def __init__(self, values: NDArray[Any], label: str = "array", origin: Store | None = None) -> None:
         self.values = values
         self.shape = values.shape
         self.dtype = values.dtype if origin is None else origin.dtype
@@ -127,7 +127,7 @@ class ComplexParts:
     Complex vectors become vectors of twice the length, real parts first.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Store) -> None:
         self._source = source
         self.label, self.dtype = source.label, np.empty(0, source.dtype).real.dtype
         self.shape = (source.shape[0], *self._stacked(np.empty(source.shape[1:], bool)).shape)
@@ -235,7 +235,7 @@ class Joined:
         DataError: if their members differ in shape.
     """
 
-    def __init__(self, sources: Sequence[Source], label: str) -> None:
+    def __init__(self, sources: Sequence[Store], label: str) -> None:
         self.sources = list(sources)
         self.label = label
         first = self.sources[0]
@@ -270,14 +270,14 @@ class Joined:
         return int(np.searchsorted(self._starts, row, side="right")) - 1
 
 
-class ChannelSource:
+class ChannelStore:
     """Several sources of the same members, seen as channels: shape ``(members, channels, *member)``.
 
     Raises:
         DataError: if the sources differ in shape.
     """
 
-    def __init__(self, sources: Sequence[Source], label: str) -> None:
+    def __init__(self, sources: Sequence[Store], label: str) -> None:
         self.sources = list(sources)
         self.label = label
         shapes = {source.shape for source in self.sources}
@@ -301,7 +301,7 @@ class ChannelSource:
 class OneMember:
     """A source whose whole array is one member: shape ``(1, *source.shape)``."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Store) -> None:
         self.source = source
         self.shape = (1, *source.shape)
         self.dtype = source.dtype

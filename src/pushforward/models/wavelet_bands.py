@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pushforward.spaces import Field, Space
 from pushforward.transforms import Haar
 
-__all__ = ["Bands", "halvings_for"]
+__all__ = ["WaveletBands", "halvings_for"]
 
 _SMALLEST_SIDE = 16
 
@@ -49,7 +49,7 @@ def _(space: Field, halvings: int) -> Space:
     return replace(space, channels=channels, grid=tuple(cells // factor for cells in space.grid))
 
 
-class Bands(nn.Module):
+class WaveletBands(nn.Module):
     """``halvings`` orthonormal Haar transforms, then each channel standardised; a vector is only standardised.
 
     Arguments:
