@@ -140,7 +140,6 @@ class Tiles:
             fields: whose source, in the same rows, is cut.
             factors: cells of these fields along each axis for one of those.
         """
-        assert isinstance(self.space, Field)
         region = tuple((first // f, end // f) for (first, end), f in zip(self.region, factors, strict=True))
         grid = tuple(side // f for side, f in zip(self.space.grid, factors, strict=True))
         return Tiles(

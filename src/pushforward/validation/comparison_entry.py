@@ -13,10 +13,9 @@ import numpy as np
 
 from pushforward.errors import UsageError
 from pushforward.runs.files import replace_file
-from pushforward.spaces import Field
 from pushforward.validation.curves import Curve
+from pushforward.validation.kinds import kind_of
 from pushforward.validation.report import Report
-from pushforward.validation.samples import condition_text, spread
 from pushforward.validation.validate import validate
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Contest", "Entry", "enter"]
 
 SAMPLES = "samples.npz"
-POINTS = 2000
 
 
 @dataclass(frozen=True)
@@ -134,14 +132,7 @@ def enter(model: str, contest: Contest) -> Entry:
 
 def _entry(model: str, run: Path, report: Report) -> Entry:
     material = report.material
-    if isinstance(report.space, Field):
-        rows = spread(material)
-        conditions = material.conditions
-        texts = tuple(
-            condition_text(material.parameters, None if conditions is None else conditions[row]) for row in rows
-        )
-    else:
-        rows, texts = np.arange(min(POINTS, material.count)), ()
+    rows, texts = kind_of(report.space).shown(material)
     real, generated = material.test[rows], material.generated[rows]
 
     def write(partial: Path) -> None:

@@ -208,15 +208,13 @@ def _against_field(material: Material, x: np.ndarray) -> np.ndarray:
     return _cross(material, ours, np.tile(given, (1, x.shape[1], *[1] * (x.ndim - 2)))).correlation.numpy()
 
 
-def _cross(material: Material, a: np.ndarray, b: np.ndarray) -> statistics.CrossSpectrum:
+def _cross(material: Material[Field], a: np.ndarray, b: np.ndarray) -> statistics.CrossSpectrum:
     space = material.space
-    assert isinstance(space, Field)
     return statistics.cross_power_spectrum(torch.from_numpy(a), torch.from_numpy(b), space.box, window=_window(space))
 
 
-def _power(material: Material, x: np.ndarray) -> Any:
+def _power(material: Material[Field], x: np.ndarray) -> Any:
     space = material.space
-    assert isinstance(space, Field)
     return statistics.power_spectrum(torch.from_numpy(x), space.box, window=_window(space)).power.numpy()
 
 

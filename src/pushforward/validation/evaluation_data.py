@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ REPEATED = 64
 """Test members for whose condition field two further samples are drawn."""
 
 T = TypeVar("T")
+S = TypeVar("S", bound=Space)
 
 FEW_GROUPS = 5
 Watch = Callable[[str, float], None]
@@ -44,7 +45,7 @@ Draw = Callable[[Condition | None, int, int], tuple[np.ndarray, float]]
 
 
 @dataclass(frozen=True)
-class Material:
+class Material(Generic[S]):
     """Everything that a statistic may look at, in the user's units.
 
     Attributes:
@@ -66,7 +67,7 @@ class Material:
         repeats: further samples for the first of the test members' fields, shape (2, q, *space.shape).
     """
 
-    space: Space
+    space: S
     parameters: tuple[Parameter, ...]
     generated: np.ndarray
     real: np.ndarray

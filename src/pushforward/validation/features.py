@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from pushforward import statistics
+from pushforward.spaces import Field
 from pushforward.validation.evaluation_data import Material
-from pushforward.validation.fields import field_of, window_of
+from pushforward.validation.fields import window_of
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.statistic import Rows
 from pushforward.validation.summaries import summarise
@@ -37,11 +38,11 @@ def classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
     return material.derived(_classified)
 
 
-def _features(material: Material) -> Rows:
+def _features(material: Material[Field]) -> Rows:
     return kind_of(material.space).features(material)
 
 
-def _classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
+def _classified(material: Material[Field]) -> tuple[Rows, tuple[str, ...]]:
     return kind_of(material.space).classified(material)
 
 
@@ -61,9 +62,9 @@ def field_features(material: Material) -> Rows:
     return generated, real
 
 
-def field_classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
+def field_classified(material: Material[Field]) -> tuple[Rows, tuple[str, ...]]:
     """Scales, values, channels, directions, places (`statistics.summary_features`), and peaks and shapes."""
-    space = field_of(material)
+    space = material.space
     options: Any = {"box": space.box, "window": window_of(space)}
     sides = [torch.from_numpy(np.ascontiguousarray(x, np.float32)) for x in (material.rounded, material.real)]
     blocks = [tuple(statistics.summary_features(x, **options).numpy() for x in sides)]
@@ -92,8 +93,8 @@ def standardised(generated: np.ndarray, real: np.ndarray) -> Rows:
     return (generated[:, alive] - centre) / scatter, (real[:, alive] - centre) / scatter
 
 
-def _components(material: Material) -> list[Rows]:
-    space = field_of(material)
+def _components(material: Material[Field]) -> list[Rows]:
+    space = material.space
     if space.periodic and space.isotropic:
         return []
     return [material.derived(_principal)]

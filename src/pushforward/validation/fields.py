@@ -17,19 +17,12 @@ from pushforward.validation.spectra import correlation, design_of, log_spectra, 
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.summaries import summarise
 
-__all__ = ["field_curves", "field_of", "field_statistics", "summary_of", "window_of"]
+__all__ = ["field_curves", "field_statistics", "summary_of", "window_of"]
 
 MOST_CHANNELS = 4
 """Channels that have a line of their own for the amplitude of their spectrum."""
 BANDS = 6
 """Bands of k in which the correlation of channels is compared."""
-
-
-def field_of(material: Material) -> Field:
-    """The space of the samples, known to be fields."""
-    space = material.space
-    assert isinstance(space, Field)
-    return space
 
 
 def window_of(space: Field) -> Window:
@@ -50,9 +43,9 @@ def _rows(name: str) -> Callable[[Material], Rows]:
     return rows
 
 
-def field_statistics(material: Material) -> list[Statistic]:
+def field_statistics(material: Material[Field]) -> list[Statistic]:
     """Every statistic of a `Field`."""
-    space, summaries = field_of(material), material.derived(summarise)
+    space, summaries = material.space, material.derived(summarise)
     fixed = " at fixed condition" if material.conditions is not None else ""
     found = [
         Statistic(
@@ -105,9 +98,9 @@ def field_statistics(material: Material) -> list[Statistic]:
     return found + _directions_channels_places(space)
 
 
-def field_curves(material: Material) -> list[Curve]:
+def field_curves(material: Material[Field]) -> list[Curve]:
     """Every summary of the fields, a curve per channel."""
-    channels = field_of(material).channels
+    channels = material.space.channels
     names = tuple(f"channel {c + 1}" for c in range(channels)) if channels > 1 else ("",)
     summaries = material.derived(summarise).values()
     return [curve for summary in summaries for curve in summary.curves(material.floor, names)]
@@ -154,9 +147,9 @@ def _amplitudes(space: Field) -> list[Statistic]:
     return found
 
 
-def _all_spectra(material: Material) -> Rows:
+def _all_spectra(material: Material[Field]) -> Rows:
     """Spectra with every scale of the grid, and the weights of the fit in one more row each, which all rows share."""
-    space = field_of(material)
+    space = material.space
     a, b = (
         statistics.power_spectrum(torch.from_numpy(x), space.box, bins="all", window=window_of(space))
         for x in (material.generated, material.real)
@@ -294,8 +287,8 @@ def _channel_correlations(x: torch.Tensor, space: Field) -> torch.Tensor:
     return torch.stack(means, -1).flatten(1)
 
 
-def _rings(material: Material) -> Rows:
-    space = field_of(material)
+def _rings(material: Material[Field]) -> Rows:
+    space = material.space
     profiles = [statistics.border_profile(torch.from_numpy(x), space.box) for x in (material.generated, material.real)]
     axes = tuple(range(2, material.real.ndim))
     scatter = material.test.std(axis=(0, *axes)).astype(float)[:, None]

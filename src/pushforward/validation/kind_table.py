@@ -9,7 +9,7 @@ import torch
 
 from pushforward import statistics
 from pushforward.spaces import Field, Particles, Series, Vector
-from pushforward.validation import fields, particles, series, vectors
+from pushforward.validation import fields, particles, samples, series, vectors
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import field_classified, field_features
 from pushforward.validation.kinds import KindOfSample, Profile, kind_of
@@ -34,6 +34,7 @@ def _(space: Field) -> KindOfSample:
         copies=_field_copies,
         profiles=_spectra,
         pictures=field_sections,
+        shown=samples.shown_fields,
         headline=("power_spectrum", "one_point_pdf", "coverage", "classifier"),
         unseen=(
             "Phases beyond triangles, peaks and contours: two fields that agree in these may still differ.",
@@ -94,21 +95,21 @@ def _(space: Particles) -> KindOfSample:
 
 
 def _field_copies(
-    generated: np.ndarray, training: np.ndarray, test: np.ndarray, material: Material
+    generated: np.ndarray, training: np.ndarray, test: np.ndarray, material: Material[Field]
 ) -> statistics.Memorisation:
-    space = fields.field_of(material)
+    space = material.space
     return statistics.field_memorisation(
         torch.from_numpy(generated), torch.from_numpy(training), torch.from_numpy(test),
         periodic=space.periodic, isotropic=space.isotropic,
     )  # fmt: skip
 
 
-def _spectra(material: Material) -> tuple[Profile, Profile]:
+def _spectra(material: Material[Field]) -> tuple[Profile, Profile]:
     spectrum = material.derived(summarise)["power_spectrum"]
     generated, real = (
         values[..., spectrum.within].reshape(len(values), -1) for values in (spectrum.generated, spectrum.real)
     )
-    logs, channels = log_spectra(spectrum), fields.field_of(material).channels
+    logs, channels = log_spectra(spectrum), material.space.channels
     blocks = np.array_split(spectrum.x[spectrum.within], logs[0].shape[1] // channels)
     names = tuple(f"k = {block.mean():.3g}" for block in blocks) * channels
     return Profile("P(k)", (), generated, real, "%"), Profile("ln P(k)", names, *logs, unit="%")

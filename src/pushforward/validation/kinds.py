@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KindOfSample", "Profile", "kind_of"]
 
+MOST_POINTS = 2000
+"""Members of which a comparison draws the points."""
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -56,6 +59,7 @@ class KindOfSample:
         curves: statistics bin by bin. matrices: correlation matrices by name.
         profiles: what is compared in each bin of a condition, and what its slope is followed in.
         pictures: sections of samples beside data, from the report.
+        shown: rows of the test members that a comparison shows, and a text for each (none where points are drawn).
         headline: statistics on the cards at the head of the page.
         unseen: what nobody looked at, one line each.
         samples: generated at most, unless asked otherwise. chunk: of them at a time; None for all.
@@ -74,10 +78,13 @@ class KindOfSample:
     tests: tuple[SingleTest, ...] = ()
     curves: Callable[[Material], list[Curve]] = field(default=lambda _: [])
     matrices: Callable[[Material], dict[str, np.ndarray]] = field(default=lambda _: {})
+    shown: Callable[[Material], tuple[np.ndarray, tuple[str, ...]]] = field(
+        default=lambda material: (np.arange(min(MOST_POINTS, material.count)), ())
+    )
     samples: int = 5000
     chunk: int | None = None
     levels: Callable[[np.ndarray], np.ndarray | None] = field(default=lambda _: None)
-    broken: Callable[[np.ndarray, Space], np.ndarray] = field(
+    broken: Callable[[np.ndarray, Any], np.ndarray] = field(
         default=lambda x, _: ~np.isfinite(x).reshape(len(x), -1).all(axis=1)
     )
 

@@ -35,6 +35,7 @@ __all__ = [
     "field_gallery",
     "neighbour_gallery",
     "particle_pictures",
+    "shown_fields",
     "spread",
     "vector_pictures",
 ]
@@ -113,12 +114,12 @@ def field_gallery(material: Material) -> Gallery:
     )
 
 
-def neighbour_gallery(material: Material, neighbours: Neighbours) -> Gallery:
+def neighbour_gallery(material: Material[Field], neighbours: Neighbours) -> Gallery:
     """The generated samples that are nearest to a training member, and that member moved and turned to fit them."""
     scale, tiles = ColourScale(material.test), []
     for row, twin in zip(neighbours.rows, neighbours.twins, strict=True):
         space = material.space
-        if isinstance(space, Field) and space.periodic:
+        if space.periodic:
             twin = _aligned(twin, material.generated[row], turn=space.isotropic)
         text = f"distance {number(float(neighbours.generated[row]), 2)}"
         tiles.append(Tile(scale.picture(material.generated[row]), scale.picture(twin), text))
@@ -133,14 +134,13 @@ def neighbour_gallery(material: Material, neighbours: Neighbours) -> Gallery:
     )
 
 
-def vector_pictures(material: Material) -> list[Picture]:
+def vector_pictures(material: Material[Vector]) -> list[Picture]:
     """Scatter of real and generated points: two panels in two dimensions, a corner of pairs in more."""
     from matplotlib.figure import Figure
 
     from pushforward.validation.vectors import coordinate_names
 
     space = material.space
-    assert isinstance(space, Vector)
     names = coordinate_names(space)[:CORNER]
     if space.dim == 1:
         return []
@@ -199,13 +199,14 @@ def vector_pictures(material: Material) -> list[Picture]:
         ]
 
 
-def density_picture(material: Material, log_prob: Callable[[np.ndarray], np.ndarray], cells: int = 160) -> Picture:
+def density_picture(
+    material: Material[Vector], log_prob: Callable[[np.ndarray], np.ndarray], cells: int = 160
+) -> Picture:
     """Map of the model's log-density over the plane, with real points on it."""
     from matplotlib.figure import Figure
 
     from pushforward.validation.vectors import coordinate_names
 
-    assert isinstance(material.space, Vector)
     names = coordinate_names(material.space)
     low, high = np.quantile(material.test, [0.001, 0.999], axis=0)
     margin = 0.25 * (high - low)
@@ -274,6 +275,14 @@ def spread(material: Material) -> np.ndarray:
     if material.conditions is not None:
         order = np.argsort(material.conditions[: material.count, 0], kind="stable")
     return order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
+
+
+def shown_fields(material: Material) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Rows of the fields that a comparison shows, and their conditions in words."""
+    rows, conditions = spread(material), material.conditions
+    return rows, tuple(
+        condition_text(material.parameters, None if conditions is None else conditions[row]) for row in rows
+    )
 
 
 def _aligned(field: np.ndarray, target: np.ndarray, turn: bool) -> np.ndarray:

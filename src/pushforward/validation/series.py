@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from pushforward import statistics
-from pushforward.spaces import Series, Space
+from pushforward.spaces import Series
 from pushforward.validation.curves import Curve, Summary
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import describe
@@ -120,9 +120,8 @@ def series_copies(
     return statistics.memorisation(*(x / scatter for x in sides))
 
 
-def broken_series(x: np.ndarray, space: Space) -> np.ndarray:
+def broken_series(x: np.ndarray, space: Series) -> np.ndarray:
     """Series that hold an infinite value, a missing time, or nothing at all."""
-    assert isinstance(space, Series)
     times, values = _parts(x, space)
     nothing = np.isnan(values).reshape(len(x), -1).all(axis=1)
     return np.asarray(nothing | np.isinf(x).reshape(len(x), -1).any(axis=1) | ~np.isfinite(times).all(axis=1))
@@ -158,12 +157,11 @@ def describe_series(material: Material) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([g for g, _ in blocks], axis=1), np.concatenate([r for _, r in blocks], axis=1)
 
 
-def series_pictures(material: Material) -> list[Picture]:
+def series_pictures(material: Material[Series]) -> list[Picture]:
     """Some real and some generated series, one panel for each coordinate."""
     from matplotlib.figure import Figure
 
     space = material.space
-    assert isinstance(space, Series)
     with styled():
         figure = Figure(figsize=(8.6, 1.0 + 2.1 * space.dim))
         panels = figure.subplots(space.dim, 2, sharex=True, sharey="row", squeeze=False)
@@ -204,10 +202,9 @@ def _parts(x: np.ndarray, space: Series) -> tuple[np.ndarray, np.ndarray]:
     return np.broadcast_to(np.arange(space.length, dtype=float), x.shape[:2]), x.astype(float)
 
 
-def _summaries(material: Material) -> tuple[Summary, Summary]:
+def _summaries(material: Material[Series]) -> tuple[Summary, Summary]:
     """Values at even times, and the structure function, of every sample."""
     space = material.space
-    assert isinstance(space, Series)
     real_times, _ = _parts(material.real, space)
     first, last = float(real_times.min()), float(real_times.max())
     at = first + (last - first) * (np.arange(TIMES) + 0.5) / TIMES

@@ -30,10 +30,9 @@ def half_nyquist(space: Field) -> float:
     return pi / 2 * (space.grid[0] / space.box if space.box else 1.0)
 
 
-def summarise(material: Material) -> dict[str, Summary]:
+def summarise(material: Material[Field]) -> dict[str, Summary]:
     """Every `Summary` of a `Field`, by its name."""
     space = material.space
-    assert isinstance(space, Field)
     found = [_power_spectrum(material, space), _one_point_pdf(material), *_bispectra(material, space)]
     heights = Heights.fit(material.test)
     risen = heights(material.rounded), heights(material.real)
@@ -49,9 +48,8 @@ def _both(material: Material, function: Callable[[torch.Tensor], Any]) -> tuple[
     return function(torch.from_numpy(material.generated)), function(torch.from_numpy(material.real))
 
 
-def _wavenumber_label(material: Material) -> str:
+def _wavenumber_label(material: Material[Field]) -> str:
     """Where lengths are in Mpc/h, k is in h/Mpc; in a box of another unit, in one over it; without a box, in cells."""
-    assert isinstance(material.space, Field)
     if not material.space.box:
         return "k  [1 / cell]"
     return "k  [h / Mpc]" if material.unit == "Mpc/h" else f"k  [1 / {material.unit or '(unit of the box)'}]"

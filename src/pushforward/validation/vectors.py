@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pushforward import statistics
-from pushforward.spaces import Space, Vector
+from pushforward.spaces import Vector
 from pushforward.validation.curves import Curve, Summary
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import standardised
@@ -35,9 +35,8 @@ DRAWN = 6
 """Coordinates whose marginals are drawn."""
 
 
-def coordinate_names(space: Space) -> tuple[str, ...]:
+def coordinate_names(space: Vector) -> tuple[str, ...]:
     """The coordinates' own names, or x1, x2, ..."""
-    assert isinstance(space, Vector)
     return space.names or tuple(f"x{i + 1}" for i in range(space.dim))
 
 
