@@ -89,3 +89,87 @@ def test_a_class_is_trained_without_a_registry(tmp_path):
 def test_a_name_that_is_taken_is_refused():
     with pytest.raises(UsageError, match="already"):
         pf.register_model("realnvp", CentreOnly)
+
+
+NETWORK = """
+import torch
+
+class Shrink(torch.nn.Module):
+    def __init__(self, space, condition, width=8):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(space.size + 1, width), torch.nn.SiLU(), torch.nn.Linear(width, space.size)
+        )
+
+    def forward(self, x, t, condition=None):
+        return self.layers(torch.cat([x.flatten(1), t[:, None]], 1)).view_as(x)
+"""
+
+
+@pytest.fixture
+def shrink(tmp_path, monkeypatch):
+    """A folder with a module ``shrink``, which is forgotten afterwards."""
+    (tmp_path / "shrink.py").write_text(NETWORK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
+    yield tmp_path
+    sys.modules.pop("shrink", None)
+
+
+@pytest.mark.parametrize("model", ["flow-matching", "ddpm", "pfgm++", "consistency"])
+def test_a_network_of_ones_own_is_named_by_its_module(shrink, model):
+    settings = {"network": "shrink", "width": 16}
+    emulator = pf.fit("two-moons", model=model, steps=3, out=shrink / "run", settings=settings, progress=False)
+    assert any(type(module).__name__ == "Shrink" for module in emulator.model.modules())
+    assert emulator.config["settings"]["model"]["network"] == "shrink"
+    assert torch.equal(pf.Emulator.load(shrink / "run").sample(3, seed=1), emulator.sample(3, seed=1))
+    emulator = pf.fit(
+        "two-moons", model=model, steps=5, out=shrink / "run", settings=settings, resume=True, progress=False
+    )
+    assert emulator.config["settings"]["model"]["network"] == "shrink"
+
+
+def test_a_network_of_ones_own_is_given_as_a_class(shrink):
+    sys.path.append(str(shrink))
+    from shrink import Shrink
+
+    emulator = pf.fit("two-moons", steps=2, out=shrink / "run", settings={"network": Shrink}, progress=False)
+    assert emulator.config["settings"]["model"]["network"] == "shrink:Shrink"
+    assert torch.equal(pf.Emulator.load(shrink / "run").sample(3, seed=1), emulator.sample(3, seed=1))
+
+
+def test_a_run_imports_nothing_from_the_folder_that_it_lies_in(shrink):
+    pf.fit("two-moons", steps=1, out=shrink / "run", settings={"network": "shrink"}, progress=False)
+    sys.modules.pop("shrink")
+    sys.path.remove(str(shrink))
+    with pytest.raises(UsageError, match=r"no module of that name; put the folder of shrink.py on PYTHONPATH"):
+        pf.Emulator.load(shrink / "run")
+
+
+@pytest.mark.parametrize(
+    ("network", "code", "sentence"),
+    [
+        ("untet", "", "there is no network called 'untet' and no module of that name; put the folder of untet.py"),
+        ("shrink:Other", "", "shrink has no class Other that is a torch.nn.Module"),
+        ("shrink:torch", "", "shrink has no class torch that is a torch.nn.Module"),
+        ("shrink", "import missing_module", "the module of network=shrink cannot be imported: No module named"),
+        ("shrink", "1 +", "the module of network=shrink cannot be imported: SyntaxError"),
+        ("shrink", "class Two(torch.nn.Module): pass", "defines Shrink, Two; name one as network=shrink:CLASS"),
+        ("shrink", "Shrink.forward = lambda self, x, t: x", "does not work as CLASS"),
+        (
+            "shrink",
+            "Shrink.forward = lambda self, x, t, c: x[0]",
+            r"answers in shape \(2,\) where samples are \(2, 2\)",
+        ),
+    ],
+)
+def test_a_network_that_cannot_be_used_is_refused_in_one_sentence(shrink, network, code, sentence):
+    (shrink / "shrink.py").write_text(NETWORK + "\n" + code)
+    with pytest.raises(UsageError, match=sentence):
+        pf.fit("two-moons", steps=1, out=shrink / "run", settings={"network": network}, progress=False)
+    assert not (shrink / "run" / "config.yaml").exists()
+
+
+def test_an_option_that_ones_own_network_does_not_take_is_refused(shrink):
+    with pytest.raises(UsageError, match="network=shrink takes no depth; leave it out"):
+        pf.fit("two-moons", steps=1, out=shrink / "run", settings={"network": "shrink", "depth": 3}, progress=False)

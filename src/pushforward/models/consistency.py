@@ -157,6 +157,7 @@ class Consistency(Model):
         Raises:
             UsageError: if the teacher has no denoiser.
         """
+        settings = Denoising.settled(settings, source)
         assert isinstance(settings, ConsistencySettings)
         if source.kind != "teacher":
             return settings

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -35,6 +35,8 @@ from pushforward.models.denoising_settings import DenoisingSampling, DenoisingSe
 from pushforward.models.freezing import frozen
 from pushforward.models.model import Batch, Model, Turn
 from pushforward.networks import time_network
+from pushforward.networks.custom import search_here
+from pushforward.networks.factory import is_custom
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 from pushforward.tensors.subspace import centre
@@ -98,6 +100,13 @@ class Denoising(Model):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         return denoising_defaults(space)
+
+    @classmethod
+    def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
+        """The settings as they are; a network of the user's own may lie in the current folder."""
+        if is_custom(cast(DenoisingSettings, settings).network):
+            search_here()
+        return settings
 
     def prepare(self, batch: Batch) -> None:
         self.gaussian.initialise(batch.x)

@@ -6,6 +6,7 @@ from functools import singledispatch
 from typing import Any
 
 from pushforward.errors import UsageError
+from pushforward.networks.factory import is_custom
 from pushforward.spaces import Field, Particles, Space
 from pushforward.transport import Straight, time_grid
 
@@ -31,24 +32,34 @@ def _(space: Particles) -> dict[str, Any]:
     return {"learning_rate": 2e-3, "batch_size": 256, "precision": "32", **_SHARED}
 
 
-@singledispatch
 def network_options(space: Space, settings: Any) -> dict[str, Any]:
     """Options of `time_network` from the settings of a model; those that are None are the network's own.
 
     Raises:
-        UsageError: if a setting belongs to the network of another kind of sample.
+        UsageError: if a setting belongs to another network, or to that of another kind of sample.
     """
+    if not is_custom(settings.network):
+        return _options(space, settings)
+    if settings.multipliers is not None or settings.patch is not None:
+        raise UsageError(
+            f"patch and multipliers are settings of built-in networks; network={settings.network} has none"
+        )
+    return {"network": settings.network, "width": settings.width, "depth": settings.depth}
+
+
+@singledispatch
+def _options(space: Space, settings: Any) -> dict[str, Any]:
     _refuse_those_of_fields(space, settings)
     return {"width": settings.width or _width(space), "depth": settings.depth or 3}
 
 
-@network_options.register
+@_options.register
 def _(space: Particles, settings: Any) -> dict[str, Any]:
     _refuse_those_of_fields(space, settings)
     return {"width": settings.width, "depth": settings.depth}
 
 
-@network_options.register
+@_options.register
 def _(space: Field, settings: Any) -> dict[str, Any]:
     if settings.network == "transformer":
         if settings.multipliers is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 from pydantic import Field as Setting
 
@@ -17,7 +16,8 @@ __all__ = ["DenoisingSampling", "DenoisingSettings"]
 class DenoisingSettings(Settings):
     """
     Attributes:
-        network: of a field, ``unet`` or ``transformer``; None is the U-Net.
+        network: of a field, ``unet`` or ``transformer``; None is the U-Net. Of any kind, ``module`` or ``module:Class``
+            of your own (see `networks.custom`), which is given ``width`` and ``depth`` if they are set.
         width: hidden features of a vector's network, channels at a field's full resolution, features of a transformer's
             patch; None chooses by the space.
         depth: residual blocks, for a field at each resolution; None chooses by the space.
@@ -27,7 +27,7 @@ class DenoisingSettings(Settings):
             the unconditional distribution too, as guidance needs.
     """
 
-    network: Literal["unet", "transformer"] | None = None
+    network: str | None = None
     width: int | None = Setting(default=None, ge=1)
     patch: int | None = Setting(default=None, ge=1)
     depth: int | None = Setting(default=None, ge=1)

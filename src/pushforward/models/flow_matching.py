@@ -79,6 +79,7 @@ class FlowMatching(Denoising):
         Raises:
             UsageError: if the teacher does not start from Gaussian noise, or the pairs would be torn apart.
         """
+        settings = super().settled(settings, source)
         assert isinstance(settings, FlowMatchingSettings)
         if source.kind != "teacher":
             return settings

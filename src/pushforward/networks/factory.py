@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import nn
 
 from pushforward.conditions import ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.networks.custom import custom_network
 from pushforward.networks.egnn import EGNN
 from pushforward.networks.mlp import ResidualMLP
 from pushforward.networks.transformer import Transformer
 from pushforward.networks.unet import UNet
 from pushforward.spaces import Field, Particles, Space, Vector
 
-__all__ = ["time_network"]
+__all__ = ["is_custom", "time_network"]
 
 _OF_FIELDS: dict[str, type[nn.Module]] = {"unet": UNet, "transformer": Transformer}
 
@@ -28,7 +29,8 @@ def time_network(
     Arguments:
         space: what one sample is.
         condition: what each sample is given with.
-        network: ``"unet"`` or ``"transformer"`` (see `Transformer`), for fields; None is the U-Net.
+        network: ``"unet"`` or ``"transformer"`` (see `Transformer`), for fields, or ``module:Class`` of your own (see
+            `networks.custom`); None is that of the space.
         options: of the network, such as ``width``; those that are None keep the network's own default.
 
     Raises:
@@ -39,7 +41,14 @@ def time_network(
     'ResidualMLP'
     """
     given = {name: value for name, value in options.items() if value is not None}
+    if is_custom(network):
+        return custom_network(network, space, condition, given)
     return _of_space(space, condition, network, given)
+
+
+def is_custom(network: str | None) -> TypeGuard[str]:
+    """Whether a network is one of the user's own, and not one of those that are built in."""
+    return network is not None and network not in _OF_FIELDS
 
 
 @singledispatch
@@ -56,8 +65,6 @@ def _(space: Vector, condition: ConditionSpace, network: str | None, options: di
 
 @_of_space.register
 def _(space: Field, condition: ConditionSpace, network: str | None, options: dict[str, Any]) -> nn.Module:
-    if network not in (None, *_OF_FIELDS):
-        raise UsageError(f"there is no network called {network!r} for fields; there are {', '.join(_OF_FIELDS)}")
     return _OF_FIELDS[network or "unet"](space, condition, **options)
 
 

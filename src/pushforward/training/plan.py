@@ -100,13 +100,13 @@ def resolve_task(model: str | type[Model], data: Any, settings: Mapping[str, Any
     name, entry = _family(model)
     source = _source(data)
     kind = entry.load()
-    given = dict(settings or {})
+    given = {key: _named(value) for key, value in (settings or {}).items()}
     _check_suits(name, entry, source)
     of_model, of_loop = resolve_settings(kind, source.space, given)
     if of_loop.teacher is not None:
         source = _taught(name, source, of_loop.teacher, given)
     if source.kind not in entry.sources:
-        raise UsageError(_unsuited(name, source.kind))
+        raise UsageError(_unsuited(name, entry, source.kind))
     return Task(name, kind, source, kind.settled(of_model, source), of_loop, given)
 
 
@@ -115,6 +115,11 @@ def _family(model: str | type[Model]) -> tuple[str, Family]:
         return model, find(model)
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", model.__name__).lower()
     return name, register_model(name, model)
+
+
+def _named(value: Any) -> Any:
+    """A class among the settings by its name, as the run keeps it: ``module:Class``."""
+    return f"{value.__module__}:{value.__qualname__}" if isinstance(value, type) else value
 
 
 def _source(data: Any) -> Source:
@@ -155,9 +160,9 @@ _SOURCES = {
 }
 
 
-def _unsuited(model: str, kind: str) -> str:
-    learns = " or ".join(_SOURCES[each] for each in find(model).sources)
-    able = ", ".join(name for name, entry in REGISTRY.items() if kind in entry.sources) or "none"
+def _unsuited(model: str, entry: Family, kind: str) -> str:
+    learns = " or ".join(_SOURCES[each] for each in entry.sources)
+    able = ", ".join(name for name, each in REGISTRY.items() if kind in each.sources) or "none"
     return f"{model} learns from {learns}, not from {_SOURCES[kind]}; models that do are {able}"
 
 
