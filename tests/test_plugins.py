@@ -1,7 +1,8 @@
-"""The example package, installed: its family, simulator and format are found by their names."""
+"""The example package, installed: its family, simulator, format and statistic are found by their names."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def run(environment, folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_a_package_brings_a_family_a_simulator_and_a_format(installed, tmp_path):
+def test_a_package_brings_a_family_a_simulator_a_format_and_a_statistic(installed, tmp_path):
     assert "ring-flow" in run(installed, tmp_path, "models")
     assert "noisy-ring" in run(installed, tmp_path, "datasets")
     run(installed, tmp_path, "fit", "noisy-ring", "--model", "ring-flow", "--steps", "200", "--out", "run")
@@ -50,6 +51,9 @@ def test_a_package_brings_a_family_a_simulator_and_a_format(installed, tmp_path)
     (tmp_path / "points.ring").write_text("\n".join(f"1 {angle}" for angle in range(0, 360, 4)))
     run(installed, tmp_path, "score", "run", "points.ring", "-o", "scores.csv")
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 91
+    run(installed, tmp_path, "validate", "run", "--statistics", "radius")
+    names = [each["statistic"] for each in json.loads((tmp_path / "run" / "report.json").read_text())["verdicts"]]
+    assert "radius" in names
 
 
 class CentreOnly(pf.Model):
@@ -72,6 +76,22 @@ class CentreOnly(pf.Model):
 def _forgotten():
     yield
     REGISTRY.pop("centre-only", None)
+
+
+@pytest.mark.usefixtures("_forgotten")
+def test_a_statistic_of_ones_own_stands_in_the_report_of_a_class_of_ones_own(tmp_path):
+    emulator = pf.fit("two-moons", model=CentreOnly, steps=20, out=tmp_path / "run", progress=False)
+    radius = pf.Statistic("radius", "Radius", "mean distance from the origin", of=lambda x: x.norm(dim=1))
+    found = pf.validate(emulator, samples=400, statistics=[radius], progress=False).verdict("radius")
+    assert (found.label, found.value > 0, found.floor > 0) == ("Radius", True, True)
+    with pytest.raises(UsageError, match="no statistic is called 'radios'"):
+        pf.validate(emulator, samples=400, statistics=["radios"], progress=False)
+
+
+@pytest.mark.usefixtures("_forgotten")
+def test_a_registered_class_is_reached_by_its_name(tmp_path):
+    pf.register_model("centre-only", CentreOnly, "a normal distribution")
+    assert pf.fit("two-moons", model="centre-only", steps=2, out=tmp_path / "run", progress=False).name == "centre-only"
 
 
 @pytest.mark.usefixtures("_forgotten")

@@ -1,1 +1,1 @@
-"""Points on a noisy ring: a family, a simulator and a format for them."""
+"""Points on a noisy ring: a family, a simulator, a format and a statistic for them."""
