@@ -33,6 +33,7 @@ GROUPS = {
     "statistics": "Statistics of the data",
     "pairs": "Samples and the fields that they are given with",
     "density": "Density",
+    "forecasts": "Forecasts",
     "sets": "Fidelity, variety, copies",
     "conditions": "Over the range of the condition",
 }
@@ -226,13 +227,13 @@ class Report:
         return render(
             "report.html.j2",
             report=self,
-            headline=self._headline(),
+            headline=self.headline(),
             overview=overview_picture(self.verdicts),
             sections=report_sections(self),
             settings=_lines_of(self.config),
         )
 
-    def _headline(self) -> list[dict[str, str]]:
+    def headline(self) -> list[dict[str, str]]:
         """The few numbers that a reader sees first."""
         wanted = kind_of(self.space).headline
         names = {"classifier": "Classifier AUC"}

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from pushforward.validation.density import judge_density
 from pushforward.validation.energies import energy_statistics, judge_weights
 from pushforward.validation.evaluation_data import Material, Watch, gather
 from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
+from pushforward.validation.forecasts import judge_forecasts
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.measure import Tolerances, attempt, measure
@@ -30,10 +31,11 @@ from pushforward.validation.progress import progress_bar
 from pushforward.validation.report import Report
 from pushforward.validation.responses import responses_of
 from pushforward.validation.statistic import Statistic
+from pushforward.validation.translation import TranslationReport, validate_translation
 
 if TYPE_CHECKING:
     from pushforward.emulator import Emulator
-    from pushforward.ensembles import Ensemble
+    from pushforward.ensembles import Ensemble, EnsemblePair
 
 __all__ = ["judging", "report_on", "validate", "write"]
 
@@ -42,7 +44,7 @@ T = TypeVar("T")
 
 def validate(
     emulator: Emulator,
-    ensemble: Ensemble | None = None,
+    ensemble: Ensemble | EnsemblePair | None = None,
     *,
     samples: int | None = None,
     seed: int = 0,
@@ -50,10 +52,12 @@ def validate(
     statistics: Sequence[Statistic | str] = (),
     tolerances: Tolerances | None = None,
     progress: bool = True,
-) -> Report | EvolutionReport:
+) -> Report | EvolutionReport | TranslationReport:
     """Generate samples at the conditions of unseen members, and compare them with these members.
 
-    What a model of motion makes of unseen initial states is compared with what became of them (`EvolutionReport`).
+    What is judged follows from the kind of sample and the abilities of the model: samples of what draws samples, and
+    their density and forecasts where the model has them; what a model of motion makes of unseen initial states, beside
+    what became of them (`EvolutionReport`); members translated in both directions (`TranslationReport`).
 
     Every statistic stands beside its floor, the same for real data against other real data, has an error bar from the
     finite number of samples, a p-value, and the smallest defect that these data would show.
@@ -61,7 +65,7 @@ def validate(
     Arguments:
         emulator: what is judged.
         ensemble: what it is judged by: its test split if the emulator was trained on it, all of it if it is another
-            data set; None reads the emulator's own data again.
+            data set; None reads the emulator's own data again. For a translator, the `EnsemblePair` it was trained on.
         samples: how many to generate at most; None suits the space.
         seed: of every random number.
         out: directory for ``report.html`` and ``report.json``; None writes nothing.
@@ -79,15 +83,24 @@ def validate(
         >>> report.verdict("power_spectrum").sentence  # doctest: +SKIP
         'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8). ...'
     """
-    if "evolver" in emulator.abilities:
-        evolution = validate_evolution(emulator, ensemble, samples=samples)
-        for ending in (".json", ".html") if out is not None else ():
-            evolution.save(Path(out or ".") / f"report{ending}")
-        return evolution
     begun, more = time.perf_counter(), statistics_named(statistics)
+    report: Report | EvolutionReport | TranslationReport
     with judging(progress) as watch:
-        material = gather(emulator, ensemble, samples=samples, seed=seed, watch=watch)
-        report = report_on(emulator, material, seed, begun, watch, more, tolerances)
+        draws = "sampler" in emulator.abilities
+        if "evolver" in emulator.abilities and not draws:
+            report = validate_evolution(emulator, cast("Ensemble | None", ensemble), samples=samples)
+        elif "translator" in emulator.abilities and not draws:
+            report = validate_translation(
+                emulator,
+                cast("EnsemblePair | None", ensemble),
+                judged_by=lambda one, material, begun: report_on(one, material, seed, begun, watch, more, tolerances),
+                samples=samples,
+                seed=seed,
+                watch=watch,
+            )
+        else:
+            material = gather(emulator, cast("Ensemble | None", ensemble), samples=samples, seed=seed, watch=watch)
+            report = report_on(emulator, material, seed, begun, watch, more, tolerances)
         write(report, out, watch)
     return report
 
@@ -100,7 +113,7 @@ def judging(progress: bool) -> Any:
         yield watch
 
 
-def write(report: Report, out: str | Path | None, watch: Watch) -> None:
+def write(report: Report | EvolutionReport | TranslationReport, out: str | Path | None, watch: Watch) -> None:
     """Write both files to a directory, if there is one."""
     if out is not None:
         watch("drawing the report", 0.0)
@@ -151,6 +164,8 @@ def report_on(
     if density:
         verdicts = [*verdicts, *part("Negative log-density", lambda: judge_density(material, judged))]
         verdicts += part("Statistical weights", lambda: judge_weights(material, judged))
+    if "forecaster" in judged.abilities:
+        verdicts = [*verdicts, *part("Forecasts", lambda: judge_forecasts(material, judged))]
     neighbours = next(iter(part("Memorisation", lambda: [material.derived(nearest_training)])), None)
     run = getattr(judged, "run", None)
     metrics = _metrics(run)

@@ -1,0 +1,92 @@
+"""A translator is judged in both directions, each by the test split of the ensemble that is translated into."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.errors import DataError, UsageError
+from pushforward.validation.translation import TranslationReport
+
+RNG = np.random.default_rng(0)
+A = RNG.normal(size=(800, 2)).astype(np.float32)
+B = (RNG.normal(size=(700, 2)) * [2, 1] + [5, 0]).astype(np.float32)
+
+
+class StandIn:
+    """A translator that is known: of members of a it makes members of b, but for a shift, and back without one."""
+
+    name, abilities, run, model = "stand-in", ("translator",), None, None
+
+    def __init__(self, pair: pf.EnsemblePair, shift: float = 0.0):
+        self.pair, self.shift, self.config, self.taken = pair, shift, {"data": pair.to_dict()}, []
+
+    def translate(self, x, to):
+        x = torch.as_tensor(x)
+        self.taken.append((to, x))
+        scale, centre = torch.tensor([2.0, 1.0]), torch.tensor([5.0, 0.0])
+        return x * scale + centre + self.shift if to == "b" else (x - centre) / scale
+
+
+@pytest.fixture(scope="module")
+def pair() -> pf.EnsemblePair:
+    return pf.EnsemblePair(pf.Ensemble.from_array(A, name="a"), pf.Ensemble.from_array(B, name="b"))
+
+
+def test_a_perfect_translator_is_at_the_floor_both_ways(pair):
+    emulator = StandIn(pair)
+    report = pf.validate(emulator, pair, progress=False)
+    assert isinstance(report, TranslationReport)
+    assert not [name for name, verdict in report.verdicts if verdict.verdict == "off"]
+    assert report.joint_p_value > 0.01
+    assert all(trip < 1e-6 for trip in report.round_trips.values())
+    held_out = {side: {row.tobytes() for row in each.test.take(np.arange(len(each.test)))} for side, each in
+                (("a", pair.a), ("b", pair.b))}  # fmt: skip
+    (to_b, from_a), (to_a, from_b) = emulator.taken[:2]
+    assert (to_b, to_a) == ("b", "a")
+    assert {row.numpy().tobytes() for row in from_a} <= held_out["a"]
+    assert {row.numpy().tobytes() for row in from_b} <= held_out["b"]
+
+
+def test_a_fault_of_one_direction_is_found_in_that_direction(pair):
+    report = pf.validate(StandIn(pair, shift=1.0), pair, progress=False)
+    assert report.verdict("to_b/marginals").verdict == "off"
+    assert report.verdict("to_a/marginals").verdict == "at the floor"
+    assert report.round_trips["a"] > 0.3
+    assert "From a to b" in report.summary
+    with pytest.raises(UsageError, match="no statistic 'marginals'"):
+        report.verdict("marginals")
+
+
+def test_other_data_than_those_of_training_are_refused(pair):
+    with pytest.raises(DataError, match="not the data that this run was trained on"):
+        pf.validate(StandIn(pair), pf.EnsemblePair(pair.b, pair.a), progress=False)
+    with pytest.raises(UsageError, match="give both as an EnsemblePair"):
+        pf.validate(StandIn(pair), pair.a, progress=False)
+    with pytest.raises(UsageError, match="arrays in memory"):
+        pf.validate(StandIn(pair), progress=False)
+
+
+def test_validate_on_the_command_line_reads_both_again(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", A)
+    np.save("b.npy", B)
+    command("fit", "a.npy", "--and", "b.npy", "--model", "between", "--set", "width=32", "--steps", 100, "--out", "run")
+    command("validate", "run", "--samples", 50)
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert {name.split("/")[0] for name in (each["statistic"] for each in report["verdicts"])} == {"to_a", "to_b"}
+    assert all(each["counts"]["generated"] == 50 for each in report["directions"].values())
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.index("From a to b") < page.index("From b to a")
+
+
+def test_fields_of_crops_are_judged_both_ways(tmp_path):
+    fields = [pf.read(RNG.normal(size=(4, 48, 48)).astype(np.float32) * scale, crop=8) for scale in (1.0, 2.0)]
+    pair = pf.EnsemblePair(*fields)
+    emulator = pf.fit(pair, "between", steps=2, out=tmp_path / "run", settings={"width": 4}, progress=False)
+    report = pf.validate(emulator, pair, samples=8, progress=False)
+    assert {"to_a/power_spectrum", "to_b/power_spectrum"} <= {name for name, _ in report.verdicts}
