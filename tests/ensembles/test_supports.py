@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 
 from pushforward.ensembles import Ensemble, read
 from pushforward.ensembles.preprocessing import Preprocessing
-from pushforward.ensembles.supports import Angle, Interval, Positive, Supports, Zeros, support_of
+from pushforward.ensembles.recognised_supports import support_of
+from pushforward.ensembles.supports import Angle, Interval, Positive, Supports, Within, Zeros
 from pushforward.spaces import Field, Vector
 
 RNG = np.random.default_rng(3)
@@ -18,7 +19,7 @@ N = 4000
 SUPPORTS = [Zeros(0.5, 2.0), Zeros(1e-3, 2.0, 400.0, 3.0), Positive(0.3), Interval(-1.0, 1.0), Angle(0.0, 360.0, 200.0)]
 PLACES = {Zeros: (0.01, 900.0), Positive: (1e-3, 20.0), Interval: (-0.999, 0.999), Angle: (0.0, 199.0)}
 COLUMNS = {
-    "shower": np.where(RNG.random(N) < 0.75, 0, 10 ** RNG.uniform(-3, 3, N)),
+    "shower": np.where(RNG.random(N) < 0.75, 0, 10 ** RNG.normal(0, 1.2, N)),
     "rain": np.where(RNG.random(N) < 0.3, 0, RNG.lognormal(0, 1, N)),
     "mass": RNG.lognormal(2, 2, N),
     "radius": np.abs(RNG.normal(1, 0.6, N)) + 1e-3,

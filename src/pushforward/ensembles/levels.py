@@ -74,7 +74,7 @@ def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
         if len(distinct) == most - least + 1:
             # Of counts the largest that was seen is rare, and is no bound; of grey levels it is one of many.
             common = np.mean(values == most) * len(distinct) >= COMMON
-            return Allowed(least, most if common and len(distinct) <= LARGEST_SCALE else None)
+            return Allowed(least, most if (common and len(distinct) <= LARGEST_SCALE) or len(distinct) == 2 else None)
         if len(distinct) > FEW or most - least > values.size:
             return Allowed(least)
         if len(distinct) * OFTEN > values.size:

@@ -13,6 +13,7 @@ Where the size of fluctuations depends strongly on the conditions, they can be d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self, cast
 
 import numpy as np
@@ -36,8 +37,9 @@ from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.levels import Levels, allowed_values
 from pushforward.ensembles.pointwise_selection import choose, constants_of, span_of
 from pushforward.ensembles.precision import laid_along, origin_of, without_origin
+from pushforward.ensembles.recognised_supports import needed, support_of
 from pushforward.ensembles.relations import relations_among
-from pushforward.ensembles.supports import Supports, Zeros, needed, support_of
+from pushforward.ensembles.supports import Supports, Zeros
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import (
     Field,
@@ -157,6 +159,10 @@ class Preprocessing(nn.Module):
         choices = [span_of(channels[0])] if timed else []
         choices += [
             suited(ensemble.space, *each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)
+        ]
+        choices = [
+            replace(c, reason=f"{np.mean(v < 0):.0%} zeros") if isinstance(s, Zeros) else c
+            for c, s, v in zip(choices, supports.supports, channels, strict=True)
         ]
         reshaped = bool(levels or supports.reshapes)
         if scale_by_condition and conditions is not None and trailing_axes(ensemble.space) and not reshaped:

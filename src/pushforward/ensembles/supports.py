@@ -6,6 +6,7 @@ Each is a map to the real line and back, so that no sample leaves the support. W
     positive    y = x + unit ln(1 - exp(-x / unit)),         the inverse of softplus: y = x for x >> unit
     interval    y = ln(t / (1 - t)),  t = (x - low) / (high - low)
     angle       y = (x - cut) mod period,                    cut in the emptiest gap
+    within      y = x;  back, what lies beyond an end is reflected there, or moved to it
 
 A zero has a probability, not a density: log-densities of samples with k zeros are comparable among those.
 
@@ -16,28 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import singledispatch
-from math import log, pi
+from math import log
 from typing import Any, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pushforward.ensembles.pointwise import known
-from pushforward.ensembles.pointwise_selection import LONG_TAILED, SKEWED, choose, excess_kurtosis, skewness
-from pushforward.spaces import Field, Space, Vector
 
-__all__ = ["Angle", "Interval", "NonNegative", "Positive", "Supports", "Zeros", "needed", "support_of"]
-
-_FEWEST_ZEROS = 3
-_EDGE = 0.02
-"""Share of a known interval within which values must reach either bound."""
-_INTERVALS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 100.0), (-90.0, 90.0), (0.0, 180.0))
-_PERIODS = ((0.0, 360.0), (0.0, 2 * pi), (-180.0, 360.0), (-pi, 2 * pi))
-_ANGLES = ("ra", "lon", "long", "longitude", "right_ascension", "phi", "azimuth", "az", "angle", "phase", "glon", "psi")
-
+__all__ = ["Angle", "Interval", "Positive", "Support", "Supports", "Within", "Zeros"]
 
 @dataclass(frozen=True)
 class Zeros:
@@ -48,12 +36,14 @@ class Zeros:
         width: of the band that zeros are spread over.
         largest: value up to which logarithms are taken.
         slope: of the straight line by which they go on, per ``largest``: a deviation of y or more.
+        most: that no value exceeds, where the data are cut off there; None where they are not.
     """
 
     unit: float
     width: float
     largest: float | None = None
     slope: float = 1.0
+    most: float | None = None
 
     def forward(self, x: Tensor, u: Tensor) -> Tensor:
         positive = x.clamp_min(0) / self.unit
@@ -67,6 +57,7 @@ class Zeros:
         if self.largest is not None:
             top = log(self.largest / self.unit)
             positive = y.clamp_max(top).exp() * self.unit + (y - top).clamp_min(0) * self.largest / self.slope
+        positive = positive if self.most is None else positive.clamp_max(self.most)
         return torch.where(y < -self.width / 8, 0.0, positive)
 
     def log_slope(self, x: Tensor) -> Tensor:
@@ -77,7 +68,8 @@ class Zeros:
         return torch.where(x > 0, slope, log(self.width))
 
     def describe(self) -> str:
-        return "zero or positive, zeros spread below the smallest"
+        upto = "" if self.most is None else f" up to {self.most:g}"
+        return f"zero or positive{upto}, zeros spread below the smallest"
 
 
 @dataclass(frozen=True)
@@ -105,20 +97,36 @@ class Positive:
 
 
 @dataclass(frozen=True)
-class NonNegative:
-    """Values from zero, far from which most lie: they pass as they are, and what comes back below zero is zero."""
+class Within:
+    """Values that pass as they are, and stay between two ends.
+
+    Attributes:
+        low, high: the ends; None where there is none.
+        piled: whether values pile up at them (saturated, or clipped): what lies beyond is moved to the end. Otherwise
+            it is reflected there, which leaves the density at the end as it is.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    piled: bool = False
 
     def forward(self, x: Tensor, u: Tensor) -> Tensor:
         return x
 
     def inverse(self, y: Tensor) -> Tensor:
-        return y.clamp_min(0)
+        if not self.piled and self.low is not None:
+            y = torch.where(y < self.low, 2 * self.low - y, y)
+        if not self.piled and self.high is not None:
+            y = torch.where(y > self.high, 2 * self.high - y, y)
+        return y.clamp(self.low, self.high)
 
     def log_slope(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
 
     def describe(self) -> str:
-        return "not negative"
+        if self.high is None:
+            return "not negative" if self.low == 0 else f"from {self.low:.5g}"
+        return f"up to {self.high:.5g}" if self.low is None else f"from {self.low:.5g} to {self.high:.5g}"
 
 
 @dataclass(frozen=True)
@@ -168,80 +176,14 @@ class Angle:
         return f"an angle of period {self.period:g}, cut open at {self.cut:.4g}"
 
 
-Support = Zeros | Positive | NonNegative | Interval | Angle
+Support = Zeros | Positive | Within | Interval | Angle
 _KINDS: dict[str, type[Support]] = {
-    "non-negative": NonNegative,
+    "within": Within,
     "zeros": Zeros,
     "positive": Positive,
     "interval": Interval,
     "angle": Angle,
 }
-
-
-@singledispatch
-def support_of(space: Space, values: NDArray[np.float32], number: int) -> Support | None:
-    """The support of channel ``number``, as far as values tell; None where it is the real line."""
-    return None
-
-
-@support_of.register
-def _(space: Vector, values: NDArray[np.float32], number: int) -> Support | None:
-    seen = values.reshape(-1)
-    name = space.names[number].lower() if space.names else ""
-    return _zeros(seen) or _angle(seen, name) or _interval(seen) or _positive(seen)
-
-
-@support_of.register
-def _(space: Field, values: NDArray[np.float32], number: int) -> Support | None:
-    zeros = _zeros(values.reshape(-1))
-    return zeros if zeros is not None or values.min() < 0 else NonNegative()
-
-
-def _zeros(values: NDArray[np.float32]) -> Zeros | None:
-    zeros = values == 0
-    if values.min() < 0 or zeros.sum() < _FEWEST_ZEROS:
-        return None
-    positive = values[~zeros].astype(np.float64)
-    if len(positive) < 2 or positive.min() == positive.max():
-        return None
-    tailed = abs(skewness(positive)) > SKEWED or excess_kurtosis(positive) > LONG_TAILED
-    unit = float(positive.min() if tailed else positive.std())
-    y = np.log(positive / unit) if tailed else positive / unit
-    width = float(y.std())
-    deviation = float(np.concatenate([y, np.full(zeros.sum(), -0.75 * width)]).std())
-    return Zeros(unit, width, float(positive.max()), max(1.0, deviation)) if tailed else Zeros(unit, width)
-
-
-def _angle(values: NDArray[np.float32], name: str) -> Angle | None:
-    low, high = float(values.min()), float(values.max())
-    for start, period in _PERIODS:
-        named = name in _ANGLES and high - low > period / 2
-        around = low - start < _EDGE / 2 * period and start + period - high < _EDGE / 2 * period
-        within = low >= start - 1e-6 * period and high <= start + period * (1 + 1e-6)
-        if within and (named or around):
-            ordered = np.sort(values.astype(np.float64))
-            gaps = np.diff(ordered, append=ordered[0] + period)
-            widest = int(np.argmax(gaps))
-            cut = start + (ordered[widest] + gaps[widest] / 2 - start) % period
-            return Angle(start, period, float(cut))
-    return None
-
-
-def _interval(values: NDArray[np.float32]) -> Interval | None:
-    low, high = float(values.min()), float(values.max())
-    for start, end in _INTERVALS:
-        reach = _EDGE * (end - start)
-        near = (np.mean(values < start + reach), np.mean(values > end - reach))
-        # The tail of a distribution comes near a bound now and then; a bound cuts it off.
-        if start <= low and high <= end and min(near) > _EDGE / 10:
-            return Interval(start, end)
-    return None
-
-
-def _positive(values: NDArray[np.float32]) -> Positive | None:
-    if values.min() <= 0:
-        return None
-    return Positive(float(np.median(values)) / 8)
 
 
 class Supports(nn.Module):
@@ -262,7 +204,7 @@ class Supports(nn.Module):
     @property
     def reshapes(self) -> bool:
         """Whether values change on their way to the real line."""
-        return any(not isinstance(each, NonNegative | None) for each in self.supports)
+        return any(not isinstance(each, Within | None) for each in self.supports)
 
     @property
     def random(self) -> bool:
@@ -311,12 +253,3 @@ class Supports(nn.Module):
             for each in values
         ]
         return cls(made, axis)
-
-
-def needed(supports: Supports, channels: Sequence[np.ndarray], wanted: Sequence[str], names: Sequence[str]) -> Supports:
-    """The supports without that of positive values whose logarithm is taken anyway: it keeps them positive."""
-    kept = [
-        None if isinstance(each, Positive) and choose(values, kind, name).stays_positive else each
-        for each, values, kind, name in zip(supports.supports, channels, wanted, names, strict=True)
-    ]
-    return Supports(kept, supports.axis)

@@ -45,8 +45,10 @@ class Summary:
 
     @property
     def within(self) -> np.ndarray:
-        """Bins that enter the headline figure, shape (K,), boolean."""
-        return np.ones(len(self.x), bool) if self.cut is None else self.x <= self.cut * (1 + 1e-9)
+        """Bins that enter the headline figure, shape (K,), boolean; all of them where none lies below the cut."""
+        everywhere = np.ones(len(self.x), bool)
+        below = everywhere if self.cut is None else self.x <= self.cut * (1 + 1e-9)
+        return below if below.any() else everywhere
 
     def curves(self, floor: Floor, channels: tuple[str, ...] = ("",)) -> list[Curve]:
         """One curve a channel, with errors and the band of real against real."""

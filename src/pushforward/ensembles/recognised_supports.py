@@ -1,0 +1,174 @@
+"""Which support the values of a channel have: told by looking at them, and by the names of columns.
+
+Whether values end at a bound, or thin out towards it, is told by the k nearest to the end: with F(s) ~ s^b near an end
+a, the distances s_j = |x_j - a| of the k smallest give
+
+    1 / b = mean_j ln(s_k / s_j),
+
+b = 1 where a density is cut off, below where it diverges, and more where it falls to zero: 3 and more in the tail of a
+normal distribution (Hill 1975, Annals of Statistics 3, 1163, for an end that is known).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import singledispatch
+from math import pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.ensembles.pointwise_selection import LONG_TAILED, SKEWED, choose, excess_kurtosis, skewness
+from pushforward.ensembles.supports import Angle, Interval, Positive, Support, Supports, Within, Zeros
+from pushforward.spaces import Field, Series, Space, Vector
+
+__all__ = ["needed", "support_of"]
+
+_FEWEST_ZEROS = 3
+_EDGE = 0.02
+"""Share of a known interval within which values must reach either bound."""
+_INTERVALS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 100.0), (-90.0, 90.0), (0.0, 180.0))
+_PERIODS = ((0.0, 360.0), (0.0, 2 * pi), (-180.0, 360.0), (-pi, 2 * pi))
+_ANGLES = ("ra", "lon", "long", "longitude", "right_ascension", "phi", "azimuth", "az", "angle", "phase", "glon", "psi")
+_NAMED = {
+    ((-90.0, 90.0), (-pi / 2, pi / 2)): ("dec", "de", "decl", "declination", "lat", "latitude", "glat"),
+    ((0.0, pi), (0.0, 180.0)): ("theta", "zenith", "polar", "inclination", "incl", "inc"),
+    ((-1.0, 1.0),): ("costheta", "cos_theta", "costh", "cosine", "correlation"),
+    ((0.0, 1.0),): ("probability", "prob", "fraction", "eccentricity", "ecc", "efficiency"),
+}
+"""Intervals of quantities that are called so; of several the smallest that holds the values."""
+_CUT_OFF = 1.3
+"""Exponent b up to which a density is taken as cut off at its end."""
+_FEWEST = 500
+"""Values from which ends are told by looking at them."""
+_NEAREST = (30, 500)
+"""Values nearest to an end that are looked at: a twentieth of all, within these."""
+
+
+@singledispatch
+def support_of(space: Space, values: NDArray[np.float32], number: int) -> Support | None:
+    """The support of channel ``number``, as far as values tell; None where it is the real line."""
+    return None
+
+
+@support_of.register
+def _(space: Vector, values: NDArray[np.float32], number: int) -> Support | None:
+    seen = values.reshape(-1)
+    name = space.names[number].lower() if space.names else ""
+    known = _zeros(seen) or _angle(seen, name) or _named(seen, name) or _interval(seen)
+    return known or _cut_off(seen) or _positive(seen)
+
+
+@support_of.register
+def _(space: Field, values: NDArray[np.float32], number: int) -> Support | None:
+    seen = values.reshape(-1)
+    return _zeros(seen) or _angle(seen) or _cut_off(seen) or _not_negative(seen)
+
+
+@support_of.register
+def _(space: Series, values: NDArray[np.float32], number: int) -> Support | None:
+    if number < int(space.timed):
+        return None
+    seen = values[np.isfinite(values)]
+    return _cut_off(seen) or _not_negative(seen)
+
+
+def _zeros(values: NDArray[np.float32]) -> Zeros | None:
+    zeros = values == 0
+    if values.min() < 0 or zeros.sum() < _FEWEST_ZEROS:
+        return None
+    positive = values[~zeros].astype(np.float64)
+    if len(positive) < 2 or positive.min() == positive.max():
+        return None
+    tailed = abs(skewness(positive)) > SKEWED or excess_kurtosis(positive) > LONG_TAILED
+    unit = float(positive.min() if tailed else positive.std())
+    y = np.log(positive / unit) if tailed else positive / unit
+    width = float(y.std())
+    deviation = float(np.concatenate([y, np.full(zeros.sum(), -0.75 * width)]).std())
+    most = float(positive.max()) if _ends(positive, positive.max()) is not None else None
+    if not tailed:
+        return Zeros(unit, width, most=most)
+    return Zeros(unit, width, float(positive.max()), max(1.0, deviation), most)
+
+
+def _angle(values: NDArray[np.float32], name: str = "") -> Angle | None:
+    low, high = float(values.min()), float(values.max())
+    for start, period in _PERIODS:
+        named = name in _ANGLES and high - low > period / 2
+        around = low - start < _EDGE / 2 * period and start + period - high < _EDGE / 2 * period
+        within = low >= start - 1e-6 * period and high <= start + period * (1 + 1e-6)
+        if within and (named or around):
+            ordered = np.sort(values.astype(np.float64))
+            gaps = np.diff(ordered, append=ordered[0] + period)
+            widest = int(np.argmax(gaps))
+            cut = start + (ordered[widest] + gaps[widest] / 2 - start) % period
+            return Angle(start, period, float(cut))
+    return None
+
+
+def _interval(values: NDArray[np.float32]) -> Interval | None:
+    low, high = float(values.min()), float(values.max())
+    for start, end in _INTERVALS:
+        reach = _EDGE * (end - start)
+        near = (np.mean(values < start + reach), np.mean(values > end - reach))
+        # The tail of a distribution comes near a bound now and then; a bound cuts it off.
+        if start <= low and high <= end and min(near) > _EDGE / 10:
+            return Interval(start, end)
+    return None
+
+
+def _positive(values: NDArray[np.float32]) -> Positive | None:
+    if values.min() <= 0:
+        return None
+    return Positive(float(np.median(values)) / 8)
+
+
+def _named(values: NDArray[np.float32], name: str) -> Interval | None:
+    low, high = float(values.min()), float(values.max())
+    for intervals, names in _NAMED.items():
+        for start, end in intervals if name in names else ():
+            if start < low and high < end and high - low > (end - start) / 4:
+                return Interval(start, end)
+    return None
+
+
+def _not_negative(values: NDArray[np.float32]) -> Within | None:
+    return Within(0.0) if len(values) and values.min() >= 0 else None
+
+
+def _cut_off(values: NDArray[np.float32]) -> Within | None:
+    """The ends of values that do not thin out towards them.
+
+    Of positive values that reach down to a small share of their median, the lower end is zero.
+    """
+    if len(values) < _FEWEST:
+        return None
+    low, high = float(values.min()), float(values.max())
+    at_low, at_high = _ends(values, low), _ends(values, high)
+    small = 0 <= low < 0.05 * float(np.median(values))
+    if at_high is None and (at_low is None or small):
+        return None
+    start = 0.0 if small else low if at_low is not None else 0.0 if low >= 0 else None
+    return Within(start, None if at_high is None else high, piled=bool(at_low) or bool(at_high))
+
+
+def _ends(values: NDArray[np.floating], end: float) -> bool | None:
+    """Whether values pile up at their end; None if they thin out towards it."""
+    count = len(values)
+    if count < _FEWEST:
+        return None
+    nearest = int(np.clip(count // 20, *_NEAREST))
+    distances = np.sort(np.partition(np.abs(values.astype(np.float64) - end), nearest)[: nearest + 1])
+    if distances[_FEWEST_ZEROS - 1] == 0:
+        return True
+    within = distances[1:] / distances[-1]
+    return False if 1 <= _CUT_OFF * np.mean(-np.log(within[within > 0])) else None
+
+
+def needed(supports: Supports, channels: Sequence[np.ndarray], wanted: Sequence[str], names: Sequence[str]) -> Supports:
+    """The supports without that of positive values whose logarithm is taken anyway: it keeps them positive."""
+    kept = [
+        None if isinstance(each, Positive) and choose(values, kind, name).stays_positive else each
+        for each, values, kind, name in zip(supports.supports, channels, wanted, names, strict=True)
+    ]
+    return Supports(kept, supports.axis)
