@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from pushforward.ensembles.conditions import Conditions, conditions_for, read_co
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.ensembles.formats import find_files, open_file
 from pushforward.ensembles.members import Whole
-from pushforward.ensembles.paths import IN_PATHS, parameters_in_paths
+from pushforward.ensembles.paths import IN_PATHS, folders_of, parameters_in_paths
 from pushforward.ensembles.raw_data import RawData, find, found_array
 from pushforward.ensembles.reading import listed
 from pushforward.ensembles.stores import Joined, Store
@@ -77,6 +79,7 @@ def conditions_of(
     elif isinstance(condition, list | tuple) and condition and _are_files(condition):
         columns = _joined([read_columns(each, names) for each in condition])
     else:
+        _refuse_unknown_names(found, condition)
         columns = read_columns(condition, names)
     if found.catalogue is not None:
         return found.catalogue.conditions(columns, found.counts, found.name, _table_name(condition))
@@ -156,13 +159,16 @@ def _in_paths(found: RawData, labels: Sequence[str], *, asked: bool) -> Conditio
     """Numbers in the names of files and folders, for each member."""
     if found.catalogue is not None or len(found.files) != len(found.counts):
         return None
-    per_file = parameters_in_paths(found.files, whole=asked)
-    if not per_file:
-        if asked:
+    per_file: dict[str, Any] = dict(parameters_in_paths(found.files, whole=asked))
+    if not per_file and asked:
+        folders = folders_of(found.files)
+        if len(set(folders)) < 2:
             raise UsageError(
-                f"the paths of the files of {found.name} name no numbers in which they differ, such as kappa_0.25 or "
-                "T=2.27"
+                f"the paths of the files of {found.name} name no numbers and no folders in which they differ, such as "
+                "kappa_0.25, T=2.27, or spirals/ and ellipticals/"
             )
+        per_file = {"folder": np.array(folders)}
+    if not per_file:
         return None
     columns = {name: np.repeat(values, found.counts) for name, values in per_file.items()}
     made = conditions_for(columns, found.counts, (), labels=labels, label=found.name)
@@ -181,6 +187,23 @@ def _named_inside(found: RawData, name: str) -> Mapping[str, Any] | None:
             return None
         columns |= _joined([part for part in inside if part is not None])
     return columns
+
+
+def _refuse_unknown_names(found: RawData, condition: Any) -> None:
+    """Raise if what is given is no file, and by its look a name of something in the data files."""
+    if not isinstance(condition, str) or not found.contents or Path(condition).suffix or glob.has_magic(condition):
+        return
+    if Path(condition).expanduser().exists() or "/" in condition:
+        return
+    first = found.contents[0]
+    there = [*dict.fromkeys((*first.names, *first.left_out))]
+    absent = next((each for each in listed(condition) if first.column(each) is None), condition)
+    near = get_close_matches(absent, there, n=1)
+    raise DataError(
+        f"--condition {condition}: there is no such file, and {found.name} has no {absent!r}"
+        + (f"; it has {', '.join(there)}" if there else "")
+        + (f": did you mean {near[0]!r}?" if near else "")
+    )
 
 
 def _joined(parts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ __all__ = ["Conditions", "conditions_for", "read_columns"]
 Columns = Mapping[str, NDArray[Any]]
 
 _LABELS = ("label", "labels", "class", "category")
+_FILES = ("file", "files", "filename", "file_name", "path", "folder", "directory")
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,12 @@ def _column_of_files(columns: Columns, files: Sequence[Path]) -> str | None:
     for name, values in columns.items():
         if np.asarray(values).dtype.kind in "OUST" and any(_file_name(value) & wanted for value in values):
             return name
+    called = next((name for name in columns if name.lower() in _FILES), None)
+    if called is not None and len(files) > 1 and np.asarray(columns[called]).dtype.kind in "OUST":
+        raise DataError(
+            f"the column {called!r} of conditions names none of the files that are read: it has "
+            f"{columns[called][0]!r} in its first row, and a file is {files[0].as_posix()!r}"
+        )
     return None
 
 

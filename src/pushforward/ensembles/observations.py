@@ -93,22 +93,30 @@ def _without_numbers_of_rows(table: Contents) -> Contents:
     if count < _FEWEST or len(table.names) < 2:
         return table
     rows = table.source.read(np.arange(count))
-    numbering = {name: _numbers_rows(name, rows[:, place]) for place, name in enumerate(table.names)}
+    numbering = {name: _numbers_rows(table, name, rows[:, place]) for place, name in enumerate(table.names)}
     left = [name for name, numbers in numbering.items() if numbers]
     if not left or len(left) == len(table.names):
         return table
     label = table.source.label
     kept = of_columns(table, [name for name in table.names if name not in left], label)
     shown = ", ".join(repr(name) for name in left)
-    note = f"{label}: {shown} only number{'s' * (len(left) == 1)} the rows, and is left out; --columns takes it in"
+    many = len(left) > 1
+    note = (
+        f"{label}: {shown} only {'number' if many else 'numbers'} the rows, and {'are' if many else 'is'} left out; "
+        f"--columns takes {'them' if many else 'it'} in"
+    )
     return replace(kept, notes=(*table.notes, note))
 
 
-def _numbers_rows(name: str, values: np.ndarray) -> bool:
+def _numbers_rows(table: Contents, name: str, values: np.ndarray) -> bool:
     """Whether a column counts the rows, or is called as identifiers are and holds distinct whole numbers."""
     if not np.isfinite(values).all() or (values != np.round(values)).any():
         return False
     if (np.diff(values) == 1).all() and values[0] in (0, 1):
         return True
     called = name.lower() in _IDS or name.lower().endswith(("_id", ".id")) or not name or name.startswith("Unnamed:")
-    return called and len(np.unique(values)) == len(values)
+    if not called:
+        return False
+    # As they are stored: identifiers of 19 digits are not distinct in float64.
+    stored = table.column(name)
+    return len(np.unique(values if stored is None else stored[name])) == len(values)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IN_PATHS", "names_of_files", "parameters_in_paths", "tables_beside"]
+__all__ = ["IN_PATHS", "folders_of", "names_of_files", "parameters_in_paths", "tables_beside", "unused_in_paths"]
 
 IN_PATHS = "path"
 """Word that, as a condition, means all parameters in the paths of the files."""
@@ -41,6 +41,29 @@ def parameters_in_paths(files: Sequence[Path], *, whole: bool = False) -> dict[s
         if (stated or whole) and len(np.unique(values)) > 1:
             columns[name] = values
     return columns
+
+
+def folders_of(files: Sequence[Path]) -> list[str]:
+    """For each file, the first folder on its way in which the files differ; empty where they lie in one folder.
+
+    >>> folders_of([Path("sky/spirals/1.png"), Path("sky/rings/1.png")])
+    ['spirals', 'rings']
+    """
+    parts = [path.absolute().parts[:-1] for path in files]
+    depth = next((place for place, each in enumerate(zip(*parts, strict=False)) if len(set(each)) > 1), None)
+    return [""] * len(files) if depth is None else [each[depth] for each in parts]
+
+
+def unused_in_paths(files: Sequence[Path]) -> tuple[str, ...]:
+    """A note on numbers in the names of folders, or on these, which are no conditions unless asked for."""
+    whole = parameters_in_paths([path.parent / "file" for path in files], whole=True)
+    if whole:
+        return (f"{', '.join(whole)}: whole numbers in the names of folders; --condition path takes them in",)
+    folders = dict.fromkeys(folders_of(files))
+    if 2 <= len(folders) <= max(2, len(files) // 2):
+        shown = ", ".join(list(folders)[:4]) + (", ..." if len(folders) > 4 else "")
+        return (f"files lie in {len(folders)} folders ({shown}); --condition path takes these as a label",)
+    return ()
 
 
 def _pairs(path: Path) -> dict[str, tuple[str, str]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pushforward.ensembles import camels
 from pushforward.ensembles.formats import Contents, find_files, open_file
+from pushforward.ensembles.formats.contents import WHOLE_SKY
 from pushforward.ensembles.observations import is_table, table_members
 from pushforward.ensembles.reading import Reading
 from pushforward.ensembles.series import TIMED
@@ -58,6 +59,10 @@ class RawData:
     catalogue: camels.Catalogue | None = None
     notes: tuple[str, ...] = ()
 
+    def unused(self, taken: Sequence[str]) -> tuple[str, ...]:
+        """Notes on what is left out of the files, but for what is taken in by name."""
+        return tuple(dict.fromkeys(note for each in self.contents for note in each.unused(taken)))[:_MOST_NOTES]
+
     def without_column(self, name: str) -> RawData:
         """A table without one of its columns, which is a condition and no coordinate; anything else as it is."""
         names = self.contents[0].names
@@ -85,7 +90,8 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> RawData:
             names=tuple(str(name) for name in numeric.columns),
             column=lambda name: {name: data[name].to_numpy()} if name in data.columns else None,
             kind="vector",
-            notes=(f"columns of words are left out: {', '.join(words)}",) if words else (),
+            left_out={name: name for name in words},
+            how="columns of words are left out: {}; condition takes one as a label",
         )
         (contents,) = table_members([table], reading, "frame")
         return RawData(contents.source, "frame", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
@@ -113,7 +119,12 @@ def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> 
     """
     files = find_files(data)
     name = files[0].name if len(files) == 1 else _name_of_several(data, files)
-    contents = table_members([_opened(path, reading) for path in files], reading, name)
+    opened = [_opened(path, reading) for path in files]
+    if reading.field is None and not reading.columns:
+        for each in opened:
+            if each.question is not None:
+                raise UsageError(each.question)
+    contents = table_members(opened, reading, name)
     notes = list(dict.fromkeys(note for each in contents for note in each.notes))[:_MOST_NOTES]
     if contents[0].kind == TIMED and contents[0].one_member is False:
         count = contents[0].source.shape[0]
@@ -188,12 +199,22 @@ def _is_one_member(shape: tuple[int, ...], reading: Reading, several: bool) -> b
         return False
     if len(shape) == 3:
         return crop_axes == 3 or (several and len(set(shape)) == 1 and shape[0] >= 8)
+    if len(shape) == 1 and not several and space is None and _looks_like_the_sky(shape[0]):
+        raise UsageError(
+            f"an array of {shape[0]} numbers could be {WHOLE_SKY}; --space vector takes members of one number each"
+        )
     return len(shape) == 1 and several
 
 
 def _looks_like_a_map(shape: tuple[int, ...]) -> bool:
     low, high = sorted(shape)
     return (low == high and low >= _SMALLEST_MAP) or (2 * low == high and low >= 2 * _SMALLEST_MAP)
+
+
+def _looks_like_the_sky(count: int) -> bool:
+    """Whether there are as many numbers as HEALPix has pixels, 12 * nside**2 with nside a power of two from 16."""
+    sides = round((count / 12) ** 0.5)
+    return sides >= 16 and sides & (sides - 1) == 0 and 12 * sides**2 == count
 
 
 def _name_of_several(data: Any, files: Sequence[Path]) -> str:

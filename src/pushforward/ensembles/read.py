@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pushforward.ensembles.crops import Tiles
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.ensembles.members import Whole
 from pushforward.ensembles.missing import Gaps
-from pushforward.ensembles.paths import tables_beside
+from pushforward.ensembles.paths import tables_beside, unused_in_paths
 from pushforward.ensembles.raw_data import RawData, find, found_array
 from pushforward.ensembles.reading import Reading, listed
 from pushforward.ensembles.series import TIMED
@@ -159,6 +160,8 @@ def read(
     if isinstance(condition, str) and found.contents:
         for column in listed(condition):
             found = found.without_column(column)
+    taken = listed(condition) if isinstance(condition, str) else ()
+    found = replace(found, notes=(*found.notes, *found.unused(taken)))
     whole = _whole(found, conditions, space, members, geometry, spec, Gaps(missing, mask))
     if fields is not None:
         whole = _given(whole, fields)
@@ -238,7 +241,7 @@ def _whole(
         name=found.name,
         notes=(
             *found.notes,
-            *(tables_beside(found.files, count) if conditions is None and found.catalogue is None else ()),
+            *(_beside(found, count) if conditions is None and found.catalogue is None else ()),
             *layout.notes,
             *of_gaps,
             *of_centres,
@@ -247,6 +250,11 @@ def _whole(
         ),
         spec=spec,
     )
+
+
+def _beside(found: RawData, count: int) -> list[str]:
+    """Notes on what could be conditions, and is taken as such only if asked for."""
+    return [*tables_beside(found.files, count), *(unused_in_paths(found.files) if len(found.files) > 1 else ())]
 
 
 def _from_built_in(

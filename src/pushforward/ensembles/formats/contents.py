@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ __all__ = [
     "CONDITION_NAMES",
     "DATA_NAMES",
     "STATED_KINDS",
+    "WHOLE_SKY",
     "Contents",
     "choose_dataset",
     "of_several",
@@ -28,6 +29,11 @@ STATED_KINDS = ("series", "timed-series", "particles", "trajectory")
 CONDITION_NAMES = ("conditions", "condition", "parameters", "params", "labels", "label")
 CONDITION_FIELDS = "condition_fields"
 """Name of the array of fields that the members of a file are given with."""
+
+WHOLE_SKY = (
+    "a map of the whole sky in HEALPix, which no model here takes: project patches of it to flat maps first "
+    "(healpy.gnomview, reproject), and give these"
+)
 
 _SHOWN = 6
 """Datasets that a note lists."""
@@ -48,6 +54,9 @@ class Contents:
         one_member: True if the array is one member, False if its first axis counts members, None if it cannot be told.
         notes: what was recognised.
         condition_fields: the field that each member is given with, where the file holds them beside the members.
+        left_out: what the file holds beside the members, by name, as a note shows it.
+        how: the note on what is left out, with ``{}`` for it.
+        question: what is to be asked if the user names neither columns nor a dataset.
     """
 
     source: Store
@@ -59,6 +68,16 @@ class Contents:
     one_member: bool | None = None
     notes: tuple[str, ...] = ()
     condition_fields: Store | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    how: str = "{}"
+    question: str | None = None
+
+    def unused(self, taken: Sequence[str]) -> tuple[str, ...]:
+        """A note on what is left out of what the file holds, but for what is taken in by name."""
+        shown = [text for name, text in self.left_out.items() if name not in taken]
+        if not shown:
+            return ()
+        return (self.how.format(", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")),)
 
 
 def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, label: str) -> str:
@@ -93,16 +112,13 @@ def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, la
     raise DataError(f"cannot tell which dataset of {label} holds the members; name one with field: {listed}")
 
 
-def of_several(label: str, chosen: str, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
-    """A note on the datasets of a file beside that of the members, and how they are taken in."""
-    others = [f"{name} {shape}" for name, shape in shapes.items() if name != chosen]
-    if not others:
-        return ()
-    shown = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
-    return (
-        f"{label}: members are read from {chosen!r}; left out: {shown}; "
-        "--field reads another, --condition takes one in",
-    )
+def of_several(label: str, chosen: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """What a file of several datasets holds beside that of the members, and the note that says how it is taken in."""
+    return {
+        "left_out": {name: f"{name} {shape}" for name, shape in shapes.items() if name != chosen},
+        "how": f"{label}: members are read from {chosen!r}; left out: {{}}; --field reads another, --condition takes "
+        "one in",
+    }
 
 
 def _last(name: str) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from pushforward.ensembles.formats.contents import Contents
+from pushforward.ensembles.formats.contents import WHOLE_SKY, Contents
+from pushforward.ensembles.reading import listed
 from pushforward.ensembles.stores import InMemory, Positional, Store
 from pushforward.errors import DataError
 
@@ -48,9 +49,14 @@ def _contents(path: Path, units: fits.HDUList, field: str | None) -> Contents:
     named = field is not None and (field.isdigit() or field.upper() in {unit.name for unit in units})
     for unit in [units[_unit(field)]] if field and named else units:
         if isinstance(unit, fits.BinTableHDU) and not isinstance(unit, fits.CompImageHDU):
-            if field and not named and field not in unit.columns.names:
-                raise DataError(f"{path.name} has no unit and no column called {field!r}")
-            return _table(path, unit, None if named else field)
+            wanted = () if named else listed(field)
+            absent = [name for name in wanted if name not in unit.columns.names]
+            if absent:
+                raise DataError(
+                    f"{path.name} has no unit and no column called {absent[0]!r}; its columns are "
+                    f"{', '.join(unit.columns.names)}"
+                )
+            return _table(path, unit, wanted)
         if unit.is_image and unit.header.get("NAXIS", 0) > 0:
             return _map(path, unit)
     raise DataError(f"{path.name} holds no image and no table")
@@ -89,32 +95,47 @@ def _values(unit: fits.BinTableHDU, column: fits.Column) -> np.ndarray:
     return np.where(values == int(column.null), np.nan, values.astype(np.float64))
 
 
-def _table(path: Path, unit: fits.BinTableHDU, wanted: str | None = None) -> Contents:
-    """The columns of numbers of a table; or the one called ``wanted``, of several numbers a row."""
+def _table(path: Path, unit: fits.BinTableHDU, wanted: tuple[str, ...] = ()) -> Contents:
+    """The columns of numbers of a table; or one of several numbers a row, or some of numbers, that are ``wanted``."""
     columns = {column.name: _values(unit, column) for column in unit.columns}
     numeric = {name: values for name, values in columns.items() if values.ndim == 1 and values.dtype.kind in "fiub"}
     vectors = {name: values for name, values in columns.items() if values.ndim > 1 and values.dtype.kind in "fiub"}
-    if wanted is not None and wanted in vectors:
-        return Contents(InMemory(vectors[wanted], f"{wanted} of {path.name}"), one_member=False)
-    if str(unit.header.get("PIXTYPE", "")).upper() == "HEALPIX" or "NSIDE" in unit.header:
-        raise DataError(
-            f"{path.name} holds a map of the whole sky in HEALPix, which no model here takes: project patches of it to "
-            "flat maps first (healpy.gnomview, reproject), and give these"
+
+    def column(name: str) -> dict[str, np.ndarray] | None:
+        return {name: columns[name]} if name in columns else None
+
+    if len(wanted) == 1 and wanted[0] in vectors:
+        return Contents(
+            InMemory(vectors[wanted[0]], f"{wanted[0]} of {path.name}"),
+            column=column,
+            one_member=False,
+            left_out={name: name for name in columns if name not in wanted},
+            how=f"{path.name}: other columns are left out: {{}}; --condition takes one in",
         )
+    if str(unit.header.get("PIXTYPE", "")).upper() == "HEALPIX" or "NSIDE" in unit.header:
+        raise DataError(f"{path.name} holds {WHOLE_SKY}")
+    shown = ", ".join(f"{name} {values.shape[1:]}" for name, values in vectors.items())
+    numeric = {name: numeric[name] for name in wanted if name in numeric} if wanted else numeric
     if not numeric:
-        shown = ", ".join(f"{name} {values.shape[1:]}" for name, values in vectors.items())
         raise DataError(
             f"the columns of the table in {path.name} hold several numbers a row ({shown}): name one with --field, "
             "and its rows are the members"
             if vectors
             else f"the table in {path.name} has no column of numbers; it has {', '.join(columns)}"
         )
-    left = [name for name in columns if name not in numeric]
+    asked = (
+        f"{path.name} has columns of several numbers a row ({shown}) and of one ({', '.join(numeric)}): --field "
+        f"{next(iter(vectors))} takes rows of the first as members, --columns {next(iter(numeric))} numbers of the second"
+        if vectors and not wanted
+        else None
+    )
     return Contents(
         InMemory(np.stack(list(numeric.values()), axis=1), path.name),
         names=tuple(numeric),
-        column=lambda name: {name: columns[name]} if name in columns else None,
+        column=column,
         kind="vector",
         one_member=False,
-        notes=(f"{path.name}: columns that are not plain numbers are left out: {', '.join(left)}",) if left else (),
+        left_out={name: name for name in columns if name not in numeric},
+        how=f"{path.name}: columns that are not plain numbers are left out: {{}}",
+        question=asked,
     )

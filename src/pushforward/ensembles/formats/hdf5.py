@@ -131,7 +131,7 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
         column=lambda name: _column(path, name, names),
         attributes=attributes,
         kind=kind if kind in STATED_KINDS else None,
-        notes=of_several(path.name, chosen, {n: s for n, s in shapes.items() if n != CONDITION_FIELDS}),
+        **of_several(path.name, chosen, {n: s for n, s in shapes.items() if n != CONDITION_FIELDS}),
         condition_fields=_source(path, datasets[CONDITION_FIELDS], CONDITION_FIELDS)
         if CONDITION_FIELDS in shapes and chosen != CONDITION_FIELDS
         else None,
@@ -152,7 +152,8 @@ def _table(path: Path, tables: Mapping[str, h5py.Dataset], field: str | None) ->
         column=lambda name: {name: _decoded(rows[name])} if name in rows.dtype.names else None,
         kind="vector",
         one_member=False,
-        notes=(f"{path.name}: columns that are not plain numbers are left out: {', '.join(left)}",) if left else (),
+        left_out={name: name for name in left},
+        how=f"{path.name}: columns that are not plain numbers are left out: {{}}",
     )
 
 

@@ -69,7 +69,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         column=column,
         kind=TIMED if timed else kind if kind in STATED_KINDS else None,
         attributes={name: _plain(_values(path, entries[name])) for name in _ATTRIBUTES if name in entries},
-        notes=() if timed else of_several(path.name, chosen, {n: s for n, s in data.items() if n not in _NAMED}),
+        **({} if timed else of_several(path.name, chosen, {n: s for n, s in data.items() if n not in _NAMED})),
         condition_fields=_source(path, entries[CONDITION_FIELDS], CONDITION_FIELDS)
         if CONDITION_FIELDS in shapes and chosen != CONDITION_FIELDS
         else None,

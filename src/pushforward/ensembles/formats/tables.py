@@ -36,9 +36,8 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         column=lambda name: {name: frame[name].to_numpy()} if name in frame.columns else None,
         kind="vector",
         one_member=False,
-        notes=(f"{path.name}: columns of words are left out: {', '.join(left)}; --condition takes one as a label",)
-        if left
-        else (),
+        left_out={name: name for name in left},
+        how=f"{path.name}: columns of words are left out: {{}}; --condition takes one as a label",
     )
 
 

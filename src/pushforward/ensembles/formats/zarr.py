@@ -50,7 +50,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         conditions=column(inside) if inside and inside != chosen else None,
         column=column,
         attributes=attributes,
-        notes=of_several(path.name, chosen, {n: s for n, s in shapes.items() if n not in CONDITION_NAMES}),
+        **of_several(path.name, chosen, {n: s for n, s in shapes.items() if n not in CONDITION_NAMES}),
     )
 
 
