@@ -137,7 +137,7 @@ def test_numbers_of_rows_are_left_out_and_named(tmp_path, index):
     frame.to_csv(tmp_path / "c.csv", index=index)
     ensemble = read(tmp_path / "c.csv")
     assert ensemble.space == Vector(2, ("x", "y"))
-    assert any("'source_id'" in note and "--columns takes it in" in note for note in ensemble.notes)
+    assert any("'source_id'" in note and "--columns takes" in note for note in ensemble.notes)
     assert read(tmp_path / "c.csv", columns="x,source_id").space == Vector(2, ("x", "source_id"))
     with pytest.raises(DataError, match="no column of numbers 'z'"):
         read(tmp_path / "c.csv", columns="x,z")

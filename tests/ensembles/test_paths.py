@@ -62,7 +62,7 @@ def test_whole_numbers_are_parameters_only_when_asked(tmp_path):
         np.save(tmp_path / f"run_{number}.npy", RNG.normal(size=(5, 8, 8)))
     assert read(tmp_path / "run_*.npy").parameters == ()
     assert read(tmp_path / "run_*.npy", condition="path").conditions[:, 0].tolist() == np.repeat(range(4), 5).tolist()
-    with pytest.raises(UsageError, match="name no numbers in which they differ"):
+    with pytest.raises(UsageError, match="name no numbers and no folders in which they differ"):
         read(tmp_path / "run_0.npy", condition="path")
 
 

@@ -191,3 +191,67 @@ def test_a_rare_value_is_called_rare():
     x[ensemble.test.members.rows[0], 1] = 1
     with pytest.raises(DataError, match=r"coordinate 1 is 0 in all 800 members .* constant there, or too rare"):
         Preprocessing.fit(Ensemble.from_array(x).train)
+
+
+ENDS = {
+    "prior": (lambda n: RNG.uniform(2, 5, n), (True, True)),
+    "offset": (lambda n: 3 + RNG.exponential(size=n), (True, False)),
+    "brightness": (lambda n: 2 - RNG.exponential(size=n), (False, True)),
+    "clipped": (lambda n: np.clip(RNG.normal(size=n), -1, 1.5), (True, True)),
+    "saturated": (lambda n: np.minimum(RNG.normal(size=n), 1), (False, True)),
+    "normal": (lambda n: RNG.normal(size=n), None),
+    "student": (lambda n: RNG.standard_t(2, n), None),
+    "clusters": (lambda n: RNG.normal(RNG.choice([-2, 2], n), 0.2), None),
+}
+
+
+@pytest.mark.parametrize("space", ["vector", "field", "series"])
+@pytest.mark.parametrize("name", ENDS)
+def test_values_that_are_cut_off_stay_within_their_ends(name, space):
+    make, ends = ENDS[name]
+    shape = {"vector": (4096, 1), "field": (64, 8, 8), "series": (64, 64, 1)}[space]
+    x = make(4096).astype(np.float32).reshape(shape)
+    preprocessing = Preprocessing.fit(read(x, space=space))
+    support = preprocessing.supports.supports[0]
+    if ends is None:
+        assert support is None
+        return
+    assert isinstance(support, Within)
+    assert (support.low is not None, support.high is not None) == ends
+    z = RNG.normal(0, 1.5, (len(x), *preprocessing.space.shape)).astype(np.float32)
+    back = preprocessing.inverse(torch.from_numpy(z)).numpy()
+    assert back.min() >= x.min() or not ends[0]
+    assert back.max() <= x.max() or not ends[1]
+    if name in ("clipped", "saturated"):
+        assert (back == x.max()).mean() > 0.01, "values pile up where those of the data do"
+    else:
+        assert (back == x.max()).mean() < 0.01, "what is reflected spreads"
+
+
+def test_phases_of_a_field_are_angles():
+    x = RNG.uniform(-np.pi, np.pi, (60, 8, 8)).astype(np.float32)
+    preprocessing = Preprocessing.fit(read(x))
+    assert isinstance(preprocessing.supports.supports[0], Angle)
+    back = preprocessing.inverse(torch.from_numpy(RNG.normal(0, 2, (60, 1, 8, 8))).float())
+    assert back.abs().max() <= np.pi + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "bounds"),
+    [
+        ("dec", np.degrees(np.arcsin(RNG.uniform(-1, 1, 400))), (-90, 90)),
+        ("theta", np.arccos(RNG.uniform(-1, 1, 400)), (0, np.pi)),
+        ("eccentricity", RNG.beta(2, 5, 400), (0, 1)),
+        ("brightness", RNG.beta(2, 5, 400), None),
+    ],
+)
+def test_quantities_with_known_bounds_are_told_by_their_names(name, values, bounds):
+    found = support_of(Vector(1, (name,)), values.astype(np.float32), 0)
+    assert (found == Interval(*map(float, bounds))) if bounds else not isinstance(found, Interval)
+
+
+def test_flags_are_no_counts():
+    flags = (RNG.random((400, 1)) < 0.02).astype(np.float32)
+    preprocessing = Preprocessing.fit(read(np.hstack([flags, RNG.normal(size=(400, 1))])), discrete=True)
+    back = preprocessing.inverse(torch.from_numpy(RNG.normal(0, 3, (400, 2))).float())
+    assert set(back[:, 0].unique().tolist()) <= {0.0, 1.0}

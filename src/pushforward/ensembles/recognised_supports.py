@@ -162,7 +162,7 @@ def _ends(values: NDArray[np.floating], end: float) -> bool | None:
     if distances[_FEWEST_ZEROS - 1] == 0:
         return True
     within = distances[1:] / distances[-1]
-    return False if 1 <= _CUT_OFF * np.mean(-np.log(within[within > 0])) else None
+    return False if _CUT_OFF * np.mean(-np.log(within[within > 0])) >= 1 else None
 
 
 def needed(supports: Supports, channels: Sequence[np.ndarray], wanted: Sequence[str], names: Sequence[str]) -> Supports:

@@ -27,6 +27,7 @@ from pushforward.ensembles.pointwise import known
 
 __all__ = ["Angle", "Interval", "Positive", "Support", "Supports", "Within", "Zeros"]
 
+
 @dataclass(frozen=True)
 class Zeros:
     """Values that are exactly zero or positive.

@@ -124,8 +124,9 @@ def _table(path: Path, unit: fits.BinTableHDU, wanted: tuple[str, ...] = ()) -> 
             else f"the table in {path.name} has no column of numbers; it has {', '.join(columns)}"
         )
     asked = (
-        f"{path.name} has columns of several numbers a row ({shown}) and of one ({', '.join(numeric)}): --field "
-        f"{next(iter(vectors))} takes rows of the first as members, --columns {next(iter(numeric))} numbers of the second"
+        f"{path.name} has columns of several numbers a row ({shown}) and of one ({', '.join(numeric)}): "
+        f"--field {next(iter(vectors))} takes rows of the first as members, --columns {next(iter(numeric))} numbers of "
+        "the second"
         if vectors and not wanted
         else None
     )
