@@ -52,6 +52,9 @@ _HOMES = {
     "validate": "validation",
 }
 
+_MODULES = ("dynamics", "energies", "networks", "simulate", "statistics", "transforms", "transport")
+"""Rooms whose parts are used on their own; imported when first named."""
+
 __all__ = [
     "DataError",
     "Emulator",
@@ -84,8 +87,10 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"pushforward.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
+    if name in _MODULES:
+        return import_module(f"pushforward.{name}")
     raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*__all__, *_MODULES, "__doc__", "__name__", "__version__"})

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.core
 
 from pushforward.cli_judging import compare, judge, validate
 from pushforward.errors import UsageError
@@ -42,8 +43,21 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+
+class _Commands(typer.core.TyperGroup):
+    """The commands; what an interrupt has to say is printed, and the exit status is that of a shell for Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            print(f"pushforward: {stop}" if str(stop) else "interrupted", file=sys.stderr)
+            sys.exit(130)
+
+
 app = typer.Typer(
     name="pushforward",
+    cls=_Commands,
     help="Generative models for physics: train any family on an ensemble, and judge it as a physicist would.",
     no_args_is_help=True,
     add_completion=False,
@@ -58,9 +72,6 @@ def main() -> None:
         app(standalone_mode=True)
     except UsageError as error:
         _stop(str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         os._exit(0)
     except OSError as error:
@@ -94,13 +105,19 @@ def fit(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps.")] = None,
     devices: Annotated[int | None, typer.Option(help="Processes, one a device.", min=1)] = None,
     precision: Annotated[str | None, typer.Option(help="auto, 32, bf16.")] = None,
+    tracker: Annotated[str | None, typer.Option(help="Told of the run too: tensorboard, mlflow, wandb.")] = None,
+    tracker_options: Annotated[
+        list[str] | None,
+        typer.Option("--tracker-set", metavar="KEY=VALUE", help="An option of the tracker: project=maps; repeatable."),
+    ] = None,
     *,
     reading: dict[str, Any],
 ) -> None:
     """Train a model on an ensemble; the run directory holds all that is needed to repeat and to use it."""
     options = given(
         model=model, steps=steps, budget=budget, out=out, seed=seed, device=device, devices=devices,
-        precision=precision, **reading, **{"and": other, "from": origin},
+        precision=precision, tracker=tracker, tracker_options=assigned(tracker_options, "--tracker-set") or None,
+        **reading, **{"and": other, "from": origin},
     )  # fmt: skip
     options, settings = configured(config, options, assigned(assignments))
     if options.get("steps") and options.get("budget"):

@@ -127,6 +127,7 @@ def configured(
         raise UsageError(f"the configuration file {path} must hold names and values, such as 'model: ddpm'")
     stored_settings = stored.pop("settings", None) or {}
     known = {"model", "steps", "budget", "out", "seed", "device", "devices", "precision", "and", "from", *READING}
+    known |= {"tracker", "tracker_options"}
     if unknown := sorted(set(stored) - known):
         raise UsageError(
             f"{path} has the unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}, "

@@ -67,3 +67,43 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(name, monkeypat
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=rf"pip install 'pushforward\[{name}\]'"):
         open_tracker(name, Path())
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "options", "call"),
+    [
+        ("tensorboard", "torch.utils.tensorboard", {"folder": "curves"}, "SummaryWriter"),
+        ("mlflow", "mlflow", {"experiment": "maps"}, "set_experiment"),
+        ("wandb", "wandb", {"project": "maps", "entity": "us"}, "init"),
+    ],
+)
+def test_options_reach_the_service_and_others_are_refused(tmp_path, monkeypatch, name, module, options, call):
+    calls = []
+    stand_in = types.ModuleType(module)
+    stand_in.__getattr__ = Recorder(calls).__getattr__
+    monkeypatch.setitem(sys.modules, module, stand_in)
+    open_tracker(name, tmp_path, options)
+    (told,) = [each for each in calls if each[0] == call]
+    assert set(options.values()) <= {*told[1], *told[2].values()}
+    with pytest.raises(UsageError, match=f"the tracker {name} has no option 'colour'; it has .*{next(iter(options))}"):
+        open_tracker(name, tmp_path, {"colour": 1})
+
+
+def test_trackers_are_chosen_on_the_command_line(tmp_path, monkeypatch, capsys):
+    from pushforward import cli
+
+    calls = []
+    stand_in = types.ModuleType("wandb")
+    stand_in.__getattr__ = Recorder(calls).__getattr__
+    monkeypatch.setitem(sys.modules, "wandb", stand_in)
+    words = ["fit", "two-moons", "--members", "40", "--model", "realnvp", "--steps", "2", "--out", str(tmp_path / "run")]
+    monkeypatch.setattr(sys, "argv", ["pushforward", *words, "--tracker", "wandb", "--tracker-set", "project=maps"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    assert next(each for each in calls if each[0] == "init")[2]["project"] == "maps"
+    monkeypatch.setattr(sys, "argv", ["pushforward", *words[:-1], str(tmp_path / "other"), "--tracker", "wandbb"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2
+    assert "there is no tracker called 'wandbb'" in capsys.readouterr().err

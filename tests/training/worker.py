@@ -10,7 +10,7 @@ import toys
 
 from pushforward.ensembles import Ensemble, EnsemblePair
 from pushforward.errors import UsageError
-from pushforward.training import fit
+from pushforward.training import Interrupted, fit
 
 toys.register()
 
@@ -50,7 +50,7 @@ def main() -> None:
         try:
             own = {**options, "settings": {**options["settings"], **BETWEEN}} if model == "between" else options
             fit(data_of(model), model, out=f"{out}/{model}", device="cpu", progress=False, **own)
-        except UsageError as problem:
+        except (UsageError, Interrupted) as problem:
             print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
             sys.exit(2)
 

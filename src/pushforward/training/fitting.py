@@ -39,6 +39,7 @@ from pushforward.tensors import keep_freed_memory
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.checkpoints import State, load_checkpoint
 from pushforward.training.durations import parse_duration
+from pushforward.training.interrupt import Interrupted, Stopped
 from pushforward.training.loop import Loop
 from pushforward.training.optimisers import Optimisers
 from pushforward.training.plan import Length, Plan, resolve_task, wanted_length
@@ -55,6 +56,8 @@ __all__ = ["fit"]
 
 DEFAULT_BUDGET = "10m"
 _INITIAL = 6
+Watched = tuple[str | Tracker | None, Mapping[str, Any] | None]
+"""A tracker and its options."""
 _PRECISION_NAMES = {"32-true": "float32", "bf16-mixed": "bfloat16 and float32"}
 
 
@@ -73,6 +76,7 @@ def fit(
     settings: Mapping[str, Any] | None = None,
     progress: bool = True,
     tracker: str | Tracker | None = None,
+    tracker_options: Mapping[str, Any] | None = None,
 ) -> Emulator:
     """Train a model on an ensemble, or on what else it can learn from.
 
@@ -95,6 +99,7 @@ def fit(
         progress: whether to say on standard error what was recognised and how it goes.
         tracker: ``"tensorboard"``, ``"mlflow"``, ``"wandb"`` or an object with the methods of `Tracker`, told beside
             the run's own ``metrics.jsonl``.
+        tracker_options: of a tracker that is given by name (see `trackers`): ``{"project": "maps"}``.
 
     Returns:
         The emulator, with averaged weights, as `Emulator.load` would read it from the run directory.
@@ -103,7 +108,7 @@ def fit(
         UsageError: for an unknown model or setting, a device that is not there, a directory that cannot be used.
         DataError: for data that cannot be trained on.
         TrainingError: if the loss is not finite, or the run to resume is another one.
-        Interrupted: on SIGINT or SIGTERM, after everything has been saved.
+        Interrupted: a `KeyboardInterrupt`, on SIGINT or SIGTERM, after everything has been saved.
     """
     length = wanted_length(steps, budget)
     chosen = choose_device(device)
@@ -114,7 +119,9 @@ def fit(
     if resume and out is None:
         raise UsageError("say which run to resume: give its directory as out (--out)")
     if isinstance(tracker, str):
-        find_tracker(tracker)
+        find_tracker(tracker, tracker_options)
+    elif tracker_options:
+        raise UsageError("options of a tracker go with its name: give tracker='wandb', 'mlflow' or 'tensorboard'")
     if out is not None:
         check_directory(Path(out), resume=resume)
     task = resolve_task(model, data, settings)
@@ -130,6 +137,7 @@ def fit(
         precision=choose_precision(precision, chosen, space, preferred),
         progress=progress,
     )
+    watched = (tracker, tracker_options)
     fabric = make_fabric(chosen, devices, plan.precision)
     batch_size = task.of_loop.batch_size
     if batch_size % fabric.world_size:
@@ -138,22 +146,25 @@ def fit(
             " multiple"
         )
     if fabric.world_size > 1 and not started_outside():
-        return _in_processes(fabric, plan, tracker)
+        return _in_processes(fabric, plan, watched)
     fabric.launch()
-    return _carry_out(fabric, plan, tracker)
+    return _carry_out(fabric, plan, watched)
 
 
-def _in_processes(fabric: Fabric, plan: Plan, tracker: str | Tracker | None) -> Emulator:
+def _in_processes(fabric: Fabric, plan: Plan, tracker: Watched) -> Emulator:
     sent = replace(plan, task=replace(plan.task, source=plan.task.source.portable()))
     spread(fabric, partial(_work, plan=sent, tracker=tracker), plan.out)
     return Emulator.load(plan.out, device=str(plan.device))
 
 
-def _work(fabric: Fabric, plan: Plan, tracker: str | Tracker | None) -> None:
-    _carry_out(fabric, plan, tracker)
+def _work(fabric: Fabric, plan: Plan, tracker: Watched) -> None:
+    try:
+        _carry_out(fabric, plan, tracker)
+    except Interrupted as stop:
+        raise Stopped(str(stop)) from None
 
 
-def _carry_out(fabric: Fabric, plan: Plan, tracker: str | Tracker | None) -> Emulator:
+def _carry_out(fabric: Fabric, plan: Plan, tracker: Watched) -> Emulator:
     """Train as one of the processes of a plan."""
     if plan.device.type == "cpu":
         keep_freed_memory()
@@ -267,10 +278,11 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any) -> State:
     return State(model, optimisers, PowerAverage(list(model.parameters()), settings.average), preprocessing)
 
 
-def _trackers(run: Path, tracker: str | Tracker | None, config: dict[str, Any], state: State) -> list[Tracker]:
+def _trackers(run: Path, tracker: Watched, config: dict[str, Any], state: State) -> list[Tracker]:
     """Open what will be told of the run, and write down its configuration, once nothing is left to be refused."""
     check_space_left(run, sum(p.numel() * p.element_size() for p in state.model.parameters()))
-    others = [] if tracker is None else [open_tracker(tracker, run)]
+    told, options = tracker
+    others = [] if told is None else [open_tracker(told, run, options)]
     save_yaml(run / CONFIG, config)
     trackers = [JsonLines(run / METRICS, after=state.course.step), *others]
     for each in trackers:

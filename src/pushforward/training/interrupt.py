@@ -11,16 +11,21 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from pushforward.errors import UsageError
-
-__all__ = ["Forwarded", "Interrupted", "StopRequests"]
+__all__ = ["Forwarded", "Interrupted", "StopRequests", "Stopped"]
 
 # Ctrl-C on a terminal reaches every process of a run, and again through the one that started them: that is one request.
 _SAME_REQUEST_SECONDS = 1.0
 
 
-class Interrupted(UsageError):
-    """Training was asked to stop. Everything up to now is saved, and the run can be resumed."""
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop. Everything up to now is saved, and the run can be resumed.
+
+    A `KeyboardInterrupt`, so that ``except Exception`` around a call of `fit` does not take it for a fault and go on.
+    """
+
+
+class Stopped(Exception):
+    """`Interrupted` on its way out of a process: PyTorch ends one without a word on a `KeyboardInterrupt`."""
 
 
 class _Handled:

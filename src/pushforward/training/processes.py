@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushforward.errors import DataError, TrainingError, UsageError
-from pushforward.training.interrupt import Forwarded, Interrupted
+from pushforward.training.interrupt import Forwarded, Interrupted, Stopped
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -45,7 +45,8 @@ def spread(fabric: Fabric, work: Callable[..., None], run: Path) -> None:
 
 def _raise_here(trace: str) -> None:
     """Raise again an error for the user that a process ended with, of which only the text has come over."""
-    kinds = {kind.__name__: kind for kind in (UsageError, DataError, TrainingError, Interrupted)}
+    kinds: dict[str, type[BaseException]] = {each.__name__: each for each in (UsageError, DataError, TrainingError)}
+    kinds[Stopped.__name__] = Interrupted
     found = re.findall(r"^pushforward[\w.]*\.(\w+): (.+)$", trace, flags=re.MULTILINE)
     if found and found[-1][0] in kinds:
         raise kinds[found[-1][0]](found[-1][1]) from None

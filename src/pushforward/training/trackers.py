@@ -5,8 +5,10 @@ A `Tracker` is any object with the three methods below; nothing has to inherit f
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
@@ -83,10 +85,16 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 class TensorBoard:
-    """Curves for TensorBoard, in the folder ``tensorboard`` of the run."""
+    """Curves for TensorBoard.
 
-    def __init__(self, run: Path) -> None:
-        self._writer = _extra("torch.utils.tensorboard", "tensorboard").SummaryWriter(str(run / "tensorboard"))
+    Arguments:
+        run: directory of the run.
+        folder: for the curves; ``tensorboard`` in the run unless said.
+    """
+
+    def __init__(self, run: Path, *, folder: str | None = None) -> None:
+        summaries = _extra("torch.utils.tensorboard", "tensorboard")
+        self._writer = summaries.SummaryWriter(folder or str(run / "tensorboard"))
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         self._writer.add_text("configuration", "```\n" + json.dumps(parameters, indent=2, default=str) + "\n```")
@@ -100,11 +108,24 @@ class TensorBoard:
 
 
 class MLflow:
-    """A run of MLflow, on the server that ``MLFLOW_TRACKING_URI`` names."""
+    """A run of MLflow.
 
-    def __init__(self, run: Path) -> None:
+    Arguments:
+        run: directory of the run.
+        uri: of the server; that of ``MLFLOW_TRACKING_URI`` unless said.
+        experiment: that the run belongs to.
+        name: of the run; that of its directory unless said.
+    """
+
+    def __init__(
+        self, run: Path, *, uri: str | None = None, experiment: str | None = None, name: str | None = None
+    ) -> None:
         self._mlflow = _extra("mlflow", "mlflow")
-        self._mlflow.start_run(run_name=run.name)
+        if uri is not None:
+            self._mlflow.set_tracking_uri(uri)
+        if experiment is not None:
+            self._mlflow.set_experiment(experiment)
+        self._mlflow.start_run(run_name=name or run.name)
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         self._mlflow.log_dict(dict(parameters), "config.json")
@@ -117,13 +138,22 @@ class MLflow:
 
 
 class WeightsAndBiases:
-    """A run of Weights & Biases, in the project ``pushforward`` unless ``WANDB_PROJECT`` says otherwise."""
+    """A run of Weights & Biases.
 
-    def __init__(self, run: Path) -> None:
+    Arguments:
+        run: directory of the run.
+        project: that of ``WANDB_PROJECT`` unless said, or else ``pushforward``.
+        entity: user or team.
+        name: of the run; that of its directory unless said.
+    """
+
+    def __init__(
+        self, run: Path, *, project: str | None = None, entity: str | None = None, name: str | None = None
+    ) -> None:
         import os
 
-        project = os.environ.get("WANDB_PROJECT", "pushforward")
-        self._run = _extra("wandb", "wandb").init(project=project, name=run.name, dir=str(run))
+        project = project or os.environ.get("WANDB_PROJECT", "pushforward")
+        self._run = _extra("wandb", "wandb").init(project=project, entity=entity, name=name or run.name, dir=str(run))
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         self._run.config.update(dict(parameters))
@@ -135,32 +165,36 @@ class WeightsAndBiases:
         self._run.finish()
 
 
-TRACKERS: dict[str, Callable[[Path], Tracker]] = {
+TRACKERS: dict[str, Callable[..., Tracker]] = {
     "tensorboard": TensorBoard,
     "mlflow": MLflow,
     "wandb": WeightsAndBiases,
 }
 
 
-def find_tracker(name: str) -> Callable[[Path], Tracker]:
-    """What opens a tracker of a name.
+def find_tracker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[Path], Tracker]:
+    """What opens a tracker of a name, with its options.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if there is none, or it has no such option.
     """
     if name not in TRACKERS:
         raise UsageError(f"there is no tracker called {name!r}; known ones are {', '.join(TRACKERS)}")
-    return TRACKERS[name]
+    known = [each for each in inspect.signature(TRACKERS[name]).parameters if each != "run"]
+    strange = [each for each in options or () if each not in known]
+    if strange:
+        raise UsageError(f"the tracker {name} has no option {strange[0]!r}; it has {', '.join(known)}")
+    return partial(TRACKERS[name], **(options or {}))
 
 
-def open_tracker(tracker: str | Tracker, run: Path) -> Tracker:
+def open_tracker(tracker: str | Tracker, run: Path, options: Mapping[str, Any] | None = None) -> Tracker:
     """A tracker by name, for a run; an object that already is one is handed through.
 
     Raises:
-        UsageError: for an unknown name, a package that is not installed, an object without the three methods.
+        UsageError: for an unknown name or option, a package that is not installed, an object without the three methods.
     """
     if isinstance(tracker, str):
-        return find_tracker(tracker)(run)
+        return find_tracker(tracker, options)(run)
     if not isinstance(tracker, Tracker):
         raise UsageError("a tracker needs the methods log_parameters, log_metrics and close")
     return tracker
