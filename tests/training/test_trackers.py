@@ -96,7 +96,7 @@ def test_trackers_are_chosen_on_the_command_line(tmp_path, monkeypatch, capsys):
     stand_in = types.ModuleType("wandb")
     stand_in.__getattr__ = Recorder(calls).__getattr__
     monkeypatch.setitem(sys.modules, "wandb", stand_in)
-    words = ["fit", "two-moons", "--members", "40", "--model", "realnvp", "--steps", "2", "--out", str(tmp_path / "run")]
+    words = ["fit", "two-moons", "--members", "40", "--model", "realnvp", "--steps", "2", "--out", str(tmp_path / "a")]
     monkeypatch.setattr(sys, "argv", ["pushforward", *words, "--tracker", "wandb", "--tracker-set", "project=maps"])
     with pytest.raises(SystemExit) as end:
         cli.main()
