@@ -35,15 +35,15 @@ SETS: dict[str, dict[str, Any]] = {
     "ring": {"name": "eight-gaussians", "options": {"radius": 1.0, "std": 0.01}, "std": 0.01},
     "grid": {"name": "grid-gaussians", "options": {"spacing": 2.0, "std": 0.05}, "std": 0.05},
 }
-# The same networks for all: noise of two numbers, as in the paper, and a generator deep enough for steep walls between
-# modes.
-NETWORKS = {"latent_dim": 2, "depth": 6, "width": 128, "critic_width": 128, "batch_size": 256}
-STEPS = 6000
+# The same networks for all, and noise of two numbers, as in the paper.
+NETWORKS = {"latent_dim": 2, "depth": 4, "width": 128, "critic_width": 128, "batch_size": 256}
+STEPS = 5000
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "gan": ("gan", {}),
     "gan, packs of 2": ("gan", {"packing": 2}),
     "wgan": ("wgan", {}),
     "wgan-gp": ("wgan-gp", {}),
+    "r3gan, noise without coins": ("r3gan", {"latent_bits": 0}),
     "r3gan": ("r3gan", {}),
 }
 MEASURED = ROOT / "runs" / "benchmarks" / "modes_of_gans"

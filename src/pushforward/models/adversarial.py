@@ -9,7 +9,8 @@ Both networks of a field see its standardised wavelet coefficients (`WaveletBand
 is made from a map of noise that has the data's power spectrum (`StationaryGenerator`), any other from one vector.
 
 Sources: Gulrajani et al. 2017 (arXiv:1704.00028), algorithm 1; Arjovsky, Chintala and Bottou 2017 (arXiv:1701.07875),
-algorithm 1, for clipping; Soenderby et al. 2017 (arXiv:1610.04490) for instance noise.
+algorithm 1, for clipping; Soenderby et al. 2017 (arXiv:1610.04490) for instance noise; Khayatkhoei, Elgammal and Singh
+2018 (arXiv:1806.00880) for discrete noise.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from pushforward.models.wavelet_bands import WaveletBands, halvings_for
 from pushforward.networks import Critic, Generator
 from pushforward.networks.critic import Conditioning
 from pushforward.networks.one_shot import NetworkName
+from pushforward.networks.spectral_norm import advance_spectral_norm
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
 
@@ -50,6 +52,8 @@ class AdversarialSettings(Settings):
     Attributes:
         latent_dim: numbers of noise that a sample is made from; None chooses by the space: on a stationary field, a
             number for each value.
+        latent_bits: fair coins beside the noise, for a generator that starts from a vector: a continuous map of normal
+            noise alone has to make samples between separate modes.
         width: hidden features of the generator, or its channels at full resolution; None chooses by the space.
         critic_width: those of the critic.
         depth: hidden layers of a vector's generator; a field's depth follows from its grid.
@@ -73,6 +77,7 @@ class AdversarialSettings(Settings):
     """
 
     latent_dim: int | None = Setting(default=None, ge=1)
+    latent_bits: int = Setting(default=0, ge=0)
     width: int | None = Setting(default=None, ge=1)
     critic_width: int | None = Setting(default=None, ge=1)
     depth: int = Setting(default=3, ge=1)
@@ -129,14 +134,15 @@ class Adversarial(Model):
         halvings = (0 if plain else halvings_for(space)) if options.halvings is None else options.halvings
         self.penalty = chosen_penalty(space, options.constraint) if options.penalty is None else options.penalty
         self.bands = WaveletBands(space, halvings)
-        self.latent_dim = options.latent_dim or chosen_dim
+        self.latent_dim, self.latent_bits = options.latent_dim or chosen_dim, options.latent_bits
         self.generator: StationaryGenerator | Generator
         if is_stationary(space) and options.latent_dim is None and not plain:
-            self.latent_dim = space.size
+            self.latent_dim, self.latent_bits = space.size, 0
             self.generator = StationaryGenerator(cast(Field, space), self.bands, condition, options.width or width)
         else:
+            codes = self.latent_dim + self.latent_bits
             self.generator = Generator(
-                self.bands.space, self.latent_dim, condition, options.width or width, options.depth, options.network
+                self.bands.space, codes, condition, options.width or width, options.depth, options.network
             )
         self.critic = Critic(
             packed_space(self.bands.space, options.packing),
@@ -191,7 +197,7 @@ class Adversarial(Model):
         if not len(members):
             raise UsageError("this model has seen no members to calibrate its critic by; train it first")
         others = self._generate(Draws(0, len(members), device=members.device), given)
-        slope = logistic_slope(*(self._assess(x, given)[0] for x in (self.bands(members), others)))
+        slope = logistic_slope(self._assess(self.bands(members), given)[0], self._assess(others, given)[0])
         x, self.acceptance = chain(
             lambda: self._generate(draws, condition),
             lambda x: slope * self._assess(x, condition)[0],
@@ -201,12 +207,18 @@ class Adversarial(Model):
         return x
 
     def _generate(self, draws: Draws, condition: Condition | None) -> Tensor:
-        return self.generator(draws.normal(self.latent_dim), condition)
+        return self.generator(self._noise(draws), condition)
+
+    def _noise(self, draws: Draws) -> Tensor:
+        noise = draws.normal(self.latent_dim)
+        return torch.cat([noise, 2.0 * draws.integers(2, self.latent_bits) - 1], 1) if self.latent_bits else noise
 
     def _critic_turn(self, batch: Batch) -> Turn:
         options, game = self.settings, LOSSES[self.settings.loss]
         if options.constraint == "clipping":
             self._clip()
+        if options.spectral_norm:
+            advance_spectral_norm(self.critic)
         with torch.no_grad():
             real = self.bands(batch.x)
             # Under autocast the generator answers in lower precision than the data have.

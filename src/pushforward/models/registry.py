@@ -101,6 +101,12 @@ REGISTRY: dict[str, Family] = {
         "https://arxiv.org/abs/2209.03003",
         sources=("pair",),
     ),
+    "cyclegan": Family(
+        "cyclegan:CycleGAN",
+        "a translator each way between two ensembles without pairs, and a critic of each; one network call",
+        "https://arxiv.org/abs/1703.10593",
+        sources=("pair",),
+    ),
     "gan": Family(
         "gan:GAN",
         "generator against a classifier; may lose modes, and stands here to be compared",

@@ -13,13 +13,13 @@ from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.networks.condition_fields import refuse_field
 from pushforward.networks.embeddings import ConditionEmbedding
 from pushforward.networks.linear import Linear
 from pushforward.networks.one_shot import Encoder, NetworkName
+from pushforward.networks.spectral_norm import apply_spectral_norm
 from pushforward.spaces import Space
 
 __all__ = ["Conditioning", "Critic"]
@@ -33,8 +33,7 @@ class Critic(nn.Module):
     Arguments:
         space, condition, width, depth, network: as of `Encoder`.
         conditioning: see above; of no consequence without a condition.
-        spectral_norm: divide each layer's weights by their largest singular value, estimated by one power iteration
-            per call (Miyato et al. 2018, arXiv:1802.05957).
+        spectral_norm: divide each layer's weights by their largest singular value (see `networks.spectral_norm`).
 
     Raises:
         UsageError: if there is no such network for the space.
@@ -67,9 +66,7 @@ class Critic(nn.Module):
         self.embed = ConditionEmbedding(condition.numbers, features) if conditioning == "projection" and apart else None
         self.guess = Linear(features, condition.numbers) if conditioning == "auxiliary" and apart else None
         if spectral_norm:
-            for module in list(self.modules()):
-                if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
-                    parametrizations.spectral_norm(module)
+            apply_spectral_norm(self)
 
     def forward(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         return self.assess(x, condition)[0]

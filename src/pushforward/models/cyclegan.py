@@ -1,0 +1,214 @@
+r"""CycleGAN: two ensembles without pairs, a translator each way, and a critic of each ensemble.
+
+With translators G: a -> b and F: b -> a and critics of a and b, both translators minimise
+
+    L = L_adv(G(a)) + L_adv(F(b)) + λ (E |F(G(a)) - a| + E |G(F(b)) - b|) + μ (E |G(b) - b| + E |F(a) - a|).
+
+The adversarial part makes translations look like members of the other ensemble, the cycle part lets each be translated
+back, and the identity part leaves alone what is there already: without it, any relabelling of the members is as good
+as the one that changes least. Critics see translations mixed with earlier ones (`ReplayBuffer`), are normalised by
+their largest singular values, and pay for their slope on data and translations, as in UVCGAN2.
+
+Of a field, everything works on its standardised wavelet coefficients (`Bands`), so that faint small scales weigh as
+much as large ones, and critics score patches.
+
+Sources: Zhu et al. 2017, https://arxiv.org/abs/1703.10593, equations 1 to 3 and section 4; Torbunov et al. 2023
+(UVCGAN2), https://arxiv.org/abs/2303.16280, for penalty, spectral norm and averages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import singledispatch
+from typing import Any, cast
+
+import torch
+from pydantic import BaseModel
+from pydantic import Field as Setting
+from torch import Tensor, nn
+
+from pushforward.conditions import ConditionSpace
+from pushforward.ensembles.batch import PairBatch
+from pushforward.errors import UsageError
+from pushforward.models.adversarial_losses import LOSSES, LossName
+from pushforward.models.bands import Bands, halvings_for
+from pushforward.models.critic_penalties import squared_slope
+from pushforward.models.model import Batch, Model, Player, Settings, Turn
+from pushforward.models.replay import ReplayBuffer
+from pushforward.networks import Critic
+from pushforward.networks.patch_critic import PatchCritic
+from pushforward.networks.spectral_norm import advance_spectral_norm
+from pushforward.networks.translators import TranslatorName, translator
+from pushforward.randomness import Draws
+from pushforward.spaces import Field, Space, Vector
+
+__all__ = ["CycleGAN"]
+
+
+class CycleGANSettings(Settings):
+    """
+    Attributes:
+        network: translators of fields: ``unet`` or ``resnet``.
+        width: hidden features of the translators, or their channels at the finest grid; None chooses by the space.
+        depth: hidden layers, residual blocks, or blocks at each resolution; None chooses by the space.
+        critic_width: of the critics.
+        loss: ``least-squares``, ``wasserstein``, ``relativistic``, ``non-saturating`` or ``minimax``.
+        cycle: weight λ of the way there and back.
+        identity: weight μ of leaving members of the wanted ensemble alone.
+        penalty: weight of the critics' squared slope on data and on translations.
+        spectral_norm: whether the critics' layers are divided by their largest singular values.
+        replay: translations kept, of which critics are shown some beside the latest; 0 for none.
+        halvings: of a field's grid before all networks (see `Bands`); None chooses by the grid.
+    """
+
+    network: TranslatorName = "unet"
+    width: int | None = Setting(default=None, ge=1)
+    depth: int | None = Setting(default=None, ge=1)
+    critic_width: int | None = Setting(default=None, ge=1)
+    loss: LossName = "least-squares"
+    cycle: float = Setting(default=10.0, ge=0)
+    identity: float = Setting(default=0.5, ge=0)
+    penalty: float = Setting(default=0.1, ge=0)
+    spectral_norm: bool = True
+    replay: int = Setting(default=50, ge=0)
+    halvings: int | None = Setting(default=None, ge=0)
+
+
+class CycleGAN(Model):
+    """Players ``to_a`` and ``to_b``, stepped together, and ``critic_a`` and ``critic_b``."""
+
+    Settings = CycleGANSettings
+    settings: CycleGANSettings
+
+    def __init__(
+        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
+    ) -> None:
+        super().__init__(space, condition, settings)
+        options = self.settings
+        width, depth, critic_width = _sizes(space, options.network)
+        halvings = halvings_for(space) if options.halvings is None else options.halvings
+        self.bands = nn.ModuleDict({side: Bands(space, halvings) for side in ("a", "b")})
+        inner = cast(Bands, self.bands["a"]).space
+        self.translators = nn.ModuleDict(
+            {side: translator(inner, options.network, options.width or width, options.depth or depth) for side in "ab"}
+        )
+        self.critics = nn.ModuleDict(
+            {side: _critic(inner, options.critic_width or critic_width, options.spectral_norm) for side in "ab"}
+        )
+        self.replayed = nn.ModuleDict({side: ReplayBuffer(options.replay, inner.shape) for side in "ab"})
+
+    @classmethod
+    def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
+        """The settings as they are.
+
+        Raises:
+            UsageError: if the members of the two ensembles differ in shape.
+        """
+        if source.a.space.shape != source.b.space.shape:
+            raise UsageError(
+                f"members of {source.a.name} have the shape {source.a.space.shape}, those of {source.b.name} "
+                f"{source.b.space.shape}; translators start as the identity, so both must be alike"
+            )
+        return settings
+
+    @classmethod
+    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
+        size, rate = (8, 5e-4) if space.grid else (256, 1e-3)
+        return {
+            "learning_rate": rate, "batch_size": size, "betas": (0.5, 0.99), "average": 0.1, "rate_schedule": "linear",
+        }  # fmt: skip
+
+    def players(self) -> dict[str, Player]:
+        return {
+            **{f"to_{side}": Player(list(self.translators[side].parameters())) for side in "ab"},
+            **{f"critic_{side}": Player(list(self.critics[side].parameters())) for side in "ab"},
+        }
+
+    def prepare(self, batch: Batch) -> None:
+        for side, x in _members(batch).items():
+            cast(Bands, self.bands[side]).initialise(x)
+
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        batch = next(batches)
+        real = {side: self.bands[side](x) for side, x in _members(batch).items()}
+        loss, fake, logs = self._translated(real)
+        yield Turn(("to_a", "to_b"), loss, logs)
+        for side in ("a", "b"):
+            yield self._critic_turn(side, real[side], fake[side], batch.draws)
+
+    @torch.no_grad()
+    def translate(self, x: Tensor, to: str) -> Tensor:
+        """Members of b as members of a (``to="a"``), or of a as members of b.
+
+        Raises:
+            UsageError: if ``to`` is neither a nor b.
+        """
+        if to not in ("a", "b"):
+            raise UsageError(f"samples are moved to 'a' or to 'b', not to {to!r}")
+        origin = "b" if to == "a" else "a"
+        return cast(Bands, self.bands[to]).inverse(self.translators[to](self.bands[origin](x)).float())
+
+    def _translated(self, real: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """The translators' loss, the translations, and the parts of the loss."""
+        options, game = self.settings, LOSSES[self.settings.loss]
+        count = len(real["a"])
+        loss, fake, parts = torch.zeros((), device=real["a"].device), dict[str, Tensor](), dict[str, Tensor]()
+        for side, other in (("a", "b"), ("b", "a")):
+            # What comes from the other ensemble, and what is there already, in one pass.
+            moved, kept = self.translators[side](torch.cat([real[other], real[side]])).float().split(count)
+            back = self.translators[other](moved).float()
+            on_fake = self.critics[side](moved).float()
+            on_real = self.critics[side](real[side]).float().detach() if game.paired else on_fake
+            parts[f"cycle_{other}"] = (back - real[other]).abs().mean()
+            parts[f"identity_{side}"] = (kept - real[side]).abs().mean()
+            loss = loss + game.generator(on_real, on_fake)
+            loss = loss + options.cycle * parts[f"cycle_{other}"] + options.identity * parts[f"identity_{side}"]
+            fake[side] = moved.detach()
+        return loss, fake, {name: part.detach() for name, part in parts.items()}
+
+    def _critic_turn(self, side: str, real: Tensor, fake: Tensor, draws: Draws) -> Turn:
+        options, game = self.settings, LOSSES[self.settings.loss]
+        advance_spectral_norm(self.critics[side])
+        shown = cast(ReplayBuffer, self.replayed[side])(fake, draws) if options.replay else fake
+        both = torch.cat([real, shown]).requires_grad_(options.penalty > 0)
+        scores = self.critics[side](both).float()
+        on_real, on_fake = scores.chunk(2)
+        name, figure = game.logged
+        loss, logs = game.critic(on_real, on_fake), {name: figure(on_real, on_fake).detach()}
+        if options.penalty:
+            # The slope of a sample's mean score: as steep for a field of many patches as for one.
+            logs["penalty"] = squared_slope(scores.flatten(1).mean(1) if scores.dim() > 1 else scores, both).mean()
+            loss = loss + options.penalty * logs["penalty"]
+            logs["penalty"] = logs["penalty"].detach()
+        return Turn(f"critic_{side}", loss, logs)
+
+
+def _members(batch: Batch) -> dict[str, Tensor]:
+    assert isinstance(batch, PairBatch)
+    return {"a": batch.x, "b": batch.b}
+
+
+@singledispatch
+def _sizes(space: Space, network: TranslatorName) -> tuple[int, int, int]:
+    """Width and depth of the translators, and width of the critics."""
+    return 128, 3, 128
+
+
+@_sizes.register
+def _(space: Field, network: TranslatorName) -> tuple[int, int, int]:
+    return (48, 6, 32) if network == "resnet" else (32, 1, 32)
+
+
+@singledispatch
+def _critic(space: Space, width: int, spectral_norm: bool) -> nn.Module:
+    raise UsageError(f"samples of {space.kind} data cannot be translated; those of vectors and fields can")
+
+
+@_critic.register
+def _(space: Vector, width: int, spectral_norm: bool) -> nn.Module:
+    return Critic(space, width=width, spectral_norm=spectral_norm)
+
+
+@_critic.register
+def _(space: Field, width: int, spectral_norm: bool) -> nn.Module:
+    return PatchCritic(space, width, spectral_norm=spectral_norm)
