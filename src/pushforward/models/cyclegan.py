@@ -9,7 +9,7 @@ back, and the identity part leaves alone what is there already: without it, any 
 as the one that changes least. Critics see translations mixed with earlier ones (`ReplayBuffer`), are normalised by
 their largest singular values, and pay for their slope on data and translations, as in UVCGAN2.
 
-Of a field, everything works on its standardised wavelet coefficients (`Bands`), so that faint small scales weigh as
+Of a field, everything works on its standardised wavelet coefficients (`WaveletBands`), so that faint small scales weigh as
 much as large ones, and critics score patches.
 
 Sources: Zhu et al. 2017, https://arxiv.org/abs/1703.10593, equations 1 to 3 and section 4; Torbunov et al. 2023
@@ -31,7 +31,7 @@ from pushforward.conditions import ConditionSpace
 from pushforward.ensembles.batch import PairBatch
 from pushforward.errors import UsageError
 from pushforward.models.adversarial_losses import LOSSES, LossName
-from pushforward.models.bands import Bands, halvings_for
+from pushforward.models.wavelet_bands import WaveletBands, halvings_for
 from pushforward.models.critic_penalties import squared_slope
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.replay import ReplayBuffer
@@ -58,7 +58,7 @@ class CycleGANSettings(Settings):
         penalty: weight of the critics' squared slope on data and on translations.
         spectral_norm: whether the critics' layers are divided by their largest singular values.
         replay: translations kept, of which critics are shown some beside the latest; 0 for none.
-        halvings: of a field's grid before all networks (see `Bands`); None chooses by the grid.
+        halvings: of a field's grid before all networks (see `WaveletBands`); None chooses by the grid.
     """
 
     network: TranslatorName = "unet"
@@ -87,8 +87,8 @@ class CycleGAN(Model):
         options = self.settings
         width, depth, critic_width = _sizes(space, options.network)
         halvings = halvings_for(space) if options.halvings is None else options.halvings
-        self.bands = nn.ModuleDict({side: Bands(space, halvings) for side in ("a", "b")})
-        inner = cast(Bands, self.bands["a"]).space
+        self.bands = nn.ModuleDict({side: WaveletBands(space, halvings) for side in ("a", "b")})
+        inner = cast(WaveletBands, self.bands["a"]).space
         self.translators = nn.ModuleDict(
             {side: translator(inner, options.network, options.width or width, options.depth or depth) for side in "ab"}
         )
@@ -126,7 +126,7 @@ class CycleGAN(Model):
 
     def prepare(self, batch: Batch) -> None:
         for side, x in _members(batch).items():
-            cast(Bands, self.bands[side]).initialise(x)
+            cast(WaveletBands, self.bands[side]).initialise(x)
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
@@ -146,7 +146,7 @@ class CycleGAN(Model):
         if to not in ("a", "b"):
             raise UsageError(f"samples are moved to 'a' or to 'b', not to {to!r}")
         origin = "b" if to == "a" else "a"
-        return cast(Bands, self.bands[to]).inverse(self.translators[to](self.bands[origin](x)).float())
+        return cast(WaveletBands, self.bands[to]).inverse(self.translators[to](self.bands[origin](x)).float())
 
     def _translated(self, real: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """The translators' loss, the translations, and the parts of the loss."""

@@ -52,6 +52,15 @@ SIMULATORS: dict[str, Simulator] = {
     "cosmic-gas": _entry(
         "cosmic_gas:cosmic_gas", "maps of gas pressure, 64 x 64, each given with the map of its matter", 2400
     ),
+    "field-pairs": _entry(
+        "field_pairs:field_pairs", "pairs of maps, matter and its gas, to judge translations by", 240
+    ),
+    "field-pairs-a": _entry(
+        "field_pairs:field_pairs_a", "maps of matter, to be translated without pairs", 1200
+    ),
+    "field-pairs-b": _entry(
+        "field_pairs:field_pairs_b", "maps of gas, of other simulations, to be translated without pairs", 1200
+    ),
     "n-body": _entry("n_body:n_body", "dark matter of a cosmic volume: 32^3 particles at five times", 10),
     "damped-pendulum": _entry(
         "pendulum:damped_pendulum", "damped pendulums observed at irregular times, with values missing", 1000

@@ -32,6 +32,7 @@ from pushforward.validation.report import Report
 from pushforward.validation.responses import responses_of
 from pushforward.validation.statistic import Statistic
 from pushforward.validation.translation import TranslationReport, validate_translation
+from pushforward.validation.true_pairs_report import TruePairsReport, are_true_pairs, validate_true_pairs
 
 if TYPE_CHECKING:
     from pushforward.emulator import Emulator
@@ -52,12 +53,13 @@ def validate(
     statistics: Sequence[Statistic | str] = (),
     tolerances: Tolerances | None = None,
     progress: bool = True,
-) -> Report | EvolutionReport | TranslationReport:
+) -> Report | EvolutionReport | TranslationReport | TruePairsReport:
     """Generate samples at the conditions of unseen members, and compare them with these members.
 
     What is judged follows from the kind of sample and the abilities of the model: samples of what draws samples, and
     their density and forecasts where the model has them; what a model of motion makes of unseen initial states, beside
-    what became of them (`EvolutionReport`); members translated in both directions (`TranslationReport`).
+    what became of them (`EvolutionReport`); members translated in both directions (`TranslationReport`, or, of true pairs,
+    `TruePairsReport`).
 
     Every statistic stands beside its floor, the same for real data against other real data, has an error bar from the
     finite number of samples, a p-value, and the smallest defect that these data would show.
@@ -65,7 +67,8 @@ def validate(
     Arguments:
         emulator: what is judged.
         ensemble: what it is judged by: its test split if the emulator was trained on it, all of it if it is another
-            data set; None reads the emulator's own data again. For a translator, the `EnsemblePair` it was trained on.
+            data set; None reads the emulator's own data again. For a translator, the `EnsemblePair` it was trained on, or an
+            ensemble of true pairs: fields with the channels of a and b, vectors with the numbers of both.
         samples: how many to generate at most; None suits the space.
         seed: of every random number.
         out: directory for ``report.html`` and ``report.json``; None writes nothing.
@@ -84,11 +87,13 @@ def validate(
         'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8). ...'
     """
     begun, more = time.perf_counter(), statistics_named(statistics)
-    report: Report | EvolutionReport | TranslationReport
+    report: Report | EvolutionReport | TranslationReport | TruePairsReport
     with judging(progress) as watch:
         draws = "sampler" in emulator.abilities
         if "evolver" in emulator.abilities and not draws:
             report = validate_evolution(emulator, cast("Ensemble | None", ensemble), samples=samples)
+        elif "translator" in emulator.abilities and are_true_pairs(emulator.space, ensemble):
+            report = validate_true_pairs(emulator, cast("Ensemble", ensemble), samples=samples)
         elif "translator" in emulator.abilities and not draws:
             report = validate_translation(
                 emulator,
@@ -113,7 +118,7 @@ def judging(progress: bool) -> Any:
         yield watch
 
 
-def write(report: Report | EvolutionReport | TranslationReport, out: str | Path | None, watch: Watch) -> None:
+def write(report: Report | EvolutionReport | TranslationReport | TruePairsReport, out: str | Path | None, watch: Watch) -> None:
     """Write both files to a directory, if there is one."""
     if out is not None:
         watch("drawing the report", 0.0)

@@ -1,0 +1,144 @@
+r"""One density rendered in two ways, matter and gas: fields to translate without pairs, and true pairs to judge that by.
+
+From the projected density rho of `cosmic_web`, in units of its mean, its gas follows in four steps,
+
+    rho_1(x) = (W_R * rho)(x + A grad ln(W_2R * rho)(x)),      smoothed, and moved out of dense places
+    rho_2    = rho_1^b,   b = 1 + beta / (1 + rho_1),          a bias that depends on the density
+    rho_3    = rho_2 (1 - h S(4 ln(rho_1 / rho_f))),           holes that feedback makes in the densest places
+    gas      = rho_3 exp(s n - s^2 / 2) / mean,                and what matter does not tell,
+
+with W_R a Gaussian of standard deviation R, S the logistic function, and n a Gaussian field of unit variance whose
+correlations are those of white noise under W_R. The relation is local but for R and A, grows with scale, cannot be
+inverted where holes fold it, and has a scatter: translators are asked for the mean relation and for the right
+distribution, and can be perfect in neither.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from pushforward.errors import UsageError
+from pushforward.simulate.cosmic_web import cosmic_web
+from pushforward.simulate.simulated import Simulated, simulator
+from pushforward.spaces import Field
+
+__all__ = ["field_pairs", "field_pairs_a", "field_pairs_b", "rendered_gas"]
+
+# Sides come from simulations of their own, of other seeds than the pairs.
+_SIDES = {"pairs": 0, "a": 1, "b": 2}
+
+
+@simulator
+def field_pairs(
+    count: int,
+    seed: int = 0,
+    *,
+    grid: int = 64,
+    box: float = 100.0,
+    smoothing: float = 1.0,
+    displacement: float = 0.5,
+    bias: float = 0.6,
+    feedback: float = 0.5,
+    scatter: float = 0.1,
+) -> Simulated:
+    """True pairs, shape ``(count, 2, grid, grid)``: matter, then its gas, both in units of their mean; periodic.
+
+    Twelve pairs come from one simulation and form a group, as the maps of `cosmic_web`.
+
+    Arguments:
+        grid: cells a side.
+        box: side length in Mpc/h.
+        smoothing: R in Mpc/h.
+        displacement: A in (Mpc/h)^2.
+        bias: beta. feedback: h, in [0, 1]. scatter: s.
+
+    Raises:
+        UsageError: if an option is out of range.
+    """
+    return _made("pairs", count, seed, grid, box, _options(smoothing, displacement, bias, feedback, scatter))
+
+
+@simulator
+def field_pairs_a(count: int, seed: int = 0, *, grid: int = 64, box: float = 100.0) -> Simulated:
+    """Maps of matter alone, shape ``(count, 1, grid, grid)``, of other simulations than `field_pairs_b`."""
+    return _made("a", count, seed, grid, box, {})
+
+
+@simulator
+def field_pairs_b(
+    count: int,
+    seed: int = 0,
+    *,
+    grid: int = 64,
+    box: float = 100.0,
+    smoothing: float = 1.0,
+    displacement: float = 0.5,
+    bias: float = 0.6,
+    feedback: float = 0.5,
+    scatter: float = 0.1,
+) -> Simulated:
+    """Maps of gas alone, of other simulations than `field_pairs_a`; options as of `field_pairs`."""
+    return _made("b", count, seed, grid, box, _options(smoothing, displacement, bias, feedback, scatter))
+
+
+def _options(smoothing: float, displacement: float, bias: float, feedback: float, scatter: float) -> dict[str, float]:
+    if min(smoothing, displacement, bias, scatter) < 0 or not 0 <= feedback <= 1:
+        raise UsageError(
+            "field-pairs needs smoothing, displacement, bias and scatter of at least 0 and feedback in [0, 1]; got "
+            f"{smoothing}, {displacement}, {bias}, {scatter} and {feedback}"
+        )
+    return {
+        "smoothing": smoothing, "displacement": displacement, "bias": bias, "feedback": feedback, "scatter": scatter,
+    }  # fmt: skip
+
+
+def _made(side: str, count: int, seed: int, grid: int, box: float, options: dict[str, float]) -> Simulated:
+    own = len(_SIDES) * seed + _SIDES[side]
+    matter = cosmic_web(count, own, grid=grid, box=box, Omega_m=0.3, sigma_8=0.8)
+    fields = [matter.x] if side != "b" else []
+    if side != "a":
+        fields.append(rendered_gas(matter.x, np.random.default_rng([own, 1]), box=box, **options))
+    return Simulated(
+        np.concatenate(fields, axis=1),
+        Field(len(fields), (grid, grid), periodic=True, box=box, isotropic=True),
+        groups=matter.groups,
+        notes=matter.notes,
+    )
+
+
+def rendered_gas(
+    matter: NDArray[np.float32],
+    rng: np.random.Generator,
+    *,
+    box: float = 100.0,
+    smoothing: float = 1.0,
+    displacement: float = 0.5,
+    bias: float = 0.6,
+    feedback: float = 0.5,
+    scatter: float = 0.1,
+) -> NDArray[np.float32]:
+    """The gas of maps of matter, shape ``(count, 1, grid, grid)``: see the head of this module."""
+    grid = matter.shape[-1]
+    k = 2 * np.pi * fft.fftfreq(grid, box / grid)
+    square = k[:, None] ** 2 + k[None, : grid // 2 + 1] ** 2
+
+    def smoothed(x: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+        return fft.irfft2(fft.rfft2(x) * np.exp(-(radius**2) * square / 2), s=(grid, grid))
+
+    # Ringing of a smoothed map cannot make a density negative, but rounding can.
+    smooth = np.maximum(smoothed(matter, smoothing), 1e-6)
+    potential = fft.rfft2(np.log(np.maximum(smoothed(matter, 2 * smoothing), 1e-6)))
+    steps = [fft.irfft2(1j * each * potential, s=(grid, grid)) for each in (k[:, None], k[None, : grid // 2 + 1])]
+    cells = np.indices((grid, grid))
+    moved = np.empty_like(smooth)
+    for index in range(len(matter)):
+        places = [cells[axis] + displacement * grid / box * steps[axis][index, 0] for axis in (0, 1)]
+        moved[index, 0] = ndimage.map_coordinates(smooth[index, 0], places, order=1, mode="grid-wrap")
+    biased = moved ** (1 + bias / (1 + moved))
+    # Feedback sets in at five times the mean density, which one cell in some fifty has.
+    holes = 1 - feedback / (1 + (5.0 / moved) ** 4)
+    noise = smoothed(rng.standard_normal(matter.shape, dtype=np.float32), smoothing)
+    gas = biased * holes * np.exp(scatter * noise / noise.std() - scatter**2 / 2)
+    return (gas / gas.mean(axis=(2, 3), keepdims=True)).astype(np.float32)

@@ -1,0 +1,173 @@
+r"""How good a translation between two ensembles is where true pairs are known that training did not see.
+
+A translation G of a to b should have the statistics of b and lose nothing that F: b -> a could bring back; and of a
+pair (a_i, b_i) the translation G(a_i) should be b_i,
+
+    r(k) = P_ab / sqrt(P_a P_b),     T(k) = sqrt(P_G(a) / P_b),
+
+of which no distribution tells: a translation may have the right statistics and belong to other members. The same
+figures of what is not translated at all stand beside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from torch import Tensor
+
+from pushforward import statistics
+from pushforward.errors import UsageError
+from pushforward.spaces import Field, Space
+
+if TYPE_CHECKING:
+    from pushforward.emulator import Emulator
+
+__all__ = ["Figure", "Sides", "translation_figures"]
+
+_SPLITS = 20
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Members of both ensembles in the user's units; row i of one belongs to row i of the other."""
+
+    a: Tensor
+    b: Tensor
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One statistic of one direction.
+
+    Attributes:
+        statistic, label, quantity, unit: its key, its name with the direction, what is measured and in what unit.
+        value: of the translations.
+        untranslated: of the members as they are.
+        floor, floor_high: of real members against other real ones, median and largest; NaN where there is none.
+        curve: over k, where there is one. k: of the curve.
+    """
+
+    statistic: str
+    label: str
+    quantity: str
+    unit: str
+    value: float
+    untranslated: float
+    floor: float = float("nan")
+    floor_high: float = float("nan")
+    k: np.ndarray | None = None
+    curve: np.ndarray | None = None
+
+
+def translation_figures(emulator: Emulator, sides: Sides) -> list[Figure]:
+    """All figures, of a to b and of b to a.
+
+    Arguments:
+        emulator: a translator.
+        sides: members that training did not see.
+
+    Raises:
+        UsageError: if a translation is not finite.
+    """
+    found = []
+    for to, origin, target in (("b", sides.a, sides.b), ("a", sides.b, sides.a)):
+        moved = emulator.translate(origin, to)
+        back = emulator.translate(moved, "a" if to == "b" else "b")
+        if not bool(moved.isfinite().all()):
+            raise UsageError(f"translations to {to} hold values that are not finite; train longer, or at a lower rate")
+        arrow = f"{'a' if to == 'b' else 'b'} to {to}"
+        found += _figures(emulator.space, arrow, origin, moved, back, target)
+    return found
+
+
+@singledispatch
+def _figures(
+    space: Space, arrow: str, origin: Tensor, moved: Tensor, back: Tensor, target: Tensor
+) -> list[Figure]:
+    """Figures of samples that are no fields: distances in the user's units."""
+    scale = float(origin.flatten(1).var(0).sum().sqrt())
+
+    def apart(x: Tensor, y: Tensor) -> float:
+        return float((x - y).flatten(1).square().sum(1).mean().sqrt())
+
+    def far(x: Tensor, y: Tensor) -> float:
+        return float(statistics.wasserstein2(x.flatten(1)[:2000], y.flatten(1)[:2000]).distance)
+
+    floors = [far(*halves) for halves in _halves(target, 5)]
+    found = [
+        Figure(
+            "wasserstein2", f"Wasserstein distance, {arrow}", "exact, of translations from real members", "",
+            far(moved, target), far(origin, target), float(np.median(floors)), max(floors),
+        ),
+        Figure(
+            "round_trip", f"Round trip, {arrow} and back", "rms distance over the rms scatter of members", "",
+            apart(back, origin) / scale, 0.0,
+        ),
+    ]  # fmt: skip
+    found.append(
+        Figure("truth", f"Truth, {arrow}", "rms distance from the true partner over the scatter", "",
+               apart(moved, target) / scale, apart(origin, target) / scale)
+    )  # fmt: skip
+    return found
+
+
+@_figures.register
+def _(
+    space: Field, arrow: str, origin: Tensor, moved: Tensor, back: Tensor, target: Tensor
+) -> list[Figure]:
+    window: Literal["hann"] | None = None if space.periodic else "hann"
+
+    def power(x: Tensor) -> statistics.PowerSpectrum:
+        return statistics.power_spectrum(x, space.box, window=window)
+
+    def correlation(x: Tensor, y: Tensor) -> np.ndarray:
+        found = statistics.cross_power_spectrum(x, y, space.box, window=window)
+        return found.correlation.mean((0, 1)).numpy()
+
+    spectra = {name: power(x) for name, x in (("moved", moved), ("origin", origin), ("target", target))}
+    k = spectra["target"].k.numpy()
+    within = k <= k[-1] / 2
+    means = {name: each.power.mean((0, 1)).numpy() for name, each in spectra.items()}
+    half = "up to half the Nyquist frequency"
+
+    def error(a: np.ndarray, b: np.ndarray) -> float:
+        return 100 * float(np.abs(a / b - 1)[within].mean())
+
+    rows = spectra["target"].power.mean(1).numpy()
+    # Halves of n members differ by twice as much in variance as two sets of n.
+    floors = [error(one.mean(0), two.mean(0)) / np.sqrt(2) for one, two in _halves(rows, _SPLITS)]
+    found = [
+        Figure(
+            "power_spectrum", f"Power spectrum, {arrow}", f"mean of |P / P_real - 1|, {half}", "%",
+            error(means["moved"], means["target"]), error(means["origin"], means["target"]),
+            float(np.median(floors)), max(floors), k, means["moved"] / means["target"],
+        )
+    ]  # fmt: skip
+    returned = correlation(back, origin)
+    found.append(
+        Figure("round_trip", f"Round trip, {arrow} and back", f"mean r(k) with the member itself, {half}", "",
+               float(returned[within].mean()), 1.0, k=k, curve=returned)
+    )  # fmt: skip
+    r, plain = correlation(moved, target), correlation(origin, target)
+    found.append(
+        Figure("correlation_with_truth", f"Correlation with the truth, {arrow}", f"mean r(k), {half}", "",
+               float(r[within].mean()), float(plain[within].mean()), k=k, curve=r)
+    )  # fmt: skip
+    transfer = np.sqrt(means["moved"] / means["target"])
+    found.append(
+        Figure("transfer_function", f"Transfer function, {arrow}", f"mean of |T(k) - 1|, {half}", "%",
+               100 * float(np.abs(transfer - 1)[within].mean()),
+               100 * float(np.abs(np.sqrt(means["origin"] / means["target"]) - 1)[within].mean()), k=k,
+               curve=transfer)
+    )  # fmt: skip
+    return found
+
+
+def _halves(x: Tensor | np.ndarray, count: int) -> list[tuple]:
+    """Random halves of the rows, several times."""
+    rng, half = np.random.default_rng(0), len(x) // 2
+    orders = [rng.permutation(len(x)) for _ in range(count)]
+    return [(x[order[:half]], x[order[half : 2 * half]]) for order in orders]

@@ -1,0 +1,70 @@
+"""The judgement of translators by true pairs: what is right is found right, and what is wrong, wrong."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from pushforward import EnsemblePair
+from pushforward.ensembles import Ensemble
+from pushforward.spaces import Field, Vector
+from pushforward.training import fit
+from pushforward.validation import validate
+
+SPACE = Field(1, (16, 16), periodic=True)
+
+
+def fields(count: int, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=(count, 1, 16, 16))
+    k = np.hypot(*np.meshgrid(np.fft.fftfreq(16), np.fft.rfftfreq(16), indexing="ij"))
+    return np.fft.irfft2(np.fft.rfft2(noise) / (k + 0.1), s=(16, 16)).astype(np.float32)
+
+
+def pairs(count: int, seed: int) -> Ensemble:
+    """Fields, and three times each of them."""
+    x = fields(count, seed)
+    return Ensemble.from_array(np.concatenate([x, 3 * x], 1), space=Field(2, (16, 16), periodic=True))
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory):
+    pair = EnsemblePair(
+        Ensemble.from_array(fields(64, 0), space=SPACE), Ensemble.from_array(3 * fields(64, 1), space=SPACE)
+    )
+    settings = {"width": 4, "critic_width": 4, "batch_size": 8}
+    out = tmp_path_factory.mktemp("run") / "run"
+    return fit(pair, "cyclegan", steps=2, settings=settings, out=out, progress=False)
+
+
+def test_a_translation_that_is_right_is_found_so(emulator, tmp_path):
+    """Two steps leave a standardised identity, which is the truth of fields and three times each."""
+    report = validate(emulator, pairs(48, 2), out=tmp_path, progress=False)
+    for to in ("a", "b"):
+        assert report.figure("correlation_with_truth", to).value > 0.98
+        assert report.figure("round_trip", to).value > 0.98
+        assert report.figure("power_spectrum", to).value < 20
+        assert report.figure("transfer_function", to).untranslated > 60
+    values = json.loads((tmp_path / "report.json").read_text())
+    assert len(values["verdicts"]) == 8
+    assert "Round trip" in (tmp_path / "report.html").read_text()
+
+
+def test_members_that_belong_to_others_have_no_correlation(emulator):
+    x = pairs(48, 2)
+    shuffled = x.tensor().numpy()
+    shuffled[:, 1] = shuffled[::-1, 1]
+    report = validate(emulator, Ensemble.from_array(shuffled, space=x.space), progress=False)
+    assert abs(report.figure("correlation_with_truth", "b").value) < 0.3
+    assert report.figure("power_spectrum", "b").value < 20
+
+
+def test_vectors_are_judged_by_distances(tmp_path):
+    x = torch.randn(256, 2).numpy()
+    pair = EnsemblePair(Ensemble.from_array(x), Ensemble.from_array(2 * x[::-1].copy() + 5))
+    run = fit(pair, "cyclegan", steps=2, settings={"width": 8, "critic_width": 8}, out=tmp_path / "r", progress=False)
+    report = validate(run, Ensemble.from_array(np.concatenate([x, 2 * x + 5], 1), space=Vector(4)), progress=False)
+    assert report.figure("truth", "b").value < 0.1 * report.figure("truth", "b").untranslated
+    assert report.figure("wasserstein2", "a").value < report.figure("wasserstein2", "a").untranslated / 5
