@@ -1,4 +1,4 @@
-r"""One density rendered in two ways, matter and gas: fields to translate without pairs, and true pairs to judge that by.
+r"""One density rendered in two ways, matter and gas: fields to translate without pairs, and true pairs to judge by.
 
 From the projected density rho of `cosmic_web`, in units of its mean, its gas follows in four steps,
 

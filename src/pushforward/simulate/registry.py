@@ -55,9 +55,7 @@ SIMULATORS: dict[str, Simulator] = {
     "field-pairs": _entry(
         "field_pairs:field_pairs", "pairs of maps, matter and its gas, to judge translations by", 240
     ),
-    "field-pairs-a": _entry(
-        "field_pairs:field_pairs_a", "maps of matter, to be translated without pairs", 1200
-    ),
+    "field-pairs-a": _entry("field_pairs:field_pairs_a", "maps of matter, to be translated without pairs", 1200),
     "field-pairs-b": _entry(
         "field_pairs:field_pairs_b", "maps of gas, of other simulations, to be translated without pairs", 1200
     ),
