@@ -10,6 +10,7 @@ import torch
 
 import pushforward as pf
 from pushforward.errors import DataError, UsageError
+from pushforward.spaces import Vector
 from pushforward.validation.translation import TranslationReport
 
 RNG = np.random.default_rng(0)
@@ -20,7 +21,7 @@ B = (RNG.normal(size=(700, 2)) * [2, 1] + [5, 0]).astype(np.float32)
 class StandIn:
     """A translator that is known: of members of a it makes members of b, but for a shift, and back without one."""
 
-    name, abilities, run, model = "stand-in", ("translator",), None, None
+    name, abilities, run, model, space = "stand-in", ("translator",), None, None, Vector(2)
 
     def __init__(self, pair: pf.EnsemblePair, shift: float = 0.0):
         self.pair, self.shift, self.config, self.taken = pair, shift, {"data": pair.to_dict()}, []

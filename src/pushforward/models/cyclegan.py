@@ -9,8 +9,8 @@ back, and the identity part leaves alone what is there already: without it, any 
 as the one that changes least. Critics see translations mixed with earlier ones (`ReplayBuffer`), are normalised by
 their largest singular values, and pay for their slope on data and translations, as in UVCGAN2.
 
-Of a field, everything works on its standardised wavelet coefficients (`WaveletBands`), so that faint small scales weigh as
-much as large ones, and critics score patches.
+Of a field, everything works on its standardised wavelet coefficients (`WaveletBands`), so that faint small scales weigh
+as much as large ones, and critics score patches.
 
 Sources: Zhu et al. 2017, https://arxiv.org/abs/1703.10593, equations 1 to 3 and section 4; Torbunov et al. 2023
 (UVCGAN2), https://arxiv.org/abs/2303.16280, for penalty, spectral norm and averages.
@@ -31,10 +31,10 @@ from pushforward.conditions import ConditionSpace
 from pushforward.ensembles.batch import PairBatch
 from pushforward.errors import UsageError
 from pushforward.models.adversarial_losses import LOSSES, LossName
-from pushforward.models.wavelet_bands import WaveletBands, halvings_for
 from pushforward.models.critic_penalties import squared_slope
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.replay import ReplayBuffer
+from pushforward.models.wavelet_bands import WaveletBands, halvings_for
 from pushforward.networks import Critic
 from pushforward.networks.patch_critic import PatchCritic
 from pushforward.networks.spectral_norm import advance_spectral_norm

@@ -84,9 +84,7 @@ def translation_figures(emulator: Emulator, sides: Sides) -> list[Figure]:
 
 
 @singledispatch
-def _figures(
-    space: Space, arrow: str, origin: Tensor, moved: Tensor, back: Tensor, target: Tensor
-) -> list[Figure]:
+def _figures(space: Space, arrow: str, origin: Tensor, moved: Tensor, back: Tensor, target: Tensor) -> list[Figure]:
     """Figures of samples that are no fields: distances in the user's units."""
     scale = float(origin.flatten(1).var(0).sum().sqrt())
 
@@ -115,9 +113,7 @@ def _figures(
 
 
 @_figures.register
-def _(
-    space: Field, arrow: str, origin: Tensor, moved: Tensor, back: Tensor, target: Tensor
-) -> list[Figure]:
+def _(space: Field, arrow: str, origin: Tensor, moved: Tensor, back: Tensor, target: Tensor) -> list[Figure]:
     window: Literal["hann"] | None = None if space.periodic else "hann"
 
     def power(x: Tensor) -> statistics.PowerSpectrum:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from pushforward.ensembles import Ensemble
-from pushforward.spaces import Space
 from pushforward.validation.page import render, save_page
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import Picture, encode, styled
@@ -125,9 +124,12 @@ class TruePairsReport:
         )  # fmt: skip
 
 
-def are_true_pairs(space: Space, ensemble: Any) -> bool:
-    """Whether members of an ensemble are those of two others, of this space, side by side."""
-    return isinstance(ensemble, Ensemble) and tuple(ensemble.space.shape) == (2 * space.shape[0], *space.shape[1:])
+def are_true_pairs(emulator: Emulator, ensemble: Any) -> bool:
+    """Whether members of an ensemble are what the emulator translates, and their partners beside them."""
+    if not isinstance(ensemble, Ensemble):
+        return False
+    one, *rest = emulator.space.shape
+    return tuple(ensemble.space.shape) == (2 * one, *rest)
 
 
 def validate_true_pairs(emulator: Emulator, pairs: Ensemble, *, samples: int | None = None) -> TruePairsReport:

@@ -58,8 +58,8 @@ def validate(
 
     What is judged follows from the kind of sample and the abilities of the model: samples of what draws samples, and
     their density and forecasts where the model has them; what a model of motion makes of unseen initial states, beside
-    what became of them (`EvolutionReport`); members translated in both directions (`TranslationReport`, or, of true pairs,
-    `TruePairsReport`).
+    what became of them (`EvolutionReport`); members translated in both directions (`TranslationReport`, or, of true
+    pairs, `TruePairsReport`).
 
     Every statistic stands beside its floor, the same for real data against other real data, has an error bar from the
     finite number of samples, a p-value, and the smallest defect that these data would show.
@@ -67,8 +67,8 @@ def validate(
     Arguments:
         emulator: what is judged.
         ensemble: what it is judged by: its test split if the emulator was trained on it, all of it if it is another
-            data set; None reads the emulator's own data again. For a translator, the `EnsemblePair` it was trained on, or an
-            ensemble of true pairs: fields with the channels of a and b, vectors with the numbers of both.
+            data set; None reads the emulator's own data again. For a translator, the `EnsemblePair` it was trained on,
+            or an ensemble of true pairs: fields with the channels of a and b, vectors with the numbers of both.
         samples: how many to generate at most; None suits the space.
         seed: of every random number.
         out: directory for ``report.html`` and ``report.json``; None writes nothing.
@@ -92,7 +92,7 @@ def validate(
         draws = "sampler" in emulator.abilities
         if "evolver" in emulator.abilities and not draws:
             report = validate_evolution(emulator, cast("Ensemble | None", ensemble), samples=samples)
-        elif "translator" in emulator.abilities and are_true_pairs(emulator.space, ensemble):
+        elif "translator" in emulator.abilities and are_true_pairs(emulator, ensemble):
             report = validate_true_pairs(emulator, cast("Ensemble", ensemble), samples=samples)
         elif "translator" in emulator.abilities and not draws:
             report = validate_translation(
@@ -118,7 +118,9 @@ def judging(progress: bool) -> Any:
         yield watch
 
 
-def write(report: Report | EvolutionReport | TranslationReport | TruePairsReport, out: str | Path | None, watch: Watch) -> None:
+def write(
+    report: Report | EvolutionReport | TranslationReport | TruePairsReport, out: str | Path | None, watch: Watch
+) -> None:
     """Write both files to a directory, if there is one."""
     if out is not None:
         watch("drawing the report", 0.0)
