@@ -172,7 +172,6 @@ REQUESTS = {
     "unknown precision": (("--precision", "7"), "precision"),
     "crop larger than the field": (("--crop", 64), "64"),
     "unknown configuration": (("--config", "nothing.yaml"), "nothing.yaml"),
-    "resume of nothing": (("--resume",), "resume"),
 }
 
 

@@ -7,7 +7,9 @@ becomes one sentence on standard error and exit status 2.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +41,8 @@ from pushforward.options import (
 from pushforward.reading_options import READING, reads_data
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     import numpy as np
 
 __all__ = ["app", "main"]
@@ -66,17 +70,38 @@ app = typer.Typer(
 )
 
 
+_KEPT = {"compare": "the models that it had finished are kept, and the same command goes on with the others"}
+
+
+class Terminated(BaseException):
+    """The process was asked to end, and is not training: training saves before it stops."""
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
 def main() -> None:
     """Run the command line; a problem that the user can mend ends in one sentence and exit status 2."""
+    here = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, _terminated) if here else None
     try:
         app(standalone_mode=True)
     except UsageError as error:
         _stop(str(error))
+    except Terminated:
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "pushforward")
+        kept = _KEPT.get(command, "what it had not finished is not written")
+        print(f"pushforward: {command} was stopped by SIGTERM; {kept}", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
     except BrokenPipeError:
         os._exit(0)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         _stop(f"the operating system refused: {error.strerror or error}{where}")
+    finally:
+        if here:
+            signal.signal(signal.SIGTERM, before if before is not None else signal.SIG_DFL)
 
 
 def _stop(sentence: str) -> None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = [
     "check_same",
     "check_space_left",
     "fresh_directory",
+    "locked",
     "open_directory",
 ]
 
@@ -37,6 +39,8 @@ FORMAT = 2
 """Layout of the run directory; it grows when versions can no longer read each other's."""
 
 CONFIG, WEIGHTS, CHECKPOINT, METRICS = "config.yaml", "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"
+LOCK = ".lock"
+"""Locked by the process that trains; it says nothing once that process has ended, however it ended."""
 
 
 def fresh_directory(data: str, model: str, under: str | Path = "runs") -> Path:
@@ -66,16 +70,19 @@ def check_directory(path: Path, *, resume: bool) -> None:
     """Look at what is in a run directory, and change nothing.
 
     Raises:
-        UsageError: if it holds a run that nobody asked to resume, or something else, or there is nothing to resume.
+        UsageError: if it holds a run that nobody asked to resume, something else, or weights without the checkpoint to
+            go on from.
     """
     found = _contents(path)
     if CONFIG in found:
         if not resume:
             raise UsageError(f"{path} already holds a run; resume it (--resume, resume=True) or name another directory")
+        if WEIGHTS in found and CHECKPOINT not in found:
+            raise UsageError(
+                f"the run in {path} cannot go on: {CHECKPOINT} is missing; restore it, or train in another directory"
+            )
     elif found:
         raise UsageError(f"{path} holds {found[0]!r} and no run; name a new or empty directory")
-    elif resume and not path.is_dir():
-        raise UsageError(f"there is no run at {path} to resume; leave resume out to start one")
 
 
 def _contents(path: Path) -> list[str]:
@@ -83,9 +90,10 @@ def _contents(path: Path) -> list[str]:
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file; a run needs a directory")
     try:
-        return sorted(p.name for p in path.iterdir() if not p.name.endswith(PARTIAL)) if path.exists() else []
+        names = [p.name for p in path.iterdir()] if path.exists() else []
     except OSError as problem:
         raise UsageError(f"{path} cannot be read: {problem.strerror}") from None
+    return sorted(name for name in names if not name.endswith(PARTIAL) and name != LOCK)
 
 
 def _probe(path: Path) -> None:
@@ -100,6 +108,40 @@ def _probe(path: Path) -> None:
     except OSError as problem:
         probe.unlink(missing_ok=True)
         raise UsageError(f"the run directory {path} cannot be written to: {problem.strerror}") from None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Within this context no other process may train in a run directory, which is made if it is not there.
+
+    The lock ends with the process that holds it, however that ends.
+
+    Raises:
+        UsageError: if another process trains there, or the directory cannot be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        file = (path / LOCK).open("a")
+    except OSError as problem:
+        raise UsageError(f"the run directory {path} cannot be written to: {problem.strerror}") from None
+    try:
+        import fcntl
+    except ImportError:  # no such locks on this system
+        fcntl = None  # type: ignore[assignment]
+    with file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"the run in {path} is being trained by another process; wait for it, or name another directory"
+            ) from None
+        except OSError:  # some network file systems know no locks
+            pass
+        try:
+            yield
+        finally:
+            (path / LOCK).unlink(missing_ok=True)
 
 
 def check_format(path: Path, config: Mapping[str, Any]) -> None:

@@ -93,7 +93,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as problem:
         raise UsageError(f"{path} cannot be read: {problem.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         raise UsageError(f"{path} is not readable YAML; it may be damaged") from None
     if not isinstance(values, dict):
         raise UsageError(f"{path} does not hold a configuration")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from pushforward.errors import UsageError
 from pushforward.models import Model
+from pushforward.runs.directory import CONFIG
 from pushforward.runs.files import joined, load_tensors, part_of, save_tensors
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.optimisers import Optimisers
@@ -62,12 +64,18 @@ def load_checkpoint(path: Path, state: State) -> None:
     """Put everything back where `save_checkpoint` found it.
 
     Raises:
-        UsageError: if the file is missing, damaged, or something else.
+        UsageError: if the file is missing, damaged, or of another model.
     """
     tensors, about = load_tensors(path, KIND)
-    state.model.load_state_dict(part_of(tensors, "model"))
-    state.preprocessing.load_state_dict(part_of(tensors, "preprocessing"))
-    state.optimisers.load_state(part_of(tensors, "optimiser"))
-    values = part_of(tensors, "average")
-    state.average.load([values[str(index)] for index in range(len(values))])
-    state.course = Course(int(about["step"]), float(about["seconds"]), int(about["batches"]))
+    try:
+        state.model.load_state_dict(part_of(tensors, "model"))
+        state.preprocessing.load_state_dict(part_of(tensors, "preprocessing"))
+        state.optimisers.load_state(part_of(tensors, "optimiser"))
+        values = part_of(tensors, "average")
+        state.average.load([values[str(index)] for index in range(len(values))])
+        state.course = Course(int(about["step"]), float(about["seconds"]), int(about["batches"]))
+    except (RuntimeError, KeyError, ValueError, TypeError):
+        raise UsageError(
+            f"{path} is not of the model that {path.with_name(CONFIG)} describes; restore the file of this run, or "
+            "train in another directory"
+        ) from None

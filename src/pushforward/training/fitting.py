@@ -7,6 +7,7 @@ carried out in this process, in processes that torchrun has started, or in proce
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from pushforward.runs.directory import (
     check_same,
     check_space_left,
     fresh_directory,
+    locked,
     open_directory,
 )
 from pushforward.runs.files import save_yaml
@@ -165,7 +167,12 @@ def _work(fabric: Fabric, plan: Plan, tracker: Watched) -> None:
 
 
 def _carry_out(fabric: Fabric, plan: Plan, tracker: Watched) -> Emulator:
-    """Train as one of the processes of a plan."""
+    """Train as one of the processes of a plan, of which the first holds the run directory."""
+    with ExitStack() as held:
+        return _train(fabric, plan, tracker, held)
+
+
+def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emulator:
     if plan.device.type == "cpu":
         keep_freed_memory()
     task, source, of_loop = plan.task, plan.task.source, plan.task.of_loop
@@ -175,7 +182,7 @@ def _carry_out(fabric: Fabric, plan: Plan, tracker: Watched) -> Emulator:
     preprocessing: Any = source.preprocessing(
         of_loop.model_dump(include={"transform", "scale_by_condition", "discrete"})
     )
-    run, before = _directory(fabric, plan)
+    run, before = _directory(fabric, plan, held)
     length = plan.length or _length_of(before)
     config = recipe(
         model=task.family,
@@ -234,11 +241,13 @@ def _carry_out(fabric: Fabric, plan: Plan, tracker: Watched) -> Emulator:
     )
 
 
-def _directory(fabric: Fabric, plan: Plan) -> tuple[Path, dict[str, Any] | None]:
-    """The run directory and the configuration in it, opened by the first process on behalf of all."""
+def _directory(fabric: Fabric, plan: Plan, held: ExitStack) -> tuple[Path, dict[str, Any] | None]:
+    """The run directory and the configuration in it, opened and held by the first process on behalf of all."""
     answer: tuple[Path, dict[str, Any] | None, str | None] = plan.out, None, None
     if fabric.is_global_zero:
         try:
+            check_directory(plan.out, resume=plan.resume)
+            held.enter_context(locked(plan.out))
             answer = plan.out, open_directory(plan.out, resume=plan.resume), None
         except UsageError as problem:
             answer = plan.out, None, str(problem)
@@ -298,4 +307,7 @@ def _about(plan: Plan, state: State, fabric: Fabric, length: Length, run: Path) 
         f"{plan.task.family}: {count:,} parameters, {_PRECISION_NAMES[plan.precision]} on {where}",
         f"batches of {plan.task.of_loop.batch_size}, for {length}, in {run}",
     ]
-    return [*lines, f"resumed at step {state.course.step}"] if state.course.step else lines
+    if plan.resume:
+        step = state.course.step
+        lines.append(f"resumed at step {step}" if step else f"there is no checkpoint in {run} yet: it begins at step 0")
+    return lines

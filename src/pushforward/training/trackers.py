@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -57,17 +58,23 @@ class JsonLines:
         kept = [line for line in _lines(path) if line["step"] <= after]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         write_text(path, text)
+        self._path = path
         self._file: IO[str] = path.open("a", encoding="utf-8")
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
         """Nothing: the parameters are in the run's config.yaml."""
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
-        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+            self._file.flush()
+        except OSError as problem:
+            raise UsageError(f"{self._path} cannot be written: {problem.strerror or problem}") from None
 
     def close(self) -> None:
-        self._file.close()
+        # What cannot be written was said already, when it was to be.
+        with suppress(OSError):
+            self._file.close()
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

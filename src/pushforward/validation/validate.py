@@ -176,6 +176,7 @@ def report_on(
     neighbours = next(iter(part("Memorisation", lambda: [material.derived(nearest_training)])), None)
     run = getattr(judged, "run", None)
     metrics = _metrics(run)
+    failures += _unreadable(run)
     trained = [line["seconds"] for line in metrics if isinstance(line.get("seconds"), int | float)]
     report = Report(
         model=judged.name,
@@ -248,7 +249,7 @@ def _metrics(run: Path | None) -> tuple[dict[str, Any], ...]:
     """Lines of the run's metrics; a line cut short by a crash is left out."""
     path = None if run is None else Path(run) / "metrics.jsonl"
     found = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path is not None and path.exists() else ():
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path and path.exists() else ():
         try:
             line = json.loads(text)
         except json.JSONDecodeError:
@@ -256,3 +257,12 @@ def _metrics(run: Path | None) -> tuple[dict[str, Any], ...]:
         if isinstance(line, dict) and "step" in line:
             found.append(line)
     return tuple(found)
+
+
+def _unreadable(run: Path | None) -> Iterable[str]:
+    """A line for the report where the metrics of a run hold bytes that are no text."""
+    path = None if run is None else Path(run) / "metrics.jsonl"
+    if path is not None and path.exists():
+        lines = sum("\N{REPLACEMENT CHARACTER}" in text for text in path.read_text("utf-8", "replace").splitlines())
+        if lines:
+            yield f"Training curves: {lines} damaged line{'s' * (lines > 1)} of {path} left out"
