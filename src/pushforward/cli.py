@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
+from pushforward.cli_inference import infer
 from pushforward.cli_judging import compare, judge, validate
 from pushforward.errors import UsageError
 from pushforward.existing import check_data, check_run
@@ -239,6 +240,7 @@ def score(
 app.command()(validate)
 app.command()(judge)
 app.command()(compare)
+app.command()(infer)
 
 
 @app.command()

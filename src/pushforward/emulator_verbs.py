@@ -17,6 +17,7 @@ from pushforward.energies import Energy, Reweighted, recorded_energy, reweight
 from pushforward.errors import UsageError
 from pushforward.evolution import Physics, evolve
 from pushforward.forecasting import Forecast, forecast
+from pushforward.inference import Posterior, infer
 from pushforward.models import Forecaster, Joint, Model, Translator
 from pushforward.randomness import Draws, seed_for
 from pushforward.runs.condition_fields import Written
@@ -41,7 +42,7 @@ def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
 
 
 class SpecialVerbs:
-    """The part of an `Emulator` that translates, forecasts, evolves and weighs."""
+    """The part of an `Emulator` that translates, forecasts, evolves, weighs and infers."""
 
     model: Model
     preprocessing: Any
@@ -107,6 +108,31 @@ class SpecialVerbs:
         if self._energy is None:
             self._energy = recorded_energy(self.config.get("data") or {})
         return self._energy
+
+    def posterior(
+        self,
+        observation: Any,
+        n: int = 4000,
+        *,
+        prior: Mapping[str, Any] | None = None,
+        of: str | None = None,
+        seed: int | None = None,
+    ) -> Posterior:
+        """Samples of the posterior of parameters given an observation; see `inference.infer`.
+
+        Arguments:
+            observation: a condition, of a model that has learned parameters given data; one or several independent
+                samples, of a model that has learned data given parameters.
+            n: posterior samples.
+            prior: by name of a parameter: ``(low, high)``, ``"LOW:HIGH"`` or ``"MEAN+-DEVIATION"``. Unless said, a
+                posterior by likelihood is uniform over the range of training; the other kind has learned its prior.
+            of: ``samples`` or ``conditions``, where the model could infer either.
+            seed: of the random numbers; a fresh one if None.
+
+        Raises:
+            UsageError: if the model can infer nothing, or the observation or the prior do not fit.
+        """
+        return infer(cast(Any, self), observation, n, prior=prior, of=of, seed=seed)
 
     def translate(self, x: ArrayLike | Tensor, to: str) -> Tensor:
         """Samples of one ensemble as members of the other, in the user's units.

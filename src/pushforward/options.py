@@ -29,6 +29,7 @@ __all__ = [
     "given",
     "like",
     "named_source",
+    "priors",
     "read_data",
     "sampled_at",
     "second_options",
@@ -93,6 +94,17 @@ def sampled_at(conditions: list[str] | None) -> tuple[dict[str, Any], int | None
 
     fields = read_fields(files)
     return {**chosen, "field": fields}, len(fields)
+
+
+def priors(words: list[str] | None) -> dict[str, str]:
+    """``["a=0:1", "b=3+-0.5"]`` as ``{"a": "0:1", "b": "3+-0.5"}``."""
+    found = {}
+    for word in words or []:
+        name, equals, text = word.partition("=")
+        if not equals or not name.strip() or not text.strip():
+            raise UsageError(f"--prior takes NAME=LOW:HIGH or NAME=MEAN+-DEVIATION, not {word!r}")
+        found[name.strip()] = text.strip()
+    return found
 
 
 def assigned(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:

@@ -46,6 +46,7 @@ from pushforward.statistics.particles import (
 from pushforward.statistics.peaks import PeakCounts, peak_counts
 from pushforward.statistics.permutation import PermutationTest, permutation_test
 from pushforward.statistics.position import BorderProfile, border_profile
+from pushforward.statistics.posterior_calibration import PosteriorCalibration, Uniformity, posterior_calibration
 from pushforward.statistics.power_spectrum import CrossSpectrum, PowerSpectrum, cross_power_spectrum, power_spectrum
 from pushforward.statistics.precision_recall import PrecisionRecallDensityCoverage, precision_recall_density_coverage
 from pushforward.statistics.quadrupole import Quadrupole, quadrupole
@@ -87,6 +88,7 @@ __all__ = [
     "OnePointPDF",
     "PeakCounts",
     "PermutationTest",
+    "PosteriorCalibration",
     "PowerSpectrum",
     "PrecisionRecallDensityCoverage",
     "Quadrupole",
@@ -98,6 +100,7 @@ __all__ = [
     "SupportDifference",
     "TwoPointFunction",
     "TwoSampleClassifiers",
+    "Uniformity",
     "Wasserstein2",
     "amplitude_and_slope",
     "bispectrum",
@@ -135,6 +138,7 @@ __all__ = [
     "pair_distances",
     "peak_counts",
     "permutation_test",
+    "posterior_calibration",
     "power_covariance",
     "power_spectrum",
     "precision_recall_density_coverage",

@@ -33,6 +33,7 @@ GROUPS = {
     "statistics": "Statistics of the data",
     "pairs": "Samples and the fields that they are given with",
     "density": "Density",
+    "calibration": "Calibration at each condition",
     "forecasts": "Forecasts",
     "sets": "Fidelity, variety, copies",
     "conditions": "Over the range of the condition",

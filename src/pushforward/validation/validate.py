@@ -27,6 +27,7 @@ from pushforward.validation.forecasts import judge_forecasts
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.measure import Tolerances, attempt, measure
+from pushforward.validation.posteriors import calibrated, calibration_curve, judge_calibration
 from pushforward.validation.progress import progress_bar
 from pushforward.validation.report import Report
 from pushforward.validation.responses import responses_of
@@ -173,6 +174,9 @@ def report_on(
         verdicts += part("Statistical weights", lambda: judge_weights(material, judged))
     if "forecaster" in judged.abilities:
         verdicts = [*verdicts, *part("Forecasts", lambda: judge_forecasts(material, judged))]
+    calibration = next(iter(part("Calibration", lambda: [calibrated(material, judged, seed)])), None)
+    if calibration is not None:
+        verdicts = [*verdicts, *judge_calibration(calibration, material)]
     neighbours = next(iter(part("Memorisation", lambda: [material.derived(nearest_training)])), None)
     run = getattr(judged, "run", None)
     metrics = _metrics(run)
@@ -184,7 +188,10 @@ def report_on(
         space=material.space,
         parameters=tuple(parameter.name for parameter in material.parameters),
         verdicts=tuple(verdicts),
-        curves=tuple(part("Curves", lambda: [*kind.curves(material), *pair_curves(material)])),
+        curves=(
+            *part("Curves", lambda: [*kind.curves(material), *pair_curves(material)]),
+            *(() if calibration is None else (calibration_curve(calibration),)),
+        ),
         responses=tuple(part("Responses to the condition", lambda: responses_of(material))),
         matrices=dict(part("Correlation matrices", lambda: kind.matrices(material).items())),
         timing={

@@ -1,0 +1,59 @@
+"""The command `infer`: the posterior of parameters given an observation."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from pushforward.existing import check_data, check_run
+from pushforward.options import Device, Output, Run, like, priors, read_data, sampled_at
+from pushforward.reading_options import reads_data
+
+__all__ = ["infer"]
+
+
+@reads_data
+def infer(
+    run: Run,
+    observation: Annotated[str, typer.Argument(help="What was observed: a sample, or one row of conditions.")],
+    output: Output,
+    count: Annotated[int, typer.Option("-n", "--count", help="Posterior samples to draw.", min=1)] = 4000,
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=LOW:HIGH|NAME=MEAN+-SD", help="Prior of a parameter; repeatable."),
+    ] = None,
+    of: Annotated[
+        str | None, typer.Option(metavar="samples|conditions", help="What to infer, where the model could do either.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of every random number; a fresh one unless said.", min=0)
+    ] = None,
+    device: Device = "auto",
+    *,
+    reading: dict[str, Any],
+) -> None:
+    """Sample the posterior of parameters given an observation."""
+    check_run(run)
+    check_data([observation], ())
+    from pushforward.emulator import Emulator
+    from pushforward.inference import infer, inferred
+    from pushforward.simulate import Simulated, check_output, write
+    from pushforward.spaces import Vector
+    from pushforward.validation.progress import progress_bar
+
+    check_output(output)
+    chosen, emulator = priors(prior), Emulator.load(run, device=device)
+    observed: Any = observation
+    if inferred(emulator, of) == "conditions":
+        observed = read_data([observation], **like(emulator.space, [observation], reading)).tensor()
+    elif emulator.condition_space.field is not None:
+        observed, _ = sampled_at([observation])
+    with progress_bar(sys.stderr.isatty()) as watch:
+        posterior = infer(
+            emulator, observed, count, prior=chosen, of=of, seed=seed,
+            watch=lambda share: watch("sampling the posterior", share),
+        )  # fmt: skip
+    write(Simulated(posterior.samples.numpy(), Vector(len(posterior.names), posterior.names)), output)
+    print(f"{posterior}\n{count} posterior samples in {output}, of seed {posterior.seed}")

@@ -1,0 +1,152 @@
+r"""The posterior of parameters given an observation, by either of two kinds of model.
+
+- A model that has learned parameters given data samples the posterior itself (neural posterior estimation; Papamakarios
+  and Murray 2016, https://arxiv.org/abs/1605.06376), under the prior of its training members.
+- A model that has learned data given parameters has a likelihood, from which the posterior is sampled under any prior.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pushforward.conditions import ConditionSpace
+from pushforward.ensembles import Parameter
+from pushforward.errors import UsageError
+from pushforward.inference.likelihood import sample_likelihood
+from pushforward.inference.observations import Target, numbers_observed, target_of
+from pushforward.inference.posterior import Posterior
+from pushforward.inference.priors import prior_of
+from pushforward.inference.truncation import draw_within
+from pushforward.randomness import seed_for
+from pushforward.spaces import Space
+
+__all__ = ["Inferring", "infer", "inferred"]
+
+_ATTEMPTS = 7
+"""Last key of the seeds of attempts."""
+
+
+class Inferring(Protocol):
+    """The part of an emulator that inference uses."""
+
+    space: Space
+    parameters: tuple[Parameter, ...]
+    condition_space: ConditionSpace
+    config: Any
+
+    @property
+    def abilities(self) -> tuple[str, ...]: ...
+
+    @property
+    def wanted(self) -> tuple[str, ...]: ...
+
+    def sample(self, n: int, condition: Any = None, *, seed: int | None = None) -> Tensor: ...
+
+    def log_prob(self, x: Any, condition: Any = None) -> Tensor: ...
+
+
+def infer(
+    emulator: Inferring,
+    observation: Any,
+    n: int = 4000,
+    *,
+    prior: Mapping[str, Any] | None = None,
+    of: str | None = None,
+    seed: int | None = None,
+    watch: Callable[[float], None] = lambda share: None,
+) -> Posterior:
+    """Samples of the posterior given an observation.
+
+    Arguments:
+        emulator: a conditional one.
+        observation: what was observed, in the user's units: for a posterior of ``samples`` one condition, as
+            `Emulator.sample` takes it, or a file of numbers; for one of ``conditions`` one or several independent
+            samples at the same parameters, shape ``(*space.shape)`` or ``(m, *space.shape)``.
+        n: posterior samples.
+        prior: by name of a parameter, ``(low, high)``, ``"LOW:HIGH"`` or ``"MEAN+-DEVIATION"``; see `prior_of`.
+        of: ``samples`` or ``conditions``, where the model could infer either.
+        seed: of the random numbers; a fresh one if None.
+        watch: told the share of the work that is done.
+
+    Raises:
+        UsageError: if the model can infer nothing, or the observation or the prior do not fit.
+    """
+    if n < 1:
+        raise UsageError(f"{n} posterior samples were asked for; ask for at least 1")
+    if seed is not None and seed < 0:
+        raise UsageError(f"the seed is {seed}; give a whole number from 0")
+    seed = secrets.randbits(31) if seed is None else seed
+    names, target = _sampled(emulator), inferred(emulator, of)
+    if target == "conditions":
+        return _by_likelihood(emulator, observation, n, prior, seed, watch)
+    given = observation
+    if emulator.condition_space.field is None:
+        given = numbers_observed(observation, [parameter.name for parameter in emulator.parameters])
+        # A row is of one observation; by name, one value serves all samples.
+        given = given if isinstance(given, dict) else np.repeat(given, n, axis=0)
+    unbounded = np.full(len(names), np.inf)
+    bounds = prior_of(prior, names, -unbounded, unbounded)
+    return draw_within(
+        lambda count, attempt: emulator.sample(count, given, seed=seed_for(seed, attempt, _ATTEMPTS)),
+        bounds,
+        n,
+        seed=seed,
+    )
+
+
+def inferred(emulator: Inferring, of: str | None = None) -> Target:
+    """What a posterior of this emulator is of, as the user says or where only one is possible.
+
+    Raises:
+        UsageError: see `target_of`.
+    """
+    return target_of(
+        of,
+        sampled=_sampled(emulator),
+        conditions=emulator.wanted,
+        density="density" in emulator.abilities and bool(emulator.parameters),
+        vector=emulator.space.kind == "vector" and "sampler" in emulator.abilities,
+    )
+
+
+def _sampled(emulator: Inferring) -> tuple[str, ...]:
+    """Names of the coordinates of a sample."""
+    return tuple(getattr(emulator.space, "names", ())) or tuple(f"x{i + 1}" for i in range(emulator.space.size))
+
+
+def _by_likelihood(
+    emulator: Inferring,
+    observation: Any,
+    n: int,
+    prior: Mapping[str, Any] | None,
+    seed: int,
+    watch: Callable[[float], None],
+) -> Posterior:
+    labels = [parameter.name for parameter in emulator.parameters if parameter.classes]
+    if labels:
+        raise UsageError(
+            f"{labels[0]} is a label; the posterior of a label follows from `score` at each of its classes"
+        )
+    if emulator.condition_space.field is not None:
+        raise UsageError("samples of this model are given with a field, of which no posterior is sampled")
+    x = torch.as_tensor(np.asarray(observation), dtype=torch.float32)
+    x = x[None] if tuple(x.shape) == tuple(emulator.space.shape) else x
+    seen = emulator.config.get("parameters") or ()
+    if not seen:
+        raise UsageError("the range of the parameters in training is not recorded in this run")
+    low, high = (np.array([each[bound] for each in seen], dtype=float) for bound in ("minimum", "maximum"))
+    chosen = prior_of(prior, [parameter.name for parameter in emulator.parameters], low, high)
+
+    def log_likelihood(theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        rows = np.repeat(theta.astype(np.float32), len(x), axis=0)
+        every = emulator.log_prob(x.repeat(len(theta), *(1 for _ in emulator.space.shape)), rows)
+        return np.asarray(every.double().reshape(len(theta), len(x)).sum(1))
+
+    return sample_likelihood(log_likelihood, chosen, n, seed=seed, watch=watch)

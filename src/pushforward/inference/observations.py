@@ -1,0 +1,97 @@
+"""Observations: which way a model takes one, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushforward.errors import UsageError
+
+__all__ = ["Target", "numbers_observed", "target_of"]
+
+Target = Literal["samples", "conditions"]
+"""What the posterior is of: what the model samples (the observation is its condition), or its conditions."""
+
+
+def target_of(
+    said: str | None,
+    *,
+    sampled: Sequence[str],
+    conditions: Sequence[str],
+    density: bool,
+    vector: bool,
+) -> Target:
+    """Which of the two a posterior is of, where the model leaves but one, or as the user says.
+
+    Arguments:
+        said: by the user; None to be found out.
+        sampled, conditions: names of what the model samples and of what samples are given with.
+        density: whether the model has one.
+        vector: whether samples are vectors.
+
+    Raises:
+        UsageError: if the model can infer nothing, or both, or not what the user says.
+    """
+    if not conditions:
+        raise UsageError("a posterior needs a model with conditions; this one was trained without")
+    able = {"samples": vector, "conditions": density}
+    if said is not None:
+        if said not in able:
+            raise UsageError(f"a posterior is of samples or of conditions, not of {said!r}")
+        if not able[said]:
+            lacks = "makes no vectors of parameters" if said == "samples" else "has no density"
+            raise UsageError(f"a posterior of {said} is not to be had: this model {lacks}")
+        return "samples" if said == "samples" else "conditions"
+    if able["samples"] and able["conditions"]:
+        raise UsageError(
+            f"say what to infer: of=samples ({_few(sampled)}, if the model has learned parameters given data), or "
+            f"of=conditions ({_few(conditions)}, if it has learned data given parameters)"
+        )
+    if not any(able.values()):
+        raise UsageError("this model has no density and makes no vectors of parameters: it has no posterior")
+    return "samples" if able["samples"] else "conditions"
+
+
+def numbers_observed(observation: Any, names: Sequence[str]) -> dict[str, float] | NDArray[np.float64]:
+    """One observation of several numbers, as a value by name or as one row.
+
+    Arguments:
+        observation: mapping of names to values, numbers of shape ``(P,)`` or ``(1, P)``, or a file of either.
+        names: of the P numbers.
+
+    Raises:
+        UsageError: if there are more or fewer numbers, or several observations.
+    """
+    from pushforward.ensembles.conditions import read_columns
+
+    if isinstance(observation, str | Path):
+        path = Path(observation)
+        if path.suffix == ".npy":
+            observation = np.load(path, allow_pickle=False)
+        else:
+            columns = read_columns(path)
+            known = set(names) <= set(columns)
+            observation = (
+                {name: columns[name] for name in names} if known else np.stack(list(columns.values()), axis=-1)
+            )
+    if isinstance(observation, Mapping):
+        values = {str(name): np.ravel(value) for name, value in observation.items()}
+        if several := next((name for name, value in values.items() if len(value) != 1), None):
+            raise UsageError(f"{several} has {len(values[several])} values; a posterior is of one observation")
+        return {name: value[0] for name, value in values.items()}
+    row = np.asarray(observation)
+    row = row[None] if row.ndim == 1 else row
+    if row.shape != (1, len(names)):
+        raise UsageError(
+            f"the observation has shape {np.asarray(observation).shape}; expected one row of {len(names)} numbers: "
+            f"{_few(names)}"
+        )
+    return row.astype(np.float64)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")

@@ -1,0 +1,112 @@
+r"""Priors of independent parameters: uniform within bounds, or normal and cut off at bounds.
+
+.. math:: \ln p(\theta) = \sum_j \ln p_j(\theta_j) + \mathrm{const}, \qquad
+          p_j = \mathrm{const} \quad\text{or}\quad
+          p_j \propto e^{-(\theta_j - \mu_j)^2 / 2 \sigma_j^2}, \qquad l_j \le \theta_j \le h_j .
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from pushforward.errors import UsageError
+
+__all__ = ["Prior", "prior_of"]
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Independent priors within bounds, in the user's units; every array has shape ``(P,)``.
+
+    Attributes:
+        names: of the parameters.
+        low, high: bounds, outside of which the density vanishes.
+        mean, deviation: of the normal priors; the deviation of a uniform prior is infinite.
+    """
+
+    names: tuple[str, ...]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    def log_prob(self, theta: Float[np.ndarray, "n P"]) -> Float[np.ndarray, " n"]:
+        """Log-density up to a constant, nats; -inf outside of the bounds."""
+        inside = self.contains(theta)
+        return np.where(inside, -0.5 * (((theta - self.mean) / self.deviation) ** 2).sum(axis=1), -np.inf)
+
+    def contains(self, theta: Float[np.ndarray, "n P"]) -> NDArray[np.bool_]:
+        """Whether all parameters lie within their bounds."""
+        return np.all((theta >= self.low) & (theta <= self.high), axis=1)
+
+    def sample(self, n: int, rng: np.random.Generator) -> Float[np.ndarray, "n P"]:
+        """Independent draws."""
+        drawn = rng.uniform(self.low, self.high, (n, len(self.names)))
+        for column in np.flatnonzero(np.isfinite(self.deviation)):
+            drawn[:, column] = self._normal(int(column), n, rng)
+        return drawn
+
+    def _normal(self, column: int, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draws of a normal prior between its bounds, by its quantiles."""
+        from scipy import stats
+
+        mean, deviation = self.mean[column], self.deviation[column]
+        bounds = ((bound[column] - mean) / deviation for bound in (self.low, self.high))
+        return np.asarray(stats.truncnorm.rvs(*bounds, loc=mean, scale=deviation, size=n, random_state=rng))
+
+
+def prior_of(given: Mapping[str, Any] | None, names: Sequence[str], low: NDArray[Any], high: NDArray[Any]) -> Prior:
+    """The prior that a user has written; parameters that are not mentioned are uniform over their range in training.
+
+    Arguments:
+        given: by name of a parameter, ``(low, high)`` or ``"LOW:HIGH"`` of a uniform prior, or ``"MEAN+-DEVIATION"`` of
+            a normal one, which is cut off at the range in training.
+        names: of the parameters.
+        low, high: range in training, shape ``(P,)``: where the model knows nothing, it must not be asked.
+
+    Raises:
+        UsageError: for an unknown name, a prior that cannot be read, or bounds outside of the range in training.
+    """
+    low, high = np.array(low, dtype=np.float64), np.array(high, dtype=np.float64)
+    mean, deviation = np.zeros(len(low)), np.full(len(low), np.inf)
+    widest = list(zip(low.tolist(), high.tolist(), strict=True))
+    for name, text in (given or {}).items():
+        if name not in names:
+            near = get_close_matches(str(name), list(names), n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UsageError(f"there is no parameter called {name!r}; {hint}known ones are {', '.join(names)}")
+        column = list(names).index(name)
+        if isinstance(text, str) and "+-" in text:
+            mean[column], deviation[column] = _two(name, text.split("+-"), text)
+            if not deviation[column] > 0:
+                raise UsageError(f"the prior {name}={text} has a standard deviation that is not positive")
+            continue
+        bounds = _two(name, text.split(":") if isinstance(text, str) else text, text)
+        first, last = widest[column]
+        slack = 1e-6 * (last - first)
+        if not bounds[0] < bounds[1]:
+            raise UsageError(f"the prior {name}={text} has no width; give the lower bound first")
+        if bounds[0] < first - slack or bounds[1] > last + slack:
+            raise UsageError(
+                f"the prior {name}={text} reaches beyond what the model was trained on, {first:g} to {last:g}; "
+                "choose bounds within"
+            )
+        low[column], high[column] = bounds
+    return Prior(tuple(names), low, high, mean, deviation)
+
+
+def _two(name: str, parts: Any, text: Any) -> tuple[float, float]:
+    try:
+        first, second = (float(each) for each in parts)
+    except (TypeError, ValueError):
+        first = second = float("nan")
+    if not np.isfinite([first, second]).all():
+        raise UsageError(f"the prior {name}={text} cannot be read; write LOW:HIGH or MEAN+-DEVIATION")
+    return first, second

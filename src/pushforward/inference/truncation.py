@@ -1,0 +1,61 @@
+"""Samples of a model of parameters, cut to a prior that is narrower than the one of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.errors import UsageError
+from pushforward.inference.posterior import Posterior
+from pushforward.inference.priors import Prior
+
+__all__ = ["draw_within"]
+
+Draw = Callable[[int, int], Tensor]
+"""Of a number of samples and the number of the attempt to parameters, shape ``(n, P)``, in the user's units."""
+
+ATTEMPTS = 20
+
+
+def draw_within(draw: Draw, prior: Prior, n: int, *, seed: int) -> Posterior:
+    """Posterior samples within the bounds of the prior: those outside are drawn again.
+
+    A model of parameters given data has learned the posterior under the prior of its training members, and gives a
+    little density to where that prior vanishes (leakage). Within the bounds, the posterior is proportional to what was
+    learned. A normal prior is not taken: the density of the training members is not known.
+
+    Raises:
+        UsageError: for a normal prior, or where fewer than one sample in ``ATTEMPTS`` lies within.
+    """
+    if np.isfinite(prior.deviation).any():
+        raise UsageError(
+            "this model has learned the prior of its training members, which bounds may cut but no other prior can "
+            "replace; give LOW:HIGH"
+        )
+    kept: list[Tensor] = []
+    tried = found = 0
+    for attempt in range(ATTEMPTS):
+        samples = draw(n, attempt)
+        inside = torch.from_numpy(prior.contains(samples.double().numpy()))
+        kept.append(samples[inside])
+        tried, found = tried + n, found + int(inside.sum())
+        if found >= n:
+            break
+    if found < n:
+        raise UsageError(
+            f"{found} of {tried} posterior samples lie within the prior; the observation does not fit it, or it is far "
+            "from the training data"
+        )
+    count = len(prior.names)
+    return Posterior(
+        samples=torch.cat(kept)[:n],
+        names=prior.names,
+        method="neural",
+        ess=np.full(count, float(n)),
+        r_hat=np.full(count, np.nan),
+        acceptance=found / tried,
+        seed=seed,
+    )

@@ -1,0 +1,133 @@
+"""Judgement of the distributions of vectors at each condition: are unseen members typical of the samples at theirs?
+
+Of a posterior, this is its calibration. Samples that follow the data in all that one sample per condition shows may
+still be too narrow at each condition, or shifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pushforward.conditions import Condition
+from pushforward.statistics import PosteriorCalibration, posterior_calibration
+from pushforward.validation.curves import Curve
+from pushforward.validation.evaluation_data import Material, some
+from pushforward.validation.judgeable import Judgeable
+from pushforward.validation.vectors import coordinate_names
+from pushforward.validation.verdict import Verdict, judge
+
+__all__ = ["calibrated", "calibration_curve", "judge_calibration"]
+
+MEMBERS, SAMPLES = 200, 99
+"""Members that are looked at, at most, and samples drawn at the condition of each."""
+FEWEST = 20
+
+
+def calibrated(material: Material[Any], judged: Judgeable, seed: int = 0) -> PosteriorCalibration | None:
+    """Calibration over test members with conditions of their own; None where there are too few of them.
+
+    Where several members share a condition they are compared with the samples as sets.
+    """
+    if material.space.kind != "vector" or not material.conditioned or "sampler" not in judged.abilities:
+        return None
+    rows = some(material.count, MEMBERS, np.random.default_rng([seed, 11]))
+    given = material.given_to(rows)
+    if given is None or len(rows) < FEWEST or not _distinct(given):
+        return None
+    repeated = given[torch.arange(len(rows)).repeat_interleave(SAMPLES)]
+    with torch.no_grad():
+        drawn = judged.sample_at(repeated, seed=seed)
+    samples = drawn.reshape(len(rows), SAMPLES, -1)
+    return posterior_calibration(samples, material.test[rows], seed=seed)
+
+
+def judge_calibration(calibration: PosteriorCalibration, material: Material[Any]) -> list[Verdict]:
+    """Verdicts on bias, width, correlations and coverage; each names the parameters that are worst."""
+    single, paired, names = calibration.single, calibration.paired, coordinate_names(material.space)
+    pairs = [f"{names[i]} {'+-'[turn % 2]} {names[j]}" for turn, (i, j) in enumerate(calibration.pairs)]
+    of = f"over {len(single.ranks):,} unseen members, {SAMPLES} samples at the condition of each"
+    shift = (100 * single.bias.abs(), 100 * single.bias_null.abs())
+    width = (100 * (single.spread - 1).abs(), 100 * (single.spread_null - 1).abs())
+    found = [
+        _worst("bias", "Bias", f"difference of the mean rank from 50 %, of the worst coordinate, {of}", *shift, names,
+               lambda k: "samples too low" if single.bias[k] > 0 else "samples too high"),
+        _worst("width", "Width", f"difference of the spread of ranks from a uniform one, of the worst coordinate, {of}",
+               *width, names, lambda k: _width(single.spread[k])),
+    ]  # fmt: skip
+    if pairs:
+        joint = (100 * (paired.spread - 1).abs(), 100 * (paired.spread_null - 1).abs())
+        found.append(
+            _worst("correlations", "Correlations", f"the same of sums and differences of two coordinates, {of}",
+                   *joint, pairs, lambda k: _width(paired.spread[k]))
+        )  # fmt: skip
+    apart, null = ((each - calibration.credibility).abs() for each in (calibration.coverage, calibration.coverage_null))
+    quantity = f"largest difference of coverage and credibility of regions around random points, {of}"
+    return [*found, _worst("coverage", "Coverage", quantity, 100 * apart.amax(-1, True), 100 * null.amax(-1, True))]
+
+
+def _worst(
+    name: str,
+    label: str,
+    quantity: str,
+    values: Tensor,
+    null: Tensor,
+    names: Sequence[str] = (),
+    direction: Callable[[int], str] | None = None,
+) -> Verdict:
+    """The verdict on the largest of several numbers, beside the largest of each draw of the null distribution."""
+    worst, draws = int(values.argmax()), null.amax(1).numpy()
+    note = "" if direction is None else f"The worst is {names[worst]}: {direction(worst)}."
+    return judge(
+        f"calibration_{name}",
+        label,
+        quantity,
+        float(values[worst]),
+        float(null[:, worst].std()),
+        draws,
+        unit="%",
+        group="calibration",
+        headline=True,
+        note=note,
+    )
+
+
+def _width(spread: Tensor) -> str:
+    return "samples too narrow" if float(spread) > 1 else "samples too wide"
+
+
+def calibration_curve(calibration: PosteriorCalibration) -> Curve:
+    """Coverage against credibility, beside that of posteriors that are right."""
+    credibility, coverage = calibration.credibility.numpy(), calibration.coverage.numpy()
+    low, high = np.quantile(calibration.coverage_null.numpy(), [0.025, 0.975], axis=0)
+    error = np.sqrt(coverage * (1 - coverage) / len(calibration.single.ranks))
+    nothing = np.zeros_like(credibility)
+    return Curve(
+        name="coverage",
+        channel="",
+        title="Coverage",
+        x_label="credibility",
+        y_label="coverage",
+        x=credibility,
+        real=credibility,
+        real_scatter=nothing,
+        generated=coverage,
+        generated_scatter=nothing,
+        versus="ratio",
+        compared=coverage / credibility,
+        compared_error=error / credibility,
+        floor_low=low / credibility,
+        floor_high=high / credibility,
+        caption="Share of unseen members that lie within regions of a credibility around random points. Above the "
+        "diagonal regions are too wide, below it too narrow; below, the ratio to the credibility, which should stay "
+        "within the grey band.",
+    )
+
+
+def _distinct(given: Condition) -> bool:
+    """Whether nearly every member has a condition of its own."""
+    return len(torch.unique(given.flat().double(), dim=0)) > 0.9 * len(given)

@@ -1,0 +1,160 @@
+"""Posteriors: by likelihood and by a model of parameters, where the exact posterior is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import pushforward as pf
+from pushforward.errors import UsageError
+from pushforward.inference import infer, inferred, prior_of, sample_likelihood
+
+LOW, HIGH = np.array([0.0, -1.0]), np.array([1.0, 3.0])
+
+
+def _prior(given=None):
+    return prior_of(given, ["a", "b"], LOW, HIGH)
+
+
+def test_a_likelihood_and_normal_priors_give_the_product_of_gaussians():
+    prior = _prior({"b": "1+-0.2"})
+    at, error = np.array([0.45, 1.3]), np.array([0.05, 0.2])
+    posterior = sample_likelihood(lambda theta: -0.5 * (((theta - at) / error) ** 2).sum(1), prior, 4000, seed=0)
+    scatter = torch.tensor([0.05, 0.2 / 2**0.5])
+    deviation = (posterior.mean - torch.tensor([0.45, 1.15])) / scatter
+    assert deviation.abs().max() < 4 / posterior.ess.min() ** 0.5
+    assert posterior.covariance.diag().sqrt().tolist() == pytest.approx(scatter.tolist(), rel=0.08)
+    assert posterior.r_hat.max() < 1.05
+    assert posterior.samples.shape == (4000, 2)
+
+
+def test_two_separate_modes_keep_their_shares():
+    def log_likelihood(theta):
+        near = -0.5 * (((theta[:, 0] - 0.3) / 0.05) ** 2)
+        far = -0.5 * (((theta[:, 0] - 0.7) / 0.05) ** 2) + np.log(3)
+        return np.logaddexp(near, far)
+
+    samples = sample_likelihood(log_likelihood, _prior(), 4000, seed=1).samples
+    assert (samples[:, 0] > 0.5).double().mean() == pytest.approx(0.75, abs=0.05)
+
+
+def test_the_posterior_of_nothing_is_the_prior():
+    prior = _prior({"a": "0.2:0.6", "b": "2.9+-0.5"})
+    posterior = sample_likelihood(lambda theta: np.zeros(len(theta)), prior, 4000, seed=0).samples.double().numpy()
+    drawn = prior.sample(20000, np.random.default_rng(0))
+    assert prior.contains(posterior).all()
+    assert posterior.mean(0) == pytest.approx(drawn.mean(0), abs=0.03)
+    assert posterior.std(0) == pytest.approx(drawn.std(0), rel=0.1)
+
+
+def test_an_impossible_observation_is_told():
+    with pytest.raises(UsageError, match="impossible"):
+        sample_likelihood(lambda theta: np.full(len(theta), -np.inf), _prior(), 10, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"c": "0:1"}, "no parameter called 'c'"),
+        ({"a": "1:0"}, "no width"),
+        ({"a": "0:2"}, "beyond what the model was trained on, 0 to 1"),
+        ({"a": "wide"}, "cannot be read"),
+        ({"a": "0.5+-0"}, "not positive"),
+        ({"a": (0.1, float("nan"))}, "cannot be read"),
+    ],
+)
+def test_priors_that_make_no_sense_are_refused(given, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        _prior(given)
+
+
+class Linear:
+    """x = theta + 0.1 noise with theta uniform over (0, 1): both kinds of emulator, with their exact densities."""
+
+    def __init__(self, *, of_parameters: bool) -> None:
+        from pushforward.conditions import ConditionSpace
+        from pushforward.ensembles import Parameter
+        from pushforward.spaces import Vector
+
+        self.space = Vector(1, ("theta",)) if of_parameters else Vector(1)
+        self.parameters = (Parameter("x" if of_parameters else "theta"),)
+        self.condition_space, self.wanted = ConditionSpace(1), (self.parameters[0].name,)
+        self.config = {"parameters": [{"name": "theta", "minimum": 0.0, "maximum": 1.0}]}
+        self.abilities = ("sampler",) if of_parameters else ("density",)
+
+    def sample(self, n, condition=None, *, seed=None):
+        x = float(condition["x"]) if isinstance(condition, dict) else float(condition[0, 0])
+        return x + 0.1 * torch.randn(n, 1, generator=torch.Generator().manual_seed(seed))
+
+    def log_prob(self, x, condition=None):
+        return -0.5 * ((x - torch.as_tensor(condition)) / 0.1).square().sum(1)
+
+
+@pytest.mark.parametrize("of_parameters", [True, False])
+def test_both_kinds_of_model_give_one_posterior(of_parameters):
+    posterior = Linear(of_parameters=of_parameters)
+    found = infer(posterior, {"x": 0.5} if of_parameters else [0.5], seed=0)
+    assert found.mean.item() == pytest.approx(0.5, abs=0.02)
+    assert found.covariance.sqrt().item() == pytest.approx(0.1, rel=0.1)
+    assert found.names == ("theta",)
+    assert torch.equal(found.samples, infer(posterior, {"x": 0.5} if of_parameters else [0.5], seed=0).samples)
+
+
+def test_independent_observations_are_combined():
+    rng = np.random.default_rng(0)
+    x = 0.4 + 0.1 * rng.normal(size=(25, 1))
+    found = infer(Linear(of_parameters=False), x, seed=0)
+    assert found.mean.item() == pytest.approx(x.mean(), abs=0.004)
+    assert found.covariance.sqrt().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_bounds_cut_what_a_model_of_parameters_has_learned():
+    found = infer(Linear(of_parameters=True), {"x": 0.5}, prior={"theta": "0.5:0.7"}, seed=0)
+    assert float(found.samples.min()) >= 0.5
+    assert float(found.samples.max()) <= 0.7
+    assert found.acceptance == pytest.approx(0.477, abs=0.03)
+    with pytest.raises(UsageError, match="bounds may cut"):
+        infer(Linear(of_parameters=True), {"x": 0.5}, prior={"theta": "0.5+-0.1"})
+    with pytest.raises(UsageError, match="lie within the prior"):
+        infer(Linear(of_parameters=True), {"x": 0.5}, prior={"theta": "3:4"})
+
+
+def test_what_is_inferred_is_asked_where_both_are_possible():
+    both = Linear(of_parameters=True)
+    both.abilities = ("sampler", "density")
+    with pytest.raises(UsageError, match="say what to infer: of=samples"):
+        inferred(both)
+    assert inferred(both, "conditions") == "conditions"
+    both.wanted = ()
+    with pytest.raises(UsageError, match="trained without"):
+        inferred(both)
+
+
+@pytest.mark.parametrize(
+    ("observation", "sentence"), [([[0.1], [0.2]], "one row of 1"), ({"x": [0.1, 0.2]}, "of one observation")]
+)
+def test_several_observations_of_one_posterior_are_refused(observation, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        infer(Linear(of_parameters=True), observation)
+
+
+def test_from_simulations_to_a_posterior_by_commands(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    theta = rng.uniform(-1, 1, (3000, 2))
+    x = theta @ np.array([[1.0, 0.5], [0.0, 1.0]]) + 0.1 * rng.normal(size=(3000, 2))
+    np.save("theta.npy", theta.astype(np.float32))
+    np.save("x.npy", x.astype(np.float32))
+    np.save("observed.npy", np.array([0.2, 0.1], np.float32))
+    command("fit", "theta.npy", "--condition", "x.npy", "--model", "nsf", "--steps", 300, "--out", "run", "--seed", 0)
+    command("infer", "run", "observed.npy", "-n", 2000, "--of", "samples", "-o", "posterior.csv", "--seed", 1)
+    samples = pf.read("posterior.csv").tensor().numpy()
+    assert samples.shape == (2000, 2)
+    assert samples.mean(0) == pytest.approx([0.2, 0.0], abs=0.05)
+    assert samples.std(0) == pytest.approx([0.1, (0.1**2 + 0.05**2) ** 0.5], rel=0.35)
+    report = pf.validate(pf.Emulator.load("run"), samples=200, progress=False)
+    judged = {v.statistic: v for v in report.verdicts if v.group == "calibration"}
+    assert list(judged) == [f"calibration_{name}" for name in ("bias", "width", "correlations", "coverage")]
+    assert judged["calibration_bias"].value < 15
+    assert "Coverage" in report.html()
