@@ -8,20 +8,19 @@ number of samples, and the ln Z that they give, judge the density where the mode
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
 from scipy import stats
 
-from pushforward.energies import Energy
+from pushforward.energies import Energy, Reweighted
 from pushforward.energies.weights import ess
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
 
-__all__ = ["energy_statistics", "judge_weights"]
+__all__ = ["energy_statistics", "judge_weights", "weight_verdicts"]
 
 MOST_WEIGHTED, FEWEST_WEIGHTED, WEIGHTED_VALUES = 1000, 64, 2**13
 """At most and at least so many samples are weighted; between them, as many as hold so many values."""
@@ -58,7 +57,12 @@ def judge_weights(material: Material, judged: Judgeable) -> list[Verdict]:
     count = min(MOST_WEIGHTED, max(FEWEST_WEIGHTED, WEIGHTED_VALUES // material.space.size))
     with torch.no_grad():
         weighted = getattr(judged, "reweight")(count, energy=energy, seed=material.count)  # noqa: B009
-    logs = weighted.log_weights
+    return weight_verdicts(weighted, energy)
+
+
+def weight_verdicts(weighted: Reweighted, energy: Energy) -> list[Verdict]:
+    """Effective sample size, and ln Z where it is known, of weighted samples."""
+    logs, count = weighted.log_weights, len(weighted.log_weights)
     drawn = torch.randint(count, (REPETITIONS, count), generator=torch.Generator().manual_seed(0))
     scatter = np.std([ess(logs[rows]) for rows in drawn], ddof=1)
     effective = Verdict(
@@ -79,7 +83,7 @@ def judge_weights(material: Material, judged: Judgeable) -> list[Verdict]:
     return [effective, *_free_energy(weighted, energy)]
 
 
-def _free_energy(weighted: Any, energy: Energy) -> list[Verdict]:
+def _free_energy(weighted: Reweighted, energy: Energy) -> list[Verdict]:
     exact = energy.facts.log_z
     error = math.hypot(weighted.log_z_error, energy.facts.log_z_error)
     if exact is None or not 0 < error < math.inf:

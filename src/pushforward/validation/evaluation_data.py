@@ -153,13 +153,13 @@ class Material(Generic[S]):
 
 
 def home_ensemble(emulator: Judgeable) -> Ensemble | None:
-    """The data that the emulator was trained on, read again; None if it was an array in memory.
+    """The data that the emulator was trained on, read again; None if it was an array in memory, or no ensemble.
 
     Raises:
         DataError: if the data are not where they were, or have changed.
     """
     recorded = emulator.config.get("data") or {}
-    if not recorded.get("spec"):
+    if not recorded.get("spec") or recorded.get("kind") in ("energy", "pair"):
         return None
     from pushforward.ensembles import read
 

@@ -21,6 +21,7 @@ from pushforward.validation.condition_fields import pair_curves, pair_statistics
 from pushforward.validation.conditions import condition_statistics
 from pushforward.validation.density import judge_density
 from pushforward.validation.energies import energy_statistics, judge_weights
+from pushforward.validation.energy_report import EnergyReport, learnt_energy, validate_energy
 from pushforward.validation.evaluation_data import Material, Watch, gather
 from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
 from pushforward.validation.forecasts import judge_forecasts
@@ -54,13 +55,14 @@ def validate(
     statistics: Sequence[Statistic | str] = (),
     tolerances: Tolerances | None = None,
     progress: bool = True,
-) -> Report | EvolutionReport | TranslationReport | TruePairsReport:
+) -> Report | EnergyReport | EvolutionReport | TranslationReport | TruePairsReport:
     """Generate samples at the conditions of unseen members, and compare them with these members.
 
     What is judged follows from the kind of sample and the abilities of the model: samples of what draws samples, and
-    their density and forecasts where the model has them; what a model of motion makes of unseen initial states, beside
-    what became of them (`EvolutionReport`); members translated in both directions (`TranslationReport`, or, of true
-    pairs, `TruePairsReport`).
+    their density and forecasts where the model has them; weights of samples of what learnt an energy alone
+    (`EnergyReport`); what a model of motion makes of unseen initial states, beside what became of them
+    (`EvolutionReport`); members translated in both directions (`TranslationReport`, or, of true pairs,
+    `TruePairsReport`).
 
     Every statistic stands beside its floor, the same for real data against other real data, has an error bar from the
     finite number of samples, a p-value, and the smallest defect that these data would show.
@@ -88,7 +90,7 @@ def validate(
         'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8). ...'
     """
     begun, more = time.perf_counter(), statistics_named(statistics)
-    report: Report | EvolutionReport | TranslationReport | TruePairsReport
+    report: Report | EnergyReport | EvolutionReport | TranslationReport | TruePairsReport
     with judging(progress) as watch:
         draws = "sampler" in emulator.abilities
         if "evolver" in emulator.abilities and not draws:
@@ -104,6 +106,8 @@ def validate(
                 seed=seed,
                 watch=watch,
             )
+        elif ensemble is None and "joint" in emulator.abilities and (energy := learnt_energy(emulator)) is not None:
+            report = validate_energy(emulator, energy, samples=samples, seed=seed)
         else:
             material = gather(emulator, cast("Ensemble | None", ensemble), samples=samples, seed=seed, watch=watch)
             report = report_on(emulator, material, seed, begun, watch, more, tolerances)
@@ -120,7 +124,9 @@ def judging(progress: bool) -> Any:
 
 
 def write(
-    report: Report | EvolutionReport | TranslationReport | TruePairsReport, out: str | Path | None, watch: Watch
+    report: Report | EnergyReport | EvolutionReport | TranslationReport | TruePairsReport,
+    out: str | Path | None,
+    watch: Watch,
 ) -> None:
     """Write both files to a directory, if there is one."""
     if out is not None:
