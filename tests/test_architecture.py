@@ -120,3 +120,8 @@ def test_fit_looks_a_family_up_once(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "find", lambda name: asked.append(name) or find(name))
     pf.fit("two-moons", model="realnvp", steps=1, out=tmp_path / "run", progress=False)
     assert asked == ["realnvp"]
+
+
+@pytest.mark.parametrize("family", ["gan", "wgan", "maf", "iaf", "nsf", "realnvp"])
+def test_a_family_that_is_a_setting_or_a_chain_is_a_short_file(family):
+    assert len((SOURCE / "models" / f"{family}.py").read_text().splitlines()) < 80
