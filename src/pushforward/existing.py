@@ -27,6 +27,8 @@ def check_exists(data: str | Path) -> None:
         return
     if not path.parent.is_dir():
         raise DataError(f"there is no file {str(data)!r}, and no folder {str(path.parent)!r}")
+    if path.is_symlink():
+        raise DataError(f"{str(data)!r} is a link to {str(path.readlink())!r}, which is not there")
     names = [each.name for each in path.parent.iterdir()]
     near = get_close_matches(path.name, names, n=1, cutoff=0.8)
     hint = f"; did you mean {str(path.with_name(near[0]))!r}?" if near else ""

@@ -20,11 +20,19 @@ from pushforward.spaces import Series, Space
 if TYPE_CHECKING:
     from pushforward.ensembles.ensemble import Ensemble, Parameter
 
-__all__ = ["MINIMUM_MEMBERS", "check_batch", "check_conditions", "check_ensemble"]
+__all__ = ["MINIMUM_MEMBERS", "check_batch", "check_conditions", "check_ensemble", "too_few"]
 
 MINIMUM_MEMBERS = 10
 SCANNED = 512 * 2**20
 _BATCH = 32 * 2**20
+
+
+def too_few(count: int, name: str) -> str:
+    """The sentence on an ensemble that is too small to train on."""
+    return (
+        f"{name} has {count} member{'s' * (count != 1)}, and training needs at least {MINIMUM_MEMBERS} (hundreds are "
+        "better); give more members, or cut large fields with crop"
+    )
 
 
 def check_batch(
@@ -48,12 +56,13 @@ def check_batch(
     if len(bad) == 0:
         return
     first = batch[bad[0]]
-    kind = "NaN" if np.isnan(first).any() else "an infinite value (or one too large for float32)"
-    share = np.mean(~np.isfinite(first))
-    raise DataError(
-        f"{what}{members.where(int(rows[bad[0]]))} holds {kind} in {share:.2g} of its values; "
-        "say --missing drop, fill or mask"
-    )
+    share = float(np.mean(~np.isfinite(first)))
+    where = f"in {share:.2g} of its values" if share < 1 else "in all of its values"
+    if np.isnan(first).any():
+        advice = "NaN {}; say --missing drop, fill or mask"
+    else:
+        advice = "an infinite value (or one too large for float32) {}; mend it, or divide large numbers by a unit"
+    raise DataError(f"{what}{members.where(int(rows[bad[0]]))} holds {advice.format(where)}")
 
 
 def check_conditions(conditions: NDArray[np.float32], parameters: Sequence[Parameter], count: int, name: str) -> None:
@@ -88,10 +97,7 @@ def check_ensemble(ensemble: Ensemble) -> None:
     """Raise if there are too few members to train on, or a value is not finite, or all values are equal."""
     count = len(ensemble)
     if count < MINIMUM_MEMBERS:
-        raise DataError(
-            f"{ensemble.name} has {count} member{'s' * (count != 1)}, and training needs at least {MINIMUM_MEMBERS} "
-            "(hundreds are better); give more members, or cut large fields with crop"
-        )
+        raise DataError(too_few(count, ensemble.name))
     member_bytes = 4 * ensemble.space.size
     scanned = np.arange(count)
     if count * member_bytes > SCANNED:

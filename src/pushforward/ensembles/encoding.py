@@ -108,9 +108,9 @@ class Encoding(nn.Module):
             mean += self.origin[number]
             how = {
                 "label": f"label, one of {len(parameter.classes)}: {_listed(parameter.classes)}",
-                "log": f"(ln {parameter.name} - {mean:.4g}) / {deviation:.4g}",
+                "log": f"(ln {parameter.name} {-mean:+.4g}) / {deviation:.4g}",
                 "constant": f"always {mean:.4g}, so that it can teach nothing",
-                "standardise": f"({parameter.name} - {mean:.4g}) / {deviation:.4g}",
+                "standardise": f"({parameter.name} {-mean:+.4g}) / {deviation:.4g}",
             }
             lines.append(f"condition {parameter.name}: {how[kind]}")
         return lines

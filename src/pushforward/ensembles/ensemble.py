@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.centring import at_centre, told_by_centres
-from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble
+from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble, too_few
 from pushforward.ensembles.condition_fields import Beside, beside
 from pushforward.ensembles.members import Generators, Members, Part, Whole
 from pushforward.ensembles.precision import narrowed
@@ -316,6 +316,8 @@ def split_by_group(groups: Int[np.ndarray, " members"], name: str, seed: int = 0
         DataError: if there are fewer than three groups.
     """
     unique, inverse = np.unique(groups, return_inverse=True)
+    if len(unique) == len(groups) < 3:
+        raise DataError(too_few(len(groups), name))
     if len(unique) < 3:
         raise DataError(
             f"the {len(groups)} members of {name} form {len(unique)} group{'s' * (len(unique) != 1)} that must not be "

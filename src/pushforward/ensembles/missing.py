@@ -78,6 +78,7 @@ class Gaps:
             return source, layout, rows, ()
         hidden = self._hidden(source, layout, label)
         some = _some(source, layout, rows)
+        _refuse_empty_columns(space, some, label)
         sentinels = _sentinels(space, some, label)
         if self.missing is None:
             _refuse(space, some, sentinels, hidden, label)
@@ -279,6 +280,15 @@ def _refuse(
         raise DataError(
             f"{label} lacks values: {shown} of {channels.shape[1]} members; {_HOW}; drop leaves {left} members"
         )
+
+
+def _refuse_empty_columns(space: Space, some: NDArray[Any], label: str) -> None:
+    if not has_columns(space):
+        return
+    empty = np.flatnonzero(np.isnan(np.moveaxis(some, channel_axis(space), 0)).reshape(some.shape[1], -1).all(1))
+    if len(empty):
+        shown = ", ".join(channel_name(space, int(number)) for number in empty)
+        raise DataError(f"{label} has no value at all in {shown}: name the columns to read with --columns")
 
 
 @singledispatch

@@ -100,8 +100,8 @@ def choose(values: NDArray[np.float32], wanted: str, label: str) -> Choice:
     mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     if low == high:
         raise DataError(
-            f"{label} is {low:g} in all {len(values)} members that are looked at for training: leave it out, there is "
-            "nothing to learn from what is constant there, or too rare"
+            f"{label} is {low:g} in all {len(values)} members that are looked at for training: there is nothing to "
+            "learn from what is constant there, or too rare; leave it out (of a table, --columns names those to read)"
         )
     if wanted == "none":
         return Choice("none", reason="left as it is, as asked for")

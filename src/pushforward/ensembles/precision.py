@@ -28,7 +28,9 @@ def loses_differences(values: NDArray[np.floating]) -> bool:
     seen = values[np.isfinite(values)]
     if len(seen) < 2:
         return False
-    return bool(np.abs(seen).max() * 2.0**-24 > _FINEST * seen.std() > 0)
+    with np.errstate(over="ignore"):
+        scatter = seen.std()
+    return bool(np.abs(seen).max() * 2.0**-24 > _FINEST * scatter > 0)
 
 
 def narrowed(columns: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from pushforward.ensembles import camels
 from pushforward.ensembles.formats import Contents, find_files, open_file
 from pushforward.ensembles.formats.contents import WHOLE_SKY
+from pushforward.ensembles.formats.records import record_table
 from pushforward.ensembles.observations import is_table, table_members
 from pushforward.ensembles.reading import Reading
 from pushforward.ensembles.series import TIMED
@@ -95,9 +96,12 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> RawData:
         )
         (contents,) = table_members([table], reading, "frame")
         return RawData(contents.source, "frame", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
+    values = unmasked(data.detach().cpu() if isinstance(data, Tensor) else data)
+    if values.dtype.names:
+        (contents,) = table_members([record_table(values, "array", "array")], reading, "array")
+        return RawData(contents.source, "array", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
     if reading.of_tables is not None:
         raise UsageError(f"{reading.of_tables} chooses columns of a table, and an array has none")
-    values = unmasked(data.detach().cpu() if isinstance(data, Tensor) else data)
     source = _real(InMemory(values), reading)
     if values.ndim == 0:
         raise DataError(f"the array holds {values.dtype} in shape {values.shape}, and members must be real numbers")

@@ -181,6 +181,9 @@ def _write_fits(simulated: Simulated, path: Path) -> None:
         fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
         return
     names = _coordinates(simulated.space)
+    strange = [name for name in names if not name.isascii()]
+    if strange:
+        raise UsageError(f"FITS has names of columns in ASCII alone, unlike {strange[0]!r}: write .csv, .h5 or .npz")
     kind = "D" if simulated.x.dtype == np.float64 else "E"
     columns = [fits.Column(name, kind, array=values) for name, values in zip(names, simulated.x.T, strict=True)]
     fits.BinTableHDU.from_columns(columns, header).writeto(path, overwrite=True)

@@ -91,7 +91,9 @@ def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, la
     Raises:
         DataError: if there is no such dataset, or several could be meant; the sentence lists them.
     """
-    listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
+    if not shapes:
+        raise DataError(f"{label} holds no array of numbers")
+    listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
     if wanted is not None:
         if wanted in shapes:
             return wanted
@@ -109,7 +111,7 @@ def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, la
     largest = sorted(candidates, key=lambda name: np.prod(shapes[name], dtype=float), reverse=True)
     if len(largest) > 1 and np.prod(shapes[largest[0]], dtype=float) >= 8 * np.prod(shapes[largest[1]], dtype=float):
         return largest[0]
-    raise DataError(f"cannot tell which dataset of {label} holds the members; name one with field: {listed}")
+    raise DataError(f"cannot tell which dataset of {label} holds the members; name one with --field: {listed}")
 
 
 def of_several(label: str, chosen: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pushforward.ensembles.formats.contents import (
     of_several,
 )
 from pushforward.ensembles.formats.npz import named_columns
+from pushforward.ensembles.formats.records import decoded, record_table
 from pushforward.ensembles.reading import listed
 from pushforward.ensembles.stores import InMemory, Positional, Rows, Store
 from pushforward.errors import DataError
@@ -105,7 +106,8 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
     if field is not None and "," in field and not tables:
         return _columns_side_by_side(path, datasets, listed(field), lambda name: _column(path, name, _names(file)))
     if tables and (field in tables or not shapes):
-        return _table(path, tables, field)
+        chosen = choose_dataset({name: each.shape for name, each in tables.items()}, field, path.name)
+        return record_table(tables[chosen][()], f"{chosen} of {path.name}", path.name)
     chosen = choose_dataset(shapes, field.strip("/") if field else None, path.name)
     dataset = datasets[chosen]
     if 0 in dataset.shape or not dataset.shape:
@@ -135,25 +137,6 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
         condition_fields=_source(path, datasets[CONDITION_FIELDS], CONDITION_FIELDS)
         if CONDITION_FIELDS in shapes and chosen != CONDITION_FIELDS
         else None,
-    )
-
-
-def _table(path: Path, tables: Mapping[str, h5py.Dataset], field: str | None) -> Contents:
-    """A dataset of rows with named numbers: one column each."""
-    chosen = choose_dataset({name: each.shape for name, each in tables.items()}, field, path.name)
-    rows = tables[chosen][()]
-    plain = [name for name in rows.dtype.names if rows.dtype[name].kind in "fiub" and not rows.dtype[name].shape]
-    if not plain:
-        raise DataError(f"the table {chosen!r} of {path.name} has no column of numbers; it has {rows.dtype.names}")
-    left = [name for name in rows.dtype.names if name not in plain]
-    return Contents(
-        InMemory(np.stack([rows[name].astype(np.float64) for name in plain], axis=1), f"{chosen} of {path.name}"),
-        names=tuple(plain),
-        column=lambda name: {name: _decoded(rows[name])} if name in rows.dtype.names else None,
-        kind="vector",
-        one_member=False,
-        left_out={name: name for name in left},
-        how=f"{path.name}: columns that are not plain numbers are left out: {{}}",
     )
 
 
@@ -203,19 +186,15 @@ def _names(file: h5py.File) -> list[str] | None:
 def _columns(file: h5py.File, name: str, names: list[str] | None) -> Mapping[str, NDArray[Any]]:
     item = file[name]
     if isinstance(item, h5py.Group):
-        return {key: _decoded(child[()]) for key, child in item.items() if isinstance(child, h5py.Dataset)}
-    return named_columns(name, _decoded(item[()]), names)
+        return {key: decoded(child[()]) for key, child in item.items() if isinstance(child, h5py.Dataset)}
+    return named_columns(name, decoded(item[()]), names)
 
 
 def _column(path: Path, name: str, names: list[str] | None) -> Mapping[str, NDArray[Any]] | None:
     with _opened(path) as file:
         if name in file:
             return _columns(file, name, names)
-        return {name: _decoded(np.atleast_1d(file.attrs[name]))} if name in file.attrs else None
-
-
-def _decoded(values: NDArray[Any]) -> NDArray[Any]:
-    return np.array(_strings(values.ravel())).reshape(values.shape) if values.dtype.kind in "OS" else values
+        return {name: decoded(np.atleast_1d(file.attrs[name]))} if name in file.attrs else None
 
 
 def _strings(values: NDArray[Any]) -> list[str]:

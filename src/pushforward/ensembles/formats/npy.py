@@ -7,9 +7,9 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy_format
-from numpy.lib.recfunctions import structured_to_unstructured
 
 from pushforward.ensembles.formats.contents import Contents
+from pushforward.ensembles.formats.records import record_table
 from pushforward.ensembles.stores import SMALL, InMemory, Positional, Store, size_in_bytes
 from pushforward.errors import DataError
 
@@ -24,11 +24,9 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     """
     with path.open("rb") as file:
         source = array_at(file, path, path.name)
-    names: tuple[str, ...] = ()
     if source.dtype.names:
-        table = structured_to_unstructured(source.read(np.arange(source.shape[0])))
-        names, source = tuple(source.dtype.names), InMemory(table, path.name)
-    return Contents(source, names=names, kind="vector" if names else None, one_member=False if names else None)
+        return record_table(source.read(np.arange(source.shape[0])), path.name, path.name)
+    return Contents(source)
 
 
 def array_at(file: IO[bytes], path: Path, label: str) -> Store:

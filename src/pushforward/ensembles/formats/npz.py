@@ -20,6 +20,7 @@ from pushforward.ensembles.formats.contents import (
     of_several,
 )
 from pushforward.ensembles.formats.npy import array_at
+from pushforward.ensembles.formats.records import record_table
 from pushforward.ensembles.series import TIMED, joined_series
 from pushforward.ensembles.stores import InMemory, Store
 from pushforward.errors import DataError
@@ -49,6 +50,10 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         raise DataError(f"{path.name} cannot be read as a .npz archive ({error}); is it truncated?") from None
     shapes = {name: shape for name, (shape, dtype) in headers.items() if dtype.kind in "fiubc"}
     data = {name: shape for name, shape in shapes.items() if name not in _ATTRIBUTES}
+    tables = {name: shape for name, (shape, dtype) in headers.items() if dtype.names and len(shape) == 1}
+    if tables and (field in tables or not data):
+        chosen = choose_dataset(tables, field, path.name)
+        return record_table(_values(path, entries[chosen]), f"{chosen} of {path.name}", path.name)
     timed = field is None and {"times", "values"} <= set(data)
     chosen = "values" if timed else choose_dataset(data, field, path.name)
 

@@ -32,6 +32,10 @@ ENDINGS = {
     ".txt": "tables",
     ".dat": "tables",
     ".tsv": "tables",
+    ".csv.gz": "tables",
+    ".txt.gz": "tables",
+    ".dat.gz": "tables",
+    ".tsv.gz": "tables",
     ".parquet": "tables",
     ".pq": "tables",
     ".xyz": "xyz",
@@ -117,8 +121,10 @@ def _format_by_content(path: Path) -> str | None:
     for magic, name in _MAGIC.items():
         if start.startswith(magic) or (name == "hdf5" and magic in (start[512:520], start[1024:1032])):
             return name
-    if start[:2] == b"\x1f\x8b" and by_ending == "fits":
-        return "fits"
+    if start[:2] == b"\x1f\x8b":
+        if by_ending not in ("fits", "tables"):
+            raise DataError(f"{path.name} is packed by gzip, which is read of tables and FITS alone: gunzip it first")
+        return by_ending
     if start[0] == 0x80 and start[1] in range(2, 6):
         raise DataError(
             f"{path.name} is a pickle, and pickles are never loaded: they can run any code; "

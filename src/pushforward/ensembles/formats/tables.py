@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pushforward.ensembles.formats.contents import Contents
+from pushforward.ensembles.formats.text_tables import read_text
 from pushforward.ensembles.stores import InMemory
 from pushforward.errors import DataError
 
 __all__ = ["open_file", "read_frame"]
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
+_LIKE_NUMBER = re.compile(r"[-+]?\d[\d.,' ]*([eEdD][-+]?\d+)?")
+_EPOCH = 40587.0
+"""Modified Julian Date of 1970-01-01."""
+_SHARE = 0.5
+"""Share of numbers in a column from which words in it are mistakes."""
+
 
 def open_file(path: Path, field: str | None = None) -> Contents:
-    """The numeric columns of a table; ``field`` names some of them, separated by commas.
+    """The numeric columns of a table; ``field`` names some of them, or one of lists, separated by commas.
+
+    Dates are days, as Modified Julian Dates.
 
     Raises:
         DataError: if the file cannot be read or has no numeric column.
@@ -25,81 +37,123 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
         raise DataError(f"{path.name} has no column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}")
+    dates = [name for name in wanted if pd.api.types.is_datetime64_any_dtype(frame[name])]
+    for name in dates:
+        frame[name] = _days(frame[name])
+    lists = {name: each for name in wanted if (each := _lists(frame[name])) is not None}
+    if len(wanted) == 1 and wanted[0] in lists and field:
+        others = {str(name): str(name) for name in frame.columns if name != field}
+        return Contents(
+            InMemory(lists[field], f"{field} of {path.name}"),
+            column=lambda name: {name: frame[name].to_numpy()} if name in frame.columns else None,
+            one_member=False,
+            left_out=others,
+            how=f"{path.name}: other columns are left out: {{}}; --condition takes one in",
+        )
     numeric = [name for name in wanted if pd.api.types.is_numeric_dtype(frame[name])]
+    if len(frame) == 0:
+        raise DataError(f"{path.name} has the columns {', '.join(map(str, wanted))} and no rows")
     if not numeric:
-        raise DataError(f"{path.name} has no numeric column; it has {', '.join(map(str, wanted))}")
-    left = [str(name) for name in wanted if name not in numeric]
+        shown = ", ".join(map(str, wanted))
+        hint = f"; --field {next(iter(lists))} takes its lists of numbers as members" if lists else ""
+        raise DataError(f"{path.name} has no numeric column; it has {shown}{hint}")
     values = frame[numeric].to_numpy(dtype=np.float64, na_value=np.nan)
+    left = [str(name) for name in wanted if name not in numeric]
     return Contents(
         InMemory(values, path.name),
         names=tuple(str(name) for name in numeric),
         column=lambda name: {name: frame[name].to_numpy()} if name in frame.columns else None,
         kind="vector",
         one_member=False,
+        notes=(
+            *((f"{path.name}: dates are days (MJD) in {', '.join(dates)}",) if dates else ()),
+            *((f"{path.name}: numbers have decimal commas",) if frame.attrs.get("decimal_commas") else ()),
+        ),
         left_out={name: name for name in left},
         how=f"{path.name}: columns of words are left out: {{}}; --condition takes one as a label",
+        question=_both_kinds(lists, numeric, path.name)
+        or _words_among_numbers(frame[[name for name in wanted if name not in numeric]], numeric, path.name),
     )
 
 
 def read_frame(path: Path) -> pd.DataFrame:
     """A table with named columns; columns without a name are called ``0``, ``1``, ...
 
-    A text table is separated by commas, semicolons, tabs or spaces. Its names are the first line, if that holds a word
-    that is no number, or else a comment line (``# a b c``) before it with one word for each column.
-
     Raises:
         DataError: if the file is empty or is no table.
     """
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        return _read_text(path)
+        frame = pd.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_text(path)
     except DataError:
         raise
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path.name} cannot be read as a table: {reason}") from None
-
-
-def _read_text(path: Path) -> pd.DataFrame:
-    comments: list[str] = []
-    with path.open(encoding="utf-8-sig") as file:
-        for line in file:
-            first = line.strip()
-            if first.startswith("#"):
-                comments.append(first)
-            elif first:
-                break
-        else:
-            raise DataError(f"{path.name} is empty: it has no line with values")
-    separator = next((mark for mark in (",", ";", "\t") if mark in first), None)
-    headed = not all(_is_number(word) for word in _words(first, separator))
-    frame = pd.read_csv(
-        path,
-        sep=separator or r"\s+",
-        comment="#",
-        header=0 if headed else None,
-        skipinitialspace=True,
-        encoding="utf-8-sig",
-    )
-    if not headed:
-        commented = (_words(line.lstrip("#").strip(), separator) for line in reversed(comments))
-        fitting = (words for words in commented if len(words) == frame.shape[1] and not any(map(_is_number, words)))
-        frame.columns = pd.Index(next(fitting, [str(i) for i in range(frame.shape[1])]))
-    frame.columns = frame.columns.map(lambda name: str(name).strip())
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path.name} cannot be read as a table: {_reason(error)}") from None
+    for name in frame.columns:
+        words = frame[name]
+        text = words.dtype == object or pd.api.types.is_string_dtype(words)
+        if text and len(words) and all(isinstance(word, str) and _DATE.fullmatch(word) for word in words):
+            frame[name] = pd.to_datetime(words, format="ISO8601", utc=True)
     return frame
 
 
-def _words(line: str, separator: str | None) -> list[str]:
-    """The entries of a line. A comment may have spaces where the table has commas, and the other way round."""
-    if (separator and separator not in line) or (separator is None and "," in line):
-        return line.replace(",", " ").split()
-    return [word.strip() for word in line.split(separator)]
+def _reason(error: Exception) -> str:
+    """What is wrong with a table, in a sentence."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not in UTF-8 (byte {error.start}); save it so, or run iconv -f latin1 -t utf-8"
+    text = str(error).strip() or type(error).__name__
+    ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", text)
+    if ragged:
+        return f"line {ragged[2]} has {ragged[3]} entries, and {ragged[1]} were expected"
+    return text.splitlines()[0]
 
 
-def _is_number(word: str) -> bool:
+def _days(dates: pd.Series) -> NDArray[np.float64]:
+    utc = dates.dt.tz_localize("UTC") if dates.dt.tz is None else dates.dt.tz_convert("UTC")
+    passed = utc - pd.Timestamp("1970-01-01", tz="UTC")
+    return (passed / pd.Timedelta(days=1) + _EPOCH).to_numpy(dtype=np.float64)
+
+
+def _lists(column: pd.Series) -> NDArray[np.float64] | None:
+    """A column of lists of as many numbers each, as an array; None if it is none."""
+    if column.dtype != object or not len(column) or not isinstance(column.iloc[0], list | tuple | np.ndarray):
+        return None
     try:
-        float(word)
-    except ValueError:
-        return word == ""
-    return True
+        values = np.stack([np.asarray(each, dtype=np.float64) for each in column])
+    except (TypeError, ValueError):
+        return None
+    return values if values.ndim > 1 and values.shape[1] > 0 else None
+
+
+def _both_kinds(lists: dict[str, NDArray[np.float64]], numeric: list[str], label: str) -> str | None:
+    """A sentence on a table with columns of lists of numbers and of numbers."""
+    if not lists:
+        return None
+    shown = ", ".join(f"{name} {values.shape[1:]}" for name, values in lists.items())
+    return (
+        f"{label} has columns of several numbers a row ({shown}) and of one ({', '.join(numeric)}): --field "
+        f"{next(iter(lists))} takes rows of the first as members, --columns {numeric[0]} numbers of the second"
+    )
+
+
+def _words_among_numbers(words: pd.DataFrame, numeric: list[str], label: str) -> str | None:
+    """A sentence on a column of numbers in which some entries are words: its numbers are not left out in silence."""
+    for name in words.columns:
+        column = words[name].dropna()
+        if not (column.dtype == object or pd.api.types.is_string_dtype(column)):
+            continue
+        if not all(isinstance(each, str | int | float) for each in column):
+            continue
+        bad = pd.to_numeric(column, errors="coerce").isna()
+        written = np.mean([_LIKE_NUMBER.fullmatch(str(each)) is not None for each in column]) if len(column) else 0
+        if (bad.all() or not bad.any()) and written > _SHARE:
+            return (
+                f"{label}: the numbers of the column {name!r} are written as {column.iloc[0]!r}, in a way that is not "
+                f"read: write them as 1234.5, or name the columns to read, --columns {','.join(numeric)}"
+            )
+        if 0 < bad.sum() < (1 - _SHARE) * len(column):
+            row = int(np.argmax(bad.to_numpy()))
+            return (
+                f"{label}: the column {name!r} holds words among its numbers, {column.iloc[row]!r} for one in row "
+                f"{column.index[row] + 1}: mend them, or name the columns to read, --columns {','.join(numeric)}"
+            )
+    return None
