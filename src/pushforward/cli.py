@@ -193,6 +193,7 @@ def sample(
 ) -> None:
     """Draw samples from a run, in the units of the data."""
     check_run(run)
+    from pushforward import __version__
     from pushforward.emulator import Emulator
     from pushforward.simulate import Simulated, check_output, write
 
@@ -205,7 +206,14 @@ def sample(
     samples, rows = emulator.sample_with_conditions(count, chosen or None, seed=seed, **assigned(assignments))
     names = tuple(parameter.name for parameter in emulator.parameters)
     classes = {parameter.name: parameter.classes for parameter in emulator.parameters if parameter.classes}
-    write(Simulated(samples.numpy(), emulator.space, conditions=rows, names=names, classes=classes), output)
+    origin = {"model": emulator.name, "seed": emulator.seed, "version": f"pushforward {__version__}"}
+    units = tuple((emulator.config.get("data") or {}).get("units") or ())
+    write(
+        Simulated(
+            samples.numpy(), emulator.space, conditions=rows, names=names, classes=classes, units=units, origin=origin
+        ),
+        output,
+    )
     print(f"{count} samples of {emulator.name} in {output}, of seed {emulator.seed}")
 
 

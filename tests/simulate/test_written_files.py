@@ -1,14 +1,19 @@
 """What is written is what `pushforward.read` finds."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
 import pushforward as pf
 from pushforward.errors import UsageError
-from pushforward.simulate import check_output, simulate, write
+from pushforward.simulate import Simulated, check_output, simulate, write
+from pushforward.spaces import Field, Vector
+
+ZARR = pytest.param(".zarr", marks=pytest.mark.skipif(find_spec("zarr") is None, reason="needs Zarr"))
 
 
-@pytest.mark.parametrize("ending", [".h5", ".hdf5", ".npz", ".npy", ".fits", ".csv"])
+@pytest.mark.parametrize("ending", [".h5", ".hdf5", ".npz", ".npy", ".fits", ".csv", ".parquet", ZARR])
 def test_vectors_come_back(tmp_path, ending):
     made = simulate("two-moons", 50)
     write(made, tmp_path / f"moons{ending}")
@@ -17,7 +22,7 @@ def test_vectors_come_back(tmp_path, ending):
     assert list(tmp_path.iterdir()) == [tmp_path / f"moons{ending}"], "no partial file is left"
 
 
-@pytest.mark.parametrize("ending", [".h5", ".npz"])
+@pytest.mark.parametrize("ending", [".h5", ".npz", ZARR])
 def test_maps_come_back_with_all_that_is_known(tmp_path, ending):
     made = simulate("cosmic-web", 36, grid=16)
     write(made, tmp_path / f"web{ending}")
@@ -39,11 +44,11 @@ def test_conditions_lie_beside_a_file_that_cannot_hold_them(tmp_path, ending):
     np.testing.assert_allclose(found.conditions, made.conditions, rtol=1e-7)
 
 
-@pytest.mark.parametrize("ending", [".h5", ".npz", ".csv"])
+@pytest.mark.parametrize("ending", [".h5", ".npz", ".csv", ".parquet", ZARR])
 def test_labels_keep_their_names(tmp_path, ending):
     made = simulate("two-moons", 60, labels=True)
     write(made, tmp_path / f"moons{ending}")
-    beside = {"condition": str(tmp_path / "moons.conditions.csv")} if ending == ".csv" else {}
+    beside = {"condition": str(tmp_path / "moons.conditions.csv")} if ending in (".csv", ".parquet") else {}
     found = pf.read(str(tmp_path / f"moons{ending}"), **beside)
     (parameter,) = found.parameters
     assert (parameter.name, set(parameter.classes)) == ("moon", {"upper", "lower"})
@@ -87,3 +92,55 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path, monkeypatc
         write(simulate("two-moons", 2), path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("ending", [".h5", ".npz", ".fits", ".csv", ".parquet", ZARR])
+def test_names_and_units_of_columns_are_kept(tmp_path, ending):
+    x = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    origin = {"model": "realnvp", "seed": 7, "version": "pushforward 0.1.0"}
+    made = Simulated(x, Vector(2, ("mass", "flux")), units=("Msun", "Jy"), origin=origin)
+    for _ in range(2):  # what is there is replaced
+        write(made, tmp_path / f"x{ending}")
+    found = pf.read(tmp_path / f"x{ending}")
+    assert found.space == Vector(2, ("mass", "flux"))
+    np.testing.assert_allclose(found.take(np.arange(30)), x, rtol=1e-7)
+    if ending not in (".csv", ".parquet"):
+        assert found.units == ("Msun", "Jy")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_series_in_tables_come_back(tmp_path, ending):
+    made = simulate("light-curve", 12)
+    write(made, tmp_path / f"curves{ending}")
+    found = pf.read(tmp_path / f"curves{ending}")
+    assert len(found) == 12
+    assert found.space.timed
+
+
+def test_samples_know_what_they_were_made_by(tmp_path, monkeypatch, capsys):
+    import sys
+
+    import h5py
+
+    from pushforward import cli
+
+    maps = tmp_path / "maps.h5"
+    with h5py.File(maps, "w") as file:
+        file["maps"] = np.random.default_rng(0).normal(size=(40, 8, 8)).astype(np.float32)
+        file["maps"].attrs["units"] = "mK"
+        file.attrs["box"] = 25.0
+    run, samples = tmp_path / "run", tmp_path / "samples.h5"
+    for words in (
+        ["fit", maps, "--model", "flow-matching", "--steps", 2, "--out", run],
+        ["sample", run, "-n", 3, "--seed", 11, "-o", samples],
+    ):
+        monkeypatch.setattr(sys, "argv", ["pushforward", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert not end.value.code
+    with h5py.File(samples) as file:
+        about = dict(file.attrs)
+    assert (about["seed"], about["model"], about["version"]) == (11, "flow-matching", f"pushforward {pf.__version__}")
+    found = pf.read(samples)
+    assert (found.space, found.units) == (Field(1, (8, 8), box=25.0), ("mK",))
+    assert "of seed 11" in capsys.readouterr().out

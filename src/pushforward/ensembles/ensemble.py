@@ -64,6 +64,7 @@ class Ensemble:
         notes: what was recognised while reading, one line each.
         spec: arguments of `read` that give this ensemble again, plain values; None for arrays in memory.
         exact: what is known exactly of a built-in distribution; None otherwise.
+        units: of the channels or coordinates, or one for all, as the files state them; empty where they do not.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Ensemble:
         notes: Sequence[str] = (),
         spec: dict[str, Any] | None = None,
         exact: Any = None,
+        units: Sequence[str] = (),
     ) -> None:
         self.members = members
         self.space = space
@@ -90,6 +92,7 @@ class Ensemble:
         self.notes = tuple(notes)
         self.spec = spec
         self.exact = exact
+        self.units = tuple(units)
         if len(self.groups) != len(members):
             raise DataError(
                 f"{name} has {len(members)} members and {len(self.groups)} groups were given; give one each"
@@ -252,7 +255,7 @@ class Ensemble:
     def replaced(self, **changes: Any) -> Ensemble:
         """The same ensemble but for some arguments of its making, by name."""
         names = ("members", "space", "conditions", "parameters", "condition_field", "groups", "name", "notes")
-        return Ensemble(**{name: getattr(self, name) for name in (*names, "spec", "exact")} | changes)
+        return Ensemble(**{name: getattr(self, name) for name in (*names, "spec", "exact", "units")} | changes)
 
     @cached_property
     def train(self) -> Ensemble:

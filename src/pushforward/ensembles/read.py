@@ -17,6 +17,7 @@ from pushforward.ensembles.condition_sources import conditions_of, separate
 from pushforward.ensembles.conditions import Conditions
 from pushforward.ensembles.crops import Tiles
 from pushforward.ensembles.ensemble import Ensemble
+from pushforward.ensembles.formats import Contents
 from pushforward.ensembles.members import Whole
 from pushforward.ensembles.missing import Gaps
 from pushforward.ensembles.paths import tables_beside, unused_in_paths
@@ -183,6 +184,7 @@ def _given(whole: Ensemble, fields: Store) -> Ensemble:
         name=whole.name,
         notes=(*whole.notes, f"each member is given with a field of {fields.label}{coarser}"),
         spec=whole.spec,
+        units=whole.units,
     )
 
 
@@ -249,7 +251,17 @@ def _whole(
             *(conditions.notes if conditions is not None else ()),
         ),
         spec=spec,
+        units=_units(contents, layout.space),
     )
+
+
+def _units(contents: Contents | None, space: Space) -> tuple[str, ...]:
+    """The units that the files state: of the channels, of each column, or one for all."""
+    stated = contents.attributes.get("units", ()) if contents is not None else ()
+    if isinstance(stated, Mapping):
+        names = getattr(space, "names", ())
+        return tuple(stated.get(name, "") for name in names) if any(name in stated for name in names) else ()
+    return tuple(np.atleast_1d(np.asarray(stated, dtype=object)).astype(str).tolist())
 
 
 def _beside(found: RawData, count: int) -> list[str]:
@@ -302,6 +314,7 @@ def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
         name=whole.name,
         notes=(*whole.notes, *tiles.notes()),
         spec=whole.spec,
+        units=whole.units,
     )
 
 

@@ -193,6 +193,7 @@ def record_of(kind: str, ensemble: Ensemble, train: Ensemble) -> dict[str, Any]:
         "training_members": len(train),
         "parameters": _ranges(train),
         "notes": list(ensemble.notes),
+        "units": list(ensemble.units),
     }
 
 

@@ -1,19 +1,20 @@
 """Members to files, with their conditions and what is known of their space, so that `pushforward.read` knows it too.
 
-| ending | members | conditions, groups | box, periodic, isotropic, kind |
+| ending | members | conditions, groups | box, periodic, isotropic, kind, columns, units, seed, version |
 |---|---|---|---|
 | ``.h5``, ``.hdf5`` | dataset ``x`` | dataset ``conditions``, attribute ``names``; dataset ``groups`` | attributes |
+| ``.zarr`` | array ``x`` | array ``conditions``, attributes ``names``, ``classes``; array ``groups`` | attributes |
 | ``.npz`` | array ``x`` | arrays ``conditions``, ``names``, ``groups`` | arrays |
 | ``.npy`` | the array | beside it in ``NAME.conditions.csv`` | |
 | ``.fits`` | the image, or a table of vectors | beside it in ``NAME.conditions.csv`` | keywords |
-| ``.csv`` | a row each, vectors only | beside it in ``NAME.conditions.csv`` | |
+| ``.csv``, ``.parquet`` | a row each, vectors only | beside it in ``NAME.conditions.csv`` | names of columns |
 | ``.xyz``, ``.extxyz`` | a frame each, particles only | comment lines | cell, species |
 
-Timed series are arrays ``times``, ``values`` and, where it is known, ``truth`` in ``.npz``; in ``.csv`` they have a row
-for every observation, with columns ``series``, ``time`` and the values.
+Timed series are arrays ``times``, ``values`` and, where it is known, ``truth`` in ``.npz``; in ``.csv`` and
+``.parquet`` they have a row for every observation, with columns ``series``, ``time`` and the values.
 
-Fields that members are given with are ``condition_fields`` in ``.h5`` and ``.npz``, and beside the other formats in
-``NAME.condition.npy``.
+Fields that members are given with are ``condition_fields`` in ``.h5``, ``.zarr`` and ``.npz``, and beside the other
+formats in ``NAME.condition.npy``.
 
 Trajectories are written to ``.h5`` alone: dataset ``x`` of shape (members, times, 2, count, dim), and attributes
 ``times`` and ``box``.
@@ -24,10 +25,13 @@ each column instead. A file is written under another name and moved into place: 
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +41,13 @@ from pushforward.simulate.particle_files import write_extxyz
 from pushforward.simulate.simulated import Simulated
 from pushforward.spaces import Space
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["check_output", "write"]
 
-_BESIDE = (".npy", ".csv", ".fits")
+_TABLES = (".csv", ".parquet")
+_BESIDE = (".npy", ".fits", *_TABLES)
 
 
 def check_output(path: str | Path, endings: Sequence[str] | None = None) -> None:
@@ -58,8 +66,10 @@ def check_output(path: str | Path, endings: Sequence[str] | None = None) -> None
         raise UsageError(f"{path} has no known ending to write; known are {', '.join(known)}")
     if not path.parent.is_dir():
         raise UsageError(f"the folder {path.parent} for {path.name} does not exist; make it first")
-    if path.is_dir():
+    if path.is_dir() and not (path.suffix.lower() == ".zarr" and (path / "zarr.json").exists()):
         raise UsageError(f"{path} is a folder, and a file name is needed")
+    if path.suffix.lower() == ".zarr" and find_spec("zarr") is None:
+        raise UsageError(f"writing {path.name} needs Zarr: pip install 'pushforward[zarr]'")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UsageError(f"the folder {path.parent} for {path.name} cannot be written; choose another")
 
@@ -77,7 +87,7 @@ def write(simulated: Simulated, path: str | Path) -> None:
     path = Path(path)
     check_output(path)
     ending = path.suffix.lower()
-    if ending == ".csv" and simulated.space.kind != "vector" and not simulated.space.timed:
+    if ending in _TABLES and simulated.space.kind != "vector" and not simulated.space.timed:
         raise UsageError(
             f"a table holds vectors or timed series, not members of shape {simulated.space.shape}: write .h5 or .npz"
         )
@@ -98,10 +108,14 @@ def _atomically(path: Path, save: Callable[[Path], None]) -> None:
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         save(partial)
+        if path.is_dir():
+            shutil.rmtree(path)  # a Zarr folder, which cannot be replaced as a file is
         os.replace(partial, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
+        if partial.is_dir():
+            shutil.rmtree(partial)
         partial.unlink(missing_ok=True)
 
 
@@ -111,7 +125,15 @@ def _geometry(simulated: Simulated) -> dict[str, Any]:
     for name in ("periodic", "isotropic", "box", "times", "species", "centred"):
         if getattr(space, name, None) not in (None, ()):
             values[name] = getattr(space, name)
+    if getattr(space, "names", ()):
+        values["columns"] = space.names
     return values
+
+
+def _attributes(simulated: Simulated) -> dict[str, Any]:
+    """What a file says of its members beside their geometry."""
+    units = {"units": simulated.units} if simulated.units else {}
+    return {**_geometry(simulated), **units, **simulated.origin}
 
 
 def _columns(simulated: Simulated) -> dict[str, NDArray[Any]]:
@@ -140,7 +162,22 @@ def _write_hdf5(simulated: Simulated, path: Path) -> None:
             file["condition_fields"] = simulated.condition_fields
         if simulated.groups is not None:
             file["groups"] = simulated.groups
-        file.attrs.update(_geometry(simulated))
+        for name, value in _attributes(simulated).items():
+            file.attrs[name] = list(value) if isinstance(value, tuple) else value
+
+
+def _write_zarr(simulated: Simulated, path: Path) -> None:
+    import zarr
+
+    group = zarr.open_group(str(path), mode="w")
+    arrays = {"x": simulated.x, "conditions": simulated.conditions, "groups": simulated.groups}
+    for name, values in {**arrays, "condition_fields": simulated.condition_fields}.items():
+        if values is not None:
+            group[name] = np.ascontiguousarray(values)
+    about = _attributes(simulated)
+    if simulated.conditions is not None:
+        about |= {"names": simulated.names, "classes": simulated.classes}
+    group.attrs.update(json.loads(json.dumps(about, default=lambda number: number.item())))
 
 
 def _write_npz(simulated: Simulated, path: Path) -> None:
@@ -149,7 +186,7 @@ def _write_npz(simulated: Simulated, path: Path) -> None:
         arrays = {"x": simulated.x}
     elif simulated.truth is not None:
         arrays["truth"] = simulated.truth
-    arrays |= {key: np.array(value) for key, value in _geometry(simulated).items()}
+    arrays |= {key: np.array(value) for key, value in _attributes(simulated).items()}
     if simulated.conditions is not None:
         # One array has one type: words if every column is a label, else numbers.
         words = set(simulated.names) == set(simulated.classes)
@@ -175,7 +212,9 @@ def _write_fits(simulated: Simulated, path: Path) -> None:
     from astropy.io import fits
 
     header = fits.Header()
-    for key, value in _geometry(simulated).items():
+    for key, value in _attributes(simulated).items():
+        if key in ("columns", "units"):
+            continue
         header[key[:8].upper()] = " ".join(map(str, value)) if isinstance(value, tuple) else value
     if simulated.space.kind != "vector":
         fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
@@ -185,7 +224,11 @@ def _write_fits(simulated: Simulated, path: Path) -> None:
     if strange:
         raise UsageError(f"FITS has names of columns in ASCII alone, unlike {strange[0]!r}: write .csv, .h5 or .npz")
     kind = "D" if simulated.x.dtype == np.float64 else "E"
-    columns = [fits.Column(name, kind, array=values) for name, values in zip(names, simulated.x.T, strict=True)]
+    units = simulated.units if len(simulated.units) == len(names) else ("",) * len(names)
+    columns = [
+        fits.Column(name, kind, unit=unit or None, array=values)
+        for name, unit, values in zip(names, units, simulated.x.T, strict=True)
+    ]
     fits.BinTableHDU.from_columns(columns, header).writeto(path, overwrite=True)
 
 
@@ -197,12 +240,25 @@ def _write_csv(simulated: Simulated, path: Path) -> None:
     np.savetxt(path, simulated.x, delimiter=",", header=",".join(names), comments="", fmt=_digits(simulated.x))
 
 
+def _write_parquet(simulated: Simulated, path: Path) -> None:
+    import pandas as pd
+
+    if simulated.space.timed:
+        _observations(simulated).to_parquet(path)
+    else:
+        pd.DataFrame(simulated.x, columns=list(_coordinates(simulated.space))).to_parquet(path)
+
+
 def _digits(*arrays: NDArray[Any]) -> str:
     """The format that writes all digits of the numbers in arrays."""
     return "%.17g" if any(values.dtype == np.float64 for values in arrays) else "%.9g"
 
 
 def _write_observations(simulated: Simulated, path: Path) -> None:
+    _observations(simulated).to_csv(path, index=False, float_format=_digits(simulated.x))
+
+
+def _observations(simulated: Simulated) -> pd.DataFrame:
     import pandas as pd
 
     count, length, columns = simulated.x.shape
@@ -210,7 +266,7 @@ def _write_observations(simulated: Simulated, path: Path) -> None:
     frame = pd.DataFrame(rows, columns=["time", *(f"x{number}" for number in range(columns - 1))])
     frame.insert(0, "series", np.repeat(np.arange(count), length))
     # a row of which nothing was observed only fills a short series up
-    frame[~np.isnan(rows[:, 1:]).all(axis=1)].to_csv(path, index=False, float_format=_digits(rows))
+    return frame[~np.isnan(rows[:, 1:]).all(axis=1)]
 
 
 def _write_xyz(simulated: Simulated, path: Path) -> None:
@@ -231,10 +287,12 @@ def _write_conditions(simulated: Simulated, path: Path) -> None:
 _WRITERS: dict[str, Callable[[Simulated, Path], None]] = {
     ".h5": _write_hdf5,
     ".hdf5": _write_hdf5,
+    ".zarr": _write_zarr,
     ".npz": _write_npz,
     ".npy": _write_npy,
     ".fits": _write_fits,
     ".csv": _write_csv,
+    ".parquet": _write_parquet,
     ".xyz": _write_xyz,
     ".extxyz": _write_xyz,
 }

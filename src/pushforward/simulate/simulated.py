@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, wraps
 from inspect import signature
@@ -45,6 +45,8 @@ class Simulated:
         exact: the distribution that members are drawn from, where it is known.
         truth: of series, the values without noise at every time, shape ``(N, length, dim)``; None where not known.
         notes: what a reader of the data should know, one line each.
+        units: of the channels or coordinates, or one for all; empty where they are not known.
+        origin: what they were made by (``model``, ``seed``, ``version``), for files that can keep it.
     """
 
     x: NDArray[np.float32]
@@ -57,6 +59,8 @@ class Simulated:
     exact: Exact | None = None
     truth: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)

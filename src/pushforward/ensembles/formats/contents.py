@@ -49,7 +49,8 @@ class Contents:
         conditions: columns of conditions that the file holds beside the members, by name.
         column: finds a column or dataset by the name that the user gives; None where there is none.
         attributes: properties of the members that the file states: ``box``, ``periodic``, ``isotropic``, ``groups``,
-            the ``times`` of trajectories, and ``species`` and ``centred`` of particles.
+            the ``times`` of trajectories, ``species`` and ``centred`` of particles, and ``units``, of channels or of
+            columns by name.
         kind: of Space, where the format implies one.
         one_member: True if the array is one member, False if its first axis counts members, None if it cannot be told.
         notes: what was recognised.

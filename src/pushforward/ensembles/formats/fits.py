@@ -68,6 +68,7 @@ def _map(path: Path, unit: Any) -> Contents:
         source,
         column=lambda name: {name: np.array([header[name]])} if name in header else None,
         one_member=True if len(source.shape) == 2 else None,
+        attributes={"units": (str(header["BUNIT"]),)} if "BUNIT" in header else {},
     )
 
 
@@ -139,4 +140,5 @@ def _table(path: Path, unit: fits.BinTableHDU, wanted: tuple[str, ...] = ()) -> 
         left_out={name: name for name in columns if name not in numeric},
         how=f"{path.name}: columns that are not plain numbers are left out: {{}}",
         question=asked,
+        attributes={"units": {column.name: column.unit for column in unit.columns if column.unit}},
     )

@@ -124,11 +124,16 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
         attributes["times"] = tuple(np.atleast_1d(file.attrs["times"]).astype(float).tolist())
     if "species" in file.attrs:
         attributes["species"] = tuple(_strings(np.atleast_1d(file.attrs["species"])))
+    units = [each.attrs[key] for each in (dataset, file) for key in ("units", "unit") if key in each.attrs]
+    if units:
+        attributes["units"] = tuple(_strings(np.atleast_1d(units[0])))
+    columns = tuple(_strings(np.atleast_1d(file.attrs["columns"]))) if "columns" in file.attrs else ()
     names = _names(file)
     kind = str(file.attrs.get("kind", ""))
     inside = next((name for name in CONDITION_NAMES if name in file), None)
     return Contents(
         _source(path, dataset, chosen),
+        names=columns if dataset.shape[1:] == (len(columns),) else (),
         conditions=_columns(file, inside, names) if inside else None,
         column=lambda name: _column(path, name, names),
         attributes=attributes,

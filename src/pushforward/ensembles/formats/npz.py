@@ -28,7 +28,8 @@ from pushforward.errors import DataError
 __all__ = ["open_file"]
 
 _NAMED = (CONDITION_FIELDS, *CONDITION_NAMES)
-_ATTRIBUTES = ("box", "periodic", "isotropic", "groups", "centred", "species")
+_ATTRIBUTES = ("box", "periodic", "isotropic", "groups", "centred", "species", "units")
+_OF_SAMPLES = ("columns", "seed", "version", "model")
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
@@ -49,7 +50,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         raise DataError(f"{path.name} cannot be read as a .npz archive ({error}); is it truncated?") from None
     shapes = {name: shape for name, (shape, dtype) in headers.items() if dtype.kind in "fiubc"}
-    data = {name: shape for name, shape in shapes.items() if name not in _ATTRIBUTES}
+    data = {name: shape for name, shape in shapes.items() if name not in (*_ATTRIBUTES, *_OF_SAMPLES)}
     tables = {name: shape for name, (shape, dtype) in headers.items() if dtype.names and len(shape) == 1}
     if tables and (field in tables or not data):
         chosen = choose_dataset(tables, field, path.name)
@@ -68,8 +69,10 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         source: Store = InMemory(joined_series(times, values, path.name), path.name)
     else:
         source = _source(path, entries[chosen], chosen)
+    columns = tuple(map(str, _values(path, entries["columns"]))) if "columns" in entries else ()
     return Contents(
         source,
+        names=columns if source.shape[1:] == (len(columns),) else (),
         conditions=column(inside) if inside and inside != chosen else None,
         column=column,
         kind=TIMED if timed else kind if kind in STATED_KINDS else None,

@@ -9,14 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.ensembles.formats.contents import CONDITION_NAMES, Contents, choose_dataset, of_several
+from pushforward.ensembles.formats.contents import (
+    CONDITION_FIELDS,
+    CONDITION_NAMES,
+    STATED_KINDS,
+    Contents,
+    choose_dataset,
+    of_several,
+)
 from pushforward.ensembles.formats.npz import named_columns
 from pushforward.ensembles.stores import Rows
 from pushforward.errors import DataError
 
 __all__ = ["open_file"]
 
-_ATTRIBUTES = ("box", "periodic", "isotropic")
+_ATTRIBUTES = ("box", "periodic", "isotropic", "centred")
+_BESIDE = (*CONDITION_NAMES, CONDITION_FIELDS, "groups")
+_LISTS = ("units", "species", "times")
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
@@ -33,7 +42,9 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         root: Any = zarr.open(str(path), mode="r")
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path.name} cannot be opened as Zarr: {error}") from None
-    attributes = {key: root.attrs[key] for key in _ATTRIBUTES if key in root.attrs}
+    attributes: dict[str, Any] = {key: root.attrs[key] for key in _ATTRIBUTES if key in root.attrs}
+    attributes |= {key: tuple(np.atleast_1d(root.attrs[key]).tolist()) for key in _LISTS if key in root.attrs}
+    kind = str(root.attrs.get("kind", ""))
     names = list(root.attrs["names"]) if "names" in root.attrs else None
     if not isinstance(root, zarr.Group):
         return Contents(Chunks(root, path.name), attributes=attributes)
@@ -41,16 +52,32 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     shapes = {name: array.shape for name, array in arrays.items() if array.dtype.kind in "fiub"}
     chosen = choose_dataset(shapes, field, path.name)
 
+    if "groups" in arrays:
+        attributes["groups"] = np.asarray(arrays["groups"][...])
+    classes: Mapping[str, list[str]] = root.attrs.get("classes", {})
+    columns = tuple(root.attrs.get("columns", ()))
+
     def column(name: str) -> Mapping[str, NDArray[Any]] | None:
-        return named_columns(name, np.asarray(arrays[name][...]), names) if name in arrays else None
+        if name not in arrays:
+            return None
+        found = named_columns(name, np.asarray(arrays[name][...]), names)
+        return {
+            key: np.array(classes[key])[values.astype(int)] if key in classes else values
+            for key, values in found.items()
+        }
 
     inside = next((name for name in CONDITION_NAMES if name in arrays), None)
     return Contents(
         Chunks(arrays[chosen], f"{chosen} of {path.name}"),
+        names=columns if arrays[chosen].shape[1:] == (len(columns),) else (),
+        kind=kind if kind in STATED_KINDS else None,
         conditions=column(inside) if inside and inside != chosen else None,
         column=column,
         attributes=attributes,
-        **of_several(path.name, chosen, {n: s for n, s in shapes.items() if n not in CONDITION_NAMES}),
+        **of_several(path.name, chosen, {n: s for n, s in shapes.items() if n not in _BESIDE}),
+        condition_fields=Chunks(arrays[CONDITION_FIELDS], f"{CONDITION_FIELDS} of {path.name}")
+        if CONDITION_FIELDS in arrays and chosen != CONDITION_FIELDS
+        else None,
     )
 
 
