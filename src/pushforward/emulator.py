@@ -16,7 +16,7 @@ import math
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from pushforward.chunks import Chunks
 from pushforward.conditions import Condition, ConditionSpace
+from pushforward.emulator_pictures import picture
 from pushforward.emulator_verbs import SpecialVerbs, numbers
 from pushforward.energies import Energy
 from pushforward.ensembles import Parameter
@@ -36,12 +37,17 @@ from pushforward.models.settings import parse_settings
 from pushforward.randomness import Draws, seed_for
 from pushforward.runs.condition_fields import Written, condition_of
 from pushforward.runs.conditions import warn_outside
+from pushforward.runs.curves import training_curves
 from pushforward.runs.devices import choose_device, laid_out, native_bfloat16
-from pushforward.runs.directory import CONFIG, WEIGHTS
+from pushforward.runs.directory import CONFIG, METRICS, WEIGHTS
 from pushforward.runs.files import save_yaml
 from pushforward.runs.weights import read_trained, write_weights
-from pushforward.spaces import Space
+from pushforward.spaces import Space, Vector
 from pushforward.tensors import keep_freed_memory
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
 
 __all__ = ["Emulator"]
 
@@ -254,6 +260,27 @@ class Emulator(SpecialVerbs):
             return self.preprocessing.inverse(cast(Latent, self.model).decode(z, self.chunks.encoded(c)), c)
 
         return self._each(one, numbers(z), condition)
+
+    @property
+    def losses(self) -> pd.DataFrame:
+        """What was logged in training: a row per logged step, a column per number (``model/loss``, ...).
+
+        Raises:
+            UsageError: if there is no run, or its ``metrics.jsonl`` is missing.
+        """
+        return training_curves(self.run)
+
+    def plot(self, n: int | None = None, condition: Written | None = None, *, seed: int = 0) -> Figure:
+        """A figure of the training curves, where there are any, and of fresh samples.
+
+        Arguments:
+            n: samples to draw; as many as suit their kind where None.
+            condition, seed: as of `sample`.
+        """
+        n = (1000 if isinstance(self.space, Vector) else 9) if n is None else n
+        samples = self.sample(n, condition, seed=seed).numpy()
+        curves = self.losses if self.run is not None and (self.run / METRICS).exists() else None
+        return picture(self.space, samples, curves, f"{len(samples)} samples of {self.name}")
 
     def save(self, run: str | Path) -> None:
         """Write ``config.yaml`` and ``model.safetensors`` to a directory, which `load` reads."""

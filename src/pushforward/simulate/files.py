@@ -125,8 +125,8 @@ def _geometry(simulated: Simulated) -> dict[str, Any]:
     for name in ("periodic", "isotropic", "box", "times", "species", "centred"):
         if getattr(space, name, None) not in (None, ()):
             values[name] = getattr(space, name)
-    if getattr(space, "names", ()):
-        values["columns"] = space.names
+    if names := getattr(space, "names", ()):
+        values["columns"] = names
     return values
 
 
@@ -266,7 +266,7 @@ def _observations(simulated: Simulated) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=["time", *(f"x{number}" for number in range(columns - 1))])
     frame.insert(0, "series", np.repeat(np.arange(count), length))
     # a row of which nothing was observed only fills a short series up
-    return frame[~np.isnan(rows[:, 1:]).all(axis=1)]
+    return frame.drop(index=np.flatnonzero(np.isnan(rows[:, 1:]).all(axis=1)))
 
 
 def _write_xyz(simulated: Simulated, path: Path) -> None:

@@ -1,0 +1,41 @@
+"""Training curves of a run: the numbers in its ``metrics.jsonl``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pushforward.errors import UsageError
+from pushforward.runs.directory import METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["training_curves"]
+
+
+def training_curves(run: Path | None) -> pd.DataFrame:
+    """What was logged while a run was trained: a row per logged step, a column per number (``model/loss``, ...).
+
+    Lines that are damaged, or cut short by a crash, are left out.
+
+    Raises:
+        UsageError: if there is no run, or it has no such file.
+    """
+    import pandas as pd
+
+    path = None if run is None else run / METRICS
+    if path is None or not path.exists():
+        why = "this emulator has no run" if path is None else f"{path} is missing"
+        raise UsageError(f"there are no training curves: {why}")
+    lines = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("step"), int):
+            lines.append(line)
+    frame = pd.DataFrame(lines, columns=None if lines else ["step"])
+    return frame.set_index("step").select_dtypes("number")
