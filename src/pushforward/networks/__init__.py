@@ -5,6 +5,7 @@ Velocities and denoisers are called as ``net(x, t, condition)``; one-shot networ
 
 from __future__ import annotations
 
+from pushforward.networks.causal import CausalTransformer
 from pushforward.networks.conditioners import FieldConditioner, VectorConditioner
 from pushforward.networks.convolutional import ConvolutionalEncoder, ConvolutionalGenerator
 from pushforward.networks.critic import Critic
@@ -23,6 +24,7 @@ __all__ = [
     "EGNN",
     "MADE",
     "MLP",
+    "CausalTransformer",
     "ConditionEmbedding",
     "Context",
     "ConvolutionalEncoder",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.networks.layers import Convolution, channels_last
+from pushforward.networks.linear import Linear
 from pushforward.networks.mlp import MLP
 
 __all__ = ["FieldConditioner", "VectorConditioner"]
@@ -23,13 +24,27 @@ class VectorConditioner(nn.Module):
         inputs, outputs: lengths of the vectors; of no inputs and no condition it is a constant.
         condition_dim: length of a condition vector; 0 for none.
         width: of the hidden layers. depth: how many there are.
+        residual: add each hidden layer to the one before, which suits deeper perceptrons.
     """
 
-    def __init__(self, inputs: int, outputs: int, condition_dim: int = 0, width: int = 128, depth: int = 2) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        condition_dim: int = 0,
+        width: int = 128,
+        depth: int = 2,
+        *,
+        residual: bool = False,
+    ) -> None:
         super().__init__()
         # A perceptron of nothing is one of a one.
         self.alone = inputs + condition_dim == 0
-        self.mlp = MLP(max(inputs + condition_dim, 1), outputs, (width,) * depth, zero_output=True)
+        inputs = max(inputs + condition_dim, 1)
+        if residual:
+            self.mlp: nn.Module = _Residual(inputs, outputs, width, depth)
+        else:
+            self.mlp = MLP(inputs, outputs, (width,) * depth, zero_output=True)
 
     def forward(
         self, x: Float[Tensor, "batch inputs"], condition: Float[Tensor, "batch condition"] | None = None
@@ -37,6 +52,22 @@ class VectorConditioner(nn.Module):
         if self.alone:
             return self.mlp(x.new_ones(len(x), 1))
         return self.mlp(x if condition is None else torch.cat([x, condition], dim=1))
+
+
+class _Residual(nn.Module):
+    def __init__(self, inputs: int, outputs: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.first = Linear(inputs, width)
+        self.hidden = nn.ModuleList(Linear(width, width) for _ in range(depth - 1))
+        self.last = Linear(width, outputs)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x)
+        for layer in self.hidden:
+            h = h + layer(functional.silu(h))
+        return self.last(functional.silu(h))
 
 
 class FieldConditioner(nn.Module):

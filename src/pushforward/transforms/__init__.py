@@ -16,13 +16,17 @@ from __future__ import annotations
 from pushforward.transforms.actnorm import ActNorm
 from pushforward.transforms.autoregressive import MaskedAutoregressive
 from pushforward.transforms.coupling import Coupling, MaskedCoupling, checkerboard
+from pushforward.transforms.elementwise import Elementwise
+from pushforward.transforms.fourier import FourierScaling
 from pushforward.transforms.linear import Linear, Permutation
 from pushforward.transforms.monotone import Affine, Monotone
 from pushforward.transforms.multiscale import Multiscale
+from pushforward.transforms.patches import Patches
 from pushforward.transforms.reshape import Flatten
 from pushforward.transforms.rotation import Rotation
 from pushforward.transforms.sigmoidal import Sigmoidal
 from pushforward.transforms.spline import CircularSpline, Spline
+from pushforward.transforms.split import Split
 from pushforward.transforms.squeeze import Haar, Squeeze
 from pushforward.transforms.transform import Composition, Inverse, Transform
 
@@ -32,7 +36,9 @@ __all__ = [
     "CircularSpline",
     "Composition",
     "Coupling",
+    "Elementwise",
     "Flatten",
+    "FourierScaling",
     "Haar",
     "Inverse",
     "Linear",
@@ -40,10 +46,12 @@ __all__ = [
     "MaskedCoupling",
     "Monotone",
     "Multiscale",
+    "Patches",
     "Permutation",
     "Rotation",
     "Sigmoidal",
     "Spline",
+    "Split",
     "Squeeze",
     "Transform",
     "checkerboard",

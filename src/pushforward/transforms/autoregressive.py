@@ -2,6 +2,8 @@ r"""Autoregressive transforms: every value is transformed given those before it.
 
     z_i = f(x_i; θ_i(x_1, ..., x_{i-1}, c)),     log |det ∂z/∂x| = Σ_i log ∂z_i/∂x_i
 
+Where a sample is a sequence of tokens, x_i is a token, and each of its features is transformed given the tokens before.
+
 A masked network gives all θ_i in one pass, so ``forward`` is one pass. The inverse finds one value after another (see
 `pushforward.transforms.decoding`). For another order of the features put a `Permutation` before the transform; for a
 flow that samples in one pass take its `Inverse`.
@@ -12,7 +14,7 @@ diagonal D, so that v ← D^{-1} [g - (J - D)^T v] is exact after as many iterat
 converges in a few. No graph is kept of the steps that found the solution.
 
 Sources: Papamakarios, Pavlakou and Murray 2017 (MAF, arXiv:1705.07057); Kingma et al. 2016 (IAF, arXiv:1606.04934);
-Germain et al. 2015 (MADE, arXiv:1502.03509).
+Germain et al. 2015 (MADE, arXiv:1502.03509); of tokens: Zhai et al. 2024 (TarFlow, arXiv:2412.06329).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.transforms.coupling import squashed
-from pushforward.transforms.decoding import Incremental, fixed_point, one_by_one
+from pushforward.transforms.decoding import Blocks, Incremental, by_blocks, fixed_point, one_by_one
 from pushforward.transforms.monotone import Monotone
 from pushforward.transforms.transform import Transform
 
@@ -32,15 +34,21 @@ __all__ = ["MaskedAutoregressive"]
 
 
 class MaskedAutoregressive(Transform):
-    """Transform each feature of a vector given the features before it.
+    """Transform each feature of a vector given the features before it, or each token given the tokens before it.
 
     Arguments:
         monotone: the map of each value, with P parameters.
         network: ``network(x, condition)`` with ``x`` (batch, features) gives ``(batch, P * features)``, for each
-            parameter in turn that of every feature, none of which depends on that feature or a later one.
+            parameter in turn that of every feature, none of which depends on that feature or a later one. Of tokens
+            ``x`` (batch, tokens, features) it gives ``(batch, tokens, P * features)``.
         decoding: ``"one by one"`` for networks that are `Incremental`, which computes no value of the network twice, or
             ``"fixed point"``, which takes fewer and larger operations and suits weak dependence and accelerators.
+
+    Attributes:
+        block: tokens that are decoded at a time, by networks with `Blocks`.
     """
+
+    block = 1
 
     def __init__(
         self, monotone: Monotone, network: nn.Module, decoding: Literal["one by one", "fixed point"] = "one by one"
@@ -52,23 +60,27 @@ class MaskedAutoregressive(Transform):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z, log_derivative = self.monotone.forward(x, self._thetas(x, condition))
-        return z, log_derivative.sum(1)
+        return z, log_derivative.flatten(1).sum(1)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             x, log_derivative = self._decoded(z, condition)
         if not torch.is_grad_enabled():
-            return x, log_derivative.sum(1)
+            return x, log_derivative.flatten(1).sum(1)
         x = self._differentiable(x, z, condition)
         return x, -self(x, condition)[1]
 
-    def _thetas(self, x: Tensor, condition: Tensor | None) -> Float[Tensor, "P batch features"]:
+    def _thetas(self, x: Tensor, condition: Tensor | None) -> Float[Tensor, "P *batch features"]:
         raw = self.network(squashed(x), condition).to(x.dtype)
-        return raw.unflatten(1, (self.monotone.parameters, x.shape[1])).movedim(1, 0)
+        return raw.unflatten(-1, (self.monotone.parameters, x.shape[-1])).movedim(-2, 0)
 
     def _decoded(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        if self.decoding == "one by one" and isinstance(self.network, Incremental):
-            return one_by_one(self.monotone, self.network.incremental(condition, len(z)), z, squashed)
+        network = self.network
+        if self.decoding == "one by one" and isinstance(network, Incremental):
+            return one_by_one(self.monotone, network.incremental(condition, len(z)), z, squashed)
+        if self.decoding == "one by one" and isinstance(network, Blocks):
+            steps = network.blocks_ahead(condition, len(z))
+            return by_blocks(self.monotone, steps, z, squashed, self.block)
         return fixed_point(self.monotone, self._thetas, z, condition)
 
     def _differentiable(self, solution: Tensor, z: Tensor, condition: Tensor | None) -> Tensor:

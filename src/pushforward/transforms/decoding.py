@@ -4,11 +4,15 @@ To solve z_i = f(x_i; θ_i(x_1, ..., x_{i-1})) for x:
 
 - one by one: x_1, then θ_2 and x_2, and so on, where each step evaluates only the part of the network that the newly
   known value determines. All steps together cost the multiplications of a single pass.
+- block by block: the features of a block at once, as a fixed point (below), given the blocks that are known, of which
+  the network keeps what it has computed. Blocks of one are one by one; one block is Jacobi's iteration, and several are
+  Gauss's and Seidel's.
 - as a fixed point: x ← f⁻¹(z; θ(x)) for all features at once. Sweep k makes the first k features exact, so that the
   iteration ends after as many sweeps as there are features; if the dependence on earlier features is weak, it ends far
   sooner. It ends for a sample when f(x; θ(x)) = z to rounding, which is a check, not an estimate.
 
-Source: Song, Meng, Liao and Ermon 2021 (Accelerating feedforward computation, arXiv:2002.03629), section 4.
+Sources: Song, Meng, Liao and Ermon 2021 (Accelerating feedforward computation, arXiv:2002.03629), section 4; for flows
+of tokens: Liu and Qin 2025 (GS-Jacobi, arXiv:2505.12849).
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from torch import Tensor
 
 from pushforward.transforms.monotone import Monotone
 
-__all__ = ["Incremental", "OneByOne", "fixed_point", "one_by_one"]
+__all__ = ["Blocks", "BlocksAhead", "Incremental", "OneByOne", "by_blocks", "fixed_point", "one_by_one"]
 
 # A residual of so many units in the last place is rounding.
 _UNITS = 16
@@ -46,6 +50,24 @@ class Incremental(Protocol):
 
     def incremental(self, condition: Tensor | None, count: int) -> OneByOne:
         """Start with no value known, for ``count`` samples."""
+
+
+class BlocksAhead(Protocol):
+    """The outputs of a network for some steps ahead, on trial."""
+
+    def outputs(self, values: Float[Tensor, "batch steps features"]) -> Float[Tensor, "batch steps outputs"]:
+        """Those of the next steps, if the steps have these values and those before are as they were appended."""
+
+    def append(self, values: Float[Tensor, "batch steps features"]) -> None:
+        """Keep the steps whose outputs were asked for last."""
+
+
+@runtime_checkable
+class Blocks(Protocol):
+    """A network of sequences that can be evaluated for some steps at a time."""
+
+    def blocks_ahead(self, condition: Tensor | None, count: int) -> BlocksAhead:
+        """Start with no step known, for ``count`` samples."""
 
 
 def one_by_one(
@@ -89,8 +111,45 @@ def fixed_point(
         value, log = monotone.inverse(target, raw)
         # Features that are not exact yet may be anything, and must not spoil what is multiplied by a mask's zero.
         x[open_rows], log_derivative[open_rows] = value.nan_to_num(0.0), log
-        solved = (residual <= tolerance * (1 + target.abs())).all(1)
+        solved = (residual <= tolerance * (1 + target.abs())).flatten(1).all(1)
         open_rows = open_rows[~solved]
         if not len(open_rows):
             break
     return x, log_derivative
+
+
+def by_blocks(
+    monotone: Monotone,
+    steps: BlocksAhead,
+    z: Float[Tensor, "batch steps features"],
+    seen_as: Callable[[Tensor], Tensor],
+    block: int = 1,
+) -> tuple[Float[Tensor, "batch steps features"], Float[Tensor, "batch steps features"]]:
+    """The inverse of ``z`` and ``log ∂x/∂z`` of each feature.
+
+    Arguments:
+        monotone: the map of each value.
+        steps: gives its parameters.
+        z: to be inverted.
+        seen_as: a function of each value, applied before the network sees it.
+        block: steps that are solved at once. The solution does not depend on it beyond rounding.
+    """
+    tolerance = _UNITS * torch.finfo(z.dtype).eps
+    values, log_derivatives = [], []
+    for target in z.split(block, 1):
+        guess = value = target
+        log_derivative = torch.zeros_like(target)
+        for sweep in range(target.shape[1]):
+            raw = steps.outputs(seen_as(guess)).to(z.dtype)
+            raw = raw.unflatten(-1, (monotone.parameters, z.shape[-1])).movedim(-2, 0)
+            value, log_derivative = monotone.inverse(target, raw)
+            # The last sweep is exact, and a block of one has no other.
+            if sweep < target.shape[1] - 1:
+                residual = (monotone.forward(guess, raw)[0] - target).abs()
+                if (residual <= tolerance * (1 + target.abs())).all():
+                    break
+            guess = value.nan_to_num(0.0)
+        steps.append(seen_as(value))
+        values.append(value)
+        log_derivatives.append(log_derivative)
+    return torch.cat(values, 1), torch.cat(log_derivatives, 1)

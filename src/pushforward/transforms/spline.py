@@ -144,7 +144,8 @@ class _Knots:
         """Left and right, bottom and top, and the two derivatives of the bin that holds each value."""
         index = (value >= positions[1:-1]).sum(0, keepdim=True)
         index = torch.cat([index, index + 1])
-        return tuple(end for table in (self.x, self.y, self.derivative) for end in table.gather(0, index))
+        tables = (table.expand(-1, *index.shape[1:]) for table in (self.x, self.y, self.derivative))
+        return tuple(end for table in tables for end in table.gather(0, index))
 
 
 def _rational(
