@@ -35,7 +35,7 @@ from pushforward.transforms import (
     checkerboard,
 )
 
-__all__ = ["AutoregressiveSettings", "CouplingSettings", "autoregressive_chain", "coupling_chain"]
+__all__ = ["AutoregressiveSettings", "CouplingSettings", "autoregressive_chain", "coupling_chain", "halvings"]
 
 # A coarsest field of few values is better off with networks that see it whole and know where each cell is.
 _DENSE_SIZE = 64
@@ -94,7 +94,7 @@ def _(space: Vector, monotone: Monotone, condition_dim: int, settings: CouplingS
 
 @coupling_chain.register
 def _(space: Field, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
-    levels = _levels(space.grid, settings.levels)
+    levels = halvings(space.grid, settings.levels)
     channels, factor = space.channels, 2 ** len(space.grid)
     grids = [tuple(cells >> level for cells in space.grid) for level in range(levels + 1)]
     convolutional = partial(_convolutional, monotone=monotone, periodic=space.periodic, settings=settings)
@@ -189,8 +189,12 @@ def _convolutional(
     return [*chain, ActNorm(features)]
 
 
-def _levels(grid: tuple[int, ...], asked: int | None) -> int:
-    """How many times a grid is halved: as asked, or while all sides stay even and not below the smallest side."""
+def halvings(grid: tuple[int, ...], asked: int | None) -> int:
+    """How many times a grid is halved: as asked, or while all sides stay even and not below the smallest side.
+
+    Raises:
+        UsageError: if a side is odd, or cannot be halved as often.
+    """
     possible = 0
     while all(cells % 2 ** (possible + 1) == 0 for cells in grid):
         possible += 1

@@ -153,6 +153,25 @@ REGISTRY: dict[str, Family] = {
         spaces=("vector",),
         sources=("ensemble", "energy"),
     ),
+    "glow": Family(
+        "glow:Glow",
+        "invertible couplings of channels at several scales of a map or a cube; exact density and codes",
+        "https://arxiv.org/abs/1807.03039",
+        spaces=("field",),
+        sources=("ensemble", "energy"),
+    ),
+    "trenf": Family(
+        "trenf:TRENF",
+        "a likelihood of periodic isotropic fields that commutes with shifts and rotations; few parameters",
+        "https://arxiv.org/abs/2202.05282",
+        spaces=("field",),
+        sources=("ensemble", "energy"),
+    ),
+    "tarflow": Family(
+        "tarflow:TarFlow",
+        "causal transformers over patches that scale and shift: exact density, samples token by token",
+        "https://arxiv.org/abs/2412.06329",
+    ),
     "cnf": Family(
         "cnf:CNF",
         "a velocity followed in time; exact density and codes of vectors, by a differential equation",
