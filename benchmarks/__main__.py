@@ -12,7 +12,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-SUPPORT = {"__init__", "__main__", "timing", "judged", "kept", "planted"}
+SUPPORT = {"__init__", "__main__", "timing", "judged", "kept", "planted", "flow_peers"}
 
 
 def main(names: list[str]) -> int:
