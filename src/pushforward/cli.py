@@ -195,7 +195,8 @@ def sample(
     check_run(run)
     from pushforward import __version__
     from pushforward.emulator import Emulator
-    from pushforward.simulate import Simulated, check_output, write
+    from pushforward.ensembles import check_output, write
+    from pushforward.simulate import Simulated
 
     check_output(output)
     emulator = Emulator.load(run, device=device)
@@ -233,7 +234,7 @@ def score(
     import numpy as np
 
     from pushforward.emulator import Emulator
-    from pushforward.simulate import check_output
+    from pushforward.ensembles import check_output
 
     check_output(output, endings=(".npy", ".csv"))
     emulator = Emulator.load(run, device=device)
@@ -262,7 +263,8 @@ def translate(
     """Translate samples between two ensembles, with a model that was trained on both."""
     check_run(run)
     from pushforward.emulator import Emulator
-    from pushforward.simulate import Simulated, check_output, write
+    from pushforward.ensembles import check_output, write
+    from pushforward.simulate import Simulated
 
     if to not in ("a", "b"):
         raise UsageError(f"--to takes a or b, the two ensembles of the run, not {to!r}")
@@ -290,8 +292,9 @@ def evolve(
     import numpy as np
 
     from pushforward.emulator import Emulator
+    from pushforward.ensembles import check_output, write
     from pushforward.evolution import evolved_space
-    from pushforward.simulate import Simulated, check_output, write
+    from pushforward.simulate import Simulated
 
     check_output(output, endings=(".h5", ".hdf5"))
     emulator = Emulator.load(run, device=device)
@@ -317,7 +320,7 @@ def simulate(
     seed: Seed = 0,
 ) -> None:
     """Write a built-in ensemble to a file. The simulator's own options follow as --NAME VALUE."""
-    from pushforward.simulate import check_output, write
+    from pushforward.ensembles import check_output, write
     from pushforward.simulate import simulate as run
 
     check_output(output)

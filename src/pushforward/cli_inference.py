@@ -38,8 +38,9 @@ def infer(
     check_run(run)
     check_data([observation], ())
     from pushforward.emulator import Emulator
+    from pushforward.ensembles import check_output, write
     from pushforward.inference import infer, inferred
-    from pushforward.simulate import Simulated, check_output, write
+    from pushforward.simulate import Simulated
     from pushforward.spaces import Vector
     from pushforward.validation.progress import progress_bar
 

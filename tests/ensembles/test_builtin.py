@@ -100,7 +100,8 @@ def test_mistakes_are_answered(registry):
 
 
 def test_the_names_of_simulators_are_told_without_loading_them():
-    code = "import sys, pushforward.ensembles; sys.exit('pushforward.simulate.cosmic_web' in sys.modules)"
+    imports = "import sys; from pushforward.ensembles import read"
+    code = f"{imports}; sys.exit('pushforward.simulate.cosmic_web' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -270,7 +270,8 @@ def test_coordinates_and_conditions_with_a_large_offset(tmp_path):
 
 @pytest.mark.parametrize("ending", ["csv", "npy", "npz", "h5", "fits"])
 def test_files_keep_differences_of_numbers_with_a_large_offset(tmp_path, ending):
-    from pushforward.simulate import Simulated, write
+    from pushforward.ensembles import write
+    from pushforward.simulate import Simulated
 
     x = np.column_stack([2459000.5 + RNG.uniform(0, 0.1, 50), RNG.normal(size=50)])
     write(Simulated(x, Vector(2, ("t0", "y"))), tmp_path / f"x.{ending}")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import pushforward as pf
-from pushforward.ensembles import read
+from pushforward.ensembles import read, write
 from pushforward.errors import DataError, UsageError
-from pushforward.simulate import Simulated, simulate, write
+from pushforward.simulate import Simulated, simulate
 from pushforward.spaces import Particles
 
 pytest.importorskip("ase")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import pushforward as pf
+from pushforward.ensembles import write
 from pushforward.errors import UsageError
-from pushforward.simulate import Cosmology, simulate, write
+from pushforward.simulate import Cosmology, simulate
 from pushforward.simulate.particle_mesh import HUBBLE_VELOCITY
 from pushforward.spaces import Trajectory, space_from_dict, space_to_dict
 

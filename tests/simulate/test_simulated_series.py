@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import pushforward as pf
+from pushforward.ensembles import write
 from pushforward.errors import UsageError
-from pushforward.simulate import simulate, write
+from pushforward.simulate import simulate
 from pushforward.simulate.light_curves import YEAR, draw_stars, magnitudes
 from pushforward.simulate.pendulum import GRAVITY, draw_pendulums, swing
 

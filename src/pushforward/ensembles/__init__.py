@@ -1,16 +1,21 @@
-"""Ensembles: read lazily from any format, split without tearing simulations apart, and brought to network units."""
+"""Ensembles: read lazily, split without tearing simulations apart, brought to network units, and written to files."""
 
 from __future__ import annotations
 
-from pushforward.ensembles.energy_source import EnergySource
-from pushforward.ensembles.ensemble import Ensemble, Parameter
-from pushforward.ensembles.pair import EnsemblePair, PairPreprocessing
-from pushforward.ensembles.preprocessing import Preprocessing
-from pushforward.ensembles.preprocessings import preprocessing_from_dict
-from pushforward.ensembles.read import read
-from pushforward.ensembles.source import EnsembleSource, Source, source_of
-from pushforward.ensembles.symmetries import augment
-from pushforward.ensembles.trajectories import Trajectories
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pushforward.ensembles.energy_source import EnergySource
+    from pushforward.ensembles.ensemble import Ensemble, Parameter
+    from pushforward.ensembles.pair import EnsemblePair, PairPreprocessing
+    from pushforward.ensembles.preprocessing import Preprocessing
+    from pushforward.ensembles.preprocessings import preprocessing_from_dict
+    from pushforward.ensembles.read_ensemble import read
+    from pushforward.ensembles.source import EnsembleSource, Source, source_of
+    from pushforward.ensembles.symmetries import augment
+    from pushforward.ensembles.trajectories import Trajectories
+    from pushforward.ensembles.writing import check_output, write
 
 __all__ = [
     "EnergySource",
@@ -23,7 +28,36 @@ __all__ = [
     "Source",
     "Trajectories",
     "augment",
+    "check_output",
     "preprocessing_from_dict",
     "read",
     "source_of",
+    "write",
 ]
+
+_HOMES = {
+    "EnergySource": "energy_source",
+    "Ensemble": "ensemble",
+    "EnsemblePair": "pair",
+    "EnsembleSource": "source",
+    "PairPreprocessing": "pair",
+    "Parameter": "ensemble",
+    "Preprocessing": "preprocessing",
+    "Source": "source",
+    "Trajectories": "trajectories",
+    "augment": "symmetries",
+    "check_output": "writing",
+    "preprocessing_from_dict": "preprocessings",
+    "read": "read_ensemble",
+    "source_of": "source",
+    "write": "writing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Names are imported when first used: files are checked and written without PyTorch."""
+    if name in _HOMES:
+        value = getattr(import_module(f"pushforward.ensembles.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'pushforward.ensembles' has no attribute {name!r}")

@@ -10,7 +10,6 @@ from pushforward.simulate.run import option_names, simulate
 
 if TYPE_CHECKING:
     from pushforward.simulate.cosmology import Cosmology
-    from pushforward.simulate.files import check_output, write
     from pushforward.simulate.simulated import Exact, Simulated
 
 __all__ = [
@@ -19,23 +18,19 @@ __all__ = [
     "Exact",
     "Simulated",
     "Simulator",
-    "check_output",
     "option_names",
     "simulate",
-    "write",
 ]
 
 _HOMES = {
     "Cosmology": "cosmology",
     "Exact": "simulated",
     "Simulated": "simulated",
-    "check_output": "files",
-    "write": "files",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Names that need numpy or a file format are imported when first used."""
+    """Names that need numpy are imported when first used."""
     if name in _HOMES:
         value = getattr(import_module(f"pushforward.simulate.{_HOMES[name]}"), name)
         globals()[name] = value

@@ -1,4 +1,7 @@
-"""One reader a format. Each has `open_file(path, field)`, and imports its library when it is first needed."""
+"""One file per format, which is imported when it is first needed.
+
+Each has `open_file(path, field)`, and those that are written too have `write_file(simulated, path)`.
+"""
 
 from __future__ import annotations
 

@@ -11,11 +11,13 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from pushforward.ensembles.formats.contents import WHOLE_SKY, Contents
+from pushforward.ensembles.formats.metadata import attributes, coordinate_names
 from pushforward.ensembles.reading import listed
 from pushforward.ensembles.stores import InMemory, Positional, Store
-from pushforward.errors import DataError
+from pushforward.errors import DataError, UsageError
+from pushforward.simulate.simulated import Simulated
 
-__all__ = ["open_file"]
+__all__ = ["open_file", "write_file"]
 
 _TYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
@@ -142,3 +144,30 @@ def _table(path: Path, unit: fits.BinTableHDU, wanted: tuple[str, ...] = ()) -> 
         question=asked,
         attributes={"units": {column.name: column.unit for column in unit.columns if column.unit}},
     )
+
+
+def write_file(simulated: Simulated, path: Path) -> None:
+    """Vectors as a binary table with units, other members as one image; geometry and origin as keywords.
+
+    Raises:
+        UsageError: if the name of a coordinate is not ASCII, as FITS demands.
+    """
+    header = fits.Header()
+    for key, value in attributes(simulated).items():
+        if key in ("columns", "units"):
+            continue
+        header[key[:8].upper()] = " ".join(map(str, value)) if isinstance(value, tuple) else value
+    if simulated.space.kind != "vector":
+        fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
+        return
+    names = coordinate_names(simulated.space)
+    strange = [name for name in names if not name.isascii()]
+    if strange:
+        raise UsageError(f"FITS has names of columns in ASCII alone, unlike {strange[0]!r}: write .csv, .h5 or .npz")
+    kind = "D" if simulated.x.dtype == np.float64 else "E"
+    units = simulated.units if len(simulated.units) == len(names) else ("",) * len(names)
+    columns = [
+        fits.Column(name, kind, unit=unit or None, array=values)
+        for name, unit, values in zip(names, units, simulated.x.T, strict=True)
+    ]
+    fits.BinTableHDU.from_columns(columns, header).writeto(path, overwrite=True)

@@ -19,13 +19,15 @@ from pushforward.ensembles.formats.contents import (
     choose_dataset,
     of_several,
 )
+from pushforward.ensembles.formats.metadata import attributes, condition_columns
 from pushforward.ensembles.formats.npz import named_columns
 from pushforward.ensembles.formats.records import decoded, record_table
 from pushforward.ensembles.reading import listed
 from pushforward.ensembles.stores import InMemory, Positional, Rows, Store
 from pushforward.errors import DataError
+from pushforward.simulate.simulated import Simulated
 
-__all__ = ["open_file"]
+__all__ = ["open_file", "write_file"]
 
 _ATTRIBUTES = {
     **{name: name for name in ("box", "periodic", "isotropic", "centred")},
@@ -204,3 +206,21 @@ def _column(path: Path, name: str, names: list[str] | None) -> Mapping[str, NDAr
 
 def _strings(values: NDArray[Any]) -> list[str]:
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+
+def write_file(simulated: Simulated, path: Path) -> None:
+    """Members as the dataset ``x``, with their conditions, fields and groups beside it, and attributes."""
+    with h5py.File(path, "w") as file:
+        file["x"] = simulated.x
+        if simulated.classes:
+            for name, values in condition_columns(simulated).items():
+                file[f"conditions/{name}"] = values.astype("S") if values.dtype.kind == "U" else values
+        elif simulated.conditions is not None:
+            file["conditions"] = simulated.conditions
+            file["conditions"].attrs["names"] = list(simulated.names)
+        if simulated.condition_fields is not None:
+            file[CONDITION_FIELDS] = simulated.condition_fields
+        if simulated.groups is not None:
+            file["groups"] = simulated.groups
+        for name, value in attributes(simulated).items():
+            file.attrs[name] = list(value) if isinstance(value, tuple) else value

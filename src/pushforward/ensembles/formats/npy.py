@@ -7,13 +7,16 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy_format
+from numpy.typing import NDArray
 
 from pushforward.ensembles.formats.contents import Contents
 from pushforward.ensembles.formats.records import record_table
 from pushforward.ensembles.stores import SMALL, InMemory, Positional, Store, size_in_bytes
 from pushforward.errors import DataError
+from pushforward.simulate.simulated import Simulated
+from pushforward.spaces import Space
 
-__all__ = ["array_at", "open_file"]
+__all__ = ["array_at", "flat_maps", "open_file", "write_file"]
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
@@ -62,3 +65,13 @@ def _fortran(path: Path, offset: int, dtype: np.dtype[Any], shape: tuple[int, ..
             "save it again with numpy.ascontiguousarray"
         )
     return InMemory(transposed.read(np.arange(shape[-1])).T, label)
+
+
+def write_file(simulated: Simulated, path: Path) -> None:
+    """Members as one array, maps of one channel without it."""
+    np.save(path, flat_maps(simulated.x, simulated.space), allow_pickle=False)
+
+
+def flat_maps(x: NDArray[np.float32], space: Space) -> NDArray[np.float32]:
+    """(N, H, W) is a map for everybody; a cube keeps its channel, since (N, D, H, W) reads as maps of D channels."""
+    return x[:, 0] if len(space.grid) == 2 and x.shape[1] == 1 else x

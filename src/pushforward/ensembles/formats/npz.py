@@ -19,13 +19,15 @@ from pushforward.ensembles.formats.contents import (
     choose_dataset,
     of_several,
 )
+from pushforward.ensembles.formats.metadata import attributes, condition_columns
 from pushforward.ensembles.formats.npy import array_at
 from pushforward.ensembles.formats.records import record_table
 from pushforward.ensembles.series import TIMED, joined_series
 from pushforward.ensembles.stores import InMemory, Store
 from pushforward.errors import DataError
+from pushforward.simulate.simulated import Simulated
 
-__all__ = ["open_file"]
+__all__ = ["open_file", "write_file"]
 
 _NAMED = (CONDITION_FIELDS, *CONDITION_NAMES)
 _ATTRIBUTES = ("box", "periodic", "isotropic", "groups", "centred", "species", "units")
@@ -138,3 +140,23 @@ def _plain(values: NDArray[Any]) -> Any:
     if values.dtype.kind == "U" and values.ndim:
         return tuple(map(str, values))
     return values.item() if values.size == 1 else values
+
+
+def write_file(simulated: Simulated, path: Path) -> None:
+    """Members as the array ``x``, or ``times`` and ``values`` of timed series, and an array for all else."""
+    arrays: dict[str, NDArray[Any]] = {"times": simulated.x[..., 0], "values": simulated.x[..., 1:]}
+    if not simulated.space.timed:
+        arrays = {"x": simulated.x}
+    elif simulated.truth is not None:
+        arrays["truth"] = simulated.truth
+    arrays |= {key: np.array(value) for key, value in attributes(simulated).items()}
+    if simulated.conditions is not None:
+        # One array has one type: words if every column is a label, else numbers.
+        words = set(simulated.names) == set(simulated.classes)
+        columns = np.stack(list(condition_columns(simulated).values()), axis=1) if words else simulated.conditions
+        arrays |= {"conditions": columns, "names": np.array(simulated.names)}
+    if simulated.condition_fields is not None:
+        arrays[CONDITION_FIELDS] = simulated.condition_fields
+    if simulated.groups is not None:
+        arrays["groups"] = simulated.groups
+    np.savez(path, allow_pickle=False, **arrays)

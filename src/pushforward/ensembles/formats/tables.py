@@ -10,11 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pushforward.ensembles.formats.contents import Contents
+from pushforward.ensembles.formats.metadata import condition_columns, coordinate_names, digits
 from pushforward.ensembles.formats.text_tables import read_text
 from pushforward.ensembles.stores import InMemory
-from pushforward.errors import DataError
+from pushforward.errors import DataError, UsageError
+from pushforward.simulate.simulated import Simulated
 
-__all__ = ["open_file", "read_frame"]
+__all__ = ["open_file", "read_frame", "write_conditions", "write_file"]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _LIKE_NUMBER = re.compile(r"[-+]?\d[\d.,' ]*([eEdD][-+]?\d+)?")
@@ -157,3 +159,39 @@ def _words_among_numbers(words: pd.DataFrame, numeric: list[str], label: str) ->
                 f"{column.index[row] + 1}: mend them, or name the columns to read, --columns {','.join(numeric)}"
             )
     return None
+
+
+def write_file(simulated: Simulated, path: Path) -> None:
+    """Vectors as a row each, timed series as a row for every observation.
+
+    Raises:
+        UsageError: for members that are neither.
+    """
+    if simulated.space.timed:
+        frame, missing = _observations(simulated), ""
+    elif simulated.space.kind == "vector":
+        missing = "nan"  # an empty field is no number to numpy.loadtxt
+        frame = pd.DataFrame(simulated.x, columns=list(coordinate_names(simulated.space)))
+    else:
+        raise UsageError(
+            f"a table holds vectors or timed series, not members of shape {simulated.space.shape}: write .h5 or .npz"
+        )
+    if path.suffix.lower() == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False, float_format=digits(simulated.x), na_rep=missing)
+
+
+def write_conditions(simulated: Simulated, path: Path) -> None:
+    """Conditions as a table of text, a row per member."""
+    columns = condition_columns(simulated)
+    pd.DataFrame(columns).to_csv(path, index=False, float_format=digits(*columns.values()))
+
+
+def _observations(simulated: Simulated) -> pd.DataFrame:
+    count, length, columns = simulated.x.shape
+    rows = simulated.x.reshape(-1, columns)
+    frame = pd.DataFrame(rows, columns=["time", *(f"x{number}" for number in range(columns - 1))])
+    frame.insert(0, "series", np.repeat(np.arange(count), length))
+    # a row of which nothing was observed only fills a short series up
+    return frame.dropna(subset=list(frame.columns[2:]), how="all")

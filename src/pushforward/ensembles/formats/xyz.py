@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from pushforward.ensembles.formats.contents import Contents
+from pushforward.ensembles.formats.metadata import condition_columns
 from pushforward.ensembles.stores import InMemory
-from pushforward.errors import DataError
+from pushforward.errors import DataError, UsageError
+from pushforward.simulate.simulated import Simulated
+from pushforward.spaces import Particles
 
-__all__ = ["LABELS", "open_file"]
+__all__ = ["LABELS", "open_file", "write_file"]
 
 LABELS = "label"
 """Column of the names of species that are no chemical symbols."""
@@ -77,3 +80,42 @@ def _box(frames: list[Any], dim: int) -> float | None:
     side = float(cells[0, 0, 0])
     periodic = all(frame.pbc[:dim].all() for frame in frames)
     return side if periodic and side > 0 and np.allclose(cells, side * np.eye(dim), rtol=1e-6) else None
+
+
+def write_file(simulated: Simulated, path: Path) -> None:
+    """`Particles` in up to three dimensions, a frame each, as `ase.io`, OVITO and VMD read them.
+
+    Positions in fewer than three dimensions are completed by zeros. ``X`` stands for a particle without a name, and
+    names that are no chemical symbols are a column ``label``. Conditions are in the comment line.
+
+    Raises:
+        UsageError: if members are no particles, or live in more than three dimensions, or ASE is not installed.
+    """
+    if not hasattr(simulated.space, "species") or simulated.space.shape[1] > 3:
+        raise UsageError(
+            f"{path.suffix} files hold particles in up to three dimensions, not members of shape "
+            f"{simulated.space.shape}: write .h5 or .npz"
+        )
+    try:
+        from ase import Atoms
+        from ase.data import atomic_numbers
+        from ase.io import write
+    except ImportError:
+        raise UsageError(f"writing {path.suffix} needs ASE: pip install 'pushforward[particles]'") from None
+    space = cast(Particles, simulated.space)
+    positions = np.pad(simulated.x.astype(np.float64), ((0, 0), (0, 0), (0, 3 - space.dim)))
+    symbols = all(name in atomic_numbers for name in space.species)
+    columns = condition_columns(simulated)
+    frames = []
+    for number, each in enumerate(positions):
+        frame = Atoms(list(space.species) if space.species and symbols else ["X"] * space.count, positions=each)
+        if space.species and not symbols:
+            frame.new_array(LABELS, np.array(space.species))
+        if space.box is not None:
+            frame.set_cell([space.box] * 3)
+            frame.set_pbc([axis < space.dim for axis in range(3)])
+        frame.info = {name: values[number].item() for name, values in columns.items()}
+        if space.centred:
+            frame.info["centred"] = True
+        frames.append(frame)
+    write(path, frames, format="extxyz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from pushforward.ensembles.formats.contents import (
     choose_dataset,
     of_several,
 )
+from pushforward.ensembles.formats.metadata import attributes
 from pushforward.ensembles.formats.npz import named_columns
 from pushforward.ensembles.stores import Rows
 from pushforward.errors import DataError
+from pushforward.simulate.simulated import Simulated
 
-__all__ = ["open_file"]
+__all__ = ["open_file", "write_file"]
 
 _ATTRIBUTES = ("box", "periodic", "isotropic", "centred")
 _BESIDE = (*CONDITION_NAMES, CONDITION_FIELDS, "groups")
@@ -101,3 +104,18 @@ class Chunks:
 
     def where(self, row: int) -> str:
         return f"member {row} of {self.label}"
+
+
+def write_file(simulated: Simulated, path: Path) -> None:
+    """Members as the array ``x`` of a group, with their conditions, fields and groups beside it, and attributes."""
+    import zarr
+
+    group = zarr.open_group(str(path), mode="w")
+    arrays = {"x": simulated.x, "conditions": simulated.conditions, "groups": simulated.groups}
+    for name, values in {**arrays, CONDITION_FIELDS: simulated.condition_fields}.items():
+        if values is not None:
+            group[name] = np.ascontiguousarray(values)
+    about = attributes(simulated)
+    if simulated.conditions is not None:
+        about |= {"names": simulated.names, "classes": simulated.classes}
+    group.attrs.update(json.loads(json.dumps(about, default=lambda number: number.item())))

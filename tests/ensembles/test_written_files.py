@@ -1,13 +1,16 @@
 """What is written is what `pushforward.read` finds."""
 
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 import pushforward as pf
+from pushforward.ensembles import check_output, write
 from pushforward.errors import UsageError
-from pushforward.simulate import Simulated, check_output, simulate, write
+from pushforward.simulate import Simulated, simulate
 from pushforward.spaces import Field, Vector
 
 ZARR = pytest.param(".zarr", marks=pytest.mark.skipif(find_spec("zarr") is None, reason="needs Zarr"))
@@ -118,8 +121,6 @@ def test_series_in_tables_come_back(tmp_path, ending):
 
 
 def test_samples_know_what_they_were_made_by(tmp_path, monkeypatch, capsys):
-    import sys
-
     import h5py
 
     from pushforward import cli
@@ -144,3 +145,18 @@ def test_samples_know_what_they_were_made_by(tmp_path, monkeypatch, capsys):
     found = pf.read(samples)
     assert (found.space, found.units) == (Field(1, (8, 8), box=25.0), ("mK",))
     assert "of seed 11" in capsys.readouterr().out
+
+
+def test_a_table_of_vectors_keeps_all_digits_and_what_is_missing(tmp_path):
+    x = np.array([[1 / 3, np.nan], [2.0, -1e-30]])
+    write(Simulated(x, Vector(2)), tmp_path / "x.csv")
+    np.testing.assert_array_equal(np.loadtxt(tmp_path / "x.csv", delimiter=",", skiprows=1), x)
+
+
+def test_a_simulation_is_written_without_torch(tmp_path):
+    code = (
+        "import sys; from pushforward.ensembles import check_output, write; from pushforward.simulate import simulate;"
+        f"path = {str(tmp_path / 'x.h5')!r}; check_output(path); write(simulate('two-moons', 5), path);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
