@@ -334,9 +334,10 @@ def models(
     name: Annotated[str | None, typer.Argument(help="A family, whose settings are listed.")] = None,
 ) -> None:
     """What can be trained, one line each; or the settings of one family, with defaults and meaning."""
-    from pushforward.models.registry import registered
+    from pushforward.models.registry import find, registered
 
     if name is not None:
+        find(name)
         from pushforward.catalogue import describe_family
 
         print(describe_family(name))

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pushforward.errors import DataError, UsageError
 
-__all__ = ["check_data", "check_exists", "check_run"]
+__all__ = ["check_beside", "check_data", "check_exists", "check_run"]
+
+_ENDINGS = (".csv", ".txt", ".dat", ".tsv", ".parquet", ".npy", ".npz", ".h5", ".hdf5", ".fits", ".zarr")
 
 
 def check_exists(data: str | Path) -> None:
@@ -51,6 +53,17 @@ def check_data(data: Sequence[str], built_in: Sequence[str]) -> None:
             if near:
                 raise DataError(f"{error}; did you mean the built-in ensemble {near[0]!r}?") from None
             raise
+
+
+def check_beside(words: Sequence[str]) -> None:
+    """Make sure of files beside the data, of conditions or masks: words that end as files do.
+
+    Raises:
+        DataError: if there is no such file.
+    """
+    for each in words:
+        if Path(each).suffix.lower() in _ENDINGS:
+            check_exists(each)
 
 
 def check_run(run: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from pushforward.existing import check_beside
+
 __all__ = ["READING", "reads_data"]
 
 _OPTIONS: dict[str, tuple[Any, Any]] = {
@@ -54,6 +56,7 @@ def reads_data(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def reading_command(**arguments: Any) -> None:
         reading = {name: arguments.pop(name) for name in READING}
+        check_beside([*(reading["condition"] or ()), *([reading["mask"]] if reading["mask"] else [])])
         command(**arguments, reading={name: value for name, value in reading.items() if value is not None})
 
     own = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
