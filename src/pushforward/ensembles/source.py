@@ -26,6 +26,8 @@ from pushforward.spaces import Space
 __all__ = ["EnsembleSource", "Source", "checked_training_members", "record_of", "source_of"]
 
 FEWEST_MEMBERS = 8
+FEWEST_TO_JUDGE = 8
+"""Test members that a report needs."""
 _MOST_ROWS = 65536
 
 
@@ -161,7 +163,14 @@ class EnsembleSource:
 
     def describe(self) -> list[str]:
         members = self.ensemble
-        return [f"{members.name}: {len(members)} members, {members.space}; {len(members.train)} to train on"]
+        lines = [f"{members.name}: {len(members)} members, {members.space}; {len(members.train)} to train on"]
+        held = len(members.test)
+        if held < FEWEST_TO_JUDGE:
+            lines.append(
+                f"only {held} member{'s are' if held != 1 else ' is'} held out for the test: validate needs "
+                f"{FEWEST_TO_JUDGE}, or other data to judge by (pushforward validate RUN DATA)"
+            )
+        return lines
 
     def to_dict(self) -> dict[str, Any]:
         return record_of(self.kind, self.ensemble, self.ensemble.train)

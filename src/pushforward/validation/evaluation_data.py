@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from pushforward.conditions import Condition, refined
+from pushforward.ensembles.source import FEWEST_TO_JUDGE
 from pushforward.errors import DataError, UsageError
 from pushforward.randomness import seed_for
 from pushforward.spaces import Space
@@ -31,7 +32,7 @@ OTHERS = 3
 """Other real members for each test member: enough to find one at nearly the same condition."""
 FEWEST_OTHERS = 2048
 SET_BYTES = 2**27
-SMALLEST = 8
+SMALLEST = FEWEST_TO_JUDGE
 REPEATED = 64
 """Test members for whose condition field two further samples are drawn."""
 
