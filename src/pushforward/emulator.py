@@ -44,6 +44,7 @@ from pushforward.runs.files import save_yaml
 from pushforward.runs.weights import read_trained, write_weights
 from pushforward.spaces import Space, Vector
 from pushforward.tensors import keep_freed_memory
+from pushforward.tensors.samples import Samples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +148,7 @@ class Emulator(SpecialVerbs):
         batch_size: int | None = None,
         **sampling: Any,
     ) -> Float[Tensor, "n *shape"]:
-        """New samples, shape ``(n, *space.shape)``, in the user's units.
+        """New samples, shape ``(n, *space.shape)``, in the user's units. They know their space and box (`Samples`).
 
         Arguments:
             n: how many.
@@ -163,7 +164,8 @@ class Emulator(SpecialVerbs):
         Raises:
             UsageError: for an unknown or missing parameter, class, field or sampling setting.
         """
-        return self.sample_with_conditions(n, condition, seed=seed, batch_size=batch_size, **sampling)[0]
+        drawn = self.sample_with_conditions(n, condition, seed=seed, batch_size=batch_size, **sampling)[0]
+        return Samples.of(drawn, self.space)
 
     def sample_with_conditions(
         self,

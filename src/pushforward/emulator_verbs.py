@@ -36,7 +36,9 @@ def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
     """
     dtype = torch.float64 if wide else torch.float32
     try:
-        return x.detach().cpu().to(dtype) if isinstance(x, Tensor) else torch.from_numpy(np.array(x)).to(dtype)
+        if isinstance(x, Tensor):
+            return x.detach().as_subclass(Tensor).cpu().to(dtype)
+        return torch.from_numpy(np.array(x)).to(dtype)
     except (TypeError, ValueError):
         raise UsageError("samples and codes must be arrays of numbers") from None
 

@@ -24,6 +24,7 @@ from pushforward.ensembles.shapes import layout_of
 from pushforward.ensembles.stores import InMemory, Rows, unmasked
 from pushforward.errors import DataError
 from pushforward.spaces import Field, Space, space_to_dict
+from pushforward.tensors.samples import Samples
 
 __all__ = ["Ensemble", "Parameter"]
 
@@ -212,8 +213,8 @@ class Ensemble:
         return batch, Condition(numbers, field) if self.condition_space else None
 
     def tensor(self) -> Float[Tensor, "members *shape"]:
-        """All members, in the user's units: for ensembles that fit into memory."""
-        return torch.from_numpy(self.take(np.arange(len(self))))
+        """All members, in the user's units, which know their space and box: for ensembles that fit into memory."""
+        return Samples.of(torch.from_numpy(self.take(np.arange(len(self)))), self.space)
 
     def condition_rows(self, index: ArrayLike) -> Float[np.ndarray, "batch parameters"] | None:
         """Conditions of the members at ``index``, in the user's units; None for an unconditional ensemble."""

@@ -47,7 +47,7 @@ def as_tensor(values: Any) -> Tensor:
         tensor([2., 1., 0.])
     """
     if isinstance(values, Tensor):
-        return values.detach()
+        return values.detach().as_subclass(Tensor)
     array = np.ma.filled(values.astype(float), np.nan) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
     if array.dtype.kind not in "biufc":
         raise UsageError(f"values of type {array.dtype} were given; statistics are of numbers")

@@ -40,6 +40,7 @@ from pushforward.statistics.modes import (
     sum_over_shells,
     wavenumbers,
 )
+from pushforward.tensors.samples import box_of
 
 __all__ = ["Bispectrum", "bispectrum"]
 
@@ -99,6 +100,7 @@ def bispectrum(
         >>> found.k.shape, found.bispectrum.shape, found.reduced.shape
         (torch.Size([10, 3]), torch.Size([8, 1, 10]), torch.Size([1, 10]))
     """
+    box = box_of(fields, box)
     fields = as_fields(fields, (2, 3))
     grid = tuple(fields.shape[2:])
     sides = box_sides(grid, box)

@@ -20,6 +20,7 @@ from pushforward.errors import UsageError
 from pushforward.statistics.arrays import FieldArray, as_fields, binary_unit
 from pushforward.statistics.modes import Box, Edges
 from pushforward.statistics.power_spectrum import Window, mode_products
+from pushforward.tensors.samples import box_of
 
 __all__ = ["CrossSpectra", "cross_spectra"]
 
@@ -67,6 +68,7 @@ def cross_spectra(fields: FieldArray, box: Box = None, bins: Edges = None, *, wi
         >>> found.pairs, bool(found.mean_correlation[0].mean() == -1), bool(found.mean_correlation[1].abs().max() < 1)
         (((0, 1), (0, 2), (1, 2)), True, True)
     """
+    box = box_of(fields, box)
     fields = as_fields(fields)
     channels = fields.shape[1]
     if channels < 2:

@@ -18,6 +18,7 @@ from pushforward.statistics.one_point import field_moments
 from pushforward.statistics.position import border_profile
 from pushforward.statistics.power_spectrum import Window, power_spectrum
 from pushforward.statistics.quadrupole import quadrupole
+from pushforward.tensors.samples import box_of
 
 __all__ = ["low_pass", "summary_features", "summary_names"]
 
@@ -58,7 +59,7 @@ def summary_features(
         One row per sample in float64, its columns named by `summary_names`. Logarithms are floored and ratios to
         nothing are 0, so constant fields stay finite.
     """
-    return torch.cat([columns for _, columns in _summaries(fields, box, shells, window)], -1)
+    return torch.cat([columns for _, columns in _summaries(fields, box_of(fields, box), shells, window)], -1)
 
 
 def summary_names(fields: FieldArray, box: Box = None, *, shells: int = 12, window: Window = None) -> tuple[str, ...]:
@@ -66,6 +67,7 @@ def summary_names(fields: FieldArray, box: Box = None, *, shells: int = 12, wind
 
     One field is enough. Channels are not named where there is one.
     """
+    box = box_of(fields, box)
     return tuple(name for names, _ in _summaries(as_fields(fields)[:1], box, shells, window) for name in names)
 
 

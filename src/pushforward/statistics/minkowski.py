@@ -33,6 +33,7 @@ from pushforward.statistics.arrays import FieldArray, as_fields, chunks, wide, w
 from pushforward.statistics.levels import PerChannel, above_each, channel_scale, rising
 from pushforward.statistics.modes import Box, box_sides, wavenumbers
 from pushforward.statistics.smoothing import gaussian_smooth
+from pushforward.tensors.samples import box_of
 
 __all__ = ["MinkowskiFunctionals", "gaussian_minkowski", "minkowski_functionals"]
 
@@ -90,6 +91,7 @@ def minkowski_functionals(
         >>> found.v1.shape, expected.v1.shape
         (torch.Size([4, 1, 25]), torch.Size([1, 25]))
     """
+    box = box_of(fields, box)
     fields = as_fields(fields, (2,))
     sides = box_sides(tuple(fields.shape[2:]), box)
     if smoothing is not None:

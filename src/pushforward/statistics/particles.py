@@ -23,6 +23,7 @@ from torch import Tensor
 
 from pushforward.errors import DataError, UsageError
 from pushforward.statistics.arrays import Array, as_tensor, wide
+from pushforward.tensors.samples import box_of
 
 __all__ = [
     "RadialDistribution",
@@ -54,6 +55,7 @@ def pair_distances(
         >>> pair_distances(torch.tensor([[[0.0, 0.0], [3.0, 4.0]]]))
         tensor([[5.]], dtype=torch.float64)
     """
+    box = box_of(x, box)
     positions = _positions(x)
     first, second = torch.triu_indices(positions.shape[1], positions.shape[1], 1, device=positions.device)
     if between is not None:
@@ -108,6 +110,7 @@ def radial_distribution(
         >>> bool((radial_distribution(gas, box=1.0, bins=5).g.mean(0) - 1).abs().max() < 0.05)
         True
     """
+    box = box_of(x, box)
     distances = pair_distances(x, box, species, between)
     end = farthest if farthest is not None else box / 2 if box is not None else float(distances.max())
     if bins < 1 or not end > 0:

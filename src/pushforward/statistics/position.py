@@ -20,6 +20,7 @@ from torch import Tensor
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import FieldArray, as_fields, chunks, wide
 from pushforward.statistics.modes import Box, box_sides
+from pushforward.tensors.samples import box_of
 
 __all__ = ["BorderProfile", "border_profile"]
 
@@ -59,6 +60,7 @@ def border_profile(fields: FieldArray, box: Box = None, widths: tuple[int, ...] 
         >>> border_profile(fields).mean[0, 0].round(decimals=3)
         tensor([0.9610, 1.0000, 1.0000, 1.0000, 1.0000], dtype=torch.float64)
     """
+    box = box_of(fields, box)
     fields = as_fields(fields)
     if not widths or min(widths) < 1:
         raise UsageError(f"widths={widths} were given; rings are at least one cell wide")

@@ -28,6 +28,7 @@ from torch import Tensor
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import FieldArray, as_fields, binary_unit, chunks, same_device
 from pushforward.statistics.modes import Box, Edges, Shells, box_sides, edges_of, fluctuations, shells, sum_over_shells
+from pushforward.tensors.samples import box_of
 
 __all__ = [
     "CrossSpectrum",
@@ -98,6 +99,7 @@ def power_spectrum(fields: FieldArray, box: Box = None, bins: Edges = None, *, w
         >>> bool((spectrum.power.mean((0, 1)) - 1).abs().max() < 0.1)
         True
     """
+    box = box_of(fields, box)
     fields = as_fields(fields)
     grid, sides, of = _setting(fields, box, bins)
     unit = binary_unit(fields)
@@ -126,6 +128,7 @@ def cross_power_spectrum(
         >>> torch.allclose(cross.transfer, torch.tensor(2.0).double())
         True
     """
+    box = box_of(a, box)
     a, b = same_device(as_fields(a), as_fields(b))
     if a.shape != b.shape:
         raise UsageError(f"{len(a)} and {len(b)} fields were given; a cross spectrum is of pairs")

@@ -23,6 +23,7 @@ from pushforward.errors import UsageError
 from pushforward.statistics.arrays import FieldArray, as_fields, binary_unit
 from pushforward.statistics.modes import Box, Edges, box_sides, sum_over_shells, wavenumbers
 from pushforward.statistics.power_spectrum import Window, weighted_powers
+from pushforward.tensors.samples import box_of
 
 __all__ = ["Quadrupole", "quadrupole"]
 
@@ -79,6 +80,7 @@ def quadrupole(fields: FieldArray, box: Box = None, bins: Edges = "all", *, wind
         >>> bool(quadrupole(stretched).strength.mean(0)[0, 0] < -0.3)
         True
     """
+    box = box_of(fields, box)
     fields = as_fields(fields, (2, 3))
     grid = tuple(fields.shape[2:])
     sides = box_sides(grid, box)

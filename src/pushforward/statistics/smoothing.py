@@ -17,6 +17,7 @@ from torch.nn.functional import conv1d
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import FieldArray, as_fields, chunks
 from pushforward.statistics.modes import Box, box_sides, wavenumbers
+from pushforward.tensors.samples import box_of
 
 __all__ = ["gaussian_smooth"]
 
@@ -38,6 +39,7 @@ def gaussian_smooth(
     Raises:
         UsageError: if the scale is not positive, or the shape or the box make no sense.
     """
+    box = box_of(fields, box)
     fields = as_fields(fields)
     if not 0 < scale < float("inf"):
         raise UsageError(f"a smoothing scale of {scale} was given; it must be a positive length")
