@@ -139,6 +139,11 @@ class Model(nn.Module, ABC):
         """
         return settings
 
+    @classmethod
+    def fitted(cls, settings: BaseModel, preprocessing: Any) -> BaseModel:
+        """The settings, once the map of the data to network units is known."""
+        return settings
+
     def players(self) -> dict[str, Player]:
         """The groups of parameters that have an optimiser each, by name."""
         return {"model": Player(list(self.parameters()))}

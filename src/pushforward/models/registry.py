@@ -172,6 +172,11 @@ REGISTRY: dict[str, Family] = {
         "causal transformers over patches that scale and shift: exact density, samples token by token",
         "https://arxiv.org/abs/2412.06329",
     ),
+    "autoregressive": Family(
+        "autoregressive:Autoregressive",
+        "each number given those before it, by a causal transformer; exact densities, exact bits of discrete values",
+        "https://arxiv.org/abs/1701.05517",
+    ),
     "cnf": Family(
         "cnf:CNF",
         "a velocity followed in time; exact density and codes of vectors, by a differential equation",

@@ -182,6 +182,8 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
     preprocessing: Any = source.preprocessing(
         of_loop.model_dump(include={"transform", "scale_by_condition", "discrete"})
     )
+    task = replace(task, of_model=task.kind.fitted(task.of_model, preprocessing))
+    plan = replace(plan, task=task)
     run, before = _directory(fabric, plan, held)
     length = plan.length or _length_of(before)
     config = recipe(
