@@ -271,7 +271,7 @@ def test_a_field_of_another_shape_is_refused(method, y0, field, sentence):
 
 @pytest.mark.parametrize("event", [lambda t, y: y, lambda t, y: y.sum(), lambda t, y: 1.0])
 def test_an_event_of_another_shape_is_refused(event):
-    with pytest.raises(UsageError, match=r"one number for each sample, shape \(3,\)"):
+    with pytest.raises(UsageError, match=r"one number per sample, shape \(3,\)"):
         odeint(decay, torch.ones(3, 2), torch.tensor([0.0, 1.0]), event=event)
 
 
@@ -341,13 +341,13 @@ def test_an_event_that_writes_into_its_arguments_is_refused():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"method": "rk4"}, "say how many with steps="),
+        ({"method": "rk4"}, "give their number with steps="),
         ({"method": "rk4", "steps": -2}, "steps must be a whole number of at least 1, not -2"),
         ({"method": "rk4", "steps": 0}, "steps must be a whole number"),
         ({"method": "rk4", "steps": 4.0}, "steps must be a whole number"),
-        ({"method": "rk4", "steps": 4, "max_step": 0.1}, "max_step= is for methods that choose"),
-        ({"method": "rk4", "steps": 4, "jump_times": [1.0]}, "jump_times= is for methods that choose"),
-        ({"method": "rk4", "steps": 4, "first_step": 0.1}, "first_step= is for methods that choose"),
+        ({"method": "rk4", "steps": 4, "max_step": 0.1}, "max_step= needs an adaptive method"),
+        ({"method": "rk4", "steps": 4, "jump_times": [1.0]}, "jump_times= needs an adaptive method"),
+        ({"method": "rk4", "steps": 4, "first_step": 0.1}, "first_step= needs an adaptive method"),
         ({"steps": 10}, "dopri5 chooses its steps"),
         ({"first_step": -0.1}, "first_step must be positive, not -0.1"),
         ({"first_step": 0}, "first_step must be positive"),
@@ -358,11 +358,11 @@ def test_an_event_that_writes_into_its_arguments_is_refused():
         ({"rtol": "tight"}, "rtol must be a number"),
         ({"max_step": 0.0}, "max_step must be positive"),
         ({"max_steps": 0}, "max_steps must be a whole number"),
-        ({"checkpoints": 3}, "checkpoints= is for gradient='checkpointed'"),
+        ({"checkpoints": 3}, "checkpoints= needs gradient='checkpointed'"),
         ({"gradient": "checkpointed", "checkpoints": 0}, "checkpoints must be a whole number"),
         ({"on_failure": "ignore"}, "on_failure must be raise, nan or return"),
         ({"args": torch.ones(2)}, "args must be a sequence"),
-        ({"args": (torch.ones(3),)}, "a row per sample, 2 here"),
+        ({"args": (torch.ones(3),)}, "one row per sample, 2 here"),
         ({"jump_times": [math.nan]}, "must be finite"),
         ({"controller": "pid"}, "must be a Controller"),
     ],
@@ -477,7 +477,7 @@ def test_an_event_of_a_state_without_an_axis():
         (torch.ones(1, 1) + 1j, [0.0, 1.0], "must hold real numbers"),
         (torch.ones(1, 1).long(), [0.0, 1.0], "must hold real numbers"),
         (None, [0.0, 1.0], "one tensor"),
-        (torch.ones(1, 1), [], "holds no time"),
+        (torch.ones(1, 1), [], "t is empty"),
         (torch.ones(1, 1), 1.0, r"shape \(T,\) or \(batch, T\)"),
         (torch.ones(1, 1), "now", "a tensor of times"),
         (torch.ones(1, 1), [0.0, math.nan], "must be finite"),

@@ -101,5 +101,5 @@ def test_what_is_no_field_is_refused():
     weights, biases = layers(2, (4,))
     with pytest.raises(UsageError, match=r"2 biases and weights of shapes \(4, 2\), \(2, 4\)"):
         PerceptronFlow([weights[0][:, :2], weights[1]], biases)
-    with pytest.raises(UsageError, match="two or more layers with a bias each"):
+    with pytest.raises(UsageError, match="two or more layers with one bias each"):
         PerceptronFlow(weights, biases[:1])

@@ -68,11 +68,11 @@ def test_time_embedding_tells_nearby_times_apart_and_is_smooth():
 
 
 def test_time_embedding_of_odd_length_is_refused():
-    with pytest.raises(UsageError, match="even length"):
+    with pytest.raises(UsageError, match="must be even"):
         TimeEmbedding(7)
 
 
 def test_condition_of_another_length_is_refused():
     embed = ConditionEmbedding(2, 8)
-    with pytest.raises(UsageError, match="conditions of 2 numbers, but these have 3"):
+    with pytest.raises(UsageError, match="conditions of 2 numbers, not 3"):
         embed(torch.zeros(4, 3))

@@ -118,7 +118,7 @@ def test_another_field_can_guide():
     space = Field(1, (8, 8), periodic=True)
     network = UNet(space, width=8, in_channels=3, out_channels=2)
     assert network(torch.randn(2, 3, 8, 8), torch.rand(2)).shape == (2, 2, 8, 8)
-    with pytest.raises(UsageError, match="expects fields of 3 channels, but these have 1"):
+    with pytest.raises(UsageError, match="expects fields of 3 channels, not 1"):
         network(torch.randn(2, 1, 8, 8), torch.rand(2))
 
 

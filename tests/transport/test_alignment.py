@@ -81,5 +81,5 @@ def test_conditions_are_not_mixed():
 
 
 def test_other_shapes_are_refused():
-    with pytest.raises(UsageError, match="particles of one shape"):
+    with pytest.raises(UsageError, match="data and noise of one shape"):
         aligned_transport(torch.zeros(3, 4, 2), torch.zeros(3, 5, 2))

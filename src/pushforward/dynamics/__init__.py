@@ -1,4 +1,4 @@
-"""Motion in time: solvers of ordinary and stochastic differential equations, with gradients, for batches of samples."""
+"""Batched, differentiable solvers of ordinary and stochastic differential equations."""
 
 from __future__ import annotations
 

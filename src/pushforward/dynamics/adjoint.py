@@ -7,13 +7,13 @@ With :math:`a(t) = \partial L / \partial y(t)`,
     \frac{dL}{dw} = -\int_{t_1}^{t_0} a \frac{\partial f}{\partial w} dt, \qquad
     \frac{dL}{dt_1} = a \cdot f(t_1, y_1).
 
-Memory does not grow with the number of steps. The state that is integrated backwards is (y, a) alone, for each sample
-with its own steps; where the field is the same for all rows, samples that are done leave the batch. The integral over
-the parameters is a quadrature over the accepted steps with the weights of the method, so it neither enters the error
-control (the "seminorm" of Kidger et al., arXiv:2009.09457) nor makes the state grow.
+Memory does not grow with the number of steps. Only (y, a) is integrated backwards, each sample with its own steps;
+where the field treats rows independently, finished samples leave the batch. The integral over the parameters is a
+quadrature over the accepted steps with the weights of the method, so it neither enters the error control (the
+"seminorm" of Kidger et al., arXiv:2009.09457) nor makes the state grow.
 
-The gradient is that of the exact flow, not of the numerical solution: it is as good as the tolerance, or as the steps
-of a method of fixed steps. Second derivatives go through the direct gradient, whose memory does grow.
+The gradient is that of the exact flow, not of the numerical solution: its error is set by the tolerance, or by the step
+size of a fixed-step method. Second derivatives go through the direct gradient, whose memory does grow.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Adjoint:
 
     Arguments:
         forward: solves the equation.
-        backward: solves for state and adjoint together, from a time to the one before.
+        backward: solves for state and adjoint together, from one output time back to the previous one.
     """
 
     forward: Solve
@@ -70,7 +70,7 @@ class Adjoint:
         return adjoint + gradient[0]
 
     def _between(self, problem: Problem, y: Tensor, adjoint: Tensor, times: Tensor) -> Tensor:
-        """The adjoint at the earlier of two times; adds the integrals over the interval to ``problem``."""
+        """The adjoint at the earlier of two times; adds the interval's parameter integrals to ``problem``."""
         joint = _JointField(self.field, self.method, problem)
         with torch.no_grad():
             start = torch.stack([y, adjoint], 1)
@@ -88,16 +88,16 @@ def _inner(a: Tensor, b: Tensor) -> Tensor:
 class _JointField:
     """The vector field of (y, a), stacked along axis 1, in the time s = -t, which increases as the solve goes back.
 
-    It keeps the graph of a step's stages until the step is judged, and then adds the step's part of the integral over
-    the parameters. The last stage of an accepted step may be the first of the next one: it waits in ``first``, with the
-    samples that have not used it yet.
+    It keeps the graph of a step's stages until the step is accepted or rejected, and then adds the step's contribution
+    to the integral over the parameters. The last stage of an accepted step may be the first of the next one: it waits
+    in ``first``, with the samples that have not used it yet.
     """
 
     def __init__(self, field: VectorField, method: Tableau, problem: Problem) -> None:
         self.field, self.method, self.problem = field, method, problem
         self.carries = method.adaptive or method.first_same_as_last
         self.fresh = len(method.b) - 1 if method.first_same_as_last or not method.adaptive else len(method.b)
-        # those of the samples that are still in the batch, with their graph
+        # with their graph; only the samples still in the batch
         self.args = problem.args
         self.stages: list[Stage] = []
         self.first: list[tuple[Stage, Tensor]] = []
@@ -114,17 +114,17 @@ class _JointField:
         return torch.stack([-value.detach(), torch.zeros_like(a) if pulled is None else pulled], 1)
 
     def leave(self, still: Tensor) -> None:
-        """Go on with some of the samples."""
+        """Continue with the samples ``still`` alone."""
         with torch.enable_grad():
             self.args = tuple(x[still] for x in self.args)
             self.first = [((value[still], a[still]), which[still]) for (value, a), which in self.first]
 
     def accept(self, s: Tensor, state: Tensor, taken: Tensor, now: Tensor) -> None:
-        """Add a step's part of the integral, for the samples that took it."""
+        """Add a step's contribution to the integral, for the samples that took it."""
         if not self.stages:
             return
         if not self.first:
-            # the first call of the solve, or of the step; between it and the stages may lie one that chose a step size
+            # the first call of the solve or of the step; a call that chose the step size may stand before the stages
             self.first = [(self.stages[0], torch.ones_like(taken, dtype=torch.bool))]
         rest, self.stages = self.stages[len(self.stages) - self.fresh :], []
         moved = taken != 0
@@ -136,7 +136,7 @@ class _JointField:
             if weight != 0.0:
                 values.append(value)
                 cotangents.append(weight * over(taken, a) * a)
-        # the graph of a stage that waits is needed again
+        # a waiting stage needs its graph again
         gradients = torch.autograd.grad(values, self.problem.shared, cotangents, retain_graph=True, allow_unused=True)
         self.problem.add(gradients)
         if not self.carries:

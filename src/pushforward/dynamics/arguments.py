@@ -1,4 +1,4 @@
-"""What is given to a solver, in the form that it works with, or one sentence about what is wrong with it."""
+"""Validation and conversion of a solver's arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def checked_state(y0: Any) -> Tensor:
     """Initial states, shape ``(batch, ...)``.
 
     Raises:
-        UsageError: unless they are real numbers in single or double precision with a batch axis.
+        UsageError: unless they are real numbers in single or double precision, with a batch axis.
     """
     y = y0
     if not isinstance(y, Tensor):
@@ -44,10 +44,10 @@ def checked_times(t: Any, y0: Tensor, *, ordered: bool = True) -> Tensor:
     """Output times, shape ``(batch, T)``, on the state's device, in their own precision.
 
     Arguments:
-        ordered: whether they have to be monotonic.
+        ordered: require monotonic times.
 
     Raises:
-        UsageError: unless they are finite, and monotonic for each sample where they have to be.
+        UsageError: unless they are finite and, if ``ordered``, monotonic for each sample.
     """
     times = t
     if not isinstance(t, Tensor):
@@ -62,7 +62,7 @@ def checked_times(t: Any, y0: Tensor, *, ordered: bool = True) -> Tensor:
     if times.dim() not in (1, 2) or (times.dim() == 2 and times.shape[0] != y0.shape[0]):
         raise UsageError(f"t must have shape (T,) or (batch, T) with batch {y0.shape[0]}, not {tuple(times.shape)}")
     if times.shape[-1] == 0:
-        raise UsageError("t holds no time; its first is the time of y0, the others are those of the outputs")
+        raise UsageError("t is empty; give the time of y0, then the output times")
     if torch.finfo(times.dtype).bits < torch.finfo(y0.dtype).bits or y0.device.type == "mps":
         times = times.to(y0.dtype)
     times = times.to(y0.device)
@@ -75,24 +75,24 @@ def checked_times(t: Any, y0: Tensor, *, ordered: bool = True) -> Tensor:
         return times
     differences = times.detach().diff(dim=1)
     if not bool(((differences >= 0).all(1) | (differences <= 0).all(1)).all()):
-        raise UsageError("the times t must not go back and forth: sort them in one direction for each sample")
+        raise UsageError("the times t must be monotonic for each sample; sort them")
     return times
 
 
 def checked_args(args: Any, batch: int) -> tuple[Tensor, ...]:
-    """Constants of samples.
+    """Constants per sample.
 
     Raises:
-        UsageError: unless they are a sequence of tensors with a row per sample.
+        UsageError: unless they are a sequence of tensors with one row per sample.
     """
     if isinstance(args, Tensor) or not isinstance(args, Sequence):
-        raise UsageError("args must be a sequence of tensors with a row per sample, such as args=(x,)")
+        raise UsageError("args must be a sequence of tensors with one row per sample, such as args=(x,)")
     for x in args:
         if not isinstance(x, Tensor) or x.dim() == 0 or len(x) != batch:
             given = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else f"type {type(x).__name__}"
             raise UsageError(
-                f"each of args must be a tensor with a row per sample, {batch} here, but one is of {given}; what is "
-                "the same for all samples belongs into the vector field"
+                f"each of args must be a tensor with one row per sample, {batch} here, but one is of {given}; put "
+                "constants shared by all samples into the vector field"
             )
     return tuple(args)
 
@@ -115,7 +115,7 @@ def checked_number(name: str, value: Any, y0: Tensor, *, zero: bool = False) -> 
         zero: whether zero is allowed.
 
     Raises:
-        UsageError: if one is negative or NaN, or zero without being allowed.
+        UsageError: if one is negative or NaN, or zero where zero is not allowed.
     """
     at_least = "positive or zero" if zero else "positive"
     if isinstance(value, Tensor):

@@ -1,8 +1,8 @@
-"""Gradients of the numerical solution itself, with memory set by a number of checkpoints.
+"""Gradients of the numerical solution itself, with memory set by the number of checkpoints.
 
-The solve keeps the state at a few of its steps. The backward pass goes through the segments between them from the last
-to the first, takes the steps of a segment again (they are known, so nothing is rejected), and differentiates through
-them: memory is that of the checkpoints and of one segment, and the gradient is the direct one up to rounding.
+The solve keeps the state at a few of its steps. The backward pass visits the segments between them from the last to the
+first, repeats the steps of a segment (their lengths are known, so none is rejected), and differentiates through them:
+memory is that of the checkpoints and one segment, and the gradient equals the direct one up to rounding.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Checkpointed:
     """The checkpointed gradient of ``forward``.
 
     Arguments:
-        forward: solves the equation, and tells of its steps.
+        forward: solves the equation, and calls ``on_accept`` for each step.
         checkpoints: states to keep; None keeps the square root of the number of steps, which needs the least memory.
-        steps: between consecutive output times, of a method of fixed steps; None for one that chooses its steps.
+        steps: number between consecutive output times for a fixed-step method; None for an adaptive one.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Checkpointed:
         return adjoint + gradient[0] + (0.0 if self.steps is not None else self._waiting(problem, gradient))
 
     def _waiting(self, problem: Problem, gradient: Tensor) -> Tensor:
-        """The part of outputs at the time of the start itself, which are inside no step."""
+        """The contribution of outputs at the start time itself, which lie inside no step."""
         times = problem.times
         waiting = (times[:, 1:] == times[:, :1]).T
         parts = torch.where(over(waiting, gradient[1:]), gradient[1:], 0.0)
@@ -78,7 +78,7 @@ class Checkpointed:
                 taken = trail.steps[i]
                 t, dt = self._place(i, taken, at)
                 step = take_step(self.method, field, t, y, dt, slope, with_end=self.method.adaptive)
-                # A fixed step of length zero, between equal times, still has its derivative with respect to them.
+                # a fixed step of length zero, between equal times, still has a derivative with respect to them
                 moved = step.y1 if self.steps is not None else torch.where(over(taken.dt != 0, y), step.y1, y)
                 y, slope = moved, step.end
                 outputs += self._outputs(i, step, taken, at, gradient)
@@ -100,7 +100,7 @@ class Checkpointed:
             interval, i = divmod(index, self.steps)
             dt = (at[:, interval + 1] - at[:, interval]) / self.steps
             return at[:, interval] + i * dt, dt
-        # the lengths that the method chose do not depend on the times: only a sample's first and last step do
+        # the chosen step lengths do not depend on the output times; only a sample's first and last step do
         shift = _change(at[:, 0], taken.t == at[:, 0])
         stretch = _change(at[:, -1], (taken.now == at[:, -1]) & (taken.dt != 0))
         return taken.t + shift, taken.dt + stretch - shift
@@ -108,7 +108,7 @@ class Checkpointed:
     def _outputs(
         self, index: int, step: Step, taken: _Taken, at: Tensor, gradient: Tensor
     ) -> list[tuple[Tensor, Tensor]]:
-        """Outputs inside a step or at its end but the last one, with what they are to be multiplied by."""
+        """Outputs inside a step or at its end, the last output excepted, with their cotangents."""
         if self.steps is not None:
             interval, i = divmod(index, self.steps)
             inside = i == self.steps - 1 and interval + 2 < at.shape[1]
@@ -131,7 +131,7 @@ def _change(at: Tensor, where: Tensor) -> Tensor:
 
 
 class _Taken(NamedTuple):
-    """A step: its start, the length that was accepted, zero where it was not, and the time reached."""
+    """A step: its start, its accepted length (zero where rejected), and the time reached."""
 
     t: Tensor
     dt: Tensor
@@ -139,7 +139,7 @@ class _Taken(NamedTuple):
 
 
 class _Trail:
-    """The steps that were tried, and the states at some of them."""
+    """The attempted steps, and the states at some of them."""
 
     def __init__(self, checkpoints: int | None) -> None:
         self.limit = checkpoints
@@ -154,6 +154,6 @@ class _Trail:
             self.kept.append((index, y))
             limit = self.limit or max(4, math.isqrt(index) * 2)
             if len(self.kept) > limit:
-                # too many: keep every other one from here on
+                # too many: from here on keep every other one
                 self.stride *= 2
                 self.kept = [(i, y) for i, y in self.kept if i % self.stride == 0]

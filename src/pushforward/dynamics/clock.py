@@ -1,8 +1,8 @@
-r"""The clock that a solver counts by.
+r"""Solver time, the clock of a solve.
 
 A sample's solver time :math:`\tau = \pm (t - t_{\mathrm{off}})` increases from the first output time to the last, so
-that solving backwards is solving forwards, and starts at zero where the user's times lose precision in the state's: a
-Julian date has no resolution below six hours in single precision. The solvers see
+a backward solve is a forward one. It starts at zero where the state's precision is too low for the user's times: in
+single precision a Julian date has no resolution below six hours. The solvers see
 
 .. math:: \frac{dy}{d\tau} = \pm f(t_{\mathrm{off}} \pm \tau, y).
 """
@@ -21,7 +21,7 @@ from pushforward.tensors import is_wrapped, unwrapped
 
 __all__ = ["Clock"]
 
-# part of the time span by which rounding may move a time before the offset is taken off
+# largest rounding error of a time, as a fraction of the time span, before an offset is subtracted
 LOST = 1e-4
 
 
@@ -46,7 +46,7 @@ class Clock:
         """The clock for output times (batch, T), monotonic along T.
 
         Arguments:
-            directed: whether solver time has to increase; equal steps go in either direction.
+            directed: require solver time to increase; fixed steps go in either direction.
         """
         clock = cls(dtype, offset=times[:, 0].detach() if _loses_precision(times, dtype) else None)
         if not directed:
@@ -58,7 +58,7 @@ class Clock:
 
     @property
     def rows(self) -> tuple[Tensor, ...]:
-        """What the wrapped functions take first of their ``args``, a row per sample."""
+        """Leading ``args`` of the wrapped functions, one row per sample."""
         sign = () if self.sign is None or self.backwards else (self.sign,)
         return sign if self.offset is None else (*sign, self.offset)
 
@@ -87,7 +87,7 @@ class Clock:
 
 
 class _Reading:
-    """The user's time (batch,) of solver time, the sign, and the rest of the arguments."""
+    """Conversion of solver time (batch,) to the user's time; also gives the sign and the remaining arguments."""
 
     def __init__(self, clock: Clock) -> None:
         self.backwards = clock.backwards
@@ -120,7 +120,7 @@ class _Field:
 
 
 def _loses_precision(times: Tensor, dtype: torch.dtype) -> bool:
-    """Whether rounding to ``dtype`` moves times (batch, T), and those between, by a noticeable part of their span."""
+    """Whether rounding to ``dtype`` moves the times (batch, T) by more than `LOST` of their span."""
     if torch.finfo(times.dtype).bits <= torch.finfo(dtype).bits:
         return False
     if is_wrapped(times) or torch.compiler.is_compiling():

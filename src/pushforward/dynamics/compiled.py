@@ -12,10 +12,10 @@ __all__ = ["Compiled"]
 
 
 class Compiled:
-    """`torch.compile` of a function, whole.
+    """`torch.compile` of a function as one graph.
 
-    PyTorch keeps a few compiled forms of a function, for the fields and shapes that it met, and then refuses to compile
-    another. Here the function then starts afresh.
+    PyTorch keeps a limited number of compiled versions of a function, one per field and shape, and then refuses to
+    compile another. This wrapper then discards them and compiles a fresh copy.
 
     Arguments:
         options: of `torch.compile`.
@@ -30,14 +30,14 @@ class Compiled:
         try:
             return self.compiled(*args)
         except Exception as problem:
-            # the name depends on the version of PyTorch
+            # the exception's name depends on the PyTorch version
             if "LimitHit" not in type(problem).__name__:
                 raise
             self.compiled = self._fresh()
             return self.compiled(*args)
 
     def _fresh(self) -> Callable[..., Any]:
-        # the forms are kept with the code object: a copy has none
+        # compiled versions belong to the code object: a copy has none
         f = self.function
         copy = types.FunctionType(f.__code__.replace(), f.__globals__, f.__name__, f.__defaults__, f.__closure__)
         return torch.compile(copy, fullgraph=True, **self.options)

@@ -1,8 +1,8 @@
-r"""How large the next step is, from how large the error of this one was.
+r"""Step-size control: the next step from the error of this one.
 
-The error of a step is measured for each sample on its own, as the root mean square over its coordinates of
-:math:`e / (\mathrm{atol} + \mathrm{rtol} \max(|y_0|, |y_1|))`; a step is accepted where that is at most 1. The next
-step is longer by
+The error of a step is measured per sample, as the root mean square over its coordinates of
+:math:`e / (\mathrm{atol} + \mathrm{rtol} \max(|y_0|, |y_1|))`; a step is accepted where it is at most 1. The next step
+is longer by the factor
 
 .. math:: \mathrm{safety}\ \epsilon_n^{\beta_1} \epsilon_{n-1}^{\beta_2} \epsilon_{n-2}^{\beta_3},
 
@@ -33,8 +33,8 @@ class Controller:
 
     Attributes:
         proportional, integral, derivative: P, I and D.
-        safety, smallest, largest: factor on the step that the error allows, and bounds of the change of a step.
-        max_step: longest step, in units of the time; what happens between two steps a longer one would not see.
+        safety, smallest, largest: factor on the step that the error allows, and bounds on the change of the step.
+        max_step: longest step, in the units of time; set it to the width of the shortest event in the field.
 
     Raises:
         UsageError: if a number is out of its range.
@@ -51,16 +51,16 @@ class Controller:
     def __post_init__(self) -> None:
         if not 0 < self.smallest <= 1 <= self.largest < math.inf:
             raise UsageError(
-                "a controller changes steps by factors 0 < smallest <= 1 <= largest, not "
+                "the step factors of a controller must satisfy 0 < smallest <= 1 <= largest, not "
                 f"smallest={self.smallest}, largest={self.largest}"
             )
         if not 0 < self.safety <= 1:
-            raise UsageError(f"the safety of a controller lies in (0, 1], not {self.safety}")
+            raise UsageError(f"the safety of a controller must be in (0, 1], not {self.safety}")
         if not self.max_step > 0:
             raise UsageError(f"max_step must be positive, not {self.max_step}")
 
     def limited(self, length: Tensor) -> Tensor:
-        """Lengths of steps, none longer than the longest."""
+        """Step lengths, none above ``max_step``."""
         return length if self.max_step == math.inf else length.clamp_max(self.max_step)
 
     @property
@@ -69,7 +69,7 @@ class Controller:
         return bool(self.proportional or self.derivative)
 
     def factor(self, order: int, error: Tensor, before: Tensor, earlier: Tensor) -> Tensor:
-        """By how much to change the step after the errors of this step and the two before it, each (batch,)."""
+        """Factor on the step, from the errors of this step and of the two before it, each (batch,)."""
         p, i, d = (x / order for x in (self.proportional, self.integral, self.derivative))
         factor = error.clamp_min(1e-10).pow(-(p + i + d)) * self.safety
         if self.remembers:
@@ -97,10 +97,10 @@ def step_error(step: Step, rtol: Tensor | float, atol: Tensor | float) -> Tensor
 def first_step(
     order: int, field: VectorField, t: Tensor, y: Tensor, start: Tensor, rtol: Tensor | float, atol: Tensor | float
 ) -> Tensor:
-    """Length of a first step of a method of this order, shape ``(batch,)``: Hairer, Norsett & Wanner, section II.4.
+    """Length of the first step for a method of this order, shape ``(batch,)``: Hairer, Norsett & Wanner, section II.4.
 
-    They are cautious. Three times their length costs nothing on the DETEST problems, and saves one step of the few that
-    a solve of a network's field takes.
+    Their choice is cautious: three times their length costs nothing on the DETEST problems, and saves one of the few
+    steps that a network's field takes.
     """
     scale = atol + rtol * y.abs()
     size, slope = rms(y / scale), rms(start / scale)

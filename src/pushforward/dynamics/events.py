@@ -1,12 +1,12 @@
-"""Stopping where a function of the state reaches zero, or changes its answer.
+"""Events: a sample stops where a function of its state reaches zero or changes its truth value.
 
-A sample starts on one side: of a positive value, a negative one, or of false. Its event is the first time at which it
-is no longer there, a value of exactly zero included, so that a step may end on it and a function may stay at zero
-beyond. A value of zero at the start of the solve alone does not count.
+A sample starts on one side: positive, negative, or false. Its event is the first time at which it is no longer on that
+side. A value of exactly zero counts as an event, so that a step may end on the root and the function may stay at zero
+beyond it; a zero at the start of the solve alone does not count.
 
-A step is looked at in several places, and between them where the values dip towards zero, so that two roots in one step
-do not hide one another. The crossing is found by bisection on the step's polynomial, which costs no further derivatives
-of the vector field. Its time is differentiable through the implicit function theorem: with :math:`g(t, y(t)) = 0`,
+A step is sampled at several places, and more finely between them where the values dip towards zero, so that two roots
+in one step do not hide each other. The crossing is located by bisection on the step's polynomial, without further calls
+of the vector field. Its time is differentiable by the implicit function theorem: with :math:`g(t, y(t)) = 0`,
 
 .. math:: d t^* = -\\frac{dg}{\\partial_t g + \\nabla_y g \\cdot f}.
 """
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["Event", "locate", "side_of"]
 
 Event = Callable[..., Tensor]
-"""``event(t, y) -> (batch,)``, numbers or truth values; a sample stops where the sign or the answer changes."""
+"""``event(t, y) -> (batch,)``, numbers or truth values; a sample stops where the sign or the truth value changes."""
 
 BISECTIONS = {torch.float32: 26, torch.float64: 55}
-# places in a step that are looked at, probes of a dip between them, and the part of a step that is next to its start
+# samples per step, further samples of a dip between them, and the fraction of a step that counts as its start
 PLACES, PROBES, NEXT = 8, 24, 1e-3
 _GOLDEN = (5**0.5 - 1) / 2
 
 
 def side_of(value: Tensor) -> Tensor:
-    """-1, 0 or 1 of an event's value; -1 and 1 of false and true."""
+    """Sign of an event's value: -1, 0 or 1; -1 for false and 1 for true."""
     return torch.sign(_number(value))
 
 
@@ -49,10 +49,10 @@ def _number(value: Tensor) -> Tensor:
 
 
 def locate(event: Event, after: State, step: Step, accept: Tensor, args: tuple[Tensor, ...] = ()) -> State:
-    """The state after a step, with the samples whose event lies in this step stopped there.
+    """The state after a step; samples with an event in this step stop at it.
 
     Arguments:
-        event: of (t, y, *args).
+        event: function of (t, y, *args).
     """
     with torch.no_grad():
         scan = _Scan(event, after, step, args)
@@ -65,7 +65,7 @@ def locate(event: Event, after: State, step: Step, accept: Tensor, args: tuple[T
     t = torch.where(at_end, after.t, step.t + theta * step.dt)
     y = torch.where(over(at_end, step.y1), step.y1, evaluate(step.polynomial(), step.y0, theta))
     slope = step.field(t, y)
-    # zero in value: it only carries the derivative of the event's time
+    # zero in value; carries only the derivative of the event time
     shift = _shift(event, t, y, slope, args)
     shift = shift - shift.detach()
     t, y = t + shift, y + over(shift, y) * slope
@@ -79,7 +79,7 @@ def locate(event: Event, after: State, step: Step, accept: Tensor, args: tuple[T
 
 
 def _shift(event: Event, t: Tensor, y: Tensor, slope: Tensor, args: tuple[Tensor, ...]) -> Tensor:
-    """-g over its rate of change along the solution; zero where the event does not change smoothly."""
+    """-g divided by its rate of change along the solution; zero where the event is not smooth."""
     with torch.enable_grad():
         at, state = t.detach().requires_grad_(), y.detach().requires_grad_()
         value = _number(event(at, state, *args))
@@ -106,29 +106,29 @@ class _Scan:
         self.values = torch.stack([start, *inner, last])
         self.side = torch.sign(start)
         if bool(unwrapped(self.side == 0).any()):
-            # on the root at the start alone, or on a stretch of zeros
+            # zero at the start alone, or on an interval
             beside = torch.sign(self.number(torch.full_like(step.t, NEXT)))
             self.side = torch.where(self.side == 0, beside, self.side)
 
     def number(self, theta: Tensor) -> Tensor:
-        """The event's value at the part ``theta`` (batch,) of the step."""
+        """The event's value at the fraction ``theta`` (batch,) of the step."""
         step = self.step
         y = evaluate(self.polynomial, step.y0, theta)
         return _number(self.event(step.t + theta * step.dt, y, *self.args))
 
     def left(self, value: Tensor) -> Tensor:
-        """Whether a value is on another side than that of the start."""
+        """Whether a value is no longer on the starting side."""
         return (torch.sign(value) != self.side) & ~value.isnan()
 
     def bracket(self, accept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Which samples have an event in the step, and parts of the step before and after the first one."""
+        """Which samples have an event in the step, and fractions of the step before and after the first one."""
         left = self.left(self.values)
         left[0] = False
         found = accept & left.any(0)
         place = torch.where(left.any(0), left.to(torch.uint8).argmax(0), PLACES + 1)
         high = torch.where(found, place, 0).to(self.step.t) / PLACES
         low = (high - 1 / PLACES).clamp_min(0)
-        # from the last place to the first, so that the earliest dip is the one that stays
+        # from the last place to the first, so that the earliest dip wins
         for i in range(PLACES, -1, -1):
             dips = accept & (place > i) & self._dips(i)
             if bool(unwrapped(dips).any()):
@@ -140,14 +140,14 @@ class _Scan:
         return found, low, high
 
     def _dips(self, i: int) -> Tensor:
-        """Whether the distance from zero is smallest at a place, and the values change enough nearby to reach zero."""
+        """Whether |value| has a minimum at a place, and varies enough nearby to reach zero."""
         distance = self.values.abs()
         near = [distance[j] - distance[i] for j in (i - 1, i + 1) if 0 <= j <= PLACES]
         rises = torch.stack(near)
         return (rises >= 0).all(0) & (distance[i] <= rises.amax(0)) & (self.side != 0) & (rises > 0).any(0)
 
     def _probed(self, i: int) -> tuple[Tensor, Tensor]:
-        """Whether the other side is met while the minimum around a place is searched, and where."""
+        """Golden-section search for the minimum around a place: whether it crosses to the other side, and where."""
         low = torch.full_like(self.step.t, max(i - 1, 0) / PLACES)
         high = torch.full_like(low, min(i + 1, PLACES) / PLACES)
         met, where = torch.zeros_like(low, dtype=torch.bool), low
@@ -162,7 +162,7 @@ class _Scan:
         return met, where
 
     def bisected(self, low: Tensor, high: Tensor) -> Tensor:
-        """The first part of the step, to rounding, at which the start's side has been left."""
+        """The fraction of the step, to rounding, at which a sample first leaves the starting side."""
         for _ in range(BISECTIONS.get(self.step.t.dtype, 26)):
             middle = (low + high) / 2
             left = self.left(self.number(middle))

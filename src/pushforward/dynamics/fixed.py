@@ -1,6 +1,6 @@
-"""Fixed steps: the same number for every sample between one output time and the next.
+"""Fixed steps: the same number for every sample between consecutive output times.
 
-There is no decision in the loop that depends on a value, so it compiles, batches and differentiates like any network.
+No decision in the loop depends on a value, so it compiles, batches and differentiates like any network.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Gradients that are computed by a rule of their own, and not by the graph of the solver's steps.
+"""Gradients computed by a rule of their own, not through the graph of the solver's steps.
 
-`solve_with` runs a solve without a graph and gives its outputs the gradient of a `Rule`. When somebody differentiates
-that gradient again, as a loss on forces does, the solve is taken once more with its graph: exact, in memory that grows
-with the number of steps.
+`solve_with` runs a solve without a graph and gives its outputs the gradient of a `Rule`. For second derivatives, as in
+a loss on forces, the solve is repeated with its graph: exact, in memory that grows with the number of steps.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from pushforward.dynamics.solution import Solution, Status
 __all__ = ["Problem", "Rule", "Solve", "solve_with"]
 
 Solve = Callable[[Tensor, Tensor, tuple[Tensor, ...]], Solution]
-"""``solve(y0, times, args)``: a solve with its graph."""
+"""``solve(y0, times, args)``: a solve that keeps its graph."""
 
 
 class Problem:
-    """The inputs of a solve, and the sums of their gradients, None for what wants none.
+    """The inputs of a solve, and their accumulated gradients; None for inputs that need none.
 
     Arguments:
-        args: of the field, a row a sample.
+        args: arguments of the field, one row per sample.
         parameters: other tensors that the field depends on.
     """
 
@@ -37,32 +36,31 @@ class Problem:
         self.by_shared = [torch.zeros_like(x) for x in self.shared]
 
     def add(self, gradients: Sequence[Tensor | None]) -> None:
-        """Add to the gradients of ``shared``: the parameters and the args that want one."""
+        """Add to the gradients of ``shared``: the parameters and args that need one."""
         for total, part in zip(self.by_shared, gradients, strict=True):
             if part is not None:
                 total.add_(part)
 
     def gradients(self, by_y0: Tensor | None) -> tuple[Tensor | None, ...]:
-        """For (y0, times, *args, *parameters)."""
+        """Gradients for (y0, times, *args, *parameters)."""
         found = {id(x): total for x, total in zip(self.shared, self.by_shared, strict=True)}
         return by_y0, self.by_times, *(found.get(id(x)) for x in (*self.args, *self.parameters))
 
 
 class Rule(Protocol):
-    """How to solve without a graph, and how to find the gradient afterwards."""
+    """A solve without a graph, and its gradient."""
 
     def solve(self, y0: Tensor, times: Tensor, args: tuple[Tensor, ...]) -> Solution: ...
 
     def pull(self, problem: Problem, y: Tensor, gradient: Tensor) -> Tensor:
-        """The gradient for y0 of a loss whose gradient for the outputs y (T, batch, ...) is given; adds the others to
-        ``problem``."""
+        """Pull the gradient for the outputs y (T, batch, ...) back to y0; the other gradients go into ``problem``."""
         ...
 
 
 def solve_with(
     rule: Rule, again: Solve, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], parameters: Sequence[Tensor]
 ) -> Solution:
-    """The solution by ``rule``, with outputs that know its gradient; ``again`` is the solve for second derivatives."""
+    """The solution with the gradient of ``rule`` on its outputs; ``again`` is the solve for second derivatives."""
     box: list[Solution] = []
     y = _Solved.apply(rule, again, box, len(args), y0, times, *args, *parameters)
     (solution,) = box

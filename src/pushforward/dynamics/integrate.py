@@ -1,7 +1,7 @@
 """The adaptive loop, from the first output time to the last.
 
-The batch only shares the calls of the vector field. A sample that is done waits for the others, or leaves the batch
-where the caller allows it.
+Samples share only the calls of the vector field. A finished sample waits for the others, or leaves the batch where the
+caller allows it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pushforward.tensors import is_wrapped, unwrapped
 __all__ = ["Accepted", "Left", "integrate"]
 
 Accepted = Callable[[Tensor, Tensor, Tensor, Tensor], None]
-"""Told of every step: its start (batch,) and state (batch, ...), the length that was accepted (batch,), zero for
-samples that did not accept it, and the time that was reached (batch,)."""
+"""``on_accept(t, y, dt, now)``, called for every step: start (batch,), state there (batch, ...), accepted length
+(batch,), zero where rejected, and the time reached (batch,)."""
 
 Left = Callable[[Tensor], None]
-"""Told which of the samples of the last step stay in the batch, as their indices."""
+"""``on_leave(still)``, called with the indices of the samples that stay in the batch."""
 
-# a batch is not made smaller than this, nor for less than this fraction of its samples; of compiled steps another size
-# may mean another compilation
+# smallest batch after finished samples leave, and smallest fraction of samples that may leave at once; a compiled step
+# may need another compilation for another batch size
 FEWEST, LEAVING, LEAVING_COMPILED = 8, 0.1, 0.5
 
 
@@ -53,15 +53,15 @@ def integrate(
     on_accept: Accepted | None = None,
     on_leave: Left | None = None,
 ) -> Solution:
-    """Solve from ``times[:, 0]`` to ``times[:, -1]``, with outputs at all the times.
+    """Solve from ``times[:, 0]`` to ``times[:, -1]``, with outputs at all times.
 
     Arguments:
         times: shape ``(batch, T)``, not decreasing along T.
-        args: handed to the field after t and y; a row a sample.
-        length: of the first step, shape ``(batch,)``.
-        event: stops samples, a function of (t, y, *args).
-        rowwise: the field treats rows on their own and holds nothing per sample: finished samples leave the batch.
-        on_accept: is told of every step; samples leave only if ``on_leave`` is told of that, too.
+        args: passed to the field after t and y, one row per sample.
+        length: first step, shape ``(batch,)``.
+        event: function of (t, y, *args) that stops samples.
+        rowwise: the field treats rows independently and holds no per-sample state: finished samples leave the batch.
+        on_accept: called for every step; with it, samples leave only if ``on_leave`` is given too.
     """
     stepper = Stepper(field, method, rtol, atol, controller, compile=compile)
     target, theirs = times[:, -1], tuple(args)
@@ -69,10 +69,10 @@ def integrate(
     whole, remaining, slope = state, None, state.slope
     outputs = Outputs(times, y0, dense)
     keep = outputs.wanted or event is not None
-    # a host synchronisation is free on a processor; elsewhere the loop looks only now and then whether it is done
+    # a host synchronisation is free on the CPU; elsewhere the loop checks only now and then whether it is done
     interval = 1 if y0.device.type == "cpu" else 8
     if compile and not keep and on_accept is None and not torch.is_grad_enabled() and not is_wrapped(state.t):
-        # nobody needs to know of the steps, so that many of them are one call
+        # no caller needs the single steps, so many of them are one call
         state, max_steps = _compiled_run(stepper, state, theirs, max_steps, shrink=rowwise), 0
     largest = 1 - (LEAVING_COMPILED if compile else LEAVING)
     shrinks = rowwise and not dense and not is_wrapped(state.t)
@@ -101,14 +101,14 @@ def integrate(
     status = _status(whole, target, Stepper(field, method, rtol, atol, controller), tuple(args))
     rejected = whole.steps - whole.accepted
     stats = Statistics((2 if length is None else 1) + whole.steps * method.calls, whole.accepted, rejected)
-    # an event may lie at the last time itself
+    # an event may fall on the last time itself
     reached = (status == Status.SUCCESS) | ((status == Status.EVENT) & (whole.t == target))
     y = outputs.assemble(whole.y, reached, slope)
     return Solution(times, y, stats, status, whole.t, whole.y, whole.length, outputs.trajectory)
 
 
 def _compiled_run(stepper: Stepper, state: State, args: tuple[Tensor, ...], limit: int, *, shrink: bool) -> State:
-    """The state after all steps. Where it may ``shrink``, half of the batch leaves at a time."""
+    """The state after all steps. With ``shrink``, half of the batch leaves at a time."""
     whole, rows = state, torch.arange(len(state.t), device=state.t.device)
     few = int(len(rows) * LEAVING_COMPILED) if shrink else 0
     while True:
@@ -126,13 +126,13 @@ def _compiled_run(stepper: Stepper, state: State, args: tuple[Tensor, ...], limi
 
 
 def _status(state: State, target: Tensor, stepper: Stepper, args: tuple[Tensor, ...]) -> Tensor:
-    """How each sample ended. One that stands still before its target could not be advanced by its last step size."""
+    """Status of each sample. One that stops before its target could not be advanced by its last step size."""
     status = torch.where(state.active, Status.TOO_MANY_STEPS, state.status)
     stuck = (state.end < target) & (status == Status.SUCCESS)
     if not bool(unwrapped(stuck).any()):
         return status
     with torch.no_grad():
-        # the last step that was tried, if that was not finite
+        # repeat the last attempted step, to see whether it was finite
         dt = state.length / stepper.controller.smallest
         step = take_step(stepper.method, bind(stepper.field, args), state.t, state.y, dt, None, False)
         finite = torch.isfinite(step_error(step, stepper.rtol, stepper.atol))

@@ -1,7 +1,6 @@
-"""Vector fields that jump at known times: solved piece by piece, each piece ending just before a jump.
+"""Vector fields with jumps at known times, solved piece by piece; each piece ends just before a jump.
 
-No step crosses a jump, and no stage is evaluated at one, so it does not matter on which side of it the field's value
-there belongs.
+No step crosses a jump and no stage is evaluated at one, so the field's value at the jump itself does not matter.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ def solve_piecewise(
     Arguments:
         solve: ``solve(y0, times)``, a solve without jumps.
         times: outputs, shape ``(batch, T)``, not decreasing.
-        jumps: shape ``(batch, J)``; those outside of the times do not count.
-        event: that stops samples, of (t, y, *args); it may lie at a jump.
+        jumps: shape ``(batch, J)``; those outside the times are ignored.
+        event: function of (t, y, *args) that stops samples; it may fall on a jump.
     """
     first, last = times[:, :1].detach(), times[:, -1:].detach()
     if not is_wrapped(jumps):
@@ -53,7 +52,7 @@ def solve_piecewise(
         else:
             total = _stopped_by(event, total, start, args) if event is not None else total
             state, going = total.y_end, total.status == Status.SUCCESS
-            # samples that stopped wait at the time where they did
+            # stopped samples wait at the time where they stopped
             start, stop = torch.where(going, start, total.t_end), torch.where(going, stop, total.t_end)
         within = [torch.minimum(torch.maximum(inner, start), stop) for inner in times[:, 1:-1].unbind(1)]
         part = solve(state, torch.stack([start, *within, stop], 1))
@@ -64,7 +63,7 @@ def solve_piecewise(
 
 
 def _stopped_by(event: Event, total: Solution, start: Tensor, args: tuple[Tensor, ...]) -> Solution:
-    """The solution so far, with the samples stopped whose event lies between the end of a piece and the next."""
+    """The solution so far; samples with an event between the end of a piece and the next one are stopped."""
     with torch.no_grad():
         before, after = (side_of(event(t, total.y_end, *args)) for t in (total.t_end, start))
     crossed = (total.status == Status.SUCCESS) & (before != after) & ~after.isnan()
@@ -101,5 +100,5 @@ def _joined(total: Solution, part: Solution, here: Tensor) -> Solution:
 
 
 def _chosen(where: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Outputs (T, batch, ...) of ``a`` at the times ``where`` (batch, T), else of ``b``."""
+    """Outputs (T, batch, ...): ``a`` at the times ``where`` (batch, T), ``b`` elsewhere."""
     return torch.where(where.T.reshape(where.T.shape + (1,) * (a.dim() - 2)), a, b)

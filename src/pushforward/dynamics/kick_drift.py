@@ -8,12 +8,12 @@ With :math:`\dot q = \alpha(t)\, p` and :math:`\dot p = \beta(t)\, F(t, q)`, as 
     q \mathrel{+}= D(t_0, t_1; t_m)\, p, \qquad
     p \mathrel{+}= K(t_m, t_1; t_1)\, F(t_1, q).
 
-The factors :math:`D(t, t'; t_{at}) \approx \int_t^{t'} \alpha\, dt` and
-:math:`K(t, t'; t_{at}) \approx \int_t^{t'} \beta\, dt` are the caller's: the integrals themselves (Quinn et al. 1997,
-arXiv:astro-ph/9710043), or factors that also know how p and F change between their evaluation, at :math:`t_{at}`, and
-the ends of the step (Feng et al. 2016, arXiv:1603.00476). Each kick and drift is a shear of phase space, so a step is
-symplectic; a step back undoes it exactly if the factors are antisymmetric in their ends. The force is evaluated once
-per step, and once more at the start.
+The caller supplies the factors :math:`D(t, t'; t_{at}) \approx \int_t^{t'} \alpha\, dt` and
+:math:`K(t, t'; t_{at}) \approx \int_t^{t'} \beta\, dt`: the integrals themselves (Quinn et al. 1997,
+arXiv:astro-ph/9710043), or factors that also account for the change of p and F between their evaluation, at
+:math:`t_{at}`, and the ends of the step (Feng et al. 2016, arXiv:1603.00476). Each kick and drift is a shear of phase
+space, so a step is symplectic; a step back undoes it exactly if the factors are antisymmetric in their ends. The force
+is evaluated once per step, and once more at the start.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ def integrate_kick_drift(
     kick: Factor,
     gradient: Literal["direct", "checkpointed"] = "direct",
 ) -> Orbit:
-    r"""Solve :math:`\dot q = \alpha(t)\, p,\ \dot p = \beta(t)\, F(t, q)` for a batch, at the same times for all.
+    r"""Solve :math:`\dot q = \alpha(t)\, p,\ \dot p = \beta(t)\, F(t, q)` for a batch with common times.
 
     Arguments:
         force: ``force(t, q)`` with t (batch,), q (batch, ...).
         position, momentum: initial state, shape ``(batch, ...)``.
         t: output times, shape ``(T,)``, in either direction; the first is the time of the initial state.
-        steps: equal steps between consecutive output times, a number for all or one per interval.
-        drift, kick: the factors D and K as functions of the start and the end of the interval, and of the time at which
+        steps: equal steps between consecutive output times, one number for all intervals or one per interval.
+        drift, kick: the factors D and K, functions of the start and the end of the interval and of the time at which
             the momentum or the force is known.
-        gradient: ``direct`` keeps all that the forces compute; ``checkpointed`` keeps the states alone, 2 per step, and
-            computes each force a second time on the way back.
+        gradient: ``direct`` keeps every intermediate tensor of the forces; ``checkpointed`` keeps only the states, 2
+            per step, and computes each force again in the backward pass.
 
     Returns:
         Positions and momenta at the output times, shape ``(T, batch, ...)`` each.
@@ -91,7 +91,7 @@ def integrate_kick_drift(
     positions, momenta = [position], [momentum]
     now = pull(times[0], position)
     for count, (first, last) in zip(counts, itertools.pairwise(times), strict=True):
-        # The ends of intervals are the output times themselves, so that a path is retraced by the same numbers.
+        # intervals end exactly at the output times, so that a reversed path retraces the same numbers
         knots = [first + i * (last - first) / count for i in range(count)] + [last]
         for start, end in itertools.pairwise(knots):
             middle = (start + end) / 2

@@ -1,4 +1,4 @@
-"""The methods by name."""
+"""Integration methods by name."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ METHODS: dict[str, Method] = {
 
 
 def find_method(method: str | Method) -> Method:
-    """A method by its name; a `Tableau` of your own is taken as it is.
+    """A method by its name; a `Tableau` of your own is returned unchanged.
 
     Raises:
-        UsageError: if there is none of that name.
+        UsageError: if the name is unknown.
     """
     if not isinstance(method, str):
         return method

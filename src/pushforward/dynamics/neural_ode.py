@@ -5,8 +5,8 @@ state follows
 
 .. math:: \frac{dy}{dt} = f(t, y; w), \qquad y(t_0) \mapsto y(t_1),
 
-a map that a solver evaluates where it must, with more steps where the field is rough, and that is invertible whatever
-the network is. Source: Chen, Rubanova, Bettencourt and Duvenaud 2018 (arXiv:1806.07366).
+an invertible map for any network; the solver takes more steps where the field varies fast. Source: Chen, Rubanova,
+Bettencourt and Duvenaud 2018 (arXiv:1806.07366).
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ __all__ = ["NeuralODE"]
 class NeuralODE(nn.Module):
     """The flow of a vector field from one time to another, (batch, ...) to (batch, ...).
 
-    In training it is solved to a loose tolerance and in evaluation to a tight one: a gradient that is averaged over
-    batches need not be exact, and what is reported should not depend on the solver.
+    The tolerance is loose in training and tight in evaluation: a gradient averaged over batches need not be exact, but
+    reported numbers should not depend on the solver.
 
     Arguments:
         field: ``field(t, y) -> dy/dt`` with t (batch,) and y, dy/dt (batch, ...); samples must not mix.
         span: times of the input and of the output; the second may be the smaller one.
-        method: of `odeint`; one that chooses its steps.
-        rtol, atol: tolerance in training; ``atol`` is as ``rtol`` where None.
+        method: of `odeint`; an adaptive one.
+        rtol, atol: tolerance in training; None sets ``atol`` to ``rtol``.
         evaluation_rtol, evaluation_atol: the same in evaluation (after ``eval()``).
         gradient: ``adjoint`` (memory constant in depth), ``checkpointed`` (the gradient of the steps themselves, in
-            the memory of a few states) or ``direct`` (the fastest, and the only one where the field closes over tensors
-            of the graph).
-        controller: of the step size.
+            the memory of a few states) or ``direct`` (the fastest, and the only one that supports a field that closes
+            over tensors of the graph).
+        controller: step-size control.
 
     Attributes:
-        stats: work done for each sample in the latest call; None before the first.
+        stats: work per sample in the latest call; None before the first.
 
     Raises:
         UsageError: if the span is empty, or a tolerance is not positive.
@@ -74,7 +74,7 @@ class NeuralODE(nn.Module):
     ) -> None:
         super().__init__()
         if span[0] == span[1]:
-            raise UsageError(f"the span of a neural ODE goes from {span[0]:g} to {span[1]:g}; give two different times")
+            raise UsageError(f"the span of a neural ODE is empty: {span[0]:g} to {span[1]:g}; give two different times")
         self.field = field
         self.span = (float(span[0]), float(span[1]))
         self.method = method
@@ -87,20 +87,20 @@ class NeuralODE(nn.Module):
         self.stats: Statistics | None = None
 
     def forward(self, y: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
-        """The states at the end of the span of those at its start."""
+        """Map states at the start of the span to its end."""
         return self.solve(y).y[-1]
 
     def inverse(self, y: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
-        """The states at the start of the span of those at its end: the same field, followed backwards."""
+        """Map states at the end of the span to its start, by the same field in reversed time."""
         return self.solve(y, torch.tensor(self.span[::-1], dtype=torch.float64)).y[-1]
 
     def solve(self, y: Float[Tensor, "batch *shape"], t: Tensor | None = None, *, dense: bool = False) -> Solution:
-        """The whole solution, with outputs at any times and the statistics of the solver.
+        """The solution at any output times, with the solver's statistics.
 
         Arguments:
             y: states at the first time.
             t: output times, shape ``(T,)`` or ``(batch, T)``; None for the span's two ends.
-            dense: keep the trajectory, so that the solution can be called at any time; with the direct gradient.
+            dense: keep the trajectory, so that the solution can be called at any time; uses the direct gradient.
 
         Raises:
             IntegrationError: if a sample cannot be integrated to its end.

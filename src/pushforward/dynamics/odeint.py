@@ -1,4 +1,4 @@
-"""Solve an initial value problem for a batch of samples."""
+"""Initial value problems for a batch of samples."""
 
 from __future__ import annotations
 
@@ -53,43 +53,42 @@ def odeint(
 
     Arguments:
         field: ``field(t, y, *args) -> dy/dt`` with t (batch,) and y, dy/dt (batch, ...). A module or a plain function;
-            samples must not mix. t is in the state's precision, but in float64 where its offset would be lost there.
+            samples must not mix. t has the state's precision, or float64 where that precision would lose its offset.
         y0: initial states, shape ``(batch, ...)``, float32 or float64 on any device.
-        t: output times, shape ``(T,)``, or ``(batch, T)`` for a time span of its own for every sample; monotonic in
-            either direction, the first is the time of ``y0``. In the units of the field's time.
+        t: output times, shape ``(T,)``, or ``(batch, T)`` for one time span per sample; monotonic in either direction.
+            The first is the time of ``y0``. In the units of the field's time.
         method: ``euler``, ``midpoint``, ``heun``, ``rk4`` take ``steps`` equal steps between consecutive times;
             ``bosh3``, ``dopri5``, ``tsit5``, ``dopri8`` choose their steps; so does ``rodas4``, for stiff problems.
-        rtol, atol: relative and absolute tolerance of a step, numbers or one a sample (batch,) shaped to broadcast.
+        rtol, atol: relative and absolute tolerance per step; a number, or one per sample (batch,) shaped to broadcast.
         gradient: ``direct`` differentiates through the steps; ``checkpointed`` too, in the memory of ``checkpoints``
-            states; ``adjoint`` solves the adjoint equation backwards in constant memory, as exact as the tolerance.
-        steps: of a method of equal steps, between consecutive output times.
-        checkpoints: states to keep; the square root of the number of steps where None.
-        first_step: length of the first step, chosen from the field where None.
-        max_step: longest step. What happens between two evaluations of the field, such as a short pulse, no error
-            estimate sees: a bound of its width does.
-        jump_times: times at which the field jumps, shape ``(J,)`` or ``(batch, J)``: steps end just before them and
-            begin anew just after.
-        max_steps: tried steps after which a solve gives up, between jumps.
+            states; ``adjoint`` solves the adjoint equation backwards in constant memory, accurate to the tolerance.
+        steps: number of equal steps between consecutive output times, for a fixed-step method.
+        checkpoints: number of states to keep; None: the square root of the number of steps.
+        first_step: length of the first step; None: chosen from the field.
+        max_step: longest step. The error estimate misses a pulse between two evaluations of the field; set this to the
+            pulse's width.
+        jump_times: times at which the field jumps, shape ``(J,)`` or ``(batch, J)``; steps end just before a jump and
+            start again just after it.
+        max_steps: attempted steps, between jumps, after which a solve gives up.
         dense: keep the trajectory, so that the solution can be called at any time.
-        event: ``event(t, y) -> (batch,)``; a sample stops where it changes sign or is zero, or where its truth value
-            changes, at ``solution.t_end``.
-        args: tensors of a row a sample, handed to the field: the constants that samples differ in.
-        rowwise: the field holds nothing that has a row a sample but its ``args``, so that finished samples may leave
-            the batch.
-        compile: compile the steps, field included, by `torch.compile`: seconds to a minute once for each field and
-            shape, then faster where steps are made of small operations. Without gradients, events and inner output
-            times all steps are one loop.
-        parameters: tensors to differentiate for by ``checkpointed`` and ``adjoint``; found by themselves where None.
-        on_failure: ``raise`` an error; for samples that begin with NaN or infinity give ``nan`` instead, and raise for
-            others alone; ``return`` what was reached, with the reason in ``solution.status``.
+        event: ``event(t, y) -> (batch,)``; a sample stops, at ``solution.t_end``, where the value is zero or changes
+            sign, or where a truth value changes.
+        args: tensors with one row per sample, passed to the field: constants that differ between samples.
+        rowwise: the field holds no per-sample tensors except ``args``, so finished samples may leave the batch.
+        compile: compile the steps, field included, with `torch.compile`: seconds to a minute once per field and shape,
+            then faster where steps consist of small operations. Without gradients, events and inner output times all
+            steps are one loop.
+        parameters: tensors that ``checkpointed`` and ``adjoint`` differentiate for; None: found from the field.
+        on_failure: ``raise`` an error; ``nan``: return NaN for samples that start with NaN or infinity, and raise for
+            others; ``return`` the state reached, with the reason in ``solution.status``.
 
     Returns:
-        a `Solution`: ``y`` (T, batch, ...), ``stats`` and ``status`` for each sample.
+        a `Solution`: ``y`` (T, batch, ...), ``stats`` and ``status`` per sample.
 
     Raises:
         IntegrationError: names the sample, the time, the step size and the norm of the state.
-        UsageError: for times that are not monotonic, an unknown method, options that do not go together or are out of
-            range, a field or an event whose value has another shape.
+        UsageError: for times that are not monotonic, an unknown method, options that are incompatible or out of range,
+            or a field or event whose value has the wrong shape.
 
     Example:
         >>> decay = odeint(lambda t, y: -y, torch.ones(2, 1), torch.tensor([0.0, 1.0]))
@@ -153,37 +152,37 @@ def odeint(
 
 
 def _check_together(method: Method, gradient: str, *, on_failure: str, **given: Any) -> None:
-    """Raise if an option does not go with the method or with the gradient."""
+    """Raise if an option is incompatible with the method or the gradient."""
     if gradient not in ("direct", "checkpointed", "adjoint"):
         raise UsageError(f"gradient must be direct, checkpointed or adjoint, not {gradient!r}")
     if on_failure not in ("raise", "nan", "return"):
         raise UsageError(f"on_failure must be raise, nan or return, not {on_failure!r}")
     has = {name for name, value in given.items() if value is not None and value is not False}
     if "event" in has and gradient != "direct":
-        raise UsageError(f"the time of an event is differentiable with gradient='direct' alone, not {gradient!r}")
+        raise UsageError(f"events need gradient='direct', not {gradient!r}")
     if "dense" in has and gradient != "direct":
-        raise UsageError(f"dense output is kept with gradient='direct' alone, not {gradient!r}")
+        raise UsageError(f"dense output needs gradient='direct', not {gradient!r}")
     if gradient == "adjoint" and not isinstance(method, Tableau):
-        raise UsageError(f"{method.name} has no adjoint here: use gradient='direct' or 'checkpointed'")
+        raise UsageError(f"{method.name} has no adjoint gradient; use gradient='direct' or 'checkpointed'")
     if "checkpoints" in has and gradient != "checkpointed":
-        raise UsageError(f"checkpoints= is for gradient='checkpointed', not {gradient!r}")
+        raise UsageError(f"checkpoints= needs gradient='checkpointed', not {gradient!r}")
     if method.adaptive:
         if "steps" in has:
-            raise UsageError(f"{method.name} chooses its steps by rtol and atol: leave steps= out, or use rk4")
+            raise UsageError(f"{method.name} chooses its steps from rtol and atol; leave steps= out, or use rk4")
         return
     if "event" in has:
-        raise UsageError(f"events need a method that chooses its steps, such as dopri5, not {method.name}")
+        raise UsageError(f"events need an adaptive method, such as dopri5, not {method.name}")
     if "compile" in has:
-        raise UsageError(f"compile= is for methods that choose their steps; for {method.name} compile the field")
+        raise UsageError(f"compile= needs an adaptive method, not {method.name}; compile the field instead")
     chooses = has & {"controller", "first_step", "max_step", "jump_times"}
     if chooses:
-        raise UsageError(f"{min(chooses)}= is for methods that choose their steps, such as dopri5, not {method.name}")
+        raise UsageError(f"{min(chooses)}= needs an adaptive method, such as dopri5, not {method.name}")
     if "steps" not in has:
-        raise UsageError(f"{method.name} takes equal steps between output times: say how many with steps=")
+        raise UsageError(f"{method.name} takes equal steps between output times; give their number with steps=")
 
 
 def _parameters(field: VectorField, t: Tensor, y0: Tensor, args: tuple[Tensor, ...]) -> list[Tensor]:
-    """The leaf tensors that the field's value depends on and that want a gradient, its arguments not counted."""
+    """Leaf tensors, other than its arguments, that need a gradient and on which the field's value depends."""
     if isinstance(field, nn.Module):
         return [p for p in field.parameters() if p.requires_grad]
     with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""States at the output times and the trajectory, collected as the steps pass them."""
+"""Outputs of a solve: states at the output times, and the trajectory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Outputs:
 
     Arguments:
         times: shape ``(batch, T)``; the first is that of ``y0``, shape ``(batch, ...)``.
-        dense: keep the trajectory too; of a batch that stays together.
+        dense: keep the trajectory too; no sample may leave the batch.
     """
 
     def __init__(self, times: Tensor, y0: Tensor, dense: bool) -> None:
@@ -29,11 +29,11 @@ class Outputs:
 
     @property
     def wanted(self) -> bool:
-        """Whether anything is asked for but the state at the end."""
+        """Whether more than the final state is needed."""
         return self.times.shape[1] > 2 or self.trajectory is not None
 
     def collect(self, step: Step, now: Tensor, accept: Tensor, rows: Tensor | None) -> None:
-        """Interpolate at the inner output times in an accepted step that reached ``now``; rows None for all samples."""
+        """Interpolate at the inner output times of an accepted step that reached ``now``; rows None for all samples."""
         if self.trajectory is not None:
             self.trajectory.append(step, torch.where(accept, step.dt, 0.0))
         if self.times.shape[1] <= 2:
@@ -54,11 +54,11 @@ class Outputs:
             self.pieces.append((sample if rows is None else rows[sample], column + 1, values))
 
     def assemble(self, y_end: Tensor, reached: Tensor, slope: Tensor) -> Tensor:
-        """All outputs, shape ``(T, batch, ...)``; NaN where a sample did not get there.
+        """All outputs, shape ``(T, batch, ...)``; NaN at times that a sample did not reach.
 
         Arguments:
             reached: which samples reached the last time, shape ``(batch,)``.
-            slope: the derivative at the start.
+            slope: derivative at the start.
         """
         final = torch.where(over(reached, y_end), y_end, torch.nan)
         count = self.times.shape[1]
@@ -82,7 +82,7 @@ class Outputs:
         middle = inner[:, 1:-1]
         for inside, values in self.masked:
             middle = torch.where(inside.reshape(inside.shape + (1,) * (values.dim() - 2)), values, middle)
-        # an output time equal to the start is not inside any step
+        # an output time equal to the start lies inside no step
         start = self.y0[:, None] if carried is None else (self.y0 + carried[:-1]).movedim(0, 1)
         middle = torch.where(waiting[:, :-1].reshape(middle.shape[:2] + (1,) * (middle.dim() - 2)), start, middle)
         return torch.cat([self.y0[:, None], middle, final[:, None]], 1).movedim(1, 0)

@@ -1,4 +1,4 @@
-r"""A perceptron as the vector field of a continuous flow, with its divergence and a gradient derived by hand.
+r"""Perceptron as the vector field of a continuous flow, with its divergence and a gradient derived by hand.
 
 With :math:`h_0 = x = (y, t)`, :math:`h_l = \tanh(W_l h_{l-1} + b_l)`, :math:`f = W_{L+1} h_L + b_{L+1}` and the
 tangents :math:`\tau_{l i} = \partial h_l / \partial y_i`,
@@ -7,15 +7,15 @@ tangents :math:`\tau_{l i} = \partial h_l / \partial y_i`,
     \tau_{1i} = s_1 \odot W_1 e_i, \qquad \tau_{li} = s_l \odot W_l \tau_{l-1,i}, \qquad s_l = 1 - h_l^2, \qquad
     \nabla \cdot f = \sum_i (W_{L+1} \tau_{L i})_i .
 
-Value and tangents are rows of one matrix, so that a layer is one product forwards and two backwards, with few other
-operations: at the widths of continuous flows those cost as much as the products. Backwards, with
+Value and tangents are rows of one matrix, so a layer is one product forwards and two backwards, with few other
+operations, which at the widths of continuous flows cost as much as the products. Backwards, with
 :math:`g` and :math:`\gamma_i` the gradients for :math:`h_l` and :math:`\tau_{li}`, those for :math:`W_l h_{l-1} + b_l`
 and :math:`W_l \tau_{l-1,i}` are
 
 .. math::
     s_l \odot g - 2 h_l \odot \sum_i \gamma_i \odot \tau_{li}, \qquad s_l \odot \gamma_i,
 
-so that nothing is kept from the forward pass but values and tangents themselves.
+so the forward pass keeps only values and tangents.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ __all__ = ["PerceptronFlow", "state_alone"]
 
 
 class PerceptronFlow:
-    r"""The field of a continuous flow by a perceptron f of (y, t) with hyperbolic tangents, for `odeint`.
+    r"""Vector field of a continuous flow for `odeint`: a perceptron f of (y, t) with hyperbolic tangents.
 
     ``flow(t, state, *others)`` is :math:`(f, \nabla \cdot f)`, shape ``(batch, dim + 1)``, at the state
-    :math:`(y, \int \nabla \cdot f\, dt)` of the same shape and the times t ``(batch,)``. The numbers are those of
-    `exact_divergence`, several times faster, in training above all. Derivatives of any order, `torch.func` and
-    `torch.compile` go through it. Make one for each solve: it holds what depends on the parameters alone.
+    :math:`(y, \int \nabla \cdot f\, dt)` of the same shape and the times t ``(batch,)``. The values are those of
+    `exact_divergence`, several times faster, most of all in training. Derivatives of any order, `torch.func` and
+    `torch.compile` work. Make one per solve: it precomputes everything that depends on the parameters alone.
 
     Arguments:
         weights: of the layers, shapes (outputs, inputs), as `torch.nn.Linear` holds them; two or more. The inputs of
@@ -49,7 +49,7 @@ class PerceptronFlow:
         biases: of the layers, shapes (outputs,).
 
     Raises:
-        UsageError: if there is no hidden layer, or the layers do not fit together.
+        UsageError: if there is no hidden layer, or the shapes of the layers do not match.
 
     References:
         Grathwohl et al. 2019, https://arxiv.org/abs/1810.01367
@@ -68,13 +68,13 @@ class PerceptronFlow:
         if len(widths) < 2 or len(widths) != len(biases) or not fits or self.weights[0].shape[1] <= widths[-1]:
             shapes = ", ".join(str(tuple(weight.shape)) for weight in weights)
             raise UsageError(
-                "the perceptron of a flow needs two or more layers with a bias each, from a state and its time to as "
-                f"many outputs as the state has; given were {len(biases)} biases and weights of shapes {shapes}"
+                "the perceptron of a flow needs two or more layers with one bias each, from a state and its time to as "
+                f"many outputs as the state has; given: {len(biases)} biases and weights of shapes {shapes}"
             )
         self.dim = widths[-1]
         self.parameters = [*weights, *biases]
         self.plain = is_plain(*self.parameters)
-        # one tensor, whose gradient is summed at once over the calls of a solve
+        # one tensor, so that gradients over the calls of a solve are summed in one operation
         self.flat = torch.cat([x.flatten() for x in self.parameters]) if self.plain else None
         self.kernel = _Kernel([x.detach() for x in weights], [x.detach() for x in biases]) if self.plain else None
 
@@ -97,7 +97,7 @@ _wanted = threading.local()
 
 @contextlib.contextmanager
 def state_alone() -> Iterator[None]:
-    """Where nobody asks for the gradients of weights and biases, which autograd does not tell."""
+    """Context without gradients of weights and biases; autograd does not say that nobody needs them."""
     before, _wanted.state_alone = getattr(_wanted, "state_alone", False), True
     try:
         yield
@@ -106,12 +106,12 @@ def state_alone() -> Iterator[None]:
 
 
 def _inputs(dim: int, t: Tensor, state: Tensor, others: Sequence[Tensor]) -> Tensor:
-    """What the first layer takes."""
+    """Inputs of the first layer."""
     return torch.cat([state[:, :dim], t[:, None], *others], 1)
 
 
 def _composed(weights: Sequence[Tensor], biases: Sequence[Tensor], x: Tensor) -> Tensor:
-    """By operations that are differentiated one by one."""
+    """Value and divergence from ordinary differentiable operations."""
     dim = weights[-1].shape[0]
     h = torch.tanh(torch.nn.functional.linear(x, weights[0], biases[0]))
     tangents = (1 - h * h) * weights[0][:, :dim].T[:, None]
@@ -132,7 +132,7 @@ class _Kernel:
         self.sizes = [x.numel() for x in (*weights, *biases)]
         self.first, self.last = weights[0].t().contiguous(), weights[-1].t()
         self.turned = [weight.t() for weight in weights]
-        # from the gradients of the first layer to that of the state, whose last entry the field does not depend on
+        # first-layer gradients to that of the state; the field does not depend on the state's last entry
         self.to_state = torch.nn.functional.pad(self.first[: self.dim], (0, 0, 0, 1)).t()
         self.columns = self.first[: self.dim, None]
         self.rows = weights[-1][:, None]
@@ -141,12 +141,12 @@ class _Kernel:
         self.minus_one = -torch.ones((), dtype=biases[0].dtype, device=biases[0].device)
 
     def split(self, flat: Tensor) -> list[Tensor]:
-        """Weights and biases out of one vector."""
+        """Weights and biases from one flat vector."""
         return [part.view(shape) for part, shape in zip(flat.split(self.sizes), self.shapes, strict=True)]
 
     def push(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Value and divergence side by side, and for each hidden layer but the first its values and tangents, one
-        behind the other, shape (1 + dim, batch, width)."""
+        """Value and divergence as columns of one matrix, and values and tangents of each hidden layer but the first,
+        stacked to shape (1 + dim, batch, width)."""
         rows, dim, kept = len(x), self.dim, []
         stack = self._begin(x)
         h = stack[0]
@@ -165,7 +165,7 @@ class _Kernel:
         return out, kept
 
     def _begin(self, x: Tensor) -> Tensor:
-        """Values and tangents of the first hidden layer, which cost less than the memory to keep them."""
+        """Values and tangents of the first hidden layer, cheaper to compute again than to keep."""
         u = torch.mm(x, self.first)
         stack = x.new_empty(1 + self.dim, *u.shape)
         self._tanh(u, 0, stack[0])
@@ -173,7 +173,7 @@ class _Kernel:
         return stack
 
     def _tanh(self, u: Tensor, layer: int, out: Tensor) -> None:
-        """Of u + bias; in single precision as 2 sigmoid(2 .) - 1, which is exact to 2e-7 and five times faster."""
+        """tanh(u + bias); in single precision as 2 sigmoid(2 .) - 1, which is exact to 2e-7 and five times faster."""
         if u.dtype == torch.float32:
             torch.add(self.shifts[layer], u, alpha=2, out=out)
             out.sigmoid_()
@@ -184,7 +184,7 @@ class _Kernel:
 
     @torch.inference_mode()
     def pull(self, x: Tensor, kept: list[Tensor], by_out: Tensor, state_alone: bool) -> tuple[Tensor, list[Tensor]]:
-        """Gradients for what the first layer puts out, and for weights and biases; none of those if ``state_alone``."""
+        """Gradients for the first layer's outputs and, unless ``state_alone``, for weights and biases."""
         dim, count, lines = self.dim, len(self.weights), (1 + self.dim) * len(x)
         by_weights, by_biases = [x] * count, [x] * count
         by_value, by_divergence = by_out[:, :dim], by_out[:, dim]
@@ -216,7 +216,7 @@ class _Kernel:
             g = product(flat, self.turned[layer]).view(stack.shape)
         if state_alone:
             return by_h, []
-        # of products of a long and a narrow matrix this layout is the one that libraries are fast at
+        # libraries are fastest in this layout for the product of a long and a narrow matrix
         by_first = torch.mm(x.t(), by_h)
         by_first[:dim] += g[1:].sum(1)
         by_weights[0] = by_first.t()
@@ -237,7 +237,7 @@ class _Perceptron(torch.autograd.Function):
         dim = ctx.kernel.dim
         saved, (x, *kept) = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
         if torch.is_grad_enabled():
-            # a derivative of this derivative will be asked for
+            # second derivatives
             flat, t, state, *others = saved
             wanted = [z for z in saved if z.requires_grad]
             parts = ctx.kernel.split(flat)

@@ -1,14 +1,14 @@
-r"""An implicit method for stiff problems, without Newton iterations.
+r"""Implicit methods for stiff problems, without Newton iterations.
 
-A Rosenbrock method replaces the nonlinear equations of an implicit Runge-Kutta method by a linear system a stage, with
-the Jacobian :math:`J = \partial f / \partial y` of each sample at the start of its step:
+A Rosenbrock method replaces the nonlinear equations of an implicit Runge-Kutta method by one linear system per stage,
+with the Jacobian :math:`J = \partial f / \partial y` of each sample at the start of its step:
 
 .. math::
     \left(\frac{1}{\gamma h} - J\right) u_i = f\!\left(t + \alpha_i h, y + \sum_{j<i} a_{ij} u_j\right)
     + \sum_{j<i} \frac{c_{ij}}{h} u_j + \gamma_i h \frac{\partial f}{\partial t}, \qquad y' = y + \sum_i m_i u_i.
 
-RODAS is stiffly accurate and L-stable, of order four with an estimate of order three (Hairer & Wanner, Solving Ordinary
-Differential Equations II, section IV.7 and IV.10).
+RODAS is stiffly accurate and L-stable, of order four with an error estimate of order three (Hairer & Wanner, Solving
+Ordinary Differential Equations II, sections IV.7 and IV.10).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["RODAS4", "Rosenbrock", "rosenbrock_step"]
 
 @dataclass(frozen=True)
 class Rosenbrock:
-    """Coefficients in the form that needs no products with the Jacobian."""
+    """Coefficients in the form without products with the Jacobian."""
 
     name: str
     order: int
@@ -48,7 +48,7 @@ class Rosenbrock:
 
     @property
     def calls(self) -> int:
-        """Evaluations a step, the Jacobian not counted."""
+        """Evaluations per step, the Jacobian not counted."""
         return len(self.m) + 1
 
 
@@ -84,7 +84,7 @@ def jacobian(field: VectorField, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor, 
     """Value (batch, n), Jacobian (batch, n, n) and time derivative (batch, n) of the field at states (batch, ...).
 
     Raises:
-        UsageError: if the field writes into a tensor of its own, which cannot be differentiated.
+        UsageError: if the field writes in place, which cannot be differentiated.
     """
     size = math.prod(y.shape[1:])
     basis = torch.eye(size, dtype=y.dtype, device=y.device).reshape(size, 1, *y.shape[1:]).expand(size, *y.shape)
@@ -98,8 +98,8 @@ def jacobian(field: VectorField, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor, 
         if "in-place" not in str(problem):
             raise
         raise UsageError(
-            "an implicit method differentiates the vector field, which writes into a tensor of its own; return a new "
-            "tensor, or use a method such as dopri5"
+            "an implicit method differentiates the vector field, but the field writes into a tensor in place; return "
+            "a new tensor, or use an explicit method such as dopri5"
         ) from None
     columns = torch.func.vmap(lambda direction: rows(along(direction)))(basis)
     return rows(value), columns.movedim(0, 2), rows(by_time)
@@ -108,7 +108,7 @@ def jacobian(field: VectorField, t: Tensor, y: Tensor) -> tuple[Tensor, Tensor, 
 def rosenbrock_step(
     method: Rosenbrock, field: VectorField, t: Tensor, y: Tensor, dt: Tensor, start: Tensor | None, with_end: bool
 ) -> Step:
-    """One step of length ``dt``, with the arguments of `rk_step`; ``start`` is not needed and ignored."""
+    """One step of length ``dt``, with the arguments of `rk_step`; ``start`` is ignored."""
     value, by_state, by_time = jacobian(field, t, y)
     still = dt == 0
     length = torch.where(still, 1.0, dt)

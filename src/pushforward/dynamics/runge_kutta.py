@@ -1,4 +1,4 @@
-"""One explicit Runge-Kutta step for a whole batch, each sample with its own time and step size."""
+"""Explicit Runge-Kutta steps of a batch, each sample with its own time and step size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pushforward.dynamics.tableau import Rows, Tableau
 __all__ = ["Step", "VectorField", "along", "evaluate", "over", "rk_step", "rows", "weighted_sum"]
 
 VectorField = Callable[..., Tensor]
-"""``field(t, y, *args) -> dy/dt`` with t (batch,), y and dy/dt (batch, ...), and args of a row a sample."""
+"""``field(t, y, *args) -> dy/dt`` with t (batch,), y and dy/dt (batch, ...), and args with one row per sample."""
 
 
 def over(x: Tensor, y: Tensor) -> Tensor:
@@ -37,14 +37,14 @@ def weighted_sum(weights: Sequence[float], stages: Sequence[Tensor]) -> Tensor:
 
 @dataclass
 class Step:
-    """A step that was tried: its ends, its stages, and the polynomial between its ends.
+    """An attempted step: its ends, its stages, and the polynomial between its ends.
 
     Attributes:
         t, dt: start and signed length, shape ``(batch,)``.
         y0, y1: states at the ends, shape ``(batch, ...)``.
         stages: derivatives at the stages; the first is the derivative at ``(t, y0)``.
-        end: derivative at ``(t + dt, y1)``; None where nobody needs it.
-        errors: estimates of the error of ``y1``, without gradients; none for a method of fixed steps.
+        end: derivative at ``(t + dt, y1)``; None if not computed.
+        errors: estimates of the error of ``y1``, without gradients; empty for a fixed-step method.
         dense, dense_extra: the method's interpolant, see `Tableau`; the cubic Hermite polynomial where empty.
     """
 
@@ -98,10 +98,10 @@ def rk_step(
     """One step of length ``dt`` from ``(t, y)``.
 
     Arguments:
-        start: derivative at ``(t, y)``, if it is known.
-        with_end: whether to evaluate the derivative at the end, where the method does not give it for nothing.
+        start: derivative at ``(t, y)``, if known.
+        with_end: evaluate the derivative at the end, if it is not one of the stages.
     """
-    # of the shape of y at once: operations that spread one column over another are slow on short rows
+    # expanded to the shape of y once: broadcasting a column is slow on short rows
     length = over(dt, y).expand_as(y).contiguous()
     end: Tensor | None
     times = {0.0: t}

@@ -1,12 +1,12 @@
 r"""Stochastic differential equations :math:`dy = f(t, y)\,dt + g(t, y)\,dW`.
 
-Two solvers, for the two meanings of the equation:
+Two solvers, for the two interpretations of the equation:
 
 - ``euler-maruyama`` for Ito: :math:`y' = y + f h + g \Delta W`, strong order 1/2 (1 where g is constant);
 - ``heun`` for Stratonovich: :math:`\bar y = y + f h + g \Delta W`,
-  :math:`y' = y + \tfrac12 (f + \bar f) h + \tfrac12 (g + \bar g) \Delta W`, strong order 1 for one noise a coordinate.
+  :math:`y' = y + \tfrac12 (f + \bar f) h + \tfrac12 (g + \bar g) \Delta W`, strong order 1 for diagonal noise.
 
-The noise is diagonal: one Wiener process a coordinate. Source: Kloeden & Platen, Numerical Solution of Stochastic
+The noise is diagonal: one Wiener process per coordinate. Source: Kloeden & Platen, Numerical Solution of Stochastic
 Differential Equations (1992), sections 10.2 and 11.1.
 """
 
@@ -39,17 +39,17 @@ def sdeint(
     """Paths at the output times, shape ``(T, batch, ...)``; differentiable through every step.
 
     Arguments:
-        drift, diffusion: called with t (batch,) and y (batch, ...); like y in shape.
+        drift, diffusion: functions of t (batch,) and y (batch, ...), with values of the shape of y.
         y0: initial states, shape ``(batch, ...)``.
         t: output times, shape ``(T,)``, increasing or decreasing.
         steps: equal steps between consecutive output times.
-        draws: source of the Wiener increments; its count is the batch.
+        draws: source of the Wiener increments; its count is the batch size.
 
     Raises:
-        UsageError: if the method is unknown, or steps is no positive whole number.
+        UsageError: if the method is unknown, or steps is not a positive whole number.
     """
     if method not in ("euler-maruyama", "heun"):
-        raise UsageError(f"there is no SDE solver called {method!r}; known are euler-maruyama, heun")
+        raise UsageError(f"there is no SDE solver called {method!r}; known solvers are euler-maruyama, heun")
     checked_count("steps", steps)
     y, states = y0, [y0]
     for start, end in itertools.pairwise(t.unbind()):

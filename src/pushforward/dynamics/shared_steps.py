@@ -1,8 +1,7 @@
-r"""Steps that all samples of a batch share, where times are plain numbers and nothing is decided by values.
+r"""Steps shared by all samples of a batch: times are plain numbers, and no decision depends on a value.
 
-What is left of a solver is the arithmetic of its tableau, so that a step costs its evaluations and one operation for
-each weight. Samplers and small models step like this; `odeint` gives every sample steps of its own, errors, gradients
-and dense output.
+Only the arithmetic of the tableau remains, so a step costs its evaluations and one operation per weight. Samplers and
+small models use these steps; `odeint` gives every sample its own steps, error control, gradients and dense output.
 """
 
 from __future__ import annotations
@@ -38,11 +37,10 @@ def shared_step(
         slope: ``slope(y, at[i]) -> dy/dt`` at stage i.
         y: state, of any shape.
         dt: length of the step, negative to go back; a number, or a tensor that broadcasts with ``y``.
-        at: what the slope is told of each stage, such as its time, which is ``tableau.c[i]`` of the step; those parts
-            where None.
+        at: second argument of the slope at each stage, such as its time; None: the fractions ``tableau.c`` of the step.
 
     Returns:
-        the state at the end of the step, and the slopes at its stages.
+        the state at the end of the step, and the slopes at the stages.
 
     >>> from pushforward.dynamics.tableau import RK4
     >>> round(float(shared_step(RK4, lambda y, part: -y, torch.ones(()), 0.5)[0]), 4)
@@ -66,7 +64,7 @@ def adams_bashforth(
     Arguments:
         slope: ``slope(y, at[n]) -> dy/dt`` at ``times[n]``, called once per step.
         times: in either direction, with steps of any length.
-        at: what the slope is told of each time but the last; the times themselves where None.
+        at: second argument of the slope at each time but the last; None: the times themselves.
 
     References:
         Hairer, Norsett & Wanner 1993, Solving Ordinary Differential Equations I, eq. III.1.4

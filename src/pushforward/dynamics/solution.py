@@ -1,4 +1,4 @@
-"""What a solver returns, and how it says that it could not."""
+"""Solution of a solve, and the error of a failed one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Dense", "IntegrationError", "Solution", "Statistics", "Status", "fai
 
 
 class Status(IntEnum):
-    """How a sample ended."""
+    """Outcome of a sample."""
 
     SUCCESS = 0
     EVENT = 1
@@ -31,7 +31,7 @@ class IntegrationError(UsageError, ArithmeticError):
     """A sample could not be integrated to its end.
 
     Attributes:
-        solution: what was reached; its ``status`` tells the samples apart.
+        solution: the states reached, with the ``status`` of each sample.
         sample: index of the first sample that failed.
     """
 
@@ -43,7 +43,7 @@ class IntegrationError(UsageError, ArithmeticError):
 
 @dataclass(frozen=True)
 class Statistics:
-    """Work done for each sample, int64, shape ``(batch,)`` each."""
+    """Work per sample, int64, shape ``(batch,)`` each."""
 
     evaluations: Tensor
     accepted: Tensor
@@ -54,8 +54,8 @@ class Statistics:
 class Dense:
     """The whole trajectory: the polynomial of every accepted step.
 
-    Lists over the solver's iterations; a sample that took no step in one has length zero there. Times are the solver's,
-    monotonic in either direction; ``solver_time`` takes the user's (batch, Q) there.
+    Lists over the solver's iterations; a sample without an accepted step in an iteration has length zero there. Times
+    are solver times, monotonic in either direction; ``solver_time`` converts the user's times (batch, Q) to them.
     """
 
     t: list[Tensor] = field(default_factory=list)
@@ -65,14 +65,14 @@ class Dense:
     solver_time: Callable[[Tensor], Tensor] = lambda t: t
 
     def append(self, step: Step, taken: Tensor) -> None:
-        """Add a step, of which each sample took the length ``taken``: the whole step, or nothing."""
+        """Add a step; ``taken`` is its accepted length per sample, zero where rejected."""
         self.t.append(step.t)
         self.dt.append(taken)
         self.y0.append(step.y0)
         self.polynomial.append(step.polynomial())
 
     def followed_by(self, later: Dense) -> Dense:
-        """The trajectory that goes on with ``later``."""
+        """This trajectory, continued by ``later``."""
         return Dense(
             self.t + later.t,
             self.dt + later.dt,
@@ -88,12 +88,11 @@ class Solution:
 
     Attributes:
         t: output times, shape ``(batch, T)``.
-        y: states at the output times, shape ``(T, batch, ...)``; NaN at times that a failed or stopped sample did not
-            reach.
-        stats: work done for each sample.
-        status: a `Status` for each sample, shape ``(batch,)``.
-        t_end, y_end: where each sample stopped: the last output time, the event, or the failure.
-        last_step: size of the last step that each sample chose, shape ``(batch,)``.
+        y: states at the output times, shape ``(T, batch, ...)``; NaN where a sample failed or stopped before that time.
+        stats: work per sample.
+        status: `Status` of each sample, shape ``(batch,)``.
+        t_end, y_end: time and state at which each sample stopped: at the last output time, its event, or its failure.
+        last_step: last step size of each sample, shape ``(batch,)``.
     """
 
     t: Tensor
@@ -109,7 +108,7 @@ class Solution:
         """State at any times between the ends of a solve with ``dense=True``.
 
         Arguments:
-            t: shape ``(Q,)`` or ``(batch, Q)``; times outside of what was integrated extrapolate the nearest step.
+            t: shape ``(Q,)`` or ``(batch, Q)``; times outside the integrated span extrapolate the nearest step.
 
         Returns:
             shape ``(Q, batch, ...)``.
@@ -124,10 +123,10 @@ class Solution:
             return self.y_end.expand(queries.shape[1], *self.y_end.shape)
         starts, lengths = torch.stack(self.dense.t, 1), torch.stack(self.dense.dt, 1)
         states, polynomials = torch.stack(self.dense.y0), torch.stack(self.dense.polynomial)
-        # equal steps go in either direction
+        # fixed steps go in either direction
         forwards = 1 - 2 * ((starts + lengths)[:, -1:] < starts[:, :1]).to(starts.dtype)
         ends = (starts + lengths) * forwards
-        # the first step whose end is at or past the query; a step of length zero is never the first past it
+        # the first step that ends at or past the query; a step of length zero is never the first
         index = torch.searchsorted(ends.contiguous(), (queries * forwards).contiguous()).clamp_max(ends.shape[1] - 1)
         rows = torch.arange(starts.shape[0], device=starts.device)
         values: list[Tensor] = []
@@ -139,10 +138,10 @@ class Solution:
 
 
 def failure(solution: Solution, of: Tensor | None = None) -> IntegrationError | None:
-    """The error that names the first sample that failed, if any did.
+    """The error that names the first failed sample; None if none failed.
 
     Arguments:
-        of: samples that could have been integrated, shape ``(batch,)``; None for all.
+        of: samples to check, shape ``(batch,)``; None for all.
     """
     bad = solution.status > Status.EVENT
     bad = bad if of is None else bad & of
@@ -150,7 +149,7 @@ def failure(solution: Solution, of: Tensor | None = None) -> IntegrationError | 
         return None
     if is_wrapped(solution.status):
         return IntegrationError(
-            "a sample under torch.func failed; solve without the transform to see which", solution, -1
+            "a sample failed under a torch.func transform; solve without the transform to see which", solution, -1
         )
     failed = torch.nonzero(bad)
     sample = int(failed[0])
@@ -160,7 +159,7 @@ def failure(solution: Solution, of: Tensor | None = None) -> IntegrationError | 
     cause = {
         Status.TOO_MANY_STEPS: f"the limit of {int(solution.stats.accepted[sample] + solution.stats.rejected[sample])} "
         "steps was reached",
-        Status.STEP_TOO_SMALL: f"step size fell under the resolution of {str(solution.y.dtype).removeprefix('torch.')}",
+        Status.STEP_TOO_SMALL: f"step size fell below the resolution of {str(solution.y.dtype).removeprefix('torch.')}",
         Status.NOT_FINITE: "the vector field is not finite",
     }[status]
     message = (

@@ -1,4 +1,4 @@
-"""One method with its options, as `odeint` and the rules for gradients call it."""
+"""A method with its options, as called by `odeint` and the gradient rules."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ Gradient = Literal["direct", "checkpointed", "adjoint"]
 
 @dataclass
 class Solver:
-    """A method, the equation that it solves in solver time, and how.
+    """A method, its options, and the equation in solver time.
 
     Arguments:
-        options: of `integrate_fixed` or `integrate`, for a method of equal or of chosen steps.
-        checkpoints: states to keep for the checkpointed gradient.
+        options: of `integrate_fixed` for a fixed-step method, of `integrate` for an adaptive one.
+        checkpoints: number of states to keep for the checkpointed gradient.
     """
 
     method: Method
@@ -44,7 +44,7 @@ class Solver:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def solve(self, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], on_accept: Accepted | None = None) -> Solution:
-        """The solution, differentiable through its steps."""
+        """Solution that is differentiable through its steps."""
         if not self.method.adaptive:
             return self._fixed(self.field, y0, times, args, on_accept)
         return integrate(
@@ -55,7 +55,7 @@ class Solver:
     def solve_by(
         self, gradient: Gradient, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], parameters: Sequence[Tensor]
     ) -> Solution:
-        """The solution, with the gradient of a rule."""
+        """Solution with the named gradient."""
         if gradient == "direct":
             return self.solve(y0, times, args)
         return solve_with(self._rule(gradient), self.solve, y0, times, args, parameters)
@@ -64,7 +64,7 @@ class Solver:
         self, joint: VectorField, y0: Tensor, times: Tensor, args: tuple[Tensor, ...], on_accept: Accepted,
         on_leave: Left,
     ) -> Solution:  # fmt: skip
-        """Solve the adjoint's equation, with the method and the tolerance of the solve itself."""
+        """Solve the adjoint equation, with the method and tolerance of the forward solve."""
         if not self.method.adaptive:
             return self._fixed(joint, y0, times, args, on_accept)
         return integrate(

@@ -1,7 +1,7 @@
-"""One adaptive step of a whole batch: every sample has its own time, step size and acceptance.
+"""Adaptive steps of a batch: every sample has its own time, step size and acceptance.
 
-A sample that is done, has failed or met its event has no time left, and takes steps of length zero. So a step holds no
-decision that depends on a value: it is a plain function of tensors that compiles, batches and differentiates.
+A sample that is finished, has failed or met its event has no time left, and takes steps of length zero. No decision in
+a step depends on a value: it is a plain function of tensors that compiles, batches and differentiates.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ __all__ = ["Move", "State", "Stepper", "bind"]
 
 
 class State(NamedTuple):
-    """Where every sample is. All of shape ``(batch,)`` but ``y`` and its derivative ``slope`` (batch, ...).
+    """State of every sample: all of shape ``(batch,)`` but ``y`` and its derivative ``slope`` (batch, ...).
 
     Attributes:
-        length: of the step to try next.
-        end: where the sample is to stop; its own time where it cannot go on.
+        length: next step to attempt.
+        end: time at which the sample is to stop; its current time where it cannot continue.
         error, error_before: of the last two accepted steps, in units of the tolerance.
         status: `Status.EVENT` where an event stopped the sample.
-        steps, accepted: steps tried and steps accepted.
+        steps, accepted: numbers of attempted and of accepted steps.
     """
 
     t: Tensor
@@ -51,7 +51,7 @@ class State(NamedTuple):
         return self.t < self.end
 
     def rows(self, rows: Tensor) -> State:
-        """The state of some of the samples."""
+        """The state of the samples ``rows``."""
         return State(*(x[rows] for x in self))
 
     def with_rows(self, rows: Tensor, part: State) -> State:
@@ -60,13 +60,13 @@ class State(NamedTuple):
 
 
 class Move(NamedTuple):
-    """What one step of the batch did.
+    """Result of one step of the batch.
 
     Attributes:
         state: the new state.
         accepted: which samples accepted the step, shape ``(batch,)``.
-        dt: length of the step that was tried, shape ``(batch,)``.
-        step: the step itself, with its stages; None where nobody asked for it.
+        dt: length of the attempted step, shape ``(batch,)``.
+        step: the step itself, with its stages; None unless asked for.
     """
 
     state: State
@@ -80,10 +80,10 @@ class Stepper:
 
     Arguments:
         field: ``field(t, y, *args)`` with t (batch,) and y (batch, ...).
-        method: a name, or a tableau of one's own that estimates its error.
-        rtol, atol: tolerance of a step, numbers or one a sample, shaped to broadcast with y.
-        controller: of the step size.
-        compile: whether to compile the step with `torch.compile`.
+        method: a name, or your own tableau with an error estimate.
+        rtol, atol: tolerance per step; a number, or one per sample shaped to broadcast with y.
+        controller: step-size control.
+        compile: compile the step with `torch.compile`.
 
     Example:
         >>> stepper = Stepper(lambda t, y: -y)
@@ -111,7 +111,7 @@ class Stepper:
         self.shrunk = False
 
     def rows(self, rows: Tensor) -> Stepper:
-        """The stepper of some of the samples."""
+        """The stepper of the samples ``rows``."""
         rtol, atol = (x[rows] if isinstance(x, Tensor) and x.dim() else x for x in (self.rtol, self.atol))
         part = Stepper(self.field, self.method, rtol, atol, self.controller, compile=self.compile)
         part.shrunk = True
@@ -120,17 +120,17 @@ class Stepper:
     def start(
         self, t: Tensor, y: Tensor, end: Tensor, args: Sequence[Tensor] = (), length: Tensor | None = None
     ) -> State:
-        """The first state, at time ``t`` (batch,) on the way to the later time ``end`` (batch,).
+        """Initial state at time ``t`` (batch,), to be advanced to the later time ``end`` (batch,).
 
         Arguments:
-            length: of the first step, chosen from the field where None.
+            length: first step; None: chosen from the field.
         """
         field = bind(self.field, args)
         slope = field(t, y)
         with torch.no_grad():
             if length is None:
                 length = first_step(self.method.order, field, t, y, slope, self.rtol, self.atol)
-            # a sample that begins with NaN has nowhere to go, and keeps no other waiting
+            # a sample that starts with NaN stops at once, and keeps no other waiting
             finite = torch.isfinite(rows(slope * 0 + y)).all(1)
             length = torch.where(finite, self.controller.limited(length), 0.0)
             one, zero = torch.ones_like(t), torch.zeros_like(t, dtype=torch.int64)
@@ -140,7 +140,7 @@ class Stepper:
         """One step of every sample.
 
         Arguments:
-            keep: whether the step itself is wanted, and not only the new state.
+            keep: return the step itself too, not only the new state.
         """
         settings = (self.method, self.field, self.rtol, self.atol, self.controller)
         if not self.compile:
@@ -150,12 +150,12 @@ class Stepper:
         return move
 
     def run(self, state: State, args: Sequence[Tensor], few: int, limit: int) -> tuple[int, State]:
-        """Steps, compiled as one loop, until no more than ``few`` samples have time left; how many, and the state.
+        """Step in one compiled loop until at most ``few`` samples have time left; the number of steps and the state.
 
-        Gradients do not go through it.
+        It carries no gradients.
         """
         settings = (self.method, self.field, self.rtol, self.atol, self.controller)
-        # numbers as tensors, so that others do not compile it anew; no two of the tensors may share memory
+        # numbers as tensors, so that new values need no compilation; no two of the tensors may share memory
         numbers = (torch.tensor(number, device=state.t.device) for number in (0, few, limit))
         copies = tuple(x.clone() for x in state)
         self._mark(*copies, *args)
@@ -163,14 +163,14 @@ class Stepper:
         return int(count), State(*flat)
 
     def _mark(self, *inputs: Tensor) -> None:
-        """The first size of a batch is compiled by itself; those that it shrinks to are compiled once for all."""
+        """Mark the batch size as dynamic once the batch has shrunk, so that all smaller sizes share one compilation."""
         if self.shrunk:
             for x in (*inputs, *(x for x in (self.rtol, self.atol) if isinstance(x, Tensor) and x.dim())):
                 torch._dynamo.maybe_mark_dynamic(x, 0)
 
 
 def bind(field: VectorField, args: Sequence[Tensor]) -> VectorField:
-    """The field of (t, y) alone."""
+    """The field as a function of (t, y) alone."""
     return (lambda t, y: field(t, y, *args)) if args else field
 
 
@@ -190,7 +190,7 @@ def _loop(
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """`Stepper.run`: the number of steps taken, and the state."""
     fixed = State(*state)
-    # what a step changes; to carry more costs time in every one
+    # the entries that a step changes; carrying more costs time in every step
     names: tuple[str, ...] = ("t", "y", "slope", "length", "end", "steps", "accepted")
     names += ("error", "error_before") if controller.remembers else ()
 
@@ -211,10 +211,10 @@ def _advance(
     method: Method, field: VectorField, rtol: Tensor | float, atol: Tensor | float, controller: Controller,
     state: State, args: tuple[Tensor, ...], keep: bool, look: bool,
 ) -> Move:  # fmt: skip
-    """`Stepper.advance`; ``look`` allows shortcuts that depend on values, where looking at them costs nothing."""
+    """`Stepper.advance`; ``look`` allows shortcuts that depend on values, where reading them costs nothing."""
     look = look and state.t.device.type == "cpu"
     remaining = state.end - state.t
-    # a little further, rather than a sliver of a step afterwards: what the safety factor leaves under the tolerance
+    # stretch the step to the end rather than leave a sliver; the safety factor leaves room under the tolerance
     reaching = remaining <= controller.limited(state.length * 1.1)
     dt = torch.where(reaching, remaining, state.length)
     step = take_step(method, bind(field, args), state.t, state.y, dt, state.slope, True)
@@ -224,7 +224,7 @@ def _advance(
         factor = controller.factor(method.error_order + 1, error, state.error, state.error_before)
         active = remaining > 0
         proposal = controller.limited(dt * factor)
-        # no number of this precision lies between the time and the end of the next try
+        # in this precision the next attempt would not advance the time
         stuck = (torch.add(state.t, proposal, alpha=0.25) == state.t) & ~fine
         accept = fine & active
         steps, accepted = state.steps + active, state.accepted + accept
@@ -237,7 +237,7 @@ def _advance(
     y, slope, end = step.y1, step.end, state.end
     if not (look and bool(unwrapped(fine).all())):
         if look and y.requires_grad and bool(unwrapped(torch.isinf(error)).any()):
-            # what overflowed would make the gradient of the accepted samples NaN, though multiplied by zero
+            # an overflow would make the gradient of the accepted samples NaN, even multiplied by zero
             step = take_step(method, bind(field, args), state.t, state.y, torch.where(fine, dt, 0.0), None, True)
             y, slope = step.y1, step.end
         taken = over(fine, y)

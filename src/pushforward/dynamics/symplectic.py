@@ -1,8 +1,8 @@
 r"""Symplectic steps for separable Hamiltonians :math:`H(q, p) = T(p) + V(q)`.
 
-A composition alternates drifts :math:`q \mathrel{+}= c_i h\, \partial T/\partial p` and kicks
-:math:`p \mathrel{-}= d_i h\, \partial V/\partial q`. It keeps phase-space volume exactly and the energy in a bound for
-very long times, where a Runge-Kutta method of the same order drifts away.
+A composition alternates drifts :math:`q \mathrel{+}= c_i h\, \partial T/\partial p` and kicks :math:`p \mathrel{-}= d_i
+h\, \partial V/\partial q`. It conserves phase-space volume exactly and bounds the energy error over very long times, in
+which a Runge-Kutta method of the same order drifts.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["SYMPLECTIC", "Composition", "Orbit", "integrate_symplectic"]
 
 @dataclass(frozen=True)
 class Composition:
-    """Coefficients of drifts and kicks; each sums to one.
+    """Coefficients of drifts and of kicks; each set sums to one.
 
     Attributes:
-        drifts: one more than ``kicks``: a step begins and ends with a drift.
+        drifts: one more than ``kicks``, since a step begins and ends with a drift.
     """
 
     name: str
@@ -80,10 +80,10 @@ def integrate_symplectic(
         mass: a number, or a tensor that broadcasts with ``position``.
 
     Raises:
-        UsageError: if the method is unknown, or steps is no positive whole number.
+        UsageError: if the method is unknown, or steps is not a positive whole number.
     """
     if method not in SYMPLECTIC:
-        raise UsageError(f"there is no symplectic solver called {method!r}; known are {', '.join(SYMPLECTIC)}")
+        raise UsageError(f"there is no symplectic solver called {method!r}; known solvers are {', '.join(SYMPLECTIC)}")
     checked_count("steps", steps)
     composition = SYMPLECTIC[method]
     positions, momenta = [position], [momentum]

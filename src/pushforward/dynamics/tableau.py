@@ -21,18 +21,18 @@ Rows = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class Tableau:
-    """The coefficients of a method.
+    """Coefficients of a method.
 
     Attributes:
-        order: of the solution that is carried on.
+        order: of the propagated solution.
         a, b, c: Butcher's coefficients; row i of ``a`` has i entries.
-        error: weights of the error estimate; empty for a method of fixed steps. One entry more than ``b`` includes the
+        error: weights of the error estimate; empty for a fixed-step method. One entry more than ``b`` includes the
             derivative at the end of the step.
         error_order: order of the embedded solution: the error estimate falls as ``h ** (error_order + 1)``.
-        error_low: a second estimate of lower order, for Dormand and Prince's eighth-order combination of two.
-        dense: rows of the interpolating polynomial, one a stage (the derivative at the end included).
+        error_low: a second estimate of lower order, for Dormand and Prince's eighth-order method, which combines two.
+        dense: rows of the interpolating polynomial, one per stage (the derivative at the end included).
         dense_extra: stages that only the interpolant needs: ``(c, a-row)`` each.
-        reference: where the coefficients are from.
+        reference: source of the coefficients.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Tableau:
 
     @cached_property
     def terms(self) -> tuple[tuple[tuple[int, float], ...], ...]:
-        """Stages and their weights, zeros left out, for the state at each stage after the first, then for the step."""
+        """Non-zero weights with their stages, for each stage after the first and then for the whole step."""
         return tuple(tuple((j, w) for j, w in enumerate(row) if w) for row in (*self.a[1:], self.b))
 
     @property
@@ -63,7 +63,7 @@ class Tableau:
 
     @property
     def calls(self) -> int:
-        """Evaluations of the vector field a step, where the derivative at the end starts the next step."""
+        """Evaluations of the vector field per step; a derivative at the end counts for the next step."""
         return len(self.b) - 1 if self.first_same_as_last else len(self.b)
 
 

@@ -1,7 +1,7 @@
-"""The right-hand side of an equation, as somebody wrote it: looked at before its values are trusted.
+"""The user's vector field, checked on its first calls.
 
-The first call checks the shape and that nothing was written into the arguments; the second finds out whether values
-come in one buffer, which is then copied. From the third on a call costs what the vector field costs.
+The first call checks the shape and that the arguments were not overwritten; the second detects a field that returns the
+same buffer every time, whose values are then copied. From the third call on there is no overhead.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["Term", "check_event", "check_unwritten"]
 
 
 class Term:
-    """A vector field whose values have the shape and the precision of the state, and memory of their own.
+    """A vector field whose values have the shape and precision of the state, and their own memory.
 
     Raises:
-        UsageError: if a value is no real tensor of the state's shape, or the field writes into t or y.
+        UsageError: if a value is not a real tensor of the state's shape, or the field writes into t or y.
     """
 
     def __init__(self, field: VectorField) -> None:
@@ -55,17 +55,17 @@ class Term:
 
 
 def check_unwritten(name: str, given: tuple[Tensor, ...], before: tuple[Tensor, ...]) -> None:
-    """Raise if a function changed the tensors that it was given.
+    """Raise if a function changed its arguments.
 
     Raises:
-        UsageError: what to write instead.
+        UsageError: if one differs from its copy before the call.
     """
     for argument, now, then in zip("ty", given, before, strict=True):
         if is_wrapped(then) or torch.equal(now, then):
             continue
         if not bool(((now == then) | (then != then)).all()):
             raise UsageError(
-                f"the {name} writes into its argument {argument}, which the solver still needs; compute a new tensor, "
+                f"the {name} writes into its argument {argument}, which the solver still needs; return a new tensor, "
                 f"{argument} = {argument} * 2 instead of {argument} *= 2"
             )
 
@@ -74,7 +74,7 @@ def check_event(event: Any, t: Tensor, y: Tensor) -> None:
     """Call an event once, at the start of a solve.
 
     Raises:
-        UsageError: if it writes into its arguments, or gives something else than a number for each sample.
+        UsageError: if it writes into its arguments, or does not return one number per sample.
     """
     given = t.detach().clone(), y.detach().clone()
     with torch.no_grad():
@@ -82,7 +82,7 @@ def check_event(event: Any, t: Tensor, y: Tensor) -> None:
     check_unwritten("event", given, (t, y))
     if not isinstance(value, Tensor) or value.shape != y.shape[:1] or value.is_complex():
         raise UsageError(
-            f"the event must give one number for each sample, shape {tuple(y.shape[:1])}, not {_what(value)}"
+            f"the event must return one number per sample, shape {tuple(y.shape[:1])}, not {_described(value)}"
         )
 
 
@@ -90,11 +90,11 @@ def _check_value(value: Any, y: Tensor) -> None:
     if not isinstance(value, Tensor) or value.shape != y.shape or value.is_complex():
         raise UsageError(
             f"the vector field must return dy/dt as a real tensor of the shape of y, {tuple(y.shape)}, not "
-            f"{_what(value)}"
+            f"{_described(value)}"
         )
 
 
-def _what(value: Any) -> str:
+def _described(value: Any) -> str:
     if not isinstance(value, Tensor):
         return f"a {type(value).__name__}"
     return f"a tensor of shape {tuple(value.shape)}" + (", which is complex" if value.is_complex() else "")

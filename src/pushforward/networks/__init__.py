@@ -1,4 +1,4 @@
-"""Networks as plain modules: the network follows from the `Space`.
+"""Networks as plain modules, chosen by `Space`.
 
 Velocities and denoisers are called as ``net(x, t, condition)``; one-shot networks as ``net(z, condition)``.
 """

@@ -1,4 +1,4 @@
-"""Conditions that are fields, as further channels of a network's input."""
+"""Fields as conditions: extra channels of a network's input."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _TAKERS = "UNet and Transformer"
 
 
 class JoinField(nn.Module):
-    """A batch of fields and the field of its condition as channels of one field.
+    """Concatenate a batch of fields with the field of its condition, as channels.
 
-    The condition's field is refined to the grid of the batch by repeating its cells. Where it is not told it is zero,
-    the mean in network units.
+    The condition's field is refined to the grid of the batch by repeating its cells. An unknown field is zero, the mean
+    in network units.
 
     Arguments:
-        space: of the batch.
-        condition: of which the field is joined, if it has one.
+        space: space of the batch.
+        condition: space of the conditions; its field, if any, is joined.
 
     Raises:
-        UsageError: if the grid of the batch is no whole multiple of that of the condition's field.
+        UsageError: if the grid of the batch is not a whole multiple of that of the condition's field.
 
     >>> join = JoinField(Field(1, (4, 4)), ConditionSpace(field=Field(2, (2, 2))))
     >>> join(torch.ones(3, 1, 4, 4), Condition(field=torch.ones(3, 2, 2, 2))).shape
@@ -42,7 +42,7 @@ class JoinField(nn.Module):
         if len(coarse) != len(self.grid) or any(fine % cells for cells, fine in zip(coarse, self.grid, strict=True)):
             raise UsageError(
                 f"a condition's field of {coarse} cells cannot be refined to a grid of {self.grid}; give one on the "
-                "same grid, or on one that is coarser by a whole number along each axis"
+                "same grid, or on a grid coarser by a whole factor along each axis"
             )
 
     def forward(
@@ -57,6 +57,6 @@ class JoinField(nn.Module):
 
 
 def refuse_field(network: nn.Module, condition: ConditionSpace) -> None:
-    """Raise a `UsageError` if the condition of a network that takes numbers alone has a field."""
+    """Reject a field as the condition of a network that takes only numbers, with a `UsageError`."""
     if condition.field is not None:
-        raise UsageError(f"{type(network).__name__} takes no field as its condition; networks that can are {_TAKERS}")
+        raise UsageError(f"{type(network).__name__} takes no field as its condition; networks that do: {_TAKERS}")

@@ -1,6 +1,6 @@
-"""Networks of couplings: of the kept part of a sample and a condition, to raw parameters of the changed part.
+"""Conditioner networks of couplings: from the kept part of a sample and a condition to raw parameters.
 
-All are zero before training, so that a flow starts as the identity of its couplings.
+All outputs are zero before training, so that every coupling starts as the identity.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ __all__ = ["FieldConditioner", "VectorConditioner"]
 
 
 class VectorConditioner(nn.Module):
-    """A perceptron of a vector and its condition, (batch, inputs) to (batch, outputs).
+    """Perceptron of a vector and its condition, (batch, inputs) to (batch, outputs).
 
     Arguments:
-        inputs, outputs: lengths of the vectors; of no inputs and no condition it is a constant.
+        inputs, outputs: lengths of the vectors; without inputs and condition it is a constant.
         condition_dim: length of a condition vector; 0 for none.
-        width: of the hidden layers. depth: how many there are.
+        width: width of the hidden layers.
+        depth: number of hidden layers.
         residual: add each hidden layer to the one before, which suits deeper perceptrons.
     """
 
@@ -38,7 +39,7 @@ class VectorConditioner(nn.Module):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        # A perceptron of nothing is one of a one.
+        # without inputs, a perceptron of a constant one
         self.alone = inputs + condition_dim == 0
         inputs = max(inputs + condition_dim, 1)
         if residual:
@@ -75,10 +76,11 @@ class FieldConditioner(nn.Module):
 
     Arguments:
         inputs, outputs: channels.
-        context: channels of the condition, which may be a field on the same grid, or a vector, seen by every cell.
-        width: channels of the hidden state. depth: residual blocks.
+        context: channels of the condition, a field on the same grid or a vector that every cell sees.
+        width: channels of the hidden state.
+        depth: number of residual blocks.
         dims: axes of the grid.
-        periodic: whether the field wraps around.
+        periodic: whether the field is periodic.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""One-shot networks for fields: a code to a field, a field to a score, a field to a code.
+"""Convolutional one-shot networks for fields: generator, critic and encoder.
 
-All are convolutional, wrap around where the field is periodic, and take a grid of any size: it is halved, rounding up,
-until its shortest axis has 4 cells or fewer.
+All wrap around where the field is periodic, and accept a grid of any size: it is halved, rounding up, until its
+shortest axis has 4 cells or fewer.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ __all__ = ["ConvolutionalEncoder", "ConvolutionalGenerator", "ladder", "widths_f
 
 
 class ConvolutionalGenerator(nn.Module):
-    """A code and a condition to a field, from the coarsest grid to the finest.
+    """Map a code and a condition to a field, from the coarsest grid to the finest.
 
-    Each refinement is nearest-neighbour followed by convolutions, so that every cell is treated alike: transposed
-    convolutions print a checkerboard. The output is linear: network units have no bounds.
+    Each refinement is nearest-neighbour interpolation followed by convolutions, which treats every cell alike:
+    transposed convolutions leave a checkerboard pattern. The output is linear: network units have no bounds.
 
     Arguments:
         space: a `Field`.
         latent_dim: length of a code.
-        condition: what each sample is given with; no field.
+        condition: space of the conditions, without a field.
         width: channels at the full resolution, doubled at each coarser one up to ``8 * width``.
 
     References:
@@ -71,7 +71,7 @@ class ConvolutionalGenerator(nn.Module):
 
 
 class _Refine(nn.Module):
-    """A refinement and a residual block; the code scales and shifts the channels."""
+    """Refinement and residual block; the code scales and shifts the channels."""
 
     def __init__(self, dims: int, inputs: int, outputs: int, context: int, *, periodic: bool) -> None:
         super().__init__()
@@ -90,16 +90,16 @@ class _Refine(nn.Module):
 
 
 class ConvolutionalEncoder(nn.Module):
-    """A field and a condition to a vector, from the finest grid to the coarsest.
+    """Map a field and a condition to a vector, from the finest grid to the coarsest.
 
-    There is no normalisation over the batch, so the outputs for one sample do not depend on the others, as a gradient
-    penalty needs; every operation can be differentiated twice. Halvings have kernels of four cells, which see every
-    cell equally often.
+    Without batch normalisation the output for one sample does not depend on the others, as a gradient penalty
+    requires; every operation can be differentiated twice. Halvings have kernels of four cells, which cover every cell
+    equally often.
 
     Arguments:
         space: a `Field`.
         outputs: length of the vector.
-        condition: what each sample is given with; no field.
+        condition: space of the conditions, without a field.
         width: channels at the full resolution, doubled at each coarser one up to ``8 * width``.
 
     References:
@@ -136,7 +136,7 @@ class ConvolutionalEncoder(nn.Module):
 
 
 class _Coarsen(nn.Module):
-    """A residual block and a halving; the condition scales and shifts the channels."""
+    """Residual block and halving; the condition scales and shifts the channels."""
 
     def __init__(self, dims: int, inputs: int, outputs: int, context: int, *, periodic: bool) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class _Coarsen(nn.Module):
 
 
 def ladder(grid: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Grids from the finest to the coarsest, whose shortest axis has 4 cells or fewer."""
+    """Grids from the finest to the coarsest, the first whose shortest axis has 4 cells or fewer."""
     grids = [grid]
     while min(grids[-1]) > 4:
         grids.append(coarser(grids[-1]))

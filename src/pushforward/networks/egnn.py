@@ -1,29 +1,29 @@
-r"""Velocities of particles that turn, shift and change places with them: an E(n)-equivariant graph network.
+r"""E(n)-equivariant graph network for velocities of particles.
 
-Each particle has features :math:`h_i` and each pair i < j features :math:`p_{ij}`, which rotations do not change. They
-begin with the time, the condition and the species, and with the distance :math:`d_{ij} = |x_i - x_j|`. Every layer
-passes messages from particles to pairs and back,
+Each particle has features :math:`h_i` and each pair i < j features :math:`p_{ij}`, all invariant under rotations. Those
+of particles start from the time, the condition and the species, those of pairs from the distance
+:math:`d_{ij} = |x_i - x_j|`. Every layer passes messages from particles to pairs and back,
 
 .. math::
     p_{ij} &\leftarrow p_{ij} + W_2\, a\big(W_1 p_{ij} + W_h (h_i + h_j) + W_e e\big), \\
     h_i &\leftarrow h_i + \phi\Big(h_i, \frac{1}{\sqrt N} \sum_{j \ne i} a(p_{ij})\Big),
 
-with activations a and a context e of time and condition, and adds to the strength :math:`w_{ij}` with which the pair
-pulls its two particles along their difference,
+with activations a and a context e of time and condition, and adds to the strength :math:`w_{ij}` of the pair's velocity
+along the difference of its two particles,
 
 .. math::
     w_{ij} \leftarrow w_{ij} + w \cdot a(p_{ij}), \qquad
     v_i = \frac{1}{N - 1} \sum_{j \ne i} w_{ij}\, \frac{x_i - x_j}{d_{ij} + 1} .
 
-A rotation or reflection of x therefore turns v, a permutation permutes it, and the velocities of all particles add up
-to zero: what is centred stays so. Since :math:`w_{ij} = w_{ji}`, they exert no torque either. This is no loss: the
-gradient of a function of distances, which the velocity from Gaussian noise to particles is, has this form. Each pair
-is computed once, which takes less than half the time of messages both ways. Particles that are not centred are seen
-from the origin, by :math:`|x_i|` and a term along :math:`x_i / (|x_i| + 1)`. No velocity grows faster than distances,
-so that a flow along it takes no particle to infinity.
+So v rotates, reflects and permutes with x, and the velocities of all particles add up to zero: centred particles stay
+centred. Since :math:`w_{ij} = w_{ji}`, there is no net torque either. This is no restriction: the velocity from
+Gaussian noise to particles is the gradient of a function of distances, which has this form. Each pair is computed once,
+in less than half the time of messages in both directions. Particles that are not centred are seen from the origin, by
+:math:`|x_i|` and a term along :math:`x_i / (|x_i| + 1)`. No velocity grows faster than distances, so that a flow along
+it takes no particle to infinity.
 
-Distances enter through Gaussians side by side, which tell a contact from a gap. Pairs are dense tensors, and sums over
-the particles of a pair or the pairs of a particle are products with an incidence matrix.
+Distances are expanded in overlapping Gaussians, which resolve contacts. Pairs are dense tensors, and sums over the
+particles of a pair or the pairs of a particle are products with an incidence matrix.
 
 Sources: Garcia Satorras, Hoogeboom and Welling 2021, https://arxiv.org/abs/2102.09844, equations 3 to 6; Schuett et al.
 2017, https://arxiv.org/abs/1706.08566 (Gaussians of distances).
@@ -45,21 +45,21 @@ from pushforward.spaces import Particles
 __all__ = ["EGNN"]
 
 _GAUSSIANS, _FARTHEST, _ROUNDED = 16, 6.0, 1e-3
-# Radians per unit of time: an untrained network must not keep a solver busy.
+# Radians per unit of time; limited, so that a solver of an untrained network needs few steps.
 _FASTEST = 25.0
 
 
 class EGNN(nn.Module):
-    """A network called as ``net(x, t, condition)`` whose output is a velocity per particle; zero before training.
+    """Network called as ``net(x, t, condition)``, with one velocity per particle as output; zero before training.
 
     Arguments:
-        space: of the samples, in network units; particles in a periodic box are refused.
-        condition: what each sample is given with; no field.
+        space: of the samples, in network units; a periodic box is not supported.
+        condition: space of the conditions, without a field.
         width: hidden features of particles and pairs.
         depth: layers of messages.
 
     Raises:
-        UsageError: for particles in a box, which a velocity from normal noise does not suit.
+        UsageError: for particles in a periodic box, which normal noise does not fit.
 
     >>> net = EGNN(Particles(4, 2, centred=True), width=16, depth=2)
     >>> net(torch.randn(3, 4, 2), torch.rand(3)).shape
@@ -77,7 +77,7 @@ class EGNN(nn.Module):
         super().__init__()
         refuse_field(self, condition)
         if space.box is not None:
-            raise UsageError("particles in a periodic box cannot be reached from normal noise; leave the box out")
+            raise UsageError("normal noise does not fit particles in a periodic box; leave the box out")
         self.space = space
         names = sorted(set(space.species))
         numbers = [names.index(name) for name in space.species] or [0] * space.count
@@ -93,7 +93,7 @@ class EGNN(nn.Module):
         self.pair = Linear(1 + _GAUSSIANS, width)
         free = not space.centred
         self.radius = nn.Linear(1, width, bias=False) if free else None
-        # Features that the last layer moves are read by the term along x alone.
+        # Only the term along x reads the features after the last layer.
         self.layers = nn.ModuleList(
             _Layer(width, self.context.dim, update=free or number < depth - 1) for number in range(depth)
         )
@@ -106,10 +106,10 @@ class EGNN(nn.Module):
         condition: Condition | None = None,
     ) -> Float[Tensor, "batch count dim"]:
         context = self.context(t, condition, len(x))
-        # Particles and pairs come first, so that an incidence matrix multiplies whole rows of the batch.
+        # Particles and pairs are the first axis, so that an incidence matrix multiplies whole rows of the batch.
         x = x.transpose(0, 1)
         apart = _gathered(self.differences, x)
-        # Rounded off where particles meet, where a root has a kink that a solver would have to resolve.
+        # Smoothed where particles meet: the kink of the root would cost a solver many steps.
         distance = (apart.square().sum(-1, keepdim=True) + _ROUNDED).sqrt()
         near = torch.exp(-0.5 * ((distance - self.centres) * (_GAUSSIANS / _FARTHEST)).square())
         pairs = self.pair(torch.cat([distance, near], -1))
@@ -154,7 +154,7 @@ class _Layer(nn.Module):
 
 
 def _zero(width: int) -> nn.Linear:
-    """A linear map to one number that starts at zero."""
+    """Linear map to one number, zero at the start."""
     layer = nn.Linear(width, 1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -162,5 +162,5 @@ def _zero(width: int) -> nn.Linear:
 
 
 def _gathered(incidence: Float[Tensor, "out n"], x: Float[Tensor, "n batch features"]) -> Tensor:
-    """Sums over the particles of each pair, or the pairs of each particle."""
+    """Sum over the particles of each pair, or over the pairs of each particle."""
     return (incidence.to(x.dtype) @ x.flatten(1)).unflatten(1, x.shape[1:])

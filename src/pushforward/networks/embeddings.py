@@ -1,4 +1,4 @@
-"""Scalars and conditions as vectors that a network can use: time, noise level, physical parameters, labels."""
+"""Embeddings of time, noise level, physical parameters and labels as vectors."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["ConditionEmbedding", "Context", "TimeEmbedding"]
 
 
 class TimeEmbedding(nn.Module):
-    r"""Time as waves of many periods, mixed by a small perceptron.
+    r"""Embedding of time: waves of many periods, mixed by a small perceptron.
 
     .. math:: t \mapsto \mathrm{MLP}\big(\cos \omega_i t, \sin \omega_i t\big),
               \qquad \omega_i \text{ geometric from } \omega_\min \text{ to } \omega_\max
 
-    The waves are computed in the precision of ``t``, also where the network runs in bfloat16,
-    whose 8 bits cannot hold a phase.
+    The waves are computed in the precision of ``t`` even if the network runs in bfloat16, whose 8 bits cannot resolve
+    a phase.
 
     Arguments:
         dim: length of the embedding; even.
-        slowest, fastest: angular frequencies, in radians per unit of ``t``. The defaults suit ``t`` of about [0, 1]:
-            the slowest wave tells the ends apart, the fastest one steps of 1/1000.
+        slowest, fastest: angular frequencies, in radians per unit of ``t``. The defaults suit ``t`` in about [0, 1]:
+            the slowest wave distinguishes the ends, the fastest one resolves steps of 1/1000.
 
     Raises:
         UsageError: if ``dim`` is odd.
@@ -42,7 +42,7 @@ class TimeEmbedding(nn.Module):
     def __init__(self, dim: int, *, slowest: float = 1.0, fastest: float = 200.0) -> None:
         super().__init__()
         if dim < 2 or dim % 2:
-            raise UsageError(f"a time embedding has an even length of at least 2, not {dim}")
+            raise UsageError(f"the length of a time embedding must be even and at least 2, not {dim}")
         self.dim = dim
         self.slowest = slowest
         self.fastest = fastest
@@ -57,17 +57,17 @@ class TimeEmbedding(nn.Module):
 
 
 class ConditionEmbedding(nn.Module):
-    """Numbers of a condition through a small perceptron, with a learned stand-in for a condition that is not told.
+    """Embedding of a condition's numbers by a small perceptron, with a learnt vector for an unknown condition.
 
-    A row of NaN, or no condition at all, stands for "not told": training with some such rows gives one network that
-    knows both the conditional and the unconditional distribution, as classifier-free guidance needs.
+    A row of NaN, or no condition at all, means unknown: training with some such rows gives one network of both the
+    conditional and the unconditional distribution, as classifier-free guidance requires.
 
     Arguments:
-        numbers: how many there are, in network units; at least 1.
+        numbers: count of numbers, in network units; at least 1.
         dim: length of the embedding.
 
     Raises:
-        UsageError: if ``numbers`` is less than 1; when called, if a row has another length.
+        UsageError: if ``numbers`` is less than 1; when called, if a row has the wrong length.
 
     References:
         Ho and Salimans 2022, https://arxiv.org/abs/2207.12598
@@ -80,7 +80,7 @@ class ConditionEmbedding(nn.Module):
     def __init__(self, numbers: int, dim: int) -> None:
         super().__init__()
         if numbers < 1:
-            raise UsageError(f"a condition has at least one number, not {numbers}")
+            raise UsageError(f"a condition must have at least one number, not {numbers}")
         self.numbers = numbers
         self.mix = nn.Sequential(Linear(numbers, dim), nn.SiLU(), Linear(dim, dim))
         self.untold = nn.Parameter(torch.zeros(dim))
@@ -88,29 +88,27 @@ class ConditionEmbedding(nn.Module):
     def forward(
         self, numbers: Float[Tensor, "batch numbers"] | None, batch: int | None = None
     ) -> Float[Tensor, "batch dim"]:
-        """Embeddings of the rows; ``batch`` is how many there are where the numbers are None."""
+        """Embeddings of the rows; ``batch`` is the number of rows if the numbers are None."""
         if numbers is None:
             return self.untold.expand(batch or 1, -1)
         if numbers.shape[-1] != self.numbers:
-            raise UsageError(
-                f"the network expects conditions of {self.numbers} numbers, but these have {numbers.shape[-1]}"
-            )
+            raise UsageError(f"the network expects conditions of {self.numbers} numbers, not {numbers.shape[-1]}")
         told = numbers.isfinite().all(dim=1, keepdim=True)
         embedded = self.mix(torch.where(told, numbers, 0.0).to(_dtype(self.mix)))
         return torch.where(told, embedded, self.untold.to(embedded.dtype))
 
 
 class Context(nn.Module):
-    """Time and the numbers of a condition as one vector: activation(time + condition).
+    """Embedding of time and condition in one vector: activation(time + condition).
 
     Arguments:
         dim: length of the vector.
-        condition: what each sample is given with.
+        condition: space of the conditions.
         time: whether there is a time.
-        fastest: angular frequency of the fastest wave of time; what is integrated in time wants slow ones.
+        fastest: angular frequency of the fastest wave of time; slow ones suit a network that is integrated in time.
 
     Raises:
-        UsageError: when called, if the condition is of another space.
+        UsageError: when called, if the condition does not belong to the space.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The velocity or denoising network of a space."""
+"""Velocity and denoising networks by space."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _OF_FIELDS: dict[str, type[nn.Module]] = {"unet": UNet, "transformer": Transform
 def time_network(
     space: Space, condition: ConditionSpace = ConditionSpace(), *, network: str | None = None, **options: Any
 ) -> nn.Module:
-    """A network called as ``net(x, t, condition)``, whose output is like ``x``: `ResidualMLP`, `UNet` or `EGNN`.
+    """Network called as ``net(x, t, condition)`` with an output like ``x``: `ResidualMLP`, `UNet` or `EGNN`.
 
     Arguments:
-        space: what one sample is.
-        condition: what each sample is given with.
+        space: space of a sample.
+        condition: space of the conditions.
         network: ``"unet"`` or ``"transformer"`` (see `Transformer`), for fields, or ``module:Class`` of your own (see
-            `networks.custom`); None is that of the space.
-        options: of the network, such as ``width``; those that are None keep the network's own default.
+            `networks.custom`); None: the default of the space.
+        options: of the network, such as ``width``; None keeps the network's default.
 
     Raises:
-        UsageError: if there is no such network for the space, or it cannot take the condition.
+        UsageError: if the space has no such network, or the network cannot take the condition.
 
     >>> from pushforward.spaces import Vector
     >>> type(time_network(Vector(2), width=64)).__name__
@@ -47,15 +47,13 @@ def time_network(
 
 
 def is_custom(network: str | None) -> TypeGuard[str]:
-    """Whether a network is one of the user's own, and not one of those that are built in."""
+    """Whether a network is the user's own rather than built in."""
     return network is not None and network not in _OF_FIELDS
 
 
 @singledispatch
 def _of_space(space: Space, condition: ConditionSpace, network: str | None, options: dict[str, Any]) -> nn.Module:
-    raise UsageError(
-        f"there is no velocity network for {space.kind} data; there are ones for vectors, fields and particles"
-    )
+    raise UsageError(f"there is no velocity network for {space.kind} data, only for vectors, fields and particles")
 
 
 @_of_space.register

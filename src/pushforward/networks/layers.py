@@ -1,4 +1,4 @@
-"""Convolutions of maps and cubes that know whether the field wraps around."""
+"""Convolutions of maps and cubes, periodic or not."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from pushforward.tensors import linear
 __all__ = ["Convolution", "channels_last", "coarser", "grid_of", "refine"]
 
 _CONVOLUTIONS: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
-# Channels up to which a convolution of many channels to so few is a product and a sum.
+# Largest number of output channels for which a convolution is computed as a matrix product and a sum.
 _FEW = 4
 _FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 class Convolution(nn.Module):
-    """A convolution that keeps the grid, or halves it (rounding up), and wraps around where the field is periodic.
+    """Convolution that keeps the grid, or halves it (rounding up), and wraps around if the field is periodic.
 
-    Shape (batch, inputs, *grid) to (batch, outputs, *grid), or with ``halve`` to ceil(grid / 2). Where the field is not
-    periodic it is continued by zeros.
+    Shape (batch, inputs, *grid) to (batch, outputs, *grid), or with ``halve`` to ceil(grid / 2). A field that is not
+    periodic is padded with zeros.
 
     Arguments:
         dims: axes of the grid, 2 or 3.
         inputs, outputs: channels.
-        kernel: cells along each axis; odd, or even together with ``halve``.
-        periodic: whether the field wraps around.
+        kernel: cells along each axis; odd, or even with ``halve``.
+        periodic: whether the field is periodic.
         halve: take every second cell along each axis.
         bias: add a constant to each channel.
 
     Raises:
-        UsageError: if the grid has neither two nor three axes.
+        UsageError: unless the grid has two or three axes.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         if dims not in _CONVOLUTIONS:
-            raise UsageError(f"convolutional networks are for grids of two or three axes, not {dims}")
+            raise UsageError(f"convolutional networks need a grid of two or three axes, not {dims}")
         self.dims = dims
         self.kernel = kernel
         self.periodic = periodic
@@ -76,13 +76,13 @@ class Convolution(nn.Module):
         return self.convolution(x)
 
     def _of_each_cell(self, x: Tensor) -> Tensor:
-        """A matrix product, which in single precision takes half the time, and leaves channels last in cubes too."""
+        """Matrix product, which in single precision takes half the time and keeps channels last in cubes too."""
         weight, bias = self.convolution.weight, self.convolution.bias
         return linear(x.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
 
     def _to_few_channels(self, x: Tensor) -> Tensor:
-        """What each cell adds to each of its neighbours, one matrix product, and the sum of that along axis after axis:
-        a third of the time of a convolution, whose kernels are made for many channels. Sums are in single precision."""
+        """Contributions of each cell to its neighbours by one matrix product, then their sum along one axis after the
+        other: a third of the time of a convolution, whose kernels suit many channels. Sums are in single precision."""
         weight, bias = self.convolution.weight, self.convolution.bias
         parts = linear(weight.movedim(1, -1).flatten(0, -2), x.movedim(1, -1).flatten(0, -2))
         y = parts.to(weight.dtype).unflatten(1, (len(x), *x.shape[2:])).unflatten(0, (-1, *[self.kernel] * self.dims))
@@ -94,19 +94,19 @@ class Convolution(nn.Module):
         return y if bias is None else y + bias.view(-1, *[1] * self.dims)
 
     def _shifted(self, x: Tensor, shift: int, axis: int) -> Tensor:
-        """The value of each cell ``shift`` cells further."""
+        """The values shifted by ``shift`` cells."""
         if self.periodic or not shift:
             return x.roll(shift, axis) if shift else x
         return nn.functional.pad(x, [0, 0] * (-1 - axis) + [shift, -shift])
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """The same values with the channels of a cell side by side in memory, which CPU and GPU convolve faster."""
+    """The same values with the channels of a cell adjacent in memory, which CPU and GPU convolve faster."""
     return x.contiguous(memory_format=_FORMATS[x.ndim - 2])
 
 
 def coarser(grid: tuple[int, ...]) -> tuple[int, ...]:
-    """The grid after one halving, rounded up."""
+    """The grid after one halving, rounding up."""
     return tuple((cells + 1) // 2 for cells in grid)
 
 
@@ -116,7 +116,7 @@ def refine(x: Float[Tensor, "batch channels *coarse"], grid: tuple[int, ...]) ->
 
 
 def grid_of(space: Field) -> tuple[int, ...]:
-    """The grid of a field, checked to be one that can be convolved."""
+    """The grid of a field; raises unless it can be convolved."""
     if len(space.grid) not in _CONVOLUTIONS:
-        raise UsageError(f"convolutional networks are for grids of two or three axes, not {len(space.grid)}")
+        raise UsageError(f"convolutional networks need a grid of two or three axes, not {len(space.grid)}")
     return space.grid

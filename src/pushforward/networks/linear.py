@@ -1,4 +1,4 @@
-"""The affine layer of all networks."""
+"""Affine layer of all networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Linear"]
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear` by whichever library multiplies matrices of its size fast (see `pushforward.tensors`)."""
+    """`torch.nn.Linear` by the fastest library for matrices of its size (see `pushforward.tensors`)."""
 
     def forward(self, input: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
         return linear(input, self.weight, self.bias)

@@ -1,9 +1,9 @@
-r"""A masked perceptron, whose output for each feature depends on the features before it.
+r"""Masked perceptron whose output for each feature depends only on the features before it.
 
-Every hidden unit has a degree m in 0, ..., D - 1 and sees the first m features; it is connected to units of its own
-degree or a lower one, and the outputs for feature i to units of degree at most i - 1 (counted from one). Units are kept
-in the order of their degrees, so that the masks are blocks of triangles, and what is determined by the first i features
-is a leading part of every layer.
+Every hidden unit has a degree m in 0, ..., D - 1 and sees the first m features; it is connected to units of the same or
+a lower degree, and the outputs for feature i to units of degree at most i - 1 (counted from one). Units are sorted by
+degree, so that the masks are block-triangular and the units determined by the first i features are the leading part of
+every layer.
 
 Source: Germain, Gregor, Murray and Larochelle 2015 (MADE, arXiv:1502.03509), section 4; residual blocks as in Durkan
 et al. 2019 (arXiv:1906.04032).
@@ -26,17 +26,17 @@ __all__ = ["MADE"]
 
 
 class MADE(nn.Module):
-    """Called as ``net(x, condition)``: (batch, features) to (batch, outputs * features), zero before training.
+    """Masked network called as ``net(x, condition)``: (batch, features) to (batch, outputs * features), initially zero.
 
-    The outputs are, for each of the ``outputs`` in turn, those of every feature. Conditions are seen by every unit.
+    The outputs are ordered by output first, then by feature. Every unit sees the condition.
 
     Arguments:
         features: D, length of a vector.
-        outputs: numbers for each feature.
+        outputs: numbers per feature.
         condition_dim: length of a condition vector; 0 for none.
         width: units of each hidden layer.
         depth: hidden layers.
-        residual: add each hidden layer to the one before.
+        residual: add each hidden layer to the previous one.
 
     >>> net = MADE(3, outputs=2)
     >>> net(torch.randn(5, 3)).shape
@@ -86,7 +86,7 @@ class MADE(nn.Module):
         return linear(functional.silu(h), last, self.last.bias)
 
     def masked_weights(self) -> list[Tensor]:
-        """Of the first layer, of the hidden layers and of the last one, zero where there is no connection."""
+        """Weights of the first, the hidden and the last layers, zero where there is no connection."""
         hidden = [layer.weight * self.hidden_mask for layer in self.hidden_layers()]
         return [self.first.weight * self.first_mask, *hidden, self.last.weight * self.last_mask]
 
@@ -95,22 +95,22 @@ class MADE(nn.Module):
         return cast("list[Linear]", list(self.hidden))
 
     def incremental(self, condition: Tensor | None, count: int) -> _Incremental:
-        """The outputs of one feature after another: see `_Incremental`."""
+        """Evaluation feature by feature: see `_Incremental`."""
         return _Incremental(self, condition, count)
 
 
 class _Incremental:
-    """The network evaluated as its inputs become known, every product of a weight and a unit once.
+    """Evaluation of the network as its inputs become known; every product of a weight and a unit is computed once.
 
     Appending feature i determines the units of degree i in every layer; they are computed from the units before them,
-    which are kept. All samples' values of one unit are side by side in memory.
+    which are kept. The values of one unit for all samples are adjacent in memory.
     """
 
     def __init__(self, net: MADE, condition: Tensor | None, count: int) -> None:
         self.net = net
         first, *hidden, last = (weight.detach() for weight in net.masked_weights())
         self.first, self.hidden = first, hidden
-        # The rows of one feature's outputs side by side.
+        # the rows of one feature's outputs adjacent in memory
         self.last = last.unflatten(0, (net.outputs, net.features)).transpose(0, 1).contiguous()
         self.last_bias = net.last.bias.detach().unflatten(0, (net.outputs, net.features)).t()[..., None].contiguous()
         self.biases = [layer.bias.detach()[:, None] for layer in net.hidden_layers()]
@@ -136,7 +136,7 @@ class _Incremental:
             self._determine(bisect_right(self.net.degrees, self.known - 1))
 
     def _determine(self, start: int) -> None:
-        """Compute the units of degree ``known``, which begin at ``start``, layer after layer."""
+        """Compute the units of degree ``known``, which start at index ``start``, layer by layer."""
         stop = bisect_right(self.net.degrees, self.known)
         if start == stop:
             return

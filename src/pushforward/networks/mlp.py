@@ -30,10 +30,10 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 
 def activation_named(name: str) -> nn.Module:
-    """The activation of that name.
+    """Activation of a name.
 
     Raises:
-        UsageError: if there is none; the sentence lists the known ones.
+        UsageError: if the name is unknown.
     """
     if name not in _ACTIVATIONS:
         raise UsageError(f"there is no activation called {name!r}; known ones are {', '.join(_ACTIVATIONS)}")
@@ -41,17 +41,17 @@ def activation_named(name: str) -> nn.Module:
 
 
 class MLP(nn.Sequential):
-    """A multilayer perceptron, (batch, inputs) to (batch, outputs).
+    """Multilayer perceptron, (batch, inputs) to (batch, outputs).
 
     Arguments:
         inputs, outputs: lengths of the vectors.
         hidden: widths of the hidden layers.
-        activation: silu, relu, gelu, tanh, elu, selu, softplus or leaky-relu. Densities that are differentiated need a
+        activation: silu, relu, gelu, tanh, elu, selu, softplus or leaky-relu. A density that is differentiated needs a
             smooth one.
         zero_output: start as the zero function.
 
     Raises:
-        UsageError: if there is no such activation.
+        UsageError: if the activation is unknown.
 
     >>> MLP(2, 3, hidden=(8, 8))(torch.zeros(5, 2)).shape
     torch.Size([5, 3])
@@ -79,16 +79,16 @@ class MLP(nn.Sequential):
 
 
 class ResidualMLP(nn.Module):
-    r"""A velocity or denoising network for vectors: residual blocks that time and condition scale and shift.
+    r"""Velocity or denoising network for vectors: residual blocks scaled and shifted by time and condition.
 
     .. math:: h \leftarrow h + W_2\, \sigma\big(W_1\, [(1 + s_l) \odot \mathrm{norm}(h) + b_l]\big),
               \qquad (s_l, b_l) = A_l\, e(t, c)
 
-    The last layer starts at zero, and so does every :math:`W_2`.
+    The last layer and every :math:`W_2` start at zero.
 
     Arguments:
         space: a `Vector`.
-        condition: what each sample is given with; no field.
+        condition: space of the conditions, without a field.
         width: of the hidden state.
         depth: residual blocks.
         in_channels: numbers in an input vector; None means ``space.dim``.

@@ -1,4 +1,4 @@
-"""Generator and encoder of any space that has them: the network follows from the space.
+"""Generator and encoder by space.
 
 | space    | network                                       |
 |----------|-----------------------------------------------|
@@ -31,18 +31,18 @@ NetworkName = Literal["default", "dcgan"]
 
 
 class Generator(nn.Module):
-    """A code and a condition to a sample: the generator of a GAN, the decoder of an autoencoder.
+    """Map a code and a condition to a sample: the generator of a GAN, the decoder of an autoencoder.
 
     Arguments:
         space: a `Vector` or a `Field`.
         latent_dim: length of a code.
-        condition: what each sample is given with; no field.
+        condition: space of the conditions, without a field.
         width: hidden width of the perceptron (None: 256), or channels at the field's full resolution (None: 32).
-        depth: hidden layers of the perceptron; a field's depth follows from its grid.
+        depth: hidden layers of the perceptron; for a field the depth follows from the grid.
         network: of a field (see `NetworkName`).
 
     Raises:
-        UsageError: if there is no such network for the space.
+        UsageError: if the space has no such network.
 
     >>> Generator(Field(1, (8, 8)), latent_dim=16, width=8)(torch.randn(3, 16)).shape
     torch.Size([3, 1, 8, 8])
@@ -68,10 +68,10 @@ class Generator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A sample and a condition to a vector: the encoder of an autoencoder.
+    """Map a sample and a condition to a vector: the encoder of an autoencoder.
 
-    Without normalisation over the batch, and twice differentiable. Arguments as for `Generator`, with ``outputs`` the
-    length of the vector.
+    Without batch normalisation, and twice differentiable. Arguments as for `Generator`, with ``outputs`` the length of
+    the vector.
 
     >>> Encoder(Vector(2), outputs=5)(torch.randn(3, 2)).shape
     torch.Size([3, 5])
@@ -96,7 +96,7 @@ class Encoder(nn.Module):
 
 
 class _ConditionalMLP(nn.Module):
-    """A perceptron that sees the embedded condition beside its input."""
+    """Perceptron of the input and the embedded condition."""
 
     def __init__(self, inputs: int, outputs: int, condition: ConditionSpace, width: int, depth: int) -> None:
         super().__init__()
@@ -164,4 +164,4 @@ def _refuse_convolutions(network: NetworkName) -> None:
 
 
 def _unknown(space: Space) -> UsageError:
-    return UsageError(f"there is no one-shot network for {space.kind} data; there are ones for vectors and fields")
+    return UsageError(f"there is no one-shot network for {space.kind} data, only for vectors and fields")

@@ -1,9 +1,9 @@
-r"""Wrap a field around its edges, and the adjoint of that.
+r"""Periodic padding of a field, and its adjoint.
 
 Padding is linear, :math:`y = W x` with a matrix of zeros and ones, so its derivative is :math:`W^\top` and the
-derivative of that is :math:`W` again: two operations, each the backward pass of the other, differentiable as often as
-one likes. Both keep the channels of a cell side by side in memory and touch each cell once. PyTorch's own circular
-padding does neither, and on a CPU its backward pass costs as much as a bfloat16 convolution.
+derivative of that is :math:`W` again: two operations, each the backward pass of the other, differentiable to any order.
+Both keep the channels of a cell adjacent in memory and touch each cell once. PyTorch's own circular padding does
+neither, and on a CPU its backward pass costs as much as a bfloat16 convolution.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Edges = tuple[tuple[int, int], ...]
 
 
 def wrap(x: Float[Tensor, "batch channels *grid"], edges: Edges) -> Float[Tensor, "batch channels *padded"]:
-    """The field with cells of the opposite side put before and after each axis.
+    """The field, padded along each axis with cells from the opposite side.
 
     Arguments:
         x: maps or cubes.
-        edges: cells to put (before, after) each axis of the grid; at most the cells of that axis.
+        edges: cells to add (before, after) along each axis of the grid; at most the cells of that axis.
 
     >>> wrap(torch.arange(3.0).reshape(1, 1, 1, 3), ((0, 0), (1, 1))).flatten().tolist()
     [2.0, 0.0, 1.0, 2.0, 0.0]
@@ -44,7 +44,7 @@ class _Wrap(torch.autograd.Function):
         for axis, (before, _) in enumerate(edges, start=2):
             inside = inside.narrow(axis, before, x.shape[axis])
         inside.copy_(x)
-        # From the last axis to the first: what is copied along an axis includes the corners filled before.
+        # From the last axis to the first: copies along an axis include the corners filled before.
         for axis in reversed(range(2, x.ndim)):
             before, after = edges[axis - 2]
             cells = x.shape[axis]
@@ -75,7 +75,7 @@ class _Wrap(torch.autograd.Function):
 
 
 class _Fold(torch.autograd.Function):
-    """The adjoint of `_Wrap`: the edges are added to the cells that they are copies of."""
+    """Adjoint of `_Wrap`: adds each edge cell to the cell that it is a copy of."""
 
     @staticmethod
     def forward(y: Tensor, edges: Edges) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a network makes of series that were observed at irregular times, with values missing."""
+"""Encoder of irregularly sampled series with missing values."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ __all__ = ["SeriesEncoder"]
 
 
 class SeriesEncoder(nn.Module):
-    r"""What a perceptron makes of waves in windows of time.
+    r"""MLP on windowed Fourier sums of a series.
 
-    It is told, for every frequency :math:`\omega_k` and every window :math:`w_m`,
+    Its inputs are, for every frequency :math:`\omega_k` and every window :math:`w_m`,
 
     .. math::
         \frac1N \sum_{i} w_m(t_i)\, x_i \cos \omega_k t_i, \qquad \frac1N \sum_{i} w_m(t_i)\, x_i \sin \omega_k t_i
 
-    over the N observed values less their mean, and the same sums with one in the place of the values, which tell where
-    was observed: the transform of a series with gaps is that of the whole one smeared by the transform of its gaps.
-    The first window is all of the time, the others are bells. The sums hold no weights, so that nothing is
-    differentiated along a series, and a series of any length costs one product of matrices.
+    over the N observed values minus their mean, and the same sums with ones in place of the values, which encode the
+    sampling pattern: the transform of a series with gaps is that of the whole series convolved with that of its
+    sampling. The first window is constant, the others are Gaussians. The sums contain no weights, so no gradient runs
+    along a series, and a series of any length costs one matrix product.
 
     Arguments:
         dim: numbers observed at each time.
-        outputs: length of what is made of a series.
+        outputs: length of the encoding.
         hidden: features of the perceptron.
-        condition: what each series is given with; no field.
-        waves: frequencies, evenly from 0 to 3 radians over the time in which series change by about one.
-        windows: bells beside the window of all time, over times from 0 to 1.
+        condition: space of the conditions, without a field.
+        waves: number of frequencies, evenly spaced from 0 to 3 radians per time in which series change by about one.
+        windows: number of Gaussian windows, over times from 0 to 1, in addition to the constant one.
 
     References:
         Scargle 1982, https://doi.org/10.1086/160554 (Fourier sums of uneven samples); Gabor 1946, J. IEE 93, 429
@@ -74,13 +74,13 @@ class SeriesEncoder(nn.Module):
         condition: Condition | None = None,
         rate: Tensor | float = 1.0,
     ) -> Float[Tensor, "batch outputs"]:
-        """What is made of each series; a series of which nothing was observed gives what the condition alone tells.
+        """Encoding of each series; without any observation it depends on the condition alone.
 
         Arguments:
             times: in any order.
-            values: at these times; where they were not observed they may be anything, NaN too.
+            values: at these times; entries that were not observed may hold anything, even NaN.
             seen: which values were observed.
-            rate: by which times are multiplied, so that series change by about one over a time of one.
+            rate: factor on the times, chosen such that series change by about one per unit of time.
         """
         numbers = self.condition.numbers_of(condition)
         told = [] if numbers is None else [numbers]
@@ -88,7 +88,7 @@ class SeriesEncoder(nn.Module):
         return self.skip(known) + self.head(known)
 
     def _waves(self, times: Tensor, values: Tensor, seen: Tensor, rate: Tensor | float) -> Tensor:
-        """Sums over waves in windows, means, how many values were observed, and the time of the last row observed."""
+        """Windowed Fourier sums, means, number of observed values, and time of the last observed row."""
         count = seen.sum(1)
         share = seen / count[:, None].clamp_min(1)
         mean = (torch.where(seen, values, 0.0) * share).sum(1)

@@ -1,15 +1,15 @@
-r"""A transformer for velocities and denoisers of fields: maps and cubes, periodic or not.
+r"""Transformer for velocities and denoisers of fields: maps and cubes, periodic or not.
 
-A field is cut into patches, each of which becomes a vector; blocks of attention and perceptrons work on the vectors,
-and each of them becomes a patch again. Time and condition scale, shift and gate every block (Peebles & Xie 2023),
+A field is cut into patches, each embedded as a vector; blocks of attention and perceptrons act on the vectors, and each
+vector is mapped back to a patch. Time and condition scale, shift and gate every block (Peebles & Xie 2023),
 
 .. math:: h \leftarrow h + g_l \odot F_l\big((1 + s_l) \odot \mathrm{norm}(h) + b_l\big), \qquad
           (s_l, b_l, g_l) = A_l\, e(t, c), \qquad A_l = 0 \text{ at the start.}
 
-Where a patch is, attention is told by turning queries and keys by angles that grow along each axis (Su et al. 2021): a
-product of the two then depends on the distance alone. Around a periodic axis of N patches the angles are
-:math:`2 \pi n i / N` with whole n, so that distance is measured around the circle, and a shift of the input by whole
-patches shifts the output. Where a field has edges, its vectors also begin with a code of their place.
+Positions enter by rotating queries and keys by angles that grow along each axis (Su et al. 2021), so that their product
+depends on the distance alone. Along a periodic axis of N patches the angles are :math:`2 \pi n i / N` with integer n,
+so that distance is measured around the circle, and a shift of the input by whole patches shifts the output. In a field
+with edges, a learnt code of its position is also added to each vector.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ _MOST_PATCHES = 512
 
 
 class Transformer(nn.Module):
-    """A transformer called as ``net(x, t, condition)``. Its output starts at zero, and each block as the identity.
+    """Transformer called as ``net(x, t, condition)``. Its output starts at zero, and each block as the identity.
 
     Arguments:
-        space: a `Field` of any dimension, whose grid the patch divides.
-        condition: what each sample is given with; its field joins the input (see `JoinField`).
+        space: a `Field` of any dimension; the patch must divide its grid.
+        condition: space of the conditions; its field joins the input (see `JoinField`).
         width: features of a patch's vector; a multiple of ``heads``.
-        depth: blocks.
-        heads: of attention; None takes one for every 32 features.
-        patch: cells along each side of a patch; None takes the smallest power of two that leaves at most 512 patches
-            and divides the grid.
-        in_channels: channels of the input, without those of the condition; None means those of the space.
-        out_channels: channels of the output; None means those of the space.
+        depth: number of blocks.
+        heads: number of attention heads; None: one per 32 features.
+        patch: cells along each side of a patch; None: the smallest power of two that divides the grid and leaves at
+            most 512 patches.
+        in_channels: channels of the input, without those of the condition; None: those of the space.
+        out_channels: channels of the output; None: those of the space.
 
     Raises:
-        UsageError: if a size is not positive, the patch does not divide the grid, or the heads not the width; when
-            called, if the input has another number of channels.
+        UsageError: if a size is not positive, the patch does not divide the grid, or the heads do not divide the width;
+            when called, if the input has the wrong number of channels.
 
     References:
         Peebles & Xie 2023, https://arxiv.org/abs/2212.09748; Su et al. 2021, https://arxiv.org/abs/2104.09864
@@ -78,14 +78,14 @@ class Transformer(nn.Module):
         heads = max(1, width // 32) if heads is None else heads
         if min(width, depth, heads, patch) < 1 or any(cells % patch for cells in space.grid):
             raise UsageError(
-                f"width, depth, heads and patch of a transformer are at least 1 and the patch divides the grid: not "
+                "width, depth, heads and patch of a transformer must be at least 1, and the patch divide the grid, not "
                 f"{width}, {depth}, {heads} and {patch} on a grid of {space.grid}"
             )
         axes = len(space.grid)
         if width % heads or (width // heads) % 2 or width // heads < 2 * axes:
             raise UsageError(
-                f"{heads} heads of {width / heads:g} features cannot tell places on {axes} axes: give a width that is "
-                f"a multiple of {heads} heads with an even number of at least {2 * axes} features each"
+                f"{heads} heads of {width / heads:g} features cannot encode positions on {axes} axes; give a width of "
+                f"{heads} heads with an even number of at least {2 * axes} features each"
             )
         self.patch, self.grid = patch, tuple(cells // patch for cells in space.grid)
         self.in_channels = space.channels if in_channels is None else in_channels
@@ -111,7 +111,7 @@ class Transformer(nn.Module):
         condition: Condition | None = None,
     ) -> Float[Tensor, "batch out_channels *grid"]:
         if x.shape[1] != self.in_channels:
-            raise UsageError(f"the network expects fields of {self.in_channels} channels, but these have {x.shape[1]}")
+            raise UsageError(f"the network expects fields of {self.in_channels} channels, not {x.shape[1]}")
         h = self.input(self._patches(self.join(x, condition)))
         if self.place is not None:
             h = h + self.place
@@ -173,11 +173,11 @@ def patch_for(grid: tuple[int, ...]) -> int:
 
 
 def _angles(grid: tuple[int, ...], count: int, *, periodic: bool) -> Float[Tensor, "patches count"]:
-    """By which each pair of features is turned at each patch; the pairs are shared out among the axes."""
+    """Rotation angle of each pair of features at each patch; the pairs are divided among the axes."""
     parts = []
     for axis, cells in enumerate(grid):
         own = count // len(grid) + (axis < count % len(grid))
-        # From the slowest wave that tells the ends apart to one that tells neighbours apart.
+        # From the slowest wave, which distinguishes the ends, to one that distinguishes neighbours.
         numbers = torch.logspace(0, math.log10(max(1.0, cells / 2)), own, dtype=torch.float64)
         frequency = 2 * math.pi * (numbers.round() if periodic else numbers / 2) / cells
         shape = [-1 if number == axis else 1 for number in range(len(grid))]

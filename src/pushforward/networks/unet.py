@@ -1,12 +1,12 @@
-"""A U-Net for velocities and denoisers of fields: maps and cubes, periodic or not.
+"""U-Net for velocities and denoisers of fields: maps and cubes, periodic or not.
 
-It is arranged for the processor, by what each part was measured to cost beside a 3 x 3 convolution (16 maps of 64 x 64
-with 32 channels, forward and backward, one core, bfloat16: 19 ms):
+Its layout follows measured CPU costs, to be compared with those of a 3 x 3 convolution (16 maps of 64 x 64 with 32
+channels, forward and backward, one core, bfloat16: 19 ms):
 
-- cells lie in memory with their channels side by side from the first layer to the last;
+- the channels of a cell are adjacent in memory from the first layer to the last;
 - a field is wrapped by `periodic.wrap` (2 ms; PyTorch's circular padding takes 14 ms);
 - each block normalises once, over all channels (3 ms; eight groups of channels take 22 ms);
-- what comes up is added to what went down, instead of being joined to it and convolved with twice the channels;
+- skip connections are added, instead of being concatenated and convolved with twice the channels;
 - channels are reduced before a grid is refined, not after;
 - one matrix multiplication turns time and condition into the scales and shifts of all blocks.
 """
@@ -31,38 +31,37 @@ from pushforward.spaces import Field
 
 __all__ = ["UNet"]
 
-# Numbers in bfloat16 that a processor works on at once; of fewer channels several cells are scaled together, since
-# otherwise it takes ten times as long.
+# bfloat16 numbers per CPU vector; with fewer channels several cells are scaled together, which is ten times faster.
 _VECTOR = 32
 
 
 class UNet(nn.Module):
-    r"""A U-Net called as ``net(x, t, condition)``.
+    r"""U-Net called as ``net(x, t, condition)``.
 
-    At each resolution, residual blocks, whose normalised input time and condition scale and shift:
+    Residual blocks at each resolution, with a normalised input that is scaled and shifted by time and condition:
 
     .. math:: h \leftarrow h + K_2 * \sigma\big(K_1 * [(1 + s_l) \odot \mathrm{norm}(h) + b_l]\big),
               \qquad (s_l, b_l) = A_l\, e(t, c)
 
     The output starts at zero, and each block as the identity. Shifting a periodic input by a multiple of
-    ``2 ** (len(multipliers) - 1)`` cells shifts the output, where the grid is divisible by it.
+    ``2 ** (len(multipliers) - 1)`` cells shifts the output, if the grid is divisible by it.
 
     Arguments:
         space: a `Field` with two or three axes, of any size.
-        condition: what each sample is given with; its field joins the input (see `JoinField`).
+        condition: space of the conditions; its field joins the input (see `JoinField`).
         width: channels at the full resolution.
-        multipliers: channels of each resolution in units of ``width``; each is half as fine as the one before,
-            rounded up. None doubles them up to 4, down to a grid of at most 8 cells along its shortest axis.
-        blocks: residual blocks of each resolution, on the way down and again on the way up; one number, or one for each
-            resolution. A block costs about the same time at each resolution while the channels double, but four times
-            the parameters of the one before.
+        multipliers: channels of each resolution in units of ``width``; each grid is half as fine as the previous one,
+            rounding up. None: doubled up to 4, down to a grid of at most 8 cells along its shortest axis.
+        blocks: residual blocks per resolution, on the way down and again on the way up; one number, or one per
+            resolution. While the channels double, a block takes about the same time at each resolution, but has four
+            times the parameters of one on the next finer grid.
         attention: let the cells of the coarsest grid attend to each other.
-        in_channels: channels of the input, without those of the condition; None means those of the space.
-        out_channels: channels of the output; None means those of the space.
+        in_channels: channels of the input, without those of the condition; None: those of the space.
+        out_channels: channels of the output; None: those of the space.
 
     Raises:
-        UsageError: if the grid has neither two nor three axes, a size is not positive, ``blocks`` are not as many as
-            the resolutions, or the input has another number of channels.
+        UsageError: unless the grid has two or three axes, all sizes are positive, there is one number of ``blocks`` per
+            resolution, and the input has the right number of channels.
 
     References:
         Ronneberger et al. 2015, https://arxiv.org/abs/1505.04597; Ho et al. 2020, https://arxiv.org/abs/2006.11239
@@ -88,10 +87,12 @@ class UNet(nn.Module):
         multipliers = multipliers_for(grid_of(space)) if multipliers is None else tuple(multipliers)
         counts = (blocks,) * len(multipliers) if isinstance(blocks, int) else tuple(blocks)
         if len(counts) != len(multipliers):
-            raise UsageError(f"blocks {counts} and multipliers {multipliers} of a U-Net must be equally many")
+            raise UsageError(
+                f"a U-Net needs one number of blocks per multiplier, not blocks {counts} for multipliers {multipliers}"
+            )
         if min(width, *counts, *multipliers) < 1:
             raise UsageError(
-                f"width, blocks and multipliers of a U-Net are at least 1, not {width}, {counts} and {multipliers}"
+                f"width, blocks and multipliers of a U-Net must be at least 1, not {width}, {counts} and {multipliers}"
             )
         dims = len(space.grid)
         self.in_channels = space.channels if in_channels is None else in_channels
@@ -127,7 +128,7 @@ class UNet(nn.Module):
         condition: Condition | None = None,
     ) -> Float[Tensor, "batch out_channels *grid"]:
         if x.shape[1] != self.in_channels:
-            raise UsageError(f"the network expects fields of {self.in_channels} channels, but these have {x.shape[1]}")
+            raise UsageError(f"the network expects fields of {self.in_channels} channels, not {x.shape[1]}")
         modulation = self._modulation(t, condition, x)
         h = self.input(channels_last(self.join(x, condition)))
         skips: list[Tensor] = []
@@ -145,13 +146,13 @@ class UNet(nn.Module):
         return self.output(nn.functional.silu(_modulated(self.norm(h), modulation)))
 
     def _modulation(self, t: Tensor, condition: Condition | None, x: Tensor) -> Iterator[Tensor]:
-        """Scale and shift of each block in the order of use, then of the output; shape (batch, width, 1, 1[, 1])."""
+        """Scale and shift of each block in order of use, then of the output; shape (batch, width, 1, 1[, 1])."""
         values = self.modulation(self.context(t, condition, len(x)))
         return iter(values[(..., *[None] * (x.ndim - 2))].split(self._sizes, dim=1))
 
 
 def multipliers_for(grid: tuple[int, ...]) -> tuple[int, ...]:
-    """Doubled up to 4, down to a grid of at most 8 cells along its shortest axis; at least two if there are 4 cells."""
+    """Multipliers 1, 2, 4, 4, ... down to at most 8 cells along the shortest axis; at least two from 4 cells on."""
     multipliers = [1]
     while min(grid) > 8 or (len(multipliers) == 1 and min(grid) >= 4):
         grid = coarser(grid)
@@ -210,7 +211,7 @@ def _modulated(h: Tensor, modulation: Iterator[Tensor]) -> Tensor:
 
 
 def _affine(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """In the way that takes least time, together with its gradient if there will be one."""
+    """scale h + shift, in the fastest form with or without a gradient."""
     return h.mul(scale).add_(shift) if torch.is_grad_enabled() else torch.addcmul(shift, h, scale)
 
 

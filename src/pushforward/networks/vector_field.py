@@ -1,4 +1,4 @@
-r"""Vector fields of a few dimensions whose divergence is cheap: perceptrons that time and condition modulate.
+r"""Low-dimensional vector fields with a cheap divergence: perceptrons modulated by time and condition.
 
 With modulations :math:`g_l, s_l, b` (vectors) and :math:`c` (a number) that depend on time and condition,
 
@@ -7,19 +7,19 @@ With modulations :math:`g_l, s_l, b` (vectors) and :math:`c` (a number) that dep
     f(t, y) = c\, W_{L+1} h_L + b,
 
 and with :math:`e_l = a'(u_l) \odot g_l` the divergence is :math:`\mathrm{tr}\, \partial f / \partial y = c\,
-\mathrm{tr}(W_{L+1} \mathrm{diag}(e_L) W_L \cdots \mathrm{diag}(e_1) W_1)`. For one and two hidden layers that is a form
-in the derivatives alone,
+\mathrm{tr}(W_{L+1} \mathrm{diag}(e_L) W_L \cdots \mathrm{diag}(e_1) W_1)`. For one and two hidden layers this is a
+linear and a bilinear form in the derivatives,
 
 .. math::
     L = 1: \quad c \sum_j (W_1 W_2)_{jj}\, e_{1j}, \qquad
     L = 2: \quad c \sum_{ij} e_{2i}\, M_{ij}\, e_{1j}, \quad M = W_2 \odot (W_1 W_3)^\top,
 
-which costs one more product with a matrix of the size of :math:`W_2`, whatever the dimension. Deeper fields push the
-unit vectors of all dimensions through the layers at once.
+which costs one more product with a matrix of the size of :math:`W_2` in any dimension. Deeper fields push the unit
+vectors of all dimensions through the layers at once.
 
 The modulations are cosines of time, :math:`\sum_k A_k(\text{condition}) \cos(\pi k t)`, and the activation is
-:math:`a(u) = (u + \sqrt{1 + u^2})/2`, a smooth rectifier whose derivative :math:`a(u) / \sqrt{1 + u^2}` comes with its
-value, and which a processor evaluates several times faster than a hyperbolic tangent.
+:math:`a(u) = (u + \sqrt{1 + u^2})/2`, a smooth rectifier. Its derivative :math:`a(u) / \sqrt{1 + u^2}` follows from its
+value, and a CPU evaluates it several times faster than a hyperbolic tangent.
 
 References:
     Grathwohl et al. 2019, https://arxiv.org/abs/1810.01367 (layers gated by time)
@@ -47,17 +47,17 @@ __all__ = ["PreparedField", "VectorField"]
 
 
 class VectorField(nn.Module):
-    r"""A vector field :math:`f(t, y)` on R^dim; zero before training.
+    r"""Vector field :math:`f(t, y)` on R^dim; zero before training.
 
     Arguments:
         space: a `Vector`.
-        condition: what each sample is given with; no field.
+        condition: space of the conditions, without a field.
         width: of the hidden layers.
-        depth: hidden layers; with one or two the divergence costs as little as the field.
-        waves: cosines of time that each modulation is made of; 1 makes a field that does not depend on time.
+        depth: hidden layers; with one or two the divergence costs no more than the field.
+        waves: cosines of time per modulation; 1 gives a field that does not depend on time.
 
     Raises:
-        UsageError: when called, if conditions are missing, or given to a field without.
+        UsageError: when called, if conditions are missing, or given to a field that has none.
 
     >>> field = VectorField(Vector(2), width=16)
     >>> field(torch.randn(5, 2), torch.rand(5)).shape
@@ -103,16 +103,16 @@ class VectorField(nn.Module):
         return self.given(condition)(t, x)
 
     def given(self, condition: Condition | None = None) -> PreparedField:
-        """The field at a condition, with what does not depend on time and place computed once.
+        """The field at a condition, with everything independent of time and position computed once.
 
         Arguments:
-            condition: one row for each sample that the field will be asked for, network units.
+            condition: one row per sample, network units.
         """
         modulation: Tensor = self.modulation
         numbers = self.condition.numbers_of(condition)
         if self.by_condition is not None:
             if numbers is None:
-                raise UsageError(f"{self.condition} expected, but no conditions were given")
+                raise UsageError(f"the field expects {self.condition}, but no conditions were given")
             modulation = modulation + self.by_condition(numbers).unflatten(1, modulation.shape)
         *hidden, last = self.weights
         contraction = None
@@ -122,23 +122,23 @@ class VectorField(nn.Module):
             contraction = hidden[1] * (hidden[0] @ last).T
         count = modulation.shape[-2]
         frequencies = math.pi * torch.arange(count, dtype=modulation.dtype, device=modulation.device)
-        # Views, so that a gradient for the weights at hand does not go through the contraction as well.
+        # Views, so that a gradient for these weights does not also go through the contraction.
         weights = tuple(weight.view_as(weight) for weight in self.weights)
         return PreparedField(weights, modulation, contraction, frequencies, self.sizes)
 
 
 @dataclass(frozen=True)
 class PreparedField:
-    """A `VectorField` at fixed conditions: ``field(t, y) -> dy/dt``, as `pushforward.dynamics.odeint` takes it.
+    """A `VectorField` at fixed conditions: ``field(t, y) -> dy/dt``, for `pushforward.dynamics.odeint`.
 
-    Times have shape ``(batch,)``, or ``(1,)`` where all samples share one time: the modulations are then folded into
-    the weights, which is faster.
+    Times have shape ``(batch,)``, or ``(1,)`` if all samples share one time: the modulations are then folded into the
+    weights, which is faster.
 
     Attributes:
-        weights: W of each layer, the output's last.
-        modulation: coefficients of the cosines of time, shape (waves, features) or, with conditions, (batch, waves,
-            features).
-        contraction: what the divergence needs of the weights; None for fields of more than two hidden layers.
+        weights: W of each layer, the output last.
+        modulation: coefficients of the cosines of time, shape (waves, features) or, with conditions, (batch,
+            waves, features).
+        contraction: matrix of the divergence's form; None for fields of more than two hidden layers.
         frequencies: of the cosines, in radians per unit of time.
         sizes: of the modulations along the features.
     """
@@ -151,12 +151,12 @@ class PreparedField:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All that the field depends on; the ``parameters`` of `odeint` for the gradients that need them told."""
+        """All tensors that the field depends on, for the ``parameters`` of `odeint`."""
         return [*self.weights, self.modulation, *([] if self.contraction is None else [self.contraction])]
 
     @property
     def rowwise(self) -> bool:
-        """Whether the field is the same for every sample, so that some may leave the batch."""
+        """Whether the field is the same for every sample, so that samples may leave the batch."""
         return self.modulation.dim() == 2
 
     def __call__(self, t: Tensor, y: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
@@ -169,7 +169,7 @@ class PreparedField:
     def with_divergence(
         self, t: Tensor, y: Float[Tensor, "batch dim"]
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, " batch"]]:
-        """The field, and the trace of its Jacobian, exact."""
+        """The field and its exact divergence."""
         if self.contraction is None:
             units = torch.eye(y.shape[1], dtype=y.dtype, device=y.device)
             value, changes = self.with_changes(t, y, units[:, None].expand(-1, len(y), -1))
@@ -201,7 +201,7 @@ class PreparedField:
         return _affine(h, self.weights[-1], gain, constant), changes @ self.weights[-1].T * gain
 
     def _modulations(self, t: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
-        """Gains and shifts of the hidden layers, the constant and the gain of the output; one row or one a sample."""
+        """Gains and shifts of the hidden layers, constant and gain of the output; one row in all, or one per sample."""
         waves = torch.cos(t[:, None] * self.frequencies)
         if self.modulation.dim() == 2:
             values = waves @ self.modulation
@@ -213,7 +213,7 @@ class PreparedField:
 
 
 def _affine(h: Tensor, weight: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
-    """gain * (h W^T) + shift; one row of gain (1 or outputs) and shift (outputs) for all samples, or one for each."""
+    """gain * (h W^T) + shift; one row of gain (1 or outputs) and shift (outputs) in all, or one per sample."""
     if len(gain) == 1:
         return torch.addmm(shift.squeeze(0), h, (gain.T * weight).T)
     return torch.addcmul(shift, h @ weight.T, gain)

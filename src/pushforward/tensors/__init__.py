@@ -1,5 +1,4 @@
-"""Tools below networks and solvers: products of matrices, the normal density, subspaces, memory, threads, wrapped
-tensors."""
+"""Tensor tools for networks and solvers: matrix products, the normal density, subspaces, memory, threads, wrappers."""
 
 from __future__ import annotations
 

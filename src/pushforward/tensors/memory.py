@@ -1,4 +1,4 @@
-"""Memory that stays with the process once it has it."""
+"""Memory allocation: freed memory stays with the process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _LARGEST_KEPT, _MOST_KEPT = 32 * 2**20, 2**31 - 1
 
 @cache
 def keep_freed_memory() -> None:
-    """Let the C library keep what is freed, up to 2 GiB, for the next tensors, instead of giving it back to the system.
+    """Let the C library keep up to 2 GiB of freed memory for the next tensors instead of returning it to the system.
 
-    A tensor of a batch of maps takes some megabytes. Given back and asked for again its pages are filled with zeros
-    each time, which costs as much as an addition: a fifth of the time of a U-Net on cubes. Done once for a process; on
-    systems without glibc nothing happens.
+    A tensor of a batch of maps takes some megabytes. When it is returned and requested again, the system clears its
+    pages, which costs as much as an addition: a fifth of the time of a U-Net on cubes. Done once per process; without
+    glibc nothing happens.
 
     References:
         mallopt(3), https://man7.org/linux/man-pages/man3/mallopt.3.html

@@ -1,4 +1,4 @@
-"""The standard normal density, in which flows and paths end."""
+"""Standard normal density, the base of flows and paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of all processes of a run."""
+"""Rows gathered over the processes of a run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["joined_rows"]
 
 
 def joined_rows(x: Tensor) -> Tensor:
-    """The rows of every process, in the order of their ranks; of a single process, ``x`` itself.
+    """Rows of all processes in rank order; in a single process, ``x`` itself.
 
     Arguments:
-        x: this process's rows, as many as every other has.
+        x: this process's rows, equally many in every process.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return x

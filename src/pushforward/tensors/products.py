@@ -1,7 +1,7 @@
-"""Matrix products on the processor by the library that is fast at their size.
+"""Matrix products on the CPU by the library that is fastest at their size.
 
-What is behind `torch.mm` in single precision fills vectors of 512 bits on the processors of one maker alone; oneDNN
-fills them on all, and takes half the time there. Only for small matrices it takes longer to begin.
+The library behind `torch.mm` uses 512-bit vectors in single precision on processors of one maker only; oneDNN uses them
+on all and takes half the time there. Its overhead is larger for small matrices.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pushforward.tensors.wrapped import is_plain
 
 __all__ = ["linear", "product"]
 
-# Multiplications from which on oneDNN wins: in a product alone, and with a function around it for its gradient.
+# Number of multiplications above which oneDNN is faster: for a product alone, and with an autograd function around it.
 _MANY, _MANY_WITH_GRADIENT = 2**20, 2**22
-# Rows from which on it wins in the gradient of a weight.
+# Number of rows above which it is faster for the gradient of a weight.
 _WIDE = 64
 
 _onednn: Callable[..., Tensor] | None = None
@@ -39,7 +39,7 @@ def product(
 def linear(
     x: Float[Tensor, "*batch inputs"], weight: Float[Tensor, "outputs inputs"], bias: Tensor | None = None
 ) -> Float[Tensor, "*batch outputs"]:
-    """x weight^T + bias as `torch.nn.functional.linear` gives it, with its derivatives of every order."""
+    """x weight^T + bias like `torch.nn.functional.linear`, with derivatives of every order."""
     differentiated = torch.is_grad_enabled()
     if (
         _onednn is None
@@ -55,7 +55,7 @@ def linear(
 
 
 def _is_large(x: Tensor, weight: Tensor, many: int) -> bool:
-    """Whether a product in single precision, on the processor, has so many multiplications."""
+    """Whether this is a single-precision CPU product of at least ``many`` multiplications."""
     return x.numel() * weight.shape[0] >= many and x.is_cpu and x.dtype == weight.dtype == torch.float32
 
 
@@ -73,7 +73,7 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, by_out: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         a, b = x.reshape(-1, x.shape[-1]).t(), by_out.reshape(-1, by_out.shape[-1]).t()
-        # Where a derivative of this derivative will be asked for, these are differentiable.
+        # For second derivatives these products must be differentiable themselves.
         times = linear if torch.is_grad_enabled() else product
         by_x, by_weight, by_bias = ctx.needs_input_grad
         return (
@@ -84,7 +84,7 @@ class _Linear(torch.autograd.Function):
 
 
 def _gradient_of_weight(times: Callable[..., Tensor], a: Tensor, b: Tensor) -> Tensor:
-    """b a^T: few long rows, which oneDNN first has to turn; the fewer ones in front take it less time."""
+    """b a^T with the shorter factor first: oneDNN transposes the long rows, which is cheaper in this order."""
     if times is product and min(len(a), len(b)) < _WIDE:
         return torch.mm(b, a.t())
     return times(b, a) if len(b) <= len(a) else times(a, b).t()

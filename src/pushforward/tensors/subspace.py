@@ -1,4 +1,4 @@
-"""The subspace of a space that a density lives on: particles whose centre of mass is at the origin, or all of it."""
+"""Subspace on which a density is defined: for centred particles, that with the centre of mass at the origin."""
 
 from __future__ import annotations
 

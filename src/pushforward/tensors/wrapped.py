@@ -1,7 +1,7 @@
-"""What is at work on a tensor besides plain arithmetic and its gradient.
+"""Detection of functorch wrappers, tracing and forward-mode differentiation.
 
-A loop that asks "are all samples done?" cannot ask a tensor that stands for many under `vmap`; it can ask the tensor
-below the wrappers, which holds the samples of all of them. And a gradient that is derived by hand is for plain tensors.
+Under `vmap` a loop cannot branch on a batched tensor ("are all samples done?"); it can branch on the tensor below the
+wrappers, which holds the samples of the whole batch. And a hand-derived gradient applies to plain tensors only.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ __all__ = ["is_plain", "is_wrapped", "unwrapped"]
 
 
 def is_plain(*tensors: Tensor) -> bool:
-    """Whether nothing but arithmetic and reverse-mode gradients is asked of the tensors: they are not traced for
-    `torch.compile`, nor under a transform of `torch.func`, nor differentiated forwards."""
+    """Whether the tensors are neither compiled, nor under a `torch.func` transform, nor in forward mode."""
     return not (
         torch.compiler.is_compiling() or torch.autograd.forward_ad._current_level >= 0 or any(map(is_wrapped, tensors))
     )
 
 
 def is_wrapped(x: Tensor) -> bool:
-    """Whether a transform such as `torch.func.vmap` or `torch.func.grad` is at work on ``x``."""
+    """Whether ``x`` is under a transform such as `torch.func.vmap` or `torch.func.grad`."""
     return not torch.compiler.is_compiling() and torch._C._functorch.is_functorch_wrapped_tensor(x)
 
 

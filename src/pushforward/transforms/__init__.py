@@ -1,6 +1,6 @@
 """Bijections with the logarithm of their Jacobian determinant, the parts of a normalizing flow.
 
-Every `Transform` has the same two verbs, so that any can be composed with any other:
+Every `Transform` has the same two methods, so that any two can be composed:
 
 >>> import torch
 >>> from pushforward.transforms import ActNorm, Composition, Linear

@@ -1,4 +1,4 @@
-"""A scale and a shift for each channel, started so that a first batch comes out standardised."""
+"""Scale and shift per channel, initialised to standardise a first batch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["ActNorm"]
 
 
 class ActNorm(Transform):
-    """``z = (x - shift) * exp(log_scale)`` for each feature of a vector, or each channel of a field.
+    """``z = (x - shift) * exp(log_scale)`` per feature of a vector, or per channel of a field.
 
-    It does for a flow what batch normalisation does for a network, without statistics of the batch: after `initialise`
-    both are ordinary parameters, so a density never depends on what else is in the batch.
+    It replaces batch normalisation in a flow: after `initialise` scale and shift are ordinary parameters, so the
+    density of a sample does not depend on the rest of its batch.
 
     Source: Kingma and Dhariwal 2018 (Glow, arXiv:1807.03039), section 3.1.
 

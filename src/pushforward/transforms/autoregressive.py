@@ -1,17 +1,17 @@
-r"""Autoregressive transforms: every value is transformed given those before it.
+r"""Autoregressive transforms: every value is transformed given the previous ones.
 
     z_i = f(x_i; θ_i(x_1, ..., x_{i-1}, c)),     log |det ∂z/∂x| = Σ_i log ∂z_i/∂x_i
 
-Where a sample is a sequence of tokens, x_i is a token, and each of its features is transformed given the tokens before.
+If a sample is a sequence of tokens, x_i is a token, and each of its features is transformed given the tokens before.
 
-A masked network gives all θ_i in one pass, so ``forward`` is one pass. The inverse finds one value after another (see
+A masked network gives all θ_i at once, so ``forward`` is one pass. The inverse finds one value after another (see
 `pushforward.transforms.decoding`). For another order of the features put a `Permutation` before the transform; for a
-flow that samples in one pass take its `Inverse`.
+flow that samples in one pass use its `Inverse`.
 
 Gradients of the inverse are those of the implicit function theorem: with J = ∂z/∂x at the solution, a gradient g with
 respect to x becomes v = J^{-T} g with respect to z, and -v ∂z/∂w with respect to the weights w. J is triangular with
 diagonal D, so that v ← D^{-1} [g - (J - D)^T v] is exact after as many iterations as there are features, and usually
-converges in a few. No graph is kept of the steps that found the solution.
+converges in a few. The steps that find the solution keep no graph.
 
 Sources: Papamakarios, Pavlakou and Murray 2017 (MAF, arXiv:1705.07057); Kingma et al. 2016 (IAF, arXiv:1606.04934);
 Germain et al. 2015 (MADE, arXiv:1502.03509); of tokens: Zhai et al. 2024 (TarFlow, arXiv:2412.06329).
@@ -38,14 +38,14 @@ class MaskedAutoregressive(Transform):
 
     Arguments:
         monotone: the map of each value, with P parameters.
-        network: ``network(x, condition)`` with ``x`` (batch, features) gives ``(batch, P * features)``, for each
-            parameter in turn that of every feature, none of which depends on that feature or a later one. Of tokens
-            ``x`` (batch, tokens, features) it gives ``(batch, tokens, P * features)``.
-        decoding: ``"one by one"`` for networks that are `Incremental`, which computes no value of the network twice, or
-            ``"fixed point"``, which takes fewer and larger operations and suits weak dependence and accelerators.
+        network: ``network(x, condition)`` with ``x`` (batch, features) gives ``(batch, P * features)``, ordered by
+            parameter first, then by feature; those of a feature depend only on the features before it. For tokens ``x``
+            (batch, tokens, features) it gives ``(batch, tokens, P * features)``.
+        decoding: ``"one by one"``, for an `Incremental` network, computes every value of the network once;
+            ``"fixed point"`` takes fewer and larger operations, and suits weak dependence and accelerators.
 
     Attributes:
-        block: tokens that are decoded at a time, by networks with `Blocks`.
+        block: number of tokens decoded at a time, by networks with `Blocks`.
     """
 
     block = 1
@@ -84,7 +84,7 @@ class MaskedAutoregressive(Transform):
         return fixed_point(self.monotone, self._thetas, z, condition)
 
     def _differentiable(self, solution: Tensor, z: Tensor, condition: Tensor | None) -> Tensor:
-        """The solution x of f(x) = z, with the gradients of z and of what f depends on."""
+        """The solution x of f(x) = z, with gradients to z and to the parameters of f."""
         point = solution.detach().requires_grad_()
         image, log_derivative = self.monotone.forward(point, self._thetas(point, condition))
         diagonal = log_derivative.detach().exp()
@@ -96,7 +96,7 @@ class MaskedAutoregressive(Transform):
 
 
 def _solved_transposed(image: Tensor, point: Tensor, diagonal: Tensor, gradient: Tensor) -> Tensor:
-    """``J^{-T} gradient`` for the triangular J = ∂image/∂point, whose diagonal is given."""
+    """``J^{-T} gradient`` for the triangular J = ∂image/∂point with a known diagonal."""
     accuracy = 4 * torch.finfo(gradient.dtype).eps
     v = gradient / diagonal
     for _ in range(gradient.shape[1]):

@@ -1,12 +1,12 @@
-r"""Couplings: part of a sample decides how the rest is transformed.
+r"""Couplings: one part of a sample determines the transform of the rest.
 
 Split a sample into kept values x_k and changed values x_c. A network of the kept values and the condition c gives the
 parameters of an increasing map f of each changed value (see `Monotone`),
 
     z_k = x_k,     z_c = f(x_c; θ(x_k, c)),     log |det ∂z/∂x| = Σ log ∂z_c/∂x_c,
 
-which is undone without inverting the network, since it sees only what stays as it is. All parameters are one output of
-one network.
+which is inverted without inverting the network, since the network sees only unchanged values. All parameters are one
+output of one network.
 
 Sources: Dinh, Sohl-Dickstein and Bengio 2017 (RealNVP, arXiv:1605.08803), equations 7 to 9; for checkerboards on a
 lattice: Albergo, Kanwar and Shanahan 2019 (arXiv:1904.12072).
@@ -27,23 +27,23 @@ __all__ = ["Coupling", "MaskedCoupling", "checkerboard", "squashed"]
 
 Direction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
-# Network inputs are linear below this and logarithmic above; data come in units of about one.
+# Network inputs are linear below this value and logarithmic above; data are of order one.
 _LINEAR_RANGE = 4.0
 
 
 def squashed(x: Tensor) -> Tensor:
-    """Network inputs: the values themselves where they are of order one, their logarithm where they are large.
+    """Compress network inputs: linear for values of order one, logarithmic for large ones.
 
-    So an outlier cannot overflow a network in float32, at training or when a chain is inverted.
+    An outlier then cannot overflow a network in float32, in training or when a chain is inverted.
     """
     return _LINEAR_RANGE * torch.asinh(x / _LINEAR_RANGE)
 
 
 def checkerboard(shape: Sequence[int], parity: int) -> Float[Tensor, "*shape"]:
-    """A mask that is one where the sum of the indices has the given parity, and zero elsewhere.
+    """Mask that is one where the sum of the indices has the given parity, and zero elsewhere.
 
-    On a vector it takes every second feature; on a field ``(channels, *grid)`` every value has known neighbours along
-    the channels and along the grid.
+    On a vector it selects every second feature; on a field ``(channels, *grid)`` every hidden value has known
+    neighbours along the channels and the grid.
 
     >>> checkerboard((5,), 0)
     tensor([1., 0., 1., 0., 1.])
@@ -55,13 +55,13 @@ def checkerboard(shape: Sequence[int], parity: int) -> Float[Tensor, "*shape"]:
 
 
 class Coupling(Transform):
-    """Keep some of the features (of axis 1) and transform the others; the network computes nothing that is unused.
+    """Keep some of the features (of axis 1) and transform the others; no output of the network is unused.
 
     Arguments:
         monotone: the map of each changed value, with P parameters.
-        network: ``network(kept, condition)`` with ``kept`` (batch, keep, ...) gives ``(batch, P * changed, ...)``, for
-            each parameter in turn that of every changed feature.
-        keep: how many features are kept; 0 makes a transform that depends on nothing but the condition.
+        network: ``network(kept, condition)`` with ``kept`` (batch, keep, ...) gives ``(batch, P * changed, ...)``,
+            ordered by parameter first, then by changed feature.
+        keep: number of features to keep; 0 gives a transform that depends on the condition alone.
         last: keep the last features instead of the first.
     """
 
@@ -90,13 +90,13 @@ class Coupling(Transform):
 
 
 class MaskedCoupling(Transform):
-    """Keep what a mask shows and transform what it hides, for networks that need the whole grid of a field.
+    """Keep the values under a mask and transform the others, for networks that need the whole grid of a field.
 
     Arguments:
         monotone: the map of each hidden value, with P parameters.
         network: ``network(shown, condition)`` with ``shown`` (batch, features, ...), zero where hidden, gives
-            ``(batch, P * features, ...)``, for each parameter in turn that of every feature.
-        mask: ones for what is kept, shape of one sample, or broadcast to it.
+            ``(batch, P * features, ...)``, ordered by parameter first, then by feature.
+        mask: one for kept values; of the shape of one sample, or broadcast to it.
     """
 
     mask: Tensor
@@ -122,5 +122,5 @@ class MaskedCoupling(Transform):
 
 
 def _by_parameter(raw: Tensor, monotone: Monotone, x: Tensor) -> Float[Tensor, "P *shape"]:
-    """Network outputs ``(batch, P * features, ...)`` in the order and the precision that a `Monotone` takes them."""
+    """Network outputs ``(batch, P * features, ...)`` in the shape and precision of a `Monotone`'s parameters."""
     return raw.to(x.dtype).unflatten(1, (monotone.parameters, x.shape[1])).movedim(1, 0)

@@ -1,15 +1,15 @@
-r"""Inverses of autoregressive transforms without one full pass of the network per feature.
+r"""Inverses of autoregressive transforms, without a full network pass per feature.
 
 To solve z_i = f(x_i; θ_i(x_1, ..., x_{i-1})) for x:
 
-- one by one: x_1, then θ_2 and x_2, and so on, where each step evaluates only the part of the network that the newly
-  known value determines. All steps together cost the multiplications of a single pass.
-- block by block: the features of a block at once, as a fixed point (below), given the blocks that are known, of which
-  the network keeps what it has computed. Blocks of one are one by one; one block is Jacobi's iteration, and several are
-  Gauss's and Seidel's.
-- as a fixed point: x ← f⁻¹(z; θ(x)) for all features at once. Sweep k makes the first k features exact, so that the
-  iteration ends after as many sweeps as there are features; if the dependence on earlier features is weak, it ends far
-  sooner. It ends for a sample when f(x; θ(x)) = z to rounding, which is a check, not an estimate.
+- one by one: x_1, then θ_2 and x_2, and so on; each step evaluates only the part of the network determined by the new
+  value. All steps together cost the multiplications of a single pass.
+- block by block: the features of a block at once, as a fixed point (below), given the blocks already known, whose
+  intermediate results the network keeps. Blocks of one are one by one; a single block is a Jacobi iteration, several
+  are a Gauss-Seidel iteration.
+- as a fixed point: x ← f⁻¹(z; θ(x)) for all features at once. Sweep k makes the first k features exact, so the
+  iteration ends after at most as many sweeps as features, and far sooner if the dependence on earlier features is weak.
+  A sample is finished when f(x; θ(x)) = z to rounding, which is verified, not estimated.
 
 Sources: Song, Meng, Liao and Ermon 2021 (Accelerating feedforward computation, arXiv:2002.03629), section 4; for flows
 of tokens: Liu and Qin 2025 (GS-Jacobi, arXiv:2505.12849).
@@ -28,28 +28,28 @@ from pushforward.transforms.monotone import Monotone
 
 __all__ = ["Blocks", "BlocksAhead", "Incremental", "OneByOne", "by_blocks", "fixed_point", "one_by_one"]
 
-# A residual of so many units in the last place is rounding.
+# Residuals up to this many units in the last place count as rounding.
 _UNITS = 16
 
 Parameters = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class OneByOne(Protocol):
-    """The parameters of one feature after another, in order."""
+    """Parameters of the features, one after another."""
 
     def parameters(self) -> Float[Tensor, "P batch"]:
-        """Those of the next feature, given all values that have been appended."""
+        """Parameters of the next feature, given the values appended so far."""
 
     def append(self, value: Float[Tensor, " batch"]) -> None:
-        """Add the value of the feature whose parameters were asked for."""
+        """Append the value of the feature whose parameters were requested last."""
 
 
 @runtime_checkable
 class Incremental(Protocol):
-    """A network that can be evaluated for one feature after another."""
+    """A network that can be evaluated one feature after another."""
 
     def incremental(self, condition: Tensor | None, count: int) -> OneByOne:
-        """Start with no value known, for ``count`` samples."""
+        """Start without known values, for ``count`` samples."""
 
 
 class BlocksAhead(Protocol):
@@ -77,9 +77,9 @@ def one_by_one(
 
     Arguments:
         monotone: the map of each value.
-        steps: gives its parameters.
-        z: to be inverted.
-        seen_as: a function of each value, applied before the network sees it.
+        steps: gives the parameters of the map.
+        z: values to invert.
+        seen_as: function applied to each value before it enters the network.
     """
     values, log_derivatives = [], []
     for image in z.unbind(1):
@@ -97,9 +97,9 @@ def fixed_point(
 
     Arguments:
         monotone: the map of each value.
-        parameters: a function of samples and conditions that gives (P, batch, features).
-        z: to be inverted.
-        condition: a row for each sample.
+        parameters: function of samples and conditions that gives (P, batch, features).
+        z: values to invert.
+        condition: one row per sample.
     """
     tolerance = _UNITS * torch.finfo(z.dtype).eps
     x, log_derivative = z.clone(), torch.zeros_like(z)
@@ -109,7 +109,7 @@ def fixed_point(
         raw = parameters(guess, None if condition is None else condition[open_rows])
         residual = (monotone.forward(guess, raw)[0] - target).abs()
         value, log = monotone.inverse(target, raw)
-        # Features that are not exact yet may be anything, and must not spoil what is multiplied by a mask's zero.
+        # Features that are not exact yet may be NaN, which a mask's zero would not remove.
         x[open_rows], log_derivative[open_rows] = value.nan_to_num(0.0), log
         solved = (residual <= tolerance * (1 + target.abs())).flatten(1).all(1)
         open_rows = open_rows[~solved]

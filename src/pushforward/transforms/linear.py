@@ -1,4 +1,4 @@
-"""Mixing of features: a fixed permutation, and a learned linear map whose determinant is read off its factors."""
+"""Mixing of features: a fixed permutation, and a learnt linear map in triangular factors."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Permutation(Transform):
 class Linear(Transform):
     r"""``z = L U x`` on axis 1, with L unit lower and U upper triangular; on a field, the invertible 1x1 convolution.
 
-    The factors make the determinant a product over the diagonal of U and the inverse two triangular solves; the
-    diagonal is kept as exponentials, so the map can never become singular. It starts as the identity.
+    With these factors the determinant is a product over the diagonal of U and the inverse is two triangular solves. The
+    diagonal is an exponential, so the map cannot become singular. It starts as the identity.
 
-    Source: Kingma and Dhariwal 2018 (Glow, arXiv:1807.03039), section 3.2. A fixed permutation precedes L there; where
-    one is wanted, compose with `Permutation`.
+    Source: Kingma and Dhariwal 2018 (Glow, arXiv:1807.03039), section 3.2; for their fixed permutation before L,
+    compose with `Permutation`.
 
     Arguments:
         features: length of axis 1.

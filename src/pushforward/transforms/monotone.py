@@ -1,11 +1,11 @@
-r"""Increasing maps of the line, the one-dimensional transforms that couplings and autoregressive transforms apply.
+r"""Increasing maps of the line, the one-dimensional building blocks of couplings and autoregressive transforms.
 
-A flow of many dimensions is built of maps of one: each value x_i of a sample goes to
+A flow in many dimensions is built of one-dimensional maps: each value x_i of a sample is mapped to
 
     z_i = f(x_i; θ_i),     ∂z_i/∂x_i > 0,
 
-where a network computes the parameters θ_i from values that stay known when the map is undone. The Jacobian is then
-triangular and its log-determinant the sum of log ∂z_i/∂x_i.
+where a network computes the parameters θ_i from values that are known when the map is inverted. The Jacobian is then
+triangular and its log-determinant is the sum of log ∂z_i/∂x_i.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ __all__ = ["Affine", "Monotone", "bounded"]
 
 
 class Monotone(ABC):
-    """An increasing map for each value, given its parameters; it has no weights of its own.
+    """Increasing map of a value, given its parameters; it has no weights of its own.
 
     Parameters are raw network outputs: any real number is allowed, and all zeros give a map near the identity.
 
     Attributes:
-        parameters: how many one value needs; called P below.
+        parameters: number of parameters per value, called P below.
     """
 
     parameters: int
@@ -46,12 +46,12 @@ class Monotone(ABC):
 class Affine(Monotone):
     """``z = x exp(s) + t``, with two parameters: a raw log-scale, bounded to ±``limit``, and the shift t.
 
-    The bound keeps a long chain from overflowing in float32, the usual end of a flow of affine maps.
+    The bound keeps a long chain of affine maps from overflowing in float32.
 
     Source: Dinh, Sohl-Dickstein and Bengio 2017 (RealNVP, arXiv:1605.08803), equation 4.
 
     Arguments:
-        limit: bound of the absolute log-scale, in nats.
+        limit: bound on the absolute log-scale, in nats.
 
     >>> Affine().forward(torch.ones(3), torch.zeros(2, 3))[0]
     tensor([1., 1., 1.])
@@ -74,5 +74,5 @@ class Affine(Monotone):
 
 
 def bounded(raw: Tensor, limit: float) -> Tensor:
-    """``limit tanh(raw / limit)``: the same for small values, never beyond ±``limit``."""
+    """``limit tanh(raw / limit)``: the identity for small values, never beyond ±``limit``."""
     return limit * torch.tanh(raw / limit)

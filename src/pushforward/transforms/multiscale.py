@@ -1,11 +1,11 @@
-r"""A field from its largest scales to its smallest.
+r"""Multiscale flow of a field, from its largest scales to its smallest.
 
-A Haar transform splits a field into its block means and the details that were averaged away; done again on the means,
-it leaves a coarse field x_L and details d_L, ..., d_1 of ever finer scale, and
+A Haar transform splits a field into its block means and the details lost in averaging. Repeated on the means, it leaves
+a coarse field x_L and details d_L, ..., d_1 of ever finer scale, and
 
     q(x | c) = q(x_L | c) ∏_ℓ q(d_ℓ | x_ℓ, c),
 
-so each level has only to model details given the field that they refine, as in a renormalisation group run backwards.
+so each level models only the details given the field that they refine, as in an inverse renormalisation group.
 
 Sources: Yu, Derpanis and Brubaker 2020 (Wavelet Flow, arXiv:2010.13821); the factored-out latents are those of Dinh,
 Sohl-Dickstein and Bengio 2017 (RealNVP, arXiv:1605.08803), section 3.6.
@@ -27,19 +27,19 @@ __all__ = ["Multiscale"]
 
 
 class Multiscale(Transform):
-    """Transform the details of each level given the field at that level, and the coarsest field by itself.
+    """Transform the details of each level given the field at that level, and the coarsest field on its own.
 
-    The image of a field is a vector ``(batch, channels * cells)``: the latents of the coarsest field, then of ever
-    finer details.
+    The image of a field is a vector ``(batch, channels * cells)``: the latents of the coarsest field, then those of
+    ever finer details.
 
     Arguments:
         shape: of one sample, ``(channels, *grid)``.
-        details: for each level, finest first, a transform of ``((2^d - 1) channels, *grid / 2^level)`` that keeps the
+        details: one transform per level, finest first, of ``((2^d - 1) channels, *grid / 2^level)``, that keeps the
             shape. Its condition is a field: the block means, then each component of the condition as a constant field.
-        coarse: of the coarsest field, to a vector; its condition is passed on as it is.
+        coarse: transform of the coarsest field to a vector; receives the condition unchanged.
 
     Raises:
-        UsageError: when used on a grid that cannot be halved once for each level.
+        UsageError: when called, if the grid cannot be halved once per level.
     """
 
     def __init__(self, shape: tuple[int, ...], details: Sequence[Transform], coarse: Transform) -> None:
@@ -90,7 +90,7 @@ class Multiscale(Transform):
         return z[:, :channels], z[:, channels:]
 
     def _context(self, x: Tensor, condition: Tensor | None, level: int) -> Tensor:
-        """The block means in the units of the field itself, so that every level's network sees values of order one."""
+        """Block means in the units of the field, so that the network of every level sees values of order one."""
         cells = 2 ** (x.dim() - 2)
         means = x / sqrt(cells) ** (level + 1)
         if condition is None:

@@ -1,4 +1,4 @@
-"""A field read as a vector, so that transforms of vectors serve its coarsest level."""
+"""Reshape of a field to a vector, for vector transforms of the coarsest level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Roots of increasing functions of one variable, for many values at once, with gradients."""
+"""Differentiable, vectorised roots of increasing functions of one variable."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def increasing_root(
 ) -> Float[Tensor, "*shape"]:
     """The ``x`` between ``low`` and ``high`` with ``function(x) = target``.
 
-    Newton's method within a bracket: where a step leaves the bracket, or the last one has not halved the residual, the
-    bracket is halved instead. So each value converges at the pace of bisection at worst, and quadratically at its end,
-    to the rounding of ``max(1, |x|)``. Gradients with respect to ``target`` and to what ``function`` depends on are
-    those of the implicit function theorem.
+    Newton's method within a bracket: if a step leaves the bracket, or the last step has not halved the residual, the
+    bracket is halved instead. Each value converges at least as fast as by bisection, and quadratically in the end, to
+    the rounding of ``max(1, |x|)``. Gradients with respect to ``target`` and to the dependencies of ``function`` follow
+    from the implicit function theorem.
 
     Arguments:
-        function: gives values and the logarithm of their derivative, elementwise.
-        target: values to reach.
+        function: gives values and the logarithms of their derivatives, elementwise.
+        target: values of the function.
         low, high: bracket of each root.
 
-    >>> increasing_root(lambda x: (x**3, (3 * x**2).log()), torch.tensor(8.0), torch.tensor(0.0), torch.tensor(9.0))
-    tensor(2.)
+    >>> increasing_root(lambda x: (x**3, (3 * x**2).log()), torch.tensor(8.0), torch.tensor(0.0),
+    torch.tensor(9.0)) tensor(2.)
     """
     with torch.no_grad():
         x = _bracketed(function, target, low, high)

@@ -1,4 +1,4 @@
-"""A learned rotation of the features of a vector, or of the channels of a field."""
+"""Learnt rotation of the features of a vector, or of the channels of a field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Rotation"]
 
 
 class Rotation(Transform):
-    r"""``z = exp(A - A^T) x`` on axis 1: any rotation, started as the identity; its log-determinant is zero.
+    r"""``z = exp(A - A^T) x`` on axis 1: any rotation, initially the identity, with log-determinant zero.
 
     Source: Lezcano-Casado and Martínez-Rubio 2019 (Cheap orthogonal constraints, arXiv:1901.08428), section 3.
 

@@ -4,9 +4,9 @@ With weights w_m that sum to one, scales a_m > 0 and offsets b_m,
 
     z = ε x + (1 - ε) logit Σ_m w_m σ(a_m x + b_m),
 
-the logit of a cumulative distribution of M modes. The linear part bounds the slope from below, so that the inverse,
-which has no closed form, is as well conditioned between two far modes as on them. Logarithms of the sums keep the tails
-exact where σ itself rounds to zero or one.
+the logit of a cumulative distribution with M modes. The linear part bounds the slope from below, so that the inverse,
+which has no closed form, is well conditioned even between two distant modes. Sums are evaluated as logarithms, which
+keeps the tails exact where σ itself rounds to zero or one.
 
 Source: Huang, Krueger, Lacoste and Courville 2018 (Neural autoregressive flows, arXiv:1804.00779), equations 8 and 9,
 without the linear part.
@@ -25,15 +25,15 @@ __all__ = ["Sigmoidal"]
 
 
 class Sigmoidal(Monotone):
-    """The logit of a mixture of ``components`` logistic distributions, inverted by a bracketed Newton method.
+    """Logit of a mixture of ``components`` logistic distributions, inverted by a bracketed Newton method.
 
-    Its ``3 components`` parameters are raw log-weights, log-scales and offsets; all zeros put the modes side by side,
-    since components that start alike would stay alike.
+    Its ``3 components`` parameters are raw log-weights, log-scales and offsets. All zeros give equally spaced modes,
+    since identical components would stay identical.
 
     Arguments:
-        components: modes of the mixture.
-        limit: bound of the absolute log-weights and log-scales.
-        linear: share ε of the identity, the smallest slope that is possible.
+        components: number of modes.
+        limit: bound on the absolute log-weights and log-scales.
+        linear: fraction ε of the identity, the smallest possible slope.
     """
 
     def __init__(self, components: int = 8, limit: float = 3.0, linear: float = 0.05) -> None:
@@ -48,7 +48,7 @@ class Sigmoidal(Monotone):
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         log_weights, log_scales, offsets = self._natural(parameters)
         with torch.no_grad():
-            # The logit of a mixture lies between the least and the greatest of its components' logits, which are lines.
+            # The logit of a mixture lies between the smallest and the largest of its components' logits, all linear.
             share = 1 - self.linear
             roots = (z - share * offsets) / (self.linear + share * log_scales.exp())
             margin = 1e-3 * (1 + z.abs())

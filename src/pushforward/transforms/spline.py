@@ -1,7 +1,7 @@
 r"""Monotone rational-quadratic splines: increasing maps of an interval with a closed-form inverse.
 
-K bins with knots (x_k, y_k) and derivatives d_k > 0 there. In bin k, with ξ = (x - x_k) / (x_{k+1} - x_k), the slope
-s = (y_{k+1} - y_k) / (x_{k+1} - x_k), d = d_k and d' = d_{k+1},
+There are K bins, with knots (x_k, y_k) and derivatives d_k > 0. In bin k, with ξ = (x - x_k) / (x_{k+1} - x_k), the
+slope s = (y_{k+1} - y_k) / (x_{k+1} - x_k), d = d_k and d' = d_{k+1},
 
     z = y_k + (y_{k+1} - y_k) [s ξ² + d ξ(1-ξ)] / D(ξ),     D(ξ) = s [ξ² + (1-ξ)²] + (d + d') ξ(1-ξ),
     ∂z/∂x = s² [d' ξ² + 2 s ξ(1-ξ) + d (1-ξ)²] / D(ξ)².
@@ -11,11 +11,11 @@ e² + 4 s² η(1-η), and its root in [0, 1] is
 
     ξ = 2 s η / (2 s η + p),     p = e + √(e² + 4 s² η(1-η)) = 4 s² η(1-η) / (√(e² + 4 s² η(1-η)) - e).
 
-Written so, every term is positive: neither direction subtracts, and rounding cannot make the root imaginary.
+In this form every term is positive: neither direction subtracts, and rounding cannot make the root imaginary.
 
 Parameters are the logarithms of the bins' widths and slopes, each up to a constant that makes the bins fill the
-interval, and of each derivative over the geometric mean of the two slopes beside it. Slopes are what a density is made
-of, and a bound on their logarithms bounds how much the inverse magnifies rounding.
+interval, and of the ratio of each derivative to the geometric mean of the two adjacent slopes. The slopes determine the
+density, and a bound on their logarithms limits how much the inverse amplifies rounding.
 
 Sources: Gregory and Delbourgo 1982 (IMA J. Numer. Anal. 2, 123); Durkan, Bekasov, Murray and Papamakarios 2019 (Neural
 spline flows, arXiv:1906.04032), equations 4 to 8; on circles: Rezende et al. 2020 (arXiv:2002.02428).
@@ -37,14 +37,14 @@ __all__ = ["CircularSpline", "Spline"]
 
 
 class Spline(Monotone):
-    """A rational-quadratic spline of ``[-bound, bound]`` onto itself, the identity outside; once differentiable.
+    """Rational-quadratic spline of ``[-bound, bound]`` onto itself, the identity outside; once differentiable.
 
     Its ``3 bins - 1`` parameters are raw log-widths, log-slopes and relative log-derivatives at the inner knots.
 
     Arguments:
-        bins: intervals between knots.
+        bins: number of intervals between knots.
         bound: half of the interval, in units of the values.
-        limit: bound of each absolute raw parameter; widths and slopes of bins differ by ``exp(2 limit)`` at most.
+        limit: bound on each absolute raw parameter; widths and slopes of bins differ by at most ``exp(2 limit)``.
 
     >>> z, log_derivative = Spline().forward(torch.tensor([-9.0, 0.5]), torch.zeros(23, 2))
     >>> z, log_derivative
@@ -77,11 +77,11 @@ class Spline(Monotone):
 
 
 class CircularSpline(Monotone):
-    """A rational-quadratic spline of a circle onto itself, followed by a rotation.
+    """Rational-quadratic spline of a circle onto itself, followed by a rotation.
 
-    Values are wrapped to ``[-bound, bound)``, angles by default, in both directions. The derivative is continuous where
+    Values, by default angles, are wrapped to ``[-bound, bound)`` in both directions. The derivative is continuous where
     the interval closes. The ``3 bins + 1`` parameters are raw log-widths, log-slopes, relative log-derivatives and the
-    angle of the rotation.
+    angle of rotation.
 
     Arguments:
         bins, limit: as for `Spline`.
@@ -151,7 +151,7 @@ class _Knots:
 def _rational(
     xi: Tensor, rest: Tensor, s: Tensor, d: Tensor, d_next: Tensor
 ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
-    """Height within a bin, as a part of it, and log ∂z/∂x, at ξ and 1 - ξ."""
+    """Height within a bin, as a fraction, and log ∂z/∂x, at ξ and 1 - ξ."""
     squared, mixed = xi.square(), xi * rest
     denominator = s * (squared + rest.square()) + (d + d_next) * mixed
     numerator = d_next * squared + 2 * s * mixed + d * rest.square()
@@ -159,7 +159,7 @@ def _rational(
 
 
 def _bins(widths: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Logarithms of the parts of the interval that the bins take along x and along z, and of their ratio."""
+    """Logarithms of the bins' fractions of the interval along x and along z, and of their ratio."""
     log_widths = torch.log_softmax(widths, 0)
     log_heights = torch.log_softmax(log_widths + slopes, 0)
     return log_widths, log_heights, log_heights - log_widths

@@ -1,7 +1,7 @@
-r"""A field as more channels on a grid of half the size: every 2^d block of cells becomes one cell.
+r"""Halving of a grid into more channels: every block of 2^d cells becomes one cell.
 
-`Squeeze` moves the block's cells to channels as they are. `Haar` moves its mean and its differences there, which
-separates scales: the first channels of the result are the field seen at half the resolution.
+`Squeeze` turns the cells of a block into channels. `Haar` turns their mean and differences into channels, which
+separates scales: the first channels of the result are the field at half the resolution.
 Both are orthogonal, so their log-determinant is zero.
 """
 
@@ -50,7 +50,7 @@ class Squeeze(Transform):
 class Haar(Squeeze):
     r"""One level of the orthonormal Haar wavelet transform, ``((a + b) / √2, (a - b) / √2)`` along each axis.
 
-    Of the result's ``2^d channels`` the first ``channels`` are √(2^d) times the block means, the others the details.
+    The first ``channels`` of the result's ``2^d channels`` are √(2^d) times the block means, the others the details.
 
     Source: Haar 1910; in flows: Yu, Derpanis and Brubaker 2020 (Wavelet Flow, arXiv:2010.13821).
 

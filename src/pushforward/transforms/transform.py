@@ -1,11 +1,11 @@
-r"""What a bijection is, and how bijections compose.
+r"""Bijections and their composition.
 
 A flow is a map z = f(x | c) with an inverse, so that a density p on z gives one on x by the change of variables
 
     log q(x | c) = log p(f(x | c)) + log |det ∂f(x | c)/∂x|.
 
 ``forward`` runs from data to noise and ``inverse`` from noise to data; each also returns the logarithm of the absolute
-Jacobian determinant *of the map that it ran*, so the two differ in sign.
+Jacobian determinant *of the map that it applied*, so the two differ in sign.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Transform(nn.Module, ABC):
     """A bijection of a batch, sample by sample, that may depend on a condition.
 
     The condition is a vector ``(batch, features)``, or a field ``(batch, channels, *grid)`` on the grid of ``x``, or
-    None; a transform that has no use for it ignores it.
+    None; a transform that does not use it ignores it.
     """
 
     @abstractmethod
@@ -44,15 +44,15 @@ class Transform(nn.Module, ABC):
     def initialise(
         self, x: Float[Tensor, "batch *shape"], condition: Float[Tensor, "batch ..."] | None = None
     ) -> Float[Tensor, "batch *image"]:
-        """Choose data-dependent starting values from a first batch; returns that batch transformed."""
+        """Set data-dependent initial values from a first batch; returns that batch transformed."""
         return self(x, condition)[0]
 
 
 class Composition(Transform):
-    """Transforms one after another, ``f = f_n ∘ ... ∘ f_1``; the log-determinants add.
+    """Composition ``f = f_n ∘ ... ∘ f_1`` of transforms; the log-determinants add.
 
     Arguments:
-        transforms: in the order in which ``forward`` applies them.
+        transforms: in the order of ``forward``.
     """
 
     def __init__(self, transforms: Iterable[Transform]) -> None:
@@ -84,10 +84,10 @@ class Composition(Transform):
 
 
 class Inverse(Transform):
-    """A transform run the other way: ``forward`` is its inverse, and ``inverse`` its forward map.
+    """Inverse of a transform: ``forward`` is its inverse, and ``inverse`` its forward map.
 
     Arguments:
-        transform: to be inverted.
+        transform: the transform to invert.
     """
 
     def __init__(self, transform: Transform) -> None:

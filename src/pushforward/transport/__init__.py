@@ -1,4 +1,4 @@
-"""Motion from noise to data: paths, what a network predicts, samplers, likelihoods, couplings."""
+"""Motion from noise to data: paths, predictions, samplers, likelihoods, couplings."""
 
 from __future__ import annotations
 

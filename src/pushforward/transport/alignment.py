@@ -1,18 +1,18 @@
-r"""Pairing particles with noise that may be turned, mirrored and whose particles may change places.
+r"""Optimal transport between particles and noise, up to rotations, reflections and permutations.
 
-Where every rotation, reflection and permutation of a member is as likely as the member, noise that is moved by them is
-noise again, and each pair may be brought as close as the symmetries allow,
+If a density has these symmetries, noise moved by them is noise again, and each pair may be brought as close together as
+they allow,
 
 .. math:: c(x, \epsilon) = \min_{R \in O(d),\, \pi} \sum_i |x_i - R\, \epsilon_{\pi(i)}|^2 .
 
-Which members are paired is decided by a bound that needs neither R nor the permutation: with the singular values
-:math:`s_k` of the (particles, d) matrices,
+The pairs are chosen by a bound that needs neither R nor the permutation: with the singular values :math:`s_k` of the
+(particles, d) matrices,
 
 .. math:: c(x, \epsilon) \ge \sum_k \big(s_k(x) - s_k(\epsilon)\big)^2 ,
 
-by von Neumann's inequality for traces. A pair is then aligned: from each of the :math:`2^d` ways to lay principal axes
-on each other, the best permutation (Jonker and Volgenant), then in turn the best rotation (Kabsch) and permutation.
-The total never rises; the optimum is reached where the starts suffice.
+by von Neumann's trace inequality. A pair is then aligned: for each of the :math:`2^d` ways to match principal axes, the
+best permutation (Jonker and Volgenant), then alternately the best rotation (Kabsch) and permutation. The total cost
+never rises; the optimum is reached if one of the starts leads to it.
 
 References:
     Klein, Kraemer & Noe 2023, https://arxiv.org/abs/2306.15030 (transport up to symmetries)
@@ -45,12 +45,12 @@ def aligned_transport(
     block: int = BLOCK,
     species: Sequence[str] = (),
 ) -> Float[Tensor, "batch count dim"]:
-    """The noise in an order of small total cost, each aligned to its row of ``data``.
+    """Noise reordered for a small total cost, each row aligned to its row of ``data``.
 
     Arguments:
-        data, noise: configurations about one origin.
+        data, noise: configurations about a common origin.
         condition, condition_weight, block: see `optimal_transport`.
-        species: of the particles, which only change places within one; empty where all are alike.
+        species: of each particle; only particles of one species are exchanged. Empty: all are identical.
 
     Raises:
         UsageError: if the shapes differ or are not those of particles.
@@ -72,12 +72,12 @@ def aligned(
     species: Sequence[str] = (),
     rounds: int = 2,
 ) -> Float[Tensor, "batch count dim"]:
-    """Each noise turned, mirrored and permuted towards its row of ``data``.
+    """Rotate, reflect and permute each row of noise towards its row of ``data``.
 
     Arguments:
-        data, noise: configurations about one origin.
+        data, noise: configurations about a common origin.
         species: see `aligned_transport`.
-        rounds: permutations and rotations in turn, after the start.
+        rounds: number of alternating permutations and rotations.
 
     Raises:
         UsageError: if the shapes differ or are not those of particles.
@@ -104,13 +104,13 @@ def aligned(
 
 
 def _turned(data: Tensor, noise: Tensor) -> Tensor:
-    """The noise under the rotation or reflection that brings it nearest to the data."""
+    """The noise after the rotation or reflection that minimises its distance to the data."""
     left, _, right = torch.linalg.svd(noise.mT @ data)
     return noise @ (left @ right)
 
 
 def _permuted(data: Tensor, noise: Tensor, apart: Tensor) -> Tensor:
-    """The noise with its particles in the order of least squared distance to those of the data."""
+    """The noise with its particles permuted to the least squared distance to those of the data."""
     costs = (torch.cdist(data, noise).square() + apart).cpu().double().numpy()
     order = np.stack([linear_sum_assignment(cost)[1] for cost in costs])
     index = torch.from_numpy(order).to(noise.device)
@@ -118,7 +118,7 @@ def _permuted(data: Tensor, noise: Tensor, apart: Tensor) -> Tensor:
 
 
 def _forbidden(species: Sequence[str], like: Tensor) -> Tensor:
-    """A cost (count, count) that no exchange between species is worth."""
+    """Cost (count, count) that rules out an exchange between species."""
     names = sorted(set(species))
     number = torch.tensor([names.index(name) for name in species] or [0], device=like.device)
     size = 8 * like.shape[1] * like.square().sum((1, 2)).max() + 1e6
@@ -128,6 +128,6 @@ def _forbidden(species: Sequence[str], like: Tensor) -> Tensor:
 def _check(data: Tensor, noise: Tensor) -> None:
     if data.shape != noise.shape or data.dim() != 3:
         raise UsageError(
-            "alignment pairs particles of one shape (batch, count, dim), but was given "
+            "alignment needs data and noise of one shape (batch, count, dim), not "
             f"{tuple(data.shape)} and {tuple(noise.shape)}"
         )

@@ -1,10 +1,10 @@
 r"""Optimal plans between two small sets of equally many, equally weighted points.
 
-The least-cost assignment is found exactly, by the shortest augmenting paths of Jonker and Volgenant (scipy), which
-spend their time where the reduced costs r_ij = c_ij - u_i - v_j, for whatever potentials u and v, are far from those of
-the optimum. Subtracting potentials changes the total of every assignment by the same amount, hence not the optimum. So
-a few Sinkhorn iterations at falling temperature find good potentials first: for 256 points in the plane this makes the
-exact solution about 4 times faster than scipy alone and twice as fast as the network simplex of POT.
+The least-cost assignment is exact, by the shortest augmenting paths of Jonker and Volgenant (scipy). Their run time
+grows with the distance of the reduced costs r_ij = c_ij - u_i - v_j from those at the optimal potentials u and v.
+Subtracting any potentials changes the total of every assignment by the same amount, hence not the optimum. So a few
+Sinkhorn iterations at falling temperature find good potentials first: for 256 points in the plane this makes the exact
+solution about 4 times faster than scipy alone and twice as fast as the network simplex of POT.
 
 References:
     Jonker & Volgenant 1987, https://doi.org/10.1007/BF02278710
@@ -27,10 +27,10 @@ from pushforward.errors import DataError, UsageError
 
 __all__ = ["entropic_plan", "least_cost_assignment"]
 
-# Temperatures in units of the mean cost; each stage starts from the potentials of the one before.
+# Temperatures in units of the mean cost; each stage starts from the potentials of the previous one.
 _STAGES = (0.1, 0.02, 0.004)
 _ITERATIONS = 10
-# Below this scipy alone is as fast.
+# Up to this many points scipy alone is as fast.
 _SMALL = 64
 
 
@@ -42,21 +42,23 @@ def least_cost_assignment(cost: Float[Tensor, "n n"]) -> Int[Tensor, " n"]:
     """
     values = cost.detach().cpu().numpy()
     if not np.isfinite(values).all():
-        raise DataError("a cost of the assignment is not finite; a sample holds a value that is not, or is too large")
+        raise DataError(
+            "a cost of the assignment is not finite; a sample holds a value that is not finite, or too large"
+        )
     if len(values) > _SMALL:
         values = _reduced(values)
     return torch.from_numpy(linear_sum_assignment(values)[1])
 
 
 def _reduced(cost: NDArray) -> NDArray:
-    """The costs less potentials that are nearly those of the optimum; not negative, zero in each row and column."""
+    """Costs minus nearly optimal potentials; not negative, with a zero in each row and column."""
     reduced = _grounded(cost.astype(np.float64))
     mean = reduced.mean()
     if mean == 0:
         return reduced
     for temperature in _STAGES:
         scale = temperature * mean
-        # What is added lets no sum over vanishing weights underflow; a kernel has ones in each row and column.
+        # The small constant keeps sums of vanishing weights from underflowing; each row and column holds a one.
         kernel = np.exp((reduced / -scale).astype(np.float32)) + np.float32(1e-30)
         columns = np.ones(len(cost), np.float32)
         for _ in range(_ITERATIONS):
@@ -74,15 +76,15 @@ def _grounded(cost: NDArray) -> NDArray:
 def entropic_plan(
     cost: Float[Tensor, "n m"], regularisation: float, tolerance: float = 1e-6, most: int = 1000
 ) -> Float[Tensor, "n m"]:
-    """The plan that minimises <plan, cost> + epsilon sum plan (log plan - 1), with rows of 1/n and columns of 1/m.
+    """The plan that minimises <plan, cost> + epsilon sum plan (log plan - 1), with row sums 1/n and column sums 1/m.
 
-    In the logarithm, in float64, at an epsilon that falls to the one that is asked for: any positive one is safe.
+    Iterated in the logarithm, in float64, at an epsilon that falls to the requested one: any positive value is safe.
 
     Arguments:
-        cost: what it costs to join i and j.
+        cost: cost of joining i and j.
         regularisation: epsilon, in the unit of the costs.
         tolerance: largest error of a row sum, relative to 1/n.
-        most: iterations at the last epsilon, after which the plan is taken as it is.
+        most: limit of iterations at the last epsilon; the plan is then returned unconverged.
 
     Raises:
         UsageError: if epsilon is not positive.
@@ -105,7 +107,7 @@ def entropic_plan(
         epsilon = max(regularisation, epsilon / 2)
     for _ in range(-(-most // _ITERATIONS)):
         u, v = iterate(_ITERATIONS, v)
-        # The columns are exact after their update.
+        # Only the rows need checking: the columns are exact after their update.
         rows = torch.logsumexp((u[:, None] + v - cost) / epsilon, 1) + math.log(n)
         if float(rows.abs().max()) < tolerance:
             break

@@ -4,11 +4,11 @@ In the scaled state y = z / alpha the probability flow has the ratio s = sigma /
 noise as its slope, dy/ds = E[eps | z], on every path. A step from s to s' < s
 
     raises the noise,   s^ = (1 + gamma) s,   y^ = y + sqrt(s^^2 - s^2) S_noise xi,
-    moves by Euler,     y' = y^ + (s' - s^) eps(y^, s^),
+    takes Euler's step, y' = y^ + (s' - s^) eps(y^, s^),
     corrects the slope, y' = y^ + (s' - s^) (eps(y^, s^) + eps(y', s')) / 2,
 
-with gamma = min(S_churn / steps, sqrt(2) - 1) while S_min <= s <= S_max, and 0 otherwise. Where s' = 0 there is no
-slope to correct with, and where s is infinite the step has no length: these two steps are Euler's, which is DDIM.
+with gamma = min(S_churn / steps, sqrt(2) - 1) while S_min <= s <= S_max, and 0 otherwise. At s' = 0 the slope is
+undefined and at infinite s the step length is: these two steps are Euler's, which is DDIM.
 
 References:
     Karras et al. 2022, https://arxiv.org/abs/2206.00364, algorithm 2
@@ -42,7 +42,7 @@ def edm(
     S_max: float = math.inf,
     S_noise: float = 1.0,
 ) -> Tensor:
-    """Carry noise ``z`` (batch, ...) to the last of the falling ``times``, two network calls a step.
+    """Carry noise ``z`` (batch, ...) to the last of the falling ``times``, with two network calls per step.
 
     Arguments:
         predict: expected data and noise at a noisy batch and a moment.
@@ -50,15 +50,15 @@ def edm(
         times: from the noisiest, where ``z`` is given, to the cleanest.
         z: starting noise, shape (batch, ...).
         draws: source of the fresh noise; needed for S_churn > 0.
-        S_churn: total noise that is added and removed again, in parts of the noise that is there; 0 is deterministic.
+        S_churn: total noise added and removed again, relative to the noise present; 0 is deterministic.
         S_min, S_max: range of sigma / alpha in which noise is added.
-        S_noise: standard deviation of the fresh noise; slightly above 1 makes up for a network that removes too much.
+        S_noise: standard deviation of the fresh noise; slightly above 1 compensates a network that removes too much.
 
     Raises:
         UsageError: if S_churn is negative, or positive without draws.
     """
     if S_churn < 0 or (S_churn > 0 and draws is None):
-        raise UsageError(f"churn needs S_churn >= 0, and random draws if S_churn > 0, but S_churn={S_churn} was given")
+        raise UsageError(f"churn needs S_churn >= 0, and draws if S_churn > 0; given: S_churn={S_churn}, draws={draws}")
     gamma = min(S_churn / (len(times) - 1), math.sqrt(2) - 1)
     for now, then in pairwise(path.moments(times)):
         if gamma > 0 and draws is not None and now.alpha > 0 and S_min <= now.sigma / now.alpha <= S_max:

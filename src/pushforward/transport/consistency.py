@@ -1,26 +1,26 @@
-r"""Consistency: one function that takes any point of a flow's path to the end of that path.
+r"""Consistency functions: from any point of a trajectory of the flow to its end.
 
-The probability flow carries z at time t to data f(z, t) at time 0. That function is consistent along the flow and does
-nothing at its end,
+The probability flow carries z at time t to data f(z, t) at time 0. This function is constant along a trajectory and the
+identity at its end,
 
     f(z_t, t) = f(z_s, s),      f(z, 0) = z,
 
-and is the only one that is both. It is learnt by comparing two points of one path that lie a little apart, of which the
-earlier one, s < t, is the teacher,
+and the only one with both properties. It is learnt by comparing two neighbouring points of a trajectory; the earlier
+one, s < t, is the target,
 
     loss = E d(f(z_t, t), stopgrad f(z_s, s)).
 
-Distillation finds z_s by a step of a solver along a flow that is known. Without one, both points get the same data and
-noise, z_s = alpha_s x + sigma_s eps, whose mean over all x and eps is the same step to first order in t - s. So the
-steps are wide at first, where little can go wrong, and narrow as training goes on.
+Distillation finds z_s by a solver step along a known flow. Without one, both points are made of the same data and
+noise, z_s = alpha_s x + sigma_s eps, whose mean over all x and eps is that step to first order in t - s. So the steps
+are wide at first, where their bias matters little, and narrow as training proceeds.
 
-Samples come from noise in one call. More calls add fresh noise to what was found, of a smaller time, and go on from
-there: each repairs what the one before left wrong.
+One call turns noise into samples. Each further call adds fresh noise, of a smaller time, to the samples and removes it
+again, which corrects errors of the calls before.
 
 References:
     Song et al. 2023, https://arxiv.org/abs/2303.01469, algorithms 1 to 3
     Song & Dhariwal 2023, https://arxiv.org/abs/2310.14189 (pseudo-Huber loss, narrowing)
-    Geng et al. 2024, https://arxiv.org/abs/2406.14548 (training from a denoiser, which is the widest step)
+    Geng et al. 2024, https://arxiv.org/abs/2406.14548 (training from a denoiser, the widest step)
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _POWER = 3.0
 
 
 def earlier(t: Float[Tensor, "*times"], levels: float) -> Float[Tensor, "*times"]:
-    """The time s < t of the next level on the way to the data: one of ``levels`` equal parts of t^(1/3) less.
+    """The earlier time s < t with s^(1/3) = t^(1/3) - 1 / ``levels``.
 
-    Times are compared in the cube root, so that steps are short where there is little noise; below the last level s is
-    0, the data themselves.
+    Equal steps in the cube root of time are short where there is little noise; below the last level s is 0, the
+    data themselves.
 
     >>> import torch
     >>> earlier(torch.tensor([1.0, 0.001]), 2.0)
@@ -75,10 +75,10 @@ def multistep(
     Arguments:
         function: f(z, moment), data of the shape of z.
         path: of z.
-        times: the first where there is nothing but noise, each later one of the fresh noise that is added.
+        times: the first of pure noise, each later one that of the fresh noise added.
         draws: source of all noise; its count is the number of samples.
         shape: of one sample.
-        noise: that the path ends in.
+        noise: distribution at the noisy end of the path.
 
     References:
         Song et al. 2023, https://arxiv.org/abs/2303.01469, algorithm 1

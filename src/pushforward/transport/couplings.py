@@ -1,21 +1,19 @@
-r"""Which noise a data point is joined to.
+r"""Couplings: the pairing of data with noise in a batch.
 
-Any pairing of a batch's data with its noise keeps both distributions, and so does the flow that is learnt from it.
-Independent pairs are the simplest. The pairing of least total squared distance makes the paths nearly disjoint: they
-are straighter, and the regression target varies less at a given point. Between equally many equally weighted points an
-optimal plan is a permutation, so nothing is drawn twice and nothing is left out. The entropic plan (Sinkhorn) spreads
-each data point over several near noises: with the regularisation epsilon = 2 sigma^2 it is the static Schroedinger
-bridge of Brownian motion with variance sigma^2 t.
+Any pairing preserves both distributions, and so does the flow learnt from it. Independent pairs are the simplest. The
+pairing of least total squared distance makes the trajectories nearly disjoint: they are straighter, and the regression
+target varies less at a given point. Between equally many equally weighted points an optimal plan is a permutation, so
+every noise is used exactly once. The entropic plan (Sinkhorn) spreads each data point over several nearby noises: with
+the regularisation epsilon = 2 sigma^2 it is the static Schroedinger bridge of Brownian motion with variance sigma^2 t.
 
-With conditions c the pairing must not mix them: the flow of a condition starts from standard normal noise, and has to
-have been trained on it. A pairing that ignores c sends each condition the noise that lies nearest to its data, and
-samples of the trained flow are then biased. So each noise row carries the condition of the row it came with, and an
-exchange between rows pays for the difference,
+The pairing must not mix conditions c: the flow of each condition starts from standard normal noise, and must be trained
+on it. A pairing that ignores c assigns each condition the noise nearest to its data, which biases the samples of the
+trained flow. So each noise row carries the condition of the row it came with, and an exchange between rows costs extra,
 
     cost_ij = |x_i - eps_j|^2 + w s |c_i - c_j|^2,      s = the standard deviation of |x_i - eps_j|^2 in the batch.
 
-Rows exchange their noise only where their conditions differ by about 1/sqrt(w) or less, so the noise of a condition is
-standard normal up to what the data change over that distance; labels, whose codes are far apart in this unit, never
+Rows exchange their noise only if their conditions differ by about 1/sqrt(w) or less, so the noise of a condition is
+standard normal up to the change of the data over that distance; labels, whose codes are far apart in this unit, never
 mix, and their pairing is unbiased.
 
 References:
@@ -35,7 +33,7 @@ from pushforward.transport.assignment import entropic_plan, least_cost_assignmen
 __all__ = ["BLOCK", "CONDITION_WEIGHT", "optimal_transport", "pairwise_cost", "sinkhorn", "with_conditions"]
 
 CONDITION_WEIGHT = 100.0
-# The energy of the learned paths hardly falls beyond 64 pairs, while the time of an exact plan grows with their cube.
+# The energy of the learnt trajectories hardly falls beyond 64 pairs, and the time of an exact plan grows as their cube.
 BLOCK = 256
 
 
@@ -46,15 +44,15 @@ def optimal_transport(
     condition_weight: float = CONDITION_WEIGHT,
     block: int = BLOCK,
 ) -> Float[Tensor, "batch *shape"]:
-    """The noise in the order that minimises the total cost: row i of the result belongs to row i of ``data``.
+    """Noise reordered to minimise the total cost: row i of the result is paired with row i of ``data``.
 
     Exact within each block of rows.
 
     Arguments:
-        data, noise: of equally many rows.
-        condition: of the rows of both; None if there is none.
-        condition_weight: w, in inverse squared units of the conditions. Large keeps conditions apart.
-        block: rows that are paired among themselves; a batch of more is divided evenly.
+        data, noise: with equally many rows.
+        condition: of each row of both; None if there is none.
+        condition_weight: w, in inverse squared units of the conditions. A large value keeps conditions apart.
+        block: rows paired among themselves; a larger batch is divided evenly.
 
     Raises:
         UsageError: if the numbers of rows differ, or the block is empty.
@@ -80,11 +78,11 @@ def sinkhorn(
     condition_weight: float = CONDITION_WEIGHT,
     block: int = BLOCK,
 ) -> Float[Tensor, "batch *shape"]:
-    """For each row of ``data`` one row of ``noise``, drawn from the entropic plan; some rows are drawn more than once.
+    """One row of ``noise`` per row of ``data``, drawn from the entropic plan; a row may be drawn more than once.
 
     Arguments:
         data, noise, condition, condition_weight, block: see `optimal_transport`.
-        uniform: numbers in [0, 1) to draw with.
+        uniform: random numbers in [0, 1).
         regularisation: epsilon of min <plan, cost> - epsilon entropy(plan), in squared units of the data.
 
     Raises:
@@ -108,7 +106,7 @@ def pairwise_cost(
     condition: Float[Tensor, "n features"] | None = None,
     condition_weight: float = CONDITION_WEIGHT,
 ) -> Float[Tensor, "n m"]:
-    """The cost of joining row i of ``data`` to row j of ``noise``, each with its row of ``condition``."""
+    """Cost of pairing row i of ``data`` with row j of ``noise``, each with its row of ``condition``."""
     with torch.no_grad():
         cost = torch.cdist(data.flatten(1), noise.flatten(1)).square_()
         return with_conditions(cost, condition, condition_weight)
@@ -117,7 +115,7 @@ def pairwise_cost(
 def with_conditions(
     cost: Float[Tensor, "n n"], condition: Float[Tensor, "n features"] | None, condition_weight: float
 ) -> Float[Tensor, "n n"]:
-    """Add what an exchange pays for the difference of conditions."""
+    """Add the extra cost of an exchange between rows of different conditions."""
     if condition is None or len(cost) == 1:
         return cost
     return cost + condition_weight * cost.std() * torch.cdist(condition, condition).square()
@@ -134,8 +132,6 @@ def _blocks(
 
 def _check(data: Tensor, noise: Tensor, block: int) -> None:
     if len(data) != len(noise):
-        raise UsageError(
-            f"a coupling pairs equally many rows, but was given {len(data)} of data, {len(noise)} of noise"
-        )
+        raise UsageError(f"a coupling needs equally many rows of data and noise, not {len(data)} and {len(noise)}")
     if block < 1:
-        raise UsageError(f"a coupling pairs at least 1 row, not block={block}")
+        raise UsageError(f"block of a coupling must be at least 1, not {block}")

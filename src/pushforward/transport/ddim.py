@@ -1,6 +1,6 @@
-r"""DDIM, from deterministic to ancestral.
+r"""DDIM, from deterministic to ancestral sampling.
 
-Given E[x | z_t] and E[eps | z_t], step to the less noisy time s < t by
+Given E[x | z_t] and E[eps | z_t], a step to the less noisy time s < t is
 
     z_s = alpha_s E[x] + sqrt(sigma_s^2 - eta^2 v^2) E[eps] + eta v xi,      v^2 = sigma_s^2 (1 - SNR_t / SNR_s),
 
@@ -44,7 +44,7 @@ def ddim(
         UsageError: if eta is outside [0, 1], or positive without draws.
     """
     if not 0 <= eta <= 1 or (eta > 0 and draws is None):
-        raise UsageError(f"DDIM needs eta in [0, 1], and random draws if eta > 0, but eta={eta} was given")
+        raise UsageError(f"DDIM needs eta in [0, 1], and draws if eta > 0; given: eta={eta}, draws={draws}")
     moments = path.moments(times)
     for now, then in pairwise(moments):
         data, noise = predict(z, now)

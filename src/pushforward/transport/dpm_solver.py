@@ -1,7 +1,7 @@
-r"""DPM-Solver++(2M): second order at one network call a step.
+r"""DPM-Solver++(2M): second order at one network call per step.
 
-With l = log(alpha / sigma) as the clock the probability flow is linear in z but for the expected data, which is
-extrapolated through its last two values:
+With l = log(alpha / sigma) as the clock the probability flow is linear in z except for the expected data, which are
+extrapolated from their last two values:
 
     z_s = (sigma_s / sigma_t) z_t + (alpha_s - sigma_s alpha_t / sigma_t) D,
     D = x_t + (h_t / (2 h_before)) (x_t - x_before),      h_t = l_s - l_t.
@@ -37,7 +37,7 @@ def dpm_solver(predict: Predictor, path: Path, times: Sequence[float], z: Tensor
         extrapolated = data
         step = clock[i + 1] - clock[i]
         if before is not None and math.isfinite(step):
-            # A step from alpha = 0 is infinitely long, which leaves no correction.
+            # After an infinitely long step, from alpha = 0, the correction vanishes.
             extrapolated = data + (step / (2 * (clock[i] - clock[i - 1]))) * (data - before)
         z = (then.sigma / now.sigma) * z + (then.alpha - then.sigma * now.alpha / now.sigma) * extrapolated
         before = data
@@ -45,7 +45,7 @@ def dpm_solver(predict: Predictor, path: Path, times: Sequence[float], z: Tensor
 
 
 def log_ratio(alpha: float, sigma: float) -> float:
-    """log(alpha / sigma), infinite where one of them vanishes."""
+    """log(alpha / sigma); infinite where one of them vanishes."""
     if alpha > 0 and sigma > 0:
         return math.log(alpha / sigma)
     return math.inf if alpha > 0 else -math.inf

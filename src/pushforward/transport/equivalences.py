@@ -1,4 +1,4 @@
-r"""What is the same in diffusion, flow matching and Poisson flows, as functions: twelve equivalences.
+r"""Twelve equivalences between diffusion, flow matching and Poisson flows, as functions.
 
 The first eleven are those of Gao et al., *Diffusion Meets Flow Matching*; the last adds the Poisson flows.
 
@@ -6,14 +6,14 @@ The first eleven are those of Gao et al., *Diffusion Meets Flow Matching*; the l
  2. Noise, data, v, velocity and score determine one another: `all_predictions`.
  3. Their squared errors differ by functions of the log-SNR: `error_ratio`.
  4. DDIM is Euler's method in rescaled coordinates, and Euler's method on the straight line: `rescaled_euler`.
- 5. A loss is a weighting of log-SNRs, whatever the schedule: `weighting` and `weighted_loss`.
- 6. Flow matching weights like the error of v on the cosine schedule: `weighting` of both.
- 7. A network trained on one path is sampled along another: `along`.
- 8. Which path is the straighter depends on the width of the data: `path_energy`.
+ 5. A loss is a weighting of log-SNRs, for any schedule: `weighting` and `weighted_loss`.
+ 6. Flow matching has the weighting of the error of v on the cosine schedule: `weighting` of both.
+ 7. A network trained on one path can be sampled along another: `along`.
+ 8. Which path is straighter depends on the width of the data: `path_energy`.
  9. Reflow trains on the pairs of knowledge distillation: `generated_pairs`.
-10. A random step is a deterministic step that goes too far, and noise: `overshoot`; of DDIM: `eta_of`.
+10. A random step is a deterministic step that overshoots, plus noise: `overshoot`; for DDIM: `eta_of`.
 11. Paths and stochastic processes, dz = f z dt + g dW: `coefficients` and, back, `Path.drift` and `Path.diffusion`.
-12. The field lines of charges in D more dimensions are the flow of Student-t noise: `field_line`.
+12. The field lines of charges in D extra dimensions are the flow of Student-t noise: `field_line`.
 
 References:
     Gao et al. 2024, https://diffusionflow.github.io; Xu et al. 2023, https://arxiv.org/abs/2302.04265
@@ -54,29 +54,29 @@ __all__ = [
 
 
 def rescaled(z: Tensor, moment: Moment, path: Path) -> tuple[Tensor, Moment]:
-    """A noisy sample of one path as a sample of another: the same up to a factor, at the time of equal log-SNR.
+    """Rescale a noisy sample of one path to a sample of another, at the time of equal log-SNR.
 
     Arguments:
         z: sample, shape (batch, ...), at ``moment`` of its own path.
-        path: to which it is taken.
+        path: the other path.
 
     Returns:
-        the sample, and the moment of ``path`` at which it is one.
+        the sample, and its moment on ``path``.
     """
     there, factor = path.matching(moment)
     return factor * z, there
 
 
 def all_predictions(value: Tensor, z: Tensor, moment: Moment, source: Prediction) -> dict[Prediction, Tensor]:
-    """Every prediction that is equivalent to ``source`` with this ``value`` at ``z`` (batch, ...)."""
+    """All predictions equivalent to ``source`` with this ``value`` at ``z`` (batch, ...)."""
     return {name: convert(value, z, moment, source, name) for name in PREDICTIONS}
 
 
 def error_ratio(prediction: Literal["noise", "data", "v", "velocity"], log_snr: Tensor) -> Tensor:
-    """Squared error of a prediction over that of the noise, by the log-SNR alone.
+    """Ratio of a prediction's squared error to that of the noise, as a function of the log-SNR.
 
     exp(-l) for the data; 1 + exp(-l) for v, on variance-preserving paths, where alpha^2 = 1 / (1 + exp(-l)); and
-    (1 + exp(-l / 2))^2 for the velocity of the straight line. On any other path `loss_weight` says it.
+    (1 + exp(-l / 2))^2 for the velocity of the straight line. For other paths see `loss_weight`.
     """
     if prediction == "data":
         return torch.exp(-log_snr)
@@ -99,8 +99,8 @@ def rescaled_euler(
     | velocity   | z / (alpha + sigma) | sigma / (alpha + sigma) |
 
     Arguments:
-        value: predicted at ``z``, shape (batch, ...); the velocity is that of the straight line, noise - data.
-        now, then: moments of one path, between which to step.
+        value: prediction at ``z``, shape (batch, ...); the velocity is that of the straight line, noise - data.
+        now, then: moments of one path, the ends of the step.
     """
     scales = {
         "data": lambda m: (m.sigma, m.alpha / m.sigma),
@@ -112,11 +112,11 @@ def rescaled_euler(
 
 
 def weighting(path: Path, measured_in: Prediction, t: Float[Tensor, " times"]) -> Float[Tensor, " times"]:
-    """w(l) such that uniform times on a path and squared errors of a prediction minimise
+    """Weighting w(l) of a loss: uniform times on a path and squared errors of a prediction minimise
 
-        integral w(l) E || eps_theta - eps ||^2 dl,
+        integral w(l) E || eps_theta - eps ||^2 dl.
 
-    at the log-SNRs l of times ``t``: the error's ratio to that of the noise, times the density |dt / dl| of l.
+    Evaluated at the log-SNRs l of times ``t``: the ratio of the error to that of the noise, times |dt/dl|.
     """
     t = t.detach().requires_grad_()
     moment = path.at(t)
@@ -132,13 +132,13 @@ def weighted_loss(
     path: Path,
     times: Float[Tensor, " times"],
 ) -> Tensor:
-    """E_t[w(l_t) |dl/dt| error(l_t)] by the trapezoidal rule: the same on every path with these end points in l.
+    """E_t[w(l_t) |dl/dt| error(l_t)] by the trapezoidal rule: equal on all paths with the same end points in l.
 
     Arguments:
         error: mean squared error of the noise at log-SNRs.
         weight: w.
-        path: whose schedule is trained.
-        times: rising, dense enough for the rule.
+        path: gives the schedule of training.
+        times: increasing, dense enough for the rule.
     """
     t = times.detach().requires_grad_()
     log_snr = path.log_snr(t)
@@ -148,7 +148,7 @@ def weighted_loss(
 
 
 def along(predict: Predictor, trained_on: Path) -> Predictor:
-    """A predictor for samples of any path, from one that knows a single path."""
+    """A predictor for samples of any path, from one trained on a single path."""
 
     def anywhere(z: Tensor, moment: Moment) -> Estimate:
         return predict(*rescaled(z, moment, trained_on))
@@ -157,12 +157,12 @@ def along(predict: Predictor, trained_on: Path) -> Predictor:
 
 
 def path_energy(path: Path, spread: float, times: Float[Tensor, " times"]) -> float:
-    """Energy that the flow spends beyond a straight motion's, for Gaussian data of standard deviation ``spread``.
+    """Kinetic energy of the flow beyond that of straight motion, for Gaussian data of standard deviation ``spread``.
 
     A trajectory is z_t = w_t xi with w^2 = alpha^2 spread^2 + sigma^2. The energy is T times the integral of w'^2 over
-    the times, of total length T, less the squared distance (w_1 - w_0)^2, in units of the larger end's variance; 0 is
-    straight and of constant speed. The flow of narrow data is straighter on the straight line, that of data as wide as
-    the noise on a variance-preserving path.
+    the times, of total length T, minus the squared distance (w_1 - w_0)^2, in units of the larger variance of the two
+    ends; 0 means straight at constant speed. For narrow data the straight line is the straighter path, for data as wide
+    as the noise a variance-preserving path is.
     """
     moment = path.at(times)
     width = torch.sqrt(moment.alpha**2 * spread**2 + moment.sigma**2)
@@ -182,10 +182,10 @@ def generated_pairs(
     integrator: Integrator = INTEGRATORS["heun"],
     noise: Noise = NORMAL,
 ) -> tuple[Tensor, Tensor]:
-    """Samples and the noise they came from: the coupling of reflow, and the labels of knowledge distillation.
+    """Samples with the noise they came from: the coupling of reflow, and the labels of knowledge distillation.
 
-    On them the velocity of the straight line at t = 1 is noise less a one-step generator's sample, so its regression is
-    the distillation of the sampler into one step; the other times are what reflow adds.
+    For these pairs the velocity of the straight line at t = 1 is the noise minus the sample, so regression at t = 1
+    distils the sampler into one step; reflow adds the other times.
 
     References:
         Luhman & Luhman 2021, https://arxiv.org/abs/2101.02388; Liu et al. 2022, https://arxiv.org/abs/2209.03003
@@ -199,12 +199,12 @@ def generated_pairs(
 
 
 def overshoot(path: Path, time: float, then: float, eta: float = 1.0) -> tuple[float, float, float]:
-    """A step of DDIM with fresh noise as one without to a cleaner time, and the forward process back from there.
+    """Split a DDIM step with fresh noise into a deterministic step to a cleaner time and the forward process back.
 
-    With eta = 1, the ancestral step of DDPM, the deterministic step goes twice as far in the log-SNR.
+    With eta = 1, the ancestral step of DDPM, the deterministic step is twice as long in the log-SNR.
 
     Returns:
-        the cleaner time, and then the factor of z and the standard deviation of the noise of the way back.
+        the cleaner time; the factor on z and the standard deviation of the noise on the way back.
     """
     now, target = path.moments([time, then])
     fresh = eta * target.sigma * math.sqrt(1 - (now.alpha * target.sigma / (now.sigma * target.alpha)) ** 2)
@@ -217,11 +217,11 @@ def overshoot(path: Path, time: float, then: float, eta: float = 1.0) -> tuple[f
 
 
 def eta_of(strength: Number, moment: Moment) -> Number:
-    """eta of the diffusion that an interpolant with noise of ``strength`` epsilon_t is.
+    """eta of the diffusion equivalent to a stochastic interpolant with noise of ``strength`` epsilon_t.
 
-    dz = (u - epsilon_t^2 / 2 score) dt + epsilon_t dW of flow matching is dz = (f z - (1 + eta^2) / 2 g^2 score) dt +
-    eta g dW of diffusion, with eta = epsilon_t / sqrt(2 alpha sigma d(sigma / alpha)/dt) = epsilon_t / g; eta^2 is the
-    stochasticity of `sde`.
+    Flow matching's dz = (u - epsilon_t^2 / 2 score) dt + epsilon_t dW equals diffusion's dz = (f z - (1 + eta^2) / 2
+    g^2 score) dt + eta g dW with eta = epsilon_t / sqrt(2 alpha sigma d(sigma / alpha)/dt) = epsilon_t / g; eta^2 is
+    the stochasticity of `sde`.
     """
     rate = 2 * moment.sigma * (moment.sigma_dot - moment.sigma * moment.alpha_dot / moment.alpha)
     return strength / rate**0.5
@@ -236,18 +236,18 @@ def coefficients(
 
     Arguments:
         drift, diffusion: f and g at times of any shape.
-        times: rising from 0, where alpha = 1 and sigma = 0.
+        times: increasing from 0, where alpha = 1 and sigma = 0.
 
     Raises:
         UsageError: if the times do not start at 0.
     """
     if float(times[0]) != 0:
-        raise UsageError(f"a process starts at the data, at time 0, but the first time is {float(times[0]):g}")
+        raise UsageError(f"the times of a process must start at 0, at the data, not at {float(times[0]):g}")
     nodes, weights = _gauss_legendre(times)
     length = times.diff()[:, None]
     change = (drift(times[:-1, None] + length * nodes) * weights * length).sum(1)
     start = torch.cat([times.new_zeros(1), change.cumsum(0)])
-    # log(alpha) at the nodes of each interval takes a quadrature of its own, from the interval's start to the node.
+    # log(alpha) at each node needs its own quadrature, from the interval's start to the node.
     inner = drift(times[:-1, None, None] + length[:, None] * nodes[:, None] * nodes) * weights
     log_alpha = start[:-1, None] + (inner.sum(2) * nodes) * length
     rate = diffusion(times[:-1, None] + length * nodes) ** 2 * torch.exp(-2 * log_alpha)
@@ -258,13 +258,13 @@ def coefficients(
 def field_line(
     x: Float[Tensor, "batch dim"], sigma: float, charges: Float[Tensor, "charges dim"], degrees: int
 ) -> Float[Tensor, "batch dim"]:
-    """dx / dsigma along the field lines of equal charges in ``degrees`` dimensions more, at r = sigma sqrt(D).
+    """dx / dsigma along the field lines of equal charges in ``degrees`` extra dimensions, at r = sigma sqrt(D).
 
-    The field is Coulomb's in N + D dimensions, E ~ sum (x - y, r) / (|x - y|^2 + r^2)^((N + D) / 2), and its lines are
+    The Coulomb field in N + D dimensions is E ~ sum (x - y, r) / (|x - y|^2 + r^2)^((N + D) / 2), and its lines obey
     dx/dr = E_x / E_r: the probability flow of Student-t noise with D degrees of freedom, (x - E[y | x]) / sigma.
 
     Arguments:
-        x: where, shape (batch, dim).
+        x: points, shape (batch, dim).
         sigma: positive.
         charges: data points y, shape (charges, dim).
         degrees: D.
@@ -272,7 +272,7 @@ def field_line(
     radius = sigma * math.sqrt(degrees)
     offset = x[:, None] - charges
     squared = offset.square().sum(-1) + radius**2
-    # Relative to the nearest charge: the field itself may be smaller than any number.
+    # Relative to the nearest charge: the field itself may underflow.
     strength = (squared / squared.min(1, keepdim=True).values) ** (-(charges.shape[1] + degrees) / 2)
     along_x = (strength[..., None] * offset).sum(1)
     along_r = strength.sum(1, keepdim=True) * radius

@@ -1,27 +1,26 @@
-r"""What a Gaussian field would answer: the part of every denoiser that is known beforehand.
+r"""Gaussian denoiser: the part of every denoiser that is known in closed form.
 
 If the data were a stationary Gaussian field with power spectrum S(k), the expected data and noise in
 z = alpha x + sigma eps would follow mode by mode (Wiener 1949),
 
     E[x_k | z] = alpha S / (alpha^2 S + sigma^2) z_k,      E[eps_k | z] = sigma / (alpha^2 S + sigma^2) z_k.
 
-A network that adds to this has only the non-Gaussian part to learn: before the first step its samples already have the
-data's power spectrum, and where noise dominates and every field is nearly Gaussian, little is left for it to do. For
-white data, S = 1, it is the skip connection of Karras et al. 2022.
+A network added to this learns only the non-Gaussian part: before the first step its samples already have the data's
+power spectrum, and where noise dominates, and every field is nearly Gaussian, its correction is small. For white data,
+S = 1, this is the skip connection of Karras et al. 2022.
 
-The probability flow of the Gaussian field only stretches each mode, so that the whitened state
+The probability flow of the Gaussian field only stretches each mode, so the whitened state
 
     w_k = z_k / sqrt(alpha^2 S + sigma^2)
 
-stands still. Solving for w instead of z leaves the solver nothing but the network's part to follow: samples of a
-Gaussian field are exact in one step, and the largest scales, which are decided while the noise is still ten times
-stronger than an average mode, need no fine steps.
+is constant. Solving for w instead of z leaves only the network's part to the solver: samples of a Gaussian field are
+exact in one step, and the largest scales, which are decided while the noise is still ten times stronger than an average
+mode, need no fine steps.
 
-What of a configuration of centred particles is not of the subspace with the centre of mass at the origin is projected
-out.
+For centred particles the centre of mass is projected out.
 
-Modes are products of real waves along each axis: the discrete Fourier basis where the field is periodic, and half waves
-that are flat at the edges (the discrete cosine transform) where it is not.
+Modes are products of real waves along each axis: the discrete Fourier basis if the field is periodic, otherwise half
+waves that are flat at the edges (the discrete cosine transform).
 """
 
 from __future__ import annotations
@@ -47,21 +46,21 @@ __all__ = ["GaussianDenoiser", "real_waves", "wavenumber_bins"]
 
 
 class GaussianDenoiser(nn.Module):
-    """Expected data and noise of Gaussian data whose power is learnt, and may depend on conditions.
+    """Expected data and noise for Gaussian data with learnt powers, which may depend on conditions.
 
-    On a `Field` modes of about the same wavenumber share a power, for each channel; of `Particles` all coordinates do,
-    so that rotations and permutations stay symmetries; elsewhere each coordinate is a mode of its own.
+    In a `Field`, modes of similar wavenumber in one channel share a power; in `Particles` all coordinates share one, so
+    that rotations and permutations remain symmetries; otherwise each coordinate is a mode of its own.
 
     Arguments:
-        space: what one sample is.
-        condition: what each sample is given with; a power depends on its numbers alone.
-        hidden: features of the perceptron from conditions to changes of log-power.
+        space: space of a sample.
+        condition: space of the conditions; a power depends on their numbers alone.
+        hidden: features of the perceptron that maps conditions to changes of log-power.
 
     References:
         Karras et al. 2022, https://arxiv.org/abs/2206.00364, eq. 7
     """
 
-    # Powers span orders of magnitude and each is one number: it has to move faster than a weight does.
+    # Powers span orders of magnitude, so each must move faster than a weight.
     speed = 5.0
     # In network units, where the data are of order one.
     smallest = 1e-6
@@ -81,14 +80,14 @@ class GaussianDenoiser(nn.Module):
         self.change = MLP(condition.numbers, powers, (hidden,), zero_output=True) if condition.numbers else None
 
     def log_power(self, condition: Condition | None = None) -> Float[Tensor, "batch powers"] | Float[Tensor, " powers"]:
-        """Natural logarithm of each power, at a condition or (None, or a row of NaN) at the mean one."""
+        """Natural logarithm of each power, at a condition; None or a row of NaN is the mean condition."""
         log_power = self.speed * self.raw_log_power
         if self.change is not None and condition is not None and condition.numbers is not None:
             log_power = log_power + self.change(torch.nan_to_num(condition.numbers))
         return log_power
 
     def forward(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None) -> Estimate:
-        # In single precision also under autocast: what is wrong here, no network sees.
+        # In single precision even under autocast: the network cannot correct an error made here.
         with torch.autocast(z.device.type, enabled=False):
             power = self._power(condition)
             modes = self._to_modes(z) / (moment.alpha**2 * power + moment.sigma**2)
@@ -103,7 +102,7 @@ class GaussianDenoiser(nn.Module):
         weights: tuple[Number, Number],
         condition: Condition | None = None,
     ) -> Float[Tensor, "batch *shape"]:
-        """a E[x | z] + b E[eps | z], the expected prediction of these ``weights`` (a, b)."""
+        """Expected prediction a E[x | z] + b E[eps | z] with ``weights`` (a, b)."""
         a, b = weights
         with torch.autocast(z.device.type, enabled=False):
             power = self._power(condition)
@@ -111,7 +110,7 @@ class GaussianDenoiser(nn.Module):
             return self._from_modes((a * moment.alpha * power + b * moment.sigma) * modes)
 
     def whiten(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None) -> Tensor:
-        """w, standard normal if the data are Gaussian with these powers."""
+        """The whitened state w, standard normal if the data are Gaussian with these powers."""
         return self.field(self.white_modes(z, moment, condition))
 
     def colour(self, w: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None) -> Tensor:
@@ -121,19 +120,19 @@ class GaussianDenoiser(nn.Module):
     def white_modes(
         self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None
     ) -> Tensor:
-        """The modes of `whiten`, in which a solver saves every second transform."""
+        """The whitened state in modes, which saves a solver every second transform."""
         with torch.autocast(z.device.type, enabled=False):
             return self._to_modes(z) / self._spread(moment, condition)
 
     def coloured(
         self, modes: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None
     ) -> Tensor:
-        """The z of the modes of a whitened state; the inverse of `white_modes`."""
+        """The z of a whitened state in modes; the inverse of `white_modes`."""
         with torch.autocast(modes.device.type, enabled=False):
             return self._from_modes(modes * self._spread(moment, condition))
 
     def modes(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
-        """The amplitude of each wave of ``x``; an orthogonal transform."""
+        """Amplitude of each wave in ``x``; an orthogonal transform."""
         with torch.autocast(x.device.type, enabled=False):
             return self._to_modes(x)
 
@@ -143,13 +142,13 @@ class GaussianDenoiser(nn.Module):
             return self._from_modes(modes)
 
     def log_volume(self, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "*batch"]:
-        """log |dw/dz|: of one sample, or of each condition's."""
-        # Of centred particles, on their degrees of freedom: all modes have one power.
+        """log |dw/dz| of a sample, or per condition."""
+        # For centred particles, on their degrees of freedom: all modes have the same power.
         return -self._spread(moment, condition).log().flatten(-self.index.dim()).mean(-1) * self.space.degrees
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Take the powers of these data."""
+        """Set the powers to those of the data ``x``."""
         power = self._to_modes(x).square().mean(0).flatten()
         index = self.index.flatten()
         total = torch.zeros_like(self.raw_log_power).index_add_(0, index, power)
@@ -179,7 +178,7 @@ class GaussianDenoiser(nn.Module):
 
 @singledispatch
 def _shared_powers(space: Space) -> Tensor:
-    """For each mode of a sample, the number of its power."""
+    """Index of the power that each mode of a sample uses."""
     return torch.arange(space.size).reshape(space.shape)
 
 
@@ -197,14 +196,14 @@ def _(space: Field) -> Tensor:
 
 
 def real_waves(cells: int, *, periodic: bool) -> Float[Tensor, "cells cells"]:
-    """An orthogonal matrix whose rows are waves over ``cells``, of rising frequency.
+    """Orthogonal matrix whose rows are waves over ``cells``, of increasing frequency.
 
-    Periodic: 1, cos x, sin x, cos 2x, ... over the whole circle. Otherwise cos(pi j (i + 1/2) / cells).
+    Periodic: 1, cos x, sin x, cos 2x, ... around the circle. Otherwise cos(pi j (i + 1/2) / cells).
     """
     position = torch.arange(cells, dtype=torch.float64)
     row = torch.arange(cells, dtype=torch.float64)[:, None]
     if periodic:
-        # A sine is a cosine a quarter of a wave later; the highest wave of an even grid has only the cosine.
+        # A sine is a cosine shifted by a quarter wave; the highest wave of an even grid has only the cosine.
         frequency = torch.div(row + 1, 2, rounding_mode="floor")
         waves = torch.cos(2 * math.pi * frequency * position / cells - math.pi / 2 * ((row % 2 == 0) & (row > 0)))
     else:
@@ -213,10 +212,10 @@ def real_waves(cells: int, *, periodic: bool) -> Float[Tensor, "cells cells"]:
 
 
 def wavenumber_bins(components: Sequence[Float[Tensor, " cells"]]) -> Tensor:
-    """For each mode of a grid, the length of its wavevector, rounded, and numbered without gaps.
+    """Index of the wavenumber shell of each mode of a grid, without gaps.
 
     Arguments:
-        components: of the wavevectors along each axis, in units of the shell that is wanted.
+        components: of the wavevectors along each axis, in units of the shell width.
     """
     square = torch.zeros(())
     for axis, component in enumerate(components):

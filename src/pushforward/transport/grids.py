@@ -1,4 +1,4 @@
-"""Times at which a sampler stops on its way from noise to data."""
+"""Grids of times for samplers."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _RHO = 7
 def time_grid(
     path: Path, steps: int, spacing: Spacing = "uniform", *, start: float = 1.0, stop: float = 0.0, reach: float = 6.0
 ) -> list[float]:
-    """``steps + 1`` times of the path, from ``start`` to ``stop`` exactly.
+    """``steps + 1`` times of the path, from exactly ``start`` to exactly ``stop``.
 
     Arguments:
-        path: whose times they are.
-        steps: moves from one time to the next; at least 1.
-        spacing: what is equally spaced: ``uniform`` the time itself; ``angle`` arctan(sigma / alpha), which lays more
-            times at both ends than the straight line's uniform grid; ``log-snr`` lambda, which lays most times near
-            the ends; ``karras`` the seventh root of sigma / alpha, between them.
+        path: gives the schedule.
+        steps: number of intervals, at least 1.
+        spacing: the equally spaced quantity: ``uniform`` time; ``angle`` arctan(sigma / alpha), denser at both ends
+            than the straight line's uniform grid; ``log-snr`` lambda, densest near the ends; ``karras`` the seventh
+            root of sigma / alpha, between these two.
         start, stop: first and last time; noise to data by default, the reverse if start < stop.
-        reach: the largest |log(alpha / sigma)| of an inner time with spacing ``log-snr`` or ``karras``, as the ends may
+        reach: largest |log(alpha / sigma)| of an inner time for ``log-snr`` and ``karras``, since the ends may
             be infinite.
 
     Raises:
@@ -55,7 +55,9 @@ def time_grid(
     elif spacing == "karras":
         times = _karras(path, ends, steps, reach)
     else:
-        raise UsageError(f"the spacing {spacing!r} of times is unknown; known are uniform, angle, log-snr, karras")
+        raise UsageError(
+            f"there is no spacing of times called {spacing!r}; known ones are uniform, angle, log-snr, karras"
+        )
     return [start, *times[1:-1].tolist(), stop]
 
 
@@ -63,7 +65,7 @@ def _karras(path: Path, ends: Tensor, steps: int, reach: float) -> Tensor:
     if ends[0] < ends[1]:
         return _karras(path, ends.flip(0), steps, reach).flip(0)
     log_snr = path.log_snr(ends)
-    # A step to cleaner data than the reach, such as to no noise at all, comes after the grid.
+    # A last step beyond the reach, such as to no noise at all, follows the grid.
     moves = steps - 1 if log_snr[1] > 2 * reach else steps
     first, last = torch.exp(-log_snr.clamp(-2 * reach, 2 * reach) / (2 * _RHO)).tolist()
     ratios = torch.linspace(first, last, moves + 1, dtype=torch.float64) ** _RHO
@@ -71,5 +73,5 @@ def _karras(path: Path, ends: Tensor, steps: int, reach: float) -> Tensor:
 
 
 def equal_times(times: Sequence[float], source: Path, target: Path) -> list[float]:
-    """The times of the path ``target`` at which it has the signal-to-noise ratios of ``source`` at ``times``."""
+    """Times at which the path ``target`` has the signal-to-noise ratios of ``source`` at ``times``."""
     return target.time(source.log_snr(torch.tensor(times, dtype=torch.float64))).tolist()

@@ -1,14 +1,14 @@
-r"""Exact log-densities through the probability flow.
+r"""Log-densities from the probability flow.
 
 Along dz/dt = u(z, t) the log-density of the moving sample changes by -div u, so with z_0 = x
 
     log p(x) = log N(z_1; 0, (alpha_1^2 + sigma_1^2) I) + integral_0^1 div u(z_t, t) dt,
 
-or the density of Student-t noise in place of the normal one if the path ends in that.
+with the Student-t density in place of the normal one if the path ends in Student-t noise.
 
-The divergence is exact, one row of the Jacobian a dimension, up to a number of dimensions that is chosen; beyond it,
-it is estimated without bias as the mean of e . (du/dz) e over Rademacher vectors e. The vectors are fixed and shared by
-all samples, so that a density is the same every time and in every batch.
+The divergence is exact, one row of the Jacobian per dimension, up to a chosen number of dimensions; beyond it, it is an
+unbiased estimate, the mean of e . (du/dz) e over Rademacher vectors e. The vectors are fixed and shared by all samples,
+so that a density is reproducible and does not depend on the batch.
 
 References:
     Chen et al. 2018, https://arxiv.org/abs/1806.07366, theorem 1; Grathwohl et al. 2019,
@@ -39,14 +39,14 @@ def carry(
     probes: Tensor,
     integrator: Integrator = INTEGRATORS["rk4"],
 ) -> tuple[Tensor, Tensor]:
-    """Follow a velocity field, and the volume that moves along.
+    """Integrate a velocity field together with its divergence.
 
     Arguments:
-        field: dy/dt from ``y`` (batch, *shape) and a moment of the path, each sample on its own.
+        field: dy/dt from ``y`` (batch, *shape) and a moment of the path; samples must not mix.
         path, times: clock of the motion.
         y: at the first time, shape (batch, *shape).
         probes: from `pushforward.dynamics.trace_probes`.
-        integrator: how to take a step.
+        integrator: method of integration.
 
     Returns:
         y at the last time, and the integral of its divergence, log |dy_last / dy_first|, shape (batch,).
@@ -74,12 +74,12 @@ def log_likelihood(
 
     Arguments:
         predict: expected data and noise at a noisy batch and a moment.
-        path: whose noise at the last time is the base distribution.
-        times: rising, from the time of the data to the time of the noise.
+        path: its noise at the last time is the base distribution.
+        times: increasing, from the time of the data to that of the noise.
         x: shape (batch, *shape).
         probes: from `pushforward.dynamics.trace_probes`.
-        integrator: how to take a step.
-        noise: that the path ends in.
+        integrator: method of integration.
+        noise: distribution at the noisy end of the path.
 
     Returns:
         log p(x) in nats, shape (batch,), and z at the last time, shape (batch, *shape).

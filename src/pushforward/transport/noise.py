@@ -1,18 +1,18 @@
-r"""What a path ends in: Gaussian noise, or Student-t noise.
+r"""Noise distributions at the end of a path: Gaussian or Student-t.
 
-On any path z = alpha x + sigma eps with independent noise eps, whatever its distribution, the velocity
+On any path z = alpha x + sigma eps with independent noise eps of any distribution, the velocity
 
     u(z, t) = alpha' E[x | z] + sigma' E[eps | z],      E[eps | z] = (z - alpha E[x | z]) / sigma,
 
-moves samples of the noise onto the data: predictions, their conversions and deterministic samplers never ask what eps
-is. Gaussian noise gives diffusion and flow matching. The Poisson flows of Xu et al. are the other case. In N dimensions
-of data and D more, the field of charges perturbs a data point by the kernel
+moves samples of the noise onto the data: predictions, their conversions and deterministic samplers do not depend on the
+distribution of eps. Gaussian noise gives diffusion and flow matching; the other case is the Poisson flow of Xu et al.
+For data in N dimensions and D extra ones, the field of charges perturbs a data point by the kernel
 
     p_r(z | x) ~ (|z - x|^2 + r^2)^(-(N + D) / 2),
 
-which, with r = sigma sqrt(D), is the multivariate Student-t density of D degrees of freedom, location x and scale
-sigma: eps = g sqrt(D / c) with g ~ N(0, I) and one c ~ chi^2_D for all the numbers of a sample. D = 1 is PFGM; as D
-grows the noise becomes Gaussian. D need not be whole.
+which, with r = sigma sqrt(D), is the multivariate Student-t density with D degrees of freedom, location x and scale
+sigma: eps = g sqrt(D / c) with g ~ N(0, I) and one c ~ chi^2_D per sample. D = 1 is PFGM; as D grows the noise becomes
+Gaussian. D need not be an integer.
 
 References:
     Xu et al. 2022, https://arxiv.org/abs/2209.11178 (D = 1); Xu et al. 2023, https://arxiv.org/abs/2302.04265, eq. 4
@@ -40,10 +40,10 @@ __all__ = ["NORMAL", "CentredNormal", "Noise", "Normal", "StudentT", "normal_of"
 
 
 class Noise(Protocol):
-    """A distribution that a path can end in."""
+    """A noise distribution at the end of a path."""
 
     def draw(self, draws: Draws, shape: Sequence[int]) -> Tensor:
-        """Noise of the given shape for each sample, ``(draws.count, *shape)``."""
+        """Noise of shape ``(draws.count, *shape)``."""
         ...
 
     def log_prob(self, noise: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ NORMAL = Normal()
 
 @dataclass(frozen=True)
 class CentredNormal(Normal):
-    """Standard normal numbers of particles whose centre of mass is at the origin: a density on (N - 1) d dimensions.
+    """Standard normal particles with their centre of mass at the origin: a density in (N - 1) d dimensions.
 
     log p = -|eps|^2 / 2 - (N - 1) d / 2 log 2 pi,      sum_i eps_i = 0.
     """
@@ -82,7 +82,7 @@ class CentredNormal(Normal):
 
 @singledispatch
 def normal_of(space: Space) -> Normal:
-    """The normal noise that a path to samples of a space ends in."""
+    """Normal noise for samples of a space."""
     return NORMAL
 
 
@@ -93,7 +93,7 @@ def _(space: Particles) -> Normal:
 
 @dataclass(frozen=True)
 class StudentT:
-    """Multivariate Student-t noise of scale one: normal numbers of a sample over a common random strength.
+    """Multivariate Student-t noise of scale one: the normal numbers of a sample times a common random strength.
 
     Arguments:
         degrees: D > 0, any real number. The density falls as |eps|^-(N + D); the variance is infinite up to D = 2.
@@ -109,7 +109,9 @@ class StudentT:
 
     def __post_init__(self) -> None:
         if not 0 < self.degrees < math.inf:
-            raise UsageError(f"Student-t noise needs D > 0 degrees of freedom, but D={self.degrees} was given")
+            raise UsageError(
+                f"the degrees of freedom D of Student-t noise must be positive and finite, not {self.degrees}"
+            )
 
     def draw(self, draws: Draws, shape: Sequence[int]) -> Tensor:
         normal = draws.normal(*shape)
@@ -117,8 +119,8 @@ class StudentT:
         return normal * strength.reshape(-1, *[1] * len(shape))
 
     def strength(self, draws: Draws) -> Tensor:
-        """sqrt(D / c) with c ~ chi^2_D for each sample, float64; close to 1 for large D."""
-        # The strongest noise comes from the smallest c: two numbers of 24 bits make one of 48 that is never 0.
+        """sqrt(D / c) with one c ~ chi^2_D per sample, float64; close to 1 for large D."""
+        # The strongest noise comes from the smallest c: two 24-bit numbers make one of 48 bits that is never 0.
         coarse, fine = draws.uniform(2).double().cpu().unbind(1)
         uniform = coarse + (fine + 2.0**-25) * 2.0**-24
         chi_squared = 2 * gammaincinv(self.degrees / 2, uniform.numpy())
@@ -132,6 +134,6 @@ class StudentT:
             - math.lgamma(self.degrees / 2)
             - size / 2 * math.log(math.pi * self.degrees)
         )
-        # The square of a tail of D = 1 may exceed single precision.
+        # In the tail of D = 1 the square may overflow single precision.
         square = flat.double().square().sum(1)
         return (constant - (size + self.degrees) / 2 * torch.log1p(square / self.degrees)).to(noise.dtype)

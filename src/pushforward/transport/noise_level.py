@@ -1,17 +1,17 @@
-r"""How much noise a sample shows, where the strength of the noise is itself random.
+r"""Effective noise level of a sample under noise of random strength.
 
-Student-t noise is Gaussian noise of a random scale, sigma sqrt(tau) with tau = D / c, c ~ chi^2_D. What a denoiser does
-best depends on tau, which a sample tells the more clearly the further out it lies. For white Gaussian data of unit
+Student-t noise is Gaussian noise of a random scale, sigma sqrt(tau) with tau = D / c, c ~ chi^2_D. The best denoiser
+depends on tau, which a sample determines more precisely the further out it lies. For white Gaussian data of unit
 variance and n = |z|^2 / N the posterior of tau is one-dimensional,
 
     p(tau | z) ~ p(tau) v^(-N/2) exp(-N n / (2 v)),      v = alpha^2 + sigma^2 tau,
 
-and the expected data are E[x | z] = alpha E[1 / v] z: what a sample of the plain Gaussian path at the noise level
+and the expected data are E[x | z] = alpha E[1 / v] z, those of a plain Gaussian path at the noise level
 
-    sigma_z^2 = E[sigma^2 tau / v] / E[1 / v]
+    sigma_z^2 = E[sigma^2 tau / v] / E[1 / v].
 
-would give. A network that is told sigma_z in place of sigma meets inputs of order one and targets of order one in the
-furthest tail of D = 1, with no draw clipped, and as D grows sigma_z becomes sigma.
+A network that is given sigma_z in place of sigma has inputs and targets of order one even in the far tail of D = 1,
+without clipping any draw; as D grows sigma_z tends to sigma.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class NoiseLevel(nn.Module):
     """sigma_z of each sample, by quadrature over log(tau).
 
     Arguments:
-        size: N, numbers in one sample.
+        size: N, numbers per sample.
         degrees: D of the noise.
     """
 
-    # Numbers of a sample that count as independent evidence of tau: those of a field are not, nor are data Gaussian.
+    # Effective number of independent values per sample: those of a field are correlated, and data are not Gaussian.
     evidence = 4
-    # Probability beyond either end of the nodes, which then go on for some more towards strong noise.
+    # Probability beyond either end of the nodes; `more` nodes extend them towards strong noise.
     tail = 1e-6
     more = 6
-    # sigma_z / sigma has a limit as sigma falls to 0, and is taken here.
+    # sigma_z / sigma has a limit as sigma falls to 0; it is evaluated at this sigma.
     smallest = 1e-5
 
     scale: Tensor
@@ -57,13 +57,13 @@ class NoiseLevel(nn.Module):
         span = math.log(strongest / weakest) + self.more * spacing
         nodes = math.ceil(span / spacing) + 1
         log_scale = math.log(weakest) + span * torch.linspace(0, 1, nodes, dtype=torch.float64)
-        # tau^-(D/2) exp(-D / (2 tau)) for a uniform grid of log(tau), written so that a large D loses no digits.
+        # tau^-(D/2) exp(-D / (2 tau)) on a uniform grid of log(tau), in a form that loses no digits at large D.
         log_prior = -half * (log_scale + torch.expm1(-log_scale))
         self.register_buffer("scale", log_scale.exp().float(), persistent=False)
         self.register_buffer("log_prior", log_prior.log_softmax(0).float(), persistent=False)
 
     def forward(self, z: Float[Tensor, "batch *shape"], moment: Moment) -> tuple[Moment, Tensor]:
-        """The moment with sigma_z in place of sigma, and sigma_z / sigma, which turn one noise into the other."""
+        """The moment with sigma_z in place of sigma, and the ratio sigma_z / sigma."""
         with torch.autocast(z.device.type, enabled=False):
             each = (-1, *[1] * (z.dim() - 1))
             floor = torch.as_tensor(moment.sigma, dtype=z.dtype, device=z.device).clamp(min=self.smallest)

@@ -1,11 +1,11 @@
-r"""Deterministic sampling: along the probability-flow equation.
+r"""Deterministic sampling by the probability-flow equation.
 
     dz/dt = alpha'_t E[x | z] + sigma'_t E[eps | z]
 
-has the path's distribution at every time, so following it from noise to data samples, and following it from data to
-noise encodes, by the integrators of `pushforward.dynamics`: Runge-Kutta methods and the method of Adams and Bashforth,
-of second order at one evaluation a step, in steps that all samples share; an embedded pair that chooses its steps. On
-the straight line, Euler's method is DDIM for a network of any path.
+has the path's distribution at every time: integrated from noise to data it samples, from data to noise it encodes. The
+integrators are those of `pushforward.dynamics`: Runge-Kutta methods and the two-step Adams-Bashforth method, of second
+order at one evaluation per step, with steps shared by all samples; and an adaptive embedded pair. On the straight line,
+Euler's method is DDIM for a network trained on any path.
 
 References:
     Song et al. 2021, https://arxiv.org/abs/2011.13456, eq. 13
@@ -47,10 +47,10 @@ Solver = Literal["euler", "midpoint", "heun", "rk4", "adams", "dopri5"]
 
 
 def runge_kutta(field: VelocityField, path: Path, times: Sequence[float], y: Tensor, tableau: Tableau) -> Tensor:
-    """The state at the last time of dy/dt = field(y, moment), given ``y`` at the first, one step a pair of times.
+    """The state at the last time of dy/dt = field(y, moment), given ``y`` at the first; one step between two times.
 
     Raises:
-        UsageError: if the path's velocity is not finite at a time where the method needs it.
+        UsageError: if the path's velocity is infinite at a stage.
     """
     for start, stop in pairwise(times):
         moments = _finite(path, [start + c * (stop - start) for c in tableau.c])
@@ -59,7 +59,7 @@ def runge_kutta(field: VelocityField, path: Path, times: Sequence[float], y: Ten
 
 
 def two_step(field: VelocityField, path: Path, times: Sequence[float], y: Tensor) -> Tensor:
-    """The same by the method of Adams and Bashforth, with one evaluation a step."""
+    """The same by the two-step Adams-Bashforth method, with one evaluation per step."""
     return adams_bashforth(field, times, y, _finite(path, times[:-1]))
 
 
@@ -72,15 +72,15 @@ def adaptive(
     rtol: float = 1e-5,
     atol: float = 1e-5,
 ) -> Tensor:
-    """The same by the fifth-order pair of Dormand and Prince, with steps of its own for each sample.
+    """The same by the fifth-order pair of Dormand and Prince; each sample has its own steps.
 
     Arguments:
-        field: must take moments of one time a sample.
+        field: must accept moments with one time per sample.
         times: only the first and the last matter.
-        rtol, atol: relative and absolute error that a step may make.
+        rtol, atol: relative and absolute error tolerance per step.
 
     Raises:
-        IntegrationError: if a sample could not be followed to the end; one that begins with NaN stays NaN.
+        IntegrationError: if a sample cannot be integrated to the end; one that starts with NaN stays NaN.
     """
     each = (-1, *[1] * (y.dim() - 1))
     ends = torch.tensor([times[0], times[-1]], dtype=y.dtype, device=y.device)
@@ -114,6 +114,6 @@ def _finite(path: Path, times: Sequence[float]) -> list[Moment[float]]:
         if not math.isfinite(moment.alpha_dot) or not math.isfinite(moment.sigma_dot):
             raise UsageError(
                 f"the velocity of {path} is infinite at t = {moment.time:g}; end the grid of times before it, or "
-                "sample on the straight line, which needs no other network"
+                "sample the same network on the straight line"
             )
     return moments

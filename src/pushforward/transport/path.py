@@ -1,17 +1,16 @@
-r"""Gaussian probability paths: how data become noise.
+r"""Gaussian probability paths from data to noise.
 
 A path joins a data point x (time 0) to Gaussian noise (time 1),
 
     z_t = alpha_t x + sigma_t eps,      eps ~ N(0, I),      t in [0, 1],
 
-and moves along it with the velocity alpha'_t x + sigma'_t eps. Up to a rescaling of z, all that distinguishes one path
+with velocity alpha'_t x + sigma'_t eps. Up to a rescaling of z, all that distinguishes one path
 from another is when it passes each signal-to-noise ratio, read as its logarithm
 
     lambda_t = log(alpha_t^2 / sigma_t^2),
 
-so two paths are compared, and a network trained on one is used on the other, at equal lambda. Everything else follows
-from `Path.at`, which is the only place where a schedule is written down: training, every sampler and the likelihood
-read it from there.
+so two paths are compared, and a network trained on one is used on the other, at equal lambda. `Path.at` is the only
+definition of a schedule: training, every sampler and the likelihood derive from it.
 
 References:
     Kingma et al. 2021, Variational Diffusion Models, https://arxiv.org/abs/2107.00630 (only lambda matters)
@@ -75,7 +74,7 @@ class Path(ABC):
 
     @abstractmethod
     def time(self, log_snr: Tensor) -> Tensor:
-        """The time at which the path has this log signal-to-noise ratio; the inverse of `log_snr`."""
+        """Time of a log signal-to-noise ratio; the inverse of `log_snr`."""
 
     def log_snr(self, t: Tensor) -> Tensor:
         """lambda = log(alpha^2 / sigma^2), natural logarithm; infinite where a coefficient vanishes."""
@@ -83,7 +82,7 @@ class Path(ABC):
         return 2 * (moment.alpha.log() - moment.sigma.log())
 
     def moments(self, times: Sequence[float]) -> list[Moment[float]]:
-        """Coefficients at each time as plain numbers, worked out in float64 before a loop over them starts."""
+        """Coefficients at each time as plain numbers, computed in float64."""
         rows = torch.stack(self.at(torch.tensor(times, dtype=torch.float64)))
         return [Moment(*column) for column in rows.T.tolist()]
 
@@ -98,10 +97,10 @@ class Path(ABC):
         return torch.sqrt(2 * sigma * (sigma_dot - sigma * alpha_dot / alpha))
 
     def matching(self, moment: Moment) -> tuple[Moment, Number]:
-        """Where this path has the signal-to-noise ratio of another path's moment.
+        """The moment of this path with the signal-to-noise ratio of another path's moment.
 
         Returns:
-            the moment of this path, and the factor that takes the other path's z there.
+            the moment of this path, and the factor that turns the other path's z into this one's.
         """
         if isinstance(moment.alpha, Tensor):
             own: Moment = self.at(self.time(2 * (moment.alpha.log() - moment.sigma.log())))
@@ -113,7 +112,7 @@ class Path(ABC):
 
 @dataclass(frozen=True)
 class Straight(Path):
-    """Straight line: alpha = 1 - t, sigma = t, so that the velocity eps - x does not change with time.
+    """Straight line: alpha = 1 - t, sigma = t, with the constant velocity eps - x.
 
     References:
         Lipman et al. 2022, https://arxiv.org/abs/2210.02747; Liu et al. 2022, https://arxiv.org/abs/2209.03003
@@ -132,7 +131,7 @@ class VPLinear(Path):
     r"""Variance preserving with a rate linear in time: alpha^2 = exp(-B), sigma^2 = 1 - exp(-B).
 
     B = beta_min t + (beta_max - beta_min) t^2 / 2. With the defaults this is the continuous form of the thousand levels
-    of Ho et al. 2020. The velocity is infinite at t = 0, and at t = 1 a remnant alpha = 0.0066 of the data is left.
+    of Ho et al. 2020. The velocity is infinite at t = 0, and at t = 1 a remnant alpha = 0.0066 of the data remains.
 
     References:
         Ho et al. 2020, https://arxiv.org/abs/2006.11239; Song et al. 2021, https://arxiv.org/abs/2011.13456, eq. 32
@@ -144,7 +143,7 @@ class VPLinear(Path):
     def __post_init__(self) -> None:
         if not 0 < self.beta_min < self.beta_max:
             raise UsageError(
-                f"a linear schedule needs 0 < beta_min < beta_max, but was given {self.beta_min} and {self.beta_max}"
+                f"a linear schedule needs 0 < beta_min < beta_max, not {self.beta_min} and {self.beta_max}"
             )
 
     def at(self, t: Tensor) -> Moment[Tensor]:
@@ -166,8 +165,8 @@ class VPCosine(Path):
     """Variance preserving at constant angular speed: alpha = cos(phi), sigma = sin(phi), phi proportional to t.
 
     Arguments:
-        remnant: alpha at t = 1. A network that predicts the noise says nothing of the data where alpha vanishes, and
-            needs it positive.
+        remnant: alpha at t = 1. Must be positive for a network that predicts the noise, since the noise does not
+            determine the data where alpha vanishes.
 
     References:
         Nichol & Dhariwal 2021, https://arxiv.org/abs/2102.09672, eq. 17; Salimans & Ho 2022,
@@ -178,7 +177,7 @@ class VPCosine(Path):
 
     def __post_init__(self) -> None:
         if not 0 <= self.remnant < 1:
-            raise UsageError(f"the remnant of a cosine schedule lies in [0, 1), but {self.remnant} was given")
+            raise UsageError(f"the remnant of a cosine schedule must be in [0, 1), not {self.remnant}")
 
     def at(self, t: Tensor) -> Moment[Tensor]:
         speed = math.acos(self.remnant)
@@ -208,8 +207,7 @@ class VarianceExploding(Path):
     def __post_init__(self) -> None:
         if not 0 < self.sigma_min < self.sigma_max:
             raise UsageError(
-                "an exploding schedule needs 0 < sigma_min < sigma_max, "
-                f"but was given {self.sigma_min} and {self.sigma_max}"
+                f"an exploding schedule needs 0 < sigma_min < sigma_max, not {self.sigma_min} and {self.sigma_max}"
             )
 
     def at(self, t: Tensor) -> Moment[Tensor]:

@@ -1,6 +1,6 @@
-r"""What a network predicts, and exact conversions between all of it.
+r"""Predictions of a network, and exact conversions between them.
 
-Every usual prediction is a combination of the two things that a noisy sample z = alpha x + sigma eps is made of,
+Every common prediction is a linear combination of the data and noise in a noisy sample z = alpha x + sigma eps,
 
     p = a x + b eps,
 
@@ -13,15 +13,15 @@ Every usual prediction is a combination of the two things that a noisy sample z 
 | score      | 0          | -1 / sigma |
 | edm        | sigma / n  | -alpha / n |
 
-with n^2 = alpha^2 + sigma^2, so z and p are two equations for two unknowns, with determinant D = alpha b - sigma a:
+with n^2 = alpha^2 + sigma^2. So z and p are two equations for two unknowns, with determinant D = alpha b - sigma a:
 
     x = (b z - sigma p) / D,      eps = (alpha p - a z) / D,      p' = ((a' b - a b') z + D' p) / D.
 
-The last one also says how squared errors compare: ||p'_hat - p'||^2 = (D' / D)^2 ||p_hat - p||^2. A conversion is as
-good as D is far from zero: the noise says nothing of the data where alpha = 0, nor do the data of the noise where
+The last equation also relates squared errors: ||p'_hat - p'||^2 = (D' / D)^2 ||p_hat - p||^2. A conversion is well
+conditioned if D is far from zero: the noise does not determine the data where alpha = 0, nor the data the noise where
 sigma = 0, while v and the straight line's velocity determine both everywhere.
 
-The last row is what a network behind the preconditioning of Karras et al. outputs, for data of unit variance: the
+The last row is the output of a network behind the preconditioning of Karras et al. for data of unit variance: the
 combination of x and eps that is uncorrelated with z. It is -v on a variance-preserving path. On every path and at every
 time its variance is one, and its squared error is that of the data relative to the best linear denoiser's.
 
@@ -56,22 +56,22 @@ PREDICTIONS: dict[Prediction, Callable[[Moment], tuple[Number, Number]]] = {
 
 
 class Estimate(NamedTuple):
-    """The expected data and noise, E[x | z] and E[eps | z], each shaped like z."""
+    """Expected data and noise, E[x | z] and E[eps | z], each shaped like z."""
 
     data: Tensor
     noise: Tensor
 
 
 def determinant(prediction: Prediction, moment: Moment) -> Number:
-    """D = alpha b - sigma a: how far the prediction is from saying nothing that z does not say."""
+    """D = alpha b - sigma a; zero where the prediction carries no information beyond z."""
     a, b = PREDICTIONS[prediction](moment)
     return moment.alpha * b - moment.sigma * a
 
 
 def target(prediction: Prediction, data: Tensor, noise: Tensor, moment: Moment) -> Tensor:
-    """The prediction that is right for this data and this noise, a x + b eps.
+    """Regression target a x + b eps for given data and noise.
 
-    For the score this is the conditional one, grad_z log p(z | x) = -eps / sigma.
+    For the score it is the conditional one, grad_z log p(z | x) = -eps / sigma.
     """
     a, b = PREDICTIONS[prediction](moment)
     return a * data + b * noise
@@ -87,7 +87,7 @@ def estimate(value: Tensor, z: Tensor, moment: Moment, prediction: Prediction) -
 
 
 def convert(value: Tensor, z: Tensor, moment: Moment, source: Prediction, to: Prediction) -> Tensor:
-    """The prediction ``to`` that is equivalent to ``source`` with this ``value`` at ``z`` (batch, ...)."""
+    """The prediction ``to`` equivalent to ``source`` with this ``value`` at ``z`` (batch, ...)."""
     a, b = PREDICTIONS[source](moment)
     a_to, b_to = PREDICTIONS[to](moment)
     scale = 1.0 / (moment.alpha * b - moment.sigma * a)
@@ -100,5 +100,5 @@ def loss_weight(prediction: Prediction, measured_in: Prediction, moment: Moment)
 
 
 def _sum(a: Number, x: Tensor, b: Number, y: Tensor) -> Tensor:
-    """a x + b y in two passes over the numbers, not three: samplers do little else between two network calls."""
+    """a x + b y in two passes over memory, not three: samplers do little else between two network calls."""
     return torch.addcmul(a * x, b, y) if isinstance(b, Tensor) else torch.add(a * x, y, alpha=b)

@@ -1,4 +1,4 @@
-"""Every sampler by name, each called as ``sampler(predict, path, times, z, draws)``."""
+"""Samplers by name, each called as ``sampler(predict, path, times, z, draws)``."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ def sample(
     noise: Noise = NORMAL,
     **options: float,
 ) -> Tensor:
-    """Samples of the distribution that ``predict`` has learnt, shape ``(draws.count, *shape)``.
+    """Samples of the distribution learnt by ``predict``, shape ``(draws.count, *shape)``.
 
     Arguments:
         predict: expected data and noise at a noisy batch and a moment of ``path``.
-        path: along which to sample.
-        times: of the path, falling (see `time_grid`).
-        draws: source of the starting noise and of any noise on the way.
+        path: probability path to follow.
+        times: of the path, decreasing (see `time_grid`).
+        draws: source of the starting noise and of any fresh noise.
         shape: of one sample.
         method: name in `SAMPLERS`. A step calls the network once with ``euler``, ``adams``, ``ddim``,
             ``ancestral``, ``dpm-solver`` and ``sde``, twice with ``heun``, ``midpoint`` and ``edm``, four times with
-            ``rk4``, and as often as it takes with ``dopri5``.
-        noise: that the path ends in.
+            ``rk4``, and as often as its error control requires with ``dopri5``.
+        noise: distribution at the noisy end of the path.
         options: of the method: ``eta`` of ``ddim``, ``stochasticity`` of ``sde``, ``S_churn``, ``S_min``, ``S_max`` and
             ``S_noise`` of ``edm``, ``rtol`` and ``atol`` of ``dopri5``.
 
@@ -83,9 +83,9 @@ def sample(
 
 
 def guided(conditional: Predictor, unconditional: Predictor, strength: float) -> Predictor:
-    """Classifier-free guidance: the unconditional estimate moved ``strength`` times the way to the conditional one.
+    """Classifier-free guidance: the unconditional estimate plus ``strength`` times its difference from the conditional.
 
-    Strength 1 is the conditional model itself; above 1 the condition is exaggerated, and the samples no longer follow
+    Strength 1 is the conditional model itself; above 1 it exaggerates the condition, and the samples no longer follow
     the conditional distribution.
 
     References:

@@ -1,17 +1,17 @@
-r"""Random sampling with as much noise as one wants: from the probability flow to the reversed diffusion and beyond.
+r"""Stochastic sampling with adjustable noise, from the probability flow to the reversed diffusion and beyond.
 
-For every kappa >= 0 the equation, followed from noise to data,
+For every kappa >= 0 the equation, integrated from noise to data,
 
     dz = (f z - (1 + kappa) / 2 g^2 score) dt + sqrt(kappa) g dW
 
-has the distribution of the path at every time: what fresh noise blurs, a stronger pull towards the data sharpens again.
-kappa = 0 is the probability flow and kappa = 1 the reversed diffusion. With l = log(alpha / sigma) as the clock and
-expected data that are constant over a step of length h, it is solved exactly,
+has the distribution of the path at every time: a stronger drift towards the data compensates the fresh noise. kappa = 0
+is the probability flow and kappa = 1 the reversed diffusion. With l = log(alpha / sigma) as the clock and expected data
+D constant over a step of length h, it is solved exactly,
 
     z_s = (sigma_s / sigma_t) e^(-kappa h) z_t + alpha_s (1 - e^(-(1 + kappa) h)) D + sigma_s sqrt(1 - e^(-2 kappa h)) w
 
-with w ~ N(0, I). D is extrapolated through the last two expected data as in DPM-Solver++(2M), to which this is equal
-at kappa = 0. No step needs a finite l, so paths may start at alpha = 0 and end at sigma = 0.
+with w ~ N(0, I). D is extrapolated from the last two expected data as in DPM-Solver++(2M), the case kappa = 0. No step
+needs a finite l, so paths may start at alpha = 0 and end at sigma = 0.
 
 References:
     Song et al. 2021, https://arxiv.org/abs/2011.13456 (kappa = 0 and 1); Karras et al. 2022,
@@ -45,7 +45,7 @@ def sde(
     *,
     stochasticity: float = 1.0,
 ) -> Tensor:
-    """Carry noise ``z`` (batch, ...) to the last of the falling ``times``, one network call a step.
+    """Carry noise ``z`` (batch, ...) to the last of the falling ``times``, with one network call per step.
 
     Arguments:
         predict: expected data and noise at a noisy batch and a moment.
@@ -60,7 +60,7 @@ def sde(
     """
     if stochasticity < 0 or (stochasticity > 0 and draws is None):
         raise UsageError(
-            f"the stochasticity must be 0 or more, with random draws if it is not 0, but {stochasticity} was given"
+            f"stochasticity must be 0 or more, with draws if positive; given: {stochasticity}, draws={draws}"
         )
     moments = path.moments(times)
     clock = [log_ratio(moment.alpha, moment.sigma) for moment in moments]
@@ -71,7 +71,7 @@ def sde(
         step = clock[i + 1] - clock[i]
         if before is not None and math.isfinite(step):
             extrapolated = data + (step / (2 * (clock[i] - clock[i - 1]))) * (data - before)
-        # A step may be infinitely long, and the flow forgets nothing even then.
+        # At kappa = 0 there is no decay, even over an infinitely long step.
         decay = math.exp(-stochasticity * step) if stochasticity else 1.0
         kept = (then.sigma / now.sigma) * decay
         z = kept * z + (then.alpha - kept * now.alpha) * extrapolated

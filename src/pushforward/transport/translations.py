@@ -1,15 +1,15 @@
-r"""Pairing periodic fields with noise that may be moved.
+r"""Optimal transport between periodic fields and noise, up to translations.
 
-On a periodic grid white noise moved by any number of cells is as likely as before, and so, where the statistics are
-homogeneous, are the data. The squared distance of a field and a moved noise
+On a periodic grid, white noise shifted by any number of cells is equally likely, and so are the data if their
+statistics are homogeneous. The squared distance of a field and a shifted noise
 
     |x - T_s eps|^2 = |x|^2 + |eps|^2 - 2 (x * eps)(s),        (x * eps)(s) = sum_r x(r) eps(r - s),
 
-is a cross-correlation, which one FFT gives at all shifts s at once. Moving each noise to its best place makes the paths
-straighter at no cost in variety, and may be followed by the assignment of least total distance.
+is a cross-correlation, which one FFT gives at all shifts s at once. Shifting each noise to its best position makes the
+trajectories straighter without loss of diversity; the assignment of least total distance may follow.
 
-The moved noise is white again, over all data, because the best shift moves along with the data: it needs an ensemble in
-which every translation of a member is as likely as the member.
+The shifted noise is white over all data because the best shift moves with the data. This requires an ensemble in which
+every translation of a member is as likely as the member.
 
 References:
     Klein et al. 2023, https://arxiv.org/abs/2306.15030 (transport up to a symmetry)
@@ -37,10 +37,10 @@ def translated_transport(
     condition_weight: float = CONDITION_WEIGHT,
     block: int = BLOCK,
 ) -> Float[Tensor, "batch channels *grid"]:
-    """The noise, moved and in the order that minimises the total squared distance over both: row i belongs to data i.
+    """Noise shifted and reordered to minimise the total squared distance; row i is paired with row i of ``data``.
 
     Arguments:
-        data, noise: fields on one periodic grid; all channels of a noise move together.
+        data, noise: fields on one periodic grid; all channels of a noise shift together.
         condition, condition_weight, block: see `optimal_transport`.
 
     Raises:
@@ -64,7 +64,7 @@ def translated_transport(
 def best_shift(
     data: Float[Tensor, "batch channels *grid"], noise: Float[Tensor, "batch channels *grid"]
 ) -> Int[Tensor, "batch axes"]:
-    """The cells along each axis by which each noise must be moved to come nearest to its field.
+    """Shift in cells along each axis that brings each noise nearest to its field.
 
     Raises:
         UsageError: if the shapes differ or have no grid.
@@ -77,7 +77,7 @@ def best_shift(
 
 
 def moved(x: Float[Tensor, "batch channels *grid"], shift: Int[Tensor, "batch axes"]) -> Tensor:
-    """Each field moved around its periodic grid by its own number of cells along each axis."""
+    """Each field shifted around its periodic grid by its own number of cells along each axis."""
     index: list[Tensor] = [torch.arange(len(x), device=x.device).view(-1, *[1] * (x.dim() - 1))]
     index.append(torch.arange(x.shape[1], device=x.device).view(-1, *[1] * (x.dim() - 2)))
     for axis, cells in enumerate(x.shape[2:]):
@@ -102,6 +102,6 @@ def _unravel(cell: Tensor, grid: torch.Size) -> Int[Tensor, "batch axes"]:
 def _check(data: Tensor, noise: Tensor) -> None:
     if data.shape != noise.shape or data.dim() < 3:
         raise UsageError(
-            "translations pair fields of one shape (batch, channels, *grid), but were given "
+            "translations need data and noise of one shape (batch, channels, *grid), not "
             f"{tuple(data.shape)} and {tuple(noise.shape)}"
         )
