@@ -118,7 +118,7 @@ def test_conditions_outside_the_trained_range_are_warned_of(conditional):
         ({"tilt": 0.1, "kind": "grey"}, "no class 'grey'; its classes are dark, bright"),
         ({"tilt": "steep", "kind": "dark"}, "tilt='steep' is not a finite number"),
         ({"tilt": float("nan"), "kind": "dark"}, "not a finite number"),
-        ({"tilt": [0.1, 0.2], "kind": "dark"}, "2 values; give one, or one for each of 3"),
+        ({"tilt": [0.1, 0.2], "kind": "dark"}, "2 values; give one, or one per sample, 3"),
     ],
 )
 def test_a_wrong_condition_is_one_clear_sentence(conditional, condition, sentence):

@@ -32,7 +32,7 @@ def test_a_run_is_not_overwritten(tmp_path):
 
 def test_other_things_are_not_taken_for_a_run(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(UsageError, match=r"holds 'thesis.tex' and no run"):
+    with pytest.raises(UsageError, match=r"holds 'thesis.tex' but no run"):
         open_directory(tmp_path, resume=False)
     with pytest.raises(UsageError, match="is a file"):
         open_directory(tmp_path / "thesis.tex", resume=False)

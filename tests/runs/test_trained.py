@@ -36,7 +36,7 @@ CHANGES = {
     "encoding": (lambda c: c["preprocessing"]["conditions"][0].update(kind="sqrt"), "no transform 'sqrt'"),
     "support": (lambda c: c["preprocessing"].update(supports=[{"kind": "disc"}, None]), "no transform 'disc'"),
     "preprocessing": (lambda c: c["preprocessing"].update(kind="magic"), "kind 'magic' is unknown"),
-    "a billion": (lambda c: c["space"].update(dim=10**9), "has 1000000000 channels, and the weights are for 2"),
+    "a billion": (lambda c: c["space"].update(dim=10**9), "has 1000000000 channels, but the weights are for 2"),
     "a large grid": (
         lambda c: c.update(space={"kind": "field", "channels": 2, "grid": [10**6, 10**6]}), "would have 2e+12 numbers"
     ),

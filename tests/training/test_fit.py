@@ -238,7 +238,7 @@ def test_a_full_disk_is_found_before_training(points, tmp_path, monkeypatch):
         ({"tracker": "paper"}, UsageError, "no tracker called 'paper'"),
         ({"tracker": "mlflow"}, UsageError, r"pip install 'pushforward\[mlflow\]'"),
         ({"tracker": object()}, UsageError, "log_parameters, log_metrics and close"),
-        ({"resume": True, "out": None}, UsageError, "which run to resume"),
+        ({"resume": True, "out": None}, UsageError, "resume needs the directory"),
         ({"out": "/proc/run"}, UsageError, "cannot be written to"),
         ({"ensemble": Ensemble.from_array(np.zeros((2, 2)))}, DataError, "2 members"),
         ({"ensemble": Ensemble.from_array(np.ones((50, 2)))}, DataError, "constant"),

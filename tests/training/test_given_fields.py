@@ -57,7 +57,7 @@ def test_a_field_decides_what_is_sampled(tmp_path):
 WRONG = {
     "none": (None, "conditional on a field"),
     "too many": (COARSE[:4], "4 condition fields were given for 3"),
-    "another grid": (FINE[:3], "those of the training had"),
+    "another grid": (FINE[:3], "those in training had"),
     "no divisor": (np.ones((3, 3, 3)), "do not divide"),
     "a hole": (np.full((3, 4, 4), np.nan), "NaN"),
     "words": ([["a"]], "numbers"),

@@ -1,1 +1,1 @@
-"""What is needed to use a run: its directory, weights, devices, and conditions as a user writes them."""
+"""Use of a run: its directory, weights, devices, and the conditions that a user writes."""

@@ -1,4 +1,4 @@
-"""From what a user writes as conditions, parameters and fields, to a `Condition` in the user's units."""
+"""Conversion of a user's parameters and fields to a `Condition` in the user's units."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ FIELD = "field"
 """Name of the field among named conditions."""
 
 Written = Mapping[str, Any] | ArrayLike | Tensor | Condition
-"""A value for each parameter by name and fields as ``"field"``; or rows of parameters; or fields; or a `Condition`."""
+"""Values of parameters by name and fields as ``"field"``; or rows of parameters; or fields; or a `Condition`."""
 
 
 def condition_of(
     written: Written, parameters: Sequence[Parameter], space: Space, field: Field | None, n: int | None
 ) -> Condition:
-    """What a user has written, as one row for each sample.
+    """The user's conditions, one row per sample.
 
     Arguments:
-        written: see `Written`. Fields have the shape ``(m, channels, *grid)`` (or no channels, if there is but one), on
-            the grid of the condition in training. An array is fields where samples are given with some, else rows of
-            parameters, shape ``(n, parameters)``.
+        written: see `Written`. Fields have the shape ``(m, channels, *grid)`` (or no channel axis, if there is only
+            one), on the grid of the condition in training. An array holds fields if the condition has a field, else
+            rows of parameters, shape ``(n, parameters)``.
         parameters: of the emulator.
         space: of a sample.
-        field: of the condition; None where samples are given with none.
-        n: rows that are wanted, a multiple of m: each field is taken ``n / m`` times in a row. None takes as many as
+        field: of the condition; None if it has none.
+        n: number of rows, a multiple of m: each field is repeated ``n / m`` times in succession. None: as many as
             were written.
 
     Raises:
-        UsageError: as `condition_table` and `check_table` do; if fields are missing or too many, do not fit in number,
-            dimension or grid, or are not finite.
+        UsageError: as `condition_table` and `check_table`; if fields are missing or not expected, have the wrong
+            number, dimension or grid, or are not finite.
     """
     named: Mapping[str, Any]
     rows: Any
@@ -59,13 +59,11 @@ def condition_of(
     found = None
     if field is not None:
         if fields is None:
-            raise UsageError(
-                "these samples are conditional on a field; give one for each sample (condition=, --condition)"
-            )
+            raise UsageError("these samples are conditional on a field; give one per sample (condition=, --condition)")
         found = _fields(fields, space, field, n)
         n = len(found)
     elif fields is not None:
-        raise UsageError("these samples are conditional on no field; leave it out")
+        raise UsageError("these samples are not conditional on a field; leave it out")
     if rows is not None:
         table = check_table(rows.cpu() if isinstance(rows, Tensor) else rows, parameters, n)
     else:
@@ -77,7 +75,7 @@ def _fields(given: Any, space: Space, field: Field, n: int | None) -> Float[Tens
     fields = _fitting(_numbers(given), space, field)
     size = len(fields) if n is None else n
     if size % len(fields):
-        raise UsageError(f"{len(fields)} condition fields were given for {size} samples; give one for each, or one")
+        raise UsageError(f"{len(fields)} condition fields were given for {size} samples; give one per sample, or one")
     bad = np.flatnonzero(~np.isfinite(fields).reshape(len(fields), -1).all(axis=1))
     if len(bad):
         raise UsageError(f"condition field {bad[0]} holds NaN or an infinite value; mask or fill it first")
@@ -92,18 +90,18 @@ def _numbers(given: Any) -> NDArray[np.float32]:
 
 
 def _fitting(fields: NDArray[np.float32], space: Space, wanted: Field) -> NDArray[np.float32]:
-    """Fields with their channels in front of the grid, shape ``(m, channels, *grid)``."""
+    """Fields with the channel axis before the grid, shape ``(m, channels, *grid)``."""
     assert isinstance(space, Field)
     if fields.shape in (wanted.grid, wanted.shape):
         fields = fields[None]
     found = field_space(fields.shape[1:], space, "the condition")
     if found.shape != wanted.shape:
         raise UsageError(
-            f"condition fields have shape {found.shape}, and those of the training had {wanted.shape}: "
-            "give fields of the same kind"
+            f"condition fields have shape {found.shape}, but those in training had {wanted.shape}; give fields of "
+            "that shape"
         )
     if len(fields) == 0:
-        raise UsageError("no condition fields were given; give one for each sample")
+        raise UsageError("no condition fields were given; give one per sample")
     if fields.shape[1:] not in (wanted.grid, wanted.shape):
         fields = np.moveaxis(fields, -1, 1)
     return fields.reshape(len(fields), *wanted.shape)

@@ -1,4 +1,4 @@
-"""From what a user writes about conditions to a table of numbers, one row a sample, one column a parameter."""
+"""Conversion of a user's conditions to a table of numbers, with one row per sample and one column per parameter."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from pushforward.errors import UsageError
 __all__ = ["Named", "check_table", "condition_table", "warn_outside"]
 
 Named = Mapping[str, float | str | Sequence[float | str]]
-"""A value for each parameter, by name: one for all samples, or as many as there are samples."""
+"""Values of parameters by name: one for all samples, or one per sample."""
 
 
 _SHOWN = 40
-"""Classes that a message lists."""
+"""Largest number of classes listed in a message."""
 _EXACT = 2**16
-"""Numbers beyond which float32 may not resolve the differences of a parameter."""
+"""Magnitude above which float32 may not resolve differences of a parameter."""
 
 
 def condition_table(condition: Named, parameters: Sequence[Parameter], n: int) -> Float[np.ndarray, "n parameters"]:
-    """The table that named values stand for, user's units; a label's column holds the index of its class.
+    """Table of named values, user's units; the column of a label holds class indices.
 
-    It is float32, or float64 where there are numbers that float32 may not resolve.
+    It is float32, or float64 if it holds numbers that float32 may not resolve.
 
     Raises:
         UsageError: for an unknown or missing name, an unknown class, or a wrong number of values.
@@ -42,19 +42,19 @@ def condition_table(condition: Named, parameters: Sequence[Parameter], n: int) -
             raise UsageError(f"there is no parameter called {name!r}; {hint}known ones are {', '.join(names)}")
     missing = [name for name in names if name not in condition]
     if missing:
-        raise UsageError(f"no value was given for {', '.join(missing)}; a value is needed for {', '.join(names)}")
+        raise UsageError(f"no value was given for {', '.join(missing)}; give a value for each of {', '.join(names)}")
     table = np.empty((n, len(names)), np.float64)
     for column, parameter in enumerate(parameters):
         value = condition[parameter.name]
         values: list[Any] = [value] if isinstance(value, str) or np.ndim(value) == 0 else list(np.ravel(value))
         if len(values) not in (1, n):
-            raise UsageError(f"{parameter.name} has {len(values)} values; give one, or one for each of {n} samples")
+            raise UsageError(f"{parameter.name} has {len(values)} values; give one, or one per sample, {n}")
         table[:, column] = [_number(each, parameter) for each in values]
     return table if np.abs(table).max(initial=0) > _EXACT else table.astype(np.float32)
 
 
 def _number(value: float | str, parameter: Parameter) -> float:
-    """A value of a parameter as a number: of a label, the index of the class of that name."""
+    """A value of a parameter as a number; for a label, the index of its class."""
     if parameter.classes:
         return float(_class(value, parameter))
     try:
@@ -67,7 +67,7 @@ def _number(value: float | str, parameter: Parameter) -> float:
 
 
 def _class(value: float | str, parameter: Parameter) -> int:
-    """The index of the class of a name. Classes that are numbers may be written in any way: 3, 3.0 or "3"."""
+    """Index of a class by its name. A numeric class may be written as 3, 3.0 or "3"."""
     if str(value) in parameter.classes:
         return parameter.classes.index(str(value))
     try:
@@ -84,11 +84,11 @@ def check_table(
     """Rows of conditions as float32.
 
     Arguments:
-        rows: shape ``(n, parameters)``; labels by the index of their class.
-        n: how many there must be; None for any number.
+        rows: shape ``(n, parameters)``; labels as class indices.
+        n: required number of rows; None for any number.
 
     Raises:
-        UsageError: for a wrong shape, a value that is not finite, or an index of no class.
+        UsageError: for a wrong shape, a value that is not finite, or an invalid class index.
     """
     try:
         table = np.asarray(rows)
@@ -106,15 +106,15 @@ def check_table(
     for values, parameter in zip(table.T, parameters, strict=True):
         last = len(parameter.classes) - 1
         if parameter.classes and ((values < 0) | (values > last) | (values % 1 != 0)).any():
-            raise UsageError(f"{parameter.name} is a label; its column must hold indices of classes, 0 to {last}")
+            raise UsageError(f"{parameter.name} is a label; its column must hold class indices from 0 to {last}")
     return table
 
 
 def warn_outside(table: Float[np.ndarray, "n parameters"], seen: Sequence[Mapping[str, Any]]) -> None:
-    """Warn of parameters that reach outside the range that was seen in training.
+    """Warn of parameters outside their range in training.
 
     Arguments:
-        seen: for each parameter its ``name``, ``classes``, ``minimum`` and ``maximum``.
+        seen: ``name``, ``classes``, ``minimum`` and ``maximum`` of each parameter.
     """
     for values, parameter in zip(table.T, seen, strict=True):
         low, high = (values.dtype.type(parameter[bound]) for bound in ("minimum", "maximum"))

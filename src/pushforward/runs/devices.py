@@ -1,4 +1,4 @@
-"""Which devices, how many processes, and which precision; Lightning Fabric does the rest."""
+"""Choice of devices, processes and precision, on top of Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "started_outside",
 ]
 
-# What they announce of processes and precisions, `fit` tells in its own words. Set here for started processes too.
+# `fit` reports processes and precision itself. Set at import, so that started processes are silent too.
 for _talkative in ("lightning_fabric.utilities.distributed", "lightning_fabric.utilities.rank_zero"):
     logging.getLogger(_talkative).setLevel(logging.ERROR)
 logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
@@ -37,7 +37,7 @@ _KINDS = ("cpu", "cuda", "mps")
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of a name; ``auto`` is the best that there is.
+    """Device by name; ``auto`` is the best one available.
 
     Raises:
         UsageError: if it is unknown or not on this machine.
@@ -63,10 +63,10 @@ def native_bfloat16(device: torch.device) -> bool:
 
 
 def choose_precision(name: str, device: torch.device, space: Space, preferred: str | None = None) -> str:
-    """The precision of a name; ``auto`` is what the model prefers, else bfloat16 for fields where it is native.
+    """Precision by name; ``auto`` is the model's preference, else bfloat16 for fields if the device has it.
 
     Raises:
-        UsageError: if it is unknown.
+        UsageError: if the name is unknown.
     """
     if name == "auto":
         name = preferred or ("bf16" if space.grid and native_bfloat16(device) else "32")
@@ -76,23 +76,23 @@ def choose_precision(name: str, device: torch.device, space: Space, preferred: s
 
 
 def laid_out(module: nn.Module, space: Space) -> None:
-    """For maps, put the channels of convolution kernels last in memory, which convolutions are faster with."""
+    """For maps, store convolution kernels with channels last in memory, which is faster."""
     if len(space.grid) == 2:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def started_outside() -> bool:
-    """Whether processes were started by torchrun or by SLURM's srun rather than by us."""
+    """Whether the processes were started by torchrun or by SLURM's srun."""
     return "TORCHELASTIC_RUN_ID" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
 
 
 def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
-    """A Fabric for this many processes on a machine, one a device.
+    """A Fabric with this many processes per machine, one per device.
 
-    Under torchrun or SLURM the processes are already there and ``devices`` need not be given.
+    Under torchrun or SLURM the processes exist already and ``devices`` need not be given.
 
     Raises:
-        UsageError: if the processes that are there are not as many as asked for, or there are too few GPUs.
+        UsageError: if the number of existing processes differs from ``devices``, or there are too few GPUs.
     """
     from lightning_fabric import Fabric
 
@@ -100,7 +100,7 @@ def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
     if started_outside():
         devices, nodes = _outside(devices)
     if device.type == "cuda" and devices > torch.cuda.device_count():
-        raise UsageError(f"{devices} processes need as many GPUs; this machine has {torch.cuda.device_count()}")
+        raise UsageError(f"{devices} processes need {devices} GPUs; this machine has {torch.cuda.device_count()}")
     if device.type == "mps" and devices > 1:
         raise UsageError("mps is one device; use devices 1")
     several = devices * nodes > 1
@@ -116,7 +116,7 @@ def make_fabric(device: torch.device, devices: int, precision: str) -> Fabric:
 
 
 def _outside(devices: int) -> tuple[int, int]:
-    """Processes on each machine and number of machines, as torchrun or SLURM says."""
+    """Processes per machine and number of machines under torchrun or SLURM."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         total, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
     else:

@@ -1,8 +1,8 @@
-"""The run directory: where it is, whether it may be written to, and whether it belongs to what is asked for.
+"""The run directory: its location, whether it can be written to, and whether it matches the requested run.
 
-``config.yaml``             all that is needed to repeat the run
+``config.yaml``             everything needed to repeat the run
 ``model.safetensors``       averaged weights, preprocessing, conditions seen in training: what `Emulator.load` reads
-``checkpoint.safetensors``  all that is needed to go on: raw and averaged weights, optimisers, step
+``checkpoint.safetensors``  everything needed to continue: raw and averaged weights, optimisers, step
 ``metrics.jsonl``           the training curves
 ``report.html``, ``.json``  written by `validate`
 """
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 FORMAT = 2
-"""Layout of the run directory; it grows when versions can no longer read each other's."""
+"""Layout version of the run directory, increased with every incompatible change."""
 
 CONFIG, WEIGHTS, CHECKPOINT, METRICS = "config.yaml", "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"
 LOCK = ".lock"
@@ -44,7 +44,7 @@ LOCK = ".lock"
 
 
 def fresh_directory(data: str, model: str, under: str | Path = "runs") -> Path:
-    """A path that does not exist yet: ``runs/<data>-<model>``, or that with ``-2``, ``-3``, ... behind it."""
+    """A path that does not exist yet: ``runs/<data>-<model>``, or the same with a suffix ``-2``, ``-3``, ..."""
     stem = re.sub(r"\.(npy|npz|h5|hdf5|fits|csv|parquet|zarr|txt)$", "", Path(data).name, flags=re.IGNORECASE)
     stem = re.sub(r"[^\w.+=-]+", "-", stem).strip("-.") or "data"
     base = Path(under) / f"{stem}-{model}"
@@ -56,10 +56,10 @@ def fresh_directory(data: str, model: str, under: str | Path = "runs") -> Path:
 
 
 def open_directory(path: Path, *, resume: bool) -> dict[str, Any] | None:
-    """Make a run directory ready to be written to; the configuration of the run that is in it, or None if it is empty.
+    """Prepare a run directory for writing; the configuration of the run in it, or None if it is empty.
 
     Raises:
-        UsageError: as `check_directory` does, or if it cannot be written to.
+        UsageError: as `check_directory`, or if it cannot be written to.
     """
     check_directory(path, resume=resume)
     _probe(path)
@@ -67,11 +67,11 @@ def open_directory(path: Path, *, resume: bool) -> dict[str, Any] | None:
 
 
 def check_directory(path: Path, *, resume: bool) -> None:
-    """Look at what is in a run directory, and change nothing.
+    """Check the contents of a run directory without changing anything.
 
     Raises:
-        UsageError: if it holds a run that nobody asked to resume, something else, or weights without the checkpoint to
-            go on from.
+        UsageError: if it holds a run without a request to resume it, other files, or weights without the checkpoint
+            needed to resume.
     """
     found = _contents(path)
     if CONFIG in found:
@@ -82,11 +82,11 @@ def check_directory(path: Path, *, resume: bool) -> None:
                 f"the run in {path} cannot go on: {CHECKPOINT} is missing; restore it, or train in another directory"
             )
     elif found:
-        raise UsageError(f"{path} holds {found[0]!r} and no run; name a new or empty directory")
+        raise UsageError(f"{path} holds {found[0]!r} but no run; name a new or empty directory")
 
 
 def _contents(path: Path) -> list[str]:
-    """Names in a directory, without what a killed process left half written."""
+    """Names in a directory, without partial files of killed processes."""
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file; a run needs a directory")
     try:
@@ -97,7 +97,7 @@ def _contents(path: Path) -> list[str]:
 
 
 def _probe(path: Path) -> None:
-    """Make the directory, take out what a killed process left half written, and see that a file can be written."""
+    """Create the directory, remove partial files of killed processes, and check that a file can be written."""
     probe = path / f".probe.{os.getpid()}{PARTIAL}"
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -145,31 +145,30 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def check_format(path: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a run of another layout.
+    """Reject a run of another layout.
 
     Raises:
-        UsageError: that says what to do.
+        UsageError: if the layout is missing or differs from `FORMAT`.
     """
     found = config.get("format")
     if found == FORMAT:
         return
     if found is None:
-        raise UsageError(f"{path / CONFIG} cannot be used: it names no format, as the configuration of a run does")
+        raise UsageError(f"{path / CONFIG} cannot be used: it has no format, so it is not the configuration of a run")
     if isinstance(found, int) and found > FORMAT:
         raise UsageError(f"the run in {path} was written by a newer pushforward; install that to read it")
     raise UsageError(
-        f"the run in {path} has the layout {found} of an earlier pushforward, and this one reads layout {FORMAT}: train"
-        " it again with the command in its config.yaml, or install the version that is named there"
+        f"the run in {path} has layout {found} of an earlier pushforward, but this one reads layout {FORMAT}: train"
+        " it again with the command in its config.yaml, or install the version named there"
     )
 
 
 def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to resume a run as something that it is not.
+    """Refuse to resume a run that differs from the requested one.
 
     Raises:
         UsageError: if it has another layout.
-        TrainingError: naming the first difference of model, data, seed, or a setting that changes the weights.
-        UsageError: if another version laid it out.
+        TrainingError: naming the first difference in model, data, seed, or a setting that changes the weights.
     """
     check_format(path, before)
     for what in ("model", "seed", "precision"):
@@ -188,8 +187,8 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
     teachers = [((each.get("data") or {}).get("teacher") or {}).get("weights") for each in (before, now)]
     if teachers[0] != teachers[1]:
         raise TrainingError(
-            f"{path} holds a run with another teacher, or what the teacher knows has changed since; resume it with the"
-            " same teacher or name another directory"
+            f"{path} holds a run with another teacher, or the teacher has changed since; resume it with the same"
+            " teacher or name another directory"
         )
     for part, settings in now["settings"].items():
         earlier = (before.get("settings") or {}).get(part) or {}
@@ -202,10 +201,10 @@ def check_same(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) ->
 
 
 def check_space_left(path: Path, size: int) -> None:
-    """See that checkpoints will fit: weights, their average and two moments, twice while one is replaced.
+    """Check that checkpoints fit on the disk: weights, their average and two moments, twice while one is replaced.
 
     Arguments:
-        path: where they will lie.
+        path: directory of the checkpoints.
         size: of the weights, bytes.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Files that are whole or absent, and are never trusted to be what their name says.
+"""Atomic writes and verified reads of files.
 
-A file is written under another name, forced to disk, and then renamed: whenever a process is killed, the old file or
-the new one is there. Tensors are kept as safetensors with a JSON header and a checksum of every byte of every tensor.
+A file is written under a temporary name, forced to disk, and then renamed: if the process is killed at any time, either
+the old or the new file exists. Tensors are stored as safetensors with a JSON header and a checksum of all bytes.
 Nothing is ever unpickled.
 """
 
@@ -39,7 +39,7 @@ PARTIAL = ".partial"
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` make a file, and put it in the place of ``path`` in one act."""
+    """Let ``write`` create a file, and replace ``path`` by it atomically."""
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
         write(partial)
@@ -51,7 +51,7 @@ def replace_file(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def _force(path: Path) -> None:
-    """Have the operating system put what it holds of a file or a directory on the disk."""
+    """Flush a file or a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -63,12 +63,12 @@ def _force(path: Path) -> None:
 
 
 def save_yaml(path: Path, values: Mapping[str, Any]) -> None:
-    """Plain values as YAML, in their order."""
+    """Write plain values as YAML, in their order."""
     write_text(path, yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=120))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, which is whole or absent.
+    """Write a text file atomically.
 
     Raises:
         UsageError: if the disk is full or the folder cannot be written to.
@@ -84,10 +84,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """The values in a YAML file.
+    """Values of a YAML file.
 
     Raises:
-        UsageError: if the file is not there, cannot be read, or holds something else.
+        UsageError: if the file is missing, cannot be read, or holds no mapping.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -96,18 +96,18 @@ def load_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         raise UsageError(f"{path} is not readable YAML; it may be damaged") from None
     if not isinstance(values, dict):
-        raise UsageError(f"{path} does not hold a configuration")
+        raise UsageError(f"{path} holds no configuration")
     return values
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Tensors and a plain description of them, in one file.
+    """Write tensors and a plain description of them to one file.
 
     Raises:
         UsageError: if the disk is full or the folder cannot be written to.
     """
     plain = {name: _plain(tensor) for name, tensor in tensors.items()}
-    # One entry: of several, safetensors writes them in an order that differs from run to run.
+    # A single entry, because safetensors writes several in an order that varies between runs.
     header = {"about": json.dumps({**about, "checksum": _checksum(plain)}, sort_keys=True)}
     size = sum(t.numel() * t.element_size() for t in plain.values())
     try:
@@ -120,18 +120,18 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, 
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """A copy on the CPU that shares no memory with another tensor, which safetensors would refuse."""
+    """A copy on the CPU with its own memory, as safetensors requires."""
     return tensor.detach().to("cpu", copy=True).contiguous()
 
 
 def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `save_tensors` wrote, checked.
+    """Tensors and description from `save_tensors`, verified.
 
     Arguments:
-        kind: what ``about["kind"]`` must be.
+        kind: required value of ``about["kind"]``.
 
     Raises:
-        UsageError: if the file is missing, damaged, of another kind, or no safetensors file at all.
+        UsageError: if the file is missing, damaged, of another kind, or not a safetensors file.
     """
     if not path.is_file():
         raise UsageError(f"{path} is missing")
@@ -156,12 +156,12 @@ def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
 def _disguise(path: Path) -> str:
     start = path.read_bytes()[:4] if path.stat().st_size else b""
     if start[:1] == b"\x80" or start == b"PK\x03\x04":
-        return "is a pickle, which could run any code when opened: it is refused; weights are kept as safetensors"
-    return "is damaged or truncated: it is no readable safetensors file; restore it from a copy or train again"
+        return "is a pickle, which can run any code when opened, and is refused; weights are stored as safetensors"
+    return "is not a readable safetensors file: damaged or truncated; restore it from a copy or train again"
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over the names, types, shapes and bytes of tensors, in the order of their names."""
+    """SHA-256 over names, dtypes, shapes and bytes of the tensors, in the order of their names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -171,10 +171,10 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
 
 
 def joined(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Named tensors of several parts under one roof: ``part/name``."""
+    """Named tensors of several parts in one mapping, as ``part/name``."""
     return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
 
 def part_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
-    """The tensors of one part, under the names they have there."""
+    """The tensors of one part, under their names in it."""
     return {name.removeprefix(f"{part}/"): t for name, t in tensors.items() if name.startswith(f"{part}/")}

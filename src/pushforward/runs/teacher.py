@@ -1,4 +1,4 @@
-"""A trained model to learn from: the source of distillation and reflow."""
+"""A trained model as the source of distillation and reflow."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ __all__ = ["Teacher"]
 
 @dataclass
 class Teacher:
-    """An ensemble, and a model that was trained on such: its samples, noise, and network units.
+    """An ensemble, and a model trained on data of the same kind: its samples, noise, and network units.
 
     Arguments:
-        data: whose conditions, or members, are trained on.
+        data: gives the conditions, or members, to train on.
         run: directory of the teacher.
-        trained: what is in it.
-        watch: told what is being made, and the fraction of it that is done.
+        trained: the trained model in it.
+        watch: called with the name of a long computation and its completed fraction.
     """
 
     data: EnsembleSource
@@ -46,10 +46,10 @@ class Teacher:
 
     @classmethod
     def read(cls, data: EnsembleSource, run: str | Path) -> Teacher:
-        """The teacher in a run directory.
+        """Read the teacher in a run directory.
 
         Raises:
-            UsageError: if it is not there, or has learnt another space or other conditions.
+            UsageError: if it is missing, or was trained on another space or other conditions.
         """
         try:
             trained = read_trained(Path(run))
@@ -92,7 +92,7 @@ class Teacher:
         self.data.check()
 
     def preprocessing(self, options: Mapping[str, Any]) -> nn.Module:
-        """That of the teacher: a student works in its units."""
+        """The preprocessing of the teacher: a student works in its units."""
         return self.trained.preprocessing
 
     def batches(
@@ -128,7 +128,7 @@ class Teacher:
 
 
 def _digest(trained: Trained) -> str:
-    """The same for the same weights and units, however the file came about."""
+    """Digest of weights and preprocessing, independent of the file."""
     digest = hashlib.sha256()
     for module in (trained.model, trained.preprocessing):
         for name, tensor in sorted(module.state_dict().items()):
@@ -144,7 +144,8 @@ def _check_alike(
 ) -> None:
     if theirs != ours:
         raise UsageError(
-            f"teacher={run} cannot be used: it has learnt the {what} {_said(theirs)}, and these data have {_said(ours)}"
+            f"teacher={run} cannot be used: it was trained on the {what} {_said(theirs)}, but these data have"
+            f" {_said(ours)}"
         )
 
 

@@ -1,8 +1,8 @@
-"""Noise and the samples that a teacher's flow maps it to, in a pool that is renewed as training goes on.
+"""Pairs of noise and the samples that a teacher's flow maps it to, in a pool that is renewed during training.
 
-A pair costs many network calls, so it is used several times. Pairs are made in blocks, from a seed of their own for
-each, and a batch draws from the latest blocks: as training goes on the oldest block makes room for a new one. A run
-that is resumed makes the blocks again that it was drawing from, and goes on as if it had never stopped.
+A pair costs many network calls, so it is used several times. Pairs are made in blocks, each with its own seed, and a
+batch draws from the latest blocks: as training proceeds, new blocks replace the oldest. A resumed run makes its current
+blocks again and continues exactly.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class PairPool:
     """Batches of pairs.
 
     Arguments:
-        source: of batches, whose conditions the pairs are made at.
-        teacher: with ``pairs_from_noise(draws, condition, steps)``: samples, and their noise.
+        source: source of batches; the pairs are made at their conditions.
+        teacher: has ``pairs_from_noise(draws, condition, steps)``, which gives samples and their noise.
         shard, seed: as for the source.
-        device: where pairs are made and held.
-        watch: told what is being made and the fraction that is done, in [0, 1].
-        batches: per block.
-        uses: of each pair, on average.
-        blocks: that a batch draws from.
+        device: device of the pairs.
+        watch: called with the name of the computation and its completed fraction, in [0, 1].
+        batches: batches per block.
+        uses: mean number of uses per pair.
+        blocks: number of blocks that a batch draws from.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class PairPool:
         self._pool: Batch | None = None
 
     def __call__(self, number: int, steps: int) -> Batch:
-        """The batch of a number, of pairs made by ``steps`` steps of the teacher's solver."""
+        """Batch ``number``, with pairs made by ``steps`` steps of the teacher's solver."""
         oldest = (number - 1) // self.lifetime
         wanted = range(oldest, oldest + self.blocks)
         missing = [block for block in wanted if block not in self._made]

@@ -1,4 +1,4 @@
-"""What training leaves behind: the weights of a model, its preprocessing, and conditions to sample at, in one file."""
+"""Result of training in one file: the weights of a model, its preprocessing, and conditions to sample at."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = ["Trained", "read_trained", "write_weights"]
 
 KIND = "model"
 _LARGEST_SAMPLE = 2**30
-"""Numbers of a sample, at most: 4 GB."""
+"""Largest number of values per sample: 4 GB."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What is in a run directory.
+    """Trained model of a run.
 
     Attributes:
         model: with its averaged weights, on the CPU.
@@ -47,14 +47,14 @@ class Trained:
 
 
 def read_trained(run: Path) -> Trained:
-    """What is in a run directory. Nothing is unpickled.
+    """Read the trained model in a run directory, without unpickling anything.
 
     Raises:
-        UsageError: if there is no run, or its files are missing, damaged, or do not belong together.
+        UsageError: if there is no run, or its files are missing, damaged, or inconsistent.
     """
     check_run(run)
     if not (run / CONFIG).is_file():
-        raise UsageError(f"{run} holds no run: it has no {CONFIG}")
+        raise UsageError(f"{run} holds no run: {CONFIG} is missing")
     config = load_yaml(run / CONFIG)
     if not (run / WEIGHTS).is_file():
         raise UsageError(f"the run in {run} has no weights yet: {WEIGHTS} is missing; train it, or resume it")
@@ -75,10 +75,10 @@ def read_trained(run: Path) -> Trained:
 
 
 def _check_size(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Raise, before memory is taken, if a sample as it is described is not one that the weights were trained on.
+    """Check, before memory is allocated, that the described sample matches the stored preprocessing.
 
     Raises:
-        UsageError: if it has other channels than the preprocessing that is stored, or more numbers than any memory.
+        UsageError: if it has another number of channels, or does not fit in any memory.
     """
     space = space_from_dict(config["space"])
     if space.size > _LARGEST_SAMPLE:
@@ -87,11 +87,11 @@ def _check_size(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Non
     axis = channel_axis(space)
     channels = space.shape[axis if axis < 0 else axis - 1]
     if stored is not None and stored.ndim == 2 and stored.shape[1] not in (1, channels):
-        raise UsageError(f"a sample of {space} has {channels} channels, and the weights are for {stored.shape[1]}")
+        raise UsageError(f"a sample of {space} has {channels} channels, but the weights are for {stored.shape[1]}")
 
 
 def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Any]:
-    """A model and a preprocessing as a configuration describes them, with no weights yet."""
+    """Model and preprocessing of a configuration, without weights."""
     space = space_from_dict(config["space"])
     preprocessing = preprocessing_from_dict(config["preprocessing"])
     kind = model_class(config["model"])
@@ -102,7 +102,7 @@ def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Any]:
 def write_weights(
     path: Path, state: Mapping[str, Tensor], preprocessing: nn.Module, rows: NDArray[np.float32] | None
 ) -> None:
-    """The file of weights that `read_trained` reads.
+    """Write the file of weights that `read_trained` reads.
 
     Raises:
         UsageError: if it cannot be written.

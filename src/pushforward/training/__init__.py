@@ -1,6 +1,6 @@
-"""The loop that steps any model, and the run directory that it leaves behind.
+"""Training: the loop that steps any model, from data to a run directory.
 
-Names are imported when first used: reading a run does not load what only training needs.
+Names are imported on first use, so that reading a run does not load modules that only training needs.
 """
 
 from __future__ import annotations

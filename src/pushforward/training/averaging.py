@@ -1,11 +1,11 @@
-r"""Averages of the weights along training, with a profile that grows with the length of the run.
+r"""Averages of the weights over training, with a width proportional to the length of the run.
 
 After step t the average is
 
     \hat\theta_t = \beta_t \hat\theta_{t-1} + (1 - \beta_t) \theta_t,    \beta_t = (1 - 1/t)^{\gamma + 1},
 
-so that \theta_s enters with a weight proportional to s^\gamma: the first steps are forgotten, however long the run.
-The exponent follows from the standard deviation of that profile relative to the run's length,
+so that \theta_s enters with a weight proportional to s^\gamma: in a run of any length the first steps are forgotten.
+The exponent follows from the standard deviation of this profile relative to the run's length,
 
     \sigma_{rel} = (\gamma + 1)^{1/2} (\gamma + 2)^{-1} (\gamma + 3)^{-1/2}
 
@@ -24,7 +24,7 @@ __all__ = ["PowerAverage", "exponent"]
 
 
 def exponent(width: float) -> float:
-    r"""The exponent \gamma of the profile whose relative standard deviation is ``width``, in (0, 0.28).
+    r"""Exponent \gamma of the profile with relative standard deviation ``width``, in (0, 0.28).
 
     >>> round(exponent(0.10), 2), round(exponent(0.05), 2)
     (6.94, 16.97)
@@ -34,10 +34,10 @@ def exponent(width: float) -> float:
 
 
 class PowerAverage:
-    """The running average of some parameters; of those that lie side by side in memory in one pass.
+    """Running average of parameters, updated in one pass over memory for parameters that share a storage.
 
     Arguments:
-        parameters: what to average.
+        parameters: the parameters to average.
         width: relative standard deviation of the profile; 0 keeps the latest weights.
 
     Attributes:
@@ -56,11 +56,11 @@ class PowerAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take in the weights after step ``step`` (the first is 1)."""
+        """Add the weights after step ``step`` (the first is 1) to the average."""
         beta = (1 - 1 / step) ** (self.gamma + 1) if self.gamma is not None else 0.0
         torch._foreach_lerp_(list(self._averages.values()), list(self._latest.values()), 1 - beta)
 
     @torch.no_grad()
     def load(self, values: Sequence[Tensor]) -> None:
-        """Go on from values that were saved."""
+        """Restore saved averages."""
         torch._foreach_copy_(self.values, list(values))

@@ -1,4 +1,4 @@
-"""What a run needs to go on as if it had never stopped, in one file."""
+"""Checkpoints: the state of a run in one file, from which it resumes exactly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KIND = "checkpoint"
 
 @dataclass
 class Course:
-    """How far a run has come: steps done, batches taken, and seconds spent training."""
+    """Extent of a run so far: steps, batches, and seconds of training."""
 
     step: int = 0
     seconds: float = 0.0
@@ -30,7 +30,7 @@ class Course:
 
 @dataclass
 class State:
-    """What changes while a run goes on, and the preprocessing that it rests on."""
+    """The changing state of a run, and its preprocessing."""
 
     model: Model
     optimisers: Optimisers
@@ -39,17 +39,17 @@ class State:
     course: Course = field(default_factory=Course)
 
     def averaged(self) -> dict[str, Tensor]:
-        """The model's state with averaged weights in the place of the latest ones. Buffers are the latest."""
+        """The model's state with averaged weights in place of the latest ones, and the latest buffers."""
         values = dict(zip((id(p) for p in self.model.parameters()), self.average.values, strict=True))
         names = {name: values[id(p)] for name, p in self.model.named_parameters(remove_duplicate=False)}
         return {name: names.get(name, tensor) for name, tensor in self.model.state_dict().items()}
 
 
 def save_checkpoint(path: Path, state: State) -> None:
-    """Write a checkpoint in the place of the one before.
+    """Write a checkpoint in place of the previous one.
 
     Raises:
-        UsageError: if it cannot be written; the one before is still there.
+        UsageError: if it cannot be written; the previous one remains.
     """
     tensors = joined(
         model=state.model.state_dict(),
@@ -61,7 +61,7 @@ def save_checkpoint(path: Path, state: State) -> None:
 
 
 def load_checkpoint(path: Path, state: State) -> None:
-    """Put everything back where `save_checkpoint` found it.
+    """Restore the state that `save_checkpoint` wrote.
 
     Raises:
         UsageError: if the file is missing, damaged, or of another model.

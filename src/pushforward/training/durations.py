@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: ``90s``, ``10m``, ``1h30m``, or a number of seconds."""
+"""Durations as people write them: ``90s``, ``10m``, ``1h30m``, or a number of seconds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])\s*")
 
 
 def parse_duration(text: str | float) -> float:
-    """Seconds in a length of time.
+    """Duration in seconds.
 
     >>> parse_duration("1h30m"), parse_duration("90s"), parse_duration(2)
     (5400.0, 90.0, 2.0)
 
     Raises:
-        UsageError: if it is not a length of time.
+        UsageError: if the text is not a duration.
     """
     seconds = _seconds(str(text).strip().lower())
     if seconds is None or not math.isfinite(seconds) or seconds < 0:
@@ -40,7 +40,7 @@ def _seconds(text: str) -> float | None:
 
 
 def say_duration(seconds: float) -> str:
-    """A length of time for people.
+    """Format a duration for people.
 
     >>> say_duration(5430.2), say_duration(9.5)
     ('1 h 30 min', '9.5 s')

@@ -1,7 +1,7 @@
 """`fit`: from an ensemble to an emulator.
 
-Everything that can be refused is refused before long work starts. What is left is a `Plan` of plain values, which is
-carried out in this process, in processes that torchrun has started, or in processes that are started here.
+All input is checked before long work starts, and becomes a `Plan` of plain values. The plan is carried out in this
+process, in processes started by torchrun, or in processes started here.
 """
 
 from __future__ import annotations
@@ -80,37 +80,37 @@ def fit(
     tracker: str | Tracker | None = None,
     tracker_options: Mapping[str, Any] | None = None,
 ) -> Emulator:
-    """Train a model on an ensemble, or on what else it can learn from.
+    """Train a model on an ensemble or another source.
 
     >>> fit("two-moons", "realnvp", budget="30s", settings={"learning_rate": 1e-3})  # doctest: +SKIP
 
     Arguments:
-        data: an `Ensemble`, of which ``train`` is trained on, or anything that `read` takes; an `EnsemblePair`, or an
-            `Energy`.
+        data: an `Ensemble`, trained on its ``train`` split, or anything that `read` accepts; an `EnsemblePair`; or
+            an `Energy`.
         model: name of a family (see `models.REGISTRY`), or a class of your own (see `models.model`).
-        steps: how many steps to train; or
-        budget: how long to train (``"90s"``, ``"10m"``, ``"1h30m"``, seconds), the last save included. Ten minutes
-            unless ``steps`` or ``budget`` is given. A resumed run counts the time that it has had.
-        out: the run directory; None makes a fresh one, ``runs/<data>-<model>``.
-        resume: go on with the run in ``out`` from its last checkpoint, or start it if the directory is empty.
-        seed: of every random number.
+        steps: number of training steps; alternative to ``budget``.
+        budget: training time (``"90s"``, ``"10m"``, ``"1h30m"``, seconds), including the last save. Ten minutes unless
+            ``steps`` or ``budget`` is given. In a resumed run it includes the time used before.
+        out: the run directory; None creates a new one, ``runs/<data>-<model>``.
+        resume: continue the run in ``out`` from its last checkpoint, or start it if the directory is empty.
+        seed: of all random numbers.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
-        devices: processes, one a device, each with its part of every batch. Under torchrun it need not be given.
-        precision: ``"auto"``, ``"32"``, ``"bf16"``; auto takes bfloat16 for fields where the processor has it.
+        devices: number of processes, one per device, each with its part of every batch. Not needed under torchrun.
+        precision: ``"auto"``, ``"32"``, ``"bf16"``; auto uses bfloat16 for fields if the processor supports it.
         settings: hyperparameters of the model and of the loop (`TrainingSettings`) by name; values may be strings.
-        progress: whether to say on standard error what was recognised and how it goes.
-        tracker: ``"tensorboard"``, ``"mlflow"``, ``"wandb"`` or an object with the methods of `Tracker`, told beside
+        progress: report on standard error how the data were read and how training proceeds.
+        tracker: ``"tensorboard"``, ``"mlflow"``, ``"wandb"`` or an object with the methods of `Tracker`, in addition to
             the run's own ``metrics.jsonl``.
         tracker_options: of a tracker that is given by name (see `trackers`): ``{"project": "maps"}``.
 
     Returns:
-        The emulator, with averaged weights, as `Emulator.load` would read it from the run directory.
+        The emulator with averaged weights, as `Emulator.load` reads it from the run directory.
 
     Raises:
-        UsageError: for an unknown model or setting, a device that is not there, a directory that cannot be used.
+        UsageError: for an unknown model or setting, a missing device, a directory that cannot be used.
         DataError: for data that cannot be trained on.
-        TrainingError: if the loss is not finite, or the run to resume is another one.
-        Interrupted: a `KeyboardInterrupt`, on SIGINT or SIGTERM, after everything has been saved.
+        TrainingError: if the loss is not finite, or the run to resume differs from the requested one.
+        Interrupted: a `KeyboardInterrupt`, on SIGINT or SIGTERM, after everything is saved.
     """
     length = wanted_length(steps, budget)
     chosen = choose_device(device)
@@ -119,7 +119,7 @@ def fit(
     if seed < 0:
         raise UsageError(f"seed is {seed}; give a whole number from 0")
     if resume and out is None:
-        raise UsageError("say which run to resume: give its directory as out (--out)")
+        raise UsageError("resume needs the directory of the run; give it as out (--out)")
     if isinstance(tracker, str):
         find_tracker(tracker, tracker_options)
     elif tracker_options:
@@ -144,8 +144,8 @@ def fit(
     batch_size = task.of_loop.batch_size
     if batch_size % fabric.world_size:
         raise UsageError(
-            f"a batch of {batch_size} cannot be shared by {fabric.world_size} processes; give a batch_size that is a"
-            " multiple"
+            f"a batch of {batch_size} cannot be divided among {fabric.world_size} processes; give a batch_size that is"
+            f" a multiple of {fabric.world_size}"
         )
     if fabric.world_size > 1 and not started_outside():
         return _in_processes(fabric, plan, watched)
@@ -167,7 +167,7 @@ def _work(fabric: Fabric, plan: Plan, tracker: Watched) -> None:
 
 
 def _carry_out(fabric: Fabric, plan: Plan, tracker: Watched) -> Emulator:
-    """Train as one of the processes of a plan, of which the first holds the run directory."""
+    """Carry out a plan as one of its processes; the first one holds the run directory."""
     with ExitStack() as held:
         return _train(fabric, plan, tracker, held)
 
@@ -244,7 +244,7 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
 
 
 def _directory(fabric: Fabric, plan: Plan, held: ExitStack) -> tuple[Path, dict[str, Any] | None]:
-    """The run directory and the configuration in it, opened and held by the first process on behalf of all."""
+    """The run directory and the configuration in it, opened and locked by the first process for all."""
     answer: tuple[Path, dict[str, Any] | None, str | None] = plan.out, None, None
     if fabric.is_global_zero:
         try:
@@ -260,14 +260,14 @@ def _directory(fabric: Fabric, plan: Plan, held: ExitStack) -> tuple[Path, dict[
 
 
 def _length_of(before: Mapping[str, Any] | None) -> Length:
-    """The length of the run that is resumed, or the default."""
+    """The length of the resumed run, or the default."""
     if before is not None and before.get("steps") is not None:
         return Length(steps=int(before["steps"]))
     return Length(seconds=parse_duration((before or {}).get("budget") or DEFAULT_BUDGET))
 
 
 def _state(fabric: Fabric, plan: Plan, preprocessing: Any) -> State:
-    """A run at its beginning, the same in every process: it follows from the seed and the first joined batch."""
+    """Initial state of a run, the same in every process: it depends on the seed and the first joined batch alone."""
     task, settings = plan.task, plan.task.of_loop
     source: Source = task.source
     with torch.random.fork_rng(devices=[]):
@@ -284,13 +284,13 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any) -> State:
             first = tensor.to(fabric.device).contiguous()
             torch.distributed.broadcast(first, src=0)
             tensor.copy_(first)
-    # The optimisers move the parameters side by side; the average looks at where they lie.
+    # The order matters: the optimisers move the parameters into shared storages, which the average relies on.
     optimisers = Optimisers(model, settings, fabric)
     return State(model, optimisers, PowerAverage(list(model.parameters()), settings.average), preprocessing)
 
 
 def _trackers(run: Path, tracker: Watched, config: dict[str, Any], state: State) -> list[Tracker]:
-    """Open what will be told of the run, and write down its configuration, once nothing is left to be refused."""
+    """Open the trackers and write the configuration of the run, after all checks."""
     check_space_left(run, sum(p.numel() * p.element_size() for p in state.model.parameters()))
     told, options = tracker
     others = [] if told is None else [open_tracker(told, run, options)]
@@ -302,7 +302,7 @@ def _trackers(run: Path, tracker: Watched, config: dict[str, Any], state: State)
 
 
 def _about(plan: Plan, state: State, fabric: Fabric, length: Length, run: Path) -> list[str]:
-    """What will be trained, where and for how long, one line each."""
+    """Lines that say what is trained, where and for how long."""
     count = sum(p.numel() for p in state.model.parameters())
     where = f"{fabric.world_size} processes on {plan.device.type}" if fabric.world_size > 1 else plan.device.type
     lines = [

@@ -1,4 +1,4 @@
-"""Stopping on request: a signal asks, the loop saves at the end of the step that it is in, and then stops."""
+"""Interruption by a signal: the loop saves at the end of its current step, then stops."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from typing import Any, Self
 
 __all__ = ["Forwarded", "Interrupted", "StopRequests", "Stopped"]
 
-# Ctrl-C on a terminal reaches every process of a run, and again through the one that started them: that is one request.
+# Ctrl-C on a terminal reaches every process of a run, and again through the parent process: that is one request.
 _SAME_REQUEST_SECONDS = 1.0
 
 
 class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop. Everything up to now is saved, and the run can be resumed.
+    """Training was interrupted by a signal. Everything is saved, and the run can be resumed.
 
-    A `KeyboardInterrupt`, so that ``except Exception`` around a call of `fit` does not take it for a fault and go on.
+    A `KeyboardInterrupt`, so that ``except Exception`` around a call of `fit` does not catch it and continue.
     """
 
 
 class Stopped(Exception):
-    """`Interrupted` on its way out of a process: PyTorch ends one without a word on a `KeyboardInterrupt`."""
+    """`Interrupted` on its way out of a process: PyTorch drops the message of a `KeyboardInterrupt`."""
 
 
 class _Handled:
-    """Within this context SIGINT and SIGTERM call a function.
+    """Context in which SIGINT and SIGTERM call a function.
 
-    Python only allows the main thread to handle signals: in any other thread this context does nothing.
+    Python allows only the main thread to handle signals: in any other thread this context does nothing.
     """
 
     def __init__(self, handler: Callable[[int, FrameType | None], None]) -> None:
@@ -53,10 +53,10 @@ class _Handled:
 
 
 class StopRequests(_Handled):
-    """Within this context a signal is noted and does nothing else; one that comes later again takes its usual course.
+    """Context in which the first signal is only recorded; a later one has its usual effect.
 
     Attributes:
-        signal: that asked to stop; None if none did.
+        signal: the recorded signal; None if there was none.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class StopRequests(_Handled):
 
 
 class Forwarded(_Handled):
-    """Within this context the processes that this one has started get the signals that it gets."""
+    """Context in which signals are forwarded to the child processes."""
 
     def __init__(self) -> None:
         super().__init__(self._forward)

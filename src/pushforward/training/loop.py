@@ -1,8 +1,8 @@
-"""The loop over steps. It knows no family of models: it steps whichever player a turn names.
+"""The training loop. It knows no family of models: it steps the player that each turn names.
 
-One step is, for each turn that the model asks for, the gradient of that player's loss with respect to that player's
-parameters alone, its mean over processes, the optimiser's step, and only then the next turn. After it the average of
-the weights takes in the latest ones.
+For each turn of the model, a step computes the gradient of the player's loss with respect to that player's parameters
+alone, averages it over processes, and steps the optimiser before the next turn begins. Then the average of the weights
+is updated.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ class Loop:
         fabric: device, precision, processes.
         run: the run directory.
         state: what a checkpoint holds; where to begin.
-        settings, length, seed, shard: what was asked for.
-        batches: those that are still to be trained on.
-        save_weights: writes the averaged weights for whoever wants to use them.
-        trackers, display: whom to tell; none of them on any process but the first.
+        settings, length, seed, shard: as requested.
+        batches: the remaining batches.
+        save_weights: writes the averaged weights for use outside training.
+        trackers, display: receive metrics and progress; silent on all processes but the first.
     """
 
     fabric: Fabric
@@ -82,7 +82,7 @@ class Loop:
 
         Raises:
             TrainingError: if a loss or a weight is not finite, or a checkpoint cannot be written.
-            Interrupted: if a signal asked to stop; everything is saved.
+            Interrupted: on a signal, after everything is saved.
         """
         with ExitStack() as stack:
             stack.callback(self.batches.close)
@@ -104,18 +104,18 @@ class Loop:
                 try:
                     self.step(progress)
                 except (ArithmeticError, RuntimeError, ValueError):
-                    # A model may trip over weights that an earlier loss has spoilt, before the meters are read.
+                    # After a loss that was not finite the model may fail before the meters are read.
                     self._refuse(self.meters.read(alone=True))
                     raise
             self.save(progress)
             if stop:
                 raise Interrupted(
                     f"stopped by {stop} after step {self.course.step}, {progress:.0%} of {self.length}; everything is"
-                    f" saved; to go on, give the same command with --out {self.run} --resume (resume=True)"
+                    f" saved; to continue, give the same command with --out {self.run} --resume (resume=True)"
                 )
 
     def step(self, progress: float) -> None:
-        """One step: every turn that the model asks for."""
+        """Take one step: all turns of the model."""
         step = self.course.step + 1
         self._seed(seed_for(self.seed, step, self.shard.rank, _OWN))
         self._middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
@@ -130,13 +130,13 @@ class Loop:
         self.course.step = step
 
     def _supplied(self, progress: float) -> Iterator[Batch]:
-        """The batches of a step, counted as they are taken."""
+        """The batches of a step, counted as they are used."""
         for batch in self.batches:
             self.course.batches += 1
             yield replace(batch, progress=progress)
 
     def log(self, progress: float) -> None:
-        """Read the meters and tell the trackers.
+        """Read the meters and report to the trackers.
 
         Raises:
             TrainingError: if a loss was not finite.
@@ -170,10 +170,11 @@ class Loop:
             raise TrainingError(f"at step {self.course.step} {reason}; {self._advice()}")
 
     def save(self, progress: float = 0.0) -> None:
-        """Write a checkpoint, unless something in it is not finite or it is there already.
+        """Write a checkpoint, unless it exists already.
 
         Raises:
-            TrainingError: naming the last good checkpoint.
+            TrainingError: if a loss or weight is not finite, or the file cannot be written; names the last
+                good checkpoint.
         """
         self.log(progress)
         player = self.state.optimisers.not_finite()
@@ -196,7 +197,7 @@ class Loop:
         self._checked = self.course.seconds
 
     def _agree(self, requests: StopRequests) -> str | None:
-        """Take the time of the first process, and a request to stop that any process has had."""
+        """Synchronise the time of the first process, and a request to stop in any process."""
         seconds = time.monotonic() - self._began if self.fabric.is_global_zero else 0.0
         self.course.seconds, asked = self._sum(seconds, float(requests.signal is not None))
         return (requests.signal.name if requests.signal else "a signal") if asked else None
@@ -212,7 +213,7 @@ class Loop:
         return self.length.progress(self.course.step, self.course.seconds, reserve)
 
     def _reserve(self) -> float:
-        """Seconds that the last step and the last checkpoint will take."""
+        """Estimated seconds for the last step and the last checkpoint."""
         done = self.course.step - self._start.step
         return 2 * self._writing + (self.course.seconds - self._start.seconds) / done if done else 2 * self._writing
 
@@ -233,9 +234,9 @@ class Loop:
         return f"the last good checkpoint is that of step {self._saved}, {self.run / CHECKPOINT}"
 
     def _seed(self, seed: int) -> None:
-        """Seed what dropout draws from. A model draws from its batch otherwise.
+        """Seed the global generator for dropout; all other random numbers come from the batch.
 
-        `torch.manual_seed` would format a stack trace for each kind of device that is absent, at every step.
+        `torch.manual_seed` would format a stack trace per absent kind of device, at every step.
         """
         torch.default_generator.manual_seed(seed)
         if self.fabric.device.type == "cuda":

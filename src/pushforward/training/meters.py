@@ -1,4 +1,4 @@
-"""Losses and logs of the steps since the last reading, kept on the device: a step never waits to be told a number."""
+"""Meters of losses and logs since the last reading, kept on the device so that no step waits for a number."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["Meters", "Reading"]
 
 @dataclass(frozen=True)
 class Reading:
-    """What the meters showed.
+    """A reading of the meters.
 
     Attributes:
         means: of each loss and log since the last reading, as ``player/loss`` and ``player/name``.
-        bad: the first player and step whose loss was not finite, if there was one.
+        bad: the first player and step whose loss was not finite; None if all were.
     """
 
     means: dict[str, float]
@@ -40,7 +40,7 @@ class Meters:
         self._losses: list[tuple[str, int]] = []
 
     def record(self, step: int, turn: Turn, norm: Tensor | None = None) -> None:
-        """Keep the loss and the logs of a turn, and the norm of its gradient if it was measured."""
+        """Record the loss and the logs of a turn, and the norm of its gradient if measured."""
         player = turn.player if isinstance(turn.player, str) else turn.player[0]
         self._losses.append((player, step))
         logs = turn.logs if norm is None else {**turn.logs, "gradient_norm": norm}
@@ -49,10 +49,10 @@ class Meters:
             self._values.setdefault(f"{player}/{name}", []).append(value.detach().float().reshape(()))
 
     def read(self, *, alone: bool = False) -> Reading:
-        """The means over steps and processes since the last reading, which start anew.
+        """Means over steps and processes since the last reading; resets the meters.
 
         Arguments:
-            alone: leave the other processes out, where they may not be reading too.
+            alone: this process alone, when the others may not be reading.
         """
         if not self._losses:
             return Reading({}, None)

@@ -1,4 +1,4 @@
-"""One optimiser per player of a model, and the step that a turn asks for."""
+"""Optimisers: one per player of a model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _BUCKET_BYTES = 32 * 2**20
 
 
 def rate_at(progress: float, warmup: float, schedule: Schedule = "cosine") -> float:
-    r"""The learning rate in units of its highest value: linear up to 1 at ``warmup``, then as the schedule says.
+    r"""Learning rate in units of its maximum: linear up to 1 at ``warmup``, then following the schedule.
 
     With u from 0 to 1 between the end of the warm-up and the end of the run: (1 + cos \pi u) / 2, 1 - u, or 1.
 
     Arguments:
-        progress: fraction of the run that is done, in [0, 1].
+        progress: completed fraction of the run, in [0, 1].
     """
     if progress < warmup:
         return progress / warmup
@@ -39,12 +39,12 @@ def rate_at(progress: float, warmup: float, schedule: Schedule = "cosine") -> fl
 class Optimisers:
     """The optimisers of a model's players.
 
-    The numbers of a player's parameters are moved to lie side by side, and so do their gradients, so that the step of
-    an optimiser and the norm of a gradient are one pass over memory, however many layers there are. A parameter
-    without a gradient counts as one with a gradient of zero.
+    A player's parameters are moved into one contiguous tensor, and so are their gradients, so that an optimiser step
+    and a gradient norm are one pass over memory for any number of layers. A parameter without a gradient counts as one
+    with zero gradient.
 
-    Gradients are averaged over processes by hand: the turns of a model call its parts directly and may differentiate
-    twice, neither of which a wrapper around the whole model allows.
+    Gradients are averaged over processes here rather than by a wrapper around the model: the turns of a model call its
+    parts directly and may differentiate twice, which a wrapper does not support.
     """
 
     def __init__(self, model: Model, settings: TrainingSettings, fabric: Fabric) -> None:
@@ -64,15 +64,15 @@ class Optimisers:
         }
 
     def rate(self, player: str, progress: float) -> float:
-        """The learning rate of a player when a fraction of the run is done."""
+        """Learning rate of a player at a completed fraction of the run."""
         own, settings = self.players[player], self.settings
         schedule = own.schedule or settings.rate_schedule
         return settings.learning_rate * own.rate * rate_at(progress, settings.warmup, schedule)
 
     def take(self, turn: Turn, progress: float) -> Tensor | None:
-        """Step the players of a turn, at the learning rates that they have when a fraction of the run is done.
+        """Step the players of a turn, at their learning rates for a completed fraction of the run.
 
-        Returns the norm of the gradient of the first before clipping, where there is clipping or another player.
+        Returns the gradient norm of the first player before clipping, if there is clipping or another player.
         """
         names = (turn.player,) if isinstance(turn.player, str) else turn.player
         gradients = [p.grad for name in names for p in self.joined[name] if p.grad is not None]
@@ -98,20 +98,20 @@ class Optimisers:
         return norm
 
     def _reduce(self, gradients: Sequence[Tensor]) -> None:
-        """Put the mean over processes in the place of each gradient."""
+        """Replace each gradient by its mean over processes."""
         for bucket in _buckets(gradients):
             joined = self.fabric.all_reduce(_flatten_dense_tensors(bucket), reduce_op="mean")
             torch._foreach_copy_(bucket, list(_unflatten_dense_tensors(joined, bucket)))
 
     def not_finite(self) -> str | None:
-        """The name of a player with a weight that is not finite, if there is one."""
+        """Name of a player with a weight that is not finite; None if there is none."""
         for name, parameters in self.parameters.items():
             if not torch.stack(torch._foreach_norm([p.detach() for p in parameters])).isfinite().all():
                 return name
         return None
 
     def state(self) -> dict[str, Tensor]:
-        """The optimisers' memory as named tensors."""
+        """State of the optimisers as named tensors."""
         return {
             f"{player}/{index}/{key}": torch.as_tensor(value)
             for player, optimiser in self.optimisers.items()
@@ -120,7 +120,7 @@ class Optimisers:
         }
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from what `state` gave."""
+        """Restore the tensors of `state`."""
         for player, optimiser in self.optimisers.items():
             memory: dict[int, dict[str, Tensor]] = {}
             for name, tensor in tensors.items():
@@ -136,7 +136,7 @@ def _given(own: float | None, of_run: float | None) -> Any:
 
 @torch.no_grad()
 def _side_by_side(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
-    """One tensor for each type of number, of which the parameters, and their gradients, become parts."""
+    """One tensor per dtype; the parameters and their gradients become views of it."""
     joined = []
     for dtype in dict.fromkeys(p.dtype for p in parameters):
         chosen = [p for p in parameters if p.dtype == dtype]
@@ -145,7 +145,7 @@ def _side_by_side(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
         whole.grad = torch.zeros_like(values)
         start = 0
         for p in chosen:
-            # With the strides that it has: channels may come last.
+            # with the same strides: channels may come last
             part, gradient = (each.as_strided(p.shape, p.stride(), start) for each in (values, whole.grad))
             p.data, p.grad = part.copy_(p), gradient
             start += p.numel()
@@ -154,7 +154,7 @@ def _side_by_side(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Consecutive tensors of one type, together of about `_BUCKET_BYTES`."""
+    """Consecutive tensors of one dtype, of about `_BUCKET_BYTES` together."""
     bucket: list[Tensor] = []
     size = 0
     for tensor in tensors:

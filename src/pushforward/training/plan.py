@@ -1,4 +1,4 @@
-"""What a call of `fit` asks for, resolved before any long work starts: family, source, settings, length."""
+"""Plan of a call of `fit`, resolved before long work starts: family, source, settings, length."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _UNITS = ("transform", "scale_by_condition", "discrete")
 
 @dataclass(frozen=True)
 class Length:
-    """How long to train: a number of steps, or seconds of wall-clock time."""
+    """Length of a training: a number of steps, or seconds of wall-clock time."""
 
     steps: int | None = None
     seconds: float | None = None
 
     def progress(self, step: int, seconds: float, reserve: float) -> float:
-        """Fraction of the run that is done, in [0, 1].
+        """Completed fraction of the run, in [0, 1].
 
         Arguments:
-            step, seconds: that are done.
-            reserve: seconds that the end of the run will take.
+            step, seconds: completed so far.
+            reserve: seconds to keep for the end of the run.
         """
         if self.steps is not None:
             return min(1.0, step / self.steps)
@@ -53,14 +53,14 @@ class Length:
 
 @dataclass(frozen=True)
 class Task:
-    """A family, what it learns from, and all settings.
+    """A family, its source, and all settings.
 
     Attributes:
         family: name of the family.
         kind: its class.
-        source: what is learnt from.
+        source: source of the training data.
         of_model, of_loop: settings, with every default filled in.
-        given: those that the user has set.
+        given: settings given by the user.
     """
 
     family: str
@@ -73,7 +73,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """A task, and how it is carried out; the length is open for a run that is resumed."""
+    """A task, and how to carry it out; without a length, that of the resumed run."""
 
     task: Task
     length: Length | None
@@ -89,8 +89,8 @@ def resolve_task(model: str | type[Model], data: Any, settings: Mapping[str, Any
     """The task of learning a family from data.
 
     Arguments:
-        model: name of a family, or its class, which then is known by its name in lower case with hyphens.
-        data: a source, an `Ensemble`, or anything that `read` takes.
+        model: name of a family, or its class, which is then registered under its name in lower case with hyphens.
+        data: a source, an `Ensemble`, or anything that `read` accepts.
         settings: of the model and of the loop by name.
 
     Raises:
@@ -133,14 +133,14 @@ def _source(data: Any) -> Source:
 
 def _taught(model: str, source: Source, run: str, given: Mapping[str, Any]) -> Teacher:
     if clash := next((name for name in _UNITS if name in given), None):
-        raise UsageError(f"{model} works in the units of its teacher, so {clash} cannot be set; leave it out")
+        raise UsageError(f"{clash} cannot be set: {model} works in the units of its teacher; leave it out")
     if not isinstance(source, EnsembleSource):
-        raise UsageError(f"a teacher goes with one ensemble, not with {source.kind} data; leave teacher out")
+        raise UsageError(f"a teacher needs one ensemble, not {source.kind} data; leave teacher out")
     return Teacher.read(source, run)
 
 
 def _check_suits(model: str, entry: Family, source: Source) -> None:
-    """Raise unless a family learns this kind of sample and condition."""
+    """Raise unless the family can learn this kind of sample and condition."""
     kind = type(source.space).__name__.lower()
     if kind not in entry.spaces:
         kinds = " or ".join(f"--space {each}" for each in entry.spaces)
@@ -167,13 +167,13 @@ def _unsuited(model: str, entry: Family, kind: str) -> str:
 
 
 def wanted_length(steps: int | None, budget: str | float | None) -> Length | None:
-    """The length that a user asks for; None if they leave it open.
+    """The requested length; None if neither steps nor budget is given.
 
     Raises:
-        UsageError: if both are given, or there would be nothing to do.
+        UsageError: if both are given, or the length is zero.
     """
     if steps is not None and budget is not None:
-        raise UsageError("steps and budget both say how long to train; give one of them")
+        raise UsageError("both steps and budget were given; give one of them")
     if steps is not None:
         if steps < 1:
             raise UsageError(f"steps is {steps}; give at least 1")

@@ -1,4 +1,4 @@
-"""Batches made ahead of the step that takes them, in a thread of their own."""
+"""Prefetching of batches in a background thread."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Supply(Protocol):
     """Batches in the order of their numbers.
 
     Attributes:
-        waited: seconds that the loop has spent waiting for batches.
+        waited: seconds that the loop has waited for batches.
     """
 
     waited: float
@@ -35,14 +35,14 @@ class Supply(Protocol):
 
 
 class Prefetched:
-    """Calls a source for one number after another in a thread of its own, some batches ahead of whoever asks.
+    """Batches of a source, made in a background thread a few ahead of their use.
 
     Arguments:
         source: gives the batch of a number.
-        first: number to begin with.
-        finish: what is still to be done to a batch, in the thread (moving it to a device).
-        depth: batches held ready.
-        busy: whether making them keeps a core at work.
+        first: number of the first batch.
+        finish: last operation on a batch, in the thread (such as moving it to a device).
+        depth: number of batches held ready.
+        busy: whether making them occupies a core.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Prefetched:
         return self
 
     def __next__(self) -> Batch:
-        """The next batch. An error in the thread is raised here."""
+        """The next batch; an error in the thread is raised here."""
         start = time.perf_counter()
         batch = self._ready.get()
         self.waited += time.perf_counter() - start
@@ -98,7 +98,7 @@ class Prefetched:
 
 
 class Immediate:
-    """The same face as `Prefetched`, for a source that has nothing to prepare."""
+    """Batches of a source without prefetching, with the interface of `Prefetched`."""
 
     waited = 0.0
 
@@ -124,14 +124,14 @@ def supply(
     *,
     ready: bool,
 ) -> Supply:
-    """The batches of a source from number ``first`` on, prefetched where making them takes time.
+    """The batches of a source from number ``first`` on, prefetched if making them takes time.
 
     Arguments:
         source: of batches.
-        first: number to begin with.
-        device: that they are moved to.
-        collate: what the model does to a batch without its weights (see `Model.collate`).
-        ready: whether the source only picks rows of what it holds on the device.
+        first: number of the first batch.
+        device: device of the batches.
+        collate: the model's preparation of a batch, independent of its weights (see `Model.collate`).
+        ready: whether the source only selects rows of tensors that are on the device.
     """
     if ready and collate is None:
         return Immediate(source, first)
@@ -140,5 +140,5 @@ def supply(
     def finish(batch: Batch) -> Batch:
         return (batch if collate is None else collate(batch)).to(device)
 
-    # A plan for a large batch of small samples takes as long as a step on them.
+    # An optimal-transport plan for a large batch of small samples takes as long as a step on them.
     return Prefetched(source, first, finish, busy=ready and device.type == "cpu")

@@ -1,4 +1,4 @@
-"""Training in processes that are started here, and what becomes of their errors."""
+"""Training in several processes started here, with their errors passed on."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["spread"]
 
 
 def spread(fabric: Fabric, work: Callable[..., None], run: Path) -> None:
-    """Start the processes of a fabric, each of which calls ``work(fabric)``, and wait for them.
+    """Start the processes of a fabric, call ``work(fabric)`` in each, and wait for them.
 
     Arguments:
         fabric: not launched yet.
-        work: what can be sent to a process.
+        work: a picklable function.
         run: directory of the run, for messages.
 
     Raises:
-        UsageError, DataError, TrainingError, Interrupted: as one of the processes raised it.
+        UsageError, DataError, TrainingError, Interrupted: as raised in one of the processes.
         TrainingError: if a process was lost.
     """
     from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
@@ -38,13 +38,13 @@ def spread(fabric: Fabric, work: Callable[..., None], run: Path) -> None:
         raise
     except ProcessExitedException as problem:
         raise TrainingError(
-            f"a training process was lost ({problem}), perhaps for want of memory, or because a script calls fit"
+            f"a training process was lost ({problem}), perhaps for lack of memory, or because a script calls fit"
             f" outside `if __name__ == '__main__':`; the run in {run} can be resumed"
         ) from None
 
 
 def _raise_here(trace: str) -> None:
-    """Raise again an error for the user that a process ended with, of which only the text has come over."""
+    """Raise a user error of another process again, from its traceback text."""
     kinds: dict[str, type[BaseException]] = {each.__name__: each for each in (UsageError, DataError, TrainingError)}
     kinds[Stopped.__name__] = Interrupted
     found = re.findall(r"^pushforward[\w.]*\.(\w+): (.+)$", trace, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What a user sees while a model trains: a bar on a terminal, a line now and then elsewhere, or nothing."""
+"""Progress display during training: a bar on a terminal, occasional lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["Bar", "Display", "Lines", "Silent", "display"]
 
 
 class Display(Protocol):
-    """How the loop tells a user how it goes."""
+    """Interface through which the loop reports its progress."""
 
     def notes(self, lines: Iterable[str]) -> None:
-        """Say what was recognised and decided, one line each."""
+        """Show what was recognised and decided, one line each."""
         ...
 
     def making(self, what: str, part: float) -> None:
-        """Say what the next step waits for, and the part of it that is done, in [0, 1]."""
+        """Show what the next step waits for, and its completed fraction, in [0, 1]."""
         ...
 
     def show(
@@ -34,15 +34,15 @@ class Display(Protocol):
         left: float,
         remarks: Sequence[str] = (),
     ) -> None:
-        """Say where the run is.
+        """Show the state of the run.
 
         Arguments:
-            step: steps done.
-            progress: part of the run that is done, in [0, 1].
-            losses: mean loss of each player since the last time.
+            step: steps completed.
+            progress: completed fraction of the run, in [0, 1].
+            losses: mean loss per player since the last call.
             rate: samples per second.
-            left: seconds that remain.
-            remarks: what the model says of how it goes (`Model.remarks`).
+            left: seconds remaining.
+            remarks: remarks of the model on the run (`Model.remarks`).
         """
         ...
 
@@ -68,7 +68,7 @@ class Silent:
 
 
 class Lines:
-    """A line every ``every`` seconds, for logs that are read later."""
+    """One line every ``every`` seconds, for log files."""
 
     def __init__(self, console: Console, every: float = 10.0) -> None:
         self.console, self.every = console, every
@@ -101,7 +101,7 @@ class Lines:
 
 
 class Bar:
-    """One line that is drawn over and over."""
+    """One line that is redrawn."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -142,7 +142,7 @@ class Bar:
 
 
 def display(wanted: bool) -> Display:
-    """What suits the place that standard error goes to."""
+    """The display that suits standard error: a bar on a terminal, lines elsewhere."""
     if not wanted:
         return Silent()
     console = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""The configuration of a run: all that is needed to repeat it, as plain values."""
+"""Configuration of a run: everything needed to repeat it, as plain values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pushforward.spaces import space_to_dict
 
 __all__ = ["command", "recipe"]
 
-# Arguments of `read` that are options of the command line, and those that it has no word for.
+# Arguments of `read` with a command-line option of the same name, and those without any.
 _FLAGS = ("condition", "crop", "members", "box", "periodic", "isotropic", "field")
 _UNSAID = ("seed", "space", "names", "labels")
 
@@ -40,12 +40,12 @@ def recipe(
     devices: int,
     precision: str,
 ) -> dict[str, Any]:
-    """The contents of ``config.yaml``: numbers, texts, lists and mappings, as they will be when read again.
+    """Contents of ``config.yaml``: numbers, strings, lists and mappings, exactly as they will be read.
 
     Arguments:
-        source: what is learnt from.
-        settings: of the model and of the loop, all of them.
-        given: those that the user has set.
+        source: source of the training data.
+        settings: all settings of the model and of the loop.
+        given: settings given by the user.
         length: ``{"steps": ...}`` or ``{"budget": seconds}``.
     """
     data = source.to_dict()
@@ -77,12 +77,12 @@ def recipe(
 def command(
     model: str, record: Mapping[str, Any], settings: Mapping[str, Any], length: Mapping[str, Any], run: Path, seed: int
 ) -> str:
-    """The line that repeats the run: as it was typed, or what does the same as a call from Python.
+    """Command line that repeats the run: as typed, or equivalent to the call from Python.
 
-    Data that were an array in memory cannot be named in a line; ``ARRAY.npy`` stands for them.
+    ``ARRAY.npy`` stands for data that were an array in memory.
 
     Arguments:
-        record: of the source (`Source.to_dict`).
+        record: the source as plain values (`Source.to_dict`).
     """
     if Path(sys.argv[0]).name in ("pushforward", "pushforward.exe") and "fit" in sys.argv[1:2]:
         return shlex.join(["pushforward", *(word for word in sys.argv[1:] if word != "--resume")])
@@ -108,7 +108,7 @@ def command(
 
 
 def _flag(name: str, value: Any) -> list[str]:
-    """An option in the words of the command line."""
+    """An option as words of the command line."""
     if name == "condition" and value is False:
         return ["--condition", "none"]
     if isinstance(value, bool):

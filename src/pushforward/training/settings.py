@@ -1,4 +1,4 @@
-"""Hyperparameters of the loop, and how a user's ``name=value`` pairs reach the model and the loop."""
+"""Hyperparameters of the loop, and the division of a user's settings between model and loop."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _Transform = Literal["auto", "standardise", "log", "asinh", "yeo-johnson", "none
 
 
 class TrainingSettings(BaseModel):
-    """How a model is trained, whatever the model.
+    """Training settings common to all models.
 
     Attributes:
-        batch_size: samples in one step, over all processes together.
-        learning_rate: of Adam, at its highest: it rises linearly while warming up, then falls as the schedule says.
-        warmup: part of the run over which the learning rate rises.
-        rate_schedule: how it falls afterwards: ``cosine`` or ``linear`` to zero, or ``constant``.
+        batch_size: samples per step, over all processes.
+        learning_rate: maximum rate of Adam; it rises linearly during the warm-up, then follows the schedule.
+        warmup: fraction of the run over which the learning rate rises.
+        rate_schedule: decay of the learning rate: ``cosine`` or ``linear`` to zero, or ``constant``.
         betas: decay rates of Adam's running means of the gradient and of its square.
         weight_decay: decoupled, as in AdamW.
-        gradient_clip: largest norm of a player's gradient; none if not given.
-        average: width of the averaging of the weights, relative to the length of the run (see `averaging`); 0 for none.
-        augment: whether fields and particles are moved, rotated and reflected at random as far as their space allows.
-        transform: of the data before training (see `Preprocessing`), for all channels or one for each.
-        scale_by_condition: whether fluctuations of a field are divided by the size that the conditions predict, where
-            that varies much (see `Preprocessing.fit`).
-        discrete: whether whole numbers, and few values that are seen again and again, are modelled as discrete: samples
-            are then allowed values, and densities bounds of their probabilities (see `ensembles.levels`).
+        gradient_clip: largest norm of a player's gradient; no clipping if not given.
+        average: width of the average of the weights, relative to the length of the run (see `averaging`); 0 for none.
+        augment: shift, rotate and reflect fields and particles at random, as their space allows.
+        transform: of the data before training (see `Preprocessing`), for all channels or one per channel.
+        scale_by_condition: divide the fluctuations of a field by the amplitude that the conditions predict, if it
+            varies much (see `Preprocessing.fit`).
+        discrete: model whole numbers, and data with few distinct values, as discrete: samples are then allowed values,
+            and densities are bounds on their probabilities (see `ensembles.levels`).
         teacher: run directory of a trained model to learn from: `consistency` follows its flow, `flow-matching` learns
             its noise and samples (reflow).
         checkpoint_every: time between checkpoints; by default a minute, or longer if writing would take over 2 % of it.
@@ -66,13 +66,13 @@ class TrainingSettings(BaseModel):
 def resolve_settings(
     model: type[Model], space: Space, given: Mapping[str, Any] | None = None
 ) -> tuple[BaseModel, TrainingSettings]:
-    """The model's settings and the loop's, from defaults and a user's pairs: ``width`` or ``model.width``.
+    """Settings of the model and of the loop, from defaults and a user's pairs such as ``width`` or ``model.width``.
 
-    The defaults of the loop are those of `TrainingSettings`, changed by what suits the space, changed by what suits the
-    model (`Model.training_defaults_for`). Values may be strings, as the command line gives them.
+    The defaults of the loop are those of `TrainingSettings`, overridden by those for the space, then by those of the
+    model (`Model.training_defaults_for`). Values may be strings, as on the command line.
 
     Raises:
-        UsageError: for an unknown name (the sentence lists the known ones) or a value that does not fit.
+        UsageError: for an unknown name or an invalid value.
     """
     known = {"model": model.Settings.model_fields, "training": TrainingSettings.model_fields}
     divided = divide_settings(dict(given or {}), known)

@@ -1,4 +1,4 @@
-"""Where the numbers of a run go: a file of JSON lines always, and a tracking service if asked.
+"""Trackers of a run's metrics: a file of JSON lines always, a tracking service on request.
 
 A `Tracker` is any object with the three methods below; nothing has to inherit from it.
 """
@@ -31,27 +31,27 @@ __all__ = [
 
 @runtime_checkable
 class Tracker(Protocol):
-    """What the loop tells of a run."""
+    """Interface that receives the configuration and the metrics of a run."""
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
-        """The configuration of the run, once, before the first step: nested plain values."""
+        """Receive the configuration of the run as nested plain values, once, before the first step."""
         ...
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Numbers at a step, such as ``{"critic/loss": 0.1, "learning_rate": 1e-4}``."""
+        """Receive numbers at a step, such as ``{"critic/loss": 0.1, "learning_rate": 1e-4}``."""
         ...
 
     def close(self) -> None:
-        """The run has ended, for whatever reason."""
+        """Close; called when the run ends, for any reason."""
         ...
 
 
 class JsonLines:
-    """One line of JSON for each call of `log_metrics`, in a file that `pushforward validate` reads.
+    """One line of JSON per call of `log_metrics`, in a file that `pushforward validate` reads.
 
     Arguments:
         path: of the file.
-        after: the step to go on from; lines of later steps, and a line cut short by a crash, are taken out.
+        after: step to continue from; lines of later steps, and a line truncated by a crash, are removed.
     """
 
     def __init__(self, path: Path, after: int = 0) -> None:
@@ -62,7 +62,7 @@ class JsonLines:
         self._file: IO[str] = path.open("a", encoding="utf-8")
 
     def log_parameters(self, parameters: Mapping[str, Any]) -> None:
-        """Nothing: the parameters are in the run's config.yaml."""
+        """Do nothing: the parameters are in the run's config.yaml."""
 
     def log_metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         try:
@@ -180,10 +180,10 @@ TRACKERS: dict[str, Callable[..., Tracker]] = {
 
 
 def find_tracker(name: str, options: Mapping[str, Any] | None = None) -> Callable[[Path], Tracker]:
-    """What opens a tracker of a name, with its options.
+    """The function that opens the tracker of a name, with its options.
 
     Raises:
-        UsageError: if there is none, or it has no such option.
+        UsageError: if the name or an option is unknown.
     """
     if name not in TRACKERS:
         raise UsageError(f"there is no tracker called {name!r}; known ones are {', '.join(TRACKERS)}")
@@ -195,7 +195,7 @@ def find_tracker(name: str, options: Mapping[str, Any] | None = None) -> Callabl
 
 
 def open_tracker(tracker: str | Tracker, run: Path, options: Mapping[str, Any] | None = None) -> Tracker:
-    """A tracker by name, for a run; an object that already is one is handed through.
+    """A tracker for a run, by name; an object with the methods of a tracker is returned unchanged.
 
     Raises:
         UsageError: for an unknown name or option, a package that is not installed, an object without the three methods.
