@@ -96,7 +96,7 @@ def test_the_correction_can_be_left_out(run, command, tmp_path):
 
 @pytest.mark.parametrize("times", [[0.1], [0.1, 0.5, 0.3], [[0.1, 1.0]]])
 def test_impossible_times_are_refused(run, emulator, times):
-    with pytest.raises(UsageError, match="two times or more"):
+    with pytest.raises(UsageError, match="at least two monotonic times"):
         emulator.evolve(pf.read(str(run[1])).tensor()[:, 0], times)
 
 

@@ -82,7 +82,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Names are imported when first used, so that `import pushforward` costs nothing."""
+    """Import names on first use, so that `import pushforward` is fast."""
     if name in _HOMES:
         value = getattr(import_module(f"pushforward.{_HOMES[name]}"), name)
         globals()[name] = value

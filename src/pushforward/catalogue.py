@@ -1,4 +1,4 @@
-"""What `pushforward models NAME` says of a family: its settings, with defaults and meaning."""
+"""Description of a family for `pushforward models NAME`: its settings, with defaults and meaning."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _EXAMPLES: dict[str, Space] = {
 
 
 def describe_family(name: str) -> str:
-    """The page of a family, as text.
+    """Description of a family, as text.
 
     Raises:
-        UsageError: if there is none of that name.
+        UsageError: if the name is unknown.
     """
     entry = find(name)
     kind = entry.load()
@@ -51,7 +51,7 @@ def _settings(title: str, settings: type[BaseModel], own: dict[str, str]) -> lis
 
 
 def _own(kind: type[Model], kinds: list[str]) -> dict[str, str]:
-    """Defaults of the loop where the family, or the kind of sample, has its own."""
+    """Defaults of the loop, including those of the family and of the kind of sample."""
     resolved = {each: resolve_settings(kind, _EXAMPLES[each])[1] for each in kinds}
     found: dict[str, str] = {}
     for name in TrainingSettings.model_fields:

@@ -1,4 +1,4 @@
-"""A trained model called a chunk of samples at a time, between the user's units and network units."""
+"""Calls of a trained model in chunks of samples, between the user's units and network units."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pushforward.randomness import Draws, seed_for
 __all__ = ["Chunks"]
 
 _CHUNK_NUMBERS, _LARGEST_CHUNK = 2**19, 4096
-# The last key of a seed says what it is for, so that sampling never repeats the noise of training.
+# The last key of a seed is its purpose, so that sampling never repeats the noise of training.
 _SAMPLES = 5
 
 
 class Chunks:
-    """Where a model works.
+    """A model with its device and precision, called chunk by chunk.
 
     Arguments:
         model: in network units.
         preprocessing: between the user's units and network units.
-        device: of both; results are handed back on the CPU.
-        low_precision: whether sampling is done in bfloat16 where the model allows it.
+        device: of both; results are returned on the CPU.
+        low_precision: sample in bfloat16 where the model allows it.
     """
 
     def __init__(self, model: Model, preprocessing: Any, device: torch.device, *, low_precision: bool) -> None:
@@ -34,7 +34,7 @@ class Chunks:
 
     @property
     def size(self) -> int:
-        """Samples per chunk: it follows from the space alone, so that a seed says it all."""
+        """Samples per chunk, a function of the space alone, so that a seed determines the samples."""
         return max(1, min(_LARGEST_CHUNK, _CHUNK_NUMBERS // self.model.space.size))
 
     def encoded(self, condition: Condition | None) -> Condition | None:
@@ -49,7 +49,7 @@ class Chunks:
         seed: int,
         size: int | None,
     ) -> list[Any]:
-        """What ``draw`` makes of the random numbers and the conditions, in the user's units, of each chunk."""
+        """Results of ``draw`` for the random numbers and the conditions, in the user's units, of each chunk."""
         made = []
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
             for number, part in enumerate(_parts(n, size or self.size)):
@@ -60,7 +60,7 @@ class Chunks:
     def each(
         self, function: Callable[[Tensor, Condition | None], Tensor], x: Tensor, given: Condition | None
     ) -> Tensor:
-        """A function of samples and their conditions, both in the user's units, in float32."""
+        """Values of a function of samples and their conditions, both in the user's units, in float32."""
         with torch.no_grad():
             parts = [
                 function(x[part].to(self.device), self._rows(given, part)).cpu() for part in _parts(len(x), self.size)

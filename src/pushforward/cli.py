@@ -1,6 +1,6 @@
-"""The command line: one command a verb, each a few lines over the Python function of the same name.
+"""Command line: one command per verb, each a few lines over the Python function of the same name.
 
-Nothing heavy is imported until a command needs it, so that ``pushforward --help`` answers at once. A `UsageError`
+Heavy modules are imported only when a command needs them, so that ``pushforward --help`` is fast. A `UsageError`
 becomes one sentence on standard error and exit status 2.
 """
 
@@ -83,7 +83,7 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Run the command line; a problem that the user can mend ends in one sentence and exit status 2."""
+    """Run the command line; a user error ends in one sentence and exit status 2."""
     here = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _terminated) if here else None
     try:
@@ -115,21 +115,21 @@ def _stop(sentence: str) -> None:
 def fit(
     data: Data,
     other: Annotated[
-        str | None, typer.Option("--and", metavar="DATA", help="The second ensemble, of a model between two.")
+        str | None, typer.Option("--and", metavar="DATA", help="Second ensemble, for a model between two.")
     ] = None,
     origin: Annotated[
-        str | None, typer.Option("--from", metavar="energy", help="Learn the energy of the name DATA, not samples.")
+        str | None, typer.Option("--from", metavar="energy", help="Learn the built-in energy DATA instead of samples.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Family (see `models`); flow-matching unless said.")] = None,
+    model: Annotated[str | None, typer.Option(help="Family (see `models`); default flow-matching.")] = None,
     steps: Annotated[int | None, typer.Option(help="Train for this many steps.", min=1)] = None,
     budget: Annotated[str | None, typer.Option(help="Train for this long: 90s, 10m, 1h30m.")] = None,
     assignments: Assignments = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of these options and settings.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run directory; a fresh one under runs/ unless said.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random number.", min=0)] = None,
+    out: Annotated[Path | None, typer.Option(help="Run directory; default a new one under runs/.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.", min=0)] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps.")] = None,
-    devices: Annotated[int | None, typer.Option(help="Processes, one a device.", min=1)] = None,
+    devices: Annotated[int | None, typer.Option(help="Number of processes, one per device.", min=1)] = None,
     precision: Annotated[str | None, typer.Option(help="auto, 32, bf16.")] = None,
     tracker: Annotated[str | None, typer.Option(help="Told of the run too: tensorboard, mlflow, wandb.")] = None,
     tracker_options: Annotated[
@@ -139,7 +139,7 @@ def fit(
     *,
     reading: dict[str, Any],
 ) -> None:
-    """Train a model on an ensemble; the run directory holds all that is needed to repeat and to use it."""
+    """Train a model on an ensemble; the run directory holds everything needed to repeat and to use it."""
     options = given(
         model=model, steps=steps, budget=budget, out=out, seed=seed, device=device, devices=devices,
         precision=precision, tracker=tracker, tracker_options=assigned(tracker_options, "--tracker-set") or None,
@@ -147,7 +147,7 @@ def fit(
     )  # fmt: skip
     options, settings = configured(config, options, assigned(assignments))
     if options.get("steps") and options.get("budget"):
-        raise UsageError("--steps and --budget both say how long to train; give one of them")
+        raise UsageError("both --steps and --budget were given; give one of them")
 
     from pushforward.models import find
 
@@ -173,7 +173,7 @@ def fit(
 
     emulator = train(source, name, resume=resume, settings=settings, **options)
     if emulator.run is not None and int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:
-        print(f"\n{emulator.run} is trained; look at it with\n  pushforward validate {emulator.run}")
+        print(f"\n{emulator.run} is trained; to judge it:\n  pushforward validate {emulator.run}")
 
 
 @app.command()
@@ -183,12 +183,10 @@ def sample(
     count: Annotated[int | None, typer.Option("-n", "--count", help="Samples to draw.", min=1)] = None,
     condition: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE|FILE", help="Parameter, or file of fields, to sample at; repeatable."),
+        typer.Option(metavar="NAME=VALUE|FILE", help="Value of a parameter, or file of condition fields; repeatable."),
     ] = None,
     assignments: Assignments = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of every random number; a fresh one unless said.", min=0)
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; default a new one.", min=0)] = None,
     device: Device = "auto",
 ) -> None:
     """Draw samples from a run, in the units of the data."""
@@ -203,7 +201,7 @@ def sample(
     chosen, fields = sampled_at(condition)
     count = count or fields
     if count is None:
-        raise UsageError("say how many samples to draw: -n COUNT")
+        raise UsageError("the number of samples is missing: give -n COUNT")
     samples, rows = emulator.sample_with_conditions(count, chosen or None, seed=seed, **assigned(assignments))
     names = tuple(parameter.name for parameter in emulator.parameters)
     classes = {parameter.name: parameter.classes for parameter in emulator.parameters if parameter.classes}
@@ -256,18 +254,18 @@ app.command()(infer)
 def translate(
     run: Run,
     file: Annotated[str, typer.Argument(help="Samples of the other ensemble.")],
-    to: Annotated[str, typer.Option(help="a or b: the ensemble to translate into.")],
+    to: Annotated[str, typer.Option(help="Target ensemble, a or b.")],
     output: Output,
     device: Device = "auto",
 ) -> None:
-    """Translate samples between two ensembles, with a model that was trained on both."""
+    """Translate samples between two ensembles, with a model trained on both."""
     check_run(run)
     from pushforward.emulator import Emulator
     from pushforward.ensembles import check_output, write
     from pushforward.simulate import Simulated
 
     if to not in ("a", "b"):
-        raise UsageError(f"--to takes a or b, the two ensembles of the run, not {to!r}")
+        raise UsageError(f"--to must be a or b, one of the two ensembles of the run, not {to!r}")
     check_output(output)
     emulator = Emulator.load(run, device=device)
     emulator.require("translator")
@@ -279,15 +277,15 @@ def translate(
 @app.command()
 def evolve(
     run: Run,
-    initial: Annotated[str, typer.Argument(help="Trajectories whose first states are the initial ones (.h5).")],
+    initial: Annotated[str, typer.Argument(help="Trajectories whose first states are the initial states (.h5).")],
     output: Output,
     times: Annotated[
-        str | None, typer.Option(help="Times to evolve to, separated by commas; those of the run.")
+        str | None, typer.Option(help="Output times, separated by commas; default those of the run.")
     ] = None,
-    uncorrected: Annotated[bool, typer.Option("--uncorrected", help="Leave out what was learnt.")] = False,
+    uncorrected: Annotated[bool, typer.Option("--uncorrected", help="Omit the learnt correction.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Move initial states in time, with a model that was trained on trajectories."""
+    """Evolve initial states in time, with a model trained on trajectories."""
     check_run(run)
     import numpy as np
 
@@ -315,11 +313,11 @@ def evolve(
 def simulate(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Built-in simulator (see `datasets`).")],
-    count: Annotated[int, typer.Option("-n", "--count", help="Members to make.", min=1)],
+    count: Annotated[int, typer.Option("-n", "--count", help="Number of members.", min=1)],
     output: Output,
     seed: Seed = 0,
 ) -> None:
-    """Write a built-in ensemble to a file. The simulator's own options follow as --NAME VALUE."""
+    """Write a built-in ensemble to a file. Options of the simulator follow as --NAME VALUE."""
     from pushforward.ensembles import check_output, write
     from pushforward.simulate import simulate as run
 
@@ -331,9 +329,9 @@ def simulate(
 
 @app.command()
 def models(
-    name: Annotated[str | None, typer.Argument(help="A family, whose settings are listed.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Family whose settings to list.")] = None,
 ) -> None:
-    """What can be trained, one line each; or the settings of one family, with defaults and meaning."""
+    """List the families, one line each; or the settings of one family, with defaults and meaning."""
     from pushforward.models.registry import find, registered
 
     if name is not None:
@@ -349,7 +347,7 @@ def models(
 
 @app.command()
 def datasets() -> None:
-    """What is built in, one line each."""
+    """List the built-in ensembles, one line each."""
     from pushforward.simulate.registry import registered
 
     for name, entry in registered().items():
@@ -366,7 +364,7 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 
 def _save_column(path: Path, name: str, values: np.ndarray) -> None:
-    """One column of numbers as .npy or .csv, all or nothing."""
+    """Write one column of numbers as .npy or .csv, atomically."""
     import numpy as np
 
     partial = path.with_name(f".{path.name}.partial{path.suffix}")

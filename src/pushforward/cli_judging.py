@@ -29,18 +29,22 @@ from pushforward.reading_options import reads_data
 __all__ = ["compare", "judge", "validate"]
 
 Further = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="Further statistics: lattice, showers, or of a package.")
+    list[str] | None, typer.Option(metavar="NAME", help="Additional statistics: lattice, showers, or from a package.")
 ]
 Tolerance = Annotated[
     list[str] | None,
-    typer.Option(metavar="STATISTIC=SIZE", help="A difference that does not matter: power_spectrum=2%; repeatable."),
+    typer.Option(
+        metavar="STATISTIC=SIZE", help="Largest difference that does not matter, such as power_spectrum=2%; repeatable."
+    ),
 ]
 
 
 @reads_data
 def validate(
     run: Run,
-    data: Annotated[list[str] | None, typer.Argument(help="Data to judge against; the run's own test split.")] = None,
+    data: Annotated[
+        list[str] | None, typer.Argument(help="Data to judge against; default the run's test split.")
+    ] = None,
     samples: Annotated[int | None, typer.Option(help="Samples to draw for the judgement.", min=2)] = None,
     statistics: Further = None,
     tolerance: Tolerance = None,
@@ -49,7 +53,7 @@ def validate(
     *,
     reading: dict[str, Any],
 ) -> None:
-    """Judge a run: every statistic beside its floor, on the terminal and in RUN/report.html and RUN/report.json."""
+    """Judge a run: every statistic with its floor, on the terminal and in RUN/report.html and RUN/report.json."""
     check_run(run)
     check_data(data or [], built_in())
     from pushforward.emulator import Emulator
@@ -68,7 +72,7 @@ def validate(
 
 @reads_data
 def judge(
-    samples: Annotated[str, typer.Argument(help="File of samples, of whatever code.")],
+    samples: Annotated[str, typer.Argument(help="File of samples of any code.")],
     data: Annotated[str, typer.Argument(help="Members that the code has not seen: a file, a glob, a directory.")],
     out: Annotated[Path, typer.Option(help="Directory for report.html and report.json.")],
     train: Annotated[str | None, typer.Option(help="Members that the code was trained on.")] = None,
@@ -78,10 +82,10 @@ def judge(
     *,
     reading: dict[str, Any],
 ) -> None:
-    """Judge samples of any code by unseen data: the page that `validate` gives. Conditions are those of DATA.
+    """Judge samples of any code against unseen data, with the page of `validate`. Conditions are those of DATA.
 
-    Samples of conditional data belong to the members of DATA row by row, or to those at the nearest conditions where
-    the file of samples holds its own.
+    Samples of conditional data belong to the members of DATA row by row or, if the file of samples holds conditions, to
+    those at the nearest conditions.
     """
     check_data([samples, data, *([] if train is None else [train])], built_in())
     from pushforward.validation import judge
@@ -102,9 +106,9 @@ def compare(
     data: Data,
     models: Annotated[str, typer.Option(help="Families to compare, separated by commas.")],
     out: Annotated[Path, typer.Option(help="Directory of the comparison.")],
-    budget: Annotated[str, typer.Option(help="Training time of each: 90s, 10m.")] = "5m",
+    budget: Annotated[str, typer.Option(help="Training time per family: 90s, 10m.")] = "5m",
     assignments: Assignments = None,
-    samples: Annotated[int | None, typer.Option(help="Samples to draw of each.", min=2)] = None,
+    samples: Annotated[int | None, typer.Option(help="Samples to draw per family.", min=2)] = None,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32, bf16.")] = "auto",
@@ -116,7 +120,7 @@ def compare(
 
     names = [name.strip() for name in models.split(",") if name.strip()]
     if not names:
-        raise UsageError("--models names no model; give some separated by commas, such as ddpm,flow-matching")
+        raise UsageError("--models is empty; give families separated by commas, such as ddpm,flow-matching")
     for name in names:
         find(name)
     check_data(data, built_in())
@@ -133,7 +137,7 @@ def compare(
 
 
 def _show(judged: Any, out: Path, name: str) -> None:
-    """The table on the terminal, and where the page is."""
+    """Print the table, and the path of the page."""
     from rich.console import Console
 
     Console().print(judged.table())

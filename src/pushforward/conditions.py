@@ -1,9 +1,8 @@
-"""What samples are given with: numbers, a field, or both, a row for each sample.
+"""Conditions of samples: numbers, a field, or both, one row per sample.
 
-A `Condition` belongs to the samples of a batch, a `ConditionSpace` says what each of its rows is. In an ensemble and in
-an emulator's answers a condition is in the user's units; networks and models know it in network units (see
-`Preprocessing.encode_condition`). A row that is not told holds NaN: training with some such rows gives one model that
-knows both the conditional and the unconditional distribution.
+A `Condition` holds the conditions of a batch; its `ConditionSpace` describes one row. Ensembles and emulators hold
+conditions in the user's units, networks and models in network units (see `Preprocessing.encode_condition`). An unknown
+row holds NaN: training with some such rows gives one model of both the conditional and the unconditional distribution.
 """
 
 from __future__ import annotations
@@ -45,29 +44,29 @@ class Condition:
         return 0 if part is None else len(part)
 
     def __getitem__(self, rows: Any) -> Condition:
-        """Some of the rows, by a slice, whole numbers or a mask."""
+        """Rows selected by a slice, indices or a mask."""
         return self.map(lambda part: part[rows])
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Condition:
-        """A function of the numbers and of the field, as far as there are any."""
+        """Apply a function to the numbers and to the field, if present."""
         parts = (self.numbers, self.field)
         return Condition(*(None if part is None else function(part) for part in parts))
 
     def to(self, device: torch.device | str) -> Condition:
-        """The same on a device."""
+        """Move to a device."""
         return self.map(lambda part: part.to(device))
 
     def withheld(self, mask: Bool[Tensor, " batch"]) -> Condition:
-        """The same with the rows where ``mask`` holds not told: NaN."""
+        """Set the rows under ``mask`` to NaN, which means unknown."""
         return self.map(lambda part: part.masked_fill(mask.view(-1, *[1] * (part.dim() - 1)), torch.nan))
 
     def flat(self) -> Float[Tensor, "batch features"]:
-        """Numbers and cells of each row side by side: what the distance of two conditions is measured between."""
+        """Numbers and cells of each row in one vector, for distances between conditions."""
         return torch.cat([part.flatten(1) for part in (self.numbers, self.field) if part is not None], 1)
 
     @staticmethod
     def cat(parts: Sequence[Condition]) -> Condition:
-        """The rows of several conditions of one space, one after another."""
+        """Concatenate conditions of one space along the rows."""
         numbers = [part.numbers for part in parts if part.numbers is not None]
         fields = [part.field for part in parts if part.field is not None]
         return Condition(torch.cat(numbers) if numbers else None, torch.cat(fields) if fields else None)
@@ -75,11 +74,11 @@ class Condition:
 
 @dataclass(frozen=True)
 class ConditionSpace:
-    """What one row of a condition is; false if samples are given with nothing.
+    """Space of one row of a condition; false if samples are unconditional.
 
     Attributes:
-        numbers: how many.
-        field: the space of the field, whose grid is that of the samples or coarser by a whole number along each axis.
+        numbers: count of numbers.
+        field: space of the field; its grid is that of the samples, or coarser by a whole factor along each axis.
     """
 
     numbers: int = 0
@@ -89,10 +88,10 @@ class ConditionSpace:
         return self.numbers > 0 or self.field is not None
 
     def numbers_of(self, condition: Condition | None) -> Float[Tensor, "batch numbers"] | None:
-        """The numbers of a condition of this space; None if it has none, or there is no condition.
+        """The numbers of a condition; None if it has none, or there is no condition.
 
         Raises:
-            UsageError: if the condition is of another space.
+            UsageError: if the condition does not belong to this space.
         """
         if condition is None:
             return None
@@ -115,10 +114,10 @@ def _said(numbers: int, shape: tuple[int, ...] | None) -> str:
 def refined(
     field: Float[Tensor, "batch channels *coarse"], grid: Sequence[int]
 ) -> Float[Tensor, "batch channels *grid"]:
-    """A field on a finer grid, by repeating its cells.
+    """Refine a field to a finer grid by repeating its cells.
 
     Arguments:
-        grid: of which each side is a whole multiple of the field's.
+        grid: the finer grid, a whole multiple of the field's along each axis.
     """
     for axis, cells in enumerate(grid, start=2):
         factor = cells // field.shape[axis]

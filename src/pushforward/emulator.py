@@ -1,7 +1,7 @@
-"""An emulator: a trained model behind its preprocessing, in the user's units.
+"""Emulator: a trained model with its preprocessing, in the user's units.
 
-It is what `fit` returns and what a run directory holds. The model knows numbers near one, this class knows what they
-mean: it turns named conditions into rows, rows into network units, and samples back into the units of the data, with
+`fit` returns it and a run directory holds it. The model works in network units, of order one; the emulator converts
+named conditions to rows, rows to network units, and samples back to the units of the data, with
 
     log p(x | c) = log p_model(z | c) + log |dz/dx|,    z = preprocessing(x).
 
@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 __all__ = ["Emulator"]
 
 _PLACES = 8
-"""Places within the cells of discrete values that a density is averaged over."""
+"""Positions within the cells of discrete values over which a density is averaged."""
 _DENSITIES = ("density", "joint")
 
-# The last key of a seed says what it is for, so that sampling never repeats the noise of training.
+# The last key of a seed is its purpose, so that sampling never repeats the noise of training.
 _CONDITIONS, _FORECASTS = 4, 5
 
 
@@ -70,8 +70,8 @@ class Emulator(SpecialVerbs):
         config: the run's configuration (see `training.recipe`).
         rows: conditions of training members, shape (rows, parameters), user's units; None if unconditional.
         run: directory that it was loaded from or trained in.
-        energy: that the model was trained on, if any.
-        device: where it works; results are handed back on the CPU.
+        energy: energy that the model was trained on, if any.
+        device: of the model; results are returned on the CPU.
     """
 
     def __init__(
@@ -104,30 +104,30 @@ class Emulator(SpecialVerbs):
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        """What the model can do, of `models.ABILITIES`: ``sampler``, ``density``, ``latent``, ``translator``, ..."""
+        """Abilities of the model, from `models.ABILITIES`: ``sampler``, ``density``, ``latent``, ``translator``, ..."""
         able = (name for name, protocol in ABILITIES.items() if isinstance(self.model, protocol))
         return tuple(name for name in able if name not in _DENSITIES or not self._relations)
 
     @property
     def _relations(self) -> int:
-        """Exact linear relations that samples obey: where there are some, they have no density."""
+        """Number of exact linear relations that samples obey; with any, they have no density."""
         return getattr(self.preprocessing, "relations", 0)
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """What a sample is given with: names of parameters, and a field."""
+        """Conditions of a sample: names of parameters, and a field."""
         return (*(p.name for p in self.parameters), *(("a field",) if self.condition_space.field else ()))
 
     def require(self, ability: str) -> None:
-        """Make sure of an ability.
+        """Raise unless the model has an ability.
 
         Raises:
             UsageError: if the model lacks it.
         """
         if ability in _DENSITIES and self._relations and isinstance(self.model, ABILITIES[ability]):
             raise UsageError(
-                f"values of these data obey {self._relations} exact linear relations (a centre of mass at zero, say), "
-                f"so that they have no density in {self.space.size} dimensions: leave out as many of the values"
+                f"values of these data obey {self._relations} exact linear relations, such as a centre of mass at zero, "
+                f"so they have no density in {self.space.size} dimensions; leave out as many of the values"
             )
         if ability not in self.abilities:
             raise UsageError(
@@ -151,15 +151,15 @@ class Emulator(SpecialVerbs):
         """New samples, shape ``(n, *space.shape)``, in the user's units. They know their space and box (`Samples`).
 
         Arguments:
-            n: how many.
-            condition: a value for each parameter, by name; labels by the name of their class. Without it a conditional
-                emulator takes conditions at random from those of the training members. Where samples are given with a
-                field: the fields, shape ``(m, channels, *grid)`` with m a divisor of n, alone or as ``"field"`` among
-                the names.
-            seed: of the random numbers: the same arguments give the same samples. None takes a fresh one, which the
-                attribute ``seed`` then holds.
-            batch_size: samples made at a time; None suits the space. It changes which samples a seed gives.
-            sampling: what the model lets be chosen when sampling, such as the number of steps of a solver.
+            n: number of samples.
+            condition: values of the parameters by name; labels by the name of their class. Without it a conditional
+                emulator draws conditions at random from those of the training members. If the condition has a
+                field: the fields, shape ``(m, channels, *grid)`` with m a divisor of n, alone or as ``"field"``
+                among the names.
+            seed: of the random numbers: the same arguments give the same samples. None draws a new one, stored in the
+                attribute ``seed``.
+            batch_size: samples per batch; None suits the space. It changes which samples a seed gives.
+            sampling: sampling settings of the model, such as the number of solver steps.
 
         Raises:
             UsageError: for an unknown or missing parameter, class, field or sampling setting.
@@ -176,7 +176,7 @@ class Emulator(SpecialVerbs):
         batch_size: int | None = None,
         **sampling: Any,
     ) -> tuple[Float[Tensor, "n *shape"], NDArray[np.float32] | None]:
-        """`sample`, and the conditions of the samples, shape ``(n, parameters)``; None if unconditional."""
+        """Samples and their conditions, shape ``(n, parameters)`` or None if unconditional; arguments as of `sample`."""
         given, seed = self._asked(n, condition, seed)
         numbers = None if given is None or given.numbers is None else given.numbers.numpy()
         return self._draw(n, given, seed, batch_size, sampling), numbers
@@ -184,10 +184,10 @@ class Emulator(SpecialVerbs):
     def _asked(self, n: int, condition: Written | None, seed: int | None) -> tuple[Condition | None, int]:
         """The conditions of ``n`` new samples, and the seed of the random numbers."""
         if n < 1:
-            raise UsageError(f"{n} samples were asked for; ask for at least 1")
+            raise UsageError(f"the number of samples must be at least 1, not {n}")
         seed, given = self._seeded(seed), self._given(condition, n)
         if given is None and self.condition_space.field:
-            raise UsageError("these samples are conditional on a field; give one for each (condition=, --condition)")
+            raise UsageError("these samples are conditional on a field; give one per sample (condition=, --condition)")
         if given is None and self.parameters:
             if self.rows is None:
                 raise UsageError(f"give a value for {', '.join(p.name for p in self.parameters)}")
@@ -198,11 +198,11 @@ class Emulator(SpecialVerbs):
     def sample_at(
         self, condition: Written, *, seed: int | None = None, batch_size: int | None = None, **sampling: Any
     ) -> Float[Tensor, "n *shape"]:
-        """One sample at each row of conditions, in the user's units.
+        """One sample per row of conditions, in the user's units.
 
         Arguments:
-            condition: shape ``(n, parameters)``, labels by the index of their class; or, where samples are given with a
-                field, a `Condition` such as `Ensemble.take_given` gives.
+            condition: shape ``(n, parameters)``, labels as class indices; or, if the condition has a field, a
+                `Condition` as from `Ensemble.take_given`.
         """
         if not self.wanted:
             raise UsageError(f"this {self.name} was trained without conditions; use sample(n)")
@@ -210,17 +210,17 @@ class Emulator(SpecialVerbs):
         return self._draw(len(given), given, self._seeded(seed), batch_size, sampling)
 
     def log_prob(self, x: ArrayLike | Tensor, condition: Written | None = None) -> Float[Tensor, " n"]:
-        """Natural log of the density at samples in the user's units (nats; the density is per user's unit).
+        """Log-density of samples in the user's units (nats; the density is per user's unit).
 
-        Of discrete values it is a bound of the log-probability from below, in expectation: the mean density over 8
-        places in the cell of each value (see `ensembles.levels`).
+        For discrete values it is, in expectation, a lower bound on the log-probability: the mean density over 8
+        positions in the cell of each value (see `ensembles.levels`).
 
         Arguments:
             x: shape ``(n, *space.shape)``.
-            condition: a value for each parameter by name, rows of shape ``(n, parameters)``, or a `Condition`.
+            condition: values of the parameters by name, rows of shape ``(n, parameters)``, or a `Condition`.
 
         Raises:
-            UsageError: if the model has no density, or shapes or conditions do not fit.
+            UsageError: if the model has no density, or shapes or conditions are wrong.
         """
         self.require("density")
 
@@ -238,10 +238,10 @@ class Emulator(SpecialVerbs):
         return self._each(one, self._samples(x), condition)
 
     def encode(self, x: ArrayLike | Tensor, condition: Written | None = None) -> Tensor:
-        """The latent codes of samples in the user's units.
+        """Latent codes of samples in the user's units.
 
         Raises:
-            UsageError: if the model has no latent code, or shapes or conditions do not fit.
+            UsageError: if the model has no latent code, or shapes or conditions are wrong.
         """
         self.require("latent")
 
@@ -251,10 +251,10 @@ class Emulator(SpecialVerbs):
         return self._each(one, self._samples(x), condition)
 
     def decode(self, z: ArrayLike | Tensor, condition: Written | None = None) -> Float[Tensor, "n *shape"]:
-        """The samples, in the user's units, that latent codes stand for.
+        """Samples, in the user's units, of latent codes.
 
         Raises:
-            UsageError: if the model has no latent code, or conditions do not fit.
+            UsageError: if the model has no latent code, or conditions are wrong.
         """
         self.require("latent")
 
@@ -293,10 +293,10 @@ class Emulator(SpecialVerbs):
 
     @classmethod
     def load(cls, run: str | Path, *, device: str = "auto") -> Emulator:
-        """The emulator in a run directory. Nothing is unpickled.
+        """Load the emulator in a run directory, without unpickling anything.
 
         Raises:
-            UsageError: if there is none, or its files are missing, damaged, or do not belong together.
+            UsageError: if there is none, or its files are missing, damaged, or inconsistent.
         """
         run, chosen = Path(run), choose_device(device)
         trained = read_trained(run)
@@ -329,7 +329,7 @@ class Emulator(SpecialVerbs):
         return tensor
 
     def _seeded(self, seed: int | None) -> int:
-        """A seed, fresh if none was given, which is kept to be told."""
+        """The seed, a new one if none was given; stored in ``seed``."""
         if seed is not None and seed < 0:
             raise UsageError(f"the seed is {seed}; give a whole number from 0")
         self.seed = secrets.randbits(31) if seed is None else seed
@@ -355,7 +355,7 @@ class Emulator(SpecialVerbs):
     def _each(
         self, function: Callable[[Tensor, Condition | None], Tensor], x: Tensor, condition: Written | None
     ) -> Tensor:
-        """A function of samples and their conditions, both in the user's units."""
+        """Values of a function of samples and their conditions, both in the user's units."""
         given = self._given(condition, len(x))
         if given is None and self.wanted:
             raise UsageError(f"give the conditions of the samples: {', '.join(self.wanted)}")

@@ -1,4 +1,4 @@
-"""What an emulator can be asked beyond samples, densities and codes: each where its model has the ability."""
+"""Methods of an emulator beyond samples, densities and codes; each needs the ability of its model."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _FORECASTS = 5
 
 
 def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
-    """Samples, codes or states as a tensor, float32 (or, if ``wide``, float64), on the CPU.
+    """Samples, codes or states as a tensor on the CPU, float32 or, if ``wide``, float64.
 
     Raises:
-        UsageError: if they are no numbers.
+        UsageError: if they are not numbers.
     """
     dtype = torch.float64 if wide else torch.float32
     try:
@@ -44,7 +44,7 @@ def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
 
 
 class SpecialVerbs:
-    """The part of an `Emulator` that translates, forecasts, evolves, weighs and infers."""
+    """Methods of an `Emulator` that translate, forecast, evolve, reweight and infer."""
 
     model: Model
     preprocessing: Any
@@ -70,10 +70,10 @@ class SpecialVerbs:
         batch_size: int | None = None,
         **sampling: Any,
     ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, " n"]]:
-        """New samples and the log-density that they were drawn from (nats, per user's unit); arguments as of `sample`.
+        """New samples with their log-density (nats, per user's unit); arguments as of `sample`.
 
         Raises:
-            UsageError: as `sample` does, and if the model gives no density with its samples.
+            UsageError: as `sample`, and if the model gives no density with its samples.
         """
         self.require("joint")
         given, seed = self._asked(n, condition, seed)
@@ -88,25 +88,25 @@ class SpecialVerbs:
         return torch.cat([x for x, _ in parts]), torch.cat([log_prob for _, log_prob in parts])
 
     def reweight(self, n: int, *, energy: Energy | None = None, seed: int | None = None, **sampling: Any) -> Reweighted:
-        """Samples with weights by which they follow an energy: log w = -U(x) - log q(x).
+        """Samples with their weights under an energy: log w = -U(x) - log q(x).
 
         Arguments:
-            n: how many.
-            energy: to follow; None takes that of the run.
+            n: number of samples.
+            energy: target; None: that of the run.
             seed: as of `sample`.
 
         Raises:
-            UsageError: if the model gives no density with its samples, or there is no energy to follow.
+            UsageError: if the model gives no density with its samples, or there is no energy.
         """
         followed = energy if energy is not None else self.energy
         if followed is None:
-            raise UsageError(f"say which energy the samples of this {self.name} are to follow (energy=)")
+            raise UsageError(f"this {self.name} has no energy of its own to reweight to; give one (energy=)")
         samples, log_prob = self.sample_and_log_prob(n, seed=seed, **sampling)
         return reweight(followed, samples, log_prob)
 
     @property
     def energy(self) -> Energy | None:
-        """What the run was trained on, or its members drawn from, if that energy is built in or still at hand."""
+        """Energy that the run was trained on, or its members drawn from; None unless built in or in memory."""
         if self._energy is None:
             self._energy = recorded_energy(self.config.get("data") or {})
         return self._energy
@@ -141,7 +141,7 @@ class SpecialVerbs:
 
         Arguments:
             x: shape ``(n, *space.shape)``.
-            to: the ensemble to translate into, ``"a"`` or ``"b"``.
+            to: target ensemble, ``"a"`` or ``"b"``.
 
         Raises:
             UsageError: if the model was not trained between two ensembles.
@@ -166,21 +166,21 @@ class SpecialVerbs:
         seed: int = 0,
         **options: Any,
     ) -> Forecast:
-        """How series that were observed in part go on, and what lies in their gaps, in the user's units.
+        """Forecast partly observed series, and fill their gaps, in the user's units.
 
         Arguments:
             x: series of any number of rows, shape ``(n, rows, columns)``: the times in column 0, if the space is timed,
-                and the values, NaN where nothing was observed.
-            times: at which values are wanted, shape ``(T,)`` or ``(n, T)``, in any order. Without times of its own, a
-                series has its rows at times 0, 1, 2, ...
-            condition: a value for each parameter by name, rows of shape ``(n, parameters)``, or a `Condition`.
-            draws: possible paths of each series.
+                and the values, NaN if not observed.
+            times: output times, shape ``(T,)`` or ``(n, T)``, in any order. A series without times of its own has its
+                rows at times 0, 1, 2, ...
+            condition: values of the parameters by name, rows of shape ``(n, parameters)``, or a `Condition`.
+            draws: paths drawn per series.
             level: probability of the band.
             seed: of the random numbers.
-            options: what the model lets be chosen.
+            options: forecasting settings of the model.
 
         Raises:
-            UsageError: if the model cannot forecast, or shapes, times or conditions do not fit.
+            UsageError: if the model cannot forecast, or shapes, times or conditions are wrong.
         """
         self.require("forecaster")
         wide = bool(getattr(self.preprocessing, "origin", ()))
@@ -207,16 +207,16 @@ class SpecialVerbs:
         *,
         physics: Physics = "corrected",
     ) -> Float[Tensor, "n T *state"]:
-        """States at several times from initial states, in the user's units.
+        """Evolve initial states to several times, in the user's units.
 
         Arguments:
             initial: shape ``(n, *space.shape[1:])``: positions, then momenta or velocities, of each particle.
-            times: in one direction, the first that of the initial states.
-            condition: as elsewhere; None for what all the data had in common.
-            physics: ``uncorrected`` leaves out what was learnt, ``resolved`` does so at a much finer resolution.
+            times: monotonic; the first is that of the initial states.
+            condition: as in `forecast`; None for the common condition of all the data.
+            physics: ``uncorrected`` omits the learnt correction, ``resolved`` omits it at a much finer resolution.
 
         Raises:
-            UsageError: if the model cannot move states in time or correct, or shapes or times do not fit.
+            UsageError: if the model cannot evolve states or correct, or shapes or times are wrong.
         """
         self.require("evolver" if physics == "corrected" else "corrected")
         states, at = numbers(initial), torch.as_tensor(np.asarray(times), dtype=torch.float64)

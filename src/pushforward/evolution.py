@@ -1,4 +1,4 @@
-"""States moved in time by a model, a few simulations at a time."""
+"""Evolution of states by a model, in groups of simulations."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pushforward.spaces import Space, Trajectory
 __all__ = ["Physics", "evolve", "evolved_space"]
 
 Physics = Literal["corrected", "uncorrected", "resolved"]
-"""With what was learnt, without it, or without it but as finely resolved as can be afforded."""
+"""With the learnt correction, without it, or without it at the finest affordable resolution."""
 _METHODS = {"corrected": "evolve", "uncorrected": "uncorrected", "resolved": "resolved"}
-# Numbers of all states that are moved together: a few simulations of 32^3 particles.
+# Numbers evolved at a time: a few simulations of 32^3 particles.
 _TOGETHER = 2**20
 
 
@@ -37,18 +37,16 @@ def evolve(
     Arguments:
         model: an `Evolver`; for other physics than ``corrected`` also a `Corrected`.
         initial: states at the first of the times.
-        times: in one direction.
+        times: at least two, monotonic.
         condition: one row per state.
         physics: of the evolution.
 
     Raises:
-        UsageError: if times go back and forth, are fewer than two, or states are not finite in the end.
+        UsageError: if times are not monotonic or fewer than two, or final states are not finite.
     """
     steps = times.diff()
     if times.dim() != 1 or len(times) < 2 or not bool((steps > 0).all() | (steps < 0).all()):
-        raise UsageError(
-            f"give two times or more, in one direction, the first that of the states; got {times.tolist()}"
-        )
+        raise UsageError(f"give at least two monotonic times, the first that of the states; got {times.tolist()}")
     move = getattr(model, _METHODS[physics])
     size = max(1, _TOGETHER // max(1, initial[0].numel())) if len(initial) else 1
     parts = [
@@ -61,25 +59,25 @@ def evolve(
     ]
     states = torch.cat(parts)
     if not bool(torch.isfinite(states).all()):
-        raise UsageError("the evolved states are not finite: are the initial states those of the data trained on?")
+        raise UsageError("the evolved states are not finite; check that the initial states are like the training data")
     return states
 
 
 def evolved_space(states: Space, learnt: Space, times: str | None = None) -> Trajectory:
-    """The space of trajectories that start at the first time of given ones.
+    """Space of evolved trajectories, which start at the first time of the given ones.
 
     Arguments:
-        states: of the given trajectories.
-        learnt: of those that a model was trained on.
-        times: to evolve to, numbers separated by commas; None for the later ones of those that were learnt.
+        states: space of the given trajectories.
+        learnt: space of the training data.
+        times: output times, numbers separated by commas; None for the later times of the training data.
 
     Raises:
-        UsageError: if the given ones are something else, or differ in particles or box, or a time is no number.
+        UsageError: if the given space is not a trajectory of the same particles and box, or a time is not a number.
     """
     given: tuple[float, ...] = getattr(states, "times", ())
     trained = cast(Trajectory, learnt)
     if replace(trained, times=given) != states:
-        raise UsageError(f"initial states are read from trajectories as those trained on, {learnt}; got {states}")
+        raise UsageError(f"initial states must be trajectories like the training data, {learnt}; got {states}")
     start = given[0]
     if times is None:
         later = tuple(time for time in trained.times if time > start)
@@ -87,5 +85,5 @@ def evolved_space(states: Space, learnt: Space, times: str | None = None) -> Tra
         try:
             later = tuple(float(word) for word in times.split(","))
         except ValueError:
-            raise UsageError(f"times are numbers separated by commas, such as 0.5,1; got {times!r}") from None
+            raise UsageError(f"times must be numbers separated by commas, such as 0.5,1; got {times!r}") from None
     return replace(trained, times=(start, *(time for time in later if time != start)))

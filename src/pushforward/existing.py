@@ -1,4 +1,4 @@
-"""Files and runs that must exist: looked for before anything heavy is imported, so that a typo is told at once."""
+"""Checks that files and runs exist, before heavy imports, so that a typo is reported at once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ENDINGS = (".csv", ".txt", ".dat", ".tsv", ".parquet", ".npy", ".npz", ".h5", "
 
 
 def check_exists(data: str | Path) -> None:
-    """Make sure of a file, a folder or a pattern that some file matches.
+    """Raise unless a file or a folder exists, or a pattern matches a file.
 
     Raises:
-        DataError: if there is none.
+        DataError: if it does not.
     """
     path = Path(data).expanduser()
     if path.exists():
@@ -38,10 +38,10 @@ def check_exists(data: str | Path) -> None:
 
 
 def check_data(data: Sequence[str], built_in: Sequence[str]) -> None:
-    """Make sure of what a command reads: files, folders, patterns, or the name of a built-in set.
+    """Raise unless the data of a command exist: files, folders, patterns, or the name of a built-in set.
 
     Raises:
-        DataError: if there is no such file.
+        DataError: if a file is missing.
     """
     for each in data:
         if each in built_in:
@@ -67,10 +67,10 @@ def check_beside(words: Sequence[str]) -> None:
 
 
 def check_run(run: Path) -> None:
-    """Make sure of the directory of a run.
+    """Raise unless the directory of a run exists.
 
     Raises:
-        UsageError: if there is none.
+        UsageError: if it does not.
     """
     if not run.is_dir():
         raise UsageError(f"{run} is a file; give the run directory" if run.exists() else f"there is no run at {run}")

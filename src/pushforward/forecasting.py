@@ -1,4 +1,4 @@
-"""Forecasts of series: what a model must be able to do for them, and what a user gets."""
+"""Forecasts of series, in the user's units."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ __all__ = ["Forecast", "forecast"]
 
 
 TOGETHER = 8192
-"""Paths that are followed at a time."""
+"""Paths computed at a time."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Values of some series at times at which they were not observed, in the user's units.
+    """Forecast of series, in the user's units.
 
     Attributes:
         times: shape (n, T).
-        mean: of the path without noise, over the draws; shape (n, T, dim).
-        low, high: ends of the central band that holds a new observation with probability ``level``; shape (n, T, dim).
-        level: of the band.
-        paths: draws of the path without noise, shape (draws, n, T, dim).
-        observed: draws of what would be observed, noise included, shape (draws, n, T, dim).
+        mean: mean over draws of the noiseless path; shape (n, T, dim).
+        low, high: ends of the central band that contains a new observation with probability ``level``; shape (n,
+            T, dim).
+        level: probability of the band.
+        paths: draws of the noiseless path, shape (draws, n, T, dim).
+        observed: draws of new observations, including noise, shape (draws, n, T, dim).
     """
 
     times: Float[Tensor, "n T"]
@@ -47,7 +48,7 @@ class Forecast:
 
     @classmethod
     def of(cls, times: Tensor, paths: Tensor, observed: Tensor, level: float) -> Forecast:
-        """The mean and the band of draws."""
+        """Forecast with the mean and the band of draws."""
         low, high = torch.quantile(observed, torch.tensor([0.5 - level / 2, 0.5 + level / 2]), dim=0)
         return cls(times, paths.mean(0), low, high, level, paths, observed)
 
@@ -65,13 +66,13 @@ def forecast(
     seeds: Callable[[int], int],
     **options: Any,
 ) -> Forecast:
-    """The forecast of a model in the user's units, some series at a time; see `Emulator.forecast`.
+    """Forecast of a model in the user's units, computed in groups of series; see `Emulator.forecast`.
 
     Arguments:
         seeds: seed of each group of series, by its number.
 
     Raises:
-        UsageError: if shapes do not fit, or a time is not finite or lies before those of the training data.
+        UsageError: if shapes are wrong, or a time is not finite or before the training data.
     """
     columns = preprocessing.space.shape[-1]
     if x.dim() != 3 or x.shape[2] != columns:
@@ -81,13 +82,15 @@ def forecast(
     if times.dim() != 2 or len(times) != len(x):
         raise UsageError(f"times have shape {tuple(times.shape)}; expected (T,) or ({len(x)}, T)")
     if not 0 < level < 1 or draws < 2:
-        raise UsageError(f"level {level} and draws {draws}: give a probability between 0 and 1, and at least 2 draws")
+        raise UsageError(
+            f"level is {level} and draws {draws}; give a probability between 0 and 1, and at least 2 draws"
+        )
     at = preprocessing.encode_times(times)
     if not torch.isfinite(at).all() or bool((at < 0).any()):
         first = preprocessing.decode_times(torch.zeros(1)).item()
         asked = times.nan_to_num(-math.inf).min().item()
         raise UsageError(
-            f"a forecast was asked for at {asked:g}; times must be finite, and not before the first of the training "
+            f"a forecast was requested at {asked:g}; times must be finite, and not before the first of the training "
             f"data, {first:g}"
         )
     ascending, order = at.sort(dim=1)

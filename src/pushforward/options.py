@@ -1,4 +1,4 @@
-"""How words on the command line and lines of a configuration file become options and settings."""
+"""Conversion of command-line words and configuration files to options and settings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = [
 Data = Annotated[list[str], typer.Argument(help="A file, a glob, a directory, or a built-in name (see `datasets`).")]
 Run = Annotated[Path, typer.Argument(help="Directory of a trained run.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random number.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", min=0)]
 Assignments = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 
@@ -52,7 +52,7 @@ def built_in() -> tuple[str, ...]:
 
 
 def like(space: Space, data: Sequence[str], reading: dict[str, Any]) -> dict[str, Any]:
-    """Reading options for data that a run is asked about: members are of the kind of its samples, unless said."""
+    """Reading options for data given to a run: by default, members are of the kind of its samples."""
     from pushforward.spaces import space_to_dict
 
     if "space" in reading or "crop" in reading or any(each in built_in() for each in data):
@@ -62,12 +62,12 @@ def like(space: Space, data: Sequence[str], reading: dict[str, Any]) -> dict[str
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """The options that were given, without those that were left out (None)."""
+    """Options that were given, without those left out (None)."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def _one_or_all(words: Any) -> Any:
-    """What is usually given once, and may be repeated; the word ``none`` leaves out what the data bring."""
+    """A repeatable option, usually given once; the word ``none`` leaves out the conditions in the data."""
     if not isinstance(words, list):
         return words
     if words == ["none"]:
@@ -76,7 +76,7 @@ def _one_or_all(words: Any) -> Any:
 
 
 def read_data(data: list[str], **reading: Any) -> Ensemble:
-    """The ensemble that words on the command line name."""
+    """Read the ensemble named on the command line."""
     from pushforward.ensembles import read
 
     reading = {**reading, **given(condition=_one_or_all(reading.pop("condition", None)))}
@@ -84,7 +84,7 @@ def read_data(data: list[str], **reading: Any) -> Ensemble:
 
 
 def sampled_at(conditions: list[str] | None) -> tuple[dict[str, Any], int | None]:
-    """What to sample at: NAME=VALUE of parameters, and the fields of files as ``"field"``; and how many fields."""
+    """Conditions from NAME=VALUE words, and fields from files as ``"field"``; and the number of fields."""
     words = conditions or []
     files = [word for word in words if Path(word).exists() or ("=" not in word and Path(word).suffix)]
     chosen = assigned([word for word in words if word not in files], option="--condition")
@@ -115,7 +115,7 @@ def assigned(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"{option} takes NAME=VALUE, not {pair!r}")
+            raise UsageError(f"{option} needs NAME=VALUE, not {pair!r}")
         try:
             assigned[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
@@ -126,7 +126,7 @@ def assigned(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:
 def configured(
     path: Path | None, options: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options and settings of the command line over those of a configuration file."""
+    """Options and settings of the command line, completed by those of a configuration file."""
     if path is None:
         return options, settings
     import yaml
@@ -143,7 +143,7 @@ def configured(
     if unknown := sorted(set(stored) - known):
         raise UsageError(
             f"{path} has the unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}, "
-            f"and 'settings' for what --set takes"
+            f"and 'settings' for the names of --set"
         )
     if "steps" in options or "budget" in options:
         stored = {k: v for k, v in stored.items() if k not in ("steps", "budget")}
@@ -153,15 +153,15 @@ def configured(
 def simulator_options(
     data: list[str], settings: dict[str, Any], models: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Of the settings, those of a built-in set's simulator (``data.noise``, or ``noise``), and the rest.
+    """Divide settings into those of a built-in set's simulator (``data.noise``, or ``noise``) and the rest.
 
     Arguments:
-        data: as it was given.
+        data: as given.
         settings: by name.
         models: families that the rest is for.
 
     Raises:
-        UsageError: for a name that the simulator has and a family too, without ``data.`` or ``model.`` in front.
+        UsageError: for a name shared by the simulator and a family, without the prefix ``data.`` or ``model.``.
     """
     from pushforward.models import find
     from pushforward.simulate import option_names
@@ -175,7 +175,9 @@ def simulator_options(
         if name == text and name in known:
             clash = next((each for each in models if name in find(each).load().Settings.model_fields), None)
             if clash is not None:
-                raise UsageError(f"{name!r} is a setting of {data[0]} and of {clash}; say data.{name} or model.{name}")
+                raise UsageError(
+                    f"{name!r} is a setting of {data[0]} and of {clash}; write data.{name} or model.{name}"
+                )
         if name in known:
             own[name] = settings.pop(text)
         elif name != text:
@@ -185,14 +187,14 @@ def simulator_options(
 
 
 def second_options(second: Any, reading: dict[str, Any]) -> dict[str, Any]:
-    """How the second of two ensembles is read: as the first, unless a configuration file says otherwise.
+    """Reading options of the second of two ensembles: those of the first, unless a configuration file overrides them.
 
     Arguments:
-        second: what ``--and`` names, or a mapping with ``data`` and reading options of its own.
+        second: value of ``--and``, or a mapping with ``data`` and its own reading options.
         reading: options of the first ensemble.
 
     Raises:
-        UsageError: for an option that reading does not have.
+        UsageError: for an unknown reading option.
     """
     if not isinstance(second, dict):
         return {**reading, "data": [str(second)]}
@@ -207,18 +209,18 @@ def second_options(second: Any, reading: dict[str, Any]) -> dict[str, Any]:
 def named_source(
     data: list[str], origin: str, reading: dict[str, Any], second: Any, settings: dict[str, Any]
 ) -> EnergySource:
-    """The source of an energy of a name; its options are taken out of the settings (``data.NAME``).
+    """Source of a built-in energy; its options are removed from the settings (``data.NAME``).
 
     Raises:
-        UsageError: if there is no such energy or option, or what goes with samples alone was given.
+        UsageError: if the energy or an option is unknown, or options for reading samples were given.
     """
     from pushforward.energies import named_energy
     from pushforward.ensembles import EnergySource
 
     if origin != "energy":
-        raise UsageError(f"--from takes energy, not {origin!r}; samples need no --from")
+        raise UsageError(f"--from must be energy, not {origin!r}; leave it out for samples")
     if reading or second is not None or len(data) != 1:
-        raise UsageError("an energy is one name, and has no members to read: leave out what reads files")
+        raise UsageError("an energy is one name without members to read; leave out the options for reading files")
     own = {key.removeprefix("data."): settings.pop(key) for key in list(settings) if key.startswith("data.")}
     return EnergySource(named_energy(data[0], **own), spec={"name": data[0], **own})
 

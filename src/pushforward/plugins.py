@@ -1,6 +1,6 @@
-"""What other installed packages bring, told by their entry points.
+"""Plug-ins from other installed packages, found by their entry points.
 
-A package names what it brings in its ``pyproject.toml``, a group per kind of thing:
+A package declares its plug-ins in its ``pyproject.toml``, with one group per kind:
 
     [project.entry-points."pushforward.models"]
     my-flow = "my_package.flow:MyFlow"              # a Model, or a Family of the registry
@@ -14,7 +14,7 @@ A package names what it brings in its ``pyproject.toml``, a group per kind of th
     [project.entry-points."pushforward.statistics"]
     my-statistic = "my_package.statistics:STATISTIC"
 
-Nothing is loaded before it is asked for by name or listed.
+A plug-in is loaded only when used by name or listed.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def plugins(group: str) -> dict[str, EntryPoint]:
 
 
 def load_plugin(group: str, name: str) -> Any:
-    """What an entry point names.
+    """Load the object of an entry point.
 
     Raises:
-        UsageError: if the package that brings it cannot be imported.
+        UsageError: if its package cannot be imported.
     """
     point = plugins(group)[name]
     try:

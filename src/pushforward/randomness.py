@@ -1,8 +1,8 @@
-"""Random numbers that do not depend on how a batch is spread over processes.
+"""Random numbers that do not depend on the distribution of a batch over processes.
 
-Two processes that hold half a batch each must see the noise that one process with the joined batch would see, and a
-resumed run must see the noise of the uninterrupted one. So a batch brings its own source: it is seeded by the run's
-seed and the step, every process draws for the joined batch, and each keeps its own rows.
+Two processes with half a batch each must see the same noise as one process with the joined batch, and a resumed run the
+same noise as an uninterrupted one. So every batch has its own source, seeded by the run's seed and the step: each
+process draws for the joined batch and keeps its own rows.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Draws:
     Arguments:
         seed: of the generator; the same seed gives the same numbers on every device.
         count: samples in this process's part of the batch.
-        rank, processes: which part of the joined batch this process holds.
-        device, dtype: of what is returned.
+        rank, processes: index of this process's part of the joined batch, and number of parts.
+        device, dtype: of the numbers.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Draws:
 
     @property
     def first(self) -> int:
-        """Place of this process's first row in the joined batch."""
+        """Index of this process's first row in the joined batch."""
         return self._rows.start
 
     def to(self, device: torch.device | str) -> Draws:
-        """The same source, whose further numbers lie on another device."""
+        """The same source, with its further numbers on another device."""
         self.device = torch.device(device)
         return self
 
@@ -70,9 +70,9 @@ class Draws:
         return numbers[self._rows].to(self.device)
 
     def stratified(self) -> Tensor:
-        """Uniform numbers in [0, 1) with one in each of the joined batch's equal strata, shape ``(count,)``.
+        """Uniform numbers in [0, 1), one in each equal stratum of the joined batch, shape ``(count,)``.
 
-        The mean over the batch of a function of them has a smaller variance than over independent numbers.
+        Batch means of a function of them have a smaller variance than with independent numbers.
         """
         strata = torch.randperm(self._total, generator=self._generator)
         return self._mine((strata + torch.rand(self._total, generator=self._generator)) / self._total)

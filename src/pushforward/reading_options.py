@@ -1,4 +1,4 @@
-"""Options of the command line that say how data are read: declared once, and the same for every command."""
+"""Command-line options for reading data, declared once for all commands."""
 
 from __future__ import annotations
 
@@ -16,36 +16,38 @@ __all__ = ["READING", "reads_data"]
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "condition": (
         list[str] | None,
-        typer.Option(help="File of parameters or labels, a row per member or simulation, or of a field each; none."),
+        typer.Option(
+            help="File of parameters or labels, one row per member or simulation, or of one field per member; or none."
+        ),
     ),
     "space": (
         str | None,
-        typer.Option(metavar="KIND", help="What a member is: vector, field, particles, series, timed-series."),
+        typer.Option(metavar="KIND", help="Kind of a member: vector, field, particles, series, timed-series."),
     ),
     "crop": (int | None, typer.Option(help="Train on random square crops of this many cells.", min=1)),
-    "members": (int | None, typer.Option(help="Use only this many members, or make as many of a built-in set.")),
-    "columns": (str | None, typer.Option(metavar="A,B,...", help="Columns of a table that are the members' values.")),
-    "id": (str | None, typer.Option(metavar="COLUMN", help="Column of a table that names the series of each row.")),
-    "time": (str | None, typer.Option(metavar="COLUMN", help="Column of a table that holds the times.")),
+    "members": (int | None, typer.Option(help="Number of members to use, or to make for a built-in set.")),
+    "columns": (str | None, typer.Option(metavar="A,B,...", help="Columns of a table with the members' values.")),
+    "id": (str | None, typer.Option(metavar="COLUMN", help="Column of a table with the series of each row.")),
+    "time": (str | None, typer.Option(metavar="COLUMN", help="Column of a table with the times.")),
     "missing": (
         str | None,
-        typer.Option(metavar="drop|fill|mask|keep", help="What to do with members that lack values."),
+        typer.Option(metavar="drop|fill|mask|keep", help="Treatment of members with missing values."),
     ),
-    "mask": (str | None, typer.Option(metavar="FILE", help="Array that is not 0 where a value is missing.")),
-    "field": (str | None, typer.Option("--field", help="Which array of a file that holds several.")),
+    "mask": (str | None, typer.Option(metavar="FILE", help="Array, non-zero where a value is missing.")),
+    "field": (str | None, typer.Option("--field", help="Array to read from a file with several.")),
     "box": (float | None, typer.Option(help="Side length of a field, in your unit of length.")),
-    "periodic": (bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields wrap around.")),
-    "isotropic": (bool | None, typer.Option("--isotropic/--no-isotropic", help="Whether no direction is special.")),
+    "periodic": (bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields are periodic.")),
+    "isotropic": (bool | None, typer.Option("--isotropic/--no-isotropic", help="Whether statistics are isotropic.")),
     "complex_parts": (
         bool | None,
-        typer.Option("--complex-parts", help="Read complex numbers as two channels, real and imaginary part."),
+        typer.Option("--complex-parts", help="Read complex numbers as two channels, the real and the imaginary part."),
     ),
 }
 READING = tuple(_OPTIONS)
 
 
 def reads_data(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the reading options to a command, which receives those that were given as the dictionary ``reading``."""
+    """Decorate a command with the reading options; it receives those given as the dictionary ``reading``."""
     signature = inspect.signature(command, eval_str=True)
     own = [each for each in signature.parameters.values() if each.name != "reading"]
     shared = [

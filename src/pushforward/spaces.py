@@ -1,8 +1,7 @@
-"""What one sample is.
+"""Spaces: the kind, shape and geometry of one sample.
 
-A `Space` names the kind of a sample and its shape, and carries the little geometry that models and statistics need:
-whether a field wraps around, how large its box is, whether its statistics look the same in every direction.
-A batch of samples of a space has shape ``(batch, *space.shape)``.
+The geometry is what models and statistics need: whether a field is periodic, the size of its box, whether its
+statistics are isotropic. A batch of samples has shape ``(batch, *space.shape)``.
 """
 
 from __future__ import annotations
@@ -55,9 +54,9 @@ class Field:
     """Values on a regular grid: a map or a cube. One sample has shape ``(channels, *grid)``.
 
     Arguments:
-        channels: physical fields held together (density and temperature, say).
+        channels: number of physical fields, such as density and temperature.
         grid: cells along each axis, ``(height, width)`` or ``(depth, height, width)``.
-        periodic: whether the field wraps around on every axis.
+        periodic: whether the field is periodic along every axis.
         box: side length along the first axis, in the user's unit of length; None measures lengths in cells.
         isotropic: whether rotations and reflections of a sample are as likely as the sample.
     """
@@ -87,18 +86,18 @@ class Field:
 
 @dataclass(frozen=True)
 class Particles:
-    """``count`` particles in R^dim, in no order. One sample has shape ``(count, dim)``.
+    """``count`` unordered particles in R^dim. One sample has shape ``(count, dim)``.
 
     Arguments:
-        count: particles of a sample; those of one species are indistinguishable.
+        count: particles per sample; those of one species are indistinguishable.
         dim: of space.
-        box: side length of the periodic cube that positions live in, in the user's unit of length; None for open space.
-        species: of each particle, ``count`` names such as chemical symbols; empty where all are of one species.
-        centred: whether the centre of mass of every sample lies at the origin, so that densities are those of the
+        box: side length of the periodic cube, in the user's unit of length; None without periodic boundaries.
+        species: of each particle, ``count`` names such as chemical symbols; empty if all are of one species.
+        centred: whether the centre of mass of every sample is at the origin, so that densities are those of the
             ``(count - 1) * dim`` remaining coordinates.
 
     Raises:
-        UsageError: if the species are not ``count`` names, or a periodic box is to be centred.
+        UsageError: if the species are not ``count`` names, or both a periodic box and ``centred`` are given.
     """
 
     kind: ClassVar[str] = "particles"
@@ -113,9 +112,11 @@ class Particles:
 
     def __post_init__(self) -> None:
         if self.species and len(self.species) != self.count:
-            raise UsageError(f"{len(self.species)} species were given for {self.count} particles; give one for each")
+            raise UsageError(
+                f"{len(self.species)} species were given for {self.count} particles; give one per particle"
+            )
         if self.centred and self.box is not None:
-            raise UsageError("particles in a periodic box have no centre of mass to remove; leave out box or centred")
+            raise UsageError("particles in a periodic box have no centre of mass; leave out box or centred")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -127,21 +128,21 @@ class Particles:
 
     @property
     def degrees(self) -> int:
-        """Degrees of freedom of a sample: coordinates, less those of the centre of mass if it is fixed."""
+        """Degrees of freedom of a sample: coordinates, without those of a fixed centre of mass."""
         return self.size - self.dim if self.centred else self.size
 
 
 @dataclass(frozen=True)
 class Series:
-    """A time series of ``length`` observations of R^dim, at even times or at its own.
+    """A time series of ``length`` observations in R^dim, at regular or at its own times.
 
-    At even times one sample has shape ``(length, dim)``. With times of its own (``timed``) it has shape
-    ``(length, 1 + dim)``: column 0 is the time, which never decreases along the rows. A value that was not observed is
-    NaN; a series with fewer observations than ``length`` ends in rows that repeat the last time and hold NaN.
+    At regular times one sample has shape ``(length, dim)``. With its own times (``timed``) it has shape ``(length, 1 +
+    dim)``: column 0 is the time, which does not decrease along the rows. A value that was not observed is NaN; a series
+    with fewer than ``length`` observations ends in rows that repeat the last time and hold NaN.
 
     Arguments:
         dim: numbers observed at each time.
-        length: rows of a sample.
+        length: rows per sample.
         timed: whether column 0 of a sample holds the times.
     """
 
@@ -168,16 +169,16 @@ class Series:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A system of moving particles at several times. One sample has shape ``(len(times), 2, count, dim)``.
+    """Snapshots of moving particles. One sample has shape ``(len(times), 2, count, dim)``.
 
-    Along the second axis come positions, then momenta per unit of mass: velocities, where momenta are not measured
-    otherwise. A particle keeps its place along the third axis at all times.
+    The second axis holds positions, then momenta per unit of mass, usually velocities. A particle keeps its index along
+    the third axis at all times.
 
     Arguments:
-        count: particles of the system.
+        count: number of particles.
         dim: of space.
         times: of the snapshots, ascending, in the user's unit; the first is that of the initial state.
-        box: side length of the periodic cube that positions live in, in the user's unit of length; None for open space.
+        box: side length of the periodic cube, in the user's unit of length; None without periodic boundaries.
     """
 
     kind: ClassVar[str] = "trajectory"
@@ -208,13 +209,13 @@ _KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Vector, Field
 
 
 def space_to_dict(space: Space) -> dict[str, Any]:
-    """Plain values that `space_from_dict` turns back into the same space."""
+    """A space as plain values, for `space_from_dict`."""
     values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(space).items()}
     return {"kind": type(space).__name__.lower(), **values}
 
 
 def space_from_dict(values: dict[str, Any]) -> Space:
-    """The space that `space_to_dict` described.
+    """The space of the plain values from `space_to_dict`.
 
     Raises:
         UsageError: if the kind is unknown.

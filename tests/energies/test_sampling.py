@@ -142,7 +142,7 @@ def test_chains_follow_their_seed():
     [
         ({"draws": 0}, "at least 1"),
         ({"draws": 2, "temperatures": (2.0, 1.0)}, "ascend from 1"),
-        ({"draws": 2, "initial": torch.zeros(3, 4, 2) / 0}, "finite at no starting point"),
+        ({"draws": 2, "initial": torch.zeros(3, 4, 2) / 0}, "infinite or NaN at every starting point"),
     ],
 )
 def test_a_mistake_is_answered_with_a_sentence(options, words):

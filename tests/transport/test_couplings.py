@@ -106,7 +106,7 @@ def test_a_coupling_refuses_what_it_cannot_pair():
     with pytest.raises(UsageError, match="equally many"):
         optimal_transport(points(3, 2), points(4, 2))
     with pytest.raises(UsageError, match="block of a coupling"):
-        optimal_transport(points(3, 2), points(3, 2), block of a coupling)
+        optimal_transport(points(3, 2), points(3, 2), block=0)
     with pytest.raises(UsageError, match="must be positive"):
         sinkhorn(points(3, 2), points(3, 2), torch.rand(3), regularisation=0)
     with pytest.raises(UsageError, match="one shape"):

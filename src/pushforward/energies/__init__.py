@@ -1,4 +1,4 @@
-"""Unnormalised densities exp(-U), with their gradient, what is known of them exactly, and a reference sampler."""
+"""Unnormalised densities exp(-U), with gradients, known facts, and reference samplers."""
 
 from pushforward.energies.chains import Chains
 from pushforward.energies.double_well import double_well

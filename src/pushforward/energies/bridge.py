@@ -6,8 +6,8 @@ of c = ln(Z_b / Z_a) solves
 .. math:: \sum_{x \sim a} \frac{1}{1 + e^{c - l(x)}} = \sum_{x \sim b} \frac{1}{1 + e^{l(x) - c}}
 
 (Bennett 1976, J. Comput. Phys. 22, 245; Meng and Wong 1996). It converges to the exact value as the number of draws
-grows, and is precise where the two densities overlap. `measured_facts` climbs from exp(-U) through exp(-U/T) to a
-temperature at which a Gaussian, whose normaliser is known, overlaps with the density.
+grows, and is precise if the two densities overlap. `measured_facts` goes from exp(-U) through exp(-U/T) to a
+temperature at which the density overlaps with a Gaussian of known normaliser.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def bridge(at_a: Float[Tensor, "n"], at_b: Float[Tensor, "n"]) -> float:
 
     Arguments:
         at_a: l = ln b - ln a, unnormalised, at draws of a; -inf where b vanishes.
-        at_b: l at as many draws of b.
+        at_b: l at equally many draws of b.
 
     Raises:
         UsageError: if the numbers of draws differ.
@@ -42,7 +42,7 @@ def bridge(at_a: Float[Tensor, "n"], at_b: Float[Tensor, "n"]) -> float:
     3.0
     """
     if at_a.shape != at_b.shape:
-        raise UsageError(f"bridge sampling takes as many draws of a as of b; got {len(at_a)} and {len(at_b)}")
+        raise UsageError(f"bridge sampling needs equally many draws of a and b; got {len(at_a)} and {len(at_b)}")
     finite = torch.cat([at_a, at_b])
     finite = finite[finite.isfinite()].double()
     # Between the extremes if all are finite; draws where the other density vanishes move c by at most their logarithm.
@@ -74,17 +74,17 @@ def measured_facts(
 
     Arguments:
         energy: U.
-        temperatures: ascending from 1, so close that neighbours exchange, up to one at which exp(-U/T) is about
-            Gaussian.
+        temperatures: ascending from 1, so close that neighbours exchange, up to one at which exp(-U/T) is
+            nearly Gaussian.
         draws: per chain.
-        groups: of chains, which are estimates of their own.
+        groups: number of groups of chains; each gives one estimate.
         chains, warm_up, thin, leapfrog, seed, watch: see `replica_exchange`.
 
     Raises:
-        UsageError: if the chains cannot be cut into at least two groups, or the ladder is wrong.
+        UsageError: if the chains cannot be divided into at least two groups, or the ladder is invalid.
     """
     if not 2 <= groups <= chains:
-        raise UsageError(f"{chains} chains cannot be cut into {groups} groups; give 2 to {chains}")
+        raise UsageError(f"{chains} chains cannot be divided into {groups} groups; give 2 to {chains}")
     made = replica_exchange(
         energy,
         draws,
@@ -109,7 +109,7 @@ def measured_facts(
 
 
 def _log_z(energy: Energy, chains: Chains, part: Tensor, generator: torch.Generator) -> float:
-    """ln Z from some of the chains."""
+    """ln Z from a part of the chains."""
     levels = chains.energies[:, :, part].movedim(1, 0).flatten(1)
     sizes = chains.sizes[:, -1, part].flatten()
     beta = [1 / temperature for temperature in chains.temperatures]

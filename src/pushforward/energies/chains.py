@@ -1,11 +1,11 @@
-r"""Markov chains, and how far their draws can be trusted.
+r"""Markov chains and their convergence diagnostics.
 
 The integrated autocorrelation time of an observable f,
 
 .. math:: \tau = 1 + 2 \sum_{t=1}^{W} \rho(t), \qquad
           \rho(t) = \langle (f_s - \bar f)(f_{s+t} - \bar f) \rangle / \mathrm{var} f ,
 
-is the number of draws that are worth one independent draw. The average is over all chains, with their common mean; the
+is the number of draws equivalent to one independent draw. The average is over all chains, with their common mean; the
 window W is the smallest with W >= 5 tau(W) (Sokal 1997).
 """
 
@@ -53,7 +53,7 @@ class Chains:
 
     @cached_property
     def r_hat(self) -> float:
-        """Split R-hat of the worse of energy and size: 1 where chains agree; NaN with fewer than 4 draws per chain."""
+        """Split R-hat of the worse of energy and size: 1 if chains agree; NaN with fewer than 4 draws per chain."""
         return max(split_r_hat(each[:, 0]) for each in (self.energies, self.sizes))
 
     @property
@@ -85,7 +85,7 @@ def autocorrelation_time(values: Float[Tensor, "draws chains"]) -> float:
 
 
 def split_r_hat(values: Float[Tensor, "draws chains"]) -> float:
-    """Potential scale reduction of chains cut in halves (Gelman et al. 2013, eq. 11.4); NaN with fewer than 4 draws."""
+    """Potential scale reduction of split chains (Gelman et al. 2013, eq. 11.4); NaN with fewer than 4 draws."""
     half = len(values) // 2
     if half < 2 or values.shape[1] < 2:
         return math.nan

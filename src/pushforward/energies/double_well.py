@@ -6,9 +6,9 @@ With a = 0.9, b = -4, c = 0 and r_0 = 4 the wells lie at r = 4 +- 1.49, 4.44 kT 
 Klein and Noé (2020, arXiv:2006.02425) and of Satorras et al. (2021, arXiv:2105.09016), invariant under translations,
 rotations, reflections and permutations.
 
-By `four_bodies`, ln Z = 29.6672, <U> = -22.5415 and the entropy is 7.1257 nats: no model's mean negative log-density
-on unbiased samples is lower. Where the constant 3 ln(2 pi) of the centred Gaussian is left out, values are lower by
-5.5136.
+By `four_bodies`, ln Z = 29.6672, <U> = -22.5415 and the entropy is 7.1257 nats, the lower bound on every model's
+mean negative log-density on unbiased samples. Values without the constant 3 ln(2 pi) of the centred Gaussian are
+lower by 5.5136.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def double_well(a: float = 0.9, b: float = -4.0, c: float = 0.0, offset: float =
 
     Arguments:
         a, b, c: coefficients of the pair potential in units of kT per length to the power 4, 2 and 1; a > 0.
-        offset: distance r_0 at which the barrier stands.
+        offset: distance r_0 of the barrier.
 
     >>> round(double_well().facts.entropy, 4)
     7.1257

@@ -1,4 +1,4 @@
-"""An unnormalised density p(x) = exp(-U(x)) / Z on a Space."""
+"""Unnormalised densities p(x) = exp(-U(x)) / Z on a Space."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _PROBES = 16
 
 
 class Energy:
-    """The density p(x) = exp(-U(x)) / Z, of which U is given and Z need not be known.
+    """The density p(x) = exp(-U(x)) / Z with a given U; Z need not be known.
 
     Arguments:
-        action: U, from samples ``(batch, *space.shape)`` to ``(batch,)``, in units of kT. It is a differentiable
-            function in PyTorch, computes each sample by itself and keeps the dtype of ``x``. Infinite or NaN: p(x) = 0.
-        space: of the samples. The density is that of the Lebesgue measure on it; for centred particles, on the subspace
-            whose centre of mass is at the origin.
+        action: U, from samples ``(batch, *space.shape)`` to ``(batch,)``, in units of kT: a differentiable PyTorch
+            function that does not mix samples and keeps the dtype of ``x``. Infinite or NaN means p(x) = 0.
+        space: of the samples. The density is with respect to the Lebesgue measure on it; for centred particles, on the
+            subspace with the centre of mass at the origin.
         name: for reports.
-        facts: what is known of p, or a function that computes it when it is first asked for.
+        facts: known facts about p, or a function that computes them on first use.
         location, scale: rough centre and standard deviation of a coordinate under p, in the user's units. Training
-            samples are shifted and divided by them; a factor of 2 off does no harm.
+            samples are shifted and divided by them; an error of a factor of 2 does no harm.
         sampler: reference sampler, from (count, seed) to samples ``(count, *space.shape)`` of p.
-        gradient: grad U, from ``(batch, *space.shape)`` to the same shape, where a closed form is faster than autograd.
-            On centred particles its mean over the particles is removed.
+        gradient: grad U, from ``(batch, *space.shape)`` to the same shape, if a closed form is faster than autograd.
+            For centred particles its mean over the particles is removed.
         fingerprint: identifies U; by default a digest of the space and of U at 16 fixed points, so that a run is only
             resumed with the same energy.
 
     Raises:
-        UsageError: if the action is no function or the scale is not positive.
+        UsageError: if the action is not a function or the scale is not positive.
 
     >>> import torch, pushforward as pf
     >>> well = pf.Energy(lambda x: (x**2 - 1).square().sum(-1), pf.Vector(2))
@@ -82,11 +82,11 @@ class Energy:
         """U of each sample, in units of kT.
 
         Raises:
-            UsageError: if the samples have another shape than the space, or the action does not give one number per
-                sample.
+            UsageError: if the samples do not have the shape of the space, or the action does not give one number
+                per sample.
         """
         if tuple(x.shape[1:]) != self.space.shape:
-            raise UsageError(f"{self.name} is of samples (batch, *{self.space.shape}); got {tuple(x.shape)}")
+            raise UsageError(f"{self.name} needs samples of shape (batch, *{self.space.shape}); got {tuple(x.shape)}")
         energy = self.action(x)
         if energy.shape != x.shape[:1]:
             raise UsageError(
@@ -96,7 +96,7 @@ class Energy:
         return energy
 
     def log_density(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch"]:
-        """-U - ln Z in nats where ln Z is known, else -U."""
+        """-U - ln Z in nats if ln Z is known, else -U."""
         return -self(x) - (self.facts.log_z or 0.0)
 
     def gradient(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
@@ -113,7 +113,7 @@ class Energy:
         """Samples of p by the reference sampler, in float64.
 
         Raises:
-            UsageError: if there is none.
+            UsageError: if it has no reference sampler.
         """
         if self.sampler is None:
             raise UsageError(
@@ -128,12 +128,12 @@ class Energy:
 
     @cached_property
     def facts(self) -> Facts:
-        """What is known of p."""
+        """Known facts about p."""
         return self._facts() if callable(self._facts) else self._facts or Facts()
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest that tells this energy from another."""
+        """Digest that identifies this energy."""
         if self._fingerprint is not None:
             return self._fingerprint
         probes = self.start(_PROBES, torch.Generator().manual_seed(0))

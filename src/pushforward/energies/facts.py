@@ -1,4 +1,4 @@
-"""What is known of an unnormalised density, exactly or measured."""
+"""Known facts about an unnormalised density, exact or measured."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["Facts"]
 
 @dataclass(frozen=True)
 class Facts:
-    """Numbers known of p(x) = exp(-U(x)) / Z, in nats; energies in units of kT. None: not known.
+    """Known numbers of p(x) = exp(-U(x)) / Z, in nats; energies in units of kT. None: not known.
 
     Attributes:
-        log_z: ln Z, Z the integral of exp(-U) over the space; for centred particles over the ``(count - 1) * dim``
-            orthonormal coordinates of the subspace whose centre of mass is at the origin.
-        log_z_error: its standard error where it was measured; 0 for a closed form or a converged quadrature.
+        log_z: ln Z, where Z is the integral of exp(-U) over the space; for centred particles over the ``(count - 1) *
+            dim`` orthonormal coordinates of the subspace with the centre of mass at the origin.
+        log_z_error: its standard error if measured; 0 for a closed form or a converged quadrature.
         mean_energy: <U> under p.
         mean_energy_error: its standard error.
-        virial: <x . grad U> under p: the number of degrees of freedom wherever exp(-U) vanishes at infinity, by partial
-            integration.
+        virial: <x . grad U> under p; by partial integration, the number of degrees of freedom if exp(-U) vanishes
+            at infinity.
     """
 
     log_z: float | None = None
@@ -40,10 +40,10 @@ class Facts:
 
     @property
     def entropy(self) -> float | None:
-        """Differential entropy S = <U> + ln Z in nats: no model's mean negative log-density lies below it."""
+        """Differential entropy S = <U> + ln Z in nats, a lower bound on mean negative log-densities."""
         return None if self.log_z is None or self.mean_energy is None else self.mean_energy + self.log_z
 
     @property
     def entropy_error(self) -> float:
-        """Standard error of the entropy, with the two errors taken as independent."""
+        """Standard error of the entropy, assuming that the two errors are independent."""
         return hypot(self.log_z_error, self.mean_energy_error)

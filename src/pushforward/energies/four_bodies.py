@@ -1,7 +1,7 @@
-r"""Exact integrals over four particles in the plane that interact in pairs.
+r"""Exact integrals over four particles in the plane with pair interactions.
 
-On the subspace whose centre of mass is at the origin, 6 orthonormal coordinates of the configuration are
-:math:`4^{-1}` times the 6 relative coordinates in volume. With the Boltzmann factor :math:`f(r) = \exp(-v(r))`,
+On the subspace with the centre of mass at the origin, the volume element of the 6 orthonormal coordinates is
+:math:`4^{-1}` times that of the 6 relative coordinates. With the Boltzmann factor :math:`f(r) = \exp(-v(r))`,
 
 .. math:: Z = \frac{1}{4} \int 2\pi r\, f(r)\, G(r)\, dr, \qquad
           G(r) = \int\!\!\int h_r(p)\, f(|p - q|)\, h_r(q)\, d^2p\, d^2q, \qquad
@@ -49,13 +49,13 @@ def four_body_integrals(
     """ln Z, <U> and the density of the pair distance.
 
     Arguments:
-        potential: v(r) of one pair, elementwise, in units of kT; smooth, with a positive value at r = 0 so high that
-            exp(-v) vanishes there.
+        potential: v(r) of one pair, elementwise, in units of kT; smooth, and so large at r = 0 that exp(-v)
+            vanishes there.
         reach: distance beyond which exp(-v) vanishes to double precision.
-        spacing: of the grid, in the unit of length of r; halve it to see that the result has converged.
+        spacing: of the grid, in the unit of length of r; halve it to check convergence.
     """
     r = np.arange(spacing, reach, spacing)
-    # Both f(|p|) and f(|p - r e_x|) must be there: |p_x|, |p_y| < reach suffices.
+    # |p_x|, |p_y| < reach covers the support of both f(|p|) and f(|p - r e_x|).
     half = int(np.ceil(reach / spacing))
     axis = np.arange(-half, half + 1) * spacing
     px, py = np.meshgrid(axis, axis, indexing="ij")

@@ -1,8 +1,8 @@
-r"""The Ising model on a periodic square lattice, with exact results for every finite size.
+r"""Ising model on a periodic square lattice, with exact results for every finite size.
 
 .. math:: U(s) = -K \sum_{x,\mu} s_x s_{x+\hat\mu}, \qquad s_x = \pm 1, \qquad K = J / k_B T .
 
-ln Z is that of the sum over all 2^n states of the n = L^2 spins (Kaufman 1949, Phys. Rev. 76, 1232): with
+Z is the sum over all 2^n states of the n = L^2 spins (Kaufman 1949, Phys. Rev. 76, 1232): with
 :math:`\cosh \gamma_l = \cosh 2K \coth 2K - \cos(\pi l / L)` and :math:`\gamma_0 = 2K + \ln \tanh K`, which changes
 sign at the critical coupling K_c = ln(1 + sqrt 2) / 2,
 
@@ -29,11 +29,11 @@ from pushforward.spaces import Field
 __all__ = ["CRITICAL_TEMPERATURE", "ising", "ising_facts"]
 
 CRITICAL_TEMPERATURE = 2 / math.log(1 + math.sqrt(2))
-"""Of the infinite lattice, in units of J / k_B: 2.269185."""
+"""Critical temperature of the infinite lattice, in units of J / k_B: 2.269185."""
 
 
 def ising(length: int = 16, temperature: float = CRITICAL_TEMPERATURE) -> Energy:
-    """The Ising model, on spins ``(batch, 1, L, L)`` of values -1 and 1; ln Z and the entropy are those of its states.
+    """Ising model, on spins ``(batch, 1, L, L)`` of values -1 and 1; ln Z and the entropy are those of its states.
 
     Arguments:
         length: L, spins along each axis.
@@ -85,7 +85,7 @@ def _log_z(length: int, coupling: Tensor) -> Tensor:
     first = twice + coupling.tanh().log()  # of l = 0
     half = length / 2
     odd, even = half * gamma[0::2], half * gamma[1::2]
-    # Products in logarithms, all but the factor of gamma_0, which may be negative or zero.
+    # Logarithms of all factors but that of gamma_0, which may be negative or zero.
     terms = torch.stack([_log_twice_cosh(odd), _log_twice_sinh(odd), _log_twice_cosh(even), _log_twice_sinh(even)])
     one = torch.ones_like(first)
     factors = torch.stack([one, one, 2 * (half * first).cosh(), 2 * (half * first).sinh()])

@@ -27,14 +27,14 @@ from pushforward.spaces import Field
 
 __all__ = ["free_field", "lattice_phi4"]
 
-# By the arguments of `lattice_phi4`, from the table of ``python -m benchmarks energies``.
+# Keys: arguments of `lattice_phi4`; values from the table of ``python -m benchmarks energies``.
 _MEASURED = {
     (8, -4.0, 8.0, 2): Facts(log_z=9.290, log_z_error=0.007, mean_energy=10.340, mean_energy_error=0.008, virial=64.0),
 }
 
 
 def lattice_phi4(length: int = 8, *, mass_squared: float = -4.0, coupling: float = 8.0, dim: int = 2) -> Energy:
-    """phi^4 theory, on fields ``(batch, 1, L, ..., L)``. The action, an energy in units of kT, is even in the field.
+    """phi^4 theory on fields ``(batch, 1, L, ..., L)``; the action, in units of kT, is even in the field.
 
     Arguments:
         length: L, sites along each axis.
@@ -43,7 +43,7 @@ def lattice_phi4(length: int = 8, *, mass_squared: float = -4.0, coupling: float
         dim: of the lattice.
 
     Raises:
-        UsageError: if exp(-S) cannot be normalised, or the lattice has no neighbours.
+        UsageError: if exp(-S) cannot be normalised, or the lattice is too small.
 
     >>> lattice_phi4(4)(torch.ones(1, 1, 4, 4))
     tensor([64.])
@@ -91,7 +91,7 @@ def lattice_phi4(length: int = 8, *, mass_squared: float = -4.0, coupling: float
 
 
 def free_field(length: int = 8, *, mass_squared: float = 1.0, dim: int = 2) -> Energy:
-    """The theory without coupling: a Gaussian with exact ln Z, mean action and samples."""
+    """Theory without coupling: a Gaussian with exact ln Z, mean action and samples."""
     return lattice_phi4(length, mass_squared=mass_squared, coupling=0.0, dim=dim)
 
 
@@ -118,9 +118,9 @@ def _free_samples(count: int, seed: int, length: int, mass_squared: float, dim: 
 
 
 def _width(mass_squared: float, coupling: float, dim: int) -> float:
-    """Standard deviation of a site in the Gaussian that fits best: 1 / w = 2 (M^2 + 2 d) + 12 lambda w, w = <phi^2>.
+    """Standard deviation of a site in the best-fitting Gaussian: 1 / w = 2 (M^2 + 2 d) + 12 lambda w, w = <phi^2>.
 
-    Neighbours are taken as fixed at zero, which is close where the correlation length is short.
+    Neighbours are fixed at zero, a good approximation for a short correlation length.
     """
     linear = 2 * (mass_squared + 2 * dim)
     if coupling == 0:

@@ -4,9 +4,9 @@ r"""LJ13: thirteen Lennard-Jones particles in an oscillator.
                  + \frac{k}{2} \sum_i |x_i - \bar x|^2
 
 The pair potential has its minimum, -s epsilon, at r = sigma. **Two conventions are in use** and differ by the factor s.
-With s = 2, a sum over ordered pairs, it is the energy of the samples of Klein et al. (2023, arXiv:2306.15030), whose
-virial is then the required 36, and of iDEM; this is the default here. With s = 1, a sum over unordered pairs, it is
-that of Midgley et al. (2023) and of today's bgflow. Log-densities of the two are not comparable.
+With s = 2, a sum over ordered pairs and the default, it is the energy of iDEM and of the samples of Klein et al. (2023,
+arXiv:2306.15030), whose virial is then the required 36. With s = 1, a sum over unordered pairs, it is that of Midgley
+et al. (2023) and of today's bgflow. Log-densities of the two are not comparable.
 
 ln Z and <U> of the default are measured: ``python -m benchmarks energies``.
 """
@@ -24,7 +24,7 @@ from pushforward.spaces import Particles
 
 __all__ = ["lennard_jones"]
 
-# By the arguments of `lennard_jones`, from the table of ``python -m benchmarks energies``.
+# Keys: arguments of `lennard_jones`; values from the table of ``python -m benchmarks energies``.
 _MEASURED = {
     (13, 3, 1.0, 1.0, 1.0, 2.0): Facts(
         log_z=59.855, log_z_error=0.034, mean_energy=-42.964, mean_energy_error=0.027, virial=36.0
@@ -41,10 +41,10 @@ def lennard_jones(
     spring: float = 1.0,
     pair_factor: float = 2.0,
 ) -> Energy:
-    """A Lennard-Jones cluster, on centred configurations ``(batch, count, dim)``.
+    """Lennard-Jones cluster, on centred configurations ``(batch, count, dim)``.
 
     Arguments:
-        count: particles.
+        count: number of particles.
         dim: of space.
         epsilon: energy scale of a pair, in units of kT.
         radius: sigma, distance of the minimum.

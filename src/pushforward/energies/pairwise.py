@@ -1,4 +1,4 @@
-r"""Energies of particles that interact in pairs, :math:`U(x) = \sum_{i<j} v(|x_i - x_j|)`, in open space."""
+r"""Pair energies of particles, :math:`U(x) = \sum_{i<j} v(|x_i - x_j|)`, without periodic boundaries."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def pair_distances(x: Float[Tensor, "batch count dim"]) -> Float[Tensor, "batch 
 
 
 def pair_energy(x: Float[Tensor, "batch count dim"], potential: Callable[[Tensor], Tensor]) -> Float[Tensor, "batch"]:
-    """Sum over the pairs of ``potential``, a function of the squared distance r^2, elementwise.
+    """Sum over pairs of ``potential``, an elementwise function of the squared distance r^2.
 
-    Powers of r^2 need no root, which has no gradient where two particles coincide.
+    Powers of r^2 avoid the root, which has no gradient where two particles coincide.
     """
     return potential(_separations(x).square().sum(1)).sum(0)
 
@@ -38,7 +38,7 @@ def pair_gradient(
 
 
 def _separations(x: Tensor) -> Tensor:
-    """x_i - x_j, shape ``(pairs, dim, batch)``: with the batch last, rows are gathered whole and in order."""
+    """x_i - x_j, shape ``(pairs, dim, batch)``; with the batch last, whole rows are gathered in order."""
     rows = x.permute(1, 2, 0).contiguous()
     first, second = _pairs(x.shape[1], x.device)
     return rows[first] - rows[second]

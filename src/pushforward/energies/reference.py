@@ -1,4 +1,4 @@
-"""Reference samplers of the built-in energies: replica exchange with settings of their own, and exact symmetries."""
+"""Reference samplers of the built-in energies: replica exchange with tuned settings, and exact symmetries."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Symmetry = Callable[[Tensor, torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class ReferenceSampler:
-    """Draws from an energy by `replica_exchange`.
+    """Sampler of an energy by `replica_exchange`.
 
     Attributes:
-        energy: that is sampled.
-        symmetry: random element of the energy's symmetry group applied to every draw, from (samples, generator); it
-            costs nothing, and decorrelates what it acts on.
-        chains: the largest number run at once.
+        energy: the sampled energy.
+        symmetry: applies a random element of the energy's symmetry group to every draw, from (samples, generator); it
+            costs nothing, and decorrelates the draws.
+        chains: largest number of chains in parallel.
         temperatures, warm_up, thin, leapfrog: see `replica_exchange`.
     """
 
@@ -44,7 +44,7 @@ class ReferenceSampler:
         return self.draw(count, seed)[0]
 
     def draw(self, count: int, seed: int = 0, watch: Watch = iter) -> tuple[Float[Tensor, "count *shape"], Chains]:
-        """Samples in float64, in random order under the symmetry, and the chains that they come from."""
+        """Samples in float64 after random symmetry operations, and their chains."""
         chains = min(self.chains, count)
         made = replica_exchange(
             self.energy,
@@ -63,7 +63,7 @@ class ReferenceSampler:
 def turn_and_permute(
     x: Float[Tensor, "batch count dim"], generator: torch.Generator
 ) -> Float[Tensor, "batch count dim"]:
-    """Each configuration under a random rotation or reflection, and its particles in random order."""
+    """Apply a random rotation or reflection to each configuration, and permute its particles at random."""
     batch, count, dim = x.shape
     noise = torch.randn(batch, dim, dim, generator=generator, dtype=x.dtype)
     # With the signs of R's diagonal, Q is uniform over the orthogonal group (Mezzadri 2007).
@@ -76,7 +76,7 @@ def turn_and_permute(
 def flip_and_shift(
     x: Float[Tensor, "batch channels *grid"], generator: torch.Generator
 ) -> Float[Tensor, "batch channels *grid"]:
-    """Each periodic field with a random sign, moved by a random number of sites along each axis."""
+    """Multiply each periodic field by a random sign, and shift it by a random number of sites along each axis."""
     for axis in range(2, x.dim()):
         size = x.shape[axis]
         moved = torch.randint(size, (len(x), 1), generator=generator)

@@ -1,4 +1,4 @@
-"""Energies by name, for the command line and for tests."""
+"""Built-in energies by name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def named_energy(name: str, **options: Any) -> Energy:
         options: of its function.
 
     Raises:
-        UsageError: if there is none of that name.
+        UsageError: if the name is unknown.
     """
     if name not in ENERGIES:
         near = get_close_matches(name, ENERGIES, n=1)
@@ -43,10 +43,10 @@ def named_energy(name: str, **options: Any) -> Energy:
 
 
 def recorded_energy(record: Mapping[str, Any]) -> Energy | None:
-    """The built-in energy that a run was trained on, or that its members were drawn from; None if there is none.
+    """The built-in energy of a run or of its members; None if there is none.
 
     Arguments:
-        record: of the data in the run's configuration: ``kind``, ``spec`` and ``parameters``.
+        record: description of the data in the run's configuration: ``kind``, ``spec`` and ``parameters``.
     """
     spec = dict(record.get("spec") or {})
     if record.get("kind") == "energy" and spec:

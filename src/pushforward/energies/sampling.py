@@ -1,10 +1,9 @@
-r"""Hamiltonian Monte Carlo with replica exchange, all chains at all temperatures as one tensor program.
+r"""Hamiltonian Monte Carlo with replica exchange, vectorised over chains and temperatures.
 
 A row at temperature T samples exp(-U/T): momenta p ~ N(0, 1), a trajectory of leapfrog steps of the Hamiltonian
 :math:`H = U(x)/T + p^2/2`, accepted with probability :math:`\min(1, e^{-\Delta H})` (Duane et al. 1987). Neighbouring
 temperatures then exchange their states with probability :math:`\min(1, e^{(1/T_i - 1/T_j)(U_i - U_j)})`, which carries
-chains over barriers. The step is tuned during warm-up alone, and jittered by 20 per cent so that no trajectory closes
-on itself.
+chains over barriers. The step is tuned during warm-up only, and jittered by 20 per cent to avoid periodic trajectories.
 """
 
 from __future__ import annotations
@@ -49,20 +48,20 @@ def replica_exchange(
 
     Arguments:
         energy: U.
-        draws: kept per chain.
+        draws: number of draws kept per chain.
         chains: independent chains, run in parallel.
-        temperatures: of the ladder in units of that of U, ascending from 1; (1,) is plain Hamiltonian Monte Carlo.
+        temperatures: of the ladder, relative to that of U, ascending from 1; (1,) is plain Hamiltonian Monte Carlo.
         warm_up: steps before the first draw, during which the step size is tuned at each temperature.
         thin: steps from one draw to the next.
         leapfrog: integration steps, and gradients, per step.
         seed: the same seed gives the same draws.
-        initial: starting points; by default Gaussian ones about the energy's location, relaxed downhill. Those outside
-            of the support are replaced by others.
+        initial: starting points; by default Gaussian ones about the energy's location, relaxed downhill. Points outside
+            the support are replaced by other starting points.
         watch: wraps the range of steps, for a progress bar.
 
     Raises:
-        UsageError: if a number is not positive, the ladder does not ascend from 1, or no starting point has a finite
-            energy.
+        UsageError: if a number is not positive, the ladder does not ascend from 1, or no starting point has a
+            finite energy.
     """
     if min(draws, chains, warm_up, thin, leapfrog) < 1:
         raise UsageError("draws, chains, warm_up, thin and leapfrog must be at least 1")
@@ -138,12 +137,12 @@ class _Walkers:
         self.forget()
 
     def forget(self) -> None:
-        """Begin the acceptance rates anew."""
+        """Reset the acceptance rates."""
         self.accepted = _Mean(len(self.x))
         self.exchanged = _Mean(len(self.x) - 1)
 
     def move(self, tune: int | None) -> None:
-        """One Hamiltonian step of every row; ``tune`` is the number of the warm-up step, None after it."""
+        """Take one Hamiltonian step in every row; ``tune`` is the number of the warm-up step, None after warm-up."""
         row = (..., *[None] * (self.x.dim() - 2))
         jitter = 0.8 + 0.4 * self._uniform(self.energy.shape)
         step = (self.log_step.exp()[:, None] * jitter)[row]
@@ -200,7 +199,7 @@ def _half_square(p: Tensor) -> Tensor:
 
 
 def _relaxed(energy: Energy, x: Tensor) -> Tensor:
-    """Starting points some way downhill: steps along the gradient, each as long as its sample has found to help."""
+    """Relax starting points downhill along the gradient, with a step length adapted per sample."""
     row = (slice(None), *[None] * (x.dim() - 1))
     length = torch.full((len(x),), 0.1 * energy.scale, dtype=x.dtype)
     with torch.no_grad():
@@ -217,16 +216,18 @@ def _relaxed(energy: Energy, x: Tensor) -> Tensor:
 
 
 def _supported(energy: Energy, x: Tensor, generator: torch.Generator) -> Tensor:
-    """Starting points, of which those without a finite energy and gradient are replaced by others.
+    """Replace starting points without a finite energy and gradient by others.
 
     Raises:
-        UsageError: if there are no others.
+        UsageError: if no starting point is usable.
     """
     with torch.no_grad():
         usable = energy(x).isfinite()
     usable &= energy.gradient(x).flatten(1).isfinite().all(1)
     if not usable.any():
-        raise UsageError(f"{energy.name} is finite at no starting point; give `initial`, or its location and scale")
+        raise UsageError(
+            f"{energy.name} is infinite or NaN at every starting point; give `initial`, or its location and scale"
+        )
     others = x[usable]
     chosen = others[torch.randint(len(others), (len(x),), generator=generator)]
     return torch.where(usable[:, *[None] * (x.dim() - 1)], x, chosen)

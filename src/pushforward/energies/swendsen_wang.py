@@ -1,8 +1,8 @@
-"""Cluster Monte Carlo of the Ising model (Swendsen and Wang 1987, Phys. Rev. Lett. 58, 86), many lattices at once.
+"""Cluster Monte Carlo of the Ising model (Swendsen and Wang 1987, Phys. Rev. Lett. 58, 86), for many lattices at once.
 
 A bond between equal neighbours is kept with probability 1 - exp(-2 K), and every cluster of kept bonds gets a random
-sign. At the critical temperature, where single flips slow down, a state is forgotten within a few sweeps; below it both
-signs of the magnetisation are drawn.
+sign. At the critical temperature, where single flips slow down, states decorrelate within a few sweeps; below it both
+signs of the magnetisation are sampled.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 __all__ = ["swendsen_wang"]
 
-# Spins that are labelled at once.
+# Spins per call of the cluster labelling.
 _SPINS_AT_ONCE = 300_000
 
 
@@ -32,10 +32,10 @@ def swendsen_wang(
 ) -> NDArray[np.int8]:
     """Spins -1 and 1, shape ``(N, L, L)``.
 
-    Members come from parallel chains, as many as fit in memory at once; those of one chain are ``thin`` sweeps apart.
+    Members come from parallel chains, as many as fit in memory; those of one chain are ``thin`` sweeps apart.
 
     Arguments:
-        couplings: K of each member, shape ``(N,)``, in any order; few values, each of many members, are fastest.
+        couplings: K of each member, shape ``(N,)``, in any order; few distinct values are fastest.
         length: L.
         seed: the same seed gives the same members.
         warm_up: sweeps before the first member, from random spins.
@@ -60,7 +60,7 @@ def swendsen_wang(
 
 
 def _chains(couplings: NDArray[np.floating], draws: int) -> list[NDArray[np.intp]]:
-    """Members of each chain: runs of equal couplings, cut into pieces of at most ``draws``."""
+    """Members of each chain: runs of equal couplings, split into pieces of at most ``draws``."""
     edges = np.flatnonzero(np.diff(couplings)) + 1
     return [
         run[start : start + draws]

@@ -5,11 +5,11 @@ Samples x_i of a density q have, under the target exp(-U) / Z, the weights
 .. math:: w_i = e^{-U(x_i)} / q(x_i), \qquad \hat Z = \frac{1}{n} \sum_i w_i, \qquad
           \mathrm{ESS} = \frac{(\sum_i w_i)^2}{\sum_i w_i^2} .
 
-Z-hat is unbiased. ESS, the effective number of independent samples of the target, lies between 1, where one weight is
-all, and n, where q is the target (Kish 1965). The error of ln Z-hat is its jackknife: with the shares
+Z-hat is unbiased. ESS, the effective number of independent samples of the target, is between 1, if one weight
+dominates, and n, if q is the target (Kish 1965). The error of ln Z-hat is its jackknife: with the normalised weights
 :math:`p_i = w_i / \sum_j w_j`, leaving out sample i changes ln Z-hat by :math:`\ln(1 - p_i)` up to a constant. For
-small shares it is the delta method's :math:`\sqrt{1/\mathrm{ESS} - 1/n}`; where one weight dominates it diverges
-instead of reaching 1. **A weight of a region that no sample has reached is in none of these numbers.**
+small weights it is the delta method's :math:`\sqrt{1/\mathrm{ESS} - 1/n}`; if one weight dominates it diverges instead
+of reaching 1. **None of these numbers includes regions that no sample has reached.**
 
 All are in nats, and need log-densities and energies of the same units of length.
 """
@@ -35,7 +35,7 @@ class Reweighted:
 
     Attributes:
         samples: shape ``(n, *shape)``, in the user's units.
-        log_weights: ln w_i = -U(x_i) - ln q(x_i) in nats, float64, shape ``(n,)``; -inf where exp(-U) vanishes.
+        log_weights: ln w_i = -U(x_i) - ln q(x_i) in nats, float64, shape ``(n,)``; -inf if exp(-U) vanishes.
         ess: effective number of samples, in (0, n].
         log_z: ln Z-hat in nats.
         log_z_error: its standard error.
@@ -57,7 +57,7 @@ class Reweighted:
         return mean.item(), (shares * (values - mean)).square().sum().sqrt().item()
 
     def resample(self, count: int, seed: int = 0) -> Float[Tensor, "count *shape"]:
-        """Samples of the target without weights, drawn with replacement as often as their weights say."""
+        """Unweighted samples of the target, drawn with replacement in proportion to their weights."""
         generator = torch.Generator().manual_seed(seed)
         rows = torch.multinomial(_shares(self.log_weights).cpu(), count, replacement=True, generator=generator)
         return self.samples[rows.to(self.samples.device)]
@@ -66,13 +66,13 @@ class Reweighted:
 def reweight(
     energy: Energy, samples: Float[Tensor, "n *shape"], log_prob: Float[Tensor, "n"], batch: int = 4096
 ) -> Reweighted:
-    """Weigh samples of a density under an energy.
+    """Weights of samples of a density under an energy.
 
     Arguments:
         energy: U.
         samples: of the density, in the units of the energy.
         log_prob: ln q of each, in nats, per unit of the same coordinates.
-        batch: samples whose energy is computed at once.
+        batch: samples per evaluation of the energy.
 
     Raises:
         UsageError: if the numbers of samples differ, a log-density is not finite, or no sample has a finite energy.
@@ -90,7 +90,7 @@ def reweight(
 
 
 def log_weights(log_prob: Float[Tensor, "n"], energies: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
-    """ln w_i = -U(x_i) - ln q(x_i) in nats, in float64; -inf where U is infinite or not a number.
+    """ln w_i = -U(x_i) - ln q(x_i) in nats, in float64; -inf if U is infinite or NaN.
 
     Raises:
         UsageError: if the shapes differ, a log-density is not finite, or an energy is -inf.
@@ -114,8 +114,8 @@ def ess(log_weights: Float[Tensor, "n"], removed: float = 0.0) -> float:
 
     Arguments:
         log_weights: in nats, up to a common constant.
-        removed: fraction of the samples taken out at each end of the weights first. Published numbers often remove the
-            largest weights; such a number is not an efficiency of unbiased estimates, and is quoted with its fraction.
+        removed: fraction of samples to remove first at each end of the sorted weights. Published numbers often remove
+            the largest weights; such a number is not an efficiency of unbiased estimates: quote it with the fraction.
 
     Raises:
         UsageError: if no weight is positive, or ``removed`` is not in [0, 0.5).
@@ -138,7 +138,7 @@ def log_z(log_weights: Float[Tensor, "n"]) -> float:
 
 
 def log_z_error(log_weights: Float[Tensor, "n"]) -> float:
-    """Jackknife standard error of ln Z-hat, in nats; infinite for a single sample, or where one weight is all.
+    """Jackknife standard error of ln Z-hat, in nats; infinite for a single sample, or if one weight dominates fully.
 
     Raises:
         UsageError: if no weight is positive.
@@ -160,5 +160,5 @@ def _shares(log_weights: Tensor) -> Tensor:
 def _check(log_weights: Tensor) -> None:
     if not bool((log_weights > -math.inf).any()):
         raise UsageError(
-            f"none of {len(log_weights)} samples has a finite energy: they have no weight under the target"
+            f"none of {len(log_weights)} samples has a finite energy, so all weights under the target are zero"
         )

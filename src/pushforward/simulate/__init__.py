@@ -1,4 +1,4 @@
-"""Built-in sets: simulators whose distribution is known exactly, real digits, and maps of the cosmic web."""
+"""Built-in data sets: simulators with exactly known distributions, real digits, and maps of the cosmic web."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Names that need numpy are imported when first used."""
+    """Import names that need numpy on first use."""
     if name in _HOMES:
         value = getattr(import_module(f"pushforward.simulate.{_HOMES[name]}"), name)
         globals()[name] = value

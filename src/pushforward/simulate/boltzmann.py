@@ -19,18 +19,18 @@ from pushforward.simulate.simulated import Simulated
 
 __all__ = ["BoltzmannDensity", "boltzmann_members"]
 
-# Raise when samplers change, so that what was kept before is drawn again.
+# Increase when samplers change, so that cached members are drawn again.
 _VERSION = 2
 
 
 @dataclass(frozen=True)
 class BoltzmannDensity:
-    """exp(-U) / Z as the distribution of a built-in set; U is known exactly, Z not always."""
+    """Distribution exp(-U) / Z of a built-in set; U is known exactly, Z not always."""
 
     energy: Energy
 
     def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
-        """-U - ln Z of members ``(N, *shape)``, shape ``(N,)``, in nats; -U where Z is not known."""
+        """-U - ln Z of members ``(N, *shape)``, shape ``(N,)``, in nats; -U if Z is unknown."""
         with torch.no_grad():
             log_density: NDArray[np.float64] = self.energy.log_density(
                 torch.as_tensor(np.asarray(x, np.float64))
@@ -39,21 +39,21 @@ class BoltzmannDensity:
 
     @property
     def entropy(self) -> float | None:
-        """<U> + ln Z in nats; None where it is not known without error."""
+        """<U> + ln Z in nats; None unless known exactly."""
         return self.energy.facts.entropy if self.energy.facts.exact else None
 
 
 def boltzmann_members(
     name: str, energy: Energy, count: int, seed: int, options: dict[str, Any], notes: tuple[str, ...] = ()
 ) -> Simulated:
-    """Members of an energy, from the cache if they were drawn before.
+    """Members drawn from an energy, or read from the cache.
 
     Arguments:
         name: of the set.
-        energy: with a reference sampler.
-        count: of members.
+        energy: has a reference sampler.
+        count: number of members.
         seed: of the sampler.
-        options: all that the energy depends on, JSON-able.
+        options: all options that the energy depends on, as JSON values.
         notes: on the energy; those on the sampler are added.
     """
     exact = BoltzmannDensity(energy)
@@ -74,7 +74,7 @@ def boltzmann_members(
         return samples.numpy().astype(np.float32), np.array(_quality(chains), np.float32)
 
     key = {"version": _VERSION, "count": count, "seed": seed, **options}
-    # The few numbers on the chains are kept whenever the members are.
+    # The diagnostics of the chains are cached together with the members.
     members = cached(name, key, lambda: drawn()[0])
     quality = cached(f"{name}-quality", key, lambda: drawn()[1])
     return Simulated(members, energy.space, exact=exact, notes=(*notes, _sentence(sampler, *quality.tolist())))

@@ -1,7 +1,7 @@
-"""Simulations that took long are kept in the user's cache folder, so that each is run once.
+"""Cache of expensive simulations in the user's cache folder.
 
-The folder is ``$XDG_CACHE_HOME/pushforward``, by default ``~/.cache/pushforward``. It may be deleted at any time; where
-it cannot be written nothing is kept and nothing fails.
+The folder is ``$XDG_CACHE_HOME/pushforward``, by default ``~/.cache/pushforward``. It may be deleted at any time; if it
+cannot be written, nothing is cached and nothing fails.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 __all__ = ["cache_folder", "cached"]
 
-# What takes less than this is computed again rather than kept.
+# Faster computations are repeated rather than cached.
 _WORTH_KEEPING_SECONDS = 2.0
 
 
 def cache_folder() -> Path:
-    """Where simulations are kept."""
+    """Folder of cached simulations."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pushforward"
 
 
@@ -37,18 +37,19 @@ def cached(
     *,
     worth: float = _WORTH_KEEPING_SECONDS,
 ) -> NDArray[np.float32]:
-    """The array that ``compute`` gives, from the cache if it is there.
+    """The array from ``compute``, read from the cache if present.
 
     Arguments:
         name: of the simulator.
-        options: all that the array depends on, JSON-able; raise a ``version`` among them when the simulator changes.
-        compute: called when the cache has nothing usable.
-        worth: seconds below which the result is not kept.
+        options: all options that the array depends on, as JSON values; include a ``version``, increased when the
+            simulator changes.
+        compute: called if the cache has no usable file.
+        worth: seconds below which the result is not cached.
     """
     key = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:20]
     try:
         path = cache_folder() / f"{name}-{key}.npy"
-        # A file that was cut short or is not ours is as good as none.
+        # A truncated or foreign file counts as absent.
         with contextlib.suppress(OSError, ValueError, EOFError):
             return np.load(path, allow_pickle=False)
     except RuntimeError:  # no home folder can be found

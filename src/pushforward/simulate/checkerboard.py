@@ -1,4 +1,4 @@
-"""The uniform distribution on the black squares of a board."""
+"""Uniform distribution on the black squares of a board."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HALF = 4.0
 
 @dataclass(frozen=True)
 class Board:
-    """The uniform density on the black squares of a board of ``squares`` x ``squares``, from -4 to 4 on each axis."""
+    """Uniform density on the black squares of a ``squares`` x ``squares`` board, from -4 to 4 on each axis."""
 
     squares: int
 
@@ -49,16 +49,16 @@ class Board:
 def checkerboard(count: int, seed: int = 0, *, squares: int = 4) -> Simulated:
     """Uniform on the black squares of a board from -4 to 4 on each axis, shape ``(count, 2)``.
 
-    With four squares a side the entropy is log 32 = 3.466 nats.
+    With four squares per side the entropy is log 32 = 3.466 nats.
 
     Arguments:
         squares: along each side.
 
     Raises:
-        UsageError: if there are fewer than two squares a side.
+        UsageError: if there are fewer than two squares per side.
     """
     if squares < 2:
-        raise UsageError(f"a checkerboard has at least 2 squares a side; got {squares}")
+        raise UsageError(f"a checkerboard needs at least 2 squares per side; got {squares}")
     rng = np.random.default_rng(seed)
     board = Board(squares)
     corners = board.black[rng.integers(len(board.black), size=count)]

@@ -1,12 +1,12 @@
-r"""Particles painted on a periodic mesh and fields of the mesh read at particles, with gradients, for batches.
+r"""Cloud-in-cell interpolation between particles and a periodic mesh, differentiable and batched.
 
-Cloud in cell (Hockney & Eastwood 1981, section 5-2): a particle at the fraction u of its cell along an axis belongs to
-this cell by 1 - u and to the next one by u, and to a corner of the cube by the product over the axes,
+Cloud in cell (Hockney & Eastwood 1981, section 5-2): a particle at the fraction u of its cell along an axis has weight
+1 - u in this cell and u in the next, and in a corner of the cube the product over the axes,
 
 .. math:: \rho(c) = \sum_i W(x_i - c), \qquad f(x_i) = \sum_c W(x_i - c)\, f(c).
 
 Reading is the transpose of painting: :math:`\sum_c f(c)\, \rho(c) = \sum_i f(x_i)`. With a force that is odd in the
-separation of cells, this makes the momentum of the particles constant.
+separation of cells, this conserves the momentum of the particles.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["CloudInCell"]
 
 
 class CloudInCell:
-    """The cells that particles belong to, and by how much.
+    """Cells of particles, with their weights.
 
     Arguments:
         position: of the particles in units of cells, shape ``(batch, count, dim)``; wrapped around.
@@ -39,7 +39,7 @@ class CloudInCell:
         # Particles last: every operation runs along them, in memory order.
         x = position.flatten(0, 1).T.contiguous()
         sides = x.new_tensor(grid)[:, None]
-        # The indices are constant between cells: only the shares carry gradients.
+        # The indices are piecewise constant: only the weights carry gradients.
         floor = x.detach().floor()
         share = x - floor
         index = torch.int32 if self.batch * prod(grid) < 2**31 else torch.int64
@@ -55,14 +55,14 @@ class CloudInCell:
         self.shares: Float[Tensor, "corners particles"] = shares
 
     def paint(self, weight: Float[Tensor, "batch count"] | None = None) -> Float[Tensor, "batch *grid"]:
-        """Sum of the particles' shares in each cell, or of their shares times a weight."""
+        """Density of particles per cell, optionally weighted."""
         shares = self.shares if weight is None else self.shares * weight.flatten()
         mesh = shares.new_zeros(self.batch * prod(self.grid))
         return mesh.index_add(0, self.cells.flatten(), shares.flatten()).view(self.batch, *self.grid)
 
     def read(self, fields: Float[Tensor, "batch channels *grid"]) -> Float[Tensor, "batch count channels"]:
         """Values of fields at the particles."""
-        # One channel at a time: gathering rows of three numbers takes longer, and so do the derivatives.
+        # One channel at a time: gathering rows of three numbers is slower, and so are its derivatives.
         values = [
             (field.flatten().index_select(0, self.cells.flatten()).view_as(self.shares) * self.shares).sum(0)
             for field in fields.unbind(1)

@@ -1,8 +1,8 @@
-"""Cubes of the cosmic web: the matter of `cosmic_web`, painted on a grid in three dimensions.
+"""Cubes of the cosmic web: the matter of `cosmic_web` on a three-dimensional grid.
 
-A simulation moves (2 grid)^3 particles from a lattice to where second-order Lagrangian perturbation theory puts them;
-each is a cube of the size of a cell and gives every cell the share that it covers (cloud in cell: Hockney & Eastwood
-1981, section 5-2).
+A simulation displaces (2 grid)^3 particles from a lattice by second-order Lagrangian perturbation theory. Each particle
+is a cube of the size of a cell, whose mass goes to the cells that it covers (cloud in cell: Hockney & Eastwood 1981,
+section 5-2).
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def cosmic_cubes(
 ) -> Simulated:
     """Cubes of 1 + overdensity (dimensionless, mean 1), shape ``(count, 1, grid, grid, grid)``, periodic and isotropic.
 
-    Each cube is a simulation of its own. Sets that take longer than seconds are kept in the user's cache folder.
+    Each cube is an independent simulation. Large sets are kept in the user's cache folder.
 
     Arguments:
-        grid: cells a side; an even number.
+        grid: cells per side; an even number.
         box: side length in Mpc/h.
         smoothing: standard deviation in Mpc/h of the Gaussian that smooths the initial field.
         Omega_m, sigma_8: of all simulations.
@@ -83,7 +83,7 @@ def density(positions: NDArray[np.float32], grid: int) -> NDArray[np.float32]:
 
     Arguments:
         positions: in units of the box, shape ``(3, count)``; wrapped around.
-        grid: cells a side.
+        grid: cells per side.
     """
     places = positions * np.float32(grid)
     floor = np.floor(places)

@@ -1,13 +1,13 @@
-r"""Pairs of maps, matter and the pressure of its gas: the relation is nonlinear, smooths and scatters, and is known.
+r"""Pairs of maps of matter and gas pressure, with a known nonlinear, smoothed and stochastic relation.
 
-From the projected density rho of `cosmic_web`, in units of its mean, the pressure of its gas follows as
+From the projected density rho of `cosmic_web`, in units of its mean, the pressure of its gas is
 
     p = (W_R * rho)^gamma exp(s n - s^2 / 2),
 
-with W_R a Gaussian of standard deviation R, which stands for what pushes gas out of the centres of halos, the adiabatic
-exponent gamma, and n a Gaussian field of unit variance whose correlations are those of white noise under W_R: what the
-matter does not tell. Given the matter, ln p is a Gaussian field with a known mean and covariance, so that as many
-maps of gas as wanted can be drawn for one map of matter.
+with W_R a Gaussian of standard deviation R, for the feedback that pushes gas out of the centres of halos; the adiabatic
+exponent gamma; and n a Gaussian field of unit variance, white noise smoothed by W_R, for the part that the matter does
+not determine. Given the matter, ln p is a Gaussian field with known mean and covariance, so that any number of gas maps
+can be drawn for one map of matter.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def cosmic_gas(
     Omega_m: float = 0.3,
     sigma_8: float = 0.8,
 ) -> Simulated:
-    """Maps of the pressure of gas, each given with the map of its matter; shape ``(count, 1, grid, grid)`` both.
+    """Maps of gas pressure, each conditional on the map of its matter; both of shape ``(count, 1, grid, grid)``.
 
-    Periodic and isotropic. Both are dimensionless, the matter in units of its mean, the gas so that a cell of mean
-    density has a pressure of about 1. Twelve maps come from one simulation and form a group, as those of `cosmic_web`.
+    Periodic and isotropic. Both are dimensionless: the matter in units of its mean, the gas such that a cell of mean
+    density has a pressure of about 1. Twelve maps come from one simulation and form a group, as in `cosmic_web`.
 
     Arguments:
-        grid: cells a side.
+        grid: cells per side.
         box: side length in Mpc/h.
         smoothing: R, standard deviation of the smoothing in Mpc/h.
         exponent: gamma.
@@ -91,6 +91,6 @@ def gas_of_matter(
         return fft.irfft2(fft.rfft2(x) * window, s=x.shape[-2:])
 
     noise = smoothed(rng.standard_normal(matter.shape, dtype=np.float32)) / np.sqrt(np.mean(full**2))
-    # Ringing of a smoothed map cannot make a density negative, but rounding can.
+    # The Gaussian window does not ring, but rounding can still make a density negative.
     density = np.maximum(smoothed(matter), 1e-6)
     return (density**exponent * np.exp(scatter * noise - scatter**2 / 2)).astype(np.float32)

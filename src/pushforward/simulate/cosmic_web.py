@@ -1,10 +1,10 @@
 """Maps of the cosmic web: matter displaced by second-order Lagrangian perturbation theory, projected through slabs.
 
-A simulation starts from a Gaussian field with the linear power spectrum of Eisenstein & Hu (1998), smoothed a little so
-that streams do not cross far beyond their first caustics and wash out what they formed ("truncated" Lagrangian
-perturbation theory: Coles, Melott & Shandarin 1993, MNRAS 260, 765). Its particles are moved from a lattice to where
-perturbation theory puts them, and their density is projected along the three axes, each through several slabs. The maps
-of a simulation share its matter and form a group.
+A simulation starts from a Gaussian field with the linear power spectrum of Eisenstein & Hu (1998), slightly smoothed so
+that streams do not cross far beyond their first caustics and wash out structure ("truncated" Lagrangian perturbation
+theory: Coles, Melott & Shandarin 1993, MNRAS 260, 765). Its particles are displaced from a lattice by perturbation
+theory, and their density is projected along the three axes, each through several slabs. The maps of a simulation share
+its matter and form a group.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["OMEGA_M_RANGE", "SIGMA_8_RANGE", "cosmic_web", "simulation_maps"]
 
 OMEGA_M_RANGE = (0.1, 0.5)
 SIGMA_8_RANGE = (0.6, 1.0)
-# Raised whenever the maps that the same options give change, so that kept ones are not used.
+# Increase when the same options give other maps, so that cached ones are not used.
 _VERSION = 2
 
 
@@ -50,19 +50,21 @@ def cosmic_web(
 ) -> Simulated:
     """Maps of 1 + overdensity (dimensionless, mean 1), shape ``(count, 1, grid, grid)``, periodic and isotropic.
 
-    One simulation gives 3 x ``slabs`` maps, those of a group: its density projected along each axis through each slab.
+    One simulation gives a group of 3 x ``slabs`` maps: its density projected along each axis through each slab.
+
     The conditions ``Omega_m`` and ``sigma_8`` fill the ranges 0.1-0.5 and 0.6-1.0 evenly (a Sobol sequence, shifted by
-    the seed), one point a simulation. A smaller count with the same options gives the first maps of a larger one.
-    Sets that take longer than seconds are kept in the user's cache folder.
+    the seed), one point per simulation. A smaller count with the same options gives the first maps of a larger one.
+
+    Large sets are kept in the user's cache folder.
 
     Arguments:
-        grid: cells a side of a map; the simulation has (2 grid)^3 particles.
+        grid: cells per side of a map; the simulation has (2 grid)^3 particles.
         box: side length in Mpc/h.
-        slabs: along the line of sight, each ``box / slabs`` deep; a divisor of ``grid``.
-        redshift: at which the matter is seen.
+        slabs: number of slabs along the line of sight, each ``box / slabs`` deep; a divisor of ``grid``.
+        redshift: of the maps.
         order: 1 for the Zel'dovich approximation, 2 for second-order Lagrangian perturbation theory.
         smoothing: standard deviation in Mpc/h of the Gaussian that smooths the initial field.
-        Omega_m, sigma_8: give every simulation this value instead of one from the range.
+        Omega_m, sigma_8: one value for all simulations instead of the range.
 
     Raises:
         UsageError: if an option is out of range.
@@ -104,7 +106,7 @@ def cosmic_web(
         notes=(
             f"1 + overdensity, projected through {box / slabs:g} of {box:g} Mpc/h at redshift {redshift:g}",
             f"{theory}, initial field smoothed by {smoothing:g} Mpc/h",
-            f"{maps_each} maps a simulation: 3 axes x {slabs} slabs",
+            f"{maps_each} maps per simulation: 3 axes x {slabs} slabs",
         ),
     )
 

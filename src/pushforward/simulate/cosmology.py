@@ -1,4 +1,4 @@
-"""The linear power spectrum of a flat LCDM universe, in units of h/Mpc and (Mpc/h)^3.
+"""Linear power spectrum of a flat LCDM universe, in units of h/Mpc and (Mpc/h)^3.
 
     P(k, z) = A k^{n_s} T(k)^2 D(z)^2,        A such that sigma(8 Mpc/h, z=0) = sigma_8
 
@@ -36,7 +36,7 @@ class Cosmology:
         h: Hubble constant in units of 100 km/s/Mpc.
         Omega_b: baryon density today, in units of the critical density.
         n_s: slope of the primordial power spectrum.
-        wiggles: keep the baryon acoustic oscillations (EH98 section 3) or take the smooth form (section 4.2).
+        wiggles: include the baryon acoustic oscillations (EH98 section 3) or use the smooth form (section 4.2).
 
     Raises:
         UsageError: unless 0 < Omega_b < Omega_m <= 1, sigma_8 > 0 and h > 0.
@@ -60,7 +60,7 @@ class Cosmology:
             raise UsageError(f"sigma_8 and h must be positive; got sigma_8={self.sigma_8}, h={self.h}")
 
     def matter_fraction(self, z: float = 0.0) -> float:
-        """Omega_m(z), the share of matter in the energy density at redshift ``z``."""
+        """Omega_m(z), the matter fraction of the energy density at redshift ``z``."""
         matter = self.Omega_m * (1 + z) ** 3
         return matter / (matter + 1 - self.Omega_m)
 
@@ -96,7 +96,7 @@ class Cosmology:
     def second_order_growth(self, z: float = 0.0) -> float:
         """Growth factor of the second-order displacement, D2 = -3/7 D^2 Omega_m(z)^{-1/143}.
 
-        Bouchet, Colombi, Hivon & Juszkiewicz (1995, A&A 296, 575), good to 0.6 % for Omega_m > 0.1.
+        Bouchet, Colombi, Hivon & Juszkiewicz (1995, A&A 296, 575), accurate to 0.6 % for Omega_m > 0.1.
         """
         return -3 / 7 * self.growth(z) ** 2 * self.matter_fraction(z) ** (-1 / 143)
 
@@ -128,7 +128,7 @@ class Cosmology:
         """int dlnk k^3 P(k) W(kR)^2 / (2 pi^2) with the top-hat window W(x) = 3 (sin x - x cos x) / x^3."""
         k = _SIGMA_WAVENUMBERS
         x = k * radius
-        # The closed form loses all its digits to cancellation at small x, where the series is exact.
+        # At small x the closed form cancels to noise, and the series is exact.
         small = x < 1e-2
         window = np.where(small, 1 - x**2 / 10, 0.0)
         window[~small] = (3 * (np.sin(x) - x * np.cos(x)) / x**3)[~small]

@@ -1,13 +1,13 @@
 """Curves in the plane blurred by a Gaussian: two moons, circles, spirals, the swiss roll, the S.
 
-A point of a curve c is drawn at the parameter t = a + (b - a) u^(1/m), with u uniform on [0, 1], and moved by a normal
-number of standard deviation sigma in each coordinate. Its density is the integral along the curve
+A point on a curve c is drawn at the parameter t = a + (b - a) u^(1/m), with u uniform on [0, 1], plus normal noise of
+standard deviation sigma in each coordinate. Its density is the integral along the curve
 
     p(x) = int_0^1 ds m s^(m-1) N(x; c(a + (b - a) s), sigma^2 I),
 
 evaluated by Gauss-Legendre quadrature on panels no longer than 2 sigma, to 1e-11 of its peak. Members are independent
-draws from that density: where there are two curves each is as likely as the other, and angles are drawn uniformly,
-where scikit-learn's generators of the same shapes space them equally.
+draws from this density: two curves are equally likely, and angles are drawn uniformly, while scikit-learn's generators
+of the same shapes space them equally.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ __all__ = ["circles", "s_curve", "spirals", "swiss_roll", "two_moons"]
 
 Array = NDArray[np.float64]
 _NODES_PER_PANEL = 8
-# Extent of a set over its noise beyond which the quadratures would take minutes and no density is given.
+# Largest ratio of extent to noise with a density: beyond it the quadratures would take minutes.
 _FINEST = 320.0
 
 
 @dataclass(frozen=True)
 class _Curve:
-    """``point(t)`` for t from start to stop; the density of (t - start) / (stop - start) is a power of it, less one."""
+    """``point(t)`` for t from start to stop; s = (t - start) / (stop - start) has density power * s^(power - 1)."""
 
     point: Callable[[Array], Array]
     start: float
@@ -76,7 +76,7 @@ def two_moons(count: int, seed: int = 0, *, noise: float = 0.1, labels: bool = F
 
     The upper moon is (cos t, sin t) and the lower (1 - cos t, 1/2 - sin t), 0 <= t <= pi: the definition of
     scikit-learn's ``make_moons``, with the angle drawn uniformly instead of equally spaced. The entropy at noise 0.1 is
-    1.0076 nats, and 0.3163 nats when the moon is known.
+    1.0076 nats, and 0.3163 nats given the moon.
 
     Arguments:
         noise: standard deviation of the Gaussian blur in each coordinate, in the units of the data.
@@ -139,7 +139,7 @@ def spirals(count: int, seed: int = 0, *, noise: float = 0.1, turns: float = 1.5
 
 @simulator
 def swiss_roll(count: int, seed: int = 0, *, noise: float = 0.1) -> Simulated:
-    """The swiss roll seen from its end: r = t/5 at the angle t, 3 pi/2 <= t <= 9 pi/2, shape ``(count, 2)``.
+    """Swiss roll seen from its end: r = t/5 at the angle t, 3 pi/2 <= t <= 9 pi/2, shape ``(count, 2)``.
 
     These are the first and last coordinates of scikit-learn's ``make_swiss_roll``, divided by 5.
 
@@ -155,7 +155,7 @@ def swiss_roll(count: int, seed: int = 0, *, noise: float = 0.1) -> Simulated:
 
 @simulator
 def s_curve(count: int, seed: int = 0, *, noise: float = 0.05, scale: float = 1.0) -> Simulated:
-    """A sheet bent to an S, seen from its end: (sin t, sign(t)(cos t - 1)), |t| <= 3 pi/2, shape ``(count, 2)``.
+    """S-shaped sheet seen from its end: (sin t, sign(t)(cos t - 1)), |t| <= 3 pi/2, shape ``(count, 2)``.
 
     These are the first and last coordinates of scikit-learn's ``make_s_curve``.
 
@@ -183,7 +183,7 @@ def _blurred(
     label: str | None = None,
     classes: tuple[str, ...] = (),
 ) -> Simulated:
-    """Independent draws from equally likely curves, blurred; the density is None where it would be too sharp."""
+    """Independent draws from equally likely curves, blurred; the density is None if it would be too sharp."""
     if noise < 0:
         raise UsageError(f"the noise is a standard deviation and must not be negative; got {noise}")
     rng = np.random.default_rng(seed)
@@ -201,7 +201,7 @@ def _density(curves: tuple[_Curve, ...], noise: float) -> PlanarDensity | None:
     def components(x: Array) -> Array:
         logs = []
         for centres, weights in zip(nodes, log_weights, strict=True):
-            # In place: these are the arrays whose size decides how long a density takes.
+            # In place: these large arrays dominate the run time.
             exponents = x @ (centres.T / noise**2)
             exponents += weights - (centres**2).sum(axis=1) / (2 * noise**2)
             largest = exponents.max(axis=1, keepdims=True)

@@ -24,17 +24,17 @@ __all__ = ["PlanarDensity", "around", "gaussians", "labelled"]
 
 Array = NDArray[np.float64]
 _ROWS = 4096
-# Beyond this many standard deviations a Gaussian in the plane holds 1e-14 of its mass.
+# Beyond this many standard deviations a Gaussian in the plane has 1e-14 of its mass.
 _REACH = 8.0
 
 
 @dataclass(frozen=True)
 class PlanarDensity:
-    """A mixture of K equally likely components in the plane.
+    """Mixture of K equally likely components in the plane.
 
     Arguments:
         components: log-densities of the components: ``(N, 2)`` points -> ``(N, K)``, in nats.
-        lower, upper: corners of a box that holds all but a negligible part of the mass.
+        lower, upper: corners of a box with all but a negligible fraction of the mass.
         scale: length over which the density changes, such as the standard deviation of its Gaussian blur.
 
     The units of ``lower``, ``upper`` and ``scale`` are those of the points.
@@ -61,17 +61,17 @@ class PlanarDensity:
 
     @property
     def entropy(self) -> float:
-        """H(x) in nats: no model's mean negative log-density can lie below it."""
+        """H(x) in nats, a lower bound on every model's mean negative log-density."""
         return self._entropies[0]
 
     @property
     def conditional_entropy(self) -> float:
-        """H(x|k) in nats: the floor of a model that is told the component."""
+        """H(x|k) in nats: the floor of a model conditional on the component."""
         return self._entropies[1]
 
     @cached_property
     def entropy_error(self) -> float:
-        """Numerical error of `entropy` in nats, an upper bound: its change when the step of the grid is doubled."""
+        """Upper bound on the numerical error of `entropy` in nats: its change when the grid step is doubled."""
         return abs(self._integrated(self.scale)[0] - self.entropy)
 
     @cached_property
@@ -92,7 +92,7 @@ class PlanarDensity:
 
 
 def gaussians(centres: ArrayLike, std: float) -> PlanarDensity:
-    """Equally likely round Gaussians of standard deviation ``std`` about ``centres``, shape ``(K, 2)``."""
+    """Equally likely isotropic Gaussians of standard deviation ``std`` about ``centres``, shape ``(K, 2)``."""
     means = np.asarray(centres, dtype=np.float64)
 
     def components(x: Array) -> Array:
@@ -103,7 +103,7 @@ def gaussians(centres: ArrayLike, std: float) -> PlanarDensity:
 
 
 def around(points: Array, std: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Corners of the box that holds points blurred by a Gaussian of standard deviation ``std``."""
+    """Corners of a box around points blurred by a Gaussian of standard deviation ``std``."""
     low, high = points.min(axis=0) - _REACH * std, points.max(axis=0) + _REACH * std
     return (float(low[0]), float(low[1])), (float(high[0]), float(high[1]))
 
@@ -115,7 +115,7 @@ def labelled(
     name: str = "label",
     classes: tuple[str, ...] = (),
 ) -> Simulated:
-    """Points ``(N, 2)`` of the plane, with the index of their component as a condition where one is given."""
+    """Points ``(N, 2)`` of the plane, with the index of their component as a condition if given."""
     x, space = points.astype(np.float32), Vector(2, names=("x", "y"))
     if label is None:
         return Simulated(x, space, exact=exact)

@@ -1,7 +1,7 @@
-"""Handwritten digits, scanned: real data that every installation has.
+"""Scanned handwritten digits, real data in every installation.
 
 Alpaydin & Kaynak (1998), Optical Recognition of Handwritten Digits, https://doi.org/10.24432/C50P49 (CC BY 4.0): each
-32 x 32 bitmap is reduced to 8 x 8 counts of its 4 x 4 blocks, 0 (empty) to 16 (full). scikit-learn carries 1797.
+32 x 32 bitmap is reduced to 8 x 8 counts of its 4 x 4 blocks, 0 (empty) to 16 (full). scikit-learn includes 1797.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ def digits(count: int, seed: int = 0, *, labels: bool = True) -> Simulated:
         labels: give the digit as a condition.
 
     Raises:
-        UsageError: if more are asked for than the 1797 that there are.
+        UsageError: if more than 1797 are requested.
     """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     total = len(bunch.images)
     if count > total:
-        raise UsageError(f"there are {total} digits, and {count} were asked for: ask for no more than there are")
+        raise UsageError(f"there are only {total} digits; got {count}")
     order = np.random.default_rng(seed).permutation(total)[:count]
     return Simulated(
         bunch.images[order, None].astype(np.float32),

@@ -13,8 +13,8 @@ __all__ = ["dw4"]
 def dw4(count: int, seed: int = 0) -> Simulated:
     """Centred configurations of DW4, shape ``(count, 4, 2)``, in the unit of length of the potential.
 
-    See `pushforward.energies.double_well`. The exact density, of entropy 7.126 nats, is that of the 6 orthonormal
-    coordinates of the subspace whose centre of mass is at the origin.
+    See `pushforward.energies.double_well`. The exact density, of entropy 7.126 nats, is with respect to the 6
+    orthonormal coordinates of the subspace with the centre of mass at the origin.
     """
     notes = ("4 particles in 2-D, pair potential 0.9 (r - 4)^4 - 4 (r - 4)^2 in units of kT",)
     return boltzmann_members("dw4", double_well(), count, seed, {}, notes)

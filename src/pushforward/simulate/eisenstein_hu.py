@@ -1,4 +1,4 @@
-"""The matter transfer function of Eisenstein & Hu (1998, ApJ 496, 605), with their symbols and equation numbers.
+"""Matter transfer function of Eisenstein & Hu (1998, ApJ 496, 605), with their symbols and equation numbers.
 
     T(k) = Omega_b / Omega_0 T_b(k) + Omega_c / Omega_0 T_c(k)          (eq. 16)
 
@@ -20,7 +20,7 @@ _THETA = 2.7255 / 2.7  # temperature of the microwave background in units of 2.7
 
 @dataclass(frozen=True)
 class _Epochs:
-    """Equality of matter and radiation, the drag epoch, and the scales that they set.
+    """Matter-radiation equality, the drag epoch, and the scales set by them.
 
     Attributes:
         z_eq, k_eq: redshift and horizon wavenumber of equality, eqs. 2 and 3.
@@ -59,7 +59,7 @@ def transfer(k: Array, matter: float, baryons: float) -> Array:
         matter: Omega_0 h^2, baryons included.
         baryons: Omega_b h^2.
     """
-    k = np.maximum(k, 1e-12)  # the formulas divide by k, and their limit at 0 is reached long before
+    k = np.maximum(k, 1e-12)  # the formulas divide by k; at this k they have reached their limit at 0
     epochs = _epochs(matter, baryons)
     f_b = baryons / matter
     q = k / (13.41 * epochs.k_eq)

@@ -11,8 +11,8 @@ In linear theory displacements grow as D(a), momenta as :math:`G(a) = a^3 E\, dD
 .. math:: D(a_0, a_1; a) = \frac{D(a_1) - D(a_0)}{G(a)}, \qquad
           K(a_0, a_1; a) = \frac{G(a_1) - G(a_0)}{\tfrac32 \Omega_m D(a)},
 
-agree with the integrals of 1 / (a^3 E) and 1 / (a^2 E) for short steps, and give large scales their growth for steps of
-any length. The ratio of D to its value today drops out.
+agree with the integrals of 1 / (a^3 E) and 1 / (a^2 E) for short steps, and reproduce linear growth for steps of any
+length. The normalisation of D drops out.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Expansion:
         return self.Omega_m * (5 * a - 3 * self.growth(a)) / (2 * a * self.rate(a))
 
     def drift(self, start: float, end: float, at: float) -> float | Array:
-        """Factor of a momentum known at ``at``, in the displacement from ``start`` to ``end``."""
+        """Factor on a momentum known at ``at``, for the displacement from ``start`` to ``end``."""
         return (self.growth(end) - self.growth(start)) / self.momentum_growth(at)
 
     def kick(self, start: float, end: float, at: float) -> float | Array:
-        """Factor of a force known at ``at``, in the change of momentum from ``start`` to ``end``."""
+        """Factor on a force known at ``at``, for the change of momentum from ``start`` to ``end``."""
         change = self.momentum_growth(end) - self.momentum_growth(start)
         return change / (1.5 * self.Omega_m * self.growth(at))

@@ -1,13 +1,12 @@
-"""Periodic Gaussian random fields: the power spectrum, the density and the entropy are all known exactly.
+"""Periodic Gaussian random fields with exactly known power spectrum, density and entropy.
 
 On a grid of N cells in a box of volume V, the modes delta_k = sum_x delta(x) e^{-ikx} of a field with the power
 spectrum P are independent, with
 
     <|delta_k|^2> = P(k) N^2 / V,
 
-P being in the unit of length of the box to the power of the dimension. The covariance of the cells is therefore
-diagonal in Fourier space, with eigenvalues P(k) N / V, and with the modes of the orthonormal transform
-d_k = delta_k / sqrt(N)
+where P has the unit of length of the box to the power of the dimension. The covariance of the cells is diagonal in
+Fourier space, with eigenvalues P(k) N / V. With the modes d_k = delta_k / sqrt(N) of the orthonormal transform,
 
     log p(delta) = -1/2 sum_k [|d_k|^2 V / (P N) + log(2 pi P N / V)],
     H = 1/2 sum_k log(2 pi e P N / V).
@@ -29,19 +28,19 @@ from pushforward.spaces import Field
 __all__ = ["GaussianField", "gaussian_field"]
 
 Array = NDArray[np.float64]
-# Cells transformed at a time: about 64 MB of modes.
+# Cells per transform: about 64 MB of modes.
 _CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
 class GaussianField:
-    """The distribution of a Gaussian field with P(k) = A k^slope exp(-(k / k_c)^2).
+    """Distribution of a Gaussian field with P(k) = A k^slope exp(-(k / k_c)^2).
 
-    Below the fundamental wavenumber k_f = 2 pi / box, that is at k = 0, the power law is held at its value at k_f: the
-    mean of a field scatters like its longest waves, and the density exists.
+    At k = 0 the power law has its value at the fundamental wavenumber k_f = 2 pi / box: the mean of a field scatters
+    like its longest waves, so that the density exists.
 
     Arguments:
-        grid: cells a side.
+        grid: cells per side.
         box: side length, in any unit.
         dim: 2 or 3.
         slope: of the power law.
@@ -123,7 +122,7 @@ def gaussian_field(
     """Gaussian fields with P(k) = A k^slope exp(-(k / k_c)^2), shape ``(count, 1, grid, grid)`` or a cube.
 
     Arguments:
-        grid: cells a side.
+        grid: cells per side.
         box: side length, in any unit; k is in radians per that unit, P in that unit to the power ``dim``.
         dim: 2 or 3.
         slope: of the power law.
@@ -131,12 +130,12 @@ def gaussian_field(
         std: standard deviation of a cell, which sets the amplitude A.
 
     Raises:
-        UsageError: if there are fewer than 4 cells a side or an option is not positive.
+        UsageError: if there are fewer than 4 cells per side or an option is not positive.
     """
     if dim not in (2, 3):
-        raise UsageError(f"a gaussian-field has dim 2 or 3; got {dim}")
+        raise UsageError(f"the dim of gaussian-field must be 2 or 3; got {dim}")
     if grid < 4:
-        raise UsageError(f"the grid of gaussian-field must have at least 4 cells a side; got {grid}")
+        raise UsageError(f"the grid of gaussian-field must have at least 4 cells per side; got {grid}")
     if min(box, std) <= 0 or cutoff < 0.1:
         raise UsageError(
             f"gaussian-field needs box > 0, std > 0 and cutoff >= 0.1 (below it the smallest waves would be lost in "

@@ -1,4 +1,4 @@
-"""Round Gaussians on a circle and on a grid: the sets on which the collapse of modes is measured."""
+"""Gaussians on a circle and on a grid, the standard sets for mode collapse."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-r"""Particles on their way at an early time: Lagrangian perturbation theory of positions and momenta, differentiable.
+r"""Initial conditions by Lagrangian perturbation theory: positions and momenta at an early time, differentiable.
 
-A particle that starts at q on a lattice is, at the scale factor a, at
+A particle that starts at q on a lattice has, at the scale factor a,
 
 .. math:: x = q + D\, \Psi_1(q) + D_2\, \Psi_2(q), \qquad
           p = a^3 E \frac{dx}{da} = a^2 E\, (f D\, \Psi_1 + f_2 D_2\, \Psi_2),
@@ -37,7 +37,7 @@ def linear_overdensity(
 
     Arguments:
         cosmology: gives the power spectrum.
-        particles: cells a side.
+        particles: cells per side.
         box: side length in Mpc/h.
         seeds: numbers that seed each field.
     """
@@ -49,7 +49,7 @@ def linear_overdensity(
 
 
 def lattice(particles: int, box: float) -> Float[Tensor, "count 3"]:
-    """Points of a cubic lattice at the middles of its cells, in Mpc/h; ``particles`` a side."""
+    """Centres of the cells of a cubic lattice, in Mpc/h; ``particles`` per side."""
     axis = (torch.arange(particles, dtype=torch.float64) + 0.5) * (box / particles)
     return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
 
@@ -74,7 +74,7 @@ def perturbed_lattice(
         UsageError: if the order is neither 1 nor 2, or a is not in (0, 1].
     """
     if order not in (1, 2):
-        raise UsageError(f"the order of perturbation theory is 1 or 2, not {order}")
+        raise UsageError(f"the order of perturbation theory must be 1 or 2, not {order}")
     if not 0 < a <= 1:
         raise UsageError(f"the scale factor of the start must be in (0, 1]; got {a}")
     z = 1 / a - 1
@@ -104,10 +104,10 @@ def _squares(vectors: list[Tensor]) -> Tensor:
 
 
 def _curl_free(divergence: Tensor, box: float) -> Tensor:
-    """The curl-free vectors (batch, count, 3) of a divergence, given by its modes; in units of ``box``."""
+    """Curl-free vectors (batch, count, 3) with the divergence given by its modes; in units of ``box``."""
     vectors, grid = _vectors(divergence), divergence.shape[1]
     scaled = divergence * (-1j * box / (2 * pi)) / _squares(vectors)
-    # An odd function of k has no real counterpart at the Nyquist frequency.
+    # An odd function of k has no real transform at the Nyquist frequency.
     parts = [
         torch.fft.irfftn(torch.where(n.abs() == grid / 2, 0.0, n) * scaled, s=(grid,) * 3, dim=(1, 2, 3))
         for n in vectors

@@ -27,9 +27,9 @@ def ising(count: int, seed: int = 0, *, length: int = 16, temperature: float | N
 
     Arguments:
         length: L, spins along each axis.
-        temperature: of all members, in units of J / k_B. Then probabilities are exact, those of the states of the
-            finite lattice. By default a third of the members each are below, at and above the critical temperature
-            (`TEMPERATURES`), which is their condition.
+        temperature: of all members, in units of J / k_B; probabilities of the states of the finite lattice are then
+            exact. By default one third of the members each are below, at and above the critical temperature
+            (`TEMPERATURES`), with the temperature as their condition.
 
     Raises:
         UsageError: if the lattice is smaller than 3 or the temperature not positive.
@@ -57,7 +57,7 @@ def ising(count: int, seed: int = 0, *, length: int = 16, temperature: float | N
 
 
 def _energy_note(spins: NDArray[np.float32], temperature: float) -> str:
-    """Mean energy per spin of the members beside the exact one, in units of J."""
+    """Mean energy per spin of the members, compared with the exact one, in units of J."""
     bonds = spins * (np.roll(spins, -1, -1) + np.roll(spins, -1, -2))
     drawn = -bonds.mean((1, 2, 3), dtype=np.float64)
     length = spins.shape[-1]

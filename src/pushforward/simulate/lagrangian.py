@@ -1,12 +1,12 @@
-"""Lagrangian perturbation theory to second order: displacements of matter from a regular lattice.
+"""Second-order Lagrangian perturbation theory: displacements of matter from a regular lattice.
 
-A particle that starts at q is found at x = q + Psi(q), wrapped around the box, with (Bouchet et al. 1995, A&A 296, 575;
+A particle that starts at q moves to x = q + Psi(q), wrapped around the box, with (Bouchet et al. 1995, A&A 296, 575;
 Jeong 2010, appendix D)
 
     Psi = -D1 grad phi1 + D2 grad phi2,
     lap phi1 = delta,     lap phi2 = sum_{i<j} [phi1,ii phi1,jj - (phi1,ij)^2],
 
-delta being the linear overdensity today. Only the divergence of Psi is needed: Psi_k = -i k / k^2 (div Psi)_k with
+where delta is the linear overdensity today. Only the divergence of Psi is needed: Psi_k = -i k / k^2 (div Psi)_k with
 
     div Psi = -D1 delta + D2 sum_{i<j} [phi1,ii phi1,jj - (phi1,ij)^2].
 """
@@ -42,14 +42,14 @@ def linear_modes(
 
     Arguments:
         cosmology: gives the linear power spectrum.
-        grid: cells a side.
+        grid: cells per side.
         box: side length in Mpc/h.
         rng: source of the white noise.
-        smoothing: standard deviation in Mpc/h of a Gaussian that the field is convolved with.
+        smoothing: standard deviation in Mpc/h of the Gaussian that smooths the field.
     """
     white = fft.rfftn(rng.standard_normal((grid, grid, grid), dtype=np.float32))
     numbers = _squared(mode_numbers(grid)).astype(np.int32)
-    # |k|^2 takes only as many values as there are integers up to 3 (grid/2)^2: the spectrum is computed once for each.
+    # |k|^2 takes only the integers up to 3 (grid/2)^2: the spectrum is computed once for each.
     k = 2 * np.pi / box * np.sqrt(np.arange(numbers.max() + 1))
     amplitude = np.sqrt(cosmology.linear_power(k) * grid**3 / box**3) * np.exp(-((k * smoothing) ** 2) / 2)
     return white * amplitude.astype(np.float32)[numbers]
@@ -63,8 +63,8 @@ def displacement(
     Arguments:
         modes: `linear_modes` of the overdensity.
         first: growth factor D1 of the first order (Zel'dovich).
-        second: growth factor D2 of the second order, negative; 0 leaves it out.
-        particles: a side, at least the grid of the modes; the displacement is interpolated exactly (band-limited).
+        second: growth factor D2 of the second order, negative; 0 omits it.
+        particles: per side, at least the grid of the modes; the band-limited displacement is interpolated exactly.
     """
     grid = modes.shape[0]
     particles = grid if particles is None else particles
@@ -106,11 +106,11 @@ def _squared(vectors: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
 
 
 def _padded(modes: Modes, grid: int) -> Modes:
-    """The same band-limited field on a finer grid: modes below the Nyquist frequency kept, the rest zero."""
+    """The same band-limited field on a finer grid, with zeros from the Nyquist frequency on."""
     coarse = modes.shape[0]
     half = coarse // 2
     result = np.zeros((grid, grid, grid // 2 + 1), dtype=np.complex64)
-    # The Nyquist plane of an odd function of k has no real counterpart on the finer grid and is left out.
+    # The Nyquist plane of an odd function of k has no real transform on the finer grid and is left out.
     keep = slice(0, half), slice(-(half - 1), None)
     for a in keep:
         for b in keep:

@@ -1,4 +1,4 @@
-r"""Light curves of long-period variable stars (Miras), seen only in the seasons when they are up at night.
+r"""Light curves of long-period variable stars (Miras), observed only in the season when they are visible.
 
 .. math:: m(t) = m_0 - A \left[\cos\phi + \tfrac{h}{2} \cos(2\phi + \psi)\right], \qquad \phi = 2\pi t / P + \phi_0
 
@@ -35,23 +35,23 @@ def light_curve(
     """Magnitudes of periodic variable stars with seasonal gaps, timed series of shape ``(count, length, 2)``.
 
     Periods are log-uniform in 200 to 500 days, half-amplitudes uniform in 0.5 to 1.5 mag, mean magnitudes in 11 to
-    13, and the second harmonic has up to half the amplitude of the first. The dark season of each star has a date of
-    its own. ``truth`` holds the noiseless magnitudes at the times of observation.
+    13, and the second harmonic has up to half the amplitude of the first. Each star has its own dark season. ``truth``
+    holds the noiseless magnitudes at the times of observation.
 
     Arguments:
-        length: observations of a star.
-        years: that the survey lasts.
-        gap: part of every year in which a star cannot be seen.
+        length: observations per star.
+        years: duration of the survey.
+        gap: fraction of every year in which a star is not visible.
         noise: standard deviation of a magnitude's error.
         parameters: give the period (days) as a condition.
 
     Raises:
-        UsageError: if an option makes no sense.
+        UsageError: if an option is out of range.
     """
     if length < 2 or years <= 0:
         raise UsageError(f"length is {length} and years {years:g}; give at least 2 rows and a positive time")
     if not 0 <= gap < 1:
-        raise UsageError(f"gap is {gap:g}, and must be a part of a year of at least 0 and less than 1")
+        raise UsageError(f"gap is {gap:g}; give a fraction of a year in [0, 1)")
     rng = np.random.default_rng(seed)
     stars = draw_stars(rng, count)
     times = _seasonal_times(rng, count, length, years, gap)
@@ -68,7 +68,7 @@ def light_curve(
 
 
 def draw_stars(rng: np.random.Generator, count: int) -> Array:
-    """What `magnitudes` asks for of stars, shape ``(count, 6)``."""
+    """Random parameters of stars for `magnitudes`, shape ``(count, 6)``."""
     mean, amplitude = uniform(rng, 11, 13, count), uniform(rng, 0.5, 1.5, count)
     period = np.exp(uniform(rng, np.log(200), np.log(500), count))
     phase, shift = uniform(rng, 0, 2 * np.pi, count), uniform(rng, 0, 2 * np.pi, count)
@@ -89,7 +89,7 @@ def magnitudes(stars: Array, times: Array) -> Array:
 
 
 def _seasonal_times(rng: np.random.Generator, count: int, length: int, years: float, gap: float) -> Array:
-    """Ascending times in days, uniform over the part of each year in which the star is up."""
+    """Ascending times in days, uniform over the visible part of each year."""
     start = rng.random((count, 1))
 
     def visible(t: Array) -> NDArray[np.bool_]:

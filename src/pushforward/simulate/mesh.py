@@ -1,10 +1,11 @@
-"""Particles painted on periodic maps.
+"""Projected density of particles on periodic maps.
 
-Cloud in cell (Hockney & Eastwood 1981, section 5-2): a particle is a square of the size of a cell, and each cell
-receives the share that it covers. Particles are projected first and painted in two dimensions, 4 shares instead of 8.
+Cloud in cell (Hockney & Eastwood 1981, section 5-2): a particle is a square of the size of a cell, whose mass goes to
+the cells that it covers. Particles are projected first and painted in two dimensions, on 4 cells instead of 8.
 
-A particle at the fractions a, b of its cell leaves (1 - a)(1 - b) there and (1 - a) b, a (1 - b), a b in the following
-cells. So it is enough to sum 1, a, b and ab over the particles of each cell, and to combine and shift the four maps.
+A particle at the fractions a, b of its cell has the weight (1 - a)(1 - b) there and (1 - a) b, a (1 - b), a b in the
+following cells. So it suffices to sum 1, a, b and ab over the particles of each cell, and to combine and shift the
+four maps.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = ["projected_density"]
 
-# Particles painted at a time: few enough that their arrays stay in the processor's cache.
+# Particles per block, few enough that their arrays stay in the CPU cache.
 _CHUNK = 65536
 
 
@@ -23,7 +24,7 @@ def projected_density(positions: NDArray[np.float32], grid: int, slabs: int = 1)
 
     Arguments:
         positions: in units of the box, shape ``(3, count)``; wrapped around.
-        grid: cells a side of the maps; a multiple of ``slabs``.
+        grid: cells per side of the maps; a multiple of ``slabs``.
         slabs: equal slices of the box along the line of sight.
 
     Returns:
@@ -47,5 +48,5 @@ def projected_density(positions: NDArray[np.float32], grid: int, slabs: int = 1)
     one, a, b, ab = sums.reshape(4, 3, slabs, grid, grid)
     here, right, below, across = one - a - b + ab, b - ab, a - ab, ab
     maps = here + np.roll(right, 1, -1) + np.roll(below, 1, -2) + np.roll(across, (1, 1), (-2, -1))
-    # The differences of sums can fall below zero by a rounding error where a cell is empty.
+    # In empty cells the differences of sums can be slightly negative by rounding.
     return (np.maximum(maps, 0.0) * (cells / count)).astype(np.float32)

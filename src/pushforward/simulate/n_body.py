@@ -1,4 +1,4 @@
-"""Snapshots of the matter of a flat universe, from particles on a mesh: trajectories of positions and velocities."""
+"""Particle-mesh simulations of the matter of a flat universe: trajectories of positions and velocities."""
 
 from __future__ import annotations
 
@@ -41,15 +41,14 @@ def n_body(
 
     The times are scale factors, equally spaced from the start to today, a = 1. The simulations have independent initial
     conditions that depend on the seed, the box and the number of particles alone, so that a finer mesh or more steps
-    evolve the same universes. Omega_m and sigma_8 are their conditions. Sets that take longer than seconds are kept in
-    the user's cache folder.
+    evolve the same universes. Omega_m and sigma_8 are their conditions. Large sets are kept in the user's cache folder.
 
     Arguments:
-        particles: a side of the initial lattice; an even number.
-        mesh: cells a side of the mesh that forces are computed on; 0 for twice the particles.
+        particles: per side of the initial lattice; an even number.
+        mesh: cells per side of the force mesh; 0 for twice the particles.
         box: side length in Mpc/h.
         start: scale factor of the initial conditions.
-        times: snapshots, the initial one included.
+        times: number of snapshots, including the initial one.
         steps: kick-drift-kick steps between consecutive snapshots.
         order: of the Lagrangian perturbation theory of the start, 1 or 2.
         Omega_m, sigma_8: of all simulations.
@@ -58,7 +57,7 @@ def n_body(
         UsageError: if an option is out of range.
     """
     if particles < 4 or particles % 2:
-        raise UsageError(f"n-body needs an even number of at least 4 particles a side; got {particles}")
+        raise UsageError(f"n-body needs an even number of at least 4 particles per side; got {particles}")
     if mesh < 0 or steps < 1 or times < 2:
         raise UsageError(f"n-body needs mesh >= 0, steps >= 1 and times >= 2; got {mesh}, {steps} and {times}")
     if box <= 0 or not 0 < start < 1:
@@ -104,6 +103,6 @@ def snapshots(
     positions, momenta = gravity.evolve(x, p, a, Omega_m=Omega_m, steps=steps)
     velocities = peculiar_velocity(momenta, a.to(momenta)[:, None, None, None])
     wrapped = positions.remainder(gravity.box)
-    # The remainder of a small negative number rounds to the box itself.
+    # For a small negative number the remainder rounds to the box itself.
     wrapped = torch.where(wrapped < gravity.box, wrapped, 0.0)
     return torch.stack([wrapped, velocities], 2).transpose(0, 1)

@@ -1,21 +1,21 @@
-r"""Particle-mesh gravity in an expanding flat universe, differentiable, for batches of simulations.
+r"""Particle-mesh gravity in an expanding flat universe, differentiable and batched.
 
-Collisionless matter moves, with the scale factor a as time, by
+With the scale factor a as time, collisionless matter obeys
 
 .. math:: \frac{dx}{da} = \frac{p}{a^3 E(a)}, \qquad \frac{dp}{da} = \frac{F(x)}{a^2 E(a)}, \qquad
           F = -\tfrac32 \Omega_m \nabla \phi, \qquad \nabla^2 \phi = \delta,
 
 with comoving positions x, momenta p and forces F in Mpc/h; the peculiar velocity is v = 100 km/s p / a for p in Mpc/h.
-The overdensity of the particles is painted on a mesh of cells of side h, Poisson's equation is solved among its Fourier
-modes, and the force is read back at the particles, both by cloud in cell:
+The overdensity of the particles is painted on a mesh of cells of side h, Poisson's equation is solved for its Fourier
+modes, and the force is interpolated at the particles, both by cloud in cell:
 
 .. math:: F_k = \tfrac32 \Omega_m\, \frac{i\, d(k)}{k^2}\, \delta_k, \qquad
           d(k) = \frac{8 \sin kh - \sin 2kh}{6 h}
 
-(Hockney & Eastwood 1981). The difference of fourth order, d, in the place of k fades towards the Nyquist wavenumber,
-where a lattice of particles would pull at its own images. A mesh cannot resolve forces below a few of its cells: there
-a coarse one is too weak. A ``correction`` multiplies the potential, as the hybrid simulations of Lanzieri, Lanusse &
-Starck (2022, arXiv:2207.05509) learn it.
+(Hockney & Eastwood 1981). The fourth-order difference d in place of k vanishes towards the Nyquist wavenumber, where a
+lattice of particles would attract its own images. A mesh does not resolve forces below a few cells, so the force of a
+coarse mesh is too weak there. A ``correction`` multiplies the potential, as learnt by the hybrid simulations of
+Lanzieri, Lanusse & Starck (2022, arXiv:2207.05509).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from pushforward.simulate.expansion import Expansion
 __all__ = ["HUBBLE_VELOCITY", "Correction", "ParticleMesh", "peculiar_velocity"]
 
 Correction = Callable[[Tensor], Tensor]
-"""``correction(a)`` with a (batch,): factors of the modes of the potential, which broadcast with (batch, *modes)."""
+"""``correction(a)`` with a (batch,): factors on the modes of the potential, which broadcast with (batch, *modes)."""
 HUBBLE_VELOCITY = 100.0
 """H_0 in km/s per Mpc/h."""
 
@@ -52,14 +52,14 @@ class ParticleMesh(nn.Module):
     """Gravity among equal particles in a periodic cube.
 
     Arguments:
-        mesh: cells a side.
+        mesh: cells per side.
         box: side length in Mpc/h.
 
     Attributes:
         wavenumbers: |k| of the modes ``(mesh, mesh, mesh // 2 + 1)`` in units of the Nyquist wavenumber pi mesh / box.
 
     Raises:
-        UsageError: if the mesh has fewer than 4 cells a side, or the box is not positive.
+        UsageError: if the mesh has fewer than 4 cells per side, or the box is not positive.
 
     Example:
         >>> gravity = ParticleMesh(16, box=16.0)
@@ -75,7 +75,7 @@ class ParticleMesh(nn.Module):
         super().__init__()
         if mesh < 4 or box <= 0:
             raise UsageError(
-                f"a particle mesh needs at least 4 cells a side and a positive box; got mesh={mesh}, box={box}"
+                f"a particle mesh needs at least 4 cells per side and a positive box; got mesh={mesh}, box={box}"
             )
         self.mesh, self.box = mesh, box
         full, half = 2 * pi * np.fft.fftfreq(mesh), 2 * pi * np.fft.rfftfreq(mesh)
@@ -83,7 +83,7 @@ class ParticleMesh(nn.Module):
         squares = (phase**2).sum(0)
         wavenumbers = np.sqrt(squares) / pi
         squares[0, 0, 0] = 1.0
-        # In units of cells; a length comes out.
+        # in units of cells, times the length of a cell
         kernel = 1j * (8 * np.sin(phase) - np.sin(2 * phase)) / 6 / squares * (box / mesh)
         self.register_buffer("kernel", torch.from_numpy(kernel.astype(np.complex64)), persistent=False)
         self.register_buffer("wavenumbers", torch.from_numpy(wavenumbers.astype(np.float32)), persistent=False)
@@ -103,7 +103,7 @@ class ParticleMesh(nn.Module):
         Arguments:
             position: in Mpc/h; wrapped around.
             Omega_m: matter density today in units of the critical density; a tensor must broadcast with positions.
-            correction: factors of the modes of the potential, broadcast with ``wavenumbers``; None for one.
+            correction: factors on the modes of the potential, broadcast with ``wavenumbers``; None for one.
         """
         cloud = self._cloud(position)
         modes = torch.fft.rfftn(self._density(cloud), dim=(1, 2, 3))
@@ -131,9 +131,9 @@ class ParticleMesh(nn.Module):
             momentum: initial, a^2 dx/dt / H_0 in Mpc/h.
             a: scale factors, the first of which is that of the initial state; in either direction.
             Omega_m: matter density today in units of the critical density, a number or one per simulation (batch,).
-            steps: kick-drift-kick steps between consecutive scale factors, equal in a: a number for all, or one per
-                interval.
-            correction: factors of the potential's modes as a function of the scale factor (batch,).
+            steps: kick-drift-kick steps between consecutive scale factors, equal in a: one number for all intervals or
+                one per interval.
+            correction: factors on the potential's modes as a function of the scale factor (batch,).
             gradient: ``direct``, or ``checkpointed`` in the memory of the states alone.
 
         Raises:
@@ -162,7 +162,7 @@ class ParticleMesh(nn.Module):
 
 
 def _over_particles(value: float | NDArray[np.float64], like: Tensor) -> float | Tensor:
-    """A number as it is; one per simulation, shaped to broadcast with (batch, count, 3)."""
+    """A number unchanged; one per simulation, shaped to broadcast with (batch, count, 3)."""
     if np.ndim(value) == 0:
         return float(value)
     return torch.as_tensor(value, dtype=like.dtype, device=like.device)[:, None, None]

@@ -1,4 +1,4 @@
-r"""A damped pendulum of unknown length and damping, released at rest and observed at irregular times.
+r"""Damped pendulums of unknown length and damping, released at rest and observed at irregular times.
 
 .. math:: \ddot\theta = -\frac{g}{l} \sin\theta - \gamma \dot\theta
 
@@ -22,7 +22,7 @@ __all__ = ["damped_pendulum", "draw_pendulums", "swing"]
 Array = NDArray[np.float64]
 GRAVITY = 9.81
 STEP = 0.01
-"""Longest step of the integration, in s: a fiftieth of a radian of the fastest pendulum, and an error near 1e-8."""
+"""Longest step of the integration, in s: a fiftieth of a radian of the fastest pendulum, with an error near 1e-8."""
 
 
 @simulator
@@ -39,17 +39,17 @@ def damped_pendulum(
     """Angle (rad) and angular velocity (rad/s) of damped pendulums, timed series of shape ``(count, length, 3)``.
 
     Lengths are uniform in 0.5 to 1.5 m, dampings in 0.1 to 0.5 per s, angles of release in 0.5 to 2.5 rad to either
-    side. ``truth`` holds the noiseless values at the times of observation, also of those that are missing.
+    side. ``truth`` holds the noiseless values at the times of observation, including missing ones.
 
     Arguments:
-        length: observations of a series.
-        duration: over which they are spread, s.
+        length: observations per series.
+        duration: time span of a series, s.
         noise: standard deviation of the error of either value, in rad and rad/s.
-        missing: share of the values that are missing.
+        missing: fraction of the values that are missing.
         parameters: give the pendulum's length and damping as conditions.
 
     Raises:
-        UsageError: if an option makes no sense.
+        UsageError: if an option is out of range.
     """
     if length < 2 or duration <= 0:
         raise UsageError(f"length is {length} and duration {duration:g}; give at least 2 rows and a positive time")
@@ -99,7 +99,7 @@ def swing(pendulums: Array, times: Array) -> Array:
 
 
 def _hermite(states: Array, slopes: Array, dt: float, times: Array) -> Array:
-    """The cubic through states and slopes at multiples of ``dt``, shape ``(count, T, 2)``."""
+    """Cubic Hermite interpolation of states and slopes at multiples of ``dt``, shape ``(count, T, 2)``."""
     before = np.clip((times / dt).astype(np.intp), 0, len(states) - 2)
     u = (times / dt - before)[..., None]
     row = np.arange(len(times))[:, None]

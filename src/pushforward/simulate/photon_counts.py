@@ -1,6 +1,6 @@
-r"""Photon counts of a smooth source: whole numbers with the scatter of Poisson, as a detector reads them.
+r"""Photon counts of a smooth source: whole numbers with Poisson noise, as from a detector.
 
-The expected counts are a log-normal map, the counts are Poisson:
+The expected counts are a log-normal map, the counts Poisson:
 
 .. math:: \Lambda(x) = \mu\, e^{g(x) - \sigma^2 / 2}, \qquad N(x) \sim \mathrm{Poisson}(\Lambda(x)),
 
@@ -32,16 +32,16 @@ def photon_counts(
     """Maps of photon counts, shape ``(count, 1, grid, grid)``, whole numbers from zero.
 
     Arguments:
-        grid: pixels a side.
+        grid: pixels per side.
         mean: mu, counts per pixel on average.
         contrast: sigma, standard deviation of the logarithm of the source.
-        source: give each map with the expected counts of its source, as its condition.
+        source: give the expected counts of its source as the condition of each map.
 
     Raises:
-        UsageError: if there are fewer than 4 pixels a side, the mean is not positive or the contrast not in (0, 3].
+        UsageError: if there are fewer than 4 pixels per side, the mean is not positive or the contrast not in (0, 3].
     """
     if grid < 4:
-        raise UsageError(f"the grid of photon-counts must have at least 4 pixels a side; got {grid}")
+        raise UsageError(f"the grid of photon-counts must have at least 4 pixels per side; got {grid}")
     if not mean > 0 or not 0 < contrast <= 3:
         raise UsageError(f"photon-counts need mean > 0 and 0 < contrast <= 3; got mean={mean}, contrast={contrast}")
     rng = np.random.default_rng(seed)

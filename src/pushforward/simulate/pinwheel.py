@@ -1,4 +1,4 @@
-"""Five blades, twisted about the origin (after Johnson et al. 2016, https://arxiv.org/abs/1603.06277, figure 1)."""
+"""Pinwheel of five twisted blades (after Johnson et al. 2016, https://arxiv.org/abs/1603.06277, figure 1)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _ENLARGED = 2.0
 def pinwheel(count: int, seed: int = 0, *, labels: bool = False) -> Simulated:
     """Five twisted blades, shape ``(count, 2)``.
 
-    A straight blade is a Gaussian about (1, 0), of standard deviation 0.3 along and 0.1 across the radius. Each of its
-    points, at the radius r, is turned by 2 pi / 5 times the number of the blade and by e^r / 4 more, and enlarged
-    twofold. A turn that depends on the radius alone keeps areas, so the density is that of the straight blade at the
-    point turned back, divided by 4.
+    A straight blade is a Gaussian about (1, 0), of standard deviation 0.3 along and 0.1 across the radius. A point at
+    radius r is rotated by 2 pi / 5 times the number of the blade plus e^r / 4, and scaled by two. A rotation that
+    depends on the radius alone preserves areas, so the density is that of the straight blade at the point rotated back,
+    divided by 4.
 
     Arguments:
         labels: give the blade as a condition.
@@ -33,7 +33,7 @@ def pinwheel(count: int, seed: int = 0, *, labels: bool = False) -> Simulated:
     which = rng.integers(_BLADES, size=count)
     straight = rng.normal(size=(count, 2)) * _SIZES + (1.0, 0.0)
     points = _ENLARGED * _turned(straight, 2 * np.pi * which / _BLADES + _twist(straight))
-    # Nothing lies beyond eight standard deviations of the longer axis; the blades are no thinner than the shorter one.
+    # The box extends to eight standard deviations of the longer axis; the shorter one sets the scale.
     reach = _ENLARGED * (1 + 8 * _SIZES[0])
     density = PlanarDensity(_blades, (-reach, -reach), (reach, reach), scale=float(_SIZES[1]))
     return labelled(points, density, which if labels else None, "blade", tuple(str(i) for i in range(_BLADES)))

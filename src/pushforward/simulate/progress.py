@@ -1,4 +1,4 @@
-"""Progress of a simulation that takes more than a few seconds, on the terminal."""
+"""Progress display of long simulations on standard error."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PATIENCE_SECONDS = 2.0
 
 
 def shown(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
-    """A wrapper of the range of a simulation's steps that tells of progress on standard error.
+    """Wrapper of the range of a simulation's steps that shows progress on standard error.
 
-    It draws a bar on a terminal; elsewhere it writes one line with the time that the rest will take.
+    On a terminal it draws a bar; elsewhere it writes one line with the estimated remaining time.
     """
 
     def watch(steps: Iterable[int]) -> Iterator[int]:

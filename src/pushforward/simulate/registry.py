@@ -1,6 +1,6 @@
-"""Names of the built-in sets, where each simulator lives, and how many members it makes unless told otherwise.
+"""Registry of the built-in sets: the module of each simulator and its default number of members.
 
-This file imports no simulator: looking at what there is costs nothing.
+It imports no simulator, so that listing them is fast.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class Simulator:
     """One built-in set.
 
     Attributes:
-        target: ``module:function`` of the simulator, the module with its package.
+        target: ``module:function`` of the simulator, with the full module name.
         summary: one line for `pushforward datasets`.
-        default_count: members made when no number is asked for.
+        default_count: number of members unless given.
     """
 
     target: str
@@ -75,7 +75,7 @@ SIMULATORS: dict[str, Simulator] = {
 
 
 def registered() -> dict[str, Simulator]:
-    """All built-in sets by name, with those of installed packages."""
+    """All built-in sets by name, including those of installed packages."""
     for name in plugins("simulators"):
         if name not in SIMULATORS:
             SIMULATORS[name] = load_plugin("simulators", name)

@@ -22,12 +22,12 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
 
     Arguments:
         name: one of `SIMULATORS`.
-        count: how many members; None for the set's own number.
+        count: number of members; None for the default of the set.
         seed: the same seed gives the same members.
         options: of the simulator; see its docstring.
 
     Raises:
-        UsageError: if the name or an option is unknown, or a value cannot be used; the sentence lists what is known.
+        UsageError: if the name or an option is unknown, or a value is invalid.
 
     >>> simulate("two-moons", 100, noise=0.05).x.shape
     (100, 2)

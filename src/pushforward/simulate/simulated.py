@@ -1,4 +1,4 @@
-"""What a simulator returns, and what makes a function a simulator."""
+"""Members of a built-in set, and the decorator of simulators."""
 
 from __future__ import annotations
 
@@ -18,35 +18,34 @@ __all__ = ["Exact", "Simulated", "simulator"]
 
 
 class Exact(Protocol):
-    """A distribution that is known exactly. That of a Gaussian field also has ``power_spectrum(k)``."""
+    """An exactly known distribution. That of a Gaussian field also has ``power_spectrum(k)``."""
 
     def log_prob(self, x: ArrayLike) -> NDArray[np.float64]:
         """Log-density of the members ``(N, *space.shape)``, shape ``(N,)``, in nats and in the units of the data."""
 
     @property
     def entropy(self) -> float | None:
-        """Differential entropy in nats: no model's mean negative log-density lies below it. None: not known exactly."""
+        """Differential entropy in nats, a lower bound on mean negative log-densities; None if not known exactly."""
 
 
 @dataclass(frozen=True)
 class Simulated:
-    """Members of a built-in set, with all that is known about them.
+    """Members of a built-in set, with their conditions, groups and exact distribution.
 
     Attributes:
         x: members, shape ``(N, *space.shape)``, float32.
-        space: what one member is.
-        conditions: condition of each member, shape ``(N, P)``, float32; a label is the index of its class. None when
+        space: space of a member.
+        conditions: condition of each member, shape ``(N, P)``, float32; a label is the index of its class. None if
             there is no condition.
         names: of the P columns of ``conditions``.
         classes: for each column that is a label, the names of its classes.
-        groups: simulation that each member comes from, shape ``(N,)``, int64; None when members are independent.
-        condition_fields: the field that each member is given with, shape ``(N, channels, *grid)``; None where there is
-            none.
-        exact: the distribution that members are drawn from, where it is known.
-        truth: of series, the values without noise at every time, shape ``(N, length, dim)``; None where not known.
-        notes: what a reader of the data should know, one line each.
-        units: of the channels or coordinates, or one for all; empty where they are not known.
-        origin: what they were made by (``model``, ``seed``, ``version``), for files that can keep it.
+        groups: simulation that each member comes from, shape ``(N,)``, int64; None if members are independent.
+        condition_fields: condition field of each member, shape ``(N, channels, *grid)``; None if there is none.
+        exact: distribution of the members, if known.
+        truth: for series, noiseless values at every time, shape ``(N, length, dim)``; None if unknown.
+        notes: facts on the data for their user, one line each.
+        units: of the channels or coordinates, or one for all; empty if unknown.
+        origin: model, seed and version that made the data (``model``, ``seed``, ``version``), for files that keep it.
     """
 
     x: NDArray[np.float32]
@@ -67,12 +66,12 @@ class Simulated:
 
 
 def simulator(function: Callable[..., Simulated]) -> Callable[..., Simulated]:
-    """Check what a simulator is called with: its count, its seed and, against their annotations, its options.
+    """Decorate a simulator: check its count, its seed and, against their annotations, its options.
 
-    Values are brought to the annotated type, so that words of a command line and numbers of a configuration file serve.
+    Values are converted to the annotated type, so that strings from the command line work.
 
     Raises:
-        UsageError: by the simulator that is returned, for an unknown option or a value of another kind.
+        UsageError: when the simulator is called with an unknown option or an invalid value.
     """
     name = function.__name__.replace("_", "-")
 
@@ -97,7 +96,7 @@ def simulator(function: Callable[..., Simulated]) -> Callable[..., Simulated]:
 
 
 def _converted(name: str, option: str, value: Any, kind: Any) -> Any:
-    """An option's value as the annotated type."""
+    """An option's value, converted to the annotated type."""
     from pydantic import TypeAdapter, ValidationError
 
     try:

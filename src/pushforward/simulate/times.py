@@ -1,4 +1,4 @@
-"""When a series was observed, which of its values are missing, and the series as one array."""
+"""Observation times, noise and missing values of simulated series."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 
 def uniform(rng: np.random.Generator, low: float, high: float, count: int) -> Array:
-    """Uniform numbers in [low, high), shape ``(count, 1)``: one parameter of each series."""
+    """Uniform numbers in [low, high), shape ``(count, 1)``: one parameter per series."""
     return rng.uniform(low, high, (count, 1))
 
 
@@ -23,21 +23,21 @@ def irregular_times(rng: np.random.Generator, count: int, length: int, duration:
 
 
 def observed(rng: np.random.Generator, times: Array, truth: Array, noise: float, missing: float) -> NDArray[np.float32]:
-    """Timed series of noisy values, of which some are missing, shape ``(count, length, 1 + dim)``.
+    """Timed series of noisy values, some of them missing, shape ``(count, length, 1 + dim)``.
 
     Arguments:
         times: shape ``(count, length)``.
         truth: noiseless values at these times, shape ``(count, length, dim)``.
         noise: standard deviation, in the units of the values.
-        missing: share of the values that were not observed, each independently of the others.
+        missing: fraction of values that were not observed, at random.
 
     Raises:
-        UsageError: if the noise is negative, or the share is not in [0, 1).
+        UsageError: if the noise is negative, or the fraction is not in [0, 1).
     """
     if noise < 0:
-        raise UsageError(f"noise is {noise:g}, and must not be negative")
+        raise UsageError(f"noise must not be negative; got {noise:g}")
     if not 0 <= missing < 1:
-        raise UsageError(f"missing is {missing:g}, and must be a share of at least 0 and less than 1")
+        raise UsageError(f"missing must be a fraction in [0, 1); got {missing:g}")
     values = truth + noise * rng.standard_normal(truth.shape)
     values[rng.random(truth.shape) < missing] = np.nan
     return np.concatenate([times[..., None], values], axis=-1).astype(np.float32)
