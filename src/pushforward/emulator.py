@@ -126,7 +126,7 @@ class Emulator(SpecialVerbs):
         """
         if ability in _DENSITIES and self._relations and isinstance(self.model, ABILITIES[ability]):
             raise UsageError(
-                f"values of these data obey {self._relations} exact linear relations, such as a centre of mass at zero, "
+                f"values of these data obey {self._relations} exact linear relations (a centre of mass at zero, say), "
                 f"so they have no density in {self.space.size} dimensions; leave out as many of the values"
             )
         if ability not in self.abilities:
@@ -176,7 +176,7 @@ class Emulator(SpecialVerbs):
         batch_size: int | None = None,
         **sampling: Any,
     ) -> tuple[Float[Tensor, "n *shape"], NDArray[np.float32] | None]:
-        """Samples and their conditions, shape ``(n, parameters)`` or None if unconditional; arguments as of `sample`."""
+        """Samples and their conditions, shape ``(n, parameters)``, None if unconditional; arguments as of `sample`."""
         given, seed = self._asked(n, condition, seed)
         numbers = None if given is None or given.numbers is None else given.numbers.numpy()
         return self._draw(n, given, seed, batch_size, sampling), numbers

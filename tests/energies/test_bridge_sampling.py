@@ -79,7 +79,7 @@ def test_measured_facts_are_found_again(energy, temperatures):
 
 
 def test_a_mistake_is_answered_with_a_sentence():
-    with pytest.raises(UsageError, match="as many draws of a as of b; got 3 and 4"):
+    with pytest.raises(UsageError, match="equally many draws of a and b; got 3 and 4"):
         bridge(torch.zeros(3), torch.zeros(4))
     with pytest.raises(UsageError, match="4 chains cannot be divided into 10 groups"):
         measured_facts(free_field(3), (1.0,), 2, chains=4)

@@ -137,7 +137,7 @@ def test_facts_are_related():
         (lambda: Energy(3, Vector(2)), "must be a function"),
         (lambda: Energy(lambda x: x, Vector(2), scale=0.0), "scale of an energy"),
         (lambda: Energy(lambda x: x, Vector(2))(torch.zeros(4, 2)), "one energy per sample, shape"),
-        (lambda: double_well()(torch.zeros(4, 3)), "dw4 is of samples"),
+        (lambda: double_well()(torch.zeros(4, 3)), "dw4 needs samples"),
         (lambda: Energy(lambda x: x.sum(1), Vector(2)).sample(3), "no reference sampler"),
         (lambda: named_energy("dw5"), "did you mean 'dw4'"),
         (lambda: lattice_phi4(mass_squared=-1.0, coupling=0.0), "no finite integral"),

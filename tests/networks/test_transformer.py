@@ -99,7 +99,7 @@ def test_the_patch_follows_the_grid():
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"patch": 5}, "divides"), ({"heads": 3}, "multiple"), ({"depth": 0}, "at least 1")]
+    ("options", "words"), [({"patch": 5}, "the patch divide"), ({"heads": 3}, "3 heads"), ({"depth": 0}, "at least 1")]
 )
 def test_sizes_that_do_not_go_together(options, words):
     with pytest.raises(UsageError, match=words):

@@ -210,7 +210,7 @@ def test_11_a_process_has_the_coefficients_of_its_path(path):
     expected = path.at(times)
     torch.testing.assert_close(alpha, expected.alpha, rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(sigma, expected.sigma, rtol=1e-10, atol=1e-10)
-    with pytest.raises(UsageError, match="time 0"):
+    with pytest.raises(UsageError, match="start at 0"):
         coefficients(path.drift, path.diffusion, times[1:])
 
 

@@ -59,4 +59,4 @@ class JoinField(nn.Module):
 def refuse_field(network: nn.Module, condition: ConditionSpace) -> None:
     """Reject a field as the condition of a network that takes only numbers, with a `UsageError`."""
     if condition.field is not None:
-        raise UsageError(f"{type(network).__name__} takes no field as its condition; networks that do: {_TAKERS}")
+        raise UsageError(f"{type(network).__name__} takes no field as its condition; networks that can are {_TAKERS}")

@@ -87,9 +87,7 @@ class UNet(nn.Module):
         multipliers = multipliers_for(grid_of(space)) if multipliers is None else tuple(multipliers)
         counts = (blocks,) * len(multipliers) if isinstance(blocks, int) else tuple(blocks)
         if len(counts) != len(multipliers):
-            raise UsageError(
-                f"a U-Net needs one number of blocks per multiplier, not blocks {counts} for multipliers {multipliers}"
-            )
+            raise UsageError(f"blocks and multipliers of a U-Net must be equally many, not {counts} and {multipliers}")
         if min(width, *counts, *multipliers) < 1:
             raise UsageError(
                 f"width, blocks and multipliers of a U-Net must be at least 1, not {width}, {counts} and {multipliers}"
