@@ -228,7 +228,7 @@ def test_spaces_and_settings_that_do_not_fit_are_refused():
         CNF(Field(1, (8, 8)))
     with pytest.raises(UsageError, match="known solvers are"):
         parse_settings(CNF.Settings, {"solver": "rk5"})
-    with pytest.raises(UsageError, match="chooses its steps"):
+    with pytest.raises(UsageError, match="needs an adaptive solver"):
         parse_settings(CNF.Settings, {"gradient": "adjoint"})
     with pytest.raises(UsageError, match="of 1 number"):
         CNF(Vector(2), ConditionSpace(1)).log_prob(torch.zeros(3, 2))

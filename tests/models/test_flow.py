@@ -123,8 +123,8 @@ def test_splines_can_be_autoregressive():
 @pytest.mark.parametrize(
     ("name", "space", "settings", "sentence"),
     [
-        ("maf", Field(1, (8, 8)), {}, "autoregressive flows for vectors, not for field"),
-        ("nsf", Field(1, (8, 8)), {"conditioner": "autoregressive"}, "autoregressive flows for vectors"),
+        ("maf", Field(1, (8, 8)), {}, "autoregressive flows need vectors, not field"),
+        ("nsf", Field(1, (8, 8)), {"conditioner": "autoregressive"}, "autoregressive flows need vectors"),
         ("realnvp", Field(1, (9, 8)), {}, "9 x 8 has an odd side; crop or pad"),
         ("nsf", Field(1, (8, 8)), {"levels": 4}, "can be halved 3 times, not levels=4"),
     ],

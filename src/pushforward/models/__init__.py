@@ -1,7 +1,7 @@
-"""The families, by the name of their objective.
+"""Model families, by the name of their objective.
 
-`REGISTRY` is all that the rest of the package knows about them: a new family is one file here and one line there.
-The contract is imported when first used, so that looking at what there is does not load PyTorch.
+The rest of the package knows them only through `REGISTRY`: a new family is one file here and one line there. The
+contract is imported on first use, so that listing the families does not load PyTorch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a model can do, a protocol each. Callers ask for the ability, never for the class:
+"""Abilities of models, one protocol each. Callers ask for the ability, never for the class:
 
 >>> isinstance(model, Density)  # doctest: +SKIP
 True
@@ -58,7 +58,7 @@ class Density(Protocol):
 
 @runtime_checkable
 class Joint(Protocol):
-    """A model that draws samples together with the log-density that they are drawn from."""
+    """A model that draws samples together with their log-density."""
 
     def sample_and_log_prob(
         self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
@@ -69,9 +69,9 @@ class Joint(Protocol):
 
 @runtime_checkable
 class Reweightable(Joint, Protocol):
-    """A model whose samples can be weighted to follow an unnormalised density exp(-U): log w = -U(x) - log q(x).
+    """A model whose samples can be reweighted to an unnormalised density exp(-U): log w = -U(x) - log q(x).
 
-    Every `Joint` is one; whether there is an energy to weight by is for the emulator to say.
+    Every `Joint` is one; the emulator knows whether there is an energy.
     """
 
 
@@ -95,15 +95,15 @@ class Translator(Protocol):
 
 @runtime_checkable
 class Forecaster(Protocol):
-    """A model of series that can say how a series observed in part goes on, and what lies in its gaps."""
+    """A model of series that continues a partly observed series and fills its gaps."""
 
     def forecast(
         self, x: Tensor, times: Tensor, draws: Draws, condition: Condition | None = None, *, count: int = 200
     ) -> tuple[Tensor, Tensor]:
-        """Draws of the path without noise and of what would be observed, each (count, batch, T, dim).
+        """Draws of the noiseless path and of new observations, each (count, batch, T, dim).
 
         Arguments:
-            x: series (batch, rows, ...) as they are sampled, with NaN where nothing was observed.
+            x: series (batch, rows, ...) in the form of samples, with NaN where nothing was observed.
             times: ascending along each row, (batch, T).
         """
         ...
@@ -111,7 +111,7 @@ class Forecaster(Protocol):
 
 @runtime_checkable
 class Evolver(Protocol):
-    """A model that moves a state in time."""
+    """A model that evolves a state in time."""
 
     def evolve(self, initial: Tensor, times: Tensor, condition: Condition | None = None) -> Tensor:
         """States ``(batch, T, *state)`` at ``times`` (T,), from initial states ``(batch, *state)``."""
@@ -120,14 +120,14 @@ class Evolver(Protocol):
 
 @runtime_checkable
 class Corrected(Evolver, Protocol):
-    """A model of motion that corrects a simulation which can be run without what was learnt."""
+    """An evolver that corrects a simulation, which can also run without the learnt correction."""
 
     def uncorrected(self, initial: Tensor, times: Tensor, condition: Tensor | None = None) -> Tensor:
-        """States as `evolve` gives them, of the simulation alone."""
+        """States like those of `evolve`, from the simulation alone."""
         ...
 
     def resolved(self, initial: Tensor, times: Tensor, condition: Tensor | None = None) -> Tensor:
-        """States of the simulation alone, resolved as finely as can be afforded: what a correction aims at."""
+        """States of the simulation alone at the finest affordable resolution, the aim of a correction."""
         ...
 
 
@@ -141,7 +141,7 @@ LACKING: Mapping[str, str] = {
     "evolver": "cannot move a state in time",
     "corrected": "corrects no simulation",
 }
-"""What is said of a model without an ability."""
+"""Sentence on a model without an ability."""
 
 ABILITIES: Mapping[str, type] = {
     "sampler": Sampler,
@@ -153,4 +153,4 @@ ABILITIES: Mapping[str, type] = {
     "evolver": Evolver,
     "corrected": Corrected,
 }
-"""Abilities by the names that emulators, reports and error messages use."""
+"""Abilities by their names in emulators, reports and error messages."""

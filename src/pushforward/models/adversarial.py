@@ -1,12 +1,12 @@
-r"""Generative adversarial networks: a generator against a critic that tells its samples from the data.
+r"""Generative adversarial networks: a generator against a critic that distinguishes its samples from the data.
 
-The critic f and the generator g take turns, on fresh data and fresh noise each time, at one of the losses of
-`pushforward.models.adversarial_losses`. What keeps the critic smooth is a penalty on its gradient
-(`pushforward.models.critic_penalties`), a bound on its weights, or nothing. A family is a choice of these (`gan`,
+The critic f and the generator g are trained in turn, on fresh data and noise each time, with one of the losses of
+`pushforward.models.adversarial_losses`. The critic is kept smooth by a penalty on its gradient
+(`pushforward.models.critic_penalties`), by a bound on its weights, or not at all. A family is a choice of these (`gan`,
 `wgan`, `r3gan`).
 
-Both networks of a field see its standardised wavelet coefficients (`WaveletBands`). A field that looks alike everywhere
-is made from a map of noise that has the data's power spectrum (`StationaryGenerator`), any other from one vector.
+For a field, both networks work on standardised wavelet coefficients (`WaveletBands`). A statistically homogeneous field
+is generated from a map of noise with the data's power spectrum (`StationaryGenerator`), any other from one vector.
 
 Sources: Gulrajani et al. 2017 (arXiv:1704.00028), algorithm 1; Arjovsky, Chintala and Bottou 2017 (arXiv:1701.07875),
 algorithm 1, for clipping; Soenderby et al. 2017 (arXiv:1610.04490) for instance noise; Khayatkhoei, Elgammal and Singh
@@ -50,30 +50,29 @@ ConstraintName = Literal["gradient-penalty", "zero-centred", "clipping", "none"]
 class AdversarialSettings(Settings):
     """
     Attributes:
-        latent_dim: numbers of noise that a sample is made from; None chooses by the space: on a stationary field, a
-            number for each value.
-        latent_bits: fair coins beside the noise, for a generator that starts from a vector: a continuous map of normal
-            noise alone has to make samples between separate modes.
-        width: hidden features of the generator, or its channels at full resolution; None chooses by the space.
-        critic_width: those of the critic.
+        latent_dim: noise numbers per sample; None follows from the space: on a stationary field, one per value.
+        latent_bits: random bits in addition to the noise, for a generator that starts from a vector: a continuous map
+            of normal noise alone necessarily makes samples between separate modes.
+        width: hidden features of the generator, or its channels at full resolution; None follows from the space.
+        critic_width: the same for the critic.
         depth: hidden layers of a vector's generator; a field's depth follows from its grid.
-        critic_depth: those of the critic.
+        critic_depth: the same for the critic.
         network: of fields: ``default``, or ``dcgan`` for plain transposed and strided convolutions of the cells.
         loss: ``wasserstein``, ``non-saturating``, ``minimax``, ``relativistic`` or ``least-squares``.
-        constraint: what keeps the critic smooth: ``gradient-penalty`` (its slope between data and samples is one),
-            ``zero-centred`` (its slope on both is zero), ``clipping`` of its weights, or ``none``.
+        constraint: smoothness constraint on the critic: ``gradient-penalty`` (slope one between data and samples),
+            ``zero-centred`` (slope zero on both), ``clipping`` of its weights, or ``none``.
         penalty: weight of the penalty: λ of ``gradient-penalty``, γ / 2 times each of R1 and R2 of ``zero-centred``;
-            None chooses by the space.
-        final_penalty: weight at the end of the run, which is approached geometrically; None keeps it.
-        clip: bound of the critic's weights when they are clipped.
-        critic_turns: steps of the critic for each of the generator.
-        halvings: of a field's grid before both networks (see `WaveletBands`); None chooses by the grid.
-        conditioning: what the critic is told of a condition: ``joined`` to its input, by ``projection``, or nothing
-            but that it has to guess it, and the generator to be guessed rightly (``auxiliary``).
-        packing: samples that the critic scores together.
-        spectral_norm: whether the critic's layers are divided by their largest singular values.
-        instance_noise: standard deviation of Gaussian noise on whatever the critic sees, in units of that of the data;
-            it falls linearly to zero at half of the run.
+            None follows from the space.
+        final_penalty: weight at the end of the run, approached geometrically; None keeps it constant.
+        clip: bound on the critic's weights for ``clipping``.
+        critic_turns: critic steps per generator step.
+        halvings: of a field's grid before both networks (see `WaveletBands`); None follows from the grid.
+        conditioning: use of the condition by the critic: ``joined`` to its input; by ``projection``; or ``auxiliary``:
+            the critic predicts it, and the generator is trained to make it predictable.
+        packing: number of samples that the critic scores together.
+        spectral_norm: divide the critic's layers by their largest singular values.
+        instance_noise: standard deviation of Gaussian noise on the critic's inputs, in units of that of the data; it
+            falls linearly to zero at half of the run.
     """
 
     latent_dim: int | None = Setting(default=None, ge=1)
@@ -99,9 +98,9 @@ class AdversarialSettings(Settings):
 class AdversarialSampling(Settings):
     """
     Attributes:
-        corrected: whether the critic corrects the samples (see `metropolis_hastings`); each then costs as many calls of
-            both networks as there are proposals.
-        proposals: of each sample's chain.
+        corrected: correct the samples by the critic (see `metropolis_hastings`), at the cost of as many calls of both
+            networks as proposals.
+        proposals: number of proposals in each sample's chain.
     """
 
     corrected: bool = False
@@ -109,15 +108,15 @@ class AdversarialSampling(Settings):
 
 
 class Adversarial(Model):
-    """Two players, ``critic`` and ``generator``; the settings choose the loss and the critic's constraint.
+    """Two players, ``critic`` and ``generator``; the settings select the loss and the critic's constraint.
 
-    Neither network uses statistics of the batch, so that samples are independent of each other.
+    Neither network uses batch statistics, so samples are independent of each other.
 
     Raises:
         UsageError: if the space is neither a vector nor a field.
 
     Attributes:
-        acceptance: fraction of the proposals that were accepted when samples were last corrected; None before.
+        acceptance: fraction of accepted proposals in the last corrected sampling; None before.
     """
 
     Settings = AdversarialSettings
@@ -192,7 +191,7 @@ class Adversarial(Model):
     @torch.no_grad()
     def _corrected(self, draws: Draws, condition: Condition | None, proposals: int) -> Tensor:
         if self.settings.packing > 1:
-            raise UsageError("this critic scores packs of samples, and cannot correct one; train with packing=1")
+            raise UsageError("this critic scores packs of samples and cannot correct single ones; train with packing=1")
         members, given = self.kept.rows()
         if not len(members):
             raise UsageError("this model has seen no members to calibrate its critic by; train it first")
@@ -221,13 +220,13 @@ class Adversarial(Model):
             advance_spectral_norm(self.critic)
         with torch.no_grad():
             real = self.bands(batch.x)
-            # Under autocast the generator answers in lower precision than the data have.
+            # Under autocast the generator's output has a lower precision than the data.
             fake = self._generate(batch.draws, batch.condition).to(real.dtype)
         covered, clusters = self.coverage(real, fake)
         self.kept.keep(batch.x, batch.condition)
         real, fake = self._shown(real, batch), self._shown(fake, batch)
         told = pack_condition(batch.condition, options.packing)
-        # One pass for both: the critic knows no batch.
+        # One pass for both: the critic uses no batch statistics.
         both = torch.cat([real, fake]).requires_grad_(options.constraint == "zero-centred")
         scores, guesses = self._assess(both, None if told is None else Condition.cat([told, told]))
         on_real, on_fake = scores.chunk(2)
@@ -258,19 +257,19 @@ class Adversarial(Model):
         return Turn("generator", loss if guesses is None else loss + _error(guesses, told), {})
 
     def _shown(self, x: Tensor, batch: Batch) -> Tensor:
-        """Samples as the critic sees them: with noise, in packs."""
+        """The critic's input: samples with instance noise, in packs."""
         noise = self.settings.instance_noise * max(0.0, 1 - 2 * batch.progress)
         x = x + noise * batch.draws.normal(*x.shape[1:]) if noise else x
         return pack(x, self.settings.packing)
 
     def _weight(self, batch: Batch) -> float:
-        """Weight of the penalty at this point of the run."""
+        """Weight of the penalty at the current progress of the run."""
         final = self.settings.final_penalty
         return self.penalty if final is None else self.penalty * (final / self.penalty) ** batch.progress
 
     def _assess(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor | None]:
         scores, guesses = self.critic.assess(x, condition)
-        # Under autocast the critic answers in bfloat16, in which a small difference of two large scores is lost.
+        # Under autocast the critic's output is bfloat16, which loses a small difference of two large scores.
         return scores.float(), guesses
 
     @torch.no_grad()
@@ -280,7 +279,7 @@ class Adversarial(Model):
 
 
 def _error(guesses: Tensor, condition: Condition | None) -> Tensor:
-    """Mean squared error of the guess of a condition; rows that are not told are left out."""
+    """Mean squared error of a predicted condition; unknown rows are left out."""
     assert condition is not None
     assert condition.numbers is not None
     told = condition.numbers.isfinite()
@@ -289,13 +288,13 @@ def _error(guesses: Tensor, condition: Condition | None) -> Tensor:
 
 @singledispatch
 def _sizes(space: Space) -> tuple[int, int]:
-    """Numbers of noise, and width of the networks."""
-    raise UsageError(f"a GAN here learns vectors and fields, not {type(space).__name__.lower()}")
+    """Number of noise values, and width of the networks."""
+    raise UsageError(f"a GAN learns vectors and fields, not {type(space).__name__.lower()}")
 
 
 @_sizes.register
 def _(space: Vector) -> tuple[int, int]:
-    # With more numbers than a vector has, noise across a thin structure need not be folded out of that along it.
+    # With more noise numbers than the vector has, the spread across a thin structure has its own noise.
     return max(8, space.dim), 128
 
 
@@ -313,7 +312,7 @@ def chosen_penalty(space: Space, constraint: ConstraintName) -> float:
 
 @singledispatch
 def _training_defaults(space: Space) -> dict[str, Any]:
-    # Two players circle around their equilibrium, which the average over a longer part of the run comes closer to.
+    # Two players circle around their equilibrium; an average over a longer part of the run comes closer to it.
     return {"learning_rate": 1e-3, "batch_size": 256, "betas": (0.0, 0.9), "average": 0.1}
 
 

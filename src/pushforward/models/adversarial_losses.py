@@ -1,7 +1,6 @@
 r"""Losses of a critic f and a generator g.
 
-With f the critic's score of a sample, the logit of "real" where it is read as a probability, d = sigmoid(f), and
-s(u) = log(1 + e^u),
+With f the critic's score of a sample (as a probability, the logit of "real"), d = sigmoid(f), and s(u) = log(1 + e^u),
 
     wasserstein       critic  E f(g(z)) - E f(x)                         generator  -E f(g(z))
     non-saturating    critic  -E log d(x) - E log(1 - d(g(z)))           generator  -E log d(g(z))
@@ -9,9 +8,9 @@ s(u) = log(1 + e^u),
     relativistic      critic  E s(f(g(z)) - f(x))                        generator  E s(f(x) - f(g(z)))
     least-squares     critic  (E (f(x) - 1)^2 + E f(g(z))^2) / 2         generator  E (f(g(z)) - 1)^2 / 2
 
-The gradient of the minimax generator vanishes where the critic is sure of its samples, which is early in training. The
-relativistic critic compares each sample with a real one: a generator that has left a mode is still told of it, since
-the real samples of that mode are scored above its own.
+The gradient of the minimax generator vanishes where the critic rejects its samples with confidence, as early in
+training. The relativistic critic compares each sample with a real one: a generator that has lost a mode still receives
+a gradient from it, since the real samples of that mode score above its own.
 
 Sources: Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, equation 1 and section 3; Arjovsky, Chintala and
 Bottou 2017, https://arxiv.org/abs/1701.07875, equations 2 and 3; Jolicoeur-Martineau 2018,
@@ -37,12 +36,12 @@ Scores = Float[Tensor, " batch"]
 
 @dataclass(frozen=True)
 class AdversarialLoss:
-    """The two losses of a game.
+    """The losses of critic and generator.
 
     Attributes:
-        critic: of the scores of real samples and of generated ones.
-        generator: of the scores of real samples and of generated ones.
-        logged: a figure of the critic's scores that tells how the game goes, and its name.
+        critic: function of the scores of real and of generated samples.
+        generator: function of the scores of real and of generated samples.
+        logged: name of a diagnostic of the critic's scores, and its function.
         paired: whether the generator's loss depends on the scores of real samples.
     """
 

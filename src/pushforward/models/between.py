@@ -1,14 +1,14 @@
-r"""Transport between two ensembles without pairs, along straight lines.
+r"""Transport between two unpaired ensembles, along straight lines.
 
-A sample a of one ensemble and a sample b of the other are joined by a line,
+A line joins a sample a of one ensemble and a sample b of the other,
 
     z_t = (1 - t) a + t b,      loss = E || u(z_t, t) - (b - a) ||^2,      t in [0, 1],
 
-and the mean velocity u carries the one distribution to the other (Liu et al. 2022; Albergo & Vanden-Eijnden 2022).
-Neither needs to be Gaussian. Which b belongs to which a is nobody's to say: the optimal plan within a batch moves as
-little as possible, and a plan of pairs that were measured together, if there are any, is kept with ``paired=True``.
+and the mean velocity u carries one distribution to the other (Liu et al. 2022; Albergo & Vanden-Eijnden 2022). Neither
+needs to be Gaussian. Without given pairs, the optimal plan within a batch minimises the displacement; pairs that were
+measured together are kept with ``paired=True``.
 
-How far the learned motion is from the least possible is its path energy against the squared Wasserstein distance,
+The excess of the learnt motion over the minimum is its path energy compared with the squared Wasserstein distance,
 
     NPE = | E int_0^1 |u|^2 dt - W_2^2 | / W_2^2        (Tong et al. 2024, section 5).
 
@@ -35,13 +35,13 @@ __all__ = ["Between"]
 
 
 class Between(nn.Module):
-    """A learned motion from an ensemble a, at t = 0, to an ensemble b, at t = 1, and back.
+    """A learnt flow from an ensemble a, at t = 0, to an ensemble b, at t = 1, and back.
 
     Arguments:
         space: of the samples of both, in network units.
-        condition: what each sample is given with.
-        network: called as ``network(z, t, condition)``; that of the space if None.
-        pairs: samples that are paired among themselves by optimal transport; 1 pairs them at random.
+        condition: space of the conditions.
+        network: called as ``network(z, t, condition)``; None: that of the space.
+        pairs: number of samples paired by optimal transport among themselves; 1 pairs at random.
         condition_weight: see `optimal_transport`.
 
     Example:
@@ -68,9 +68,9 @@ class Between(nn.Module):
         self.pairs, self.condition_weight = pairs, condition_weight
 
     def pair(self, a: Tensor, b: Tensor, condition: Condition | None = None) -> Tensor:
-        """The rows of ``b`` in the order in which they belong to the rows of ``a``.
+        """The rows of ``b``, reordered to pair with the rows of ``a``.
 
-        Worth doing in another thread, a batch ahead: the solver holds no lock.
+        Suitable for another thread, a batch ahead: the solver releases the interpreter lock.
         """
         if self.pairs == 1:
             return b
@@ -86,13 +86,13 @@ class Between(nn.Module):
         *,
         paired: bool = False,
     ) -> Float[Tensor, ""]:
-        """The regression's loss on a batch of each ensemble.
+        """Regression loss on one batch of each ensemble.
 
         Arguments:
             a, b: equally many samples.
             draws: source of the times.
-            condition: of the rows of both.
-            paired: keep row i of ``b`` with row i of ``a``.
+            condition: conditions of the rows of both.
+            paired: pair row i of ``b`` with row i of ``a``.
         """
         if not paired:
             b = self.pair(a, b, condition)
@@ -110,13 +110,13 @@ class Between(nn.Module):
         *,
         tolerance: float = 1e-4,
     ) -> Float[Tensor, "batch *shape"]:
-        """Each sample of one ensemble moved to the other one.
+        """Translate samples of one ensemble to the other.
 
         Arguments:
-            x: samples of b to be moved to ``"a"``, or of a to be moved to ``"b"``.
+            x: samples of b for ``to="a"``, or of a for ``to="b"``.
             to: ``"a"`` or ``"b"``.
-            condition: of the rows.
-            tolerance: relative and absolute error of a step of the solver.
+            condition: conditions of the rows.
+            tolerance: relative and absolute error per step of the solver.
         """
         return self.move(x, to, condition, tolerance=tolerance)[0]
 
@@ -124,13 +124,13 @@ class Between(nn.Module):
     def move(
         self, x: Tensor, to: str, condition: Condition | None = None, *, tolerance: float = 1e-4
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
-        """The samples moved, and the energy int |u|^2 dt of each path.
+        """Translated samples, and the energy int |u|^2 dt of each path.
 
         Raises:
             UsageError: if ``to`` is neither a nor b.
         """
         if to not in ("a", "b"):
-            raise UsageError(f"samples are moved to 'a' or to 'b', not to {to!r}")
+            raise UsageError(f"to must be 'a' or 'b', not {to!r}")
 
         def motion(t: Tensor, state: Tensor) -> Tensor:
             velocity = self.network(state[:, :-1].reshape(-1, *x.shape[1:]), t, condition).flatten(1)

@@ -1,4 +1,4 @@
-"""A model between two ensembles of which no pairs are known: `Between`, trained, kept and asked as every other is.
+"""Family `between`: the flow `Between` of two unpaired ensembles, as a model like every other.
 
 Members of the two ensembles are paired by optimal transport within a batch, ahead of the step.
 """
@@ -29,9 +29,10 @@ __all__ = ["Bridge"]
 class BridgeSettings(Settings):
     """
     Attributes:
-        width: hidden features of a vector's network, channels at a field's full resolution; None chooses by the space.
-        depth: residual blocks, for a field at each resolution; None chooses by the space.
-        pairs: members that are paired among themselves by optimal transport; 1 pairs them at random.
+        width: hidden features of a vector's network, channels at a field's full resolution; None follows from
+            the space.
+        depth: residual blocks, for a field at each resolution; None follows from the space.
+        pairs: number of members paired by optimal transport among themselves; 1 pairs at random.
     """
 
     width: int | None = Setting(default=None, ge=1)
@@ -42,14 +43,14 @@ class BridgeSettings(Settings):
 class BridgeSampling(Settings):
     """
     Attributes:
-        tolerance: relative and absolute error of a step of the solver, in network units.
+        tolerance: relative and absolute error per step of the solver, in network units.
     """
 
     tolerance: float = Setting(default=1e-4, gt=0)
 
 
 class Bridge(Model):
-    """A learned motion from an ensemble a to an ensemble b and back: a translator, with no samples of its own."""
+    """A learnt flow from an ensemble a to an ensemble b and back: a translator, which draws no samples."""
 
     Settings = BridgeSettings
     Sampling = BridgeSampling
@@ -66,15 +67,15 @@ class Bridge(Model):
 
     @classmethod
     def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
-        """The settings as they are.
+        """The settings, unchanged.
 
         Raises:
-            UsageError: if the members of the two ensembles differ in shape, so that no line joins them.
+            UsageError: if the members of the two ensembles differ in shape.
         """
         if source.a.space.shape != source.b.space.shape:
             raise UsageError(
-                f"between joins members by straight lines, and those of {source.a.name} have the shape "
-                f"{source.a.space.shape}, those of {source.b.name} {source.b.space.shape}; both must be alike"
+                f"between joins members by straight lines, but those of {source.a.name} have the shape "
+                f"{source.a.space.shape}, those of {source.b.name} {source.b.space.shape}; both must be equal"
             )
         return settings
 
@@ -88,7 +89,7 @@ class Bridge(Model):
         return self._paired
 
     def _paired(self, batch: Batch) -> PairBatch:
-        """The batch with the rows of b in the order of the rows of a that they belong to."""
+        """The batch with the rows of b reordered to pair with those of a."""
         assert isinstance(batch, PairBatch)
         return replace(batch, b=self.between.pair(batch.x, batch.b.to(batch.x)), paired=True)
 

@@ -1,7 +1,7 @@
-r"""Chains of transforms, from samples of a space to codes: what the families of flows are made of.
+r"""Chains of transforms from samples of a space to codes, the building blocks of the flow families.
 
 On a `Vector` a chain is [scale, mix, transform] repeated. On a `Field` the same chain, with convolutions, models the
-details of each wavelet level given the field that they refine (see `Multiscale`), or with no levels the field itself,
+details of each wavelet level given the field that they refine (see `Multiscale`) or, without levels, the field itself
 by couplings of one half of a checkerboard given the other.
 
 Sources: Dinh, Sohl-Dickstein and Bengio 2017 (arXiv:1605.08803); Kingma and Dhariwal 2018 (arXiv:1807.03039); Yu,
@@ -37,7 +37,7 @@ from pushforward.transforms import (
 
 __all__ = ["AutoregressiveSettings", "CouplingSettings", "autoregressive_chain", "coupling_chain", "halvings"]
 
-# A coarsest field of few values is better off with networks that see it whole and know where each cell is.
+# Dense networks model a coarsest field of few values better: they see all cells and their positions.
 _DENSE_SIZE = 64
 _SMALLEST_SIDE = 4
 
@@ -45,11 +45,11 @@ _SMALLEST_SIDE = 4
 class CouplingSettings(Settings):
     """
     Attributes:
-        couplings: in the chain; on a field, in the chain of each level. None chooses by the space.
-        width: hidden features of each coupling's network; None chooses by the space.
-        depth: hidden layers of each coupling's network, on a field its residual blocks.
-        levels: times that a field is halved; 0 couples its cells by a checkerboard, which suits periodic lattices; None
-            halves it while it can be and keeps more than a few cells.
+        couplings: number in the chain; on a field, in the chain of each level. None follows from the space.
+        width: hidden features of each coupling's network; None follows from the space.
+        depth: hidden layers of each coupling's network; on a field, residual blocks.
+        levels: number of halvings of a field; 0 couples its cells by a checkerboard, which suits periodic lattices;
+            None halves it as often as possible down to a few cells.
     """
 
     couplings: int | None = Setting(default=None, ge=1)
@@ -61,7 +61,7 @@ class CouplingSettings(Settings):
 class AutoregressiveSettings(Settings):
     """
     Attributes:
-        transforms: autoregressive transforms in the chain.
+        transforms: number of autoregressive transforms in the chain.
         width: hidden features of each transform's network.
         depth: hidden layers of each transform's network.
     """
@@ -82,9 +82,9 @@ def coupling_chain(space: Space, monotone: Monotone, condition_dim: int, setting
         settings: sizes.
 
     Raises:
-        UsageError: if there are no couplings for the space, or a field's grid cannot be halved.
+        UsageError: if the space has no couplings, or a field's grid cannot be halved.
     """
-    raise UsageError(f"there are flows for vectors and fields, not for {type(space).__name__.lower()}")
+    raise UsageError(f"couplings need vectors or fields, not {type(space).__name__.lower()}")
 
 
 @coupling_chain.register
@@ -114,19 +114,19 @@ def _(space: Field, monotone: Monotone, condition_dim: int, settings: CouplingSe
 def autoregressive_chain(
     space: Space, monotone: Monotone, condition_dim: int, settings: AutoregressiveSettings, *, inverse: bool = False
 ) -> Transform:
-    """Masked autoregressive transforms of a vector, every second one in the opposite order.
+    """Masked autoregressive transforms of a vector, with alternating order of the features.
 
     Arguments:
         space: of the samples.
         monotone: the map of each value.
         condition_dim: length of a condition vector; 0 for none.
         settings: sizes.
-        inverse: sample in one pass, and find densities one feature after another, instead of the other way round.
+        inverse: sample in one pass and compute densities one feature after another, instead of vice versa.
 
     Raises:
         UsageError: if the space is not a vector.
     """
-    raise UsageError(f"there are autoregressive flows for vectors, not for {type(space).__name__.lower()}")
+    raise UsageError(f"autoregressive flows need vectors, not {type(space).__name__.lower()}")
 
 
 @autoregressive_chain.register
@@ -141,7 +141,7 @@ def _(
             network = MADE(dim, monotone.parameters, condition_dim, settings.width, settings.depth)
             transform: Transform = MaskedAutoregressive(monotone, network)
         else:
-            # One feature has none before it.
+            # A single feature has no previous one.
             alone = VectorConditioner(0, monotone.parameters, condition_dim, settings.width, settings.depth)
             transform = Coupling(monotone, alone, keep=0)
         chain += [ActNorm(dim), *([order] if step else []), Inverse(transform) if inverse else transform]
@@ -149,10 +149,10 @@ def _(
 
 
 def _dense(dim: int, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
-    """[ActNorm, Linear, Coupling] repeated, the couplings keeping the first half and the last in turn."""
+    """[ActNorm, Linear, Coupling] repeated; the couplings keep the first and the last half alternately."""
     chain: list[Transform] = []
     for step in range(settings.couplings or 10):
-        # One feature has nothing to be conditioned on but the condition, and nothing to be mixed with.
+        # A single feature depends on the condition alone, and needs no mixing.
         last = step % 2 == 1 and dim > 1
         keep = (dim + 1) // 2 if last else dim // 2
         outputs = monotone.parameters * (dim - keep)
@@ -171,7 +171,7 @@ def _convolutional(
     periodic: bool,
     settings: CouplingSettings,
 ) -> list[Transform]:
-    """[ActNorm, Linear, MaskedCoupling] repeated, the masks being the two halves of a checkerboard in turn."""
+    """[ActNorm, Linear, MaskedCoupling] repeated, with the two halves of a checkerboard as alternating masks."""
     chain: list[Transform] = []
     for step in range(settings.couplings or 4):
         network = FieldConditioner(
@@ -190,7 +190,7 @@ def _convolutional(
 
 
 def halvings(grid: tuple[int, ...], asked: int | None) -> int:
-    """How many times a grid is halved: as asked, or while all sides stay even and not below the smallest side.
+    """Number of halvings of a grid: as requested, or while all sides stay even and above the smallest size.
 
     Raises:
         UsageError: if a side is odd, or cannot be halved as often.

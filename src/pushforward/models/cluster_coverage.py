@@ -1,9 +1,9 @@
-"""Clusters of the data that a generator's samples reach, counted while it is trained: the loss of modes as it happens.
+"""Coverage of clusters of the data by a generator during training, which shows a loss of modes as it happens.
 
-Up to ten centres, found by k-means in the first batch, follow the data as means of the samples nearest to them. Shares
-of real and of generated samples in each cluster are running means over the last thousand samples or so. Clusters with
-less than a fiftieth of the data do not count; one is covered if its share of the generated samples is at least a tenth
-of that of the real ones.
+Up to ten centres, found by k-means in the first batch, follow the data as means of their nearest samples. The fractions
+of real and of generated samples per cluster are running means over about the last thousand samples. Clusters with less
+than a fiftieth of the data are ignored; a cluster is covered if its fraction of the generated samples is at least a
+tenth of its fraction of the real ones.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _MEMORY, _LEAST, _SMALLEST, _ROUNDS = 1024, 0.1, 0.02, 10
 
 
 class ClusterCoverage(nn.Module):
-    """The centres and the shares, as a part of a model: saved and resumed with the weights, alike in every process.
+    """Centres and fractions as part of a model: saved and resumed with the weights, equal in every process.
 
     Arguments:
-        size: numbers in a sample.
+        size: numbers per sample.
     """
 
     centres: Tensor
@@ -39,7 +39,7 @@ class ClusterCoverage(nn.Module):
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Put the centres at clusters of these samples: far apart at first, then at means of the nearest samples."""
+        """Initialise the centres at clusters of these samples by k-means from distant starting points."""
         rows = x.flatten(1)
         centres = rows[:1]
         while len(centres) < min(CLUSTERS, len(rows)):
@@ -55,12 +55,12 @@ class ClusterCoverage(nn.Module):
     def forward(
         self, real: Float[Tensor, "batch *shape"], fake: Float[Tensor, "batch *shape"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """How many clusters are covered, and how many there are, with this batch taken into account."""
+        """Number of covered clusters, and number of clusters, including this batch."""
         rows, samples = (joined_rows(x.detach().flatten(1).to(self.centres)) for x in (real, fake))
         near = _nearest(rows, self._places())
         counts = near.sum(0)
         self.seen += counts
-        # The mean of all samples that have been nearest, one batch after another.
+        # Running mean of all samples that were nearest.
         self.centres += (near.T @ rows - counts[:, None] * self.centres) / self.seen.clamp_min(1)[:, None]
         latest = torch.stack([counts / len(rows), _nearest(samples, self._places()).mean(0)])
         kept = torch.where(self.shares.any(), max(0.0, 1 - len(rows) / _MEMORY), 0.0)
@@ -70,7 +70,7 @@ class ClusterCoverage(nn.Module):
         return covered.sum().float(), held.sum().float()
 
     def _places(self) -> Tensor:
-        """The centres; those that were never set lie where no sample comes."""
+        """The centres; unset ones are out of reach of any sample."""
         return torch.where(self.seen[:, None] > 0, self.centres, 1e6)
 
 

@@ -1,4 +1,4 @@
-r"""Continuous normalizing flow: a learned velocity carries the data to a standard normal distribution.
+r"""Continuous normalizing flow: a learnt velocity field transports the data to a standard normal distribution.
 
 Time runs from the data at t = 0 to the noise at t = 1. Along dz/dt = f(t, z | c) with z(0) = x the log-density changes
 by the trace of the Jacobian (the instantaneous change of variables), so that
@@ -9,8 +9,8 @@ and training maximises its mean over the data. Many velocities give the same den
 
     L = -log q(x) + λ_K ∫ ‖f‖² dt + λ_J ∫ ‖∂f/∂z‖²_F dt,
 
-prefers the ones that are easy to integrate. The run begins with flow matching, one evaluation instead of one a
-stage of the solver, which puts the velocity near the straight paths from data to noise.
+prefers those that are easy to integrate. The run starts with flow matching, which needs one evaluation instead of one
+per stage of the solver and brings the velocity close to the straight paths from data to noise.
 
 Sources: Chen et al. 2018 (arXiv:1806.07366), theorem 1; Grathwohl et al. 2019 (arXiv:1810.01367), equations 4 and 8;
 Finlay et al. 2020 (arXiv:2002.02798), equations 11 and 12, for the penalties; Lipman et al. 2022 (arXiv:2210.02747).
@@ -57,25 +57,25 @@ def _adaptive(solver: str) -> bool:
 class CNFSettings(Settings):
     """
     Attributes:
-        width: hidden features of the velocity's network; None chooses by the space.
-        depth: its hidden layers, of particles the layers of messages; None is two for vectors, four for particles. With
-            one or two hidden layers the exact trace costs as little as the velocity, whatever the dimension, with more
-            it costs as much as the velocity for each dimension.
+        width: hidden features of the velocity's network; None follows from the space.
+        depth: its hidden layers, for particles the layers of messages; None is two for vectors, four for particles.
+            With one or two hidden layers the exact trace costs no more than the velocity in any dimension; with more it
+            costs one evaluation of the velocity per dimension.
         waves: cosines of time in each of its modulations.
-        matching: part of the run that is spent on flow matching before the likelihood is maximised; None is 0.6 for
-            vectors, 0.9 for particles. A long second part at a high learning rate can learn the errors of a solver of
-            fixed steps instead of the data: the logged ``kinetic`` energy then jumps and ``nll_per_dim`` falls below
-            what validation finds.
-        trace: of the Jacobian in training, ``exact``, or Hutchinson's estimate from one random vector that is fixed
-            within a solve (``hutchinson``); None is exact for vectors, the estimate for particles. Densities that are
-            asked for always have the exact one.
-        probe: the random vectors of the estimates, ``rademacher`` signs or ``gaussian``.
+        matching: fraction of the run for flow matching before the likelihood is maximised; None is 0.6 for vectors,
+            0.9 for particles. A long second part at a high learning rate can learn the errors of a fixed-step solver
+            instead of the data: the logged ``kinetic`` energy then jumps and ``nll_per_dim`` falls below the
+            validation value.
+        trace: of the Jacobian in training: ``exact``, or Hutchinson's estimate from one random vector per solve
+            (``hutchinson``); None is exact for vectors, the estimate for particles. Densities after training always use
+            the exact trace.
+        probe: random vectors of the estimates, ``rademacher`` signs or ``gaussian``.
         kinetic, jacobian: weights λ_K and λ_J of the penalties, which shorten and smooth the paths.
-        solver, steps, tolerance: of training: ``steps`` equal ones for a solver of fixed steps, else the relative and
+        solver, steps, tolerance: of training: ``steps`` equal steps for a fixed-step solver, else the relative and
             absolute ``tolerance``, in network units.
-        gradient: through the solver's steps (``direct``), also with few of them kept in memory (``checkpointed``), or
-            by the adjoint equation (``adjoint``); the latter two for solvers that choose their steps.
-        test_solver, test_steps, test_tolerance: the same of densities, codes and samples.
+        gradient: through the solver's steps (``direct``), the same with few of them kept in memory (``checkpointed``),
+            or by the adjoint equation (``adjoint``); the latter two for adaptive solvers.
+        test_solver, test_steps, test_tolerance: the same for densities, codes and samples.
     """
 
     width: int | None = Setting(default=None, ge=1)
@@ -99,17 +99,15 @@ class CNFSettings(Settings):
     @model_validator(mode="after")
     def _gradient_of_solver(self) -> CNFSettings:
         if self.gradient != "direct" and not _adaptive(self.solver):
-            raise ValueError(
-                f"gradient={self.gradient} needs a solver that chooses its steps, such as dopri5, not {self.solver}"
-            )
+            raise ValueError(f"gradient={self.gradient} needs an adaptive solver, such as dopri5, not {self.solver}")
         return self
 
 
 class CNFSampling(Settings):
     """
     Attributes:
-        solver, steps, tolerance: of the flow from noise to samples; None takes those of the model's settings.
-        temperature: standard deviation of the noise; below one trades variety for typical samples.
+        solver, steps, tolerance: of the flow from noise to samples; None: those of the model's settings.
+        temperature: standard deviation of the noise; below one gives less diverse, more typical samples.
     """
 
     solver: str | None = None
@@ -121,18 +119,18 @@ class CNFSampling(Settings):
 
 
 class CNF(Model):
-    """A continuous normalizing flow, with densities and codes that are exact up to the solver's tolerance.
+    """A continuous normalizing flow, with densities and codes exact to the solver's tolerance.
 
     Raises:
-        UsageError: if the space is neither a vector nor one of particles.
+        UsageError: unless the space is a vector or particles.
     """
 
     Settings = CNFSettings
     Sampling = CNFSampling
     settings: CNFSettings
 
-    # Regressions of flow matching on one batch of data, each on fresh times and noise. A step then takes a time like
-    # that of a step of maximum likelihood, and ``matching`` is a part of the run in steps as well as in seconds.
+    # Flow-matching regressions per batch of data, each on fresh times and noise. A step then takes about as long as a
+    # maximum-likelihood step, so that ``matching`` is a fraction of the run in steps as well as in seconds.
     regressions = 16
 
     def __init__(
@@ -146,7 +144,7 @@ class CNF(Model):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        # The solver's error control and the trace need more than the eight bits of bfloat16.
+        # The solver's error control and the trace need a higher precision than bfloat16.
         return {**_rates(space), "betas": (0.9, 0.99), "gradient_clip": 1.0, "precision": "32"}
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
@@ -181,19 +179,19 @@ class CNF(Model):
         return Turn("model", (value - target).square().mean(), {"evaluations": value.new_ones(())})
 
     def log_prob(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
-        """Natural log of the density at ``x``, in network units; nats; NaN for rows with NaN. The trace is exact."""
+        """Log-density at ``x`` in nats, in network units, with the exact trace; NaN for rows with NaN."""
         return self.log_prob_at(self._flat(x), 0.0, condition)
 
     def log_prob_at(
         self, z: Float[Tensor, "batch dim"], time: float, condition: Condition | None = None
     ) -> Float[Tensor, " batch"]:
-        """Natural log of the density that the data's has become at a time between 0 (data) and 1 (noise); nats."""
+        """Log-density, in nats, of the transported data at a time between 0 (data) and 1 (noise)."""
         field = _Carried(self.velocity.given(condition))
         z, volume, *_ = field.parts(self._solve(field, field.start(z), (time, 1.0)).y_end)
         return self._base(z) + volume
 
     def evaluations(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Int[Tensor, " batch"]:
-        """How often the velocity is evaluated for the density at each sample."""
+        """Number of evaluations of the velocity for the density at each sample."""
         field = _Carried(self.velocity.given(condition))
         return self._solve(field, field.start(self._flat(x)), (0.0, 1.0)).stats.evaluations
 
@@ -205,9 +203,9 @@ class CNF(Model):
     def sample_and_log_prob(
         self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Float[Tensor, "batch dim"], Float[Tensor, " batch"]]:
-        """Samples and the log-density that they were drawn from, in one solve.
+        """Samples and their log-density, in one solve.
 
-        At a temperature T other than one that is the density of the flow with ``N(0, T²)`` at its base.
+        At a temperature T other than one it is the density of the flow with the base ``N(0, T²)``.
         """
         options = sampling if isinstance(sampling, CNFSampling) else CNFSampling()
         noise = self._noise(draws)
@@ -218,15 +216,15 @@ class CNF(Model):
         return self._shaped(x), base - volume
 
     def encode(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, "batch dim"]:
-        """The noise that each sample is carried to, standard normal if the model is right."""
+        """Noise of each sample, standard normal if the model is correct."""
         return self._shaped(self._solve(self.velocity.given(condition), self._flat(x), (0.0, 1.0)).y_end)
 
     def decode(self, z: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Float[Tensor, "batch dim"]:
-        """The sample of each vector of noise; ``decode(encode(x)) == x`` up to the solver's tolerance."""
+        """Sample of each noise vector; ``decode(encode(x)) == x`` up to the solver's tolerance."""
         return self._shaped(self._solve(self.velocity.given(condition), self._flat(z), (1.0, 0.0)).y_end)
 
     def _flat(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch size"]:
-        """Samples as flat states, those of centred particles moved to the origin."""
+        """Samples as flat states; centred particles are moved to the origin."""
         return centre(self.space, x).flatten(1)
 
     def _noise(self, draws: Draws) -> Float[Tensor, "batch size"]:
@@ -244,7 +242,7 @@ class CNF(Model):
         times: Sequence[float],
         condition: Condition | None = None,
     ) -> Float[Tensor, "times batch dim"]:
-        """Where samples that are at ``state`` at the first time are at all the times, which rise or fall in [0, 1]."""
+        """States at monotonic times in [0, 1] of samples that are at ``state`` at the first time."""
         return self._solve(self.velocity.given(condition), state, times).y
 
     def _solve(
@@ -261,7 +259,7 @@ class CNF(Model):
         method = options.solver if training else asked.solver or options.test_solver
         if not _adaptive(method):
             steps = options.steps if training else asked.steps or options.test_steps
-            # All samples share the times of equal steps, which the field makes use of.
+            # In fixed steps all samples share the times, which the field exploits.
             return odeint(lambda t, y: field(t[:1], y), state, t, method=method, steps=steps)
         tolerance = options.tolerance if training else asked.tolerance or options.test_tolerance
         try:
@@ -281,15 +279,15 @@ class CNF(Model):
         except IntegrationError as problem:
             if training:
                 raise TrainingError(f"the flow could not be integrated: {problem}; lower the learning rate") from None
-            raise UsageError(f"the flow could not be integrated: {problem}; ask for a larger tolerance") from None
+            raise UsageError(f"the flow could not be integrated: {problem}; set a larger tolerance") from None
 
 
 class _Carried:
-    """The field of a sample and of what is integrated along its path: (z, ∫ tr ∂f/∂z, ∫ ‖f‖², ∫ ‖∂f/∂z‖²_F).
+    """The field of a sample together with the integrals along its path: (z, ∫ tr ∂f/∂z, ∫ ‖f‖², ∫ ‖∂f/∂z‖²_F).
 
     Arguments:
         field: velocity at the batch's conditions.
-        options: which trace, and which of the last two; None for the exact trace alone.
+        options: select the trace and the last two integrals; None for the exact trace alone.
     """
 
     def __init__(self, field: PreparedField | FlatField, options: CNFSettings | None = None) -> None:
@@ -301,7 +299,7 @@ class _Carried:
 
     @property
     def more(self) -> int:
-        """Numbers that are integrated beside the sample."""
+        """Number of integrals along the path."""
         return 1 + self.kinetic + self.jacobian
 
     @property
@@ -333,7 +331,7 @@ class _Carried:
         return torch.cat([value, torch.stack([trace, *energy, *stretch], 1)], 1)
 
     def parts(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """z and the three integrals, zero where they were not asked for."""
+        """z and the three integrals; those not computed are zero."""
         z, volume, *others = state.split([state.shape[1] - self.more, *[1] * self.more], dim=1)
         nothing = torch.zeros_like(volume)
         energy = others[0] if self.kinetic else nothing
@@ -360,13 +358,13 @@ def _(space: Particles, condition: ConditionSpace, settings: CNFSettings) -> Vec
 
 @singledispatch
 def _phases(space: Space) -> dict[str, Any]:
-    """The part of a run that is flow matching, and the trace in the likelihood after it."""
+    """Fraction of a run for flow matching, and the trace of the likelihood after it."""
     return {"matching": 0.6, "trace": "exact"}
 
 
 @_phases.register
 def _(space: Particles) -> dict[str, Any]:
-    # With the exact trace, a step of maximum likelihood takes as long as hundreds of regressions.
+    # With the exact trace, a maximum-likelihood step takes as long as hundreds of regressions.
     return {"matching": 0.9, "trace": "hutchinson"}
 
 

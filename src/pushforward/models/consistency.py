@@ -1,27 +1,26 @@
-r"""Consistency models: the end of the flow in one call, and better in two.
+r"""Consistency models: the end of the flow in one or two calls.
 
-On the straight line, and for the whitened state w in which a Gaussian field stands still (see `GaussianDenoiser`), the
+On the straight line, and for the whitened state w that is constant for a Gaussian field (see `GaussianDenoiser`), the
 end of the flow from time t is
 
     f(z, t) = colour_0(w - t whiten_t(s(z, t))),      w = whiten_t(z),
 
-where s is the mean velocity, beyond the Gaussian field's, from t to the end. At t = 0 that is z, whatever s: the
-boundary condition of Song et al. holds exactly, by a skip connection that is the end of the flow where the data are
-Gaussian; for white data it is their preconditioning with c_skip = 1 / sqrt((1 - t)^2 + t^2). A network for the velocity
-at t itself, such as one of flow matching, is one step of Euler's method when taken for s, and the exact answer to first
-order in t. So training starts from such a network and turns its velocity into a mean velocity, by regression on
+where s is the mean velocity from t to the end, in excess of the Gaussian field's. At t = 0 this is z for any s: the
+boundary condition of Song et al. holds exactly, by a skip connection that is the end of the flow for Gaussian data; for
+white data it is their preconditioning with c_skip = 1 / sqrt((1 - t)^2 + t^2). Taken for s, the velocity at t itself,
+as learnt by flow matching, gives one step of Euler's method, exact to first order in t. So training starts from such a
+network and turns its velocity into a mean velocity, by regression on
 
     s* = colour_t(w_t - w_0) / t,      w_0 = whiten_0(stopgrad f(z_u, u)),      u < t.
 
-With a ``teacher``, z_u is where the teacher's flow takes z_t: distillation. Without, the first part of a run trains the
-network as its family does, and the rest follows the flow that this has learnt; or, with ``tuning=data``, compares z_t
-and z_u of the same data and noise at levels that draw closer: consistency training, which knows no flow, and needs many
-more steps because each comparison is as noisy as a single pair.
+With a ``teacher``, the teacher's flow carries z_t to z_u: distillation. Without, the first part of a run trains the
+network as its family does, and the rest distils the learnt flow; or, with ``tuning=data``, compares z_t and z_u of the
+same data and noise at levels that move closer together: consistency training, which needs no flow, but many more steps,
+because each comparison is as noisy as a single pair.
 
 References:
-    Song et al. 2023, https://arxiv.org/abs/2303.01469; Song & Dhariwal 2023, https://arxiv.org/abs/2310.14189
-    Geng et al. 2024, https://arxiv.org/abs/2406.14548; Geng et al. 2025, https://arxiv.org/abs/2505.13447 (mean
-    velocity)
+    Song et al. 2023, https://arxiv.org/abs/2303.01469; Song & Dhariwal 2023, https://arxiv.org/abs/2310.14189 Geng et
+    al. 2024, https://arxiv.org/abs/2406.14548; Geng et al. 2025, https://arxiv.org/abs/2505.13447 (mean velocity)
 """
 
 from __future__ import annotations
@@ -56,17 +55,17 @@ __all__ = ["Consistency"]
 class ConsistencySettings(DenoisingSettings):
     """
     Attributes:
-        distilled: whether a teacher's flow is followed (``--set teacher=RUN`` sets it). Family and network are then the
-            teacher's unless they are set.
-        family: whose network, path and noise are used, and whose loss is trained first.
-        family_settings: of that family, beside those here, by name.
-        pretraining: part of a run without a teacher that trains the family's own loss.
-        tuning: what the rest of it follows: ``flow``, the one that the first part has learnt, with averaged weights, or
-            ``data``, for consistency training.
-        levels: noise levels of which two neighbours are compared; with ``tuning=data``, at the end of training. None is
-            8 along a flow and 64 without.
-        softness: of the loss, in units of the velocity: errors below it count as their square.
-        solver_steps: of Heun's method along the teacher's flow from a level to the next.
+        distilled: distil a teacher's flow (``--set teacher=RUN`` sets it). Family and network are then the teacher's
+            unless set.
+        family: gives the network, path and noise, and the loss of the first part.
+        family_settings: further settings of that family, by name.
+        pretraining: fraction of a run without a teacher that trains the family's loss.
+        tuning: training in the rest of the run: ``flow`` distils the flow learnt in the first part, with averaged
+            weights; ``data`` is consistency training.
+        levels: number of noise levels, of which neighbours are compared; with ``tuning=data``, at the end of training.
+            None is 8 along a flow and 64 without.
+        softness: of the loss, in units of the velocity: smaller errors enter quadratically.
+        solver_steps: of Heun's method along the teacher's flow, from one level to the next.
     """
 
     distilled: bool = False
@@ -101,7 +100,7 @@ class ConsistencySettings(DenoisingSettings):
 class ConsistencySampling(Settings):
     """
     Attributes:
-        steps: network calls; each after the first adds fresh noise to what was found, and repairs it.
+        steps: network calls; each after the first adds fresh noise to the samples and removes it again.
     """
 
     steps: int = Setting(default=2, ge=1)
@@ -114,7 +113,7 @@ class Consistency(Model):
         space, condition, settings: see `Model`.
 
     Raises:
-        UsageError: as the family does.
+        UsageError: as the family.
     """
 
     Settings = ConsistencySettings
@@ -127,7 +126,7 @@ class Consistency(Model):
     learnt: Tensor
     steps: Tensor
 
-    # Below this time, of the straight line, data and noisy data are the same in single precision.
+    # Below this time of the straight line, data and noisy data are equal in single precision.
     first_time = 1e-3
 
     def __init__(
@@ -140,7 +139,7 @@ class Consistency(Model):
         body = kind(space, condition, kind.Settings(**{**own, **options.family_settings}))
         assert isinstance(body, Denoising)
         self.body = body
-        # In a tuple, so that it is no part of this module.
+        # in a tuple, so that it is not registered as a submodule
         self._learnt: tuple[Denoising, ...] = ()
         if not options.distilled and options.tuning == "flow":
             self.register_buffer("learnt", _joined(body))
@@ -152,7 +151,7 @@ class Consistency(Model):
 
     @classmethod
     def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
-        """The settings of a model that learns from a teacher, where the source is one: as far as not set, its own.
+        """Settings completed by those of the teacher, if the source is one.
 
         Raises:
             UsageError: if the teacher has no denoiser.
@@ -168,13 +167,13 @@ class Consistency(Model):
                 " model that learns to remove noise"
             )
         if getattr(teacher.settings, "reflow", False):
-            raise UsageError(f"this {family} was trained on the pairs of another model, which is the one to distil")
+            raise UsageError(f"this {family} was trained on the pairs of another model; distil that one")
         given = settings.model_dump(include=settings.model_fields_set)
         if given.get("family", family) != family:
-            raise UsageError(f"the teacher is {family}, so family={given['family']} cannot be; leave it out")
+            raise UsageError(f"the teacher is {family}, so family={given['family']} cannot be used; leave it out")
         theirs = teacher.settings.model_dump(exclude={"reflow", "teacher_steps"})
         shared = {name: theirs.pop(name) for name in DenoisingSettings.model_fields}
-        # Its network says nothing of the data where there is nothing but noise, which is where a student starts.
+        # At pure noise, where a student starts, its network does not determine the data.
         theirs |= {"prediction": "v"} if theirs.get("prediction") == "noise" else {}
         return cls.Settings(**{"family": family, "family_settings": theirs, **shared, **given, "distilled": True})
 
@@ -199,7 +198,7 @@ class Consistency(Model):
         yield Turn("model", self._loss(batch, (batch.progress - start) / (1 - start)), {})
 
     def _followed(self, batch: Batch) -> Denoising | None:
-        """The model whose flow is followed: the teacher, or what the first part of the run has learnt."""
+        """The model whose flow is distilled: the teacher, or the network of the first part of the run."""
         if isinstance(batch, TeacherBatch):
             assert isinstance(batch.teacher, Denoising)
             return batch.teacher
@@ -211,7 +210,7 @@ class Consistency(Model):
 
     @torch.no_grad()
     def _remember(self) -> None:
-        """Average the weights over the last tenth, or so, of what has been trained."""
+        """Average the weights over about the last tenth of the training so far."""
         self.steps += 1
         kept = (1 - 1 / self.steps) ** self.forgetting
         self.learnt.lerp_(_joined(self.body), 1 - kept)
@@ -232,7 +231,7 @@ class Consistency(Model):
         noise, condition = self.body.noise(batch), self.body.withheld(batch)
         followed = self._followed(batch)
         levels = options.levels or (8 if followed else 64)
-        # The widest steps would undo what is known of the flow, from which the mean velocity starts.
+        # The widest steps would undo the initial velocity of the flow.
         levels = levels if followed else min(8, levels) * (levels / min(8, levels)) ** progress
         now, then = Straight().at(t), Straight().at(transport.earlier(t, levels))
         z = now.mix(batch.x, noise)
@@ -245,12 +244,12 @@ class Consistency(Model):
             moved = gaussian.whiten(z, now, condition) - self._code(before, then, condition)
             target = gaussian.colour(moved, now, condition) / t
         error = self.body.excess(z, now, condition) - target
-        # A narrower step shows a smaller part of what is wrong; so weighted, it corrects as much of it.
+        # A narrower step shows a smaller part of the error; this weight makes its correction equally large.
         weight = (t / (t - then.time)).flatten()
         return (weight * transport.pseudo_huber(error, options.softness)).mean()
 
     def _carried(self, teacher: Denoising, z: Tensor, now: Moment, then: Moment, condition: Condition | None) -> Tensor:
-        """Where the teacher's flow takes ``z``, by Heun's method in its whitened state."""
+        """Carry ``z`` along the teacher's flow, by Heun's method in its whitened state."""
         motion = teacher.whitened_motion(condition)
         w, steps = teacher.gaussian.whiten(z, now, condition), self.settings.solver_steps
         step = (then.time - now.time) / steps
@@ -265,7 +264,7 @@ class Consistency(Model):
         moment: Moment,
         condition: Condition | None = None,
     ) -> Float[Tensor, "batch *shape"]:
-        """f(z, t): the data at the end of the flow through ``z`` at a moment of the straight line."""
+        """f(z, t), the data at the end of the flow through ``z`` at a moment of the straight line."""
         return self.body.gaussian.colour(self._code(z, moment, condition), _DATA, condition)
 
     def _code(self, z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
@@ -278,7 +277,7 @@ class Consistency(Model):
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, ConsistencySampling) else self.Sampling()
         assert isinstance(options, ConsistencySampling)
-        # Equal steps of t^2: with little fresh noise, a call would repair little.
+        # equal steps of t^2: a call with little fresh noise would correct little
         times = [self.body.last_time() * (1 - i / options.steps) ** 0.5 for i in range(options.steps)]
         return transport.multistep(
             lambda z, moment: self.end(z, moment, condition),
@@ -294,7 +293,7 @@ class Consistency(Model):
 
 
 def _joined(module: nn.Module) -> Tensor:
-    """All weights of a module, one after another; convolutions may lie in memory in another order than others do."""
+    """All weights of a module in one vector; memory formats of convolutions may differ."""
     return torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
 
 

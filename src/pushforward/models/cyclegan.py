@@ -1,16 +1,16 @@
-r"""CycleGAN: two ensembles without pairs, a translator each way, and a critic of each ensemble.
+r"""CycleGAN: two unpaired ensembles, a translator in each direction, and a critic of each ensemble.
 
 With translators G: a -> b and F: b -> a and critics of a and b, both translators minimise
 
     L = L_adv(G(a)) + L_adv(F(b)) + λ (E |F(G(a)) - a| + E |G(F(b)) - b|) + μ (E |G(b) - b| + E |F(a) - a|).
 
-The adversarial part makes translations look like members of the other ensemble, the cycle part lets each be translated
-back, and the identity part leaves alone what is there already: without it, any relabelling of the members is as good
-as the one that changes least. Critics see translations mixed with earlier ones (`ReplayBuffer`), are normalised by
-their largest singular values, and pay for their slope on data and translations, as in UVCGAN2.
+The adversarial part makes translations resemble members of the other ensemble, the cycle part makes them invertible,
+and the identity part keeps members that are already in the target: without it, any relabelling of the members is as
+good as the one that changes least. Critics see translations mixed with earlier ones (`ReplayBuffer`), are normalised by
+their largest singular values, and are penalised for their slope on data and translations, as in UVCGAN2.
 
-Of a field, everything works on its standardised wavelet coefficients (`WaveletBands`), so that faint small scales weigh
-as much as large ones, and critics score patches.
+For fields, all networks work on standardised wavelet coefficients (`WaveletBands`), so that faint small scales weigh as
+much as large ones, and critics score patches.
 
 Sources: Zhu et al. 2017, https://arxiv.org/abs/1703.10593, equations 1 to 3 and section 4; Torbunov et al. 2023
 (UVCGAN2), https://arxiv.org/abs/2303.16280, for penalty, spectral norm and averages.
@@ -49,16 +49,16 @@ class CycleGANSettings(Settings):
     """
     Attributes:
         network: translators of fields: ``unet`` or ``resnet``.
-        width: hidden features of the translators, or their channels at the finest grid; None chooses by the space.
-        depth: hidden layers, residual blocks, or blocks at each resolution; None chooses by the space.
+        width: hidden features of the translators, or their channels at the finest grid; None follows from the space.
+        depth: hidden layers, residual blocks, or blocks at each resolution; None follows from the space.
         critic_width: of the critics.
         loss: ``least-squares``, ``wasserstein``, ``relativistic``, ``non-saturating`` or ``minimax``.
-        cycle: weight λ of the way there and back.
-        identity: weight μ of leaving members of the wanted ensemble alone.
+        cycle: weight λ of the cycle consistency.
+        identity: weight μ of keeping members of the target ensemble.
         penalty: weight of the critics' squared slope on data and on translations.
-        spectral_norm: whether the critics' layers are divided by their largest singular values.
-        replay: translations kept, of which critics are shown some beside the latest; 0 for none.
-        halvings: of a field's grid before all networks (see `WaveletBands`); None chooses by the grid.
+        spectral_norm: divide the critics' layers by their largest singular values.
+        replay: number of earlier translations kept for the critics; 0 for none.
+        halvings: of a field's grid before all networks (see `WaveletBands`); None follows from the grid.
     """
 
     network: TranslatorName = "unet"
@@ -99,7 +99,7 @@ class CycleGAN(Model):
 
     @classmethod
     def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
-        """The settings as they are.
+        """The settings, unchanged.
 
         Raises:
             UsageError: if the members of the two ensembles differ in shape.
@@ -107,7 +107,7 @@ class CycleGAN(Model):
         if source.a.space.shape != source.b.space.shape:
             raise UsageError(
                 f"members of {source.a.name} have the shape {source.a.space.shape}, those of {source.b.name} "
-                f"{source.b.space.shape}; translators start as the identity, so both must be alike"
+                f"{source.b.space.shape}; translators start as the identity, so both must be equal"
             )
         return settings
 
@@ -144,7 +144,7 @@ class CycleGAN(Model):
             UsageError: if ``to`` is neither a nor b.
         """
         if to not in ("a", "b"):
-            raise UsageError(f"samples are moved to 'a' or to 'b', not to {to!r}")
+            raise UsageError(f"to must be 'a' or 'b', not {to!r}")
         origin = "b" if to == "a" else "a"
         return cast(WaveletBands, self.bands[to]).inverse(self.translators[to](self.bands[origin](x)).float())
 
@@ -154,7 +154,7 @@ class CycleGAN(Model):
         count = len(real["a"])
         loss, fake, parts = torch.zeros((), device=real["a"].device), dict[str, Tensor](), dict[str, Tensor]()
         for side, other in (("a", "b"), ("b", "a")):
-            # What comes from the other ensemble, and what is there already, in one pass.
+            # members of both ensembles in one pass
             moved, kept = self.translators[side](torch.cat([real[other], real[side]])).float().split(count)
             back = self.translators[other](moved).float()
             on_fake = self.critics[side](moved).float()
@@ -176,7 +176,7 @@ class CycleGAN(Model):
         name, figure = game.logged
         loss, logs = game.critic(on_real, on_fake), {name: figure(on_real, on_fake).detach()}
         if options.penalty:
-            # The slope of a sample's mean score: as steep for a field of many patches as for one.
+            # the slope of a sample's mean score does not depend on the number of patches
             logs["penalty"] = squared_slope(scores.flatten(1).mean(1) if scores.dim() > 1 else scores, both).mean()
             loss = loss + options.penalty * logs["penalty"]
             logs["penalty"] = logs["penalty"].detach()
@@ -201,7 +201,7 @@ def _(space: Field, network: TranslatorName) -> tuple[int, int, int]:
 
 @singledispatch
 def _critic(space: Space, width: int, spectral_norm: bool) -> nn.Module:
-    raise UsageError(f"samples of {space.kind} data cannot be translated; those of vectors and fields can")
+    raise UsageError(f"cyclegan translates vectors and fields, not {space.kind} data")
 
 
 @_critic.register

@@ -1,10 +1,10 @@
-r"""Denoising diffusion: the noise in a noisy sample.
+r"""Denoising diffusion: regression of the noise in a noisy sample.
 
     z_t = alpha_t x + sigma_t eps,   alpha^2 + sigma^2 = 1,      loss = E_{x, eps, t} || eps_theta(z_t, t) - eps ||^2.
 
-The error is measured in the noise, whatever the network's output means. That output is v = alpha eps - sigma x by
-default, from which the noise and the data follow at every time, also where hardly any data are left; with
-``prediction="noise"`` and ``schedule="linear"`` it is the model of the paper.
+The error is measured in the noise for any prediction of the network. The default prediction is v = alpha eps - sigma x,
+which determines the noise and the data at every time, even where hardly any data remain; with ``prediction="noise"``
+and ``schedule="linear"`` it is the model of the paper.
 
 References:
     Ho, Jain & Abbeel 2020, https://arxiv.org/abs/2006.11239, eq. 14 and algorithm 1
@@ -35,9 +35,10 @@ class DDPMSettings(DenoisingSettings):
     """
     Attributes:
         schedule: signal-to-noise ratio along the path, ``linear`` (in the rate) or ``cosine``.
-        prediction: what the network's output means: ``noise`` or ``v``.
-        measured_in: whose squared error is minimised; ``noise`` gives the paper's loss, ``v`` stresses large noise.
-        levels: number of equally spaced noise levels that are trained, as the paper's 1000; None trains all times.
+        prediction: the network's output: ``noise`` or ``v``.
+        measured_in: quantity whose squared error is minimised; ``noise`` gives the paper's loss, ``v`` emphasises
+            large noise.
+        levels: number of equally spaced noise levels in training, such as the paper's 1000; None: all times.
     """
 
     schedule: Literal["linear", "cosine"] = "cosine"
@@ -52,7 +53,7 @@ class DDPM(Denoising):
     Settings = DDPMSettings
     settings: DDPMSettings
 
-    # What is left of the data at t = 1 on the cosine path: as much as on the linear one. See `VPCosine`.
+    # remnant of the data at t = 1 on the cosine path, equal to that on the linear one; see `VPCosine`
     remnant = 0.0066
 
     def __init__(

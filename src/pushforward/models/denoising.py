@@ -1,18 +1,18 @@
-r"""What all models of motion from noise to data share.
+r"""Base of the models that learn a flow from noise to data.
 
-A network is asked, at a sample z = alpha x + sigma eps of a path from data to noise and the time of that sample, for
-some combination p = a x + b eps (see `pushforward.transport.prediction`), and trained by regression,
+At a sample z = alpha x + sigma eps of a path from data to noise, and its time, a network predicts a combination
+p = a x + b eps (see `pushforward.transport.prediction`). It is trained by regression,
 
     loss = E_{x, eps, t} w_t || p_theta(z_t, t) - p ||^2,      w_t = (D'_t / D_t)^2,
 
-where w expresses the error in another prediction's units if that is asked for. A family is a path, a prediction, the
-units of its error, and a distribution of times; everything else is here, so that a network trained as one can be
-sampled, encoded with and scored as any other.
+where w optionally expresses the error in the units of another prediction. A family is a path, a prediction, the units
+of its error, and a distribution of times; everything else is here, so that networks of all families share samplers,
+codes and densities.
 
-The network adds to what a Gaussian field with the data's power spectrum would answer (`GaussianDenoiser`), and so has
-only the non-Gaussian part to learn. It never sees the path: its input is z / sqrt(alpha^2 + sigma^2), whose variance is
-one for data of unit variance, and its clock is sigma / (alpha + sigma), the time of equal signal-to-noise ratio on the
-straight line. Sampling, codes and densities all move along the straight line, where no coefficient is ever infinite.
+The network is added to the denoiser of a Gaussian field with the data's power spectrum (`GaussianDenoiser`), so it
+learns only the non-Gaussian part. It is independent of the path: its input is z / sqrt(alpha^2 + sigma^2), of unit
+variance for data of unit variance, and its clock is sigma / (alpha + sigma), the time of equal signal-to-noise ratio on
+the straight line. Sampling, codes and densities all use the straight line, where no coefficient is infinite.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ __all__ = ["Denoising"]
 
 
 class Denoising(Model):
-    """A network trained on noisy samples of a path. It has densities and codes besides samples.
+    """A network trained on noisy samples of a path, with samples, densities and codes.
 
     Arguments:
         space, condition, settings: see `Model`.
         path: of the training samples.
-        prediction: what the network's output means.
-        measured_in: the prediction in whose units the squared error is taken; that of the output if None.
-        prior: the noise that the path ends in; None is the normal one.
+        prediction: the network's output.
+        measured_in: prediction in whose units the squared error is measured; None: that of the output.
+        prior: noise distribution of the path; None is normal noise.
 
     Raises:
         UsageError: if the space is neither a vector nor a field, or a setting does not belong to it.
@@ -75,7 +75,7 @@ class Denoising(Model):
     settings: DenoisingSettings
     takes_field = True
 
-    # Whether z = alpha x + sigma eps with the same eps at all times, so that estimates of x and eps say all.
+    # Whether z = alpha x + sigma eps with the same eps at all times, so that estimates of x and eps suffice.
     has_denoiser: ClassVar[bool] = True
 
     def __init__(
@@ -103,7 +103,7 @@ class Denoising(Model):
 
     @classmethod
     def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
-        """The settings as they are; a network of the user's own may lie in the current folder."""
+        """The settings, unchanged; a custom network may be in the current folder."""
         if is_custom(cast(DenoisingSettings, settings).network):
             search_here()
         return settings
@@ -120,7 +120,7 @@ class Denoising(Model):
         return self.prior.draw(batch.draws, self.space.shape)
 
     def told(self, z: Float[Tensor, "batch *shape"], moment: Moment) -> tuple[Moment, Number]:
-        """The moment whose noise level the network is told at ``z``, and that level over the one of ``moment``."""
+        """Moment with the effective noise level passed to the network at ``z``, and its ratio to that of ``moment``."""
         return moment, 1.0
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
@@ -138,14 +138,14 @@ class Denoising(Model):
         yield Turn("model", error.mean(), {})
 
     def predictor(self, condition: Condition | None = None, path: Path | None = None) -> Predictor:
-        """The learned E[x | z] and E[eps | z], as the functions of `pushforward.transport` take them.
+        """The learnt E[x | z] and E[eps | z], for the functions of `pushforward.transport`.
 
         Arguments:
-            condition: a row for each sample, network units; None for the unconditional distribution.
-            path: of the samples z that will be given, which need not be the path of training; that one if None.
+            condition: one row per sample, network units; None for the unconditional distribution.
+            path: of the samples z, not necessarily the path of training; None: that path.
 
         Raises:
-            UsageError: if there is no condition and the model has not learnt to do without.
+            UsageError: if there is no condition and the model was trained only with conditions.
         """
         self._check_told(condition)
 
@@ -179,21 +179,21 @@ class Denoising(Model):
         x = transport.sample(
             predict, Straight(), times, draws, self.space.shape, method=options.method, noise=self.prior, **own
         )
-        # Noise added on the way need not be centred, and estimates are blind to what of it is not.
+        # Fresh noise need not be centred, and the estimates do not see its centre of mass.
         return centre(self.space, x)
 
     @torch.no_grad()
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
-        """The noise from which ``x`` is sampled; distributed as the prior over the learned distribution."""
+        """The noise from which ``x`` is sampled; distributed as the prior under the learnt distribution."""
         return self._follow(self._times_to_noise(), x, condition)
 
     @torch.no_grad()
     def decode(
         self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
-        """The sample of the noise ``z``; the inverse of `encode` up to the error of the solver."""
+        """Sample of the noise ``z``; the inverse of `encode` up to the solver's error."""
         return self._follow(self._times_to_noise()[::-1], z, condition)
 
     @torch.no_grad()
@@ -201,8 +201,8 @@ class Denoising(Model):
         """Log-density in nats, by the change of variables along the probability flow.
 
         The trace of the Jacobian is exact for vectors and particles of up to 64 dimensions. Otherwise the network's
-        part of it is estimated with vectors of random signs, always the same: unbiased over the choice of the vectors,
-        and comparable between samples. Of centred particles, what is scored is the configuration moved to the origin.
+        part of it is estimated with fixed vectors of random signs: unbiased over the choice of the vectors, and
+        comparable between samples. Centred particles are moved to the origin first.
         """
         times = self._times_to_noise()
         (first,) = Straight().moments(times[:1])
@@ -214,15 +214,15 @@ class Denoising(Model):
     def sample_and_log_prob(
         self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
-        """Samples and the log-density that they are drawn from, nats: `decode` with the volume that moves along.
+        """Samples and their log-density in nats, by `decode` together with the volume.
 
         Raises:
-            UsageError: if a setting of sampling was given: steps, method and trace are those of `log_prob`.
+            UsageError: if a sampling setting was given: steps, method and trace are those of `log_prob`.
         """
         if sampling is not None and sampling.model_fields_set:
             given = min(sampling.model_fields_set)
             raise UsageError(
-                f"{given} cannot be chosen for samples with their densities: they take the steps of log_prob"
+                f"{given} cannot be set for samples with densities, which use the steps of log_prob; leave it out"
             )
         times = self._times_to_noise()[::-1]
         (last,) = Straight().moments(times[-1:])
@@ -232,9 +232,9 @@ class Denoising(Model):
         return self.gaussian.colour(w, last, condition), log_prob
 
     def excess(self, z: Tensor, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "batch *shape"]:
-        """What the learned velocity is more than that of the Gaussian field, at ``z`` on the straight line."""
-        # The network adds s to a prediction with determinant D, hence -sigma s / D to the data, alpha s / D to the
-        # noise.
+        """Excess of the learnt velocity over that of the Gaussian field, at ``z`` on the straight line."""
+        # The network adds s to a prediction with determinant D, hence -sigma s / D to the data, alpha s / D to
+        # the noise.
         own = self.path.matching(moment)[0] if self.path != Straight() else moment
         scale = (moment.sigma_dot * own.alpha - moment.alpha_dot * own.sigma) / transport.determinant(
             self.prediction, own
@@ -242,7 +242,7 @@ class Denoising(Model):
         return scale * self._network_at(z, moment, condition)
 
     def whitened_motion(self, condition: Condition | None, guidance: float = 1.0) -> VelocityField:
-        """dw/dt: what the learned velocity adds to that of the Gaussian field, which leaves w where it is."""
+        """dw/dt from the learnt excess velocity; for the Gaussian field w is constant."""
         motion = self._motion_of_modes(condition, guidance)
         return lambda w, moment: self.gaussian.field(motion(self.gaussian.modes(w), moment))
 
@@ -250,19 +250,19 @@ class Denoising(Model):
     def from_noise(
         self, noise: Float[Tensor, "batch *shape"], condition: Condition | None = None, steps: int = 20
     ) -> Float[Tensor, "batch *shape"]:
-        """The samples of some noise: `decode` with a network call a step."""
+        """Samples of given noise: `decode` with one network call per step."""
         times = transport.time_grid(Straight(), steps, start=self.last_time())
         return self._follow(times, noise, condition, transport.INTEGRATORS["adams"])
 
     def pairs_from_noise(
         self, draws: Draws, condition: Condition | None = None, steps: int = 20
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *shape"]]:
-        """Samples, and the noise that each of them belongs to."""
+        """Samples, and the noise of each."""
         noise = self.prior.draw(draws, self.space.shape)
         return self.from_noise(noise, condition, steps), noise
 
     def start_from(self, teacher: nn.Module) -> None:
-        """Take the weights of a trained model, if they are of the same shapes and mean the same."""
+        """Copy the weights of a trained model, if shapes and prediction are the same."""
         assert isinstance(teacher, Denoising)
         theirs, mine = teacher.state_dict(), self.state_dict()
         alike = teacher.prediction == self.prediction and theirs.keys() == mine.keys()
@@ -270,13 +270,13 @@ class Denoising(Model):
             self.load_state_dict(theirs)
 
     def withheld(self, batch: Batch) -> Condition | None:
-        """The conditions of a batch, some of them not told."""
+        """The conditions of a batch, with some rows withheld."""
         if batch.condition is None or not self.settings.condition_dropout:
             return batch.condition
         return batch.condition.withheld(batch.draws.uniform() < self.settings.condition_dropout)
 
     def last_time(self) -> float:
-        """The time of the straight line at which the path ends and sampling starts."""
+        """Time of the straight line at which the path ends and sampling starts."""
         return transport.equal_times([1.0], self.path, Straight())[0]
 
     def _follow(
@@ -287,7 +287,7 @@ class Denoising(Model):
         integrator: Integrator = transport.INTEGRATORS["rk4"],
         guidance: float = 1.0,
     ) -> Tensor:
-        """From data to whitened noise or back, whichever way the times of the straight line run."""
+        """Integrate from data to whitened noise or back, in the direction of the times."""
         first, last = Straight().moments([times[0], times[-1]])
         to_noise = times[0] < times[-1]
         modes = self.gaussian.white_modes(state, first, condition) if to_noise else self.gaussian.modes(state)
@@ -295,7 +295,7 @@ class Denoising(Model):
         return self.gaussian.field(modes) if to_noise else self.gaussian.coloured(modes, last, condition)
 
     def _motion_of_modes(self, condition: Condition | None, guidance: float = 1.0) -> VelocityField:
-        """`whitened_motion` of the modes of w."""
+        """`whitened_motion` in modes of w."""
         self._check_told(condition)
 
         def known(z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
@@ -318,18 +318,18 @@ class Denoising(Model):
     def _network_at(self, z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
         clock = moment.sigma / (moment.alpha + moment.sigma)
         t = clock.flatten() if isinstance(clock, Tensor) else z.new_full((len(z),), clock)
-        # Under autocast the network may answer in bfloat16, which is too coarse for what is summed over many steps.
+        # Under autocast the network's output may be bfloat16, too coarse for a sum over many steps.
         return self.network(z / moment.norm, t, condition).to(z.dtype)
 
     def _check_told(self, condition: Condition | None) -> None:
         if condition is None and self.condition and not self.settings.condition_dropout:
             raise UsageError(
-                f"{self.condition} given with every sample that this model was trained on, and it cannot do without; "
-                "give a condition, or train with condition_dropout above 0"
+                f"{self.condition} given with every sample in training, so this model needs a condition; "
+                "give one, or train with condition_dropout above 0"
             )
 
     def _carried(self, times: list[float], w: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor]:
-        """The whitened state at the last time, and the logarithm of the volume that moves along."""
+        """The whitened state at the last time, and the log-volume."""
         probes = trace_probes(self.space.shape, 0 if self.space.grid else 64, count=max(1, 512 // self.space.size))
         with frozen(self):
             return transport.carry(self.whitened_motion(condition), Straight(), times, w, probes.to(w))

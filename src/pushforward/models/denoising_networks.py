@@ -1,4 +1,4 @@
-"""Networks, steps and defaults of training that suit models of motion from noise to data, by kind of sample."""
+"""Networks, solver steps and training defaults of the models that learn a flow from noise to data, by space."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHARED = {"betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
 
 @singledispatch
 def denoising_defaults(space: Space) -> dict[str, Any]:
-    """Settings of the loop."""
+    """Default settings of the training loop."""
     return {"learning_rate": 5e-3 * 64 / _width(space), "batch_size": 1024, **_SHARED}
 
 
@@ -28,21 +28,21 @@ def _(space: Field) -> dict[str, Any]:
 
 @denoising_defaults.register
 def _(space: Particles) -> dict[str, Any]:
-    # The densities of equivariant flows need more than the eight bits of bfloat16.
+    # Densities of equivariant flows need a higher precision than bfloat16.
     return {"learning_rate": 2e-3, "batch_size": 256, "precision": "32", **_SHARED}
 
 
 def network_options(space: Space, settings: Any) -> dict[str, Any]:
-    """Options of `time_network` from the settings of a model; those that are None are the network's own.
+    """Options of `time_network` from the settings of a model; None keeps the network's default.
 
     Raises:
-        UsageError: if a setting belongs to another network, or to that of another kind of sample.
+        UsageError: if a setting belongs to another network or another kind of sample.
     """
     if not is_custom(settings.network):
         return _options(space, settings)
     if settings.multipliers is not None or settings.patch is not None:
         raise UsageError(
-            f"patch and multipliers are settings of built-in networks; network={settings.network} has none"
+            f"patch and multipliers are settings of built-in networks; leave them out for network={settings.network}"
         )
     return {"network": settings.network, "width": settings.width, "depth": settings.depth}
 
@@ -63,34 +63,34 @@ def _(space: Particles, settings: Any) -> dict[str, Any]:
 def _(space: Field, settings: Any) -> dict[str, Any]:
     if settings.network == "transformer":
         if settings.multipliers is not None:
-            raise UsageError("multipliers are the channels of a U-Net's resolutions; a transformer has none")
+            raise UsageError("multipliers is a setting of the U-Net; leave it out for a transformer")
         return {"network": "transformer", "width": settings.width, "depth": settings.depth, "patch": settings.patch}
     if settings.patch is not None:
-        raise UsageError("patch is a setting of network=transformer; the U-Net has none")
+        raise UsageError("patch is a setting of network=transformer; leave it out for the U-Net")
     return {"width": settings.width or 16, "blocks": settings.depth, "multipliers": settings.multipliers}
 
 
 @singledispatch
 def times_to_noise(space: Space, last: float) -> list[float]:
-    """Times of the straight line for the fourth-order steps of codes and densities, from the data to ``last``."""
-    # On two moons 20 steps leave an error of 5e-4 nats in the mean log-density.
+    """Times of the straight line, from the data to ``last``, for the fourth-order steps of codes and densities."""
+    # On two moons 20 steps give an error of 5e-4 nats in the mean log-density.
     return time_grid(Straight(), 12 if space.grid else 20, start=0.0, stop=last)
 
 
 @times_to_noise.register
 def _(space: Particles, last: float) -> list[float]:
-    # Near the data, where particles meet, the flow changes fastest: on DW4, 20 of these steps leave an error of
-    # 0.01 nats in a log-density and 20 equal ones 0.04.
+    # Near the data, where particles meet, the flow changes fastest: on DW4, 20 of these steps give an error of
+    # 0.01 nats in a log-density, 20 equal ones 0.04.
     return [last * (step / 20) ** 2 for step in range(21)]
 
 
 def _refuse_those_of_fields(space: Space, settings: Any) -> None:
     if settings.multipliers is not None or settings.network is not None or settings.patch is not None:
         raise UsageError(
-            f"network, patch and multipliers are settings of a field's network; these are {space.kind} data"
+            f"network, patch and multipliers are settings for fields; leave them out for {space.kind} data"
         )
 
 
 def _width(space: Space) -> int:
-    """Few dimensions are learnt sooner by a narrow network that takes more steps in the same time."""
+    """Width by dimension: in few dimensions a narrow network, with more steps in the same time, learns faster."""
     return min(256, max(64, 16 * space.size))

@@ -1,4 +1,4 @@
-"""Settings of models of motion from noise to data: what shapes the network, and what is chosen when sampling."""
+"""Settings of the models that learn a flow from noise to data: of the network, and of sampling."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["DenoisingSampling", "DenoisingSettings"]
 class DenoisingSettings(Settings):
     """
     Attributes:
-        network: of a field, ``unet`` or ``transformer``; None is the U-Net. Of any kind, ``module`` or ``module:Class``
-            of your own (see `networks.custom`), which is given ``width`` and ``depth`` if they are set.
+        network: of a field, ``unet`` or ``transformer``; None is the U-Net. For any space, ``module`` or
+            ``module:Class`` of your own (see `networks.custom`), which receives ``width`` and ``depth`` if set.
         width: hidden features of a vector's network, channels at a field's full resolution, features of a transformer's
-            patch; None chooses by the space.
-        depth: residual blocks, for a field at each resolution; None chooses by the space.
-        patch: cells along each side of a transformer's patch; None chooses by the grid.
-        multipliers: channels of each resolution of a field in units of ``width``; None chooses by the grid.
-        condition_dropout: part of the samples whose condition is withheld in training, from which the network learns
-            the unconditional distribution too, as guidance needs.
+            patch; None follows from the space.
+        depth: residual blocks, for a field at each resolution; None follows from the space.
+        patch: cells along each side of a transformer's patch; None follows from the grid.
+        multipliers: channels of each resolution of a field in units of ``width``; None follows from the grid.
+        condition_dropout: fraction of the samples whose condition is withheld in training, so that the network also
+            learns the unconditional distribution, as guidance requires.
     """
 
     network: str | None = None
@@ -38,21 +38,22 @@ class DenoisingSettings(Settings):
 class DenoisingSampling(Settings):
     """
     Attributes:
-        method: ``adams``, ``euler``, ``heun``, ``midpoint`` and ``rk4`` follow the probability flow of what is not
-            Gaussian, and so does ``dopri5``, which chooses its steps by ``rtol`` and ``atol``; ``ddim`` and
-            ``dpm-solver`` are deterministic too, ``ancestral`` is random, and ``sde`` and ``edm`` are as random as
-            their settings say.
-        steps: moves from noise to data; one network call each, but two for heun, midpoint and edm, and four for rk4.
-        spacing: what is equal between the times: the time of the straight line (``uniform``), the angle
-            arctan(sigma / alpha) (``angle``), the log signal-to-noise ratio (``log-snr``), or the seventh root of
-            sigma / alpha (``karras``); None is ``karras`` for edm and ``uniform`` otherwise.
-        guidance: how far to go from the unconditional to the conditional estimate; 1 samples the learned conditional
+        method: ``adams``, ``euler``, ``heun``, ``midpoint`` and ``rk4`` integrate the non-Gaussian part of the
+            probability flow, and so does ``dopri5``, with adaptive steps controlled by ``rtol`` and ``atol``; ``ddim``
+            and ``dpm-solver`` are deterministic too, ``ancestral`` is random, and the randomness of ``sde`` and ``edm``
+            is adjustable.
+        steps: number of steps from noise to data; one network call each, but two for heun, midpoint and edm, and four
+            for rk4.
+        spacing: equally spaced quantity: the time of the straight line (``uniform``), the angle arctan(sigma / alpha)
+            (``angle``), the log signal-to-noise ratio (``log-snr``), or the seventh root of sigma / alpha (``karras``);
+            None is ``karras`` for edm and ``uniform`` otherwise.
+        guidance: weight of the conditional against the unconditional estimate; 1 samples the learnt conditional
             distribution, more exaggerates the condition.
         eta: of ``ddim``: 0 is deterministic, 1 is ancestral.
         stochasticity: of ``sde``: 0 is the probability flow, 1 the reversed diffusion; more is allowed.
-        S_churn, S_min, S_max, S_noise: of ``edm``: how much noise is added on the way, at which sigma / alpha, and its
-            standard deviation.
-        rtol, atol: of ``dopri5``: relative and absolute error of a step, in network units.
+        S_churn, S_min, S_max, S_noise: of ``edm``: amount of fresh noise, range of sigma / alpha, and standard
+            deviation of the noise.
+        rtol, atol: of ``dopri5``: relative and absolute error per step, in network units.
     """
 
     method: Method = "adams"
@@ -69,10 +70,10 @@ class DenoisingSampling(Settings):
     atol: float = Setting(default=1e-5, gt=0)
 
     def of_the_method(self) -> dict[str, float]:
-        """Settings that belong to the chosen method alone.
+        """Settings of the chosen method.
 
         Raises:
-            UsageError: if one was given that belongs to another method.
+            UsageError: if a setting of another method was given.
         """
         for method, names in _OPTIONS.items():
             strange = self.model_fields_set.intersection(names)
@@ -81,7 +82,7 @@ class DenoisingSampling(Settings):
         return {name: getattr(self, name) for name in _OPTIONS.get(self.method, ())}
 
     def is_random(self) -> bool:
-        """Whether the method draws noise on the way."""
+        """Whether the method adds fresh noise."""
         options = self.of_the_method()
         return self.method == "ancestral" or any(options.get(name) for name in ("eta", "stochasticity", "S_churn"))
 

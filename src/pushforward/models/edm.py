@@ -1,15 +1,15 @@
-r"""EDM: a network behind a preconditioning that keeps its inputs and its targets of order one at every noise level.
+r"""EDM: preconditioning that keeps the network's inputs and targets of order one at every noise level.
 
     z = x + sigma eps,      x_theta(z, sigma) = c_skip z + c_out F(c_in z, sigma),
 
     loss = E_{x, eps, sigma} || x_theta - x ||^2 / c_out^2,      log(sigma) ~ N(P_mean, P_std^2).
 
 For data of unit variance c_skip = 1 / (1 + sigma^2) and c_in = c_out / sigma = 1 / sqrt(1 + sigma^2), so that the loss
-is the squared error of F itself (the prediction ``edm`` of `pushforward.transport.prediction`). Here c_skip z is what a
-Gaussian field with the data's power spectrum would answer; for a white one it is the paper's.
+is the squared error of F itself (the prediction ``edm`` of `pushforward.transport.prediction`). Here c_skip z is the
+denoiser of a Gaussian field with the data's power spectrum, which for white data is the paper's.
 
-The paper's sampler is ``method=edm`` with 18 steps. The default leaves the Gaussian part of the flow to no solver, and
-is nearer the data with fewer network calls (see `docs/transport.md`).
+The paper's sampler is ``method=edm`` with 18 steps. The default solves the Gaussian part of the flow exactly, and is
+closer to the data with fewer network calls (see `docs/transport.md`).
 
 References:
     Karras et al. 2022, https://arxiv.org/abs/2206.00364, table 1 and algorithm 2
@@ -36,8 +36,8 @@ class EDMSettings(DenoisingSettings):
     """
     Attributes:
         P_mean, P_std: mean and standard deviation of log(sigma) in training, with sigma in units of the standard
-            deviation of the data. The paper's -1.2 is in units in which that is 0.5.
-        sigma_max: noise at which sampling starts, in the same units.
+            deviation of the data. The paper's -1.2 assumes a standard deviation of 0.5.
+        sigma_max: noise level at which sampling starts, in the same units.
     """
 
     P_mean: float = -0.5
@@ -50,7 +50,7 @@ class EDM(Denoising):
 
     Arguments:
         space, condition, settings: see `Model`.
-        prior: the noise that is added to the data.
+        prior: noise distribution of the path.
     """
 
     Settings = EDMSettings

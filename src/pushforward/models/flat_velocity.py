@@ -1,12 +1,12 @@
-r"""A time network as the velocity of flat states, as `CNF` integrates it, with Jacobians by forward-mode derivatives.
+r"""Time network as the velocity of flat states for `CNF`, with Jacobians by forward-mode derivatives.
 
-The network adds to the velocity that carries normal data to normal noise along straight paths,
+The network is added to the velocity that carries normal data to normal noise along straight paths,
 
 .. math:: \frac{dz}{du} = \frac{dt}{du} \Big( \frac{2 t - 1}{s^2}\, z + f(z / s, t) \Big), \qquad
           s^2 = (1 - t)^2 + t^2, \quad t = u^{3/2},
 
-so that its input has about unit variance at every time of the clock u, and near the noise, where the first term is
-nearly all, little is left to learn.
+so that its input has about unit variance at every time of the clock u, and near the noise, where the first term
+dominates, it must learn little.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pushforward.dynamics import exact_divergence
 
 __all__ = ["WARP", "FlatField", "FlatVelocity"]
 
-# Flow matching draws its times as t = u^1.5, and the clock of the flow is u: more of it passes near the data, where
-# the velocity of straight paths changes fastest.
+# Flow matching draws its times as t = u^1.5, and u is the clock of the flow: it runs slower near the data, where the
+# velocity of straight paths changes fastest.
 WARP = 1.5
 
 
@@ -31,7 +31,7 @@ class FlatVelocity(nn.Module):
     """A network called as ``net(x, t, condition)`` on samples of any shape, for states (batch, size).
 
     Arguments:
-        network: what is added to the velocity of normal data.
+        network: excess over the velocity of normal data.
         shape: of a sample.
     """
 
@@ -57,9 +57,9 @@ class FlatField:
     """A velocity ``field(t, y) -> dy/dt`` at fixed conditions.
 
     Arguments:
-        field: with t (batch,) or (1,), y (batch, size).
-        tensors: that it depends on.
-        rowwise: whether it is the same for every sample, so that some may leave the batch.
+        field: function of t (batch,) or (1,) and y (batch, size).
+        tensors: tensors that it depends on.
+        rowwise: whether it is the same for every sample, so that samples may leave the batch.
     """
 
     def __init__(self, field: Callable[[Tensor, Tensor], Tensor], tensors: list[Tensor], rowwise: bool) -> None:
@@ -71,7 +71,7 @@ class FlatField:
     def with_divergence(
         self, t: Tensor, y: Float[Tensor, "batch size"]
     ) -> tuple[Float[Tensor, "batch size"], Float[Tensor, " batch"]]:
-        """The field, and the trace of its Jacobian, exact: one derivative per number of a state."""
+        """The field and its exact divergence: one derivative per number of a state."""
         return exact_divergence(self.field, t, y)
 
     def with_changes(

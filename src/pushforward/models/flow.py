@@ -5,8 +5,8 @@ With z = f(x | c) the density is exact,
     log q(x | c) = log N(z; 0, 1) + log |det ∂f(x | c)/∂x|.
 
 On members, training minimises -⟨log q(x)⟩, the forward Kullback-Leibler divergence up to a constant. On an energy U it
-minimises ⟨log q(x) + U(x)⟩ over the flow's own samples, the reverse divergence less log Z (a Boltzmann generator); both
-are divided by the number of dimensions. Sampling is one pass of the inverse, and z is a code of x that loses nothing.
+minimises ⟨log q(x) + U(x)⟩ over the flow's own samples, the reverse divergence minus log Z (a Boltzmann generator);
+both are divided by the number of dimensions. Sampling is one pass of the inverse, and z is a lossless code of x.
 
 A family is a chain:
 
@@ -48,14 +48,14 @@ __all__ = ["Flow", "FlowSampling"]
 class FlowSampling(Settings):
     """
     Attributes:
-        temperature: standard deviation of the latent noise; below one trades variety for typical samples.
+        temperature: standard deviation of the latent noise; below one gives less diverse, more typical samples.
     """
 
     temperature: float = Setting(default=1.0, gt=0)
 
 
 class Flow(Model):
-    """A normalizing flow with exact densities and codes; a subclass says its `chain`."""
+    """A normalizing flow with exact densities and codes; a subclass defines its `chain`."""
 
     Sampling = FlowSampling
 
@@ -67,7 +67,7 @@ class Flow(Model):
 
     @abstractmethod
     def chain(self) -> Transform:
-        """The map from samples (batch, *space.shape) to codes (batch, space.size), called once."""
+        """The transform from samples (batch, *space.shape) to codes (batch, space.size); called once."""
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Flow(Model):
         return Turn("model", cost.mean() / self.space.size, logs)
 
     def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
-        """Natural log of the density at ``x``, in network units; nats."""
+        """Log-density at ``x`` in nats, in network units."""
         z, log_abs_det = self.flow(x, self.condition.numbers_of(condition))
         return normal_log_prob(z) + log_abs_det
 
@@ -108,9 +108,9 @@ class Flow(Model):
     def sample_and_log_prob(
         self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
-        """Samples and the log-density that they were drawn from, in one pass of the flow.
+        """Samples and their log-density, in one pass of the flow.
 
-        At a temperature T other than one that is the density of the flow with ``N(0, T²)`` at its base.
+        At a temperature T other than one it is the density of the flow with the base ``N(0, T²)``.
         """
         temperature = sampling.temperature if isinstance(sampling, FlowSampling) else 1.0
         noise = draws.normal(self.space.size)
@@ -121,13 +121,13 @@ class Flow(Model):
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch size"]:
-        """The latent vector of each sample, standard normal if the model is right."""
+        """Latent vector of each sample, standard normal if the model is correct."""
         return self.flow(x, self.condition.numbers_of(condition))[0]
 
     def decode(
         self, z: Float[Tensor, "batch size"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
-        """The sample of each latent vector; ``decode(encode(x)) == x``."""
+        """Sample of each latent vector; ``decode(encode(x)) == x``."""
         return self.flow.inverse(z, self.condition.numbers_of(condition))[0]
 
 
@@ -138,5 +138,5 @@ def _training_defaults(space: Space) -> dict[str, Any]:
 
 @_training_defaults.register
 def _(space: Field) -> dict[str, Any]:
-    # An inverse is only as good as the arithmetic that the coupling networks are evaluated in.
+    # The precision of the inverse is that of the coupling networks.
     return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 1.0, "precision": "32"}

@@ -5,8 +5,8 @@ r"""Flow matching: the velocity of a straight line from data to noise, averaged 
 The minimum u(z, t) = E[eps - x | z_t = z] carries the noise at t = 1 to the data at t = 0. Time runs from data to noise
 here, as for every path of the package.
 
-With a ``teacher``, x is where the teacher's flow takes eps: reflow. The lines between such pairs cross less, so the
-flow through them is straighter and needs fewer steps. Its samples are no better than the teacher's.
+With a ``teacher``, x is the teacher's sample for the noise eps: reflow. The lines between such pairs cross less, so
+their flow is straighter and needs fewer steps. Its samples are no better than the teacher's.
 
 References:
     Lipman et al. 2022, https://arxiv.org/abs/2210.02747; Liu et al. 2022, https://arxiv.org/abs/2209.03003;
@@ -45,12 +45,12 @@ class FlowMatchingSettings(DenoisingSettings):
         time_sampling: distribution of the training times, ``uniform`` or ``logit-normal``, t = sigmoid(mean + std g)
             with g standard normal.
         time_mean, time_std: of the logit-normal times; a negative mean favours small noise.
-        reflow: whether noise and samples of a teacher are trained on in place of the data (``--set teacher=RUN`` sets
-            it). The network is then the teacher's unless it is set, and samples are drawn by ``ddim``, which is Euler's
-            method along straight lines, unless another method is.
-        teacher_steps: of the teacher's sampler, a network call each.
-        coupling: which noise belongs to which sample of a batch: ``independent``, or ``optimal-transport``, the exact
-            plan of least squared distance within the batch (of each process), which makes the paths straighter.
+        reflow: train on noise and samples of a teacher in place of the data (``--set teacher=RUN`` sets it). The
+            network is then the teacher's unless set, and samples are drawn by ``ddim``, Euler's method along straight
+            lines, unless another method is set.
+        teacher_steps: of the teacher's sampler, one network call each.
+        coupling: pairing of noise and data within a batch: ``independent``, or ``optimal-transport``, the exact plan of
+            least squared distance within the batch (of each process), which makes the paths straighter.
     """
 
     time_sampling: Literal["uniform", "logit-normal"] = "uniform"
@@ -74,10 +74,10 @@ class FlowMatching(Denoising):
 
     @classmethod
     def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
-        """The settings of a model on the pairs of a teacher, where the source is one: as far as not set, its own.
+        """Settings completed by those of the teacher, if the source is one.
 
         Raises:
-            UsageError: if the teacher does not start from Gaussian noise, or the pairs would be torn apart.
+            UsageError: if the teacher does not start from Gaussian noise, or the coupling would break its pairs.
         """
         settings = super().settled(settings, source)
         assert isinstance(settings, FlowMatchingSettings)
@@ -85,12 +85,12 @@ class FlowMatching(Denoising):
             return settings
         if not isinstance(source.model, Denoising) or not isinstance(source.model.prior, Normal):
             raise UsageError(
-                f"{source.family} does not move Gaussian noise to the data, so it has no pairs for reflow; a teacher is"
-                " a run of flow-matching, ot-flow-matching, edm or ddpm"
+                f"{source.family} does not move Gaussian noise to the data, so it has no pairs for reflow; use a run of"
+                " flow-matching, ot-flow-matching, edm or ddpm as the teacher"
             )
         if settings.coupling != "independent":
             raise UsageError(
-                f"coupling={settings.coupling} would tear the teacher's pairs apart; use flow-matching without coupling"
+                f"coupling={settings.coupling} would break the teacher's pairs; use flow-matching without coupling"
             )
         theirs = source.model.settings.model_dump(include=set(DenoisingSettings.model_fields))
         return cls.Settings(**{**theirs, **settings.model_dump(include=settings.model_fields_set), "reflow": True})
@@ -104,7 +104,7 @@ class FlowMatching(Denoising):
         return super().turns(self._pairs(batches) if self.settings.reflow else batches)
 
     def _pairs(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The samples that the teacher's flow takes noise to, in the place of the data."""
+        """Batches of the teacher's samples and their noise, in place of the data."""
         for batch in batches:
             assert isinstance(batch, TeacherBatch)
             pair = batch.pairs(self.settings.teacher_steps)

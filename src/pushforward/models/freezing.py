@@ -1,4 +1,4 @@
-"""A module whose weights need no gradient for a while."""
+"""Temporary freezing of a module's weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["frozen"]
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Derivatives with respect to inputs alone: those of the weights, which nobody asks for, take as long again."""
+    """Context without gradients of the weights, which would double the time of gradients of the inputs."""
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)

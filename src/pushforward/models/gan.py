@@ -1,7 +1,8 @@
-"""The generative adversarial network as it was first proposed: a classifier, and a generator that deceives it.
+"""The original generative adversarial network: a classifier, and a generator that deceives it.
 
-Nothing keeps the classifier smooth, so that it may be sure of every sample and teach the generator little, and a
-generator that makes a few good samples over and over is not corrected: modes are lost. It stands here to be compared.
+Without a smoothness constraint the classifier may become certain of every sample and give the generator
+little gradient, and a generator that repeats a few good samples is not corrected: modes are lost. It is
+included for comparison.
 
 Source: Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661
 """
@@ -17,7 +18,7 @@ __all__ = ["GAN"]
 
 
 class GANSettings(AdversarialSettings):
-    """The settings of adversarial models with the defaults of this family."""
+    """Settings of adversarial models, with the defaults of this family."""
 
     loss: LossName = "non-saturating"
     constraint: ConstraintName = "none"

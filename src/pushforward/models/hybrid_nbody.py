@@ -1,7 +1,7 @@
 r"""Hybrid physical-neural N-body simulation: coarse particle-mesh gravity with a learned correction of the potential.
 
-A coarse mesh gives the right forces on large scales, cheaply, and too weak ones on the scale of its cells. Each step
-corrects the potential by an isotropic filter of its Fourier modes that depends on the scale factor,
+A coarse mesh gives cheap, correct forces on large scales, and forces that are too weak on the scale of its cells. Each
+step corrects the potential by an isotropic filter of its Fourier modes that depends on the scale factor,
 
 .. math:: F = -\tfrac32 \Omega_m \nabla\, [(1 + f_\theta(|k|, a))\, \phi],
 
@@ -11,8 +11,8 @@ simulation, from snapshots of a finer simulation that starts at the same initial
 .. math:: \mathcal L = \frac{1}{T N} \sum_{t, i} \frac{|x_i(t) - x_i^{fine}(t)|^2}{l^2}
           + \lambda\, \Big\langle \Big(\frac{P(k, t)}{P^{fine}(k, t)} - 1\Big)^2 \Big\rangle_{t, k}
 
-with l the mean distance of particles. As all that is learnt is a function of the scale and the time, one simulation is
-enough to learn from, and others, of other seeds or boxes of the same resolution, are corrected as well.
+with l the mean distance of particles. Since only a function of scale and time is learnt, one simulation suffices for
+training, and simulations with other seeds are corrected equally well.
 
 Source: Lanzieri, Lanusse & Starck 2022 (arXiv:2207.05509).
 """
@@ -45,16 +45,16 @@ __all__ = ["HybridNBody"]
 class HybridNBodySettings(Settings):
     """
     Attributes:
-        Omega_m: matter density today of the simulations, in units of the critical density; None takes that of the data,
-            where it is a condition called ``Omega_m``.
-        Omega_m_column: which condition it is; found in the data.
-        coarse_mesh: cells a side of the mesh; 0 for as many as there are particles a side.
-        coarse_steps: kick-drift-kick steps in the longest interval between snapshots of the data; shorter ones take
-            fewer.
-        splines: of the correction as a function of the wavenumber.
-        width: hidden features of the MLP that makes their coefficients from the scale factor.
+        Omega_m: matter density today of the simulations, in units of the critical density; None: the condition
+            ``Omega_m`` of the data.
+        Omega_m_column: index of that condition; found in the data.
+        coarse_mesh: cells per side of the mesh; 0 for as many as particles per side.
+        coarse_steps: kick-drift-kick steps in the longest interval between snapshots of the data; shorter intervals
+            take fewer.
+        splines: number of splines of the correction as a function of the wavenumber.
+        width: hidden features of the MLP from the scale factor to their coefficients.
         power_weight: weight lambda of the power spectrum in the loss.
-        checkpointed: compute forces a second time on the way back, in the memory of the states alone.
+        checkpointed: compute forces again in the backward pass, in the memory of the states alone.
     """
 
     Omega_m: float | None = Setting(default=None, gt=0, le=1)
@@ -68,12 +68,12 @@ class HybridNBodySettings(Settings):
 
 
 class HybridNBody(Model):
-    """A coarse particle-mesh simulation that is corrected towards a finer one.
+    """A coarse particle-mesh simulation with a learnt correction towards a finer one.
 
     Samples are trajectories: comoving positions in Mpc/h and peculiar velocities in km/s, at scale factors.
 
     Raises:
-        UsageError: if the space is not one of trajectories in three dimensions, in a box, at scale factors in (0, 1].
+        UsageError: unless the space is a trajectory in three dimensions, in a box, at scale factors in (0, 1].
     """
 
     Settings = HybridNBodySettings
@@ -87,24 +87,24 @@ class HybridNBody(Model):
         super().__init__(space, condition, settings)
         if not isinstance(space, Trajectory) or space.dim != 3 or space.box is None or len(space.times) < 2:
             raise UsageError(
-                f"hybrid-nbody learns trajectories of particles in a box of three dimensions, at two times or more; "
+                f"hybrid-nbody learns trajectories of particles in a three-dimensional box, at two times or more; "
                 f"got {space}"
             )
         if not 0 < min(space.times) <= max(space.times) <= 1:
             raise UsageError(
-                f"the times of hybrid-nbody are scale factors, in (0, 1]; got {', '.join(map(str, space.times))}"
+                f"the times of hybrid-nbody must be scale factors in (0, 1]; got {', '.join(map(str, space.times))}"
             )
         self.trajectory, self.box = space, space.box
         self.side = round(space.count ** (1 / 3))
         self.gravity = ParticleMesh(self.settings.coarse_mesh or max(4, self.side), self.box)
         self.filter = SpectralFilter(self.gravity.wavenumbers, self.settings.splines, self.settings.width)
         mesh = self.gravity.mesh
-        # Modes of the real transform stand for their conjugates, too, but at zero and at the Nyquist wavenumber.
+        # Modes of the real transform count twice, for their conjugates, except at zero and at the Nyquist wavenumber.
         conjugates = torch.full_like(self.gravity.wavenumbers, 2.0)
         conjugates[..., [0] if mesh % 2 else [0, -1]] = 1.0
         self.register_buffer("conjugates", conjugates, persistent=False)
         shells = (self.gravity.wavenumbers * mesh / 2).round().long().flatten()
-        # Those beyond the Nyquist wavenumber are one shell, which is not looked at.
+        # Modes beyond the Nyquist wavenumber form one shell, which is ignored.
         self.register_buffer("shells", shells.clamp(max=mesh // 2), persistent=False)
 
     @classmethod
@@ -117,13 +117,13 @@ class HybridNBody(Model):
         names = [parameter.name for parameter in source.parameters]
         if "Omega_m" not in names:
             if settings.Omega_m is None:
-                raise UsageError(f"{source.name} does not say its matter density: give it (--set Omega_m=0.3)")
+                raise UsageError(f"{source.name} has no matter density; give it (--set Omega_m=0.3)")
             return settings
         column = names.index("Omega_m")
         values = source.condition_rows()[:, column]
         same = float(values[0]) if (values == values[0]).all() else None
         if settings.Omega_m is not None and settings.Omega_m != same:
-            raise UsageError(f"{source.name} brings its own Omega_m as a condition; leave the setting out")
+            raise UsageError(f"{source.name} has Omega_m as a condition; leave the setting out")
         return settings.model_copy(update={"Omega_m_column": column, "Omega_m": same})
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
@@ -143,28 +143,28 @@ class HybridNBody(Model):
 
         Arguments:
             initial: positions in Mpc/h and peculiar velocities in km/s.
-            times: scale factors in (0, 1], in either direction. Steps are no longer than those of training.
-            condition: of the simulations; None takes the matter density of all that was seen.
+            times: scale factors in (0, 1], in either direction. Steps are no longer than in training.
+            condition: of the simulations; None: the common matter density of the training data.
 
         Raises:
-            UsageError: if simulations of several matter densities were seen, and no condition is given.
+            UsageError: if the training data have several matter densities, and no condition is given.
         """
         return self._evolved(initial, times, condition)
 
     def uncorrected(
         self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Condition | None = None
     ) -> Float[Tensor, "batch T 2 count 3"]:
-        """States as `evolve` gives them, without what was learnt."""
+        """States like those of `evolve`, without the learnt correction."""
         return self._evolved(initial, times, condition, corrected=False)
 
     def resolved(
         self, initial: Float[Tensor, "batch 2 count 3"], times: Float[Tensor, " T"], condition: Condition | None = None
     ) -> Float[Tensor, "batch T 2 count 3"]:
-        """States of a simulation without a correction on a mesh four times as fine, with four times the steps."""
+        """States of an uncorrected simulation on a mesh four times as fine, with four times the steps."""
         return self._evolved(initial, times, condition, corrected=False, finer=4)
 
     def correction(self, a: Float[Tensor, " batch"]) -> Float[Tensor, "batch mesh mesh half"]:
-        """Factors 1 + f of the modes of the potential at scale factors."""
+        """Factors 1 + f on the modes of the potential at scale factors ``a``."""
         return 1 + self.filter(a)
 
     def _evolved(self, initial: Tensor, times: Tensor, condition: Condition | None, **options: Any) -> Tensor:
@@ -178,7 +178,7 @@ class HybridNBody(Model):
         """Positions, not wrapped, and peculiar velocities, shape (batch, T, count, 3).
 
         Arguments:
-            finer: how many times as many cells a side, and steps, as the settings say.
+            finer: factor on the cells per side and the steps of the settings.
         """
         gravity = self.gravity if finer == 1 else ParticleMesh(finer * self.gravity.mesh, self.box).to(initial.device)
         longest = max(end - start for start, end in pairwise(self.trajectory.times)) / (
@@ -199,16 +199,16 @@ class HybridNBody(Model):
         return positions.transpose(0, 1), velocities.transpose(0, 1)
 
     def _matter(self, condition: Condition | None) -> float | NDArray[np.float64]:
-        """Matter density of all simulations, or of each."""
+        """Matter density, common or per simulation."""
         numbers = self.condition.numbers_of(condition)
         if numbers is not None and self.settings.Omega_m_column is not None:
             return numbers[:, self.settings.Omega_m_column].double().cpu().numpy()
         if self.settings.Omega_m is None:
-            raise UsageError("simulations of several matter densities were seen: give the condition Omega_m")
+            raise UsageError("the training data have several matter densities; give the condition Omega_m")
         return self.settings.Omega_m
 
     def _apart(self, a: Tensor, b: Tensor) -> Tensor:
-        """The shortest way from b to a around the box, in Mpc/h."""
+        """Shortest displacement from b to a in the periodic box, in Mpc/h."""
         difference = a - b
         return difference - self.box * (difference / self.box).round()
 
@@ -218,7 +218,7 @@ class HybridNBody(Model):
         return (found / wanted - 1).square().mean()
 
     def _power(self, position: Tensor) -> Tensor:
-        """Power in shells one fundamental wide, up to the Nyquist wavenumber, in any unit; with gradients."""
+        """Power in shells one fundamental wide, up to the Nyquist wavenumber, in arbitrary units; differentiable."""
         modes = torch.fft.rfftn(self.gravity.overdensity(position), dim=(1, 2, 3))
         squares = (modes.real.square() + modes.imag.square()) * self.conjugates
         shells = squares.new_zeros(len(squares), self.gravity.mesh // 2 + 1)

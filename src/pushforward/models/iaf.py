@@ -1,9 +1,9 @@
-"""IAF: inverse autoregressive flow, a masked autoregressive flow run the other way.
+"""IAF: inverse autoregressive flow, the inverse of a masked autoregressive flow.
 
     x_i = [z_i - t_i(z_1, ..., z_{i-1}, c)] exp(-s_i(z_1, ..., z_{i-1}, c))
 
-One pass gives a sample and its density, as training on an energy needs; the density of given members is found number by
-number, with gradients by the implicit function theorem (see `transforms.autoregressive`).
+One pass gives a sample and its density, as training on an energy requires; the density of given members is computed
+number by number, with gradients by the implicit function theorem (see `transforms.autoregressive`).
 
 Source: Kingma, Salimans, Jozefowicz, Chen, Sutskever and Welling 2016 (arXiv:1606.04934).
 """

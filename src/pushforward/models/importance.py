@@ -1,8 +1,8 @@
-r"""Draws from a posterior that is known up to a constant, by importance sampling.
+r"""Importance sampling of a posterior known up to a constant.
 
-Codes are drawn from a mixture q of Student's t distributions, each is given the weight :math:`w = p(x, z) / q(z)`, and
-codes are kept as often as their weights say. The tails of t keep the weights bounded where a posterior reaches further
-than the Gaussian of its curvature.
+Codes are drawn from a mixture q of Student's t distributions, with weights :math:`w = p(x, z) / q(z)`, and resampled in
+proportion to their weights. The tails of t keep the weights bounded if the posterior has wider tails than the Gaussian
+of its curvature.
 
 Sources: Geweke 1989 (Econometrica 57, 1317) for proposals from peaks and curvatures; Kish 1965 for the effective number
 :math:`(\sum w)^2 / \sum w^2`.
@@ -23,19 +23,19 @@ from pushforward.randomness import Draws
 __all__ = ["Mixture", "posterior_draws"]
 
 DEGREES = 8
-"""Of freedom of the t distributions."""
+"""Degrees of freedom of the t distributions."""
 
 LogJoint = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of multivariate t distributions for each series.
+    """A mixture of multivariate t distributions per series.
 
     Attributes:
-        centre: of each, shape (parts, batch, dim).
+        centre: of each component, shape (parts, batch, dim).
         precision: lower Cholesky factors L of the inverse L L^T of the scale matrix, shape (parts, batch, dim, dim).
-        log_share: logs of the shares, which need not be normalised, shape (parts, batch).
+        log_share: log-weights of the components, not necessarily normalised, shape (parts, batch).
     """
 
     centre: Float[Tensor, "parts batch dim"]
@@ -55,7 +55,7 @@ class Mixture:
         return self.centre[part, batch] + torch.linalg.solve_triangular(factor, noise[..., None], upper=True)[..., 0]
 
     def log_prob(self, z: Float[Tensor, "count batch dim"]) -> Float[Tensor, "count batch"]:
-        """Natural log of the density, nats."""
+        """Log-density in nats."""
         dim = z.shape[-1]
         constant = math.lgamma(0.5 * (DEGREES + dim)) - math.lgamma(0.5 * DEGREES)
         constant -= 0.5 * dim * math.log(DEGREES * math.pi)
@@ -69,12 +69,13 @@ class Mixture:
 def posterior_draws(
     log_joint: LogJoint, proposal: Mixture, draws: Draws, count: int, *, proposed: int
 ) -> tuple[Float[Tensor, "count batch dim"], Float[Tensor, " batch"]]:
-    """Equally weighted draws, and the effective number of the proposals that they were taken from.
+    """Equally weighted draws, and the effective number of proposals.
 
     Arguments:
         log_joint: log of prior times likelihood of codes (proposed, batch, dim); shape (proposed, batch).
-        proposal: what codes are drawn from.
-        count: of draws. proposed: codes that they are chosen among.
+        proposal: distribution of the proposed codes.
+        count: number of draws.
+        proposed: number of proposed codes.
     """
     z = proposal.draw(draws, proposed)
     log_weight = log_joint(z) - proposal.log_prob(z)
@@ -83,7 +84,7 @@ def posterior_draws(
 
 
 def _resampled(z: Tensor, weight: Tensor, draws: Draws, count: int) -> Tensor:
-    """Systematic resampling: each code as often as its weight says, up to one."""
+    """Systematic resampling: the multiplicity of each code is within one of its expectation."""
     proposed, batch, dim = z.shape
     points = (torch.arange(count, device=z.device)[:, None] + draws.uniform()[None]) / count
     index = torch.searchsorted(weight.cumsum(0).T.contiguous(), points.T.contiguous()).clamp_max(proposed - 1)

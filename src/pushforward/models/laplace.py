@@ -1,12 +1,12 @@
-r"""The peak of a posterior, and the Gaussian of its curvature there.
+r"""Laplace approximation: the peak of a posterior, and the Gaussian of its curvature there.
 
-Of codes with the prior :math:`N(0, 1)` and the likelihood :math:`\exp(-\tfrac12 |r(z)|^2)` the posterior's peak is
-climbed to by damped Gauss-Newton steps,
+For codes with the prior :math:`N(0, 1)` and the likelihood :math:`\exp(-\tfrac12 |r(z)|^2)` the peak of the posterior
+is found by damped Gauss-Newton steps,
 
 .. math:: z \leftarrow z - (J^\top J + 1 + \lambda)^{-1} (J^\top r + z), \qquad J = \partial r / \partial z,
 
-where :math:`\lambda` falls after a step that climbs and rises after one that does not, which is taken back. Laplace's
-Gaussian has the covariance :math:`(J^\top J + 1)^{-1}` at the peak.
+where :math:`\lambda` falls after a successful step and rises after a failed one, which is undone. The Gaussian has the
+covariance :math:`(J^\top J + 1)^{-1}` at the peak.
 
 Sources: Levenberg 1944 (Quart. Appl. Math. 2, 164); Tierney and Kadane 1986 (J. Amer. Stat. Assoc. 81, 82).
 """
@@ -30,12 +30,12 @@ Linearised = Callable[[Tensor], tuple[Tensor, Tensor]]
 def climb(
     linearised: Linearised, z: Float[Tensor, "count batch dim"], iterations: int
 ) -> tuple[Float[Tensor, "count batch dim"], Float[Tensor, "count batch dim dim"], Float[Tensor, "count batch"]]:
-    """Peaks that lie uphill of some codes, Cholesky factors of the precision there, and log posteriors, nats.
+    """Local peaks uphill from given codes, Cholesky factors of the precision there, and log-posteriors in nats.
 
     Arguments:
         linearised: residuals (count, batch, values), in units of their standard deviation, of codes (count, batch,
             dim), and their derivatives (count, batch, values, dim).
-        iterations: steps of each code.
+        iterations: steps per code.
     """
     damping = torch.full_like(z[..., 0], FIRST_DAMPING)
     normal, slope, height = _at(linearised, z)
@@ -54,7 +54,7 @@ def climb(
 def _at(linearised: Linearised, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Precision, gradient of the negative log posterior, and the log posterior, of codes (count, batch, dim)."""
     r, jacobian = linearised(z)
-    # A little more, so that rounding leaves a large matrix positive.
+    # A small addition keeps a large matrix positive definite under rounding.
     normal = jacobian.mT @ jacobian + torch.eye(z.shape[-1], dtype=z.dtype, device=z.device)
     normal = normal + torch.diag_embed(1e-6 * normal.diagonal(dim1=-2, dim2=-1))
     slope = (r[..., None, :] @ jacobian)[..., 0, :] + z

@@ -1,27 +1,27 @@
-r"""Latent ODE: a series as the noisy shadow of a state that moves by a learned differential equation.
+r"""Latent ODE: a series as noisy observations of a state that obeys a learnt differential equation.
 
 .. math::
     z \sim N(0, 1), \qquad \frac{dy}{dt} = f(y, z, c), \quad y(0) = y_0(z, c), \qquad
     x(t) \mid z, c \sim N\big(g(y(t), z, c), \sigma^2\big)
 
-with a code z for each series, conditions c, and noise of a learned size. As the state moves by a differential equation,
-times need no grid: a series is observed when it is observed, and its past, its gaps and its future are asked for alike.
-What moves is described by `Motion`: oscillators by their amplitudes and phases, and whatever changes slowly beside.
+with a code z per series, conditions c, and noise of learnt size. The state is defined at all times, so observations may
+be irregular, and past, gaps and future are predicted alike. The state is described by `Motion`: oscillators by their
+amplitudes and phases, and slowly varying coordinates.
 
-Learning alternates between codes and the model, as expectation maximisation does. From a guess of the encoder the peak
-of :math:`p(x \mid z)\, p(z)` is climbed to (`laplace`); a code from the Gaussian of the curvature there makes a path,
-and the weights follow the gradient of :math:`\log p(x \mid z)`. No encoder has to be as exact as the data: it
-learns to guess,
+Training alternates between codes and the model, as in expectation maximisation. From the encoder's proposal the peak of
+:math:`p(x \mid z)\, p(z)` is found (`laplace`); a code drawn from the Gaussian approximation there gives a path, and
+the weights follow the gradient of :math:`\log p(x \mid z)`. The encoder need not be as accurate as the data; it learns
+to propose codes,
 
 .. math:: \max \log q(z \mid x) + \log q(z \mid x'_{part}),
 
-with correlations, from the series with its code, and from parts (a beginning, or rows at random) of series that the
-model makes of that code. At a forecast several guesses are climbed from, and codes about the peaks are weighted by how
-well they explain what was observed (`importance`), with a level of noise of each series' own (`series_noise`).
+with correlations, from the series with its code, and from parts (a beginning, or random rows) of series generated from
+that code. A forecast refines several proposals and weights codes around the peaks by their likelihood (`importance`),
+with a noise level per series (`series_noise`).
 
 Sources: Chen et al. 2018 (arXiv:1806.07366), section 5; Rubanova, Chen and Duvenaud 2019 (arXiv:1907.03907); Neal and
 Hinton 1998 (Learning in Graphical Models, 355) for the alternation; Hinton et al. 1995 (Science 268, 1158) for learning
-to recognise what one has made; Kim et al. 2018 (arXiv:1802.02550) for guesses that are refined.
+to recognise one's own samples; Kim et al. 2018 (arXiv:1802.02550) for the refinement of proposals.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ from pushforward.spaces import Series, Space
 __all__ = ["LatentODE"]
 
 STEP = 1e-3
-"""Of the differences that derivatives of the motion by a code are taken from, in units of the prior."""
+"""Step of the finite differences of the motion with respect to the code, in units of the prior."""
 
 
 class LatentODESettings(Settings):
     """
     Attributes:
-        latent_dim: length of a code; numbers that are not needed stay unused.
-        oscillators: pairs of coordinates of the state that turn (see `Motion`).
-        slow: coordinates of the state beside them.
+        latent_dim: length of a code; surplus numbers stay unused.
+        oscillators: number of oscillating pairs of coordinates (see `Motion`).
+        slow: number of other coordinates.
         width: hidden features of the vector field and of the decoder; the encoder has twice as many.
-        warm_up: part of the run in which codes are sought as if the noise were at most a fifth of the data's scatter.
-            A model that still knows nothing would call the data noise.
-        growth: part of the run in which the series that are shown grow from their first turns to their whole length. A
-            period that is a little wrong is a gradient after one turn and a riddle after ten.
-        steps: equal steps of the solver over the time of the data.
-        climbs: steps of each climb in training.
+        warm_up: fraction of the run in which codes are sought as if the noise were at most a fifth of the data's
+            scatter; an untrained model would otherwise explain the data as noise.
+        growth: fraction of the run over which the series in training grow from their first periods to their full
+            length. A slightly wrong period gives a useful gradient after one period, but not after ten.
+        steps: equal steps of the solver over the time span of the data.
+        climbs: refinement steps per code in training.
     """
 
     latent_dim: int = Setting(default=8, ge=1)
@@ -81,8 +81,8 @@ class LatentODESettings(Settings):
 class LatentODESampling(Settings):
     """
     Attributes:
-        noise: add the noise of observation; without it a sample is the path itself.
-        complete: give values also where the member that lent its times had none.
+        noise: add observation noise; without it a sample is the path itself.
+        complete: give all values, also those missing in the member that provides the times.
     """
 
     noise: bool = True
@@ -92,28 +92,28 @@ class LatentODESampling(Settings):
 class LatentODE(Model):
     """A latent ordinary differential equation, for series at regular or irregular times.
 
-    A sample takes its times, and which of its values are missing, from a training member picked at random.
+    A sample takes its times and its pattern of missing values from a random training member.
 
     Raises:
-        UsageError: if the space is not one of series.
+        UsageError: unless the space is a series.
     """
 
     Settings = LatentODESettings
     Sampling = LatentODESampling
     settings: LatentODESettings
 
-    # Members whose times are kept to sample at.
+    # Number of members whose times are kept for sampling.
     members = 256
-    # Series that are made in a step beside each real one, for the encoder to learn from.
+    # Generated series per real one in a step, for the training of the encoder.
     repeats = 4
-    # Time, in units of that over which series change by about one, that is learned first: most of a turn.
+    # Time span learnt first, in units of the time in which series change by about one: most of a period.
     first_horizon = 5.0
-    # Steps of each climb to a peak of a code's posterior; share of the encoder's own Gaussian beside the peaks;
-    # codes that are proposed for each one that is drawn.
+    # Refinement steps to a peak of a code's posterior; weight of the encoder's Gaussian next to the peaks; proposed
+    # codes per drawn one.
     forecast_climbs, own_share, proposed = 10, 0.1, 2
-    # Of the log of the encoder's precisions.
+    # Bound on the log of the encoder's precisions.
     posterior_limit = 7.0
-    # Of the noise, in network units, where data are of order one.
+    # Smallest noise, in network units, in which data are of order one.
     smallest_noise, first_noise, supposed_noise = 5e-3, 0.5, 0.2
     # Learning rate of the model in units of the encoder's.
     slower = 0.25
@@ -134,7 +134,7 @@ class LatentODE(Model):
         self.motion = Motion(context, s.oscillators, s.slow, s.width, s.steps)
         self.decoder = Bent(2 * s.oscillators + s.slow, context, series.dim, s.width)
         self.raw_log_noise = nn.Parameter(torch.full((series.dim,), math.log(self.first_noise)))
-        # One row each: the time and which values were observed.
+        # one row per observation: the time, and which values were observed
         patterns = torch.ones(self.members, series.length, 1 + series.dim)
         patterns[..., 0] = torch.linspace(0, 1, series.length)
         self.register_buffer("patterns", patterns)
@@ -144,7 +144,7 @@ class LatentODE(Model):
         return {"learning_rate": 4e-3, "batch_size": 32, "gradient_clip": 10.0}
 
     def prepare(self, batch: Batch) -> None:
-        """Keep the times of members to sample at, and find how fast series change."""
+        """Store the times of members for sampling, and measure the rate at which series change."""
         times, values, seen = self._parts(batch.x)
         rows = torch.arange(self.members, device=times.device) % len(times)
         self.patterns.copy_(torch.cat([times[..., None], seen.to(times)], -1)[rows])
@@ -179,8 +179,7 @@ class LatentODE(Model):
         yield Turn("encoder", -(recognition.mean() + self.repeats * parts.mean()) / self.series.size, logs)
 
     def players(self) -> dict[str, Player]:
-        # The encoder has to keep up with the model whose codes it guesses. The noise follows the fit at once: what is
-        # not yet explained is noise.
+        # The encoder must keep up with the model. The noise follows the fit at once: the unexplained part is noise.
         return {
             "model": Player([*self.motion.parameters(), *self.decoder.parameters()], rate=self.slower),
             "noise": Player([self.raw_log_noise], rate=5 * self.slower),
@@ -191,7 +190,7 @@ class LatentODE(Model):
     def _codes(
         self, guess: Tensor, times: Tensor, values: Tensor, seen: Tensor, batch: Batch, log_noise: Tensor
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
-        """Codes from the posterior, and its divergence from the prior, nats."""
+        """Codes from the posterior, and its divergence from the prior in nats."""
         linearised = self._linearised(times, values, seen, batch.condition, log_noise)
         starts = torch.stack([guess, torch.zeros_like(guess)])
         standard = torch.where(seen, (self._paths(starts, times, batch.condition) - values) / log_noise.exp(), 0.0)
@@ -218,13 +217,13 @@ class LatentODE(Model):
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """The mean of the code's posterior, given all that was observed of each series."""
+        """Posterior mean of the code, given all observations of each series."""
         return self._guess(*self._parts(x), condition).centre[0]
 
     def decode(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
-        """The paths of codes without noise, at even times."""
+        """Noiseless paths of codes, at regular times."""
         times = torch.linspace(0, 1, self.series.length, device=z.device).expand(len(z), -1)
         return self._joined(times, self._paths(z[None], times, condition)[0])
 
@@ -238,14 +237,15 @@ class LatentODE(Model):
         count: int = 200,
         starts: int = 12,
     ) -> tuple[Float[Tensor, "count batch T dim"], Float[Tensor, "count batch T dim"]]:
-        """Draws of the path of each series without noise, and of what would be observed, given what was observed of it.
+        """Draws of the noiseless path of each series, and of new observations, given its observations.
 
         Arguments:
-            x: series as they are sampled, of any number of rows; what is NaN was not observed.
-            times: ascending, from 0; may lie in gaps, between observations and beyond the last one.
-            draws: source of randomness; its count is the batch.
-            count: draws for each series.
-            starts: codes from which peaks of the posterior are climbed to; 0 takes the encoder at its word.
+            x: series in the form of samples, of any number of rows; NaN where not observed.
+            times: ascending, from 0; may be in gaps, between observations and beyond the last one.
+            draws: source of randomness; its count is the batch size.
+            count: draws per series.
+            starts: number of proposals that are refined to peaks of the posterior; 0 uses the encoder's
+                posterior unrefined.
         """
         at, values, seen = self._parts(x)
         guess = self._guess(at, values, seen, condition)
@@ -278,11 +278,11 @@ class LatentODE(Model):
         return found, found + sigma * level[..., None, :] * noise
 
     def _recognition(self, z: Tensor, times: Tensor, seen: Tensor, batch: Batch) -> Float[Tensor, " made"]:
-        """Log-density, in nats, of codes given series that were made from them, of which parts are shown."""
+        """Log-density, in nats, of codes given parts of series generated from them."""
         k = self.repeats
         condition = None if batch.condition is None else Condition.cat([batch.condition] * k)
         with torch.no_grad():
-            # Codes of real series, which are not yet spread as the prior is, and others from it.
+            # codes of real series, not yet distributed as the prior, and codes from the prior
             z = torch.cat([z.expand(k // 2, -1, -1), batch.draws.normal(k - k // 2, z.shape[1]).movedim(1, 0)])
             paths = self._paths(z, times, batch.condition)
             noise = batch.draws.normal(k, *paths.shape[2:]).movedim(1, 0)
@@ -292,11 +292,11 @@ class LatentODE(Model):
 
     @property
     def log_noise(self) -> Float[Tensor, " dim"]:
-        """Log of the standard deviation of the noise of observation, in network units."""
+        """Log of the standard deviation of the observation noise, in network units."""
         return self.raw_log_noise.clamp_min(math.log(self.smallest_noise))
 
     def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Times (batch, length), values and which of them were observed (batch, length, dim)."""
+        """Times (batch, length), values, and mask of observed values (batch, length, dim)."""
         if self.series.timed:
             times, values = x[..., 0], x[..., 1:]
         else:
@@ -311,7 +311,7 @@ class LatentODE(Model):
     def _guess(
         self, times: Tensor, values: Tensor, seen: Bool[Tensor, "batch length dim"], condition: Condition | None
     ) -> Mixture:
-        """What the encoder says of the code; of one part, that of the prior's scale where nothing was observed."""
+        """The encoder's Gaussian for the code, as a one-component mixture; the prior's scale without observations."""
         n = self.settings.latent_dim
         made = self.encoder(times, values, seen, condition, rate=self.motion.rate)
         mean, raw, below = (made * seen.any((1, 2))[:, None]).split([n, n, n * (n - 1) // 2], 1)
@@ -325,14 +325,14 @@ class LatentODE(Model):
     def _paths(
         self, z: Float[Tensor, "count batch latent"], times: Float[Tensor, "batch T"], condition: Condition | None
     ) -> Float[Tensor, "count batch T dim"]:
-        """Noiseless values at times from 0 of the series with these codes."""
+        """Noiseless values, at times from 0, of the series with these codes."""
         context = self._context(z, condition)
         return self.decoder(context, self.motion(context, times))
 
     def _linearised(
         self, times: Tensor, values: Tensor, seen: Tensor, condition: Condition | None, log_noise: Tensor
     ) -> Linearised:
-        """Residuals of what was observed, in units of the noise, and their derivatives, as a function of codes."""
+        """Residuals of the observations, in units of the noise, and their derivatives, as a function of codes."""
         scale = (-log_noise).exp()
         n = self.settings.latent_dim
         units = STEP * torch.eye(n, dtype=values.dtype, device=values.device)
@@ -353,14 +353,14 @@ class LatentODE(Model):
         return z if numbers is None else torch.cat([z, numbers.expand(len(z), -1, -1)], -1)
 
     def _horizon(self, progress: float) -> Tensor:
-        """The time up to which series are shown, which grows by a factor in equal parts of the run."""
+        """Time up to which series are used in training; it grows exponentially with the progress of the run."""
         growth = self.settings.growth
         left = max(0.0, 1 - progress / growth) if growth else 0.0
         return (self.first_horizon / self.motion.rate).clamp_max(1.0) ** left
 
     @staticmethod
     def _part(draws: Draws, times: Tensor) -> Bool[Tensor, "batch length"]:
-        """Rows that are shown of each series: of every second one all up to some time, of the others some at random."""
+        """Visible rows of each series: for every second one all up to a random time, for the others a random subset."""
         choice, until, share = draws.uniform(3).split(1, dim=1)
         beginning = times <= until * times[:, -1:]
         scattered = draws.uniform(times.shape[1]) < share
@@ -368,7 +368,7 @@ class LatentODE(Model):
 
 
 def _log_volume(factor: Float[Tensor, "*batch n n"]) -> Float[Tensor, " *batch"]:
-    """Log of the determinant of a triangular matrix."""
+    """Log-determinant of a triangular matrix."""
     return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
@@ -378,8 +378,8 @@ def _log_likelihood(
     seen: Bool[Tensor, "batch T dim"],
     log_noise: Float[Tensor, " dim"],
 ) -> Float[Tensor, " batch"]:
-    """Log-density, in nats and up to a constant, of what was observed, given paths: with a level of noise for each
-    series, so that those whose code has not been found yet do not raise the noise of all."""
+    """Log-density of the observations given paths, in nats and up to a constant; a noise level per series keeps series
+    whose code is not yet found from raising the common noise."""
     squares = torch.where(seen, (values - paths) * (-log_noise).exp(), 0.0).square().sum(1)
     observed = seen.sum(1).to(squares)
     return log_evidence(squares, observed) - (observed * log_noise).sum(1)

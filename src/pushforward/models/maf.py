@@ -1,9 +1,9 @@
-"""MAF: masked autoregressive flow, in which every number is scaled and shifted by functions of those before it.
+"""MAF: masked autoregressive flow, which scales and shifts every number by functions of the previous ones.
 
     z_i = x_i exp(s_i(x_1, ..., x_{i-1}, c)) + t_i(x_1, ..., x_{i-1}, c)
 
-One pass gives a density. Samples are found number by number, at the cost of about one pass in all (see
-`transforms.decoding`).
+One pass gives a density. Samples are computed number by number, at the total cost of about one pass
+(see `transforms.decoding`).
 
 Source: Papamakarios, Pavlakou and Murray 2017 (arXiv:1705.07057).
 """
@@ -22,7 +22,7 @@ __all__ = ["MAF"]
 class MAFSettings(AutoregressiveSettings):
     """
     Attributes:
-        limit: bound of the absolute log-scale of one transform, in nats.
+        limit: bound on the absolute log-scale of one transform, in nats.
     """
 
     limit: float = Setting(default=2.0, gt=0)

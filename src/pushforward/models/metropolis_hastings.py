@@ -1,14 +1,14 @@
-r"""Samples of a generator corrected by its own critic: an independent Metropolis-Hastings chain of its draws.
+r"""Correction of a generator's samples by its critic: an independent Metropolis-Hastings chain.
 
 With q the generator's density and p that of the data, the logit of a calibrated classifier of real against generated
 samples is l(x) = log p(x) / q(x) + const. A chain that proposes draws x' of q and accepts each with the probability
 
     min(1, exp(l(x') - l(x)))
 
-has p as its limit, where q reaches: samples between modes are dropped, and shares of the modes are put right. The
-logit is l = a f + b with the critic's score f and the slope a of a logistic regression on members kept from training
-against draws of the generator; b does not matter. A critic that was trained by a cross-entropy has a slope near one,
-unless a penalty holds it back.
+converges to p within the support of q: samples between modes are dropped, and the weights of the modes are corrected.
+The logit is l = a f + b with the critic's score f and the slope a of a logistic regression of stored training members
+against draws of the generator; b cancels. A critic trained by cross-entropy has a slope near one, unless a penalty
+restricts it.
 
 Source: Turner et al. 2019, "Metropolis-Hastings generative adversarial networks", https://arxiv.org/abs/1811.11357,
 algorithm 1; calibration by Platt 1999.
@@ -30,12 +30,12 @@ __all__ = ["CalibrationMembers", "chain", "logistic_slope"]
 
 
 class CalibrationMembers(nn.Module):
-    """The first members that training sees, with their conditions: saved with the weights, alike in every process.
+    """The first members seen in training, with their conditions: saved with the weights, equal in every process.
 
     Arguments:
-        count: how many are kept.
+        count: number of members to keep.
         shape: of a member.
-        numbers: of its condition.
+        numbers: count of numbers of its condition.
     """
 
     members: Tensor
@@ -51,7 +51,7 @@ class CalibrationMembers(nn.Module):
 
     @torch.no_grad()
     def keep(self, x: Float[Tensor, "batch *shape"], condition: Condition | None) -> None:
-        """Take in the members of a batch as far as there is room."""
+        """Store members of a batch until the store is full."""
         if self._full:
             return
         first = int(self.filled)
@@ -69,10 +69,10 @@ class CalibrationMembers(nn.Module):
 
 
 def logistic_slope(real: Float[Tensor, " n"], fake: Float[Tensor, " m"], steps: int = 50) -> float:
-    """The slope a, at least 0, of the logistic regression a f + b that tells scores of real samples from others.
+    """Slope a >= 0 of the logistic regression a f + b of real against generated scores.
 
-    A weak prior (one real and one generated sample at either end, as Platt has it) keeps it finite for scores that
-    can be told apart wholly.
+    A weak prior (Platt's: one real and one generated sample at either end) keeps it finite for perfectly
+    separable scores.
     """
     f = torch.cat([real, fake]).double()
     centre, scale = f.mean(), f.std().clamp_min(1e-12)
@@ -96,13 +96,13 @@ def chain(
     draws: Draws,
     proposals: int,
 ) -> tuple[Float[Tensor, "batch *shape"], float]:
-    """The last state of each of a batch of chains, and the fraction of the proposals that were accepted.
+    """Final states of a batch of chains, and the fraction of accepted proposals.
 
     Arguments:
-        propose: independent draws, one per chain; the first is where the chains begin.
-        logit: log of the ratio of the wanted density to that of the draws, up to a constant.
-        draws: source of the acceptances.
-        proposals: after the first draw.
+        propose: gives independent draws, one per chain; the first are the initial states.
+        logit: log-ratio of the target density to that of the draws, up to a constant.
+        draws: source of randomness for the acceptances.
+        proposals: number of proposals after the first draw.
     """
     x = propose()
     level, accepted = logit(x), 0.0

@@ -1,10 +1,10 @@
 """The contract between a model and the loop that trains it.
 
-A model is learned in network units (see `Preprocessing`). It tells the loop what to step: `players` names the groups of
-parameters that have an optimiser each, and `turns` yields, one at a time, the losses to be minimised. The loop takes
-the optimiser's step for a turn before it asks for the next one, and `turns` takes a fresh batch whenever it wants one:
-a Wasserstein critic is stepped five times on five batches before its generator, a Boltzmann generator looks at no
-members at all. What a model can do once it is trained is a protocol per ability (see `pushforward.models.abilities`).
+A model works in network units (see `Preprocessing`). `players` names the groups of parameters with an optimiser each,
+and `turns` yields, one at a time, the losses to minimise. The loop takes the optimiser step of a turn before it asks
+for the next, and `turns` takes a fresh batch whenever it needs one: a Wasserstein critic is stepped five times on five
+batches before its generator, a Boltzmann generator uses no members at all. The abilities of a trained model are
+protocols (see `pushforward.models.abilities`).
 
 A family is one class with `Settings`, `players` (if it has more than one), `turns`, and the methods of its abilities:
 
@@ -41,18 +41,18 @@ from pushforward.spaces import Space
 __all__ = ["Batch", "Collate", "Model", "Player", "Schedule", "Settings", "Turn"]
 
 Schedule = Literal["cosine", "linear", "constant"]
-"""How a learning rate falls after its warm-up: as half a cosine to zero, as a line to zero, or not at all."""
+"""Decay of a learning rate after its warm-up: half a cosine to zero, linear to zero, or constant."""
 
 Collate = Callable[[Batch], Batch]
 
 
 @dataclass(frozen=True)
 class Player:
-    """A group of parameters with an optimiser of its own. Options that are None are those of the run.
+    """A group of parameters with its own optimiser. Options that are None are those of the run.
 
     Attributes:
-        parameters: stepped together.
-        rate: learning rate in units of that of the run.
+        parameters: parameters stepped together.
+        rate: learning rate, relative to that of the run.
         betas: decay rates of Adam's running means of the gradient and of its square.
         weight_decay: decoupled, as in AdamW.
         gradient_clip: largest norm of the gradient.
@@ -71,9 +71,9 @@ class Turn(NamedTuple):
     """One optimiser step.
 
     Attributes:
-        player: whose; several names where one loss steps several players.
+        player: name of the player to step; several names if one loss steps several players.
         loss: a scalar.
-        logs: scalars to write beside it.
+        logs: scalars to log with it.
     """
 
     player: str | tuple[str, ...]
@@ -82,19 +82,19 @@ class Turn(NamedTuple):
 
 
 class Model(nn.Module, ABC):
-    """What the loop steps.
+    """A generative model that the loop can train.
 
-    A subclass declares `Settings` (what shapes the model and its loss) and `Sampling` (what can still be chosen when
-    sampling). State beside the weights, such as a replay buffer or a running average, is a registered buffer: it is
-    saved and resumed with the weights, and must be the same in every process.
+    A subclass declares `Settings` (of the model and its loss) and `Sampling` (choices at sampling time). Further state,
+    such as a replay buffer or a running average, is a registered buffer: it is saved and resumed with the weights, and
+    must be the same in every process.
 
     Arguments:
-        space: what one sample is.
-        condition: what each sample is given with, in network units; nothing for an unconditional model.
+        space: space of a sample.
+        condition: space of the conditions, in network units; empty for an unconditional model.
         settings: an instance of this class's `Settings`.
 
     Raises:
-        UsageError: if the condition has a field, and this family takes none.
+        UsageError: if the condition has a field, and this family does not support one.
     """
 
     Settings: ClassVar[type[BaseModel]] = Settings
@@ -114,10 +114,10 @@ class Model(nn.Module, ABC):
 
     @classmethod
     def check_condition(cls, condition: ConditionSpace) -> None:
-        """Raise if samples cannot be given with this.
+        """Raise unless the family supports this condition.
 
         Raises:
-            UsageError: naming the families that can.
+            UsageError: naming the families that do.
         """
         if condition.field is not None and not cls.takes_field:
             classes = families()
@@ -127,12 +127,12 @@ class Model(nn.Module, ABC):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        """Settings of the loop that suit this family on ``space``: ``learning_rate``, ``batch_size``, ``betas``, ..."""
+        """Default loop settings of this family on ``space``: ``learning_rate``, ``batch_size``, ``betas``, ..."""
         return {}
 
     @classmethod
     def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
-        """The settings, once the source that the model learns from is known.
+        """The settings, completed for a source.
 
         Raises:
             UsageError: if the model cannot learn from that source.
@@ -145,7 +145,7 @@ class Model(nn.Module, ABC):
         return settings
 
     def players(self) -> dict[str, Player]:
-        """The groups of parameters that have an optimiser each, by name."""
+        """Groups of parameters with an optimiser each, by name."""
         return {"model": Player(list(self.parameters()))}
 
     def prepare(self, batch: Batch) -> None:
@@ -153,14 +153,14 @@ class Model(nn.Module, ABC):
 
     @property
     def collate(self) -> Collate | None:
-        """Work on a batch that needs no weights, such as a plan of optimal transport; None for none.
+        """Operation on a batch that needs no weights, such as an optimal-transport plan; None for none.
 
-        It is done in the thread that makes batches, ahead of the step, and draws from ``batch.draws``.
+        It runs in the prefetch thread, ahead of the step, and draws from ``batch.draws``.
         """
         return None
 
     def remarks(self, figures: Mapping[str, float]) -> list[str]:
-        """What to say of the figures of the last steps beside the losses, in a few words each.
+        """Remarks on the figures of the last steps, a few words each, shown next to the losses.
 
         Arguments:
             figures: means of the logs, as ``player/name``.
@@ -168,12 +168,12 @@ class Model(nn.Module, ABC):
         return []
 
     def divergence(self, figures: Mapping[str, float]) -> str | None:
-        """Why training cannot go on, if the figures of the last steps show that; arguments as of `remarks`."""
+        """Reason why training cannot continue, from the figures of the last steps; arguments as of `remarks`."""
         return None
 
     @abstractmethod
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
-        """The losses to be minimised in one step of training, each computed when it is reached.
+        """Losses of one training step, each computed when it is reached.
 
         Arguments:
             batches: endless; ``next(batches)`` is a fresh batch.

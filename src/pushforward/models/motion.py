@@ -1,7 +1,7 @@
-r"""The state of a latent ODE: oscillators by amplitude and phase, and what changes slowly beside them.
+r"""State of a latent ODE: oscillators by amplitude and phase, and slowly varying coordinates.
 
 The state at time t is P pairs of coordinates :math:`h_k = \rho_k R(\theta_k)\, h_k(0)`, with R a rotation in the plane,
-and m more coordinates s. They move by
+and m more coordinates s. They obey
 
 .. math::
     \frac{d \log \rho_k}{dt} = -q\, \gamma_k, \qquad
@@ -10,10 +10,10 @@ and m more coordinates s. They move by
     (\gamma, \omega, n) = N(|h|, s, z, c)
 
 with a network N of the amplitudes, of s, and of the series' code z and condition c; the dampings :math:`\gamma_k` and
-frequencies :math:`\omega_k` are positive, and the latter bounded. This is the normal form of damped oscillators, in
-which frequency and damping may depend on the amplitudes: amplitudes and phases change smoothly however fast the
-oscillators turn, so that a few equal steps of a solver follow dozens of turns. The rate r is that at which series
-change, and q, the rate of what is slow, is a tenth of it.
+frequencies :math:`\omega_k` are positive, and the latter bounded. This is the normal form of damped oscillators, whose
+frequency and damping may depend on the amplitudes: amplitudes and phases change smoothly at any frequency, so that a
+few equal steps of a solver cover dozens of periods. The rate r is that at which series change, and the slow rate q is a
+tenth of it.
 
 Source: Guckenheimer and Holmes 1983, Nonlinear Oscillations, Dynamical Systems, and Bifurcations of Vector Fields,
 section 3.3, for normal forms.
@@ -34,10 +34,11 @@ __all__ = ["Bent", "Motion", "cubic_basis"]
 
 
 class Bent(nn.Module):
-    """A linear map, and a network of one hidden layer beside it that starts at zero.
+    """A linear map plus a network of one hidden layer that starts at zero.
 
     Arguments:
-        inputs: length of a first input, which may be absent (0). context: of a second one.
+        inputs: length of the first input, which may be absent (0).
+        context: length of the second input.
     """
 
     def __init__(self, inputs: int, context: int, outputs: int, width: int) -> None:
@@ -49,7 +50,7 @@ class Bent(nn.Module):
         nn.init.zeros_(self.push.weight)
 
     def forward(self, context: Tensor, x: Tensor | None = None) -> Tensor:
-        """Shapes (..., context) and, of the first input if there is one, (..., T, inputs)."""
+        """The map of a context (..., context) and, if present, of the first input (..., T, inputs)."""
         told, straight = self.told(context), self.straight(context)
         if self.seen is None or self.direct is None or x is None:
             return straight + self.push(nn.functional.silu(told))
@@ -77,19 +78,19 @@ class Motion(nn.Module):
 
     Arguments:
         context: length of the code and the condition together.
-        pairs, slow: numbers of oscillators and of coordinates beside them.
+        pairs, slow: numbers of oscillators and of slow coordinates.
         width: hidden features of the networks.
-        steps: equal Runge-Kutta steps over times from 0 to 1; the last ones go on beyond.
+        steps: equal Runge-Kutta steps over times from 0 to 1, continued beyond.
     """
 
     rate: Tensor
 
-    # Angular frequencies, in units of the rate, and damping from which learning starts.
+    # Initial angular frequencies, in units of the rate, and initial damping.
     slowest, fastest = 0.4, 1.6
-    # Bound of the angular frequencies, in units of the rate.
+    # Bound on the angular frequencies, in units of the rate.
     highest = 4.0
     first_damping = -0.5
-    # Of the rate of what is slow, in units of the rate.
+    # Slow rate, in units of the rate.
     slowness = 0.1
 
     def __init__(self, context: int, pairs: int, slow: int, width: int, steps: int) -> None:
@@ -112,7 +113,7 @@ class Motion(nn.Module):
     def forward(
         self, context: Float[Tensor, "count batch context"], times: Float[Tensor, "batch T"]
     ) -> Float[Tensor, "count batch T state"]:
-        """States at times of at least 0."""
+        """States at non-negative times."""
         pairs, _, slow = self.sizes
         turning, still = self.start(context).split([2 * pairs, slow], -1)
         first, second = turning.chunk(2, -1)
@@ -152,14 +153,14 @@ class Motion(nn.Module):
         known = torch.cat([amplitude * growth.exp(), still], -1)
         hidden = torch.sigmoid(torch.addmm(told, known, self.seen.weight.t()))
         damping, tempo, drift = torch.addmm(straight, hidden, self.push.weight.t()).split(self.sizes, -1)
-        # A step of the solver must not be long for what relaxes, whatever the rate.
+        # Relaxation must stay slow compared with a step of the solver, at any rate.
         q = min(self.slowness * float(self.rate), float(self.steps))
         turning = (self.highest * float(self.rate)) * torch.sigmoid(tempo)
         return torch.cat([-q * nn.functional.softplus(damping), turning, q * (drift - still)], -1)
 
 
 def cubic_basis(times: Float[Tensor, "batch T"], intervals: int) -> Float[Tensor, "batch T 2*nodes"]:
-    """What each time takes of values at 0, 1, ..., ``intervals`` and, after them, of slopes there: Hermite's cubics."""
+    """Hermite cubic basis: coefficients of the values at 0, 1, ..., ``intervals`` and then of the slopes, per time."""
     before = times.long().clamp(0, intervals - 1)[..., None]
     u = times[..., None] - before
     v = 1 - u

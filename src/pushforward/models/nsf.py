@@ -1,7 +1,7 @@
 """NSF: flows of monotone rational-quadratic splines.
 
-A spline of a few bins reshapes a distribution far more than a scale and a shift can, so that fewer transforms suffice;
-on a vector of one number the model is one spline after another.
+A spline of a few bins is far more flexible than a scale and a shift, so fewer transforms suffice; on a one-dimensional
+vector the model is a sequence of splines.
 
 Source: Durkan, Bekasov, Murray and Papamakarios 2019 (Neural spline flows, arXiv:1906.04032).
 """
@@ -27,10 +27,11 @@ __all__ = ["NSF"]
 class NSFSettings(CouplingSettings):
     """
     Attributes:
-        couplings: transforms in the chain; on a field, in the chain of each level. None chooses by the space.
-        conditioner: what a value's spline depends on: the kept part of a "coupling", which samples in one pass, or all
-            values before it, "autoregressive", for vectors, which fits more closely and samples value by value.
-        bins: of each spline.
+        couplings: number of transforms in the chain; on a field, in the chain of each level. None follows from
+            the space.
+        conditioner: dependence of a value's spline: on the kept part of a "coupling", which samples in one pass, or on
+            all previous values, "autoregressive", for vectors, which fits better and samples value by value.
+        bins: number of bins per spline.
         bound: the splines act on [-bound, bound], in network units of standard deviation one.
     """
 
@@ -43,8 +44,7 @@ class NSF(Flow):
     """A neural spline flow, with exact densities and codes.
 
     Raises:
-        UsageError: if the space is neither a vector nor a field, or not a vector where the conditioner is
-            autoregressive.
+        UsageError: unless the space is a vector or a field, or a vector if the conditioner is autoregressive.
     """
 
     Settings = NSFSettings

@@ -1,8 +1,7 @@
-"""Flow matching whose noise is paired with the data by optimal transport: the same loss on straighter paths.
+"""Flow matching with noise paired to the data by optimal transport: the same loss on straighter paths.
 
-With conditions, rows exchange their noise only where their conditions nearly agree, so that a condition's noise stays
-standard normal (see `pushforward.transport.couplings`). The pairing is within the part of the batch that a process
-holds.
+With conditions, rows exchange their noise only if their conditions nearly agree, so that the noise of a condition stays
+standard normal (see `pushforward.transport.couplings`). Pairs are formed within each process's part of the batch.
 
 References:
     Tong et al. 2024, https://arxiv.org/abs/2302.00482; Pooladian et al. 2023, https://arxiv.org/abs/2304.14772
@@ -36,11 +35,11 @@ class OTFlowMatchingSettings(FlowMatchingSettings):
     """
     Attributes:
         coupling: ``optimal-transport``, the exact plan of least total squared distance; ``sinkhorn``, draws from the
-            plan with entropy; ``translations``, the exact plan for periodic fields whose noise may also be moved;
-            ``alignment``, for particles whose noise may also be turned, mirrored and permuted. None is alignment for
-            particles, and the exact plan for all else.
-        pairs: samples that are paired among themselves; larger batches are divided.
-        condition_weight: how strongly the pairing keeps conditions apart: they mix over about 1/sqrt of it.
+            entropic plan; ``translations``, the exact plan up to translations, for periodic fields; ``alignment``, the
+            plan up to rotations, reflections and permutations, for particles. None is alignment for particles, and the
+            exact plan otherwise.
+        pairs: number of samples paired among themselves; larger batches are divided.
+        condition_weight: strength with which the pairing keeps conditions apart: they mix over about 1/sqrt of it.
         regularisation: of the entropic plan, in squared network units.
     """
 
@@ -54,7 +53,7 @@ class OTFlowMatching(FlowMatching):
     """Regression of the velocity on straight lines between optimally paired data and noise.
 
     Raises:
-        UsageError: if the space has not the symmetry by which the coupling is to move the noise.
+        UsageError: if the space lacks the symmetry of the coupling.
     """
 
     Settings = OTFlowMatchingSettings  # type: ignore[assignment]
@@ -83,15 +82,15 @@ class OTFlowMatching(FlowMatching):
 
 @singledispatch
 def _pairing(space: Space, coupling: str | None) -> Callable[..., Tensor]:
-    """The plan of least distance, up to the symmetries of the space that the coupling names."""
+    """The plan of least distance, up to the symmetries named by the coupling."""
     return _without_symmetries(space, coupling)
 
 
 def _without_symmetries(space: Space, coupling: str | None) -> Callable[..., Tensor]:
     if coupling == "translations":
-        raise UsageError("coupling=translations moves the noise of periodic fields; these data are not periodic")
+        raise UsageError("coupling=translations needs periodic fields; these data are not periodic")
     if coupling == "alignment":
-        raise UsageError(f"coupling=alignment turns the noise of particles; these are {space.kind} data")
+        raise UsageError(f"coupling=alignment needs particles, not {space.kind} data")
     return optimal_transport
 
 

@@ -1,4 +1,4 @@
-"""Several samples side by side as one, which a critic scores together: a lack of diversity shows in a single pack.
+"""Packs of samples that a critic scores together: a lack of diversity shows in a single pack.
 
 Source: Lin et al. 2018, "PacGAN: the power of two samples in generative adversarial networks", arXiv:1712.04086.
 """
@@ -20,7 +20,7 @@ __all__ = ["pack", "pack_condition", "packed_condition", "packed_space"]
 
 @singledispatch
 def packed_space(space: Space, count: int) -> Space:
-    """The space of packs of ``count`` samples: vectors joined, fields with so many times the channels."""
+    """Space of packs of ``count`` samples: concatenated vectors, or fields with ``count`` times the channels."""
     return space
 
 
@@ -35,12 +35,12 @@ def _(space: Vector, count: int) -> Space:
 
 
 def packed_condition(condition: ConditionSpace, count: int) -> ConditionSpace:
-    """What a pack is given with: the numbers of all of its samples."""
+    """Space of a pack's condition: the numbers of all its samples."""
     return replace(condition, numbers=count * condition.numbers)
 
 
 def pack(x: Float[Tensor, "batch *shape"], count: int) -> Float[Tensor, "packs *packed"]:
-    """Consecutive samples as packs; of a batch that does not divide, the last samples are left out.
+    """Consecutive samples as packs; surplus samples at the end of the batch are dropped.
 
     Raises:
         UsageError: if the batch is smaller than a pack.
@@ -50,10 +50,10 @@ def pack(x: Float[Tensor, "batch *shape"], count: int) -> Float[Tensor, "packs *
     """
     packs = len(x) // count
     if not packs:
-        raise UsageError(f"a batch of {len(x)} cannot be shown in packs of {count}; raise batch_size or lower packing")
+        raise UsageError(f"a batch of {len(x)} is smaller than a pack of {count}; raise batch_size or lower packing")
     return x[: packs * count].reshape(packs, count * x.shape[1], *x.shape[2:])
 
 
 def pack_condition(condition: Condition | None, count: int) -> Condition | None:
-    """The conditions of the packs that `pack` makes."""
+    """Conditions of the packs of `pack`."""
     return None if condition is None else condition.map(lambda rows: pack(rows, count))

@@ -1,15 +1,15 @@
 r"""Poisson flows: EDM with Student-t noise.
 
-Put the data as charges on the plane r = 0 of a space with D more dimensions, of which by symmetry only the radius r
+The data are charges on the plane r = 0 of a space with D extra dimensions, of which by symmetry only the radius r
 matters. Along a field line dx/dr = E_x / E_r = (x - E[y | x, r]) / r, which with r = sigma sqrt(D) is the probability
-flow of EDM; only the noise differs, which has D degrees of freedom in place of infinitely many (see
-`pushforward.transport.noise`). So a denoiser is trained as for EDM, and sampled by the same equation from the field's
-own distribution at sigma_max:
+flow of EDM; only the noise differs, with D degrees of freedom instead of infinitely many (see
+`pushforward.transport.noise`). So a denoiser is trained as for EDM, and sampled by the same equation from the noise
+distribution at sigma_max:
 
     z = x + sigma eps,      eps ~ t_D,      loss = E || F_theta - F ||^2.
 
-The strength of the noise varies between samples, the more so the smaller D. The network is told the strength that a
-sample shows (`NoiseLevel`) in place of sigma, which leaves no tail to clip. D = 1 is PFGM.
+The strength of the noise varies between samples, more so for smaller D. The network receives the effective noise level
+of each sample (`NoiseLevel`) in place of sigma, so no tail needs clipping. D = 1 is PFGM.
 
 References:
     Xu et al. 2022, https://arxiv.org/abs/2209.11178; Xu et al. 2023, https://arxiv.org/abs/2302.04265
@@ -35,26 +35,26 @@ __all__ = ["PFGM", "PFGMPlusPlus"]
 class PFGMPlusPlusSettings(EDMSettings):
     """
     Attributes:
-        D: degrees of freedom of the noise, the dimensions that the field's space has beyond those of the data; any
-            number above 0. Small is robust against errors of the network and large steps, large is EDM.
+        D: degrees of freedom of the noise, the number of extra dimensions; any number above 0. Small values are robust
+            against network errors and large steps, large ones give EDM.
     """
 
     D: float = Setting(default=128.0, gt=0, allow_inf_nan=False)
 
 
 class PFGMSettings(PFGMPlusPlusSettings):
-    """As for PFGM++, of which this is D = 1."""
+    """Settings of PFGM++, with D = 1."""
 
     D: float = Setting(default=1.0, ge=1, le=1)
 
 
 class PFGMPlusPlus(EDM):
-    """Regression of the preconditioned output where the noise is Student-t."""
+    """Regression of the preconditioned output under Student-t noise."""
 
     Settings = PFGMPlusPlusSettings
     settings: PFGMPlusPlusSettings
 
-    # D from which equal steps of the straight line's time follow the noise as well as they do Gaussian noise.
+    # D from which equal steps in the straight line's time suit the noise as well as Gaussian noise.
     nearly_gaussian = 8.0
 
     def __init__(
@@ -70,7 +70,7 @@ class PFGMPlusPlus(EDM):
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         if isinstance(sampling, DenoisingSampling) and sampling.is_random():
             raise UsageError(
-                f"method={sampling.method} adds Gaussian noise on the way, but this model's noise is Student-t with "
+                f"method={sampling.method} adds Gaussian noise, but this model's noise is Student-t with "
                 f"D={self.settings.D:g}; choose a deterministic method, such as edm without churn"
             )
         return super().sample(draws, condition, sampling)
@@ -83,13 +83,13 @@ class PFGMPlusPlus(EDM):
         times = super()._times_to_noise()
         if self.nearly_gaussian <= self.settings.D:
             return times
-        # A heavy tail reaches the data late, at a sigma as small as its noise is strong. On two clusters and at D = 1
-        # this leaves an error of 0.01 nats in the mean log-density, and of up to 1 nat where data are rare.
+        # A heavy tail reaches the data late, at a small sigma. On two clusters and at D = 1 these times give an error
+        # of 0.01 nats in the mean log-density, and of up to 1 nat where data are rare.
         steps = 3 * (len(times) - 1) // 2
         return [times[-1] * (i / steps) ** 3 for i in range(steps + 1)]
 
 
 class PFGM(PFGMPlusPlus):
-    """PFGM++ with one dimension more than the data has."""
+    """PFGM++ with one extra dimension."""
 
     Settings = PFGMSettings

@@ -1,13 +1,13 @@
-r"""Relativistic GAN with zero-centred penalties on data and on samples: R3GAN.
+r"""R3GAN: relativistic GAN with zero-centred penalties on data and on samples.
 
     critic      E s(f(g(z)) - f(x)) + γ/2 (E ‖∇f(x)‖² + E ‖∇f(g(z))‖²),     s(u) = log(1 + e^u)
     generator   E s(f(x) - f(g(z)))
 
-Both penalties act on every step: applied every few steps only they do not hold the game together. γ sets what the
-critic can resolve: near the equilibrium the game minimises ‖p - q‖² in H⁻¹ over 8 γ or so, smoothed over a length that
-shrinks with γ. So γ falls along the run by some orders of magnitude: large, it lets no mode get lost; small, it lets
-the critic see how narrow the modes are. Eight coins beside the noise let the generator leave the space between modes
-empty.
+Both penalties act on every step: applied only every few steps they do not stabilise the game. γ sets the resolution
+of the critic: near the equilibrium the game minimises about ‖p - q‖² in H⁻¹ over 8 γ, smoothed over a length that
+shrinks with γ. So γ falls during the run by orders of magnitude: large values prevent the loss of modes, small ones
+let the critic resolve narrow modes. Eight random bits in addition to the noise let the generator leave the space
+between modes empty.
 
 Source: Huang et al. 2024, "The GAN is dead; long live the GAN! A modern baseline GAN", https://arxiv.org/abs/2501.05441
 """
@@ -26,7 +26,7 @@ __all__ = ["R3GAN"]
 
 
 class R3GANSettings(AdversarialSettings):
-    """The settings of adversarial models with the defaults of this family."""
+    """Settings of adversarial models, with the defaults of this family."""
 
     loss: LossName = "relativistic"
     constraint: ConstraintName = "zero-centred"

@@ -4,7 +4,7 @@ r"""RealNVP: couplings that scale and shift part of a sample by functions of the
 
 One pass gives a density, and one pass a sample.
 
-Source: Dinh, Sohl-Dickstein and Bengio 2017 (arXiv:1605.08803); see `chains` for what is between the couplings.
+Source: Dinh, Sohl-Dickstein and Bengio 2017 (arXiv:1605.08803); see `chains` for the transforms between the couplings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["RealNVP"]
 class RealNVPSettings(CouplingSettings):
     """
     Attributes:
-        limit: bound of the absolute log-scale of one coupling, in nats.
+        limit: bound on the absolute log-scale of one coupling, in nats.
     """
 
     limit: float = Setting(default=2.0, gt=0)
@@ -30,11 +30,11 @@ class RealNVPSettings(CouplingSettings):
 class RealNVP(Flow):
     """A normalizing flow of affine couplings, with exact densities and codes.
 
-    An affine coupling of a one-dimensional vector can only shift and scale it by functions of the condition, so there
-    the model is a conditional normal distribution.
+    On a one-dimensional vector an affine coupling only shifts and scales by functions of the condition, so the model is
+    a conditional normal distribution.
 
     Raises:
-        UsageError: if the space is neither a vector nor a field, or a field's grid cannot be halved.
+        UsageError: unless the space is a vector or a field whose grid can be halved.
     """
 
     Settings = RealNVPSettings

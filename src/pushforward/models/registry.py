@@ -1,6 +1,6 @@
-"""Names of the families, where each lives, and what a user should know to choose one.
+"""Registry of the families: the module of each, and a summary for its choice.
 
-This file imports no family: looking at what there is costs nothing.
+It imports no family, so that listing them is fast.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Family:
     Attributes:
         target: the class, or ``module:class`` below `pushforward.models`.
         summary: one line for `pushforward models`.
-        paper: where it comes from.
-        spaces: kinds of space that it can learn.
-        sources: kinds of source that it can learn from (see `pushforward.ensembles.source`).
+        paper: its reference.
+        spaces: kinds of space that it learns.
+        sources: kinds of source that it learns from (see `pushforward.ensembles.source`).
     """
 
     target: str | type[Model]
@@ -41,7 +41,7 @@ class Family:
     sources: tuple[str, ...] = ("ensemble",)
 
     def load(self) -> type[Model]:
-        """The class of the family, imported when asked for."""
+        """The class of the family, imported on demand."""
         if not isinstance(self.target, str):
             return self.target
         module, _, attribute = self.target.partition(":")
@@ -58,7 +58,7 @@ REGISTRY: dict[str, Family] = {
     ),
     "ot-flow-matching": Family(
         "ot_flow_matching:OTFlowMatching",
-        "flow matching on noise paired with the data by optimal transport; straighter paths, fewer steps",
+        "flow matching with noise paired to the data by optimal transport; straighter paths, fewer steps",
         "https://arxiv.org/abs/2302.00482",
         spaces=("vector", "field", "particles"),
     ),
@@ -97,34 +97,34 @@ REGISTRY: dict[str, Family] = {
     ),
     "between": Family(
         "bridge:Bridge",
-        "straight motion between two ensembles without pairs (--and names the other); translates both ways",
+        "flow between two unpaired ensembles (--and names the other); translates in both directions",
         "https://arxiv.org/abs/2209.03003",
         sources=("pair",),
     ),
     "cyclegan": Family(
         "cyclegan:CycleGAN",
-        "a translator each way between two ensembles without pairs, and a critic of each; one network call",
+        "translators in both directions between two unpaired ensembles, with a critic of each; one network call",
         "https://arxiv.org/abs/1703.10593",
         sources=("pair",),
     ),
     "gan": Family(
         "gan:GAN",
-        "generator against a classifier; may lose modes, and stands here to be compared",
+        "generator against a classifier; may lose modes, included for comparison",
         "https://arxiv.org/abs/1406.2661",
     ),
     "wgan": Family(
         "wgan:WGAN",
-        "generator against a Wasserstein critic of bounded weights",
+        "generator against a Wasserstein critic with bounded weights",
         "https://arxiv.org/abs/1701.07875",
     ),
     "wgan-gp": Family(
         "wgan:WGANGP",
-        "generator against a Wasserstein critic with gradient penalty; one network call a sample",
+        "generator against a Wasserstein critic with gradient penalty; one network call per sample",
         "https://arxiv.org/abs/1704.00028",
     ),
     "r3gan": Family(
         "r3gan:R3GAN",
-        "generator against a relativistic critic, flat on data and samples; keeps modes, one network call a sample",
+        "generator against a relativistic critic, flat on data and samples; keeps modes, one network call per sample",
         "https://arxiv.org/abs/2501.05441",
     ),
     "realnvp": Family(
@@ -141,14 +141,14 @@ REGISTRY: dict[str, Family] = {
     ),
     "maf": Family(
         "maf:MAF",
-        "each number given those before it; exact density in one pass, samples number by number",
+        "each number given the previous ones; exact density in one pass, samples number by number",
         "https://arxiv.org/abs/1705.07057",
         spaces=("vector",),
         sources=("ensemble", "energy"),
     ),
     "iaf": Family(
         "iaf:IAF",
-        "maf the other way round: samples in one pass, densities number by number",
+        "inverse of maf: samples in one pass, densities number by number",
         "https://arxiv.org/abs/1606.04934",
         spaces=("vector",),
         sources=("ensemble", "energy"),
@@ -179,25 +179,25 @@ REGISTRY: dict[str, Family] = {
     ),
     "cnf": Family(
         "cnf:CNF",
-        "a velocity followed in time; exact density and codes of vectors, by a differential equation",
+        "flow in time by a learnt velocity; exact density and codes of vectors and particles",
         "https://arxiv.org/abs/1810.01367",
         ("vector", "particles"),
     ),
     "vae": Family(
         "vae:VAE",
-        "variational autoencoder: a low-dimensional latent code for each sample",
+        "variational autoencoder: a low-dimensional latent code per sample",
         "https://arxiv.org/abs/1312.6114",
     ),
     "hybrid-nbody": Family(
         "hybrid_nbody:HybridNBody",
-        "coarse particle-mesh gravity with a learned correction; evolves initial conditions as a finer simulation",
+        "coarse particle-mesh gravity with a learnt correction towards a finer simulation; evolves initial conditions",
         "https://arxiv.org/abs/2207.05509",
         spaces=("trajectory",),
         sources=("trajectories",),
     ),
     "latent-ode": Family(
         "latent_ode:LatentODE",
-        "a hidden state that moves by a learned differential equation; forecasts with bands",
+        "latent state with a learnt differential equation; forecasts with bands",
         "https://arxiv.org/abs/1907.03907",
         spaces=("series",),
     ),
@@ -205,14 +205,14 @@ REGISTRY: dict[str, Family] = {
 
 
 def register_model(name: str, model: type[Model] | Family, summary: str = "") -> Family:
-    """Make a family known by a name, as the built-in ones are.
+    """Register a family under a name, like the built-in ones.
 
     >>> register_model("my-flow", MyFlow, "a flow of mine")  # doctest: +SKIP
 
     Arguments:
         name: in lower case, with hyphens.
-        model: its class, which may say ``spaces`` and ``sources`` as a `Family` does; or an entry.
-        summary: one line; the first line of the class's docstring if it is empty.
+        model: its class, which may have ``spaces`` and ``sources`` like a `Family`; or a `Family`.
+        summary: one line; by default the first line of the class's docstring.
 
     Raises:
         UsageError: if the name is taken by another family.
@@ -235,7 +235,7 @@ def _entry_of(model: type[Model], summary: str) -> Family:
 
 
 def registered() -> dict[str, Family]:
-    """All families by name: built in, registered, and of installed packages."""
+    """All families by name: built-in, registered, and from installed packages."""
     for name in plugins("models"):
         if name not in REGISTRY:
             register_model(name, load_plugin("models", name))
@@ -246,7 +246,7 @@ def find(name: str) -> Family:
     """The entry of a family.
 
     Raises:
-        UsageError: if there is none of that name; the sentence lists the known ones.
+        UsageError: if the name is unknown.
     """
     if name in REGISTRY:
         return REGISTRY[name]
@@ -256,20 +256,20 @@ def find(name: str) -> Family:
         hint = f"did you mean {near[0]!r}? " if near else ""
         listed = ", ".join(known)
         raise UsageError(
-            f"there is no model called {name!r}; {hint}known models are {listed}; register_model makes others known"
+            f"there is no model called {name!r}; {hint}known models are {listed}; register_model adds others"
         )
     return known[name]
 
 
 def model_class(name: str) -> type[Model]:
-    """The class of a family, imported when asked for.
+    """The class of a family, imported on demand.
 
     Raises:
-        UsageError: if there is none of that name.
+        UsageError: if the name is unknown.
     """
     return find(name).load()
 
 
 def families() -> dict[str, type[Model]]:
-    """The class of every family, by name: all of them are imported."""
+    """The class of every family by name; imports all of them."""
     return {name: entry.load() for name, entry in registered().items()}

@@ -1,7 +1,7 @@
-"""A pool of earlier samples, which a critic is shown beside the latest ones so that it does not forget them.
+"""Replay buffer: earlier samples are shown to a critic along with the latest ones, so that it does not forget them.
 
-Of each batch, a sample is shown as it is with probability 1/2; otherwise it changes places with one of the pool, and
-the older one is shown. Until the pool is full, samples are put into it and shown as they are.
+Each sample of a batch is shown itself with probability 1/2; otherwise it is exchanged with one from the pool, and the
+older one is shown. Until the pool is full, samples are added to it and shown themselves.
 
 Source: Shrivastava et al. 2017, https://arxiv.org/abs/1612.07828, section 2.3.
 """
@@ -19,13 +19,13 @@ __all__ = ["ReplayBuffer"]
 
 
 class ReplayBuffer(nn.Module):
-    """The pool as a part of a model: it is saved and resumed with the weights.
+    """The pool as part of a model: saved and resumed with the weights.
 
-    Every process of a run holds the whole pool and sees the whole batch go by, so that a run of several processes shows
-    its critic what one process would.
+    Every process of a run holds the whole pool and processes the whole batch, so that a run with several processes
+    shows its critic the same samples as one process would.
 
     Arguments:
-        size: samples held.
+        size: number of samples in the pool.
         shape: of a sample.
     """
 
@@ -39,7 +39,7 @@ class ReplayBuffer(nn.Module):
 
     @torch.no_grad()
     def forward(self, x: Float[Tensor, "batch *shape"], draws: Draws) -> Float[Tensor, "batch *shape"]:
-        """Samples to be shown in the place of ``x``, without gradients.
+        """Samples to show in place of ``x``, without gradients.
 
         Arguments:
             x: the latest samples, of this process.
@@ -49,7 +49,7 @@ class ReplayBuffer(nn.Module):
         latest, chance = joined_rows(x.detach()).to(self.pool), joined_rows(draws.uniform(2))
         rows = torch.arange(len(latest), device=latest.device)
         fresh = self.filled + rows
-        # One random start and a place after another: no two samples of a batch take the same place.
+        # consecutive places from a random start: no two samples of a batch take the same place
         places = ((chance[0, 1] * size).long() + rows) % size
         places = torch.where(fresh < size, fresh, places)
         exchanged = (fresh >= size) & (chance[:, 0] < 0.5) & (rows < size)

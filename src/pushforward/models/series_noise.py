@@ -1,14 +1,14 @@
-r"""How noisy one series is, beside how noisy series are: a level of its own, found along with its code.
+r"""Noise level per series, inferred together with its code.
 
-The noise of a coordinate of a series has the standard deviation :math:`s \sigma`, with :math:`\sigma` that of all
-series and :math:`s^2 \sim` scaled inverse :math:`\chi^2_\nu` about one. With N values observed whose residuals, in
-units of :math:`\sigma`, have the sum of squares S,
+The noise of a coordinate of a series has the standard deviation :math:`s \sigma`, with a common :math:`\sigma` and
+:math:`s^2 \sim` scaled inverse :math:`\chi^2_\nu` about one. For N observed values with a sum S of squared residuals in
+units of :math:`\sigma`,
 
 .. math::
     p(x \mid z) \propto \Big(1 + \frac{S}{\nu}\Big)^{-(\nu + N) / 2}, \qquad
     s^2 \mid x, z \sim \frac{\nu + S}{\chi^2_{\nu + N}}.
 
-A series of which little was observed keeps the common noise; one that is less noisy than others gets a narrower band.
+A series with few observations keeps the common noise; one with less noise than others gets a narrower band.
 Source: Gelman et al., Bayesian Data Analysis, third edition, section 3.2.
 """
 
@@ -23,7 +23,7 @@ from pushforward.randomness import Draws
 __all__ = ["draw_level", "log_evidence"]
 
 DEGREES = 4.0
-"""Observations that the common noise is worth."""
+"""Weight of the common noise, as a number of observations."""
 
 
 def log_evidence(
@@ -32,8 +32,8 @@ def log_evidence(
     """Log-density, in nats and up to a constant, of the residuals of each series.
 
     Arguments:
-        squares: sums of squares of residuals in units of the common noise.
-        observed: numbers of values that they are sums over.
+        squares: sums of squared residuals, in units of the common noise.
+        observed: number of values in each sum.
     """
     return (-0.5 * (DEGREES + observed) * torch.log1p(squares / DEGREES)).sum(-1)
 
@@ -41,9 +41,9 @@ def log_evidence(
 def draw_level(
     squares: Float[Tensor, "count batch dim"], observed: Float[Tensor, "batch dim"], draws: Draws
 ) -> Float[Tensor, "count batch dim"]:
-    """Draws of s, one for each of the sums of squares.
+    """Draws of s, one per sum of squares.
 
-    The chi-squared number is the cube of a normal one (Wilson and Hilferty 1931): good to a few per cent.
+    The chi-squared number is the cube of a normal one (Wilson and Hilferty 1931), accurate to a few per cent.
     """
     degrees = DEGREES + observed
     normal = draws.normal(len(squares), squares.shape[-1]).movedim(1, 0)

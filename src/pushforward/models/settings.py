@@ -1,4 +1,4 @@
-"""Hyperparameters as closed, typed settings, and values of them spelled as text."""
+"""Typed settings of models, and their values as text."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Settings", "divide_settings", "meanings", "parse_settings"]
 
 
 class Settings(BaseModel):
-    """Hyperparameters: typed, with defaults, closed (an unknown name is an error)."""
+    """Hyperparameters: typed, with defaults; an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def parse_settings(kind: type[BaseModel], values: Mapping[str, Any]) -> Any:
-    """An instance of a settings class from values, any of which may be a string that spells one.
+    """An instance of a settings class from values, any of which may be a string.
 
     Raises:
-        UsageError: naming the setting, the value, and what is wrong with it.
+        UsageError: naming the setting, the value, and the problem.
     """
     unknown = [name for name in values if name not in kind.model_fields]
     if unknown:
@@ -50,7 +50,7 @@ def parse_settings(kind: type[BaseModel], values: Mapping[str, Any]) -> Any:
 
 
 def _spelled(text: str) -> Any:
-    """The value that a text spells: JSON, ``none``, or parts between commas; else the text itself."""
+    """Value of a text: JSON, ``none``, or a comma-separated list; else the text itself."""
     if text.strip().lower() in ("none", "null"):
         return None
     try:
@@ -60,7 +60,7 @@ def _spelled(text: str) -> Any:
 
 
 def divide_settings(given: Mapping[str, Any], known: Mapping[str, Collection[str]]) -> dict[str, dict[str, Any]]:
-    """Settings by the part that they belong to: ``part.name`` says which, and a name that one part alone has need not.
+    """Settings by part: ``part.name`` names it, and a name that only one part has needs no prefix.
 
     >>> divide_settings({"noise": "channel", "data.noise": 0.1}, {"data": ["noise"], "model": ["width"]})
     Traceback (most recent call last):
@@ -68,12 +68,11 @@ def divide_settings(given: Mapping[str, Any], known: Mapping[str, Collection[str
     pushforward.errors.UsageError: data.noise is set twice, as 'noise' and as 'data.noise'; leave one of them out
 
     Arguments:
-        given: values by name, with or without the name of a part in front.
-        known: names that each part has.
+        given: values by name, with or without the prefix of a part.
+        known: names of each part.
 
     Raises:
-        UsageError: for a name that no part has (the sentence lists the known ones), that several have, or that is set
-            twice.
+        UsageError: for a name that no part or several parts have, or that is set twice.
     """
     divided: dict[str, dict[str, Any]] = {part: {} for part in known}
     written: dict[tuple[str, str], str] = {}
@@ -96,7 +95,7 @@ def _owner(text: str, known: Mapping[str, Collection[str]]) -> tuple[str, str]:
     owners = [part for part, names in known.items() if text in names]
     if len(owners) > 1:
         ways = " or ".join(f"{part}.{text}" for part in owners)
-        raise UsageError(f"{text!r} is a setting of the {' and of the '.join(owners)}; say {ways}")
+        raise UsageError(f"{text!r} is a setting of the {' and of the '.join(owners)}; write {ways}")
     if not owners:
         raise UsageError(_unknown(text, "", sorted({name for names in known.values() for name in names})))
     return owners[0], text
@@ -110,10 +109,10 @@ def _unknown(name: str, whose: str, known: Collection[str]) -> str:
 
 
 def meanings(kind: type[BaseModel]) -> dict[str, str]:
-    """What each setting of a class means, as the ``Attributes:`` of its docstring and of those above it say."""
+    """Meaning of each setting of a class, from the ``Attributes:`` in its docstring and those of its bases."""
     found: dict[str, str] = {}
     for each in reversed(kind.__mro__):
-        # Of names of like meaning, one line speaks: "rtol, atol: ...".
+        # one line may describe several names: "rtol, atol: ..."
         for names, text in _attributes(inspect.cleandoc(each.__doc__ or "")):
             found |= dict.fromkeys(names, text)
     return {name: found.get(name, "") for name in kind.model_fields}

@@ -1,10 +1,10 @@
-"""A generator for fields that look alike everywhere: white noise in, a field out.
+"""Generator of statistically homogeneous fields from white noise.
 
-A generator that starts from one vector must learn every place of a map by itself. If a field's statistics do not depend
-on the place, a convolutional network of a map of independent noise has that symmetry built in, and every cell teaches
-it. The noise is first given the power spectrum of the data (see `GaussianDenoiser`): before training, samples are
-Gaussian fields with the right spectrum, and only what is not Gaussian is left to learn, as a simulation takes its
-initial conditions to a web.
+A generator that starts from one vector must learn every position of a map separately. If the statistics of a field do
+not depend on position, a convolutional network of a map of independent noise has that symmetry built in and learns from
+every cell. The noise is first given the power spectrum of the data (see `GaussianDenoiser`): before training, samples
+are Gaussian fields with the correct spectrum, and the network learns only the non-Gaussian part, as a simulation turns
+initial conditions into a cosmic web.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from pushforward.transport.path import Moment
 
 __all__ = ["StationaryGenerator", "is_stationary"]
 
-# The data themselves, on a path from data to noise.
+# the end of the path at the data
 _DATA: Moment[float] = Moment(time=0.0, alpha=1.0, sigma=0.0, alpha_dot=0.0, sigma_dot=0.0)
 
 
 def is_stationary(space: Space) -> bool:
-    """Whether a field's statistics are the same everywhere: it wraps around, or no direction is special."""
+    """Whether a field is statistically homogeneous: it is periodic or isotropic."""
     field = cast(Field, space)
     return bool(space.grid) and (field.periodic or field.isotropic)
 
@@ -38,8 +38,8 @@ class StationaryGenerator(nn.Module):
 
     Arguments:
         space: of the fields.
-        bands: from fields to the coefficients in which the `UNet` works.
-        condition: what each sample is given with.
+        bands: from fields to the coefficients that the `UNet` works on.
+        condition: space of the conditions.
         width: channels of the `UNet` on the coefficients' grid.
 
     >>> import torch
@@ -58,7 +58,7 @@ class StationaryGenerator(nn.Module):
         self.network = UNet(cast(Field, bands.space), condition, width)
 
     def initialise(self, x: Float[Tensor, "batch channels *grid"]) -> None:
-        """Give the noise the power spectrum of these fields."""
+        """Set the power spectrum of the noise to that of these fields."""
         self.gaussian.initialise(x)
 
     def forward(

@@ -1,14 +1,14 @@
-r"""VAE: a code of a few numbers for each sample, and Gaussian noise around what the code decodes to.
+r"""VAE: a code of a few numbers per sample, and Gaussian noise around the decoded sample.
 
     z ~ N(0, 1),     x | z, c ~ N(μ(z, c), Σ),     q(z | x, c) = N(m(x, c), s²(x, c)),
 
-trained by the evidence lower bound, of which both terms are in nats:
+trained by the evidence lower bound, with both terms in nats:
 
     log p(x | c) ≥ E_q log N(x; μ(z, c), Σ) - β KL(q(z | x, c) ‖ N(0, 1)).
 
-The noise Σ is learned, which balances the two terms with no weight to tune and makes a sample, noise included, as
-strong as the data; its amplitudes may depend on the condition. On a field that looks alike everywhere the noise is
-diagonal in wavenumber, not in cells: small scales, which the code cannot hold, are filled in with their measured power
+The noise Σ is learnt, which balances the two terms without a weight to tune and gives samples, noise included, the
+variance of the data; its amplitudes may depend on the condition. For a statistically homogeneous field the noise is
+diagonal in wavenumber, not in cells: small scales, which the code cannot describe, are filled with their measured power
 spectrum, and the largest are left to the code.
 
 Sources: Kingma and Welling 2014 (arXiv:1312.6114), equations 3 and 10; Rybkin, Daniilidis and Levine 2021
@@ -45,12 +45,12 @@ __all__ = ["VAE", "GaussianNoise", "LongestWaves", "hartley"]
 class VAESettings(Settings):
     """
     Attributes:
-        latent_dim: length of a code; None chooses by the space. Numbers that are not needed stay unused.
-        width: hidden features of the encoder and decoder, or channels at full resolution; None chooses by the space.
+        latent_dim: length of a code; None follows from the space. Surplus numbers stay unused.
+        width: hidden features of the encoder and decoder, or channels at full resolution; None follows from the space.
         beta: weight of the divergence from the prior; one gives the bound itself.
-        warm_up: part of the run in which that weight rises linearly from zero.
-        noise: what has its own amplitude in the decoder's noise: each ``channel``, each ``value``, or each wavenumber
-            of a field (``spectrum``); None chooses by the space.
+        warm_up: fraction of the run in which that weight rises linearly from zero.
+        noise: resolution of the amplitudes of the decoder's noise: per ``channel``, per ``value``, or per wavenumber of
+            a field (``spectrum``); None follows from the space.
     """
 
     latent_dim: int | None = Setting(default=None, ge=1)
@@ -63,7 +63,7 @@ class VAESettings(Settings):
 class VAESampling(Settings):
     """
     Attributes:
-        noise: add the decoder's noise; without it a sample is the mean of what its code stands for, and too smooth.
+        noise: add the decoder's noise; without it a sample is the decoded mean, which is too smooth.
         temperature: standard deviation of the codes.
     """
 
@@ -73,7 +73,7 @@ class VAESampling(Settings):
 
 @singledispatch
 def _sizes(space: Space) -> tuple[int, int]:
-    """Length of a code and width of the networks, unless they are set."""
+    """Default length of a code and width of the networks."""
     raise UsageError(f"vae learns vectors and fields, not {space.kind}")
 
 
@@ -88,18 +88,18 @@ def _(space: Field) -> tuple[int, int]:
 
 
 class VAE(Model):
-    """A variational autoencoder with learned Gaussian noise.
+    """A variational autoencoder with learnt Gaussian noise.
 
     Raises:
-        UsageError: if the space is neither a vector nor a field.
+        UsageError: unless the space is a vector or a field.
     """
 
     Settings = VAESettings
     Sampling = VAESampling
     settings: VAESettings
 
-    # Standard deviations of a code's posterior stay within a factor exp(8) of the first, which is much smaller than the
-    # prior's: from codes that are mostly noise a decoder learns nothing, and then they stay noise.
+    # Standard deviations of a code's posterior stay within a factor exp(8) of the initial one, which is much smaller
+    # than the prior's: from codes that are mostly noise a decoder learns nothing, and they stay noise.
     posterior_limit = 8.0
     posterior_start = -2.0
 
@@ -113,14 +113,14 @@ class VAE(Model):
         chosen_dim, chosen_width = _sizes(space)
         width = self.settings.width or chosen_width
         self.latent_dim = self.settings.latent_dim or chosen_dim
-        # On a field halved twice a convolution costs a sixteenth, and every scale comes to the same size.
+        # On a field halved twice a convolution costs a sixteenth, and all scales have the same amplitude.
         self.bands = WaveletBands(space, halvings_for(space))
         self.encoder = Encoder(self.bands.space, 2 * self.latent_dim, condition, width)
         self.decoder = Generator(self.bands.space, self.latent_dim, condition, width)
         self.waves = None
         if is_stationary(space):
             self.waves = LongestWaves(cast(Field, space), self.latent_dim)
-            # The networks join the waves gradually: a code that starts as noise may be left unused for good.
+            # The networks are added to the waves gradually: a code that starts as noise may stay unused for good.
             self.joined = nn.Parameter(torch.zeros(2))
         self.noise = GaussianNoise(space, kind, condition, coded=self.latent_dim)
         self.register_buffer("centre", torch.zeros(space.shape))
@@ -134,7 +134,7 @@ class VAE(Model):
     def players(self) -> dict[str, Player]:
         amplitude = self.noise.log_amplitude
         others = [parameter for parameter in self.parameters() if parameter is not amplitude]
-        # Amplitudes have few gradients to average over, and fall by orders of magnitude while the decoder learns.
+        # Amplitudes have little gradient noise, and fall by orders of magnitude while the decoder learns.
         return {"model": Player(others), "noise": Player([amplitude], rate=5.0)}
 
     def prepare(self, batch: Batch) -> None:
@@ -164,7 +164,7 @@ class VAE(Model):
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
         """Mean and log of the standard deviation of ``q(z | x, c)``."""
-        # Under autocast the encoder may answer in bfloat16, too coarse for a divergence summed over many numbers.
+        # Under autocast the encoder's output may be bfloat16, too coarse for a divergence summed over many numbers.
         mean, raw = self.encoder(self.bands(x - self.centre), condition).float().chunk(2, dim=1)
         if self.waves is not None:
             mean = self.waves(x - self.centre) + self.joined[0] * mean
@@ -178,14 +178,14 @@ class VAE(Model):
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """The mean of the code's posterior."""
+        """Posterior mean of the code."""
         return self.posterior(x, condition)[0]
 
     def decode(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
-        """The mean of the samples that have this code, without the decoder's noise."""
-        # What all samples share is given, so that the code has only the differences to explain.
+        """Decoded mean of a code, without the decoder's noise."""
+        # The common mean is added, so that the code describes only the differences.
         decoded = self.bands.inverse(self.decoder(z, condition).float())
         if self.waves is not None:
             decoded = self.waves.inverse(z) + self.joined[1] * decoded
@@ -193,14 +193,14 @@ class VAE(Model):
 
 
 class LongestWaves(nn.Module):
-    """The coefficients of a field's longest waves, each in units of its standard deviation, and the field of these.
+    """Coefficients of a field's longest waves in units of their standard deviation, and the field of these.
 
-    On a stationary field waves are the principal components, and the longest usually vary most: with them a VAE starts
+    For a stationary field waves are the principal components, and the longest usually vary most: with them a VAE starts
     as probabilistic principal component analysis (Tipping and Bishop 1999, doi:10.1111/1467-9868.00196).
 
     Arguments:
         space: of the fields.
-        count: of coefficients.
+        count: number of coefficients.
     """
 
     order: Tensor
@@ -218,13 +218,13 @@ class LongestWaves(nn.Module):
         return hartley(x).flatten(1)[:, self.order] / self.scale
 
     def inverse(self, coefficients: Float[Tensor, "batch count"]) -> Float[Tensor, "batch channels *grid"]:
-        """The field that has these coefficients, and no others."""
+        """The field with these coefficients, all others zero."""
         flat = coefficients.new_zeros(len(coefficients), math.prod(self.shape))
         return hartley(flat.index_copy(1, self.order, coefficients * self.scale).view(-1, *self.shape))
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch channels *grid"]) -> None:
-        """Take the standard deviation at each wavenumber from fields of mean zero."""
+        """Set the standard deviation at each wavenumber from fields of mean zero."""
         power = hartley(x).flatten(1)[:, self.order].square().mean(0)
         for wavenumber in self.bins.unique():
             same = (self.bins == wavenumber).to(power.device)
@@ -232,24 +232,24 @@ class LongestWaves(nn.Module):
 
 
 class GaussianNoise(nn.Module):
-    """Gaussian noise of mean zero on a space, diagonal in cells or in wavenumbers, with learned amplitudes.
+    """Gaussian noise of mean zero on a space, diagonal in cells or in wavenumbers, with learnt amplitudes.
 
     Arguments:
         space: of the noise.
-        kind: which coefficients share an amplitude: those of a ``channel``, none (``value``), or those of a channel and
-            a length of the wavevector (``spectrum``; coefficients are then those of the Hartley transform, whose
-            variance is the power spectrum of stationary noise).
-        condition: what samples are given with; the amplitudes may depend on its numbers.
-        coded: about how many of the longest modes of a spectrum share the amplitude of the next. Noise with a spectrum
-            of its own at every scale describes a Gaussian field perfectly, and would leave nothing to a code.
+        kind: coefficients that share an amplitude: those of a ``channel``, none (``value``), or those of a channel
+            and a wavenumber (``spectrum``; of the Hartley transform, whose variance is the power spectrum of
+            stationary noise).
+        condition: space of the conditions; the amplitudes may depend on their numbers.
+        coded: approximate number of the longest modes of a spectrum that share the amplitude of the next. Noise with a
+            free spectrum at every scale describes a Gaussian field perfectly, and would leave nothing to the code.
 
     Raises:
-        UsageError: if a spectrum is asked for on a space without a grid.
+        UsageError: for a spectrum on a space without a grid.
     """
 
-    # In network units, where data are of order one; without a floor a value that never varies has infinite density.
+    # Smallest amplitude, in network units; without it a constant value would have an infinite density.
     smallest = 1e-2
-    # Beside the data's. Noise as strong as the data would leave the codes without a use.
+    # Initial amplitude relative to the data's. Noise as strong as the data would make the codes useless.
     start = 0.3
     index: Tensor
 
@@ -273,7 +273,7 @@ class GaussianNoise(nn.Module):
             bins = (bins - int(held.sum())).clamp(min=0)
             index = torch.stack([bins + channel * (bins.max() + 1) for channel in range(channels)])
         else:
-            raise UsageError(f"noise='spectrum' is for fields, not for {space.kind}; use 'value'")
+            raise UsageError(f"noise='spectrum' needs fields, not {space.kind} data; use 'value'")
         self.register_buffer("index", index.contiguous(), persistent=False)
         amplitudes = int(index.max()) + 1
         self.log_amplitude = nn.Parameter(torch.zeros(amplitudes))
@@ -281,7 +281,7 @@ class GaussianNoise(nn.Module):
         self.response = MLP(condition.numbers, amplitudes, (32,), zero_output=True) if condition.numbers else None
 
     def log_scale(self, condition: Condition | None = None) -> Float[Tensor, "rows *shape"]:
-        """Natural log of the standard deviation of each coefficient; one row for all samples if unconditional."""
+        """Log of the standard deviation of each coefficient; one row for all samples if unconditional."""
         raw = self.log_amplitude[None]
         numbers = self.condition.numbers_of(condition)
         if self.response is not None and numbers is not None:
@@ -299,9 +299,9 @@ class GaussianNoise(nn.Module):
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Start at the power spectrum of these data, of which the mean is zero, or at a part of their amplitude.
+        """Initialise with the power spectrum of these data, of zero mean, or a fraction of their amplitude.
 
-        Values that hardly vary start at the amplitude of all, or they would outweigh the rest while it is unlearnt.
+        Values that hardly vary start at the common amplitude; otherwise they would dominate early training.
         """
         power = self._coefficients(x).square().mean(0)
         if not self.spectral:
@@ -316,16 +316,16 @@ class GaussianNoise(nn.Module):
 
 
 def hartley(x: Float[Tensor, "batch channels *grid"]) -> Float[Tensor, "batch channels *grid"]:
-    r"""The orthonormal discrete Hartley transform over the grid, its own inverse: a Fourier transform in real numbers.
+    r"""Orthonormal discrete Hartley transform over the grid, a real Fourier transform that is its own inverse.
 
     .. math:: H_k = N^{-1/2} \sum_n x_n (\cos k n + \sin k n) = \mathrm{Re} F_k - \mathrm{Im} F_k
     """
     axes = tuple(range(2, x.dim()))
-    # There is no fast Fourier transform in bfloat16, which a decoder may return under autocast.
+    # Under autocast a decoder may return bfloat16, for which there is no fast Fourier transform.
     fourier = torch.fft.fftn(x if x.dtype == torch.float64 else x.float(), dim=axes, norm="ortho")
     return fourier.real - fourier.imag
 
 
 def _shells(grid: tuple[int, ...]) -> Tensor:
-    """The shell of each mode of `hartley`, in units of the longest axis' fundamental."""
+    """Shell of each mode of `hartley`, in units of the fundamental of the longest axis."""
     return wavenumber_bins([torch.fft.fftfreq(cells) * max(grid) for cells in grid])

@@ -1,8 +1,8 @@
-"""A field as standardised wavelet coefficients on a smaller grid, on which one-shot networks work.
+"""Standardised wavelet coefficients of a field on a smaller grid, for one-shot networks.
 
-Halving a map twice leaves sixteen channels on a sixteenth of the cells and loses nothing, while a convolution costs as
-many times less. The coefficients of fine detail, faint beside those of the large scales in most physical fields, come
-to the same size as the others: a network or a distance that looks at them sees every scale.
+Halving a map twice gives sixteen channels on a sixteenth of the cells, without loss, and a convolution costs a
+sixteenth. The coefficients of fine detail, faint in most physical fields, are scaled to the size of the others:
+networks and distances then resolve all scales.
 
 Source: Gal et al. 2021 (arXiv:2102.06108) for generator and critic that work on wavelets.
 """
@@ -25,7 +25,7 @@ _SMALLEST_SIDE = 16
 
 
 def halvings_for(space: Space, most: int = 2) -> int:
-    """How many times a field is halved: while its sides stay even and not below sixteen cells."""
+    """Number of halvings of a field, while its sides stay even and at least sixteen cells."""
     count = 0
     while (
         space.grid
@@ -50,7 +50,7 @@ def _(space: Field, halvings: int) -> Space:
 
 
 class WaveletBands(nn.Module):
-    """``halvings`` orthonormal Haar transforms, then each channel standardised; a vector is only standardised.
+    """``halvings`` orthonormal Haar transforms, then standardisation per channel; a vector is only standardised.
 
     Arguments:
         space: of the samples.
@@ -85,14 +85,14 @@ class WaveletBands(nn.Module):
         return self.merge(coefficients * self.scale + self.mean)
 
     def merge(self, x: Float[Tensor, "batch *image"]) -> Float[Tensor, "batch *shape"]:
-        """The inverse transforms alone."""
+        """The inverse Haar transforms alone."""
         for _ in range(self.halvings):
             x = self.haar.inverse(x)[0]
         return x
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Take mean and scale of each channel from a batch."""
+        """Set mean and scale of each channel from a batch."""
         rows = self._split(x).transpose(0, 1).flatten(1)
         self.mean.copy_(rows.mean(1).view_as(self.mean))
         self.scale.copy_(rows.std(1, correction=0).clamp(min=self.smallest_scale).view_as(self.scale))

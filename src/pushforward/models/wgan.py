@@ -1,11 +1,11 @@
-"""Wasserstein GANs: the critic estimates how far samples are from the data, if its slope is held near one.
+"""Wasserstein GANs: a critic of slope about one estimates the distance of samples to the data.
 
-By Kantorovich and Rubinstein, W(p, q) is the largest E_p f - E_q f over functions of slope at most one. ``wgan`` bounds
-the critic's weights, ``wgan-gp`` penalises its gradient between data and samples. Unlike other adversarial losses, the
-estimate falls as samples get better.
+By Kantorovich and Rubinstein, W(p, q) is the largest E_p f - E_q f over functions with slope at most one. ``wgan``
+bounds the critic's weights, ``wgan-gp`` penalises its gradient between data and samples. Unlike other adversarial
+losses, the estimate falls as samples improve.
 
-Sources: Arjovsky, Chintala and Bottou 2017, https://arxiv.org/abs/1701.07875; Gulrajani et al. 2017,
-https://arxiv.org/abs/1704.00028
+Sources: Arjovsky, Chintala and Bottou 2017, https://arxiv.org/abs/1701.07875; Gulrajani et al.
+2017, https://arxiv.org/abs/1704.00028
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["WGAN", "WGANGP"]
 
 
 class WGANSettings(AdversarialSettings):
-    """The settings of adversarial models with the defaults of this family."""
+    """Settings of adversarial models, with the defaults of this family."""
 
     constraint: ConstraintName = "clipping"
     critic_turns: int = Setting(default=5, ge=1)

@@ -1,4 +1,4 @@
-r"""The screened Poisson (Yukawa) process: flow matching with noise that is Cauchy near the data and normal far away.
+r"""Screened Poisson (Yukawa) process: flow matching with noise that is Cauchy near the data and normal far away.
 
 A data point x is blurred to x + s g, with g standard normal and a random scale s whose mean square is sigma^2 (see
 `pushforward.transport.screened`). In the coordinates of a straight line, tau = sigma / (1 + sigma),
@@ -6,11 +6,11 @@ A data point x is blurred to x + s g, with g standard normal and a random scale 
     z = (1 - tau) x + tau eps,      eps = (s / sigma) g,      dz/dtau = -x + (2c - tau) / (1 - tau) eps,
 
 and the mean of the last at a point z is the velocity that a network learns by regression. For a large mass c = 1/2 and
-this is flow matching. At tau = 1 the noise is standard normal, whatever the mass.
+this is flow matching. At tau = 1 the noise is standard normal for any mass.
 
-The noise at a given mean square is rarer and larger, the smaller sigma is beside the screening length 1/m: most points
-have hardly moved, and a few by about 1/m, as far as the screening allows. That is what sets this process apart from a
-Poisson flow, whose noise has no variance at all.
+If sigma is small compared with the screening length 1/m, noise of a given mean square is rare and large: most points
+hardly move, and a few by about 1/m, as far as the screening allows. In a Poisson flow, by contrast, the noise has no
+finite variance.
 
 References:
     Liu et al. 2023, GenPhys, https://arxiv.org/abs/2304.02637
@@ -51,8 +51,8 @@ class YukawaSettings(DenoisingSettings):
 class Yukawa(Denoising):
     """Regression of the velocity of the normalised Yukawa process.
 
-    Samples, codes and densities follow its flow. The samplers that take steps from estimates of data and normal noise
-    (``ddim``, ``ancestral``, ``dpm-solver``, ``sde``, ``edm``) do not apply.
+    Samples, codes and densities follow its flow. Samplers based on estimates of data and normal noise (``ddim``,
+    ``ancestral``, ``dpm-solver``, ``sde``, ``edm``) do not apply.
     """
 
     Settings = YukawaSettings
@@ -60,7 +60,7 @@ class Yukawa(Denoising):
 
     has_denoiser = False
 
-    # Where sigma is 1e-4 of the data or 1e4 times as large, nothing is left to learn.
+    # At a sigma of 1e-4 or 1e4 of the data there is nothing to learn.
     margin = 1e-4
 
     def __init__(
@@ -79,7 +79,7 @@ class Yukawa(Denoising):
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         if isinstance(sampling, DenoisingSampling) and sampling.method not in transport.INTEGRATORS:
             raise UsageError(
-                f"method={sampling.method} steps between normal noise of different sizes, which that of yukawa is not; "
+                f"method={sampling.method} assumes normal noise, but the noise of yukawa is not normal; "
                 f"choose one of {', '.join(transport.INTEGRATORS)}"
             )
         return super().sample(draws, condition, sampling)
@@ -87,9 +87,9 @@ class Yukawa(Denoising):
     def _noise(
         self, draws: Draws, tau: Float[Tensor, "batch *ones"]
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *ones"]]:
-        """eps, and what dz/dtau holds of it."""
+        """eps, and its coefficient in dz/dtau."""
         ones = [1] * len(self.space.shape)
-        # The factor is a small difference of large numbers where tau is near 1.
+        # Near tau = 1 the factor is a small difference of large numbers.
         tau = tau.double()
         sigma, mass = tau / (1 - tau), self.settings.mass
         t = mass * sigma**2
