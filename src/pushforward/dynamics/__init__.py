@@ -11,6 +11,7 @@ from pushforward.dynamics.divergence import (
     trace_probes,
 )
 from pushforward.dynamics.kick_drift import integrate_kick_drift
+from pushforward.dynamics.leapfrog import leapfrog
 from pushforward.dynamics.methods import METHODS
 from pushforward.dynamics.neural_ode import NeuralODE
 from pushforward.dynamics.odeint import odeint
@@ -41,6 +42,7 @@ __all__ = [
     "hutchinson_divergence",
     "integrate_kick_drift",
     "integrate_symplectic",
+    "leapfrog",
     "odeint",
     "probe",
     "probed_divergence",

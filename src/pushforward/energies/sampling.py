@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pushforward.dynamics import leapfrog
 from pushforward.energies.chains import Chains
 from pushforward.energies.energy import Energy
 from pushforward.errors import UsageError
@@ -149,14 +150,12 @@ class _Walkers:
         beta = self.beta[row]
         p = torch.randn(self.x.shape, generator=self.generator, dtype=torch.float64)
         p = self._each(lambda rows: centre(self.of.space, rows), p)
-        x, gradient, kinetic = self.x, self.gradient, _half_square(p)
-        p = p - step / 2 * beta * gradient
-        for number in range(self.leapfrog):
-            x = x + step * p
-            gradient = self._each(self.of.gradient, x)
-            p = p - (step if number < self.leapfrog - 1 else step / 2) * beta * gradient
+        x, after, gradient = leapfrog(
+            lambda q: self._each(self.of.gradient, q), self.x, p,
+            steps=self.leapfrog, drift=step, kick=-step * beta, start=self.gradient,
+        )  # fmt: skip
         energy = self._each(self.of, x)
-        gain = self.beta * (self.energy - energy) + kinetic - _half_square(p)
+        gain = self.beta * (self.energy - energy) + _half_square(p) - _half_square(after)
         # a trajectory that left the support has an infinite or undefined energy
         chance = gain.clamp(max=0).exp().nan_to_num(0.0)
         accept = self._uniform(chance.shape) < chance
