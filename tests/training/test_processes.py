@@ -24,7 +24,7 @@ OPTIONS = {"models": MODELS, "steps": 12, "precision": "32", "settings": {"log_e
 def run(*launcher, **options):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *launcher, str(WORKER), json.dumps({**OPTIONS, **options})]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 

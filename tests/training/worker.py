@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import toys
 
-from pushforward.ensembles import Ensemble, EnsemblePair
+from pushforward.ensembles import Ensemble, EnsemblePair, read
 from pushforward.errors import UsageError
 from pushforward.training import Interrupted, fit
 
@@ -33,13 +33,11 @@ def small_maps() -> Ensemble:
 BETWEEN = {"width": 4, "depth": 1, "pairs": 4, "batch_size": 16}
 
 
-def data_of(model: str) -> Ensemble | EnsemblePair:
-    """Maps, and for a model between two ensembles others beside them."""
-    maps = small_maps()
-    if model != "between":
-        return maps
-    first, second = (maps.with_conditions(None).subset(np.arange(start, start + 30)) for start in (0, 30))
-    return EnsemblePair(first, second)
+def cropped_pair() -> EnsemblePair:
+    """Two ensembles of larger maps, of which members are cut at random places."""
+    rng = np.random.default_rng(2)
+    fields = (rng.normal(size=(4, 64, 48)).astype(np.float32) + mean for mean in (0, 1))
+    return EnsemblePair(*(read(each, crop=8, space="field") for each in fields))
 
 
 def main() -> None:
@@ -49,7 +47,8 @@ def main() -> None:
     for model in models:
         try:
             own = {**options, "settings": {**options["settings"], **BETWEEN}} if model == "between" else options
-            fit(data_of(model), model, out=f"{out}/{model}", device="cpu", progress=False, **own)
+            data = cropped_pair() if model == "between" else small_maps()
+            fit(data, model, out=f"{out}/{model}", device="cpu", progress=False, **own)
         except (UsageError, Interrupted) as problem:
             print(f"{type(problem).__name__}: {problem}", file=sys.stderr)
             sys.exit(2)

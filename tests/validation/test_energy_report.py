@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -45,6 +46,19 @@ def test_what_is_known_of_the_energy_is_found_by_weights(tmp_path):
     assert abs(report.verdict("ess").value - 100 * share) < 3
     assert json.loads((tmp_path / "report.json").read_text())["verdicts"][0]["statistic"] == "ess"
     assert "no test split" in (tmp_path / "report.html").read_text()
+
+
+def test_a_number_is_called_exact_only_where_it_has_no_error():
+    measured = replace(NORMAL.facts, log_z_error=0.007, mean_energy_error=0.004)
+    for facts, word in ((NORMAL.facts, "exact"), (measured, "measured")):
+        energy = Energy(lambda x: x.square().sum(1) / 2, Vector(DIM), name="normal", facts=facts)
+        report = pf.validate(StandIn(1.2, energy), progress=False)
+        assert report.verdict("virial").floor_text.startswith("3.000 kT exact")
+        for name in ("log_z", "mean_energy"):
+            verdict = report.verdict(name)
+            assert f" {word} (" in verdict.floor_text
+            assert verdict.reference == word
+    assert "the known value is 2.757 ± 0.007 nats measured" in report.verdict("log_z").sentence
 
 
 def test_a_missing_region_shows_in_the_virial_where_it_matters():

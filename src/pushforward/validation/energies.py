@@ -84,9 +84,9 @@ def weight_verdicts(weighted: Reweighted, energy: Energy) -> list[Verdict]:
 
 
 def _free_energy(weighted: Reweighted, energy: Energy) -> list[Verdict]:
-    exact = energy.facts.log_z
+    known = energy.facts.log_z
     error = math.hypot(weighted.log_z_error, energy.facts.log_z_error)
-    if exact is None or not 0 < error < math.inf:
+    if known is None or not 0 < error < math.inf:
         return []
     verdict = Verdict(
         "log_z",
@@ -95,14 +95,15 @@ def _free_energy(weighted: Reweighted, energy: Energy) -> list[Verdict]:
         "nats",
         weighted.log_z,
         weighted.log_z_error,
-        exact,
-        exact - 1.96 * error,
-        exact + 1.96 * error,
+        known,
+        known - 1.96 * error,
+        known + 1.96 * error,
         UNJUDGED,
         kind="score",
         group="density",
+        floor_error=energy.facts.log_z_error,
     )
-    p = 2 * float(stats.norm.sf(abs(weighted.log_z - exact) / error))
+    p = 2 * float(stats.norm.sf(abs(weighted.log_z - known) / error))
     return [ruled(verdict, NATS, p_value=p, smallest_noticeable=3.6 * error)]
 
 

@@ -192,10 +192,10 @@ def _mean(
     known: tuple[float, float],
 ) -> Verdict:
     value, own = weighted.expectation(values)
-    exact, error = known[0], math.hypot(own, known[1])
+    middle, error = known[0], math.hypot(own, known[1])
     bare = Verdict(
-        statistic, label, quantity, unit, value, own, exact, exact - 1.96 * error, exact + 1.96 * error, UNJUDGED,
-        kind="score", group="density",
+        statistic, label, quantity, unit, value, own, middle, middle - 1.96 * error, middle + 1.96 * error, UNJUDGED,
+        kind="score", group="density", floor_error=known[1],
     )  # fmt: skip
-    p = 2 * float(stats.norm.sf(abs(value - exact) / error)) if error > 0 else math.nan
-    return ruled(bare, CLOSE * abs(exact), p_value=p, smallest_noticeable=3.6 * error)
+    p = 2 * float(stats.norm.sf(abs(value - middle) / error)) if error > 0 else math.nan
+    return ruled(bare, CLOSE * abs(middle), p_value=p, smallest_noticeable=3.6 * error)

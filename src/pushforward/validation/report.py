@@ -39,7 +39,6 @@ GROUPS = {
     "conditions": "Over the range of the condition",
 }
 NAMED = 5
-_REFERENCES = {"density": "exact"}
 
 
 @dataclass(frozen=True)
@@ -242,7 +241,7 @@ class Report:
             {
                 "label": names.get(v.statistic, v.label),
                 "value": v.value_text,
-                "under": f"{_REFERENCES.get(v.group, 'real data')}: {v.floor_text}"
+                "under": f"{'known' if v.group == 'density' else 'real data'}: {v.floor_text}"
                 if math.isfinite(v.floor)
                 else v.verdict,
                 "verdict": v.verdict,

@@ -75,6 +75,7 @@ class Verdict:
         smallest_noticeable: size of the defect that would be noticed with these data in 95 of 100 cases.
         tolerance: size of a difference that still counts as close.
         tolerance_set: whether the user or the statistic set it, not the floor.
+        floor_error: of a density, the standard error of the known number that is its floor; 0 if that is exact.
     """
 
     statistic: str
@@ -95,6 +96,7 @@ class Verdict:
     smallest_noticeable: float = math.nan
     tolerance: float = math.nan
     tolerance_set: bool = False
+    floor_error: float = 0.0
 
     @property
     def size(self) -> float:
@@ -130,8 +132,9 @@ class Verdict:
         if not math.isfinite(self.floor):
             return "–"
         digits = 4 if self.group == "density" else 3 if self.kind == "score" else 2
-        middle = with_unit(number(self.floor, digits), self.unit)
-        middle = f"{middle} exact" if self.group == "density" else middle
+        middle = with_error(self.floor, self.floor_error) if self.floor_error > 0 else number(self.floor, digits)
+        middle = with_unit(middle, self.unit)
+        middle = f"{middle} {self.reference}" if self.group == "density" else middle
         if not math.isfinite(self.floor_low + self.floor_high):
             return middle
         low, high = (number(bound, min(digits, 3)) for bound in (self.floor_low, self.floor_high))
@@ -139,8 +142,10 @@ class Verdict:
 
     @property
     def reference(self) -> str:
-        """What the floor is of."""
-        return "exact" if self.group == "density" else "real against real"
+        """What the floor is: a number known exactly, one measured once and for all, or real data against real data."""
+        if self.group != "density":
+            return "real against real"
+        return "measured" if self.floor_error > 0 else "exact"
 
     @property
     def p_text(self) -> str:
@@ -160,6 +165,7 @@ class Verdict:
         if self.verdict == UNJUDGED:
             return f"{self.label}: {self.quantity} is {self.value_text}."
         real = "real data against real data give" if self.kind == "discrepancy" else "real data give"
+        real = "the known value is" if self.group == "density" else real
         text = f"{self.label} {self.verdict}: {self.quantity} is {self.value_text}; {real} {self.floor_text}."
         return f"{text} {self.reading}" if self.reading else text
 
