@@ -226,7 +226,7 @@ def score(
     *,
     reading: dict[str, Any],
 ) -> None:
-    """Write the log-density of every member, in nats, in the units of the data."""
+    """Write the log-density of every member, or a bound from below of models that have one, in nats."""
     check_run(run)
     check_data(data, built_in())
     import numpy as np
@@ -236,12 +236,15 @@ def score(
 
     check_output(output, endings=(".npy", ".csv"))
     emulator = Emulator.load(run, device=device)
-    emulator.require("density")
+    bounded = "bounded" in emulator.abilities
+    emulator.require("bounded" if bounded else "density")
     ensemble = read_data(data, **like(emulator.space, data, reading))
-    log_prob = emulator.log_prob(*ensemble.take_given(np.arange(len(ensemble)))).double().numpy()
-    _save_column(output, "log_prob", log_prob)
+    x, given = ensemble.take_given(np.arange(len(ensemble)))
+    found = emulator.log_prob_bound(x, condition=given) if bounded else emulator.log_prob(x, given)
+    log_prob, what = found.double().numpy(), "bound of the " * bounded + "log-density"
+    _save_column(output, "log_prob_bound" if bounded else "log_prob", log_prob)
     error = log_prob.std(ddof=1) / np.sqrt(len(log_prob)) if len(log_prob) > 1 else float("nan")
-    print(f"mean log-density {log_prob.mean():.4f} +- {error:.4f} nats over {len(log_prob)} members, in {output}")
+    print(f"mean {what} {log_prob.mean():.4f} +- {error:.4f} nats over {len(log_prob)} members, in {output}")
 
 
 app.command()(validate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -14,18 +15,21 @@ from torch import Tensor
 from pushforward.chunks import Chunks
 from pushforward.conditions import Condition
 from pushforward.energies import Energy, Reweighted, recorded_energy, reweight
+from pushforward.ensembles.batching import spread_at_random
 from pushforward.errors import UsageError
 from pushforward.evolution import Physics, evolve
 from pushforward.forecasting import Forecast, forecast
 from pushforward.inference import Posterior, infer
-from pushforward.models import Forecaster, Joint, Model, Translator
+from pushforward.models import Bounded, Forecaster, Joint, Model, Translator
 from pushforward.randomness import Draws, seed_for
 from pushforward.runs.condition_fields import Written
 from pushforward.spaces import Space
 
 __all__ = ["SpecialVerbs", "numbers"]
 
-_FORECASTS = 5
+_FORECASTS, _BOUNDS = 5, 11
+_PLACES = 8
+"""Places within the cells of discrete values that a bound is averaged over."""
 
 
 def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
@@ -41,6 +45,21 @@ def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
         return torch.from_numpy(np.array(x)).to(dtype)
     except (TypeError, ValueError):
         raise UsageError("samples and codes must be arrays of numbers") from None
+
+
+def _between(a: Float[Tensor, "n *code"], b: Float[Tensor, "n *code"], part: float) -> Float[Tensor, "n *code"]:
+    """Codes part of the way from one to the other, along a great circle; along a line where they have one direction."""
+    shape, a, b = a.shape, a.flatten(1), b.flatten(1)
+    lengths = [each.norm(dim=1, keepdim=True).clamp(min=1e-12) for each in (a, b)]
+    directions = [each / length for each, length in zip((a, b), lengths, strict=True)]
+    angle = (directions[0] * directions[1]).sum(1, keepdim=True).clamp(-1, 1).acos()
+    line = angle.sin() < 1e-3
+    sine = torch.where(line, 1.0, angle.sin())
+    first = torch.where(line, 1 - part, ((1 - part) * angle).sin() / sine)
+    second = torch.where(line, part, (part * angle).sin() / sine)
+    turned = first * directions[0] + second * directions[1]
+    length = (1 - part) * lengths[0] + part * lengths[1]
+    return torch.where(line, (1 - part) * a + part * b, length * turned).view(shape)
 
 
 class SpecialVerbs:
@@ -59,6 +78,8 @@ class SpecialVerbs:
     _given: Callable[..., Condition | None]
     _samples: Callable[..., Tensor]
     _each: Callable[..., Tensor]
+    encode: Callable[..., Tensor]
+    decode: Callable[..., Tensor]
     _options: Callable[..., Any]
 
     def sample_and_log_prob(
@@ -86,6 +107,63 @@ class SpecialVerbs:
 
         parts = self.chunks.drawn(draw, n, given, seed, batch_size)
         return torch.cat([x for x, _ in parts]), torch.cat([log_prob for _, log_prob in parts])
+
+    def log_prob_bound(
+        self, x: ArrayLike | Tensor, count: int = 64, condition: Written | None = None, *, seed: int = 0
+    ) -> Float[Tensor, " n"]:
+        """A bound of the log-density of samples from below, in expectation (nats; per user's unit).
+
+        Arguments:
+            x: shape ``(n, *space.shape)``, in the user's units.
+            count: draws of the code for each sample; more of them bring the bound nearer to the density. Each takes
+                discrete values at other places in their cells.
+            condition: as of `log_prob`.
+            seed: of the random numbers.
+
+        Raises:
+            UsageError: if the model has no such bound, or shapes or conditions do not fit.
+        """
+        self.require("bounded")
+        places = min(count, _PLACES) if spread_at_random(self.preprocessing) else 1
+        chunk = iter(range(10**9))
+
+        def one(x: Tensor, c: Condition | None) -> Tensor:
+            draws = Draws(seed_for(seed, next(chunk), _BOUNDS), len(x), device=self.device)
+            found = []
+            for _ in range(places):
+                u = {"u": draws.uniform(*x.shape[1:])} if places > 1 else {}
+                z, jacobian = self.preprocessing(x, c, **u), self.preprocessing.log_abs_det(x, c, **u)
+                bound = cast(Bounded, self.model).log_prob_bound(
+                    z, draws, self.chunks.encoded(c), count=max(1, count // places)
+                )
+                found.append(bound + jacobian)
+            return torch.logsumexp(torch.stack(found), 0) - math.log(places)
+
+        return self._each(one, self._samples(x), condition)
+
+    def interpolate(
+        self, x: ArrayLike | Tensor, y: ArrayLike | Tensor, steps: int = 8, condition: Written | None = None
+    ) -> Float[Tensor, "n steps *shape"]:
+        """Samples on the way from others to others: the codes in between, decoded, in the user's units.
+
+        Codes turn from one to the other while their length changes evenly, since codes of samples lie near a sphere
+        (White 2016, arXiv:1609.04468).
+
+        Arguments:
+            x, y: shape ``(n, *space.shape)``: where the ways begin and end.
+            steps: samples on each way, both ends included.
+            condition: of both ends and all between them.
+
+        Raises:
+            UsageError: if the model has no latent code, or shapes or conditions do not fit.
+        """
+        if steps < 2:
+            raise UsageError(f"{steps} steps were asked for, and both ends take one each; give at least 2")
+        first, last = self.encode(x, condition), self.encode(y, condition)
+        if len(first) != len(last):
+            raise UsageError(f"{len(first)} ways begin and {len(last)} end; give as many ends as beginnings")
+        parts = torch.linspace(0, 1, steps).tolist()
+        return torch.stack([self.decode(_between(first, last, part), condition) for part in parts], 1)
 
     def reweight(self, n: int, *, energy: Energy | None = None, seed: int | None = None, **sampling: Any) -> Reweighted:
         """Samples with their weights under an energy: log w = -U(x) - log q(x).

@@ -9,10 +9,12 @@ import pytest
 import torch
 from minimise import minimise
 
+import pushforward as pf
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import Batch
-from pushforward.models.vae import VAE, GaussianNoise, LongestWaves, hartley
+from pushforward.models.spectral_noise import GaussianNoise, LongestWaves, hartley
+from pushforward.models.vae import VAE
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
 
@@ -163,3 +165,57 @@ def test_the_code_of_a_stationary_field_starts_as_its_longest_waves():
     vae = VAE(space, settings=VAE.Settings(latent_dim=10, width=8))
     vae.prepare(Batch(x, None, Draws(0, 64)))
     torch.testing.assert_close(vae.decode(vae.encode(x)) - vae.centre, vae.waves.inverse(vae.waves(x - vae.centre)))
+
+
+RICHER = {
+    "flow prior": {"prior": "flow", "free_bits": 0.1},
+    "flow posterior and importance": {"posterior": "flow", "importance": 3},
+}
+
+
+@pytest.mark.parametrize("richer", RICHER.values(), ids=[name.replace(" ", "-") for name in RICHER])
+def test_richer_codes_have_bounds_below_the_density_that_more_draws_bring_nearer(richer):
+    torch.manual_seed(0)
+    model = VAE(Vector(5), settings=VAE.Settings(width=32, latent_dim=3, **richer))
+    model.prepare(Batch(plane(512), None, Draws(0, 512)))
+    minimise(
+        model, lambda step: Batch(plane(128, step + 1), None, Draws(step, 128), step / 200), 200, learning_rate=5e-3
+    )
+    x = plane(2000, seed=777)
+    with torch.no_grad():
+        few, many = (model.log_prob_bound(x, Draws(1, len(x)), count=count).mean() for count in (1, 20))
+        samples = model.sample(Draws(0, 10_000))
+    exact = log_density(x).mean()
+    assert few < many < exact + 0.03
+    assert exact - many < 0.4
+    assert (samples.T.cov() - plane(10_000, seed=7).T.cov()).norm() < 0.25 * plane(10_000, seed=7).T.cov().norm()
+
+
+def test_free_bits_keep_codes_that_the_bound_would_give_up():
+    def divergences(free_bits: float) -> torch.Tensor:
+        torch.manual_seed(0)
+        model = VAE(Vector(5), settings=VAE.Settings(width=32, latent_dim=4, free_bits=free_bits))
+        model.prepare(Batch(plane(512), None, Draws(0, 512)))
+        minimise(model, lambda step: Batch(plane(128, step + 1), None, Draws(step, 128), 1.0), 200, learning_rate=5e-3)
+        with torch.no_grad():
+            mean, log_scale = model.posterior(plane(2000, seed=5))
+        return 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).mean(0)
+
+    assert (divergences(1.0) > 0.6).all(), "a bit of each number is free, so that none is worth giving up"
+    assert (divergences(0.0) < 0.3).any()
+
+
+def test_an_emulator_bounds_densities_and_goes_between_samples_in_the_units_of_the_data(tmp_path):
+    x = (100 + 20 * plane(600, seed=3)).numpy()
+    settings = {"width": 32, "latent_dim": 3, "learning_rate": 5e-3}
+    emulator = pf.fit(x, "vae", steps=300, out=tmp_path / "run", settings=settings, progress=False, device="cpu")
+    bound = emulator.log_prob_bound(x, 20)
+    exact = log_density(torch.from_numpy((x - 100) / 20)) - 5 * math.log(20)
+    assert -0.05 < float((exact - bound).mean()) < 1.5
+    assert torch.equal(bound, emulator.log_prob_bound(x, 20)), "a seed gives the same bound"
+    ways = emulator.interpolate(x[:4], x[4:8], 5)
+    assert ways.shape == (4, 5, 5)
+    torch.testing.assert_close(ways[:, 0], emulator.decode(emulator.encode(x[:4])), atol=1e-2, rtol=1e-4)
+    torch.testing.assert_close(ways[:, -1], emulator.decode(emulator.encode(x[4:8])), atol=1e-2, rtol=1e-4)
+    with pytest.raises(UsageError, match="give as many ends as beginnings"):
+        emulator.interpolate(x[:4], x[4:7])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pushforward.models.abilities import (
         ABILITIES,
         LACKING,
+        Bounded,
         Density,
         Evolver,
         Forecaster,
@@ -33,6 +34,7 @@ _HOMES = {
         (
             "ABILITIES",
             "LACKING",
+            "Bounded",
             "Density",
             "Evolver",
             "Forecaster",
@@ -52,6 +54,7 @@ __all__ = [
     "LACKING",
     "REGISTRY",
     "Batch",
+    "Bounded",
     "Density",
     "EnergyBatch",
     "Evolver",

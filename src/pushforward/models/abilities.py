@@ -20,6 +20,7 @@ from pushforward.randomness import Draws
 __all__ = [
     "ABILITIES",
     "LACKING",
+    "Bounded",
     "Corrected",
     "Density",
     "Evolver",
@@ -53,6 +54,20 @@ class Density(Protocol):
 
     def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """Natural log of the density at ``x`` (batch, *space.shape); shape ``(batch,)``, nats."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A model that bounds its log-density from below."""
+
+    def log_prob_bound(self, x: Tensor, draws: Draws, condition: Condition | None = None, *, count: int = 64) -> Tensor:
+        """A number per sample (batch, *space.shape) whose expectation lies below its log-density, nats.
+
+        Arguments:
+            draws: source of randomness; its count is that of the samples.
+            count: draws for each sample; more of them bring the bound nearer.
+        """
         ...
 
 
@@ -134,6 +149,7 @@ class Corrected(Evolver, Protocol):
 LACKING: Mapping[str, str] = {
     "sampler": "cannot sample",
     "density": "has no density, so no log_prob",
+    "bounded": "gives no bound of its log-density",
     "joint": "gives no density with its samples",
     "latent": "has no latent code",
     "translator": "cannot translate: it was not trained between two ensembles",
@@ -146,6 +162,7 @@ LACKING: Mapping[str, str] = {
 ABILITIES: Mapping[str, type] = {
     "sampler": Sampler,
     "density": Density,
+    "bounded": Bounded,
     "joint": Joint,
     "latent": Latent,
     "translator": Translator,

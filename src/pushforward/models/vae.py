@@ -11,8 +11,14 @@ variance of the data; its amplitudes may depend on the condition. For a statisti
 diagonal in wavenumber, not in cells: small scales, which the code cannot describe, are filled with their measured power
 spectrum, and the largest are left to the code.
 
+Codes may have a flow for their prior and for their posterior (``prior=flow``, ``posterior=flow``), and the bound may be
+that of several codes k for each sample (``importance``), which is tighter,
+
+    log p(x | c) ≥ E log 1/K Σ_k p(x, z_k | c) / q(z_k | x, c).
+
 Sources: Kingma and Welling 2014 (arXiv:1312.6114), equations 3 and 10; Rybkin, Daniilidis and Levine 2021
-(arXiv:2006.13202) for the learned noise.
+(arXiv:2006.13202) for the learned noise; Kingma et al. 2016 (arXiv:1606.04934) for inverse autoregressive posteriors
+and free bits; Burda, Grosse and Salakhutdinov 2016 (arXiv:1509.00519), equation 8, for importance weights.
 """
 
 from __future__ import annotations
@@ -30,16 +36,23 @@ from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.models.chains import (
+    AutoregressiveSettings,
+    CouplingSettings,
+    autoregressive_chain,
+    coupling_chain,
+)
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
+from pushforward.models.spectral_noise import GaussianNoise, LongestWaves
 from pushforward.models.stationary import is_stationary
 from pushforward.models.wavelet_bands import WaveletBands, halvings_for
-from pushforward.networks import MLP, Encoder, Generator
+from pushforward.networks import Encoder, Generator
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
 from pushforward.tensors import normal_log_prob
-from pushforward.transport.gaussian import wavenumber_bins
+from pushforward.transforms import Affine, Spline
 
-__all__ = ["VAE", "GaussianNoise", "LongestWaves", "hartley"]
+__all__ = ["VAE"]
 
 
 class VAESettings(Settings):
@@ -49,6 +62,10 @@ class VAESettings(Settings):
         width: hidden features of the encoder and decoder, or channels at full resolution; None follows from the space.
         beta: weight of the divergence from the prior; one gives the bound itself.
         warm_up: fraction of the run in which that weight rises linearly from zero.
+        free_bits: information per number of a code that costs nothing, so that no number is given up early.
+        importance: codes per sample in the bound that is trained.
+        prior: of codes, "normal" or a "flow" of splines, which fills the holes that posteriors leave.
+        posterior: of a sample's code, "normal" or an inverse autoregressive "flow".
         noise: resolution of the amplitudes of the decoder's noise: per ``channel``, per ``value``, or per wavenumber of
             a field (``spectrum``); None follows from the space.
     """
@@ -57,6 +74,10 @@ class VAESettings(Settings):
     width: int | None = Setting(default=None, ge=1)
     beta: float = Setting(default=1.0, ge=0)
     warm_up: float = Setting(default=0.3, ge=0, le=1)
+    free_bits: float = Setting(default=0.0, ge=0)
+    importance: int = Setting(default=1, ge=1)
+    prior: Literal["normal", "flow"] = "normal"
+    posterior: Literal["normal", "flow"] = "normal"
     noise: Literal["channel", "value", "spectrum"] | None = None
 
 
@@ -102,6 +123,8 @@ class VAE(Model):
     # than the prior's: from codes that are mostly noise a decoder learns nothing, and they stay noise.
     posterior_limit = 8.0
     posterior_start = -2.0
+    posterior_context = 16
+    """Numbers by which the encoder steers a posterior's flow."""
 
     centre: Tensor
 
@@ -115,7 +138,16 @@ class VAE(Model):
         self.latent_dim = self.settings.latent_dim or chosen_dim
         # On a field halved twice a convolution costs a sixteenth, and all scales have the same amplitude.
         self.bands = WaveletBands(space, halvings_for(space))
-        self.encoder = Encoder(self.bands.space, 2 * self.latent_dim, condition, width)
+        codes = Vector(self.latent_dim)
+        self.prior = self.posterior_flow = None
+        if self.settings.prior == "flow":
+            sizes = CouplingSettings(couplings=4, width=64)
+            self.prior = coupling_chain(codes, Spline(), condition.numbers, sizes)
+        if self.settings.posterior == "flow":
+            of_posterior = AutoregressiveSettings(transforms=2, width=64)
+            self.posterior_flow = autoregressive_chain(codes, Affine(), self.posterior_context, of_posterior)
+        encoded = 2 * self.latent_dim + (self.posterior_context if self.posterior_flow is not None else 0)
+        self.encoder = Encoder(self.bands.space, encoded, condition, width)
         self.decoder = Generator(self.bands.space, self.latent_dim, condition, width)
         self.waves = None
         if is_stationary(space):
@@ -150,36 +182,89 @@ class VAE(Model):
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
-        mean, log_scale = self.posterior(batch.x, batch.condition)
-        z = mean + log_scale.exp() * batch.draws.normal(self.latent_dim)
-        reconstruction = self.noise.log_prob(batch.x - self.decode(z, batch.condition), batch.condition)
-        divergence = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1)
+        draws = [batch.draws.normal(self.latent_dim) for _ in range(self.settings.importance)]
+        coded = self._coded(batch.x, batch.condition)
+        bounds = [self._bound(batch.x, batch.condition, coded, noise) for noise in draws]
+        reconstruction = torch.stack([each for each, _, _ in bounds])
+        divergence = torch.stack([each for _, each, _ in bounds])
+        charged = torch.stack([each for _, _, each in bounds])
         warm_up = self.settings.warm_up
         beta = self.settings.beta * (min(1.0, batch.progress / warm_up) if warm_up else 1.0)
-        loss = (beta * divergence - reconstruction).mean() / self.space.size
-        elbo = (reconstruction - divergence).mean().detach()
+        loss = -_mean_weight(reconstruction - beta * charged).mean() / self.space.size
+        elbo = _mean_weight(reconstruction - divergence).mean().detach()
         yield Turn(("model", "noise"), loss, {"elbo": elbo, "divergence": divergence.mean().detach()})
+
+    def log_prob_bound(
+        self, x: Float[Tensor, "batch *shape"], draws: Draws, condition: Condition | None = None, *, count: int = 64
+    ) -> Float[Tensor, " batch"]:
+        """The importance-weighted bound of ``log p(x | c)`` from below, of ``count`` codes for each sample, in nats."""
+        coded = self._coded(x, condition)
+        logs = []
+        for _ in range(count):
+            reconstruction, divergence, _ = self._bound(x, condition, coded, draws.normal(self.latent_dim), exact=False)
+            logs.append(reconstruction - divergence)
+        return _mean_weight(torch.stack(logs))
+
+    def _bound(
+        self, x: Tensor, condition: Condition | None, coded: tuple[Tensor, ...], noise: Tensor, *, exact: bool = True
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """log p(x | z), the divergence of z's posterior from the prior, and what of it is charged for, per sample.
+
+        Arguments:
+            exact: whether the divergence is its expectation where that is known, instead of log q(z | x) - log p(z).
+        """
+        mean, log_scale, context = coded
+        z = mean + log_scale.exp() * noise
+        closed = exact and self.settings.importance == 1 and self.prior is None and self.posterior_flow is None
+        free = self.settings.free_bits * math.log(2)
+        if closed:
+            each = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale)
+            divergence, charged = each.sum(1), each.clamp(min=free).sum(1) if free else each.sum(1)
+        else:
+            log_posterior = normal_log_prob(noise) - log_scale.sum(1)
+            if self.posterior_flow is not None:
+                z, log_abs_det = self.posterior_flow(z, context)
+                log_posterior = log_posterior - log_abs_det
+            divergence = log_posterior - self._log_prior(z, condition)
+            charged = divergence.clamp(min=free * self.latent_dim) if free else divergence
+        reconstruction = self.noise.log_prob(x - self.decode(z, condition), condition)
+        return reconstruction, divergence, charged
+
+    def _log_prior(self, z: Tensor, condition: Condition | None) -> Float[Tensor, " batch"]:
+        if self.prior is None:
+            return normal_log_prob(z)
+        noise, log_abs_det = self.prior(z, self.condition.numbers_of(condition))
+        return normal_log_prob(noise) + log_abs_det
 
     def posterior(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, "batch latent"]]:
-        """Mean and log of the standard deviation of ``q(z | x, c)``."""
+        """Mean and log of the standard deviation of ``q(z | x, c)``, before its flow if it has one."""
+        mean, log_scale, _ = self._coded(x, condition)
+        return mean, log_scale
+
+    def _coded(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor, Tensor]:
         # Under autocast the encoder's output may be bfloat16, too coarse for a divergence summed over many numbers.
-        mean, raw = self.encoder(self.bands(x - self.centre), condition).float().chunk(2, dim=1)
+        encoded = self.encoder(self.bands(x - self.centre), condition).float()
+        mean, raw, context = encoded.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=1)
         if self.waves is not None:
             mean = self.waves(x - self.centre) + self.joined[0] * mean
-        return mean, self.posterior_start + self.posterior_limit * torch.tanh(raw / self.posterior_limit)
+        return mean, self.posterior_start + self.posterior_limit * torch.tanh(raw / self.posterior_limit), context
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, VAESampling) else VAESampling()
-        x = self.decode(options.temperature * draws.normal(self.latent_dim), condition)
+        z = options.temperature * draws.normal(self.latent_dim)
+        if self.prior is not None:
+            z, _ = self.prior.inverse(z, self.condition.numbers_of(condition))
+        x = self.decode(z, condition)
         return x + self.noise.sample(draws, condition) if options.noise else x
 
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """Posterior mean of the code."""
-        return self.posterior(x, condition)[0]
+        """Posterior mean of the code; with a posterior flow, the image of the mean of its base."""
+        mean, _, context = self._coded(x, condition)
+        return mean if self.posterior_flow is None else self.posterior_flow(mean, context)[0]
 
     def decode(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
@@ -192,140 +277,6 @@ class VAE(Model):
         return self.centre + decoded
 
 
-class LongestWaves(nn.Module):
-    """Coefficients of a field's longest waves in units of their standard deviation, and the field of these.
-
-    For a stationary field waves are the principal components, and the longest usually vary most: with them a VAE starts
-    as probabilistic principal component analysis (Tipping and Bishop 1999, doi:10.1111/1467-9868.00196).
-
-    Arguments:
-        space: of the fields.
-        count: number of coefficients.
-    """
-
-    order: Tensor
-    scale: Tensor
-
-    def __init__(self, space: Field, count: int) -> None:
-        super().__init__()
-        self.shape = space.shape
-        wavenumber = _shells(space.grid).expand(space.shape)
-        self.register_buffer("order", wavenumber.flatten().argsort(stable=True)[:count], persistent=False)
-        self.register_buffer("scale", torch.ones(len(self.order)))
-        self.bins = wavenumber.flatten()[self.order]
-
-    def forward(self, x: Float[Tensor, "batch channels *grid"]) -> Float[Tensor, "batch count"]:
-        return hartley(x).flatten(1)[:, self.order] / self.scale
-
-    def inverse(self, coefficients: Float[Tensor, "batch count"]) -> Float[Tensor, "batch channels *grid"]:
-        """The field with these coefficients, all others zero."""
-        flat = coefficients.new_zeros(len(coefficients), math.prod(self.shape))
-        return hartley(flat.index_copy(1, self.order, coefficients * self.scale).view(-1, *self.shape))
-
-    @torch.no_grad()
-    def initialise(self, x: Float[Tensor, "batch channels *grid"]) -> None:
-        """Set the standard deviation at each wavenumber from fields of mean zero."""
-        power = hartley(x).flatten(1)[:, self.order].square().mean(0)
-        for wavenumber in self.bins.unique():
-            same = (self.bins == wavenumber).to(power.device)
-            self.scale[same] = power[same].mean().sqrt().clamp(min=GaussianNoise.smallest)
-
-
-class GaussianNoise(nn.Module):
-    """Gaussian noise of mean zero on a space, diagonal in cells or in wavenumbers, with learnt amplitudes.
-
-    Arguments:
-        space: of the noise.
-        kind: coefficients that share an amplitude: those of a ``channel``, none (``value``), or those of a channel
-            and a wavenumber (``spectrum``; of the Hartley transform, whose variance is the power spectrum of
-            stationary noise).
-        condition: space of the conditions; the amplitudes may depend on their numbers.
-        coded: approximate number of the longest modes of a spectrum that share the amplitude of the next. Noise with a
-            free spectrum at every scale describes a Gaussian field perfectly, and would leave nothing to the code.
-
-    Raises:
-        UsageError: for a spectrum on a space without a grid.
-    """
-
-    # Smallest amplitude, in network units; without it a constant value would have an infinite density.
-    smallest = 1e-2
-    # Initial amplitude relative to the data's. Noise as strong as the data would make the codes useless.
-    start = 0.3
-    index: Tensor
-
-    def __init__(
-        self,
-        space: Space,
-        kind: Literal["channel", "value", "spectrum"],
-        condition: ConditionSpace = ConditionSpace(),
-        *,
-        coded: int = 0,
-    ) -> None:
-        super().__init__()
-        self.spectral = kind == "spectrum"
-        if kind == "value":
-            index = torch.arange(space.size).view(space.shape)
-        elif kind == "channel":
-            index = torch.arange(space.shape[0]).view(-1, *[1] * (len(space.shape) - 1)).expand(space.shape)
-        elif space.grid:
-            bins, channels = _shells(space.grid), space.shape[0]
-            held = torch.bincount(bins.flatten()).cumsum(0) * channels <= coded
-            bins = (bins - int(held.sum())).clamp(min=0)
-            index = torch.stack([bins + channel * (bins.max() + 1) for channel in range(channels)])
-        else:
-            raise UsageError(f"noise='spectrum' needs fields, not {space.kind} data; use 'value'")
-        self.register_buffer("index", index.contiguous(), persistent=False)
-        amplitudes = int(index.max()) + 1
-        self.log_amplitude = nn.Parameter(torch.zeros(amplitudes))
-        self.condition = condition
-        self.response = MLP(condition.numbers, amplitudes, (32,), zero_output=True) if condition.numbers else None
-
-    def log_scale(self, condition: Condition | None = None) -> Float[Tensor, "rows *shape"]:
-        """Log of the standard deviation of each coefficient; one row for all samples if unconditional."""
-        raw = self.log_amplitude[None]
-        numbers = self.condition.numbers_of(condition)
-        if self.response is not None and numbers is not None:
-            raw = raw + self.response(torch.nan_to_num(numbers))
-        return raw.clamp(min=math.log(self.smallest))[:, self.index]
-
-    def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
-        """Log-density in nats."""
-        log_scale = self.log_scale(condition)
-        standard = self._coefficients(x) * (-log_scale).exp()
-        return normal_log_prob(standard) - log_scale.flatten(1).sum(1)
-
-    def sample(self, draws: Draws, condition: Condition | None = None) -> Float[Tensor, "batch *shape"]:
-        return self._coefficients(self.log_scale(condition).exp() * draws.normal(*self.index.shape))
-
-    @torch.no_grad()
-    def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Initialise with the power spectrum of these data, of zero mean, or a fraction of their amplitude.
-
-        Values that hardly vary start at the common amplitude; otherwise they would dominate early training.
-        """
-        power = self._coefficients(x).square().mean(0)
-        if not self.spectral:
-            power = self.start**2 * power.mean().expand(power.shape)
-        index = self.index.flatten()
-        total = torch.zeros_like(self.log_amplitude).index_add_(0, index, power.flatten())
-        count = torch.zeros_like(self.log_amplitude).index_add_(0, index, torch.ones_like(power).flatten())
-        self.log_amplitude.copy_((total / count).sqrt().clamp(min=self.smallest).log())
-
-    def _coefficients(self, x: Tensor) -> Tensor:
-        return hartley(x) if self.spectral else x
-
-
-def hartley(x: Float[Tensor, "batch channels *grid"]) -> Float[Tensor, "batch channels *grid"]:
-    r"""Orthonormal discrete Hartley transform over the grid, a real Fourier transform that is its own inverse.
-
-    .. math:: H_k = N^{-1/2} \sum_n x_n (\cos k n + \sin k n) = \mathrm{Re} F_k - \mathrm{Im} F_k
-    """
-    axes = tuple(range(2, x.dim()))
-    # Under autocast a decoder may return bfloat16, for which there is no fast Fourier transform.
-    fourier = torch.fft.fftn(x if x.dtype == torch.float64 else x.float(), dim=axes, norm="ortho")
-    return fourier.real - fourier.imag
-
-
-def _shells(grid: tuple[int, ...]) -> Tensor:
-    """Shell of each mode of `hartley`, in units of the fundamental of the longest axis."""
-    return wavenumber_bins([torch.fft.fftfreq(cells) * max(grid) for cells in grid])
+def _mean_weight(logs: Float[Tensor, "codes batch"]) -> Float[Tensor, " batch"]:
+    """Logarithm of the mean over codes of weights whose logarithms are given."""
+    return torch.logsumexp(logs, 0) - math.log(len(logs))
