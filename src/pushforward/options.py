@@ -167,7 +167,7 @@ def simulator_options(
     from pushforward.simulate import option_names
     from pushforward.simulate.registry import registered
 
-    built_in = len(data) == 1 and data[0] in registered() and not Path(data[0]).exists()
+    built_in = len(data) == 1 and data[0] in registered()
     known = set(option_names(data[0])) if built_in else set()
     own: dict[str, Any] = {}
     for text in list(settings):

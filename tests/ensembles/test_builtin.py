@@ -81,11 +81,21 @@ def test_the_spec_simulates_the_same_again(registry):
     assert read("points", members=50, seed=5, noise=0.5).fingerprint != ensemble.fingerprint
 
 
-def test_a_file_of_that_name_comes_first(registry, tmp_path, monkeypatch):
+def test_a_bare_name_is_the_built_in_one_and_a_path_is_the_file(registry, tmp_path, monkeypatch):
     np.save(tmp_path / "points.npy", np.zeros((5, 3)))
-    (tmp_path / "points.npy").rename(tmp_path / "points")
     monkeypatch.chdir(tmp_path)
-    assert read("points").space == Vector(3)
+    assert not any("of that name" in note for note in read("points").notes)
+    (tmp_path / "points").mkdir()
+    np.save(tmp_path / "points/x.npy", np.zeros((5, 4)))
+    for what in ("folder", "file"):
+        built_in = read("points", noise=0.5)
+        assert built_in.space == Vector(2)
+        assert f"points is the built-in ensemble; the {what} of that name is ./points" in built_in.notes
+        assert read("./points").space == Vector(4 if what == "folder" else 3)
+        if what == "folder":
+            (tmp_path / "points/x.npy").unlink()
+            (tmp_path / "points").rmdir()
+            (tmp_path / "points.npy").rename(tmp_path / "points")
 
 
 def test_mistakes_are_answered(registry):

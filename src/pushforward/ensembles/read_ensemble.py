@@ -64,8 +64,9 @@ def read(
     >>> read("two-moons", members=1000, seed=1)  # doctest: +SKIP
 
     Arguments:
-        data: a file, a glob, a folder, a list of files, an array, or the name of a built-in ensemble. Several files
-            that each hold one array of two axes are one member each.
+        data: a file, a glob, a folder, a list of files, an array, or the name of a built-in ensemble, which comes
+            before a folder of that name (``./dw4`` is the folder). Several files that each hold one array of two axes
+            are one member each.
         condition: a table (.csv, .txt, .parquet) or array (.npy) with one row a member, or a row for every ``k``
             members in a row, or a column of file names; names, separated by commas, of datasets, columns, attributes or
             header keywords of the data files; an array, a frame, or a mapping of names to columns; ``"path"`` for the
@@ -290,7 +291,7 @@ def _from_built_in(
         parameters=() if condition is False else ensemble.parameters,
         groups=ensemble.groups,
         name=ensemble.name,
-        notes=ensemble.notes,
+        notes=(*_notes_on_name(ensemble.name), *ensemble.notes),
         spec=spec,
         exact=ensemble.exact,
     )
@@ -329,8 +330,16 @@ def _geometry_note(space: Space) -> tuple[str, ...]:
 
 
 def _is_built_in(data: Any) -> bool:
-    named = isinstance(data, str) and re.fullmatch(r"[a-z0-9-]+", data) is not None
-    return named and not Path(data).exists() and data in registered()
+    """Whether a built-in ensemble is meant: by its bare name, whatever lies in the current folder."""
+    return isinstance(data, str) and re.fullmatch(r"[a-z0-9-]+", data) is not None and data in registered()
+
+
+def _notes_on_name(name: str) -> tuple[str, ...]:
+    """A note where a file or a folder is called like the built-in ensemble that is read."""
+    path = Path(name)
+    if not path.exists():
+        return ()
+    return (f"{name} is the built-in ensemble; the {'folder' if path.is_dir() else 'file'} of that name is ./{name}",)
 
 
 def _is_of_files(condition: str | Path) -> bool:
