@@ -71,12 +71,11 @@ class Order:
 
     def __call__(self, positions: range) -> np.ndarray:
         """Indices of the members at some places in the order, int64."""
-        epochs, places = np.divmod(np.arange(positions.start, positions.stop), self.members)
-        index = np.empty(len(positions), np.int64)
-        for epoch in np.unique(epochs):
-            chosen = epochs == epoch
-            index[chosen] = self._permutation(int(epoch))[places[chosen]]
-        return index
+        parts = []
+        for epoch in range(positions.start // self.members, (positions.stop - 1) // self.members + 1):
+            begin = epoch * self.members
+            parts.append(self._permutation(epoch)[max(0, positions.start - begin) : positions.stop - begin])
+        return np.concatenate(parts)
 
     def _permutation(self, epoch: int) -> np.ndarray:
         if epoch not in self._epochs:

@@ -110,6 +110,8 @@ class Levels(nn.Module):
         Arguments:
             u: place within the cell, in [0, 1): a number per value of ``x``, or one for all.
         """
+        if not self:
+            return x
         places = torch.full_like(x, u) if isinstance(u, float) else u
         return self._each(x, places, self._cell)
 

@@ -61,7 +61,8 @@ def forward(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knot
     if kind in _LINEAR or knots is None:
         return _formula(kind, u, exponent)
     inside = _inside(kind, u, knots)
-    return _formula(kind, inside, exponent) + _slope(kind, inside, exponent, knots) * (u - inside)
+    beyond = u - inside
+    return torch.addcmul(_formula(kind, inside, exponent), beyond, _slope(kind, beyond, exponent, knots))
 
 
 def inverse(kind: str, v: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
@@ -69,10 +70,11 @@ def inverse(kind: str, v: Float[Tensor, "*shape"], exponent: Tensor, knots: Knot
     if kind in _LINEAR or knots is None:
         return _inverse_formula(kind, v, exponent)
     high = _formula(kind, knots.high, exponent)
-    low = torch.full_like(high, -torch.inf) if kind == "log" else _formula(kind, knots.low, exponent)
-    inside = torch.maximum(torch.minimum(v, high), low)
-    u = _inverse_formula(kind, inside, exponent)
-    return torch.where(v == inside, u, u + (v - inside) / _slope(kind, _inside(kind, u, knots), exponent, knots))
+    inside = torch.minimum(v, high)
+    if kind != "log":
+        inside = torch.maximum(inside, _formula(kind, knots.low, exponent))
+    u, beyond = _inverse_formula(kind, inside, exponent), v - inside
+    return torch.where(v == inside, u, torch.addcdiv(u, beyond, _slope(kind, beyond, exponent, knots)))
 
 
 def log_derivative(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
@@ -80,7 +82,7 @@ def log_derivative(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knot
     if kind in _LINEAR or knots is None:
         return _log_slope(kind, u, exponent)
     inside = _inside(kind, u, knots)
-    return torch.where(u == inside, _log_slope(kind, u, exponent), _slope(kind, inside, exponent, knots).log())
+    return torch.where(u == inside, _log_slope(kind, u, exponent), _slope(kind, u - inside, exponent, knots).log())
 
 
 def _inside(kind: str, u: Tensor, knots: Knots) -> Tensor:
@@ -88,10 +90,18 @@ def _inside(kind: str, u: Tensor, knots: Knots) -> Tensor:
     return below if kind == "log" else torch.maximum(below, knots.low)
 
 
-def _slope(kind: str, u: Tensor, exponent: Tensor, knots: Knots) -> Tensor:
-    """``dv/du`` beyond a knot ``u``; where the logarithm has none, 1: nothing is continued there."""
-    slope = _log_slope(kind, u, exponent)
-    return torch.maximum(torch.where(torch.isfinite(slope), slope, 0.0).exp(), knots.slope)
+def _slope(kind: str, beyond: Tensor, exponent: Tensor, knots: Knots) -> Tensor:
+    """``dv/du`` of the line that values are on, by how far they lie beyond a knot: evaluated at the knots alone."""
+    above = _slope_at(kind, knots.high, exponent, knots.slope)
+    if kind == "log":
+        return above
+    return torch.where(beyond > 0, above, _slope_at(kind, knots.low, exponent, knots.slope))
+
+
+def _slope_at(kind: str, knot: Tensor, exponent: Tensor, least: Tensor) -> Tensor:
+    """``dv/du`` at a knot, or the least that is wanted; where there is no knot, 1: nothing is continued there."""
+    slope = _log_slope(kind, knot, exponent)
+    return torch.maximum(torch.where(torch.isfinite(slope), slope, 0.0).exp(), least)
 
 
 def _formula(kind: str, u: Tensor, exponent: Tensor) -> Tensor:

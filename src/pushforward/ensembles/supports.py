@@ -214,7 +214,7 @@ class Supports(nn.Module):
 
     def forward(self, x: Tensor, u: Tensor | float = 0.5) -> Tensor:
         """Values on the real line; ``u`` as of `Levels.forward`."""
-        if not self:
+        if not self.reshapes:
             return x
         places = torch.full_like(x, u) if isinstance(u, float) else u
         pairs = zip(self.supports, x.unbind(self.axis), places.unbind(self.axis), strict=True)

@@ -174,8 +174,8 @@ class Adversarial(Model):
         self.coverage.initialise(self.bands(batch.x))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
-        for _ in range(self.settings.critic_turns):
-            yield self._critic_turn(next(batches))
+        for number in range(self.settings.critic_turns):
+            yield self._critic_turn(next(batches), watched=number == 0)
         yield self._generator_turn(next(batches))
 
     def remarks(self, figures: Mapping[str, float]) -> list[str]:
@@ -212,7 +212,8 @@ class Adversarial(Model):
         noise = draws.normal(self.latent_dim)
         return torch.cat([noise, 2.0 * draws.integers(2, self.latent_bits) - 1], 1) if self.latent_bits else noise
 
-    def _critic_turn(self, batch: Batch) -> Turn:
+    def _critic_turn(self, batch: Batch, *, watched: bool) -> Turn:
+        """Loss of the critic; the coverage and the members to calibrate by are followed once per step."""
         options, game = self.settings, LOSSES[self.settings.loss]
         if options.constraint == "clipping":
             self._clip()
@@ -222,8 +223,10 @@ class Adversarial(Model):
             real = self.bands(batch.x)
             # Under autocast the generator's output has a lower precision than the data.
             fake = self._generate(batch.draws, batch.condition).to(real.dtype)
-        covered, clusters = self.coverage(real, fake)
-        self.kept.keep(batch.x, batch.condition)
+        logs: dict[str, Tensor] = {}
+        if watched:
+            logs["covered"], logs["clusters"] = self.coverage(real, fake)
+            self.kept.keep(batch.x, batch.condition)
         real, fake = self._shown(real, batch), self._shown(fake, batch)
         told = pack_condition(batch.condition, options.packing)
         # One pass for both: the critic uses no batch statistics.
@@ -231,8 +234,8 @@ class Adversarial(Model):
         scores, guesses = self._assess(both, None if told is None else Condition.cat([told, told]))
         on_real, on_fake = scores.chunk(2)
         name, figure = game.logged
-        loss, logs = game.critic(on_real, on_fake), {name: figure(on_real, on_fake).detach()}
-        logs |= {"covered": covered, "clusters": clusters}
+        loss = game.critic(on_real, on_fake)
+        logs[name] = figure(on_real, on_fake).detach()
         if options.constraint == "zero-centred":
             penalty = squared_slope(scores, both).mean()
             loss = loss + self._weight(batch) * penalty

@@ -89,7 +89,7 @@ class Optimisers:
         norm = None
         if clip is not None or len(self.players) > 1:
             gradients = [p.grad for p in self.joined[name] if p.grad is not None]
-            norm = nn.utils.get_total_norm(gradients, foreach=True)
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if clip is not None and norm is not None:
             nn.utils.clip_grads_with_norm_(self.joined[name], clip, norm, foreach=True)
         for group in self.optimisers[name].param_groups:
