@@ -176,7 +176,7 @@ def test_a_vector_has_no_dcgan():
 
 
 def test_a_pack_larger_than_the_batch_is_refused():
-    with pytest.raises(UsageError, match=r"batch of 3 .* packs of 4"):
+    with pytest.raises(UsageError, match=r"batch of 3 .* pack of 4"):
         pack(torch.zeros(3, 2), 4)
 
 
