@@ -30,7 +30,7 @@ def test_a_name_that_two_parts_have_must_say_whose_it_is():
         "data": {"noise": 1},
         "model": {"noise": 2, "width": 3},
     }
-    with pytest.raises(ValueError, match=r"say data.noise or model.noise"):
+    with pytest.raises(ValueError, match=r"write data.noise or model.noise"):
         divide_settings({"noise": 1}, known)
     with pytest.raises(ValueError, match=r"set twice"):
         divide_settings({"width": 1, "model.width": 2}, known)

@@ -149,6 +149,27 @@ def test_a_network_of_ones_own_is_named_by_its_module(shrink, model):
     assert emulator.config["settings"]["model"]["network"] == "shrink"
 
 
+@pytest.mark.parametrize("model", ["cnf", "between"])
+def test_flows_and_translators_take_a_network_of_ones_own(shrink, model):
+    a, b = (pf.Ensemble.from_array(np.random.default_rng(seed).normal(size=(60, 2)) + seed) for seed in (0, 1))
+    data = a if model == "cnf" else pf.EnsemblePair(a, b)
+    settings = {"network": "shrink", "width": 16, "batch_size": 16}
+    emulator = pf.fit(data, model=model, steps=3, out=shrink / "run", settings=settings, progress=False)
+    assert any(type(module).__name__ == "Shrink" for module in emulator.model.modules())
+    loaded = pf.Emulator.load(shrink / "run")
+    if model == "cnf":
+        x = emulator.sample(5, seed=1)
+        assert torch.equal(loaded.sample(5, seed=1), x)
+        torch.testing.assert_close(loaded.decode(loaded.encode(x)), x, atol=1e-3, rtol=0)
+        assert torch.isfinite(loaded.log_prob(x)).all()
+    else:
+        x = torch.zeros(3, 2)
+        assert torch.equal(loaded.translate(x, "b"), emulator.translate(x, "b"))
+    with pytest.raises(UsageError, match="network=unet is for fields, not for vector data"):
+        pf.fit(data, model=model, steps=1, out=shrink / "other", settings={"network": "unet"}, progress=False)
+    assert not (shrink / "other").exists()
+
+
 def test_a_network_of_ones_own_is_given_as_a_class(shrink):
     sys.path.append(str(shrink))
     from shrink import Shrink
@@ -187,7 +208,7 @@ def test_a_network_that_cannot_be_used_is_refused_in_one_sentence(shrink, networ
     (shrink / "shrink.py").write_text(NETWORK + "\n" + code)
     with pytest.raises(UsageError, match=sentence):
         pf.fit("two-moons", steps=1, out=shrink / "run", settings={"network": network}, progress=False)
-    assert not (shrink / "run" / "config.yaml").exists()
+    assert not (shrink / "run").exists()
 
 
 def test_an_option_that_ones_own_network_does_not_take_is_refused(shrink):

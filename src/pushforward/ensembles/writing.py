@@ -28,14 +28,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
-from pushforward.ensembles.formats.recognise import ENDINGS
+from pushforward.ensembles.formats.recognise import ENDINGS, format_module
 from pushforward.errors import UsageError
 from pushforward.simulate.simulated import Simulated
 
@@ -84,19 +82,15 @@ def write(simulated: Simulated, path: str | Path) -> None:
     ending = path.suffix.lower()
     if ending not in (".h5", ".hdf5") and simulated.space.kind == "trajectory":
         raise UsageError(f"trajectories are written as HDF5, with their times: give a file .h5 instead of {path.name}")
-    _atomically(path, lambda target: _format(ENDINGS[ending]).write_file(simulated, target))
+    _atomically(path, lambda target: format_module(ENDINGS[ending]).write_file(simulated, target))
     if simulated.conditions is not None and ending in _BESIDE:
         beside = path.with_name(f"{path.stem}.conditions.csv")
-        _atomically(beside, lambda target: _format("tables").write_conditions(simulated, target))
+        _atomically(beside, lambda target: format_module("tables").write_conditions(simulated, target))
     fields = simulated.condition_fields
     if fields is not None and ending in _BESIDE:
         beside = path.with_name(f"{path.stem}.condition.npy")
-        flat = _format("npy").flat_maps(fields, simulated.space)
+        flat = format_module("npy").flat_maps(fields, simulated.space)
         _atomically(beside, lambda target: np.save(target, flat))
-
-
-def _format(name: str) -> ModuleType:
-    return import_module(f"pushforward.ensembles.formats.{name}")
 
 
 def _atomically(path: Path, save: Callable[[Path], None]) -> None:

@@ -18,6 +18,7 @@ from pushforward.conditions import ConditionSpace
 from pushforward.ensembles.batch import PairBatch
 from pushforward.errors import UsageError
 from pushforward.models.between import Between
+from pushforward.models.custom_networks import with_own_network
 from pushforward.models.model import Batch, Collate, Model, Settings, Turn
 from pushforward.networks import time_network
 from pushforward.spaces import Space
@@ -29,12 +30,15 @@ __all__ = ["Bridge"]
 class BridgeSettings(Settings):
     """
     Attributes:
+        network: of a field, ``unet`` or ``transformer``; None is the U-Net. For any space, ``module`` or
+            ``module:Class`` of your own (see `networks.custom`), which receives ``width`` and ``depth`` if set.
         width: hidden features of a vector's network, channels at a field's full resolution; None follows from
             the space.
         depth: residual blocks, for a field at each resolution; None follows from the space.
         pairs: number of members paired by optimal transport among themselves; 1 pairs at random.
     """
 
+    network: str | None = None
     width: int | None = Setting(default=None, ge=1)
     depth: int | None = Setting(default=None, ge=1)
     pairs: int = Setting(default=BLOCK, ge=1)
@@ -60,9 +64,7 @@ class Bridge(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        width, depth = (16, "blocks") if space.grid else (128, "depth")
-        options: dict[str, Any] = {"width": self.settings.width or width, depth: self.settings.depth}
-        network = time_network(space, condition, **options)
+        network = time_network(space, condition, **_network_options(space, self.settings))
         self.between = Between(space, condition, network, pairs=self.settings.pairs)
 
     @classmethod
@@ -77,7 +79,7 @@ class Bridge(Model):
                 f"between joins members by straight lines, but those of {source.a.name} have the shape "
                 f"{source.a.space.shape}, those of {source.b.name} {source.b.space.shape}; both must be equal"
             )
-        return settings
+        return with_own_network(settings)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, object]:
@@ -103,3 +105,11 @@ class Bridge(Model):
         """Members of b as members of a (``to="a"``), or of a as members of b."""
         options = sampling if isinstance(sampling, BridgeSampling) else BridgeSampling()
         return self.between.translate(x, to, tolerance=options.tolerance)
+
+
+def _network_options(space: Space, settings: BridgeSettings) -> dict[str, Any]:
+    """Options of `time_network`; None keeps the network's default."""
+    if settings.network not in (None, "unet"):
+        return {"network": settings.network, "width": settings.width, "depth": settings.depth}
+    width, depth = (16, "blocks") if space.grid else (128, "depth")
+    return {"network": settings.network, "width": settings.width or width, depth: settings.depth}

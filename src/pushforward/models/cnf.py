@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import METHODS, IntegrationError, Solution, odeint, probe
 from pushforward.errors import TrainingError, UsageError
+from pushforward.models.custom_networks import with_own_network
 from pushforward.models.flat_velocity import WARP, FlatField, FlatVelocity
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import PreparedField, VectorField, time_network
@@ -57,6 +58,9 @@ def _adaptive(solver: str) -> bool:
 class CNFSettings(Settings):
     """
     Attributes:
+        network: ``module`` or ``module:Class`` of your own (see `networks.custom`), which receives ``width`` and
+            ``depth`` if set and is added to the velocity that is right for normal data. Its exact trace costs one
+            derivative per number of a sample.
         width: hidden features of the velocity's network; None follows from the space.
         depth: its hidden layers, for particles the layers of messages; None is two for vectors, four for particles.
             With one or two hidden layers the exact trace costs no more than the velocity in any dimension; with more it
@@ -78,6 +82,7 @@ class CNFSettings(Settings):
         test_solver, test_steps, test_tolerance: the same for densities, codes and samples.
     """
 
+    network: str | None = None
     width: int | None = Setting(default=None, ge=1)
     depth: int | None = Setting(default=None, ge=1)
     waves: int = Setting(default=8, ge=1)
@@ -141,6 +146,10 @@ class CNF(Model):
         self.settings = self.settings.model_copy(update=chosen)
         self.prior = normal_of(space)
         self.velocity = _velocity(space, condition, self.settings)
+
+    @classmethod
+    def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
+        return with_own_network(settings)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -339,18 +348,25 @@ class _Carried:
         return z, volume.squeeze(1), energy.squeeze(1), stretch.squeeze(1)
 
 
-@singledispatch
 def _velocity(space: Space, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:
+    if settings.network is None:
+        return _of_space(space, condition, settings)
+    network = time_network(space, condition, network=settings.network, width=settings.width, depth=settings.depth)
+    return FlatVelocity(network, space.shape)
+
+
+@singledispatch
+def _of_space(space: Space, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:
     raise UsageError(f"cnf learns vectors and particles, not a {space.kind}; flow-matching learns fields")
 
 
-@_velocity.register
+@_of_space.register
 def _(space: Vector, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:
     width = settings.width or min(256, max(64, 16 * space.dim))
     return VectorField(space, condition, width, settings.depth or 2, waves=settings.waves)
 
 
-@_velocity.register
+@_of_space.register
 def _(space: Particles, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:
     network = time_network(space, condition, width=settings.width or 32, depth=settings.depth or 4)
     return FlatVelocity(network, space.shape)

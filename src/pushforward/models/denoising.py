@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -30,13 +30,12 @@ from pushforward import transport
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import trace_probes
 from pushforward.errors import UsageError
+from pushforward.models.custom_networks import with_own_network
 from pushforward.models.denoising_networks import denoising_defaults, network_options, times_to_noise
 from pushforward.models.denoising_settings import DenoisingSampling, DenoisingSettings
 from pushforward.models.freezing import frozen
 from pushforward.models.model import Batch, Model, Turn
 from pushforward.networks import time_network
-from pushforward.networks.custom import search_here
-from pushforward.networks.factory import is_custom
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 from pushforward.tensors.subspace import centre
@@ -104,9 +103,7 @@ class Denoising(Model):
     @classmethod
     def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
         """The settings, unchanged; a custom network may be in the current folder."""
-        if is_custom(cast(DenoisingSettings, settings).network):
-            search_here()
-        return settings
+        return with_own_network(settings)
 
     def prepare(self, batch: Batch) -> None:
         self.gaussian.initialise(batch.x)

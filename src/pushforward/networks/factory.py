@@ -43,6 +43,10 @@ def time_network(
     given = {name: value for name, value in options.items() if value is not None}
     if is_custom(network):
         return custom_network(network, space, condition, given)
+    if network is not None and not space.grid:
+        raise UsageError(
+            f"network={network} is for fields, not for {space.kind} data: leave it out, or name a module of your own"
+        )
     return _of_space(space, condition, network, given)
 
 

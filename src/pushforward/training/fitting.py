@@ -184,6 +184,7 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
     )
     task = replace(task, of_model=task.kind.fitted(task.of_model, preprocessing))
     plan = replace(plan, task=task)
+    model = _built(plan, preprocessing)
     run, before = _directory(fabric, plan, held)
     length = plan.length or _length_of(before)
     config = recipe(
@@ -203,7 +204,7 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
         check_same(run, before, config)
     if isinstance(source, Teacher):
         source.watch = shown.making
-    state = _state(fabric, plan, preprocessing)
+    state = _state(fabric, plan, preprocessing, model)
     if before is not None and (run / CHECKPOINT).exists():
         load_checkpoint(run / CHECKPOINT, state)
     rows = source.condition_rows()
@@ -266,13 +267,17 @@ def _length_of(before: Mapping[str, Any] | None) -> Length:
     return Length(seconds=parse_duration((before or {}).get("budget") or DEFAULT_BUDGET))
 
 
-def _state(fabric: Fabric, plan: Plan, preprocessing: Any) -> State:
-    """Initial state of a run, the same in every process: it depends on the seed and the first joined batch alone."""
-    task, settings = plan.task, plan.task.of_loop
-    source: Source = task.source
+def _built(plan: Plan, preprocessing: Any) -> Model:
+    """The model at the start, which follows from the seed; before there is a run directory, since it may be refused."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(plan.seed, 0, _INITIAL))
-        model = task.kind(source.space, preprocessing.condition_space, task.of_model)
+        return plan.task.kind(plan.task.source.space, preprocessing.condition_space, plan.task.of_model)
+
+
+def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> State:
+    """A run at its beginning, the same in every process: it follows from the seed and the first joined batch."""
+    settings = plan.task.of_loop
+    source: Source = plan.task.source
     laid_out(model, source.space)
     model.to(fabric.device).train()
     whole = Shard(settings.batch_size)

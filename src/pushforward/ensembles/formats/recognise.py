@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from pushforward.ensembles.formats.contents import Contents
 from pushforward.errors import DataError
 from pushforward.existing import check_exists
 from pushforward.plugins import load_plugin, plugins
 
-__all__ = ["ENDINGS", "find_files", "open_file"]
+__all__ = ["ENDINGS", "find_files", "format_module", "open_file"]
 
 ENDINGS = {
     ".npy": "npy",
@@ -95,11 +96,16 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     told, by_ending = _format_by_content(path), _format_by_ending(path)
     if told is None:
         raise DataError(f"{path.name} has no format that is known here; known are {_KNOWN}")
-    contents: Contents = import_module(f"pushforward.ensembles.formats.{told}").open_file(path, field)
+    contents: Contents = format_module(told).open_file(path, field)
     if by_ending is not None and told != by_ending:
         note = f"{path.name} does not hold what its ending says: it is read as {told}"
         contents = replace(contents, notes=(note, *contents.notes))
     return contents
+
+
+def format_module(name: str) -> ModuleType:
+    """The module of a format, imported when it is first needed."""
+    return import_module(f"pushforward.ensembles.formats.{name}")
 
 
 def _format_by_ending(path: Path) -> str | None:
