@@ -37,7 +37,7 @@ SETS: dict[str, dict[str, Any]] = {
 }
 # The same networks for all, and noise of two numbers, as in the paper.
 NETWORKS = {"latent_dim": 2, "depth": 4, "width": 128, "critic_width": 128, "batch_size": 256}
-STEPS = 5000
+STEPS = 8000
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "gan": ("gan", {}),
     "gan, packs of 2": ("gan", {"packing": 2}),

@@ -21,6 +21,7 @@ from pushforward.evolution import Physics, evolve
 from pushforward.forecasting import Forecast, forecast
 from pushforward.inference import Posterior, infer
 from pushforward.models import Bounded, Forecaster, Joint, Model, Translator
+from pushforward.models.latent_paths import PathName
 from pushforward.randomness import Draws, seed_for
 from pushforward.runs.condition_fields import Written
 from pushforward.spaces import Space
@@ -142,7 +143,14 @@ class SpecialVerbs:
         return self._each(one, self._samples(x), condition)
 
     def interpolate(
-        self, x: ArrayLike | Tensor, y: ArrayLike | Tensor, steps: int = 8, condition: Written | None = None
+        self,
+        x: ArrayLike | Tensor,
+        y: ArrayLike | Tensor,
+        steps: int = 8,
+        condition: Written | None = None,
+        *,
+        path: PathName = "spherical",
+        codes: bool = False,
     ) -> Float[Tensor, "n steps *shape"]:
         """Samples on the way from others to others: the codes in between, decoded, in the user's units.
 
@@ -153,17 +161,20 @@ class SpecialVerbs:
             x, y: shape ``(n, *space.shape)``: where the ways begin and end.
             steps: samples on each way, both ends included.
             condition: of both ends and all between them.
+            path: ``straight`` leads through codes nearer to the origin than those of samples.
+            codes: ``x`` and ``y`` are codes, such as `encode` gives, and not samples.
 
         Raises:
             UsageError: if the model has no latent code, or shapes or conditions do not fit.
         """
         if steps < 2:
             raise UsageError(f"{steps} steps were asked for, and both ends take one each; give at least 2")
-        first, last = self.encode(x, condition), self.encode(y, condition)
+        first, last = (numbers(z) if codes else self.encode(z, condition) for z in (x, y))
         if len(first) != len(last):
             raise UsageError(f"{len(first)} ways begin and {len(last)} end; give as many ends as beginnings")
         parts = torch.linspace(0, 1, steps).tolist()
-        return torch.stack([self.decode(_between(first, last, part), condition) for part in parts], 1)
+        between = torch.lerp if path == "straight" else _between
+        return torch.stack([self.decode(between(first, last, part), condition) for part in parts], 1)
 
     def reweight(self, n: int, *, energy: Energy | None = None, seed: int | None = None, **sampling: Any) -> Reweighted:
         """Samples with their weights under an energy: log w = -U(x) - log q(x).

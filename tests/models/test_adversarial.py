@@ -7,6 +7,7 @@ from itertools import repeat
 import pytest
 import torch
 
+import pushforward as pf
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models import Batch
@@ -138,7 +139,7 @@ OPTIONS = {
     "packing": {"packing": 2},
     "spectral-norm": {"spectral_norm": True, "constraint": "none", "loss": "non-saturating"},
     "noise": {"instance_noise": 0.5, "latent_bits": 3},
-    "projection": {"conditioning": "projection"},
+    "projection": {"conditioning": "projection", "critic_octaves": 2},
     "auxiliary": {"conditioning": "auxiliary", "packing": 2},
 }
 GAME_SPACES = {
@@ -224,3 +225,17 @@ def dirac(loss: str, penalty: float, steps: int = 1500, rate: float = 0.05) -> f
 def test_the_game_of_a_point_mass_converges_with_a_zero_centred_penalty_alone(loss):
     assert dirac(loss, penalty=0.5) < 1e-3
     assert dirac(loss, penalty=0.0) > 0.1
+
+
+def test_a_code_is_found_for_a_sample_and_a_path_leads_from_one_to_another(tmp_path):
+    data = torch.randn(200, 2).numpy()
+    settings = {"width": 16, "critic_width": 16, "batch_size": 32}
+    emulator = pf.fit(data, "gan", steps=3, settings=settings, out=tmp_path / "run", progress=False)
+    x = emulator.sample(4, seed=0)
+    codes = emulator.encode(x)
+    assert (emulator.decode(codes) - x).abs().max() < 0.05
+    for path in ("spherical", "straight"):
+        ways = emulator.interpolate(codes[:2], codes[2:], 5, path=path, codes=True)
+        assert ways.shape == (2, 5, 2)
+        torch.testing.assert_close(ways[:, -1], emulator.decode(codes[2:]))
+    assert emulator.sample(8, seed=1, corrected=True, proposals=4).shape == (8, 2)

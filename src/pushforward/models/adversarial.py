@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import singledispatch
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel
@@ -30,19 +30,23 @@ from pushforward.errors import UsageError
 from pushforward.models.adversarial_losses import LOSSES, LossName
 from pushforward.models.cluster_coverage import ClusterCoverage
 from pushforward.models.critic_penalties import gradient_penalty, squared_slope
+from pushforward.models.latent_paths import invert
 from pushforward.models.metropolis_hastings import CalibrationMembers, chain, logistic_slope
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
+from pushforward.models.noise_generator import NoiseGenerator, width_for
 from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
-from pushforward.models.stationary import StationaryGenerator, is_stationary
 from pushforward.models.wavelet_bands import WaveletBands, halvings_for
-from pushforward.networks import Critic, Generator
+from pushforward.networks import Critic
 from pushforward.networks.critic import Conditioning
 from pushforward.networks.one_shot import NetworkName
 from pushforward.networks.spectral_norm import advance_spectral_norm
 from pushforward.randomness import Draws
-from pushforward.spaces import Field, Space, Vector
+from pushforward.spaces import Field, Space
 
 __all__ = ["Adversarial", "AdversarialSampling", "AdversarialSettings", "ConstraintName"]
+
+_STARTS = 4
+"""Codes from which the code of a member is looked for."""
 
 ConstraintName = Literal["gradient-penalty", "zero-centred", "clipping", "none"]
 
@@ -57,6 +61,7 @@ class AdversarialSettings(Settings):
         critic_width: the same for the critic.
         depth: hidden layers of a vector's generator; a field's depth follows from its grid.
         critic_depth: the same for the critic.
+        critic_octaves: of a vector, frequencies of each coordinate that the critic sees as waves (see `Critic`).
         network: of fields: ``default``, or ``dcgan`` for plain transposed and strided convolutions of the cells.
         loss: ``wasserstein``, ``non-saturating``, ``minimax``, ``relativistic`` or ``least-squares``.
         constraint: smoothness constraint on the critic: ``gradient-penalty`` (slope one between data and samples),
@@ -81,6 +86,7 @@ class AdversarialSettings(Settings):
     critic_width: int | None = Setting(default=None, ge=1)
     depth: int = Setting(default=3, ge=1)
     critic_depth: int = Setting(default=3, ge=1)
+    critic_octaves: int = Setting(default=0, ge=0, le=12)
     network: NetworkName = "default"
     loss: LossName = "wasserstein"
     constraint: ConstraintName = "gradient-penalty"
@@ -128,28 +134,28 @@ class Adversarial(Model):
     ) -> None:
         super().__init__(space, condition, settings)
         options = self.settings
-        chosen_dim, width = _sizes(space)
         plain = options.network == "dcgan"
         halvings = (0 if plain else halvings_for(space)) if options.halvings is None else options.halvings
         self.penalty = chosen_penalty(space, options.constraint) if options.penalty is None else options.penalty
         self.bands = WaveletBands(space, halvings)
-        self.latent_dim, self.latent_bits = options.latent_dim or chosen_dim, options.latent_bits
-        self.generator: StationaryGenerator | Generator
-        if is_stationary(space) and options.latent_dim is None and not plain:
-            self.latent_dim, self.latent_bits = space.size, 0
-            self.generator = StationaryGenerator(cast(Field, space), self.bands, condition, options.width or width)
-        else:
-            codes = self.latent_dim + self.latent_bits
-            self.generator = Generator(
-                self.bands.space, codes, condition, options.width or width, options.depth, options.network
-            )
+        self.generator = NoiseGenerator(
+            space,
+            self.bands,
+            condition,
+            latent_dim=options.latent_dim,
+            latent_bits=options.latent_bits,
+            width=options.width,
+            depth=options.depth,
+            network=options.network,
+        )
         self.critic = Critic(
             packed_space(self.bands.space, options.packing),
             packed_condition(condition, options.packing),
-            options.critic_width or width,
+            options.critic_width or width_for(space),
             options.critic_depth,
             options.network,
             conditioning=options.conditioning,
+            octaves=options.critic_octaves,
             spectral_norm=options.spectral_norm,
         )
 
@@ -169,8 +175,7 @@ class Adversarial(Model):
 
     def prepare(self, batch: Batch) -> None:
         self.bands.initialise(batch.x)
-        if isinstance(self.generator, StationaryGenerator):
-            self.generator.initialise(batch.x)
+        self.generator.initialise(batch.x)
         self.coverage.initialise(self.bands(batch.x))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
@@ -187,6 +192,16 @@ class Adversarial(Model):
         if isinstance(sampling, AdversarialSampling) and sampling.corrected:
             return self.bands.inverse(self._corrected(draws, condition, sampling.proposals))
         return self.bands.inverse(self._generate(draws, condition))
+
+    def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+        """The samples of codes, (batch, latent)."""
+        return self.bands.inverse(self.generator(z, condition).float())
+
+    def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """Codes whose samples are nearest to ``x`` in the generator's coefficients (see `latent_paths.invert`)."""
+        starts = torch.stack([self.generator.noise(Draws(start, len(x), device=x.device)) for start in range(_STARTS)])
+        given = None if condition is None else Condition.cat([condition] * _STARTS)
+        return invert(lambda z: self.generator(z, given).float(), self.bands(x), starts)
 
     @torch.no_grad()
     def _corrected(self, draws: Draws, condition: Condition | None, proposals: int) -> Tensor:
@@ -206,11 +221,7 @@ class Adversarial(Model):
         return x
 
     def _generate(self, draws: Draws, condition: Condition | None) -> Tensor:
-        return self.generator(self._noise(draws), condition)
-
-    def _noise(self, draws: Draws) -> Tensor:
-        noise = draws.normal(self.latent_dim)
-        return torch.cat([noise, 2.0 * draws.integers(2, self.latent_bits) - 1], 1) if self.latent_bits else noise
+        return self.generator(self.generator.noise(draws), condition)
 
     def _critic_turn(self, batch: Batch, *, watched: bool) -> Turn:
         """Loss of the critic; the coverage and the members to calibrate by are followed once per step."""
@@ -289,27 +300,10 @@ def _error(guesses: Tensor, condition: Condition | None) -> Tensor:
     return functional.mse_loss(guesses.float() * told, condition.numbers.nan_to_num() * told)
 
 
-@singledispatch
-def _sizes(space: Space) -> tuple[int, int]:
-    """Number of noise values, and width of the networks."""
-    raise UsageError(f"a GAN learns vectors and fields, not {type(space).__name__.lower()}")
-
-
-@_sizes.register
-def _(space: Vector) -> tuple[int, int]:
-    # With more noise numbers than the vector has, the spread across a thin structure has its own noise.
-    return max(8, space.dim), 128
-
-
-@_sizes.register
-def _(space: Field) -> tuple[int, int]:
-    return 64, 32
-
-
 def chosen_penalty(space: Space, constraint: ConstraintName) -> float:
     """Weight of a penalty on a space."""
     if constraint == "zero-centred":
-        return 1.0
+        return 1.0 if space.grid else 0.3
     return 10.0 if space.grid else 0.1
 
 

@@ -44,4 +44,4 @@ class R3GAN(Adversarial):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        return {**super().training_defaults_for(space), "betas": (0.0, 0.99)}
+        return {**super().training_defaults_for(space), "betas": (0.0, 0.99), "average": 0.15}

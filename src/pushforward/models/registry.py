@@ -127,6 +127,11 @@ REGISTRY: dict[str, Family] = {
         "generator against a relativistic critic, flat on data and samples; keeps modes, one network call per sample",
         "https://arxiv.org/abs/2501.05441",
     ),
+    "drifting": Family(
+        "drifting:Drifting",
+        "one-step generator without an adversary: samples drift to the data and from each other",
+        "https://arxiv.org/abs/2602.04770",
+    ),
     "realnvp": Family(
         "realnvp:RealNVP",
         "invertible affine couplings; exact density and exact latent codes",

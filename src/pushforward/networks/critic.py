@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ from pushforward.networks.embeddings import ConditionEmbedding
 from pushforward.networks.linear import Linear
 from pushforward.networks.one_shot import Encoder, NetworkName
 from pushforward.networks.spectral_norm import apply_spectral_norm
-from pushforward.spaces import Space
+from pushforward.spaces import Space, Vector
 
 __all__ = ["Conditioning", "Critic"]
 
@@ -33,6 +34,9 @@ class Critic(nn.Module):
     Arguments:
         space, condition, width, depth, network: as of `Encoder`.
         conditioning: see above; of no consequence without a condition.
+        octaves: of a vector, how many frequencies of each coordinate, pi 2^j per unit, are put beside it as sine and
+            cosine: a perceptron of the coordinates alone is slow to learn what is narrow (Tancik et al. 2020,
+            arXiv:2006.10739).
         spectral_norm: divide each layer's weights by their largest singular value (see `networks.spectral_norm`).
 
     Raises:
@@ -52,6 +56,7 @@ class Critic(nn.Module):
         network: NetworkName = "default",
         *,
         conditioning: Conditioning = "joined",
+        octaves: int = 0,
         spectral_norm: bool = False,
     ) -> None:
         super().__init__()
@@ -61,6 +66,8 @@ class Critic(nn.Module):
         apart = self.conditioning != "joined"
         features = 4 * (width or 32)
         seen = ConditionSpace() if apart else condition
+        self.octaves = octaves if isinstance(space, Vector) else 0
+        space = Vector(space.dim * (1 + 2 * octaves)) if isinstance(space, Vector) else space
         self.encoder = Encoder(space, features if apart else 1, seen, width, depth, network)
         self.output = Linear(features, 1) if apart else None
         self.embed = ConditionEmbedding(condition.numbers, features) if conditioning == "projection" and apart else None
@@ -76,6 +83,9 @@ class Critic(nn.Module):
     ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch numbers"] | None]:
         """Scores, and the guess of each sample's condition where it is not told."""
         numbers = self.condition.numbers_of(condition)
+        if self.octaves:
+            phases = torch.cat([torch.pi * 2**octave * x for octave in range(self.octaves)], 1)
+            x = torch.cat([x, phases.sin(), phases.cos()], 1)
         if self.output is None:
             return self.encoder(x, condition).squeeze(1), None
         features = nn.functional.leaky_relu(self.encoder(x), 0.2)
