@@ -35,7 +35,7 @@ def test_a_run_knows_the_kind_of_its_samples(tmp_path, capsys, monkeypatch):
     jets, out = tmp_path / "jets.npy", tmp_path / "run"
     fit = ("fit", jets, "--model", "realnvp", "--steps", 2, "--out", out)
     status, said = run(capsys, monkeypatch, *fit)
-    assert (status, "say --space particles, series or field" in said) == (2, True)
+    assert (status, "give --space particles, series or field" in said) == (2, True)
     assert run(capsys, monkeypatch, *fit, "--space", "vector")[0] == 0
     assert run(capsys, monkeypatch, "score", out, jets, "-o", tmp_path / "scores.npy")[0] == 0
     assert np.load(tmp_path / "scores.npy").shape == (60,)

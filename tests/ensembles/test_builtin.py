@@ -103,7 +103,7 @@ def test_mistakes_are_answered(registry):
         read("point")
     with pytest.raises(UsageError, match="points has no option 'nose'; it has noise"):
         read("points", nose=1)
-    with pytest.raises(UsageError, match="brings its own conditions"):
+    with pytest.raises(UsageError, match="has its own conditions"):
         read("fields", condition="a.txt")
     with pytest.raises(UsageError, match="space cannot be given"):
         read("points", space="series")

@@ -75,7 +75,7 @@ def test_suites_are_joined_and_each_needs_its_table(folder):
         ensemble.conditions, np.repeat(np.concatenate([table(), table(1)]), 15, axis=0), rtol=1e-6
     )
     assert read(**ensemble.spec).fingerprint == ensemble.fingerprint
-    with pytest.raises(DataError, match="parameters of IllustrisTNG, and there are maps of IllustrisTNG, SIMBA"):
+    with pytest.raises(DataError, match="parameters of IllustrisTNG, but there are maps of IllustrisTNG, SIMBA"):
         read(folder / "Maps_Mcdm_*.npy", condition=tables[0])
     with pytest.raises(DataError, match="no file of T for SIMBA"):
         read(folder / "Maps_*.npy")
@@ -94,7 +94,7 @@ def test_exchanged_columns_are_noticed(folder):
     swapped = table()[:, [0, 1, 2, 4, 3, 5]]  # A_SN1, A_SN2, A_AGN1, A_AGN2: the order in which many papers list them
     np.savetxt(folder / "swapped.txt", swapped)
     path = folder / "Maps_Mcdm_SIMBA_LH_z=0.00.npy"
-    with pytest.raises(DataError, match=r"column 4 .* 0\.25 to 4.* A_SN2 of CAMELS lies in \[0\.5, 2\]"):
+    with pytest.raises(DataError, match=r"column 4 .* 0\.25 to 4.* A_SN2 of CAMELS is in \[0\.5, 2\]"):
         read(path, condition=folder / "swapped.txt")
     with pytest.raises(DataError, match=r"column 0 .* Omega_m"):
         read(path, condition=table()[:, [1, 0, 2, 3, 4, 5]])
@@ -115,7 +115,7 @@ def test_tables_of_another_set_do_not_fit(folder):
 
 def test_a_name_that_deceives(folder):
     np.save(folder / "Maps_HI_Astrid_CV_z=0.00.npy", np.zeros((16, 8, 8)))
-    with pytest.raises(DataError, match="called like a file of the CAMELS"):
+    with pytest.raises(DataError, match="named like a file of the CAMELS"):
         read(folder / "Maps_HI_Astrid_CV_z=0.00.npy")
     with pytest.raises(DataError, match="maps and cubes"):
         read(folder / "*_Mcdm_SIMBA_LH_*.npy")

@@ -30,7 +30,7 @@ def files(folder, kind):
     if kind == "npy":
         np.save(folder / "c.npy", FIELDS)
         return folder / "x.npy", folder / "c.npy"
-    if kind == "channel in front":
+    if kind == "preceded by a channel":
         np.save(folder / "c.npy", FIELDS[:, None])
         return folder / "x.npy", folder / "c.npy"
     if kind == "channel behind":
@@ -52,7 +52,7 @@ def files(folder, kind):
     return folder / "x.h5", "matter"
 
 
-KINDS = ("npy", "channel in front", "channel behind", "glob", "array", "ensemble", "own", "dataset")
+KINDS = ("npy", "preceded by a channel", "channel behind", "glob", "array", "ensemble", "own", "dataset")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -145,7 +145,7 @@ def test_preprocessing_brings_the_field_to_network_units_and_is_saved():
 
 
 WRONG = {
-    "one too few": (FIELDS[:39], "39 condition fields and .* 40 members"),
+    "one too few": (FIELDS[:39], "39 condition fields, but .* 40 members"),
     "no divisor": (np.ones((40, 5, 6)), "do not divide"),
     "finer": (np.ones((40, 24, 24)), "do not divide"),
     "cubes": (np.ones((40, 2, 12, 12, 12)), "same 2 axes"),

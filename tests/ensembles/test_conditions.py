@@ -61,7 +61,7 @@ def test_a_row_for_several_members_in_a_row(data):
     ensemble = read(data, condition={"z": np.arange(5.0)})
     np.testing.assert_array_equal(ensemble.conditions[:, 0], np.arange(20) // 4)
     np.testing.assert_array_equal(ensemble.groups, np.arange(20) // 4)
-    assert any("4 members in a row" in note for note in ensemble.notes)
+    assert any("4 consecutive members" in note for note in ensemble.notes)
 
 
 def test_words_are_labels(data):
@@ -117,7 +117,7 @@ def test_attributes_and_header_keywords_of_files_with_one_member(tmp_path):
 
 
 def test_conditions_that_do_not_fit(data, tmp_path):
-    with pytest.raises(DataError, match=r"7 rows of conditions and x\.npy has 20 members"):
+    with pytest.raises(DataError, match=r"7 rows of conditions, but x\.npy has 20 members"):
         read(data, condition=np.zeros((7, 2)))
     with pytest.raises(DataError, match="missing: 'condition_0' in 1 of 20"):
         read(data, condition=np.where(C > 1.9, np.nan, C))
@@ -137,7 +137,7 @@ def test_the_first_members_keep_their_conditions(data):
     ensemble = read(data, condition=C, members=12)
     assert len(ensemble) == 12
     np.testing.assert_array_equal(ensemble.conditions, C[:12])
-    with pytest.raises(DataError, match="21 members were asked for"):
+    with pytest.raises(DataError, match="21 members were requested"):
         read(data, members=21)
 
 

@@ -123,7 +123,7 @@ def test_impossible_crops():
         read(FIELDS, crop=32)
     with pytest.raises(UsageError, match="2 axes"):
         read(FIELDS, crop=(8, 8, 8))
-    with pytest.raises(UsageError, match="crop cuts fields"):
+    with pytest.raises(UsageError, match="crop needs fields"):
         read(np.zeros((100, 2)), crop=8, space="vector")
 
 

@@ -40,7 +40,7 @@ def test_short_axes_are_asked_about(tmp_path, shape):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["x"] = x
     for data in (x, tmp_path / "x.npz", tmp_path / "x.h5"):
-        with pytest.raises(UsageError, match="say --space particles, series or field"):
+        with pytest.raises(UsageError, match="give --space particles, series or field"):
             read(data)
         assert read(data, space="particles").space.shape == shape
         assert isinstance(read(data, space="particles").space, Particles)
@@ -56,7 +56,7 @@ def test_small_pictures_are_pictures():
 
 def test_one_map_is_asked_about(tmp_path):
     np.save(tmp_path / "map.npy", RNG.normal(size=(256, 256)).astype(np.float32))
-    with pytest.raises(UsageError, match="--crop 64 learns pieces of a map"):
+    with pytest.raises(UsageError, match="--crop 64 for pieces of a map"):
         read(tmp_path / "map.npy")
     assert read(tmp_path / "map.npy", crop=32).space == Field(1, (32, 32))
     assert read(tmp_path / "map.npy", space="vector").space == Vector(256)
@@ -67,7 +67,7 @@ def test_lattices_in_four_dimensions_are_asked_about():
     assert read(lattice[:, :2]).space == Field(2, (4, 4, 4))
     with pytest.raises(UsageError, match="a lattice in four dimensions"):
         read(RNG.normal(size=(12, 8, 8, 8, 8)))
-    with pytest.raises(DataError, match="four dimensions are no fields"):
+    with pytest.raises(DataError, match="four dimensions, but fields"):
         read(lattice[:, None])
     assert read(lattice[:, None], space="vector").space == Vector(256)
 
@@ -123,7 +123,7 @@ def test_observations_are_asked_about_and_filters_are_not_mixed(tmp_path):
 def test_options_of_tables_are_refused_for_arrays(tmp_path):
     np.save(tmp_path / "x.npy", RNG.normal(size=(20, 3)))
     for data in (tmp_path / "x.npy", RNG.normal(size=(20, 3))):
-        with pytest.raises(UsageError, match="--columns chooses columns of a table"):
+        with pytest.raises(UsageError, match="--columns selects columns of a table"):
             read(data, columns="a")
 
 
@@ -137,7 +137,7 @@ def test_numbers_of_rows_are_left_out_and_named(tmp_path, index):
     frame.to_csv(tmp_path / "c.csv", index=index)
     ensemble = read(tmp_path / "c.csv")
     assert ensemble.space == Vector(2, ("x", "y"))
-    assert any("'source_id'" in note and "--columns takes" in note for note in ensemble.notes)
+    assert any("'source_id'" in note and "--columns includes" in note for note in ensemble.notes)
     assert read(tmp_path / "c.csv", columns="x,source_id").space == Vector(2, ("x", "source_id"))
     with pytest.raises(DataError, match="no column of numbers 'z'"):
         read(tmp_path / "c.csv", columns="x,z")
@@ -147,7 +147,7 @@ def test_a_catalogue_that_lacks_values_says_where(tmp_path):
     frame = catalogue()
     frame.loc[:4, "x"], frame.loc[3:10, "y"] = np.nan, np.nan
     frame.to_csv(tmp_path / "c.csv", index=False)
-    with pytest.raises(DataError, match=r"x in 5, y in 8 of 50 members; say --missing .* leaves 39 members"):
+    with pytest.raises(DataError, match=r"x in 5, y in 8 of 50 members; give --missing .* leaves 39 members"):
         read(tmp_path / "c.csv")
     dropped = read(tmp_path / "c.csv", missing="drop")
     assert len(dropped) == 39
@@ -165,7 +165,7 @@ def test_a_catalogue_that_lacks_values_says_where(tmp_path):
 def test_numbers_that_stand_for_missing_values_are_named(sentinel):
     frame = catalogue(mag=RNG.normal(20, 2, 50))
     frame.loc[[2, 7, 30], "mag"] = sentinel
-    with pytest.raises(DataError, match=r"mag is .* in 3 of 50 values, which looks missing; say --missing"):
+    with pytest.raises(DataError, match=r"mag is .* in 3 of 50 values, which looks missing; give --missing"):
         read(frame)
     assert len(read(frame, missing="drop")) == 47
     assert read(frame, missing="keep").take([2])[0, 2] == np.float32(sentinel)
@@ -192,7 +192,7 @@ def test_masks_are_honoured(tmp_path):
     flagged = read(masked, missing="mask")
     assert flagged.space == Field(2, (6, 6))
     np.testing.assert_array_equal(flagged.take(np.arange(30))[:, 1], hidden)
-    with pytest.raises(UsageError, match="also say --missing"):
+    with pytest.raises(UsageError, match="also give --missing"):
         read(tmp_path / "x.npy", mask=hidden)
 
 

@@ -86,7 +86,7 @@ def test_conditions_can_be_exchanged():
     labelled = ensemble.with_conditions(np.arange(30) % 2, ["kind"], {"kind": ["a", "b"]})
     assert labelled.parameters == (Parameter("kind", ("a", "b")),)
     assert ensemble.with_conditions(None).conditions is None
-    with pytest.raises(DataError, match=r"29 rows of conditions .* 30 members"):
+    with pytest.raises(DataError, match=r"29 rows of conditions, but .* 30 members"):
         ensemble.with_conditions(np.arange(29.0))
     with pytest.raises(DataError, match="nan"):
         ensemble.with_conditions(np.where(np.arange(30) == 4, np.nan, 0.0))
@@ -123,7 +123,7 @@ def test_large_finite_values_are_finite():
 
 
 def test_too_few_members():
-    with pytest.raises(DataError, match="2 members, and training needs at least 10"):
+    with pytest.raises(DataError, match="2 members, but training needs at least 10"):
         Ensemble.from_array(RNG.normal(size=(2, 3))).check()
     with pytest.raises(DataError, match="1 group"):
         _ = Ensemble.from_array(RNG.normal(size=(20, 3)), groups=np.zeros(20)).train
@@ -135,15 +135,15 @@ def test_constant_data():
 
 
 def test_shapes_that_are_no_ensemble():
-    with pytest.raises(DataError, match="holds no members"):
+    with pytest.raises(DataError, match="has no members"):
         Ensemble.from_array(np.zeros((0, 3)))
-    with pytest.raises(DataError, match="four dimensions are no fields"):
+    with pytest.raises(DataError, match="four dimensions, but fields"):
         Ensemble.from_array(np.zeros((4, 1, 2, 3, 4, 5)))
     with pytest.raises(DataError, match="complex"):
         Ensemble.from_array(np.zeros((20, 3), complex))
-    with pytest.raises(DataError, match=r"shape \(3,\), and the space given has \(4,\)"):
+    with pytest.raises(DataError, match=r"shape \(3,\), but the given space has \(4,\)"):
         Ensemble.from_array(np.zeros((20, 3)), space=Vector(4))
     with pytest.raises(UsageError, match="which has no periodic"):
         Ensemble.from_array(np.zeros((20, 3)), periodic=True)
-    with pytest.raises(DataError, match="20 members and 19 groups"):
+    with pytest.raises(DataError, match="20 members, but 19 groups"):
         Ensemble.from_array(np.zeros((20, 3)), groups=np.zeros(19))

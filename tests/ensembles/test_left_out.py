@@ -46,7 +46,7 @@ def test_other_datasets_are_named_unless_one_is_the_condition(tmp_path, ending):
     left = next(note for note in read(path).notes if "left out" in note)
     assert "redshift (60,)" in left
     assert "mask (60, 8, 8)" in left
-    assert "--condition takes one in" in left
+    assert "--condition includes one" in left
     given = read(path, condition="redshift")
     left = next(note for note in given.notes if "left out" in note)
     assert "redshift" not in left
@@ -54,7 +54,7 @@ def test_other_datasets_are_named_unless_one_is_the_condition(tmp_path, ending):
 
 
 def test_a_column_of_words_is_named_unless_it_is_the_condition(table):
-    assert any("kind; --condition takes one as a label" in note for note in read(table).notes)
+    assert any("kind; --condition uses one as a label" in note for note in read(table).notes)
     assert not any("left out" in note for note in read(table, condition="kind").notes)
 
 
@@ -81,7 +81,7 @@ def test_tables_with_columns_of_both_kinds_are_asked_about(tmp_path):
     ]
     path = tmp_path / "s.fits"
     fits.BinTableHDU.from_columns(columns).writeto(path)
-    with pytest.raises(UsageError, match=r"--field flux takes rows of the first as members, --columns z numbers"):
+    with pytest.raises(UsageError, match=r"--field flux for members from the first, or --columns z for"):
         read(path)
     spectra = read(path, field="flux", condition="z")
     assert spectra.space == Vector(12)
@@ -130,7 +130,7 @@ def phases(tmp_path):
 def test_folders_are_a_label_when_asked(phases):
     plain = read(phases)
     assert not plain.parameters
-    assert any("2 folders (disordered, ordered); --condition path takes these as a label" in n for n in plain.notes)
+    assert any("2 folders (disordered, ordered); --condition path uses these as a label" in n for n in plain.notes)
     labelled = read(phases, condition="path")
     assert [(each.name, each.classes) for each in labelled.parameters] == [("folder", ("disordered", "ordered"))]
     assert labelled.conditions[:, 0].tolist() == [0.0] * 12 + [1.0] * 12
@@ -138,5 +138,5 @@ def test_folders_are_a_label_when_asked(phases):
 
 def test_a_column_of_file_names_that_names_none_of_them_is_refused(phases, tmp_path):
     pd.DataFrame({"file": [f"{n}.fits" for n in range(24)], "mass": range(24)}).to_csv(tmp_path / "p.csv", index=False)
-    with pytest.raises(DataError, match=r"'file' of conditions names none of the files.* has '0\.fits'"):
+    with pytest.raises(DataError, match=r"'file' of conditions names none of the files.* is '0\.fits'"):
         read(phases, condition=tmp_path / "p.csv")

@@ -96,9 +96,9 @@ def test_columns_of_lists_are_asked_for_by_name(tmp_path):
     lists = pd.DataFrame({"spectrum": [list(row) for row in X]})
     lists.to_parquet(tmp_path / "one.parquet")
     lists.assign(z=X[:, 0]).to_parquet(tmp_path / "both.parquet")
-    with pytest.raises(DataError, match="--field spectrum takes its lists of numbers as members"):
+    with pytest.raises(DataError, match="--field spectrum reads its lists of numbers as members"):
         read(tmp_path / "one.parquet")
-    with pytest.raises(UsageError, match="--field spectrum takes rows of the first as members, --columns z"):
+    with pytest.raises(UsageError, match="--field spectrum for members from the first, or --columns z"):
         read(tmp_path / "both.parquet")
     given = read(tmp_path / "both.parquet", field="spectrum", condition="z")
     np.testing.assert_allclose(given.take(np.arange(60)), X, rtol=1e-6)
@@ -115,15 +115,15 @@ def with_entry(path, entry):
 REFUSED = {
     "words among numbers": (
         lambda f: with_entry(f / "x.csv", "bad"),
-        r"'b' holds words among its numbers, 'bad' for one in row 8: .*--columns a,c",
+        r"'b' has words among its numbers, for example 'bad' in row 8; .*--columns a,c",
     ),
     "points between thousands": (
         lambda f: lines(f / "x.csv", lambda row: f"1.000,5;{abs(round(row[0]))},25", "a;b\n"),
-        r"the numbers of the column 'a' are written as '1\.000,5'",
+        r"the numbers of the column 'a' are written in an unknown form, '1\.000,5'",
     ),
     "points and commas": (
         lambda f: lines(f / "x.csv", lambda row: f"{abs(row[0]):.3f};{round(row[1])},25", "a;b\n"),
-        "the numbers of the column 'a' are written as",
+        "the numbers of the column 'a' are written in an unknown form",
     ),
     "another encoding": (
         lambda f: (f / "x.csv").write_bytes("größe,b\n".encode("latin1") + b"1,2\n" * 50),
@@ -131,23 +131,23 @@ REFUSED = {
     ),
     "a line too long": (
         lambda f: (f / "x.csv").write_text("a,b\n" + "1,2\n" * 20 + "1,2,3\n"),
-        "line 22 has 3 entries, and 2 were expected",
+        "line 22 has 3 entries, but 2 were expected",
     ),
-    "no rows": (lambda f: (f / "x.csv").write_text("a,b\n"), "has the columns a, b and no rows"),
+    "no rows": (lambda f: (f / "x.csv").write_text("a,b\n"), "has the columns a, b but no rows"),
     "a column without values": (
         lambda f: FRAME.assign(q=np.nan).to_csv(f / "x.csv", index=False),
         "no value at all in q: name the columns to read with --columns",
     ),
     "an array packed by gzip": (
         lambda f: (f / "x.npy.gz").write_bytes(gzip.compress(b"\x93NUMPY")),
-        "is packed by gzip, .*: gunzip it first",
+        "is compressed by gzip, .*; gunzip it first",
     ),
     "no array in it": (lambda f: np.savez(f / "x.npz", words=np.array(["a", "b"])), "holds no array of numbers"),
     "a link to nothing": (
         lambda f: (f / "x.npy").symlink_to(f / "gone.npy"),
         "is a link to .*gone.npy",
     ),
-    "one member": (lambda f: np.save(f / "x.npy", X[:1]), "has 1 member, and training needs at least 10"),
+    "one member": (lambda f: np.save(f / "x.npy", X[:1]), "has 1 member, but training needs at least 10"),
 }
 
 

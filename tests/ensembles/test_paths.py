@@ -62,7 +62,7 @@ def test_whole_numbers_are_parameters_only_when_asked(tmp_path):
         np.save(tmp_path / f"run_{number}.npy", RNG.normal(size=(5, 8, 8)))
     assert read(tmp_path / "run_*.npy").parameters == ()
     assert read(tmp_path / "run_*.npy", condition="path").conditions[:, 0].tolist() == np.repeat(range(4), 5).tolist()
-    with pytest.raises(UsageError, match="name no numbers and no folders in which they differ"):
+    with pytest.raises(UsageError, match="do not differ in numbers or folders"):
         read(tmp_path / "run_0.npy", condition="path")
 
 
@@ -90,7 +90,7 @@ def test_other_datasets_are_named(tmp_path):
     np.savez(tmp_path / "a.npz", maps=RNG.normal(size=(20, 8, 8)), redshift=RNG.uniform(size=20))
     for path in (tmp_path / "a.h5", tmp_path / "a.npz"):
         (note,) = (note for note in read(path).notes if "left out" in note)
-        assert "redshift (20,); --field reads another, --condition takes one in" in note
+        assert "redshift (20,); --field reads another, --condition includes one" in note
         assert [each.name for each in read(path, condition="redshift").parameters] == ["redshift"]
 
 
@@ -121,7 +121,7 @@ def test_columns_of_several_numbers_and_maps_of_the_sky(tmp_path):
     vectors = RNG.normal(size=(20, 5))
     table = fits.BinTableHDU.from_columns([fits.Column("flux", "5D", array=vectors)])
     table.writeto(tmp_path / "v.fits")
-    with pytest.raises(DataError, match=r"several numbers a row \(flux \(5,\)\): name one with --field"):
+    with pytest.raises(DataError, match=r"several numbers per row \(flux \(5,\)\); name one with --field"):
         read(tmp_path / "v.fits")
     assert read(tmp_path / "v.fits", field="flux").space == Vector(5)
     sky = fits.BinTableHDU.from_columns([fits.Column("T", "1024E", array=RNG.normal(size=(12, 1024)))])

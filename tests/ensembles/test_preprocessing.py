@@ -193,7 +193,7 @@ def test_fluctuations_are_divided_by_what_conditions_predict():
     jacobian = torch.autograd.functional.jacobian(lambda y: preprocessing(y[None], c[:1])[0].ravel(), x[0])
     expected = torch.linalg.slogdet(jacobian.reshape(64, 64)).logabsdet
     torch.testing.assert_close(preprocessing.log_abs_det(x[:1], c[:1])[0], expected, rtol=1e-4, atol=1e-3)
-    with pytest.raises(UsageError, match="needs the conditions"):
+    with pytest.raises(UsageError, match="predicted from conditions; give them"):
         preprocessing(x)
     far = torch.tensor([[100.0, 0.0]])
     assert preprocessing.amplitude(far) == preprocessing.amplitude(
@@ -241,11 +241,11 @@ def test_it_is_saved_as_plain_values_and_tensors(scaled, tmp_path):
 def test_what_cannot_be_learned_is_refused():
     x = RNG.normal(size=(50, 3))
     x[:, 1] = 7
-    with pytest.raises(DataError, match="coordinate 1 is 7 in all 50 members"):
+    with pytest.raises(DataError, match="coordinate 1 is 7 in all 50 training members"):
         fitted(x)
     with pytest.raises(DataError, match="float32 cannot resolve"):
         fitted((1e7 + RNG.normal(size=(50, 1))).astype(np.float32))
-    with pytest.raises(DataError, match="logarithm of coordinate 0 was asked for"):
+    with pytest.raises(DataError, match="logarithm of coordinate 0 was requested"):
         fitted(RNG.normal(size=(50, 1)), "log")
     with pytest.raises(UsageError, match="no transform 'sqrt'"):
         fitted(RNG.normal(size=(50, 1)), "sqrt")

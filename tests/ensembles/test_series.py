@@ -43,7 +43,7 @@ def test_rows_are_put_in_order_of_time_and_short_series_filled_up():
 
 
 def test_arrays_that_do_not_fit_are_refused():
-    with pytest.raises(DataError, match="expected"):
+    with pytest.raises(DataError, match="give "):
         joined_series(np.zeros((3, 4)), np.zeros((3, 5, 1)))
     with pytest.raises(DataError, match="whose time is NaN"):
         joined_series([[0.0, np.nan]], [[1.0, 2.0]])

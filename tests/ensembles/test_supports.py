@@ -189,7 +189,7 @@ def test_a_rare_value_is_called_rare():
     x[:, 1] = 0
     ensemble = Ensemble.from_array(x)
     x[ensemble.test.members.rows[0], 1] = 1
-    with pytest.raises(DataError, match=r"coordinate 1 is 0 in all 800 members .* constant there, or too rare"):
+    with pytest.raises(DataError, match=r"coordinate 1 is 0 in all 800 training members .* varies too rarely"):
         Preprocessing.fit(Ensemble.from_array(x).train)
 
 

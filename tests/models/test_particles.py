@@ -148,5 +148,5 @@ def test_network_units_of_particles_are_one_scale():
     ratio = (x / z).flatten()
     assert ratio.std() < 1e-4 * ratio.mean(), "rotations are rotations in network units"
     np.testing.assert_allclose(preprocessing.log_abs_det(x), -6 * math.log(float(ratio.mean())), rtol=1e-4)
-    with pytest.raises(pf.UsageError, match="bend the space"):
+    with pytest.raises(pf.UsageError, match="break the symmetry"):
         Preprocessing.fit(members, "log")

@@ -1,4 +1,4 @@
-"""Ensembles: read lazily, split without tearing simulations apart, brought to network units, and written to files."""
+"""Ensembles: lazy reading, splits by simulation, conversion to network units, and writing to files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Names are imported when first used: files are checked and written without PyTorch."""
+    """Import names on first use, so that files are checked and written without PyTorch."""
     if name in _HOMES:
         value = getattr(import_module(f"pushforward.ensembles.{_HOMES[name]}"), name)
         globals()[name] = value

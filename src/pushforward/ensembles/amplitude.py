@@ -1,14 +1,14 @@
-"""The size of a field's fluctuations, predicted from its conditions.
+"""Fluctuation amplitude of a field, predicted from its conditions.
 
-The convergence of lensing grows by a factor of 60 from a source redshift of 0.1 to one of 1.5. A network that sees all
-maps in one unit sees the smallest as zero. So fluctuations may be divided by
+The lensing convergence grows by a factor of 60 between source redshifts 0.1 and 1.5. With one unit for all maps, the
+smallest are zero to the network. So fluctuations may be divided by
 
     s(c) = exp(sum_k w_k phi_k(c)),
 
-where phi are 1; the first and second powers of every condition, and of its logarithm where it is positive; products
-of two conditions; and the classes of labels. The weights are fitted to the logarithms of the members' standard
-deviations by least squares with a small ridge. Conditions outside the range that was seen get the value at its edge: a
-polynomial must not extrapolate.
+where phi are 1; the first and second powers of every condition, and of its logarithm if it is positive; products of
+two conditions; and the classes of labels. The weights are fitted to the logarithms of the members' standard deviations
+by least squares with a small ridge term. Conditions outside the training range are clamped to it: a polynomial must
+not extrapolate.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from torch import Tensor, nn
 __all__ = ["Amplitude"]
 
 _WORTHWHILE = 2.0
-"""Ratio of the largest to the smallest predicted size from which it is worth while to divide by it."""
+"""Smallest ratio of the largest to the smallest predicted amplitude for which fields are divided by it."""
 _EXPLAINED = 0.5
-"""Part of the variance of the logarithm of sizes that conditions must explain."""
+"""Fraction of the variance of the log amplitudes that conditions must explain."""
 _RIDGE = 1e-6
 
 
 class Amplitude(nn.Module):
-    """``s(c)`` for each channel.
+    """Amplitude ``s(c)`` per channel.
 
     Arguments:
-        kinds: of each condition: ``"number"``, ``"positive"`` or the number of classes of a label.
-        channels: of the field.
+        kinds: kind of each condition: ``"number"``, ``"positive"`` or the number of classes of a label.
+        channels: number of channels of the field.
     """
 
     weights: Tensor
@@ -57,14 +57,14 @@ class Amplitude(nn.Module):
         channels: list[np.ndarray],
         useful: Sequence[bool],
     ) -> Self | None:
-        """The amplitude of an ensemble, or None if conditions do not predict much of it.
+        """Amplitude of an ensemble, or None if conditions predict little of it.
 
         Arguments:
-            conditions: in the user's units.
-            classes: of each condition: how many, 0 for a number.
-            channels: for each, values of shape ``(members, values)``.
-            useful: for each, whether to divide it; the others get ``s(c) = 1``, as do those whose size conditions do
-                not predict.
+            conditions: conditions in the user's units.
+            classes: number of classes of each condition, 0 for a number.
+            channels: values of each channel, shape ``(members, values)``.
+            useful: whether to divide each channel; the others get ``s(c) = 1``, as do those with an amplitude that
+                conditions do not predict.
         """
         low, high = conditions.min(0), conditions.max(0)
         kinds = [count or ("positive" if least > 0 else "number") for count, least in zip(classes, low, strict=True)]
@@ -90,10 +90,10 @@ class Amplitude(nn.Module):
         return (self._features(conditions) @ self.weights).exp()
 
     def describe(self, conditions: Float[Tensor, "batch parameters"]) -> str:
-        """A line for the terminal about the sizes predicted at some conditions."""
+        """Line for the terminal with the range of amplitudes predicted at some conditions."""
         sizes = self(conditions)
         low, high = sizes.min(), sizes.max()
-        return f"x is first divided by the size of fluctuations that conditions predict, {low:.3g} to {high:.3g}"
+        return f"x is first divided by the amplitude predicted from conditions, {low:.3g} to {high:.3g}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `from_dict`."""
@@ -101,7 +101,7 @@ class Amplitude(nn.Module):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The module that `to_dict` described, without its tensors."""
+        """Module described by `to_dict`, without its tensors."""
         return cls(values["kinds"], values["channels"])
 
     def _features(self, conditions: Tensor) -> Tensor:
@@ -123,5 +123,5 @@ class Amplitude(nn.Module):
 
 
 def _within(column: Tensor, ends: Tensor) -> Tensor:
-    """The column brought to [-1, 1]."""
+    """Column scaled to [-1, 1]."""
     return 2 * (column - ends[0]) / (ends[1] - ends[0]).clamp_min(1e-30) - 1

@@ -1,4 +1,4 @@
-"""What one step of training sees, by the kind of source that hands it out.
+"""Training batches, one class per kind of source.
 
 Everything is in network units (see `Preprocessing`). A model takes random numbers from the batch's `Draws` alone, so
 that a resumed run and a run of several processes see what one uninterrupted process would.
@@ -25,10 +25,10 @@ class Batch:
 
     Attributes:
         x: samples, shape ``(batch, *space.shape)``.
-        condition: what they are given with; None for an unconditional ensemble.
-        draws: this batch's random numbers.
-        progress: fraction of the run that is done, in [0, 1].
-        noise: one row per sample, where `Model.collate` has paired the samples with noise ahead of the step.
+        condition: conditions of the samples; None for an unconditional ensemble.
+        draws: random numbers of this batch.
+        progress: completed fraction of the run, in [0, 1].
+        noise: one row per sample, if `Model.collate` has paired the samples with noise before the step.
     """
 
     x: Tensor
@@ -38,7 +38,7 @@ class Batch:
     noise: Tensor | None = None
 
     def to(self, device: torch.device) -> Self:
-        """The same batch on a device; maps with the channels last in memory, which convolutions are faster on."""
+        """Move the batch to a device; maps get channels last in memory, which is faster for convolutions."""
         moved: dict[str, Any] = {"draws": self.draws.to(device)}
         for each in fields(self):
             value = getattr(self, each.name)
@@ -51,12 +51,12 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class PairBatch(Batch):
-    """Members of two ensembles without pairs: ``x`` of ensemble a, and as many of ensemble b.
+    """Members of two unpaired ensembles: ``x`` of ensemble a, and as many of ensemble b.
 
     Attributes:
         b: members of ensemble b, shape ``(batch, *space_b.shape)``.
-        paired: whether row i of ``b`` belongs to row i of ``x``, as a plan of `Model.collate` says; otherwise to none
-            in particular.
+        paired: whether row i of ``b`` belongs to row i of ``x`` by a plan of `Model.collate`; otherwise rows
+            are unrelated.
     """
 
     b: Tensor
@@ -65,11 +65,11 @@ class PairBatch(Batch):
 
 @dataclass(frozen=True, kw_only=True)
 class EnergyBatch(Batch):
-    """Random numbers and an energy: there are no members, so ``x`` has no rows.
+    """Random numbers and an energy, without members, so ``x`` has no rows.
 
     Attributes:
-        energy: of samples in network units, ``(batch, *space.shape)`` to ``(batch,)``, in units of kT: U of the
-            samples in the user's units less the logarithm of the preprocessing's volume, so that exp(-energy) is an
+        energy: function of samples in network units, ``(batch, *space.shape)`` to ``(batch,)``, in units of kT: U of
+            the samples in the user's units plus the log volume change of the preprocessing, so that exp(-energy) is an
             unnormalised density in network units with the same normalisation as exp(-U).
     """
 
@@ -78,12 +78,12 @@ class EnergyBatch(Batch):
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherBatch(Batch):
-    """Members of an ensemble, and a trained model to learn from.
+    """Members of an ensemble, and a trained teacher model.
 
     Attributes:
-        teacher: in evaluation mode, without gradients, in the same network units.
-        pairs: called with a number of solver steps; a `Batch` of the teacher's samples with the noise that its flow
-            maps to them, from a pool that is renewed as training goes on.
+        teacher: trained model in evaluation mode, without gradients, in the same network units.
+        pairs: function of a number of solver steps; returns a `Batch` of the teacher's samples with the noise that its
+            flow maps to them, from a pool renewed during training.
     """
 
     teacher: nn.Module

@@ -1,8 +1,7 @@
-"""The batches of an ensemble: which members, in which order, and seen how.
+"""Batches of an ensemble: selection, order and transformation of members.
 
-A batch is a function of the run's seed and the batch's number alone, never of what came before or of how many processes
-there are: a resumed run continues the order of the uninterrupted one, and two processes hold halves of what one would
-see.
+A batch is a function of the run's seed and the batch's number alone, never of earlier batches or the number of
+processes: a resumed run continues the order of the uninterrupted one, and two processes hold halves of a joined batch.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ if TYPE_CHECKING:
 __all__ = ["BatchSource", "Order", "Resident", "Shard", "Streamed", "batches_of"]
 
 BatchSource = Callable[[int], Batch]
-"""The batch of a number, the first of which is 1."""
+"""Function from a batch number, starting at 1, to the batch."""
 
-# The last key of a seed says what it is for, so that no two uses share a stream of random numbers.
+# The last key of a seed is its purpose, so that no two uses share a stream of random numbers.
 _ORDER, _VIEW, _PLACES = 1, 2, 10
 _RESIDENT_ELEMENTS = 2**26
 
 
 class Shard:
-    """The share of every joined batch that a process holds.
+    """Share of every joined batch held by one process.
 
     Arguments:
         batch_size: samples in the joined batch; a multiple of ``processes``.
-        rank, processes: this process, and how many there are.
+        rank, processes: index of this process, and number of processes.
     """
 
     def __init__(self, batch_size: int, rank: int = 0, processes: int = 1) -> None:
@@ -48,21 +47,21 @@ class Shard:
         self.count = batch_size // processes
 
     def positions(self, number: int) -> range:
-        """Places in the order of members that this process sees in a batch."""
+        """Positions in the order of members of this process's rows of a batch."""
         start = (number - 1) * self.batch_size + self.rank * self.count
         return range(start, start + self.count)
 
     def draws(self, *keys: int, device: torch.device | str = "cpu") -> Draws:
-        """This process's rows of the random numbers that the keys seed."""
+        """Rows of this process of the random numbers seeded by the keys."""
         return Draws(seed_for(*keys), self.count, rank=self.rank, processes=self.processes, device=device)
 
 
 class Order:
-    """An endless order of members: one random permutation of them after another.
+    """Endless order of members: a sequence of random permutations.
 
     Arguments:
-        members: how many there are.
-        seed: of the run.
+        members: number of members.
+        seed: seed of the run.
     """
 
     def __init__(self, members: int, seed: int) -> None:
@@ -70,7 +69,7 @@ class Order:
         self._epochs: dict[int, np.ndarray] = {}
 
     def __call__(self, positions: range) -> np.ndarray:
-        """Indices of the members at some places in the order, int64."""
+        """Indices of the members at some positions in the order, int64."""
         parts = []
         for epoch in range(positions.start // self.members, (positions.stop - 1) // self.members + 1):
             begin = epoch * self.members
@@ -85,7 +84,7 @@ class Order:
 
 
 class Units(Protocol):
-    """A map of samples and conditions to network units."""
+    """Map of samples and conditions to network units."""
 
     def __call__(self, x: Tensor, condition: Condition | None = None, **places: Tensor) -> Tensor: ...
 
@@ -93,17 +92,17 @@ class Units(Protocol):
 
 
 class Streamed:
-    """Batches read from an ensemble as they are asked for.
+    """Batches read from an ensemble on demand.
 
     Arguments:
-        ensemble: what to train on.
-        preprocessing: to network units; on the CPU.
-        shard: of the joined batch.
-        seed: of the run.
-        augmented: whether members are moved by random symmetries of their space.
+        ensemble: training ensemble.
+        preprocessing: map to network units, on the CPU.
+        shard: share of the joined batch.
+        seed: seed of the run.
+        augmented: whether random symmetries of the space are applied to members.
 
     Attributes:
-        ready: whether a batch lies on the device as it is made; here it is read first.
+        ready: whether batches are made on the device; here they are read first.
     """
 
     ready = False
@@ -132,9 +131,9 @@ class Streamed:
 
 
 class _JoinedGenerator(np.random.Generator):
-    """Draws for the joined batch, one row per sample, and gives this process its rows: what `Draws` is to tensors.
+    """Generator for the joined batch, one row per sample, that returns the rows of this process, as `Draws` does.
 
-    Cropping and augmentation draw nothing but integers, with the batch along the first axis.
+    Cropping and augmentation draw only integers, with the batch along the first axis.
     """
 
     def __init__(self, seed: int, shard: Shard) -> None:
@@ -148,7 +147,7 @@ class _JoinedGenerator(np.random.Generator):
 
 
 class Resident:
-    """Batches of an ensemble that is held as a whole on the device, in network units: a step only picks rows."""
+    """Batches of an ensemble held whole on the device in network units: a step only selects rows."""
 
     ready = True
 
@@ -179,13 +178,13 @@ def _in_network_units(
 
 
 def spread_at_random(preprocessing: Units) -> bool:
-    """Whether some values have another place in network units each time: discrete ones, and zeros."""
+    """Whether some values are placed at random in network units: discrete ones, and zeros."""
     return bool(getattr(preprocessing, "levels", False)) or getattr(preprocessing, "spreads_zeros", False)
 
 
 @singledispatch
 def _is_held(space: Space, augmented: bool) -> bool:
-    """Whether small ensembles are kept as a whole on the device: where every batch sees members as they are."""
+    """Whether small ensembles are held whole on the device: members are the same in every batch."""
     return False
 
 
@@ -208,8 +207,8 @@ def batches_of(
     augmented: bool,
     device: torch.device,
 ) -> Streamed | Resident:
-    """The batches of an ensemble, made in the way that suits its size."""
-    # Discrete values have another place in their cells in every batch.
+    """Batches of an ensemble, held on the device or read on demand, by its size."""
+    # Discrete values get a new random place in their cells in every batch.
     held = _is_held(ensemble.space, augmented) and not spread_at_random(preprocessing)
     if held and len(ensemble) * ensemble.space.size <= _RESIDENT_ELEMENTS:
         return Resident(ensemble, preprocessing, shard, seed, device)

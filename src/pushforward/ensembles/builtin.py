@@ -18,13 +18,13 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
     """A built-in ensemble.
 
     Arguments:
-        name: of a built-in set, or of one that an installed package brings.
-        count: members; None for the set's own number.
-        seed: of the simulation.
-        options: of the simulator.
+        name: name of a built-in set, or of one registered by an installed package.
+        count: number of members; None for the default of the set.
+        seed: seed of the simulation.
+        options: options of the simulator.
 
     Raises:
-        UsageError: if there is none of that name, or it has no such option.
+        UsageError: if the name or an option is unknown.
     """
     if name not in registered():
         raise UsageError(f"there is no built-in ensemble called {name!r}; there are {', '.join(registered())}")
@@ -49,5 +49,5 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
 
 
 def find_near(name: str) -> str | None:
-    """The built-in ensemble whose name is nearest to one that is unknown, for an error's hint."""
+    """Built-in ensemble with the name nearest to an unknown one, for the hint of an error."""
     return next(iter(get_close_matches(name, list(registered()), n=1)), None)

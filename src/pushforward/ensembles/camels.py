@@ -1,10 +1,11 @@
-"""The CAMELS Multifield Dataset, recognised by the names of its files.
+"""CAMELS Multifield Dataset, recognised by its file names.
 
 Files are called ``Maps_{field}_{suite}_{set}_z={z}.npy`` and ``Grids_{field}_{suite}_{set}_{cells}_z={z}.npy``. Fields
 are periodic, 25 Mpc/h a side, and 15 maps, or one cube, come from each simulation. The rows of the table
 ``params_{set}_{suite}.txt`` belong to the simulations in order.
 
-Source: Villaescusa-Navarro et al. 2022, ApJS 259, 61 (arXiv 2109.10915); https://camels-multifield-dataset.readthedocs.io.
+Source: Villaescusa-Navarro et al. 2022, ApJS 259, 61 (arXiv 2109.10915);
+https://camels-multifield-dataset.readthedocs.io.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ _SLACK = 1e-3
 
 @dataclass(frozen=True)
 class _File:
-    """What the name of a file says."""
+    """Parsed name of a file."""
 
     path: Path
     kind: str
@@ -72,7 +73,7 @@ class _File:
 
     @property
     def simulations(self) -> tuple[str, str]:
-        """What identifies the simulations: an N-body suite shares the initial conditions of its hydrodynamic twin."""
+        """Key of the simulations: an N-body suite shares the initial conditions of its hydrodynamic twin."""
         return self.suite.removeprefix("Nbody_"), self.set
 
 
@@ -81,7 +82,7 @@ class Catalogue:
     """Files of the dataset that are read together.
 
     Attributes:
-        files: in the order in which they were given.
+        files: parsed names, in the given order.
     """
 
     files: tuple[_File, ...]
@@ -96,12 +97,12 @@ class Catalogue:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Physical fields, in the order in which they were given."""
+        """Physical fields, in the given order."""
         return tuple(dict.fromkeys(file.field for file in self.files))
 
     @property
     def runs(self) -> dict[tuple[str, str, str], list[int]]:
-        """Files, by number, of the same suite, set and redshift: the channels of the same members."""
+        """Indices of the files of each suite, set and redshift: the channels of the same members."""
         runs: dict[tuple[str, str, str], list[int]] = {}
         for number, file in enumerate(self.files):
             runs.setdefault((file.suite, file.set, file.z), []).append(number)
@@ -118,12 +119,12 @@ class Catalogue:
         return tuple(notes)
 
     def space(self, shape: tuple[int, ...]) -> Field:
-        """The Space of the members of a joined source of this shape."""
+        """Space of the members of a joined source of this shape."""
         axes = 2 if self.files[0].kind == "Maps" else 3
         return Field(len(self.fields), shape[-axes:])
 
     def joined(self, sources: Sequence[Store], label: str) -> tuple[Store, tuple[int, ...], tuple[Path, ...]]:
-        """Channels side by side, then suites, sets and redshifts one after another; members and first file of each.
+        """Join channels, then concatenate suites, sets and redshifts; also the members and first file of each.
 
         Raises:
             DataError: if a field is missing for some suite, set or redshift, or shapes do not fit.
@@ -133,7 +134,7 @@ class Catalogue:
             shape = source.shape
             if len(shape) != axes + 1 or len(set(shape[1:])) != 1 or shape[0] % self.per_simulation:
                 raise DataError(
-                    f"{file.path.name} is called like a file of the CAMELS Multifield Dataset, but has shape {shape}; "
+                    f"{file.path.name} is named like a file of the CAMELS Multifield Dataset, but has shape {shape}; "
                     f"rename it if it is something else"
                 )
         parts: list[Store] = []
@@ -149,7 +150,7 @@ class Catalogue:
         return in_memory_if_small(source), tuple(part.shape[0] for part in parts), first
 
     def groups(self, counts: Sequence[int]) -> NDArray[np.int64]:
-        """The simulation of each member; redshifts, and N-body twins, share theirs."""
+        """Simulation of each member; redshifts, and N-body twins, share theirs."""
         starts: dict[tuple[str, str], int] = {}
         groups = []
         for numbers, count in zip(self.runs.values(), counts, strict=True):
@@ -161,13 +162,13 @@ class Catalogue:
     def conditions(
         self, columns: Mapping[str, NDArray[Any]], counts: Sequence[int], label: str, table: str = ""
     ) -> Conditions:
-        """One row for each member, from a table with one row for each simulation.
+        """One row per member, from a table with one row per simulation.
 
         Arguments:
-            columns: of the table.
+            columns: columns of the table.
             counts: members in each run.
-            label: what messages call the ensemble.
-            table: name of the file that holds the table.
+            label: name of the ensemble in messages.
+            table: file name of the table.
 
         Raises:
             DataError: if the number of rows does not fit, or a column is outside the range of its parameter.
@@ -186,33 +187,33 @@ class Catalogue:
             notes.append(self._shared_table(table))
         else:
             raise DataError(
-                f"there are {rows} rows of conditions, and {label} has {sum(counts)} members of {sum(simulations)} "
-                f"simulations; their table is params_{self.files[0].set}_{self.files[0].suite}.txt"
+                f"there are {rows} rows of conditions, but {label} has {sum(counts)} members of {sum(simulations)} "
+                f"simulations; give the table params_{self.files[0].set}_{self.files[0].suite}.txt"
             )
         values = np.stack([np.asarray(column, dtype=np.float64)[order] for column in columns.values()], axis=1)
         parameters = tuple(Parameter(name) for name in columns)
         return Conditions(values.astype(np.float32), parameters, None, tuple(notes))
 
     def _shared_table(self, table: str) -> str:
-        """A note that all runs share one table.
+        """Note that all runs share one table.
 
         Raises:
-            DataError: if the table is called after one suite, and there are others: each has parameters of its own.
+            DataError: if the table is named after one suite and there are others, since each has its own parameters.
         """
         suites = list(dict.fromkeys(file.suite.removeprefix("Nbody_") for file in self.files))
         named = [suite for suite in suites if suite in table]
         if len(suites) > 1 and named:
             raise DataError(
-                f"{table} holds the parameters of {named[0]}, and there are maps of {', '.join(suites)}; "
-                "give a list of tables, one for each suite, in the order of the files"
+                f"{table} holds the parameters of {named[0]}, but there are maps of {', '.join(suites)}; "
+                "give a list of tables, one per suite, in the order of the files"
             )
-        return f"the same table of conditions belongs to each of the {len(self.runs)} files"
+        return f"the {len(self.runs)} files share one table of conditions"
 
     def _named(self, columns: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], list[str]]:
-        """The columns with the names of the dataset, their ranges checked."""
+        """Columns named as in the dataset, with their ranges checked."""
         unnamed = all(name.startswith("condition_") for name in columns)
         if unnamed and len(columns) not in (2, 6):
-            return dict(columns), [f"the table has {len(columns)} columns, whose names are unknown here"]
+            return dict(columns), [f"the table has {len(columns)} columns with unknown names"]
         if unnamed:
             named = dict(zip(list(RANGES)[: len(columns)], columns.values(), strict=True))
         else:
@@ -229,7 +230,7 @@ class Catalogue:
 
 
 def recognise(files: Sequence[Path]) -> Catalogue | None:
-    """The catalogue of these files, if all of them are called like files of the dataset.
+    """Catalogue of these files, if all of them are named like files of the dataset.
 
     Raises:
         DataError: if maps and cubes are mixed.
@@ -254,6 +255,6 @@ def _check_range(number: int, name: str, column: NDArray[np.float64], unnamed: b
     if least < low - _SLACK or most > high + _SLACK:
         order = f"; the order of the columns is {', '.join(RANGES)}" if unnamed else ""
         raise DataError(
-            f"column {number} of the conditions runs from {least:g} to {most:g}, and {name} of CAMELS lies in "
-            f"[{low:g}, {high:g}]{order}: are columns exchanged or mislabelled?"
+            f"column {number} of the conditions runs from {least:g} to {most:g}, but {name} of CAMELS is in "
+            f"[{low:g}, {high:g}]{order}; check that no columns are exchanged or mislabelled"
         )

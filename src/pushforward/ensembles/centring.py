@@ -1,4 +1,4 @@
-"""The centre of mass of particles: seen to lie at the origin in every member, or moved there."""
+"""Centre of mass of particles: detected at the origin in every member, or moved there."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _TOLERANCE = 1e-4
 
 @singledispatch
 def told_by_centres(space: Space, members: Members, *, stated: bool = False) -> tuple[Space, tuple[str, ...]]:
-    """The space, of particles with what the centres of mass of some members tell, and a note on them.
+    """Space with the centring of its particles inferred from some members, and a note on it.
 
     Arguments:
-        space: of the members.
-        members: 64 of them are looked at, evenly spread.
-        stated: whether the space or the file says if the members are centred; nothing is then concluded from them.
+        space: space of the members.
+        members: members, of which 64, evenly spread, are inspected.
+        stated: whether the space or the file states the centring; nothing is then inferred.
     """
     return space, ()
 
@@ -44,10 +44,10 @@ def _(space: Particles, members: Members, *, stated: bool = False) -> tuple[Spac
         return space, () if at_origin else ("the centre of mass of every member is moved to the origin",)
     if not at_origin or space.count < 2:
         return space, ()
-    note = "every centre of mass is at the origin: densities are of the other coordinates; centred=False says otherwise"
+    note = "every centre of mass is at the origin: densities are of the other coordinates; centred=False turns this off"
     return replace(space, centred=True), (note,)
 
 
 def at_centre(space: Space, batch: Float[np.ndarray, "batch *shape"]) -> Float[np.ndarray, "batch *shape"]:
-    """Members with their centres of mass at the origin, if those of the space are centred."""
+    """Members with their centres of mass at the origin, if the space is centred."""
     return centre(space, torch.from_numpy(batch)).numpy()

@@ -1,4 +1,4 @@
-"""Channels of a sample, by its kind: what goes to network units together, where it lies, and what it is called."""
+"""Channels of a sample by its kind: values that share a preprocessing, their axis, and their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["channel_axis", "channel_name", "channel_values", "suited", "time_cha
 
 @singledispatch
 def channel_values(space: Space, x: np.ndarray) -> list[np.ndarray]:
-    """Values of each channel of a batch, shape ``(members, values)``; of what is observed, where values may be missing.
+    """Values of each channel of a batch, shape ``(members, values)``; without missing ones.
 
     Raises:
         DataError: if a channel was not observed in any member.
@@ -30,7 +30,7 @@ def _(space: Field, x: np.ndarray) -> list[np.ndarray]:
 
 @channel_values.register
 def _(space: Particles, x: np.ndarray) -> list[np.ndarray]:
-    # All coordinates share one scale, or rotations would be no symmetry in network units.
+    # All coordinates share one scale, so that rotations stay a symmetry in network units.
     return [x.reshape(len(x), -1)]
 
 
@@ -48,10 +48,10 @@ def _observed(values: np.ndarray, label: str) -> np.ndarray:
 
 @singledispatch
 def suited(space: Space, values: np.ndarray, wanted: str, label: str) -> Choice:
-    """The pointwise function of a channel.
+    """Pointwise function of a channel.
 
     Raises:
-        DataError: if the values are constant, or not in the support of the function that is wanted.
+        DataError: if the values are constant, or outside the support of the requested function.
         UsageError: if the kind of sample does not allow it.
     """
     return choose(values, wanted, label)
@@ -62,7 +62,7 @@ def _(space: Particles, values: np.ndarray, wanted: str, label: str) -> Choice:
     if wanted == "none":
         return choose(values, wanted, label)
     if wanted not in ("auto", "standardise"):
-        raise UsageError(f"transform={wanted} would bend the space that particles move in; use standardise or none")
+        raise UsageError(f"transform={wanted} would break the symmetry of particles; use standardise or none")
     # About the origin, so that rotations stay rotations.
     scale = float(np.sqrt(np.square(values, dtype=np.float64).mean()))
     if scale == 0:
@@ -72,7 +72,7 @@ def _(space: Particles, values: np.ndarray, wanted: str, label: str) -> Choice:
 
 @singledispatch
 def channel_axis(space: Space) -> int:
-    """Axis of a batch along which its channels lie."""
+    """Channel axis of a batch."""
     return -1
 
 
@@ -83,7 +83,7 @@ def _(space: Field) -> int:
 
 @singledispatch
 def trailing_axes(space: Space) -> int:
-    """Axes of a batch behind that of the channels."""
+    """Number of axes of a batch after the channel axis."""
     return 0
 
 
@@ -94,7 +94,7 @@ def _(space: Field) -> int:
 
 @singledispatch
 def time_channels(space: Space) -> int:
-    """Channels in front that hold times, not values."""
+    """Number of leading channels that hold times, not values."""
     return 0
 
 
@@ -105,7 +105,7 @@ def _(space: Series) -> int:
 
 @singledispatch
 def channel_name(space: Space, number: int) -> str:
-    """What messages call a channel."""
+    """Name of a channel in messages."""
     return f"coordinate {number}"
 
 

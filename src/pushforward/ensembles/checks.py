@@ -1,6 +1,6 @@
-"""What is looked at before work starts, and what each batch is looked at for.
+"""Checks of ensembles before training, and of each batch.
 
-Every function raises a `DataError` of one sentence: what is wrong, where it is, and what to do.
+Every function raises a `DataError` with one sentence: what is wrong, where it is, and what to do.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _BATCH = 32 * 2**20
 
 
 def too_few(count: int, name: str) -> str:
-    """The sentence on an ensemble that is too small to train on."""
+    """Error message for an ensemble that is too small to train on."""
     return (
-        f"{name} has {count} member{'s' * (count != 1)}, and training needs at least {MINIMUM_MEMBERS} (hundreds are "
+        f"{name} has {count} member{'s' * (count != 1)}, but training needs at least {MINIMUM_MEMBERS} (hundreds are "
         "better); give more members, or cut large fields with crop"
     )
 
@@ -38,16 +38,16 @@ def too_few(count: int, name: str) -> str:
 def check_batch(
     batch: NDArray[np.float32], rows: Rows, members: Members, space: Space | None = None, what: str = ""
 ) -> None:
-    """Raise if a value of the batch is NaN or infinite, and name the member, after ``what`` it is a part of.
+    """Raise if a value of the batch is NaN or infinite, naming the member after the prefix ``what``.
 
     A series may have missing values.
 
-    The sum is finite in all but rare cases where every value is: one pass without a temporary decides the common case.
+    If every value is finite, so is the sum, with rare exceptions: one pass without a temporary decides the common case.
     """
     if isinstance(space, Series):
         fault = check_series(batch, space)
         if fault is not None:
-            raise DataError(f"{members.where(int(rows[fault[0]]))} {fault[1]}; mend or leave out such members first")
+            raise DataError(f"{members.where(int(rows[fault[0]]))} {fault[1]}; fix or leave out such members first")
         return
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(batch.sum()):
@@ -59,22 +59,22 @@ def check_batch(
     share = float(np.mean(~np.isfinite(first)))
     where = f"in {share:.2g} of its values" if share < 1 else "in all of its values"
     if np.isnan(first).any():
-        advice = "NaN {}; say --missing drop, fill or mask"
+        advice = "NaN {}; give --missing drop, fill or mask"
     else:
-        advice = "an infinite value (or one too large for float32) {}; mend it, or divide large numbers by a unit"
+        advice = "an infinite value (or one too large for float32) {}; fix it, or divide large numbers by a unit"
     raise DataError(f"{what}{members.where(int(rows[bad[0]]))} holds {advice.format(where)}")
 
 
 def check_conditions(conditions: NDArray[np.float32], parameters: Sequence[Parameter], count: int, name: str) -> None:
-    """Raise unless there is one finite condition of every parameter for each member, and labels are known classes."""
+    """Raise unless each member has one finite condition per parameter, and labels are known classes."""
     if len(conditions) != count:
         raise DataError(
-            f"there are {len(conditions)} rows of conditions and {name} has {count} members; give one row a member"
+            f"there are {len(conditions)} rows of conditions, but {name} has {count} members; give one row per member"
         )
     if conditions.ndim != 2 or conditions.shape[1] != len(parameters):
         raise DataError(
-            f"the conditions of {name} have shape {conditions.shape} and there are {len(parameters)} names: "
-            f"{', '.join(p.name for p in parameters)}; give one name a column"
+            f"the conditions of {name} have shape {conditions.shape}, but there are {len(parameters)} names: "
+            f"{', '.join(p.name for p in parameters)}; give one name per column"
         )
     names = [p.name for p in parameters]
     if len(set(names)) != len(names):
@@ -88,13 +88,13 @@ def check_conditions(conditions: NDArray[np.float32], parameters: Sequence[Param
             values = conditions[:, column]
             if (values != np.round(values)).any() or values.min() < 0 or values.max() >= len(parameter.classes):
                 raise DataError(
-                    f"the label {parameter.name!r} has {len(parameter.classes)} classes, and its column holds "
+                    f"the label {parameter.name!r} has {len(parameter.classes)} classes, but its column holds "
                     f"values from {values.min():g} to {values.max():g}; give the index of the class, from 0"
                 )
 
 
 def check_ensemble(ensemble: Ensemble) -> None:
-    """Raise if there are too few members to train on, or a value is not finite, or all values are equal."""
+    """Raise if there are too few members to train on, a value is not finite, or all values are equal."""
     count = len(ensemble)
     if count < MINIMUM_MEMBERS:
         raise DataError(too_few(count, ensemble.name))
@@ -109,6 +109,4 @@ def check_ensemble(ensemble: Ensemble) -> None:
         values = batch[..., 1:] if ensemble.space.timed else batch
         low, high = min(low, np.nanmin(values)), max(high, np.nanmax(values))
     if low == high:
-        raise DataError(
-            f"every value of {ensemble.name} is {low:g}: there is nothing to learn from what is constant in float32"
-        )
+        raise DataError(f"every value of {ensemble.name} is {low:g} in float32: constant data cannot be learned from")

@@ -1,8 +1,8 @@
-"""Conditions that are fields: another field of the same box with each member, on its grid or on a coarser one.
+"""Condition fields: another field of the same box per member, on the same grid or on a coarser one.
 
-Members and their fields are two arrays with the same rows, each on its own grid. Whatever is done to one of them is
-done to both: they are split and cropped together here, and moved, turned and reflected together in `symmetries`. Crops
-begin and end between the cells of a coarser field, so that none of them is cut apart.
+Members and their condition fields are two arrays with the same rows, each on its own grid. All operations apply to
+both: they are split and cropped together here, and shifted, rotated and reflected together in `symmetries`. Crops begin
+and end at cell boundaries of the coarser field.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = ["Beside", "beside", "field_space", "without_fields"]
 
 
 class Beside:
-    """Members and the fields that they are given with, a row of each.
+    """Members and their condition fields, row by row.
 
     Arguments:
-        members: of fields, whole or cropped.
-        fields: as many, cut at the same places.
-        factors: cells of a member along each axis for one of its field.
+        members: fields, whole or cropped.
+        fields: condition fields, one per member, cropped at the same places.
+        factors: number of cells of a member per cell of its condition field, along each axis.
     """
 
     def __init__(self, members: Whole | Tiles, fields: Whole | Tiles, factors: tuple[int, ...]) -> None:
@@ -41,7 +41,7 @@ class Beside:
         return self.read_given(index, rng)[0]
 
     def read_given(self, index: Rows, rng: Generators = None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Members at ``index`` and their fields, shapes ``(len(index), channels, *grid)``."""
+        """Members at ``index`` and their condition fields, shapes ``(len(index), channels, *grid)``."""
         if isinstance(self.members, Tiles) and isinstance(self.fields, Tiles):
             origins = self.fields.places_for(index, rng)
             return self.members.cut(index, origins * self.factors), self.fields.cut(index, origins)
@@ -61,15 +61,15 @@ class Beside:
         return self.members.where(index)
 
     def cropped(self, tiles: Tiles) -> tuple[Beside, Field]:
-        """Tiles of the members and those of their fields at the same places, and the space of the latter.
+        """Tiles of the members and of their condition fields at the same places, and the space of the latter.
 
         Raises:
-            DataError: if cells of a coarser field would be cut apart.
+            DataError: if crops would cut through cells of a coarser field.
         """
         if any(side % factor for side, factor in zip(tiles.space.grid, self.factors, strict=True)):
             raise DataError(
-                f"crops of {tiles.space.grid} cells cut through the cells of the condition, which is {self.factors} "
-                "times coarser; give a multiple"
+                f"crops of {tiles.space.grid} cells cut through the cells of the condition field, which is "
+                f"{self.factors} times coarser; give a multiple"
             )
         fields = tiles.coarsened(self.fields, self.factors)
         return Beside(tiles, fields, self.factors), fields.space
@@ -80,23 +80,23 @@ class Beside:
 
 
 def beside(members: Whole, space: Space, condition: Store, label: str) -> tuple[Beside, Field]:
-    """Members with the fields that they are given with, and the space of these fields.
+    """Members joined with their condition fields, and the space of these fields.
 
     Arguments:
-        members: that have no condition field yet.
-        space: of a member.
-        condition: one field for each member of the source that the members are read from.
-        label: what messages call the ensemble.
+        members: members without condition fields.
+        space: space of a member.
+        condition: one field per member of the source that the members are read from.
+        label: name of the ensemble in messages.
 
     Raises:
-        DataError: if the members are no fields, or conditions do not fit them in number, dimension or grid.
+        DataError: if the members are not fields, or conditions do not match them in number, dimension or grid.
     """
     if not isinstance(space, Field):
-        raise DataError(f"{condition.label} holds fields, and only fields can be given with them: {label} is {space}")
+        raise DataError(f"{condition.label} holds condition fields, which only fields can have; {label} is {space}")
     if condition.shape[0] != members.source.shape[0]:
         raise DataError(
-            f"{condition.label} has {condition.shape[0]} condition fields and {label} has {members.source.shape[0]} "
-            "members; give one field a member, in the same order"
+            f"{condition.label} has {condition.shape[0]} condition fields, but {label} has {members.source.shape[0]} "
+            "members; give one field per member, in the same order"
         )
     field = field_space(condition.shape[1:], space, condition.label)
     last = condition.shape[1:] == (*field.grid, field.channels) and condition.shape[1:] != field.shape
@@ -107,10 +107,10 @@ def beside(members: Whole, space: Space, condition: Store, label: str) -> tuple[
 
 
 def field_space(shape: tuple[int, ...], space: Field, label: str) -> Field:
-    """The space of a condition field that is stored in an array of this shape, for members of ``space``.
+    """Space of a condition field stored in an array of this shape, for members of ``space``.
 
     Raises:
-        DataError: if it has other axes than the members, or a grid of which theirs is no whole multiple.
+        DataError: if it has other axes than the members, or its grid does not divide theirs.
     """
     axes = len(space.grid)
     layouts = [(1, shape)] if len(shape) == axes else [(shape[0], shape[1:]), (shape[-1], shape[:-1])]
@@ -119,18 +119,18 @@ def field_space(shape: tuple[int, ...], space: Field, label: str) -> Field:
             return replace(space, channels=channels, grid=grid)
     if len(shape) not in (axes, axes + 1):
         raise DataError(
-            f"{label} holds condition fields of shape {shape}, and the members have the grid {space.grid}: give "
-            f"fields with the same {axes} axes, or with a channel in front of them"
+            f"{label} holds condition fields of shape {shape}, but the members have the grid {space.grid}; give "
+            f"fields with the same {axes} axes, optionally preceded by a channel axis"
         )
     grid = shape[-axes:]
     raise DataError(
         f"{label} holds condition fields of {grid} cells, which do not divide the members' grid of {space.grid}; "
-        "give them on the same grid, or on one that is coarser by a whole number along each axis"
+        "give them on the same grid, or on one coarser by a whole number along each axis"
     )
 
 
 def without_fields(members: Members) -> Members:
-    """Members that are given with a field, without it."""
+    """Members without their condition fields."""
     return members.members if isinstance(members, Beside) else members
 
 

@@ -1,4 +1,4 @@
-"""What a user gives as conditions, told apart: tables of parameters, and fields."""
+"""Classification of a user's conditions: tables of parameters, and fields."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _TABLES = (".csv", ".txt", ".dat", ".tsv", ".parquet", ".pq")
 
 
 def separate(condition: Any, found: RawData) -> tuple[Any, Store | None]:
-    """What is left of the conditions as a table (None, False, or as given), and the source of the condition fields.
+    """Split conditions into a table (None, False, or as given) and the source of the condition fields.
 
     Fields are arrays with more than two axes, files that hold such an array, several files of maps, datasets of the
-    data files that hold such an array, and ensembles of fields. Data files may bring condition fields of their own.
+    data files that hold such an array, and ensembles of fields. Data files may contain condition fields themselves.
 
     Raises:
         UsageError: if two sets of condition fields are given.
@@ -43,14 +43,14 @@ def separate(condition: Any, found: RawData) -> tuple[Any, Store | None]:
     tables = [each for each, source in zip(given, fields, strict=True) if source is None]
     sources = [source for source in fields if source is not None]
     if len(sources) > 1 and not _are_files(given):
-        raise UsageError(f"{len(sources)} sets of condition fields were given; give one, with channels if need be")
+        raise UsageError(f"{len(sources)} sets of condition fields were given; join them as channels of one")
     if not sources:
         return condition, _own_fields(found) if condition is not False else None
     if len(sources) == len(given) > 1:
         return None, find(given).source
     if len(sources) > 1:
         raise UsageError(
-            f"{len(sources)} files of condition fields and a table were given; join the fields in one file"
+            f"{len(sources)} files of condition fields and a table were given; join the fields into one file"
         )
     return (tables[0] if len(tables) == 1 else tables or None), sources[0]
 
@@ -58,11 +58,11 @@ def separate(condition: Any, found: RawData) -> tuple[Any, Store | None]:
 def conditions_of(
     found: RawData, condition: Any, names: Sequence[str] | None, labels: Sequence[str]
 ) -> Conditions | None:
-    """The numbers and labels that members are given with: those that the user names, or that the data bring.
+    """Numbers and labels that condition the members: those named by the user, or those found in the data.
 
     Raises:
-        DataError: if they cannot be found, or do not fit the members.
-        UsageError: if the paths of the files name none, and are asked for them.
+        DataError: if they cannot be found, or do not match the members.
+        UsageError: if conditions from paths are requested and the paths contain none.
     """
     if condition is False:
         return None
@@ -87,10 +87,10 @@ def conditions_of(
 
 
 def read_fields(files: Sequence[str]) -> NDArray[np.float32]:
-    """All fields of some files, in order: those that the members are given with, where a file holds pairs.
+    """All fields of some files, in order; from files of pairs, the condition fields.
 
     Raises:
-        DataError: if there are none, or they differ in shape.
+        DataError: if there are no fields, or they differ in shape.
     """
     contents = [open_file(path) for path in find_files(list(files))]
     sources = [each.condition_fields or each.source for each in contents]
@@ -101,10 +101,10 @@ def read_fields(files: Sequence[str]) -> NDArray[np.float32]:
 
 
 def _fields(condition: Any, found: RawData) -> Store | None:
-    """The source of condition fields; None if the condition is none, or a table."""
+    """Source of condition fields; None if the condition is None or a table."""
     if isinstance(condition, Ensemble):
         if not isinstance(condition.space, Field) or not isinstance(condition.members, Whole):
-            raise UsageError(f"{condition.name} cannot be a condition: its members are no whole fields")
+            raise UsageError(f"{condition.name} cannot be a condition: its members are not whole fields")
         return found_array(condition.tensor()).source
     if isinstance(condition, np.ndarray | Tensor):
         return found_array(condition).source if condition.ndim > 2 else None
@@ -117,7 +117,7 @@ def _fields(condition: Any, found: RawData) -> Store | None:
     try:
         files = find_files(condition)
     except DataError:
-        return None  # a name of columns, or nothing: what reads tables will say so
+        return None  # the name of a column, or an unknown name, which the reader of tables reports
     if files[0].suffix.lower() in _TABLES:
         return None
     axes = len(open_file(files[0]).source.shape)
@@ -127,7 +127,7 @@ def _fields(condition: Any, found: RawData) -> Store | None:
 
 
 def _dataset(name: str, found: RawData) -> Store | None:
-    """A dataset of the data files that holds fields."""
+    """Dataset of the data files that holds fields."""
     if any(each.column(name) is None for each in found.contents):
         return None
     try:
@@ -140,7 +140,7 @@ def _dataset(name: str, found: RawData) -> Store | None:
 
 
 def _own_fields(found: RawData) -> Store | None:
-    """The condition fields that data files bring."""
+    """Condition fields inside the data files."""
     sources = [each.condition_fields for each in found.contents if each.condition_fields is not None]
     if not sources or len(sources) < len(found.contents):
         return None
@@ -156,7 +156,7 @@ def _are_files(given: Sequence[Any]) -> bool:
 
 
 def _in_paths(found: RawData, labels: Sequence[str], *, asked: bool) -> Conditions | None:
-    """Numbers in the names of files and folders, for each member."""
+    """Numbers in the names of files and folders, per member."""
     if found.catalogue is not None or len(found.files) != len(found.counts):
         return None
     per_file: dict[str, Any] = dict(parameters_in_paths(found.files, whole=asked))
@@ -164,8 +164,8 @@ def _in_paths(found: RawData, labels: Sequence[str], *, asked: bool) -> Conditio
         folders = folders_of(found.files)
         if len(set(folders)) < 2:
             raise UsageError(
-                f"the paths of the files of {found.name} name no numbers and no folders in which they differ, such as "
-                "kappa_0.25, T=2.27, or spirals/ and ellipticals/"
+                f"the paths of the files of {found.name} do not differ in numbers or folders, such as kappa_0.25, "
+                "T=2.27, or spirals/ and ellipticals/; give a table of conditions"
             )
         per_file = {"folder": np.array(folders)}
     if not per_file:
@@ -177,7 +177,7 @@ def _in_paths(found: RawData, labels: Sequence[str], *, asked: bool) -> Conditio
 
 
 def _named_inside(found: RawData, name: str) -> Mapping[str, Any] | None:
-    """Columns of conditions that the data files hold under names, unless there is a file that is called so."""
+    """Columns of conditions in the data files by name, unless a file of that name exists."""
     if Path(name).exists() or not found.contents:
         return None
     columns: dict[str, Any] = {}
@@ -190,7 +190,7 @@ def _named_inside(found: RawData, name: str) -> Mapping[str, Any] | None:
 
 
 def _refuse_unknown_names(found: RawData, condition: Any) -> None:
-    """Raise if what is given is no file, and by its look a name of something in the data files."""
+    """Raise if a condition is neither a file nor a name in the data files, though it looks like one."""
     if not isinstance(condition, str) or not found.contents or Path(condition).suffix or glob.has_magic(condition):
         return
     if Path(condition).expanduser().exists() or "/" in condition:

@@ -1,7 +1,7 @@
 """Conditions of an ensemble's members: from a table, an array, or the file that holds the members.
 
-One row of conditions may belong to one member, to a file, or to several members in a row (a simulation of which several
-maps were made).
+One row of conditions may belong to one member, to a file, or to several consecutive members (several maps of
+one simulation).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _FILES = ("file", "files", "filename", "file_name", "path", "folder", "directory
 
 @dataclass(frozen=True)
 class Conditions:
-    """Conditions brought to one row a member.
+    """Conditions with one row per member.
 
     Attributes:
-        values: shape ``(members, parameters)``, float32, or float64 where differences need it (see `precision`).
-        parameters: one a column.
-        groups: of members that share a row; None where every member has its own.
-        notes: what was assumed.
+        values: array of shape ``(members, parameters)``, float32, or float64 if differences need it (see `precision`).
+        parameters: one per column.
+        groups: group of each member, by shared row; None if every member has its own.
+        notes: assumptions made.
     """
 
     values: NDArray[np.floating]
@@ -48,14 +48,14 @@ class Conditions:
 
 
 def read_columns(condition: Any, names: Sequence[str] | None = None) -> Columns:
-    """The columns of conditions given as a table on disk, a ``.npy`` or ``.npz`` file, an array, a mapping or a frame.
+    """Columns of conditions from a table on disk, a ``.npy`` or ``.npz`` file, an array, a mapping or a frame.
 
     Arguments:
         condition: path, array of shape ``(rows,)`` or ``(rows, parameters)``, mapping of names to columns, or frame.
-        names: of the columns, in order, for what has none (or to rename them).
+        names: names of the columns, in order, if they have none (or to rename them).
 
     Raises:
-        DataError: if there is no such file, or the number of names does not fit.
+        DataError: if there is no such file, or the number of names does not match.
     """
     if hasattr(condition, "select_dtypes"):
         columns: Columns = {str(name): condition[name].to_numpy() for name in condition.columns}
@@ -81,26 +81,26 @@ def conditions_for(
     labels: Sequence[str] = (),
     label: str,
 ) -> Conditions:
-    """One row of conditions for each member.
+    """One row of conditions per member.
 
-    A column of file names is matched with the files that the members come from. Otherwise rows are taken in order, and
-    ``k`` members in a row share one where there are ``k`` times as many members as rows.
+    A column of file names is matched with the files of the members. Otherwise rows are taken in order, and ``k``
+    consecutive members share one if there are ``k`` times as many members as rows.
 
     Arguments:
-        columns: by name, all of one length.
+        columns: columns by name, all of one length.
         counts: members in each file.
-        files: that the members come from; empty for arrays.
+        files: files of the members; empty for arrays.
         labels: names of the columns that are labels though they hold numbers.
-        label: what messages call the ensemble.
+        label: name of the ensemble in messages.
 
     Raises:
-        DataError: if the rows cannot be told apart among the members.
-        UsageError: if a label is no column.
+        DataError: if the rows cannot be assigned to the members.
+        UsageError: if a label is not a column.
     """
     unknown = [name for name in labels if name not in columns]
     if unknown:
         raise UsageError(
-            f"there is no column {unknown[0]!r} of conditions to take as a label; there are {', '.join(columns)}"
+            f"there is no column {unknown[0]!r} of conditions to use as a label; there are {', '.join(columns)}"
         )
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) != 1:
@@ -123,7 +123,7 @@ def conditions_for(
 
 def _one(files: list[Path], condition: object) -> list[Path]:
     if len(files) != 1:
-        raise DataError(f"{condition!r} is {len(files)} files, and conditions are read from one")
+        raise DataError(f"{condition!r} is {len(files)} files; give one file of conditions")
     return files
 
 
@@ -146,13 +146,13 @@ def _columns_of_file(path: Path) -> Columns:
 
 def _columns_of_array(values: NDArray[Any]) -> Columns:
     if values.ndim not in (1, 2):
-        raise DataError(f"conditions have shape {values.shape}, and (members, parameters) was expected")
+        raise DataError(f"conditions have shape {values.shape}, but must have shape (members, parameters)")
     table = values[:, None] if values.ndim == 1 else values
     return {str(i): table[:, i] for i in range(table.shape[1])}
 
 
 def _column_of_files(columns: Columns, files: Sequence[Path]) -> str | None:
-    """The column that names the members' files, if there is one."""
+    """Column that names the members' files, if there is one."""
     wanted = set().union(*names_of_files(files)) if files else set()
     for name, values in columns.items():
         if np.asarray(values).dtype.kind in "OUST" and any(_file_name(value) & wanted for value in values):
@@ -160,14 +160,14 @@ def _column_of_files(columns: Columns, files: Sequence[Path]) -> str | None:
     called = next((name for name in columns if name.lower() in _FILES), None)
     if called is not None and len(files) > 1 and np.asarray(columns[called]).dtype.kind in "OUST":
         raise DataError(
-            f"the column {called!r} of conditions names none of the files that are read: it has "
-            f"{columns[called][0]!r} in its first row, and a file is {files[0].as_posix()!r}"
+            f"the column {called!r} of conditions names none of the files: its first row is "
+            f"{columns[called][0]!r}, but the first file is {files[0].as_posix()!r}"
         )
     return None
 
 
 def _file_name(value: object) -> set[str]:
-    """The names of a file that a table may mean: as it is written, and without its folders."""
+    """Names of a file that a table may contain: as written, and without its folders."""
     written = Path(value.decode() if isinstance(value, bytes) else str(value).strip())
     return {written.as_posix().lstrip("/"), written.name}
 
@@ -184,7 +184,7 @@ def _match(column: NDArray[Any], files: Sequence[Path], label: str) -> NDArray[n
     missing = [path.name for path, name in zip(files, found, strict=True) if name is None]
     if missing:
         raise DataError(
-            f"{len(missing)} of the {len(files)} files of {label} have no row of conditions, {missing[0]} for one"
+            f"{len(missing)} of the {len(files)} files of {label} have no row of conditions, for example {missing[0]}"
         )
     return np.array([rows[name] for name in found if name is not None], dtype=np.int64)
 
@@ -194,23 +194,24 @@ def _in_order(rows: int, count: int, label: str) -> tuple[NDArray[np.int64], NDA
         return np.arange(count), None, []
     if rows == 0 or count % rows or rows < 2:
         raise DataError(
-            f"there are {rows} rows of conditions and {label} has {count} members; "
-            "give one row a member, or one row for every k members in a row"
+            f"there are {rows} rows of conditions, but {label} has {count} members; "
+            "give one row per member, or one row per k consecutive members"
         )
     each = count // rows
     order = np.arange(count) // each
-    return order, order, [f"each of the {rows} rows of conditions belongs to {each} members in a row, split together"]
+    shared = f"each of the {rows} rows of conditions belongs to {each} consecutive members, which are split together"
+    return order, order, [shared]
 
 
 def _encode(name: str, values: NDArray[Any], declared: bool) -> tuple[NDArray[np.float64], Parameter]:
-    """A column as numbers, and its parameter; words, truth values and declared labels become the index of a class."""
+    """Column as numbers, and its parameter; words, booleans and declared labels become class indices."""
     if values.dtype.kind == "S":
         values = np.char.decode(values)
     words = values.dtype.kind in "OUTb"
     whole = values.dtype.kind in "iu" and name.lower() in _LABELS
     if not (words or whole or declared):
         if values.dtype.kind not in "fiu":
-            raise DataError(f"the condition {name!r} holds {values.dtype}, and numbers or words were expected")
+            raise DataError(f"the condition {name!r} holds {values.dtype}; give numbers or words")
         return values.astype(np.float64), Parameter(name)
     if any(value is None or value != value for value in values):
         raise DataError(f"the label {name!r} is missing for some members")
@@ -219,5 +220,5 @@ def _encode(name: str, values: NDArray[Any], declared: bool) -> tuple[NDArray[np
     classes, indices = np.unique(values.astype(str) if words else values, return_inverse=True)
     shown = [str(value) if words else f"{value:g}" for value in classes]
     if len(classes) > 1000:
-        raise DataError(f"the label {name!r} has {len(classes)} classes; is it a name of files, or a number?")
+        raise DataError(f"the label {name!r} has {len(classes)} classes; check that it is not a file name or a number")
     return indices.astype(np.float64), Parameter(name, tuple(shown))

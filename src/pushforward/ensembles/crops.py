@@ -1,12 +1,12 @@
 """Crops of fields as members, with a region of every field held out.
 
-Crops at random places overlap, and maps may show the same sky, so neither crops nor fields may be split at random: what
-is held out must be a region, and the same one in every field. Along the longest axis of the grid, the first part is for
-training and the last two for validation and test:
+Crops at random places overlap, and maps may show the same sky, so neither crops nor fields may be split at random: the
+same region of every field is held out. Along the longest axis of the grid, the first part is for training and the last
+two for validation and test:
 
     |<------------- training ------------->|<- validation ->|<- test ->|
 
-While training, a crop is cut anywhere in its region; for evaluation, regions are paved with crops that do not overlap.
+In training, a crop is cut anywhere in its region; for evaluation, regions are tiled with crops that do not overlap.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pushforward.spaces import Field
 __all__ = ["Tiles"]
 
 HELD_OUT = 0.1
-"""Share of the longest axis for validation, and as much again for the test, rounded to whole crops."""
+"""Fraction of the longest axis for validation, and the same for the test, rounded to whole crops."""
 
 Region = tuple[tuple[int, int], ...]
 """First cell and end along every axis of the grid."""
@@ -36,11 +36,11 @@ class Tiles:
     """Crops of fields.
 
     Arguments:
-        source: of fields, shape ``(fields, *grid)`` or ``(fields, channels, *grid)``.
-        space: of a crop.
-        region: of every field in which the crops lie.
-        fields: for each crop, the field that it is cut from.
-        origins: for each crop, its first cell along every axis.
+        source: fields, shape ``(fields, *grid)`` or ``(fields, channels, *grid)``.
+        space: space of a crop.
+        region: region of every field that contains the crops.
+        fields: index of the field of each crop.
+        origins: first cell of each crop along every axis.
         channels_last: whether the last axis of a stored field is its channel.
         moving: whether crops may be cut anywhere in the region.
     """
@@ -70,12 +70,12 @@ class Tiles:
 
         Raises:
             DataError: if the fields are too small to cut three regions from.
-            UsageError: if the crop has not one side for each axis.
+            UsageError: if the crop does not have one side per axis.
         """
         axes = len(field.grid)
         sides = (crop,) * axes if isinstance(crop, int) else tuple(int(side) for side in crop)
         if len(sides) != axes or min(sides) < 1:
-            raise UsageError(f"crop is {crop}, and fields of {label} have {axes} axes; give one positive side for each")
+            raise UsageError(f"crop is {crop}, but fields of {label} have {axes} axes; give one positive side per axis")
         if any(side > cells for side, cells in zip(sides, field.grid, strict=True)):
             raise DataError(f"crops of {sides} do not fit into the fields of {label}, which have {field.grid} cells")
         long = _long_axis(field.grid)
@@ -98,7 +98,7 @@ class Tiles:
 
     @property
     def places(self) -> Rows:
-        """Number of a crop's place in the region, shape ``(crops,)``: the same in every field."""
+        """Index of a crop's place in the region, shape ``(crops,)``: the same in every field."""
         extent = [end - first for first, end in self.region]
         relative = self.origins - np.array([first for first, _ in self.region])
         return np.ravel_multi_index(tuple(relative.T), tuple(extent)).astype(np.int64)
@@ -117,7 +117,7 @@ class Tiles:
         return np.stack([each.integers(first, last + 1) for each in rng])
 
     def cut(self, index: Rows, origins: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Crops of the fields of the members at ``index``, from their first cells on."""
+        """Crops from the fields of the members at ``index``, starting at ``origins``."""
         batch = np.empty((len(index), *self.space.shape), np.float32)
         for position, (field, origin) in enumerate(zip(self.fields[index].tolist(), origins.tolist(), strict=True)):
             window = tuple(slice(o, o + side) for o, side in zip(origin, self.space.grid, strict=True))
@@ -134,11 +134,11 @@ class Tiles:
         return as_float32(values)
 
     def coarsened(self, fields: Whole | Tiles, factors: Sequence[int]) -> Tiles:
-        """Tiles at the same places of other fields, one for each of these and coarser by whole numbers.
+        """Tiles of other fields at the same places, one field per field of these, coarser by whole factors.
 
         Arguments:
-            fields: whose source, in the same rows, is cut.
-            factors: cells of these fields along each axis for one of those.
+            fields: other fields, in the same rows.
+            factors: number of cells of these fields per cell of the others, along each axis.
         """
         region = tuple((first // f, end // f) for (first, end), f in zip(self.region, factors, strict=True))
         grid = tuple(side // f for side, f in zip(self.space.grid, factors, strict=True))
@@ -164,7 +164,7 @@ class Tiles:
         )
 
     def split(self) -> tuple[Part, Part, Part] | None:
-        """Three regions of every field; None where tiles have been picked out, and are split as members are.
+        """Three regions of every field; None if tiles have been selected, which are split like members.
 
         Raises:
             DataError: if the region is too small for three.
@@ -194,7 +194,7 @@ class Tiles:
         return f"the crop at {tuple(self.origins[index].tolist())} of {self.source.where(int(self.fields[index]))}"
 
     def notes(self) -> tuple[str, ...]:
-        """What is held out, for the terminal."""
+        """Held-out regions, for the terminal."""
         parts = self.split()
         if parts is None:
             return ()
@@ -211,7 +211,7 @@ def _long_axis(extents: Sequence[int]) -> int:
 
 
 def _paved(source: Store, space: Field, region: Region, fields: Rows, channels_last: bool) -> Tiles:
-    """A region of every field, paved with crops that do not overlap; cells that are left over lie at its end."""
+    """Crops without overlap that tile a region of every field; leftover cells are at its end."""
     starts = [np.arange(first, end - side + 1, side) for (first, end), side in zip(region, space.grid, strict=True)]
     origins = np.stack(np.meshgrid(*starts, indexing="ij"), axis=-1).reshape(-1, len(starts)).astype(np.int64)
     return Tiles(

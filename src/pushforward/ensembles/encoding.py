@@ -21,16 +21,16 @@ __all__ = ["Encoding"]
 
 KINDS = ("standardise", "log", "constant", "label")
 _WIDE = 8.0
-"""Ratio of the largest to the smallest value from which the logarithm of a positive parameter is considered."""
+"""Smallest ratio of the largest to the smallest value for which a logarithm is considered."""
 
 
 class Encoding(nn.Module):
     """Map of conditions ``(batch, parameters)`` in the user's units to ``(batch, dim)`` in network units.
 
     Arguments:
-        conditions: the parameters, in order.
-        kinds: of each: ``"standardise"``, ``"log"``, ``"constant"`` or ``"label"``.
-        origin: taken off each in float64, where its differences need it (see `precision`); empty for none.
+        conditions: parameters, in order.
+        kinds: encoding of each: ``"standardise"``, ``"log"``, ``"constant"`` or ``"label"``.
+        origin: offset subtracted from each in float64, if its differences need it (see `precision`); empty for none.
     """
 
     constants: Tensor
@@ -45,9 +45,9 @@ class Encoding(nn.Module):
 
     @classmethod
     def fit(cls, conditions: Sequence[Parameter], rows: Float[np.ndarray, "members parameters"] | None) -> Self:
-        """The encoding for the conditions of an ensemble.
+        """Fit the encoding to the conditions of an ensemble.
 
-        A positive parameter that varies by much and is more symmetric as a logarithm is encoded as one.
+        A positive parameter with a wide range whose logarithm is more symmetric is encoded by its logarithm.
         """
         if rows is None or not conditions:
             return cls((), ())
@@ -79,12 +79,12 @@ class Encoding(nn.Module):
 
         Raises:
             UsageError: if there are not as many columns as parameters; and, for tensors on the CPU, if a value is not
-                finite, a class does not exist, or a parameter that is encoded as a logarithm is not positive.
+                finite, a class does not exist, or a parameter encoded by its logarithm is not positive.
         """
         if condition.ndim != 2 or condition.shape[1] != len(self.conditions):
             names = ", ".join(parameter.name for parameter in self.conditions) or "none"
             raise UsageError(
-                f"conditions have shape {tuple(condition.shape)}, and one column was expected for each of: {names}"
+                f"conditions have shape {tuple(condition.shape)}, but need one column for each of: {names}"
             )
         if condition.device.type == "cpu":
             self._check(condition)
@@ -101,7 +101,7 @@ class Encoding(nn.Module):
         return torch.cat(columns, dim=1)
 
     def describe(self) -> list[str]:
-        """One line for each parameter."""
+        """One line per parameter."""
         lines: list[str] = []
         for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
             mean, deviation = self.constants[:, number].tolist()
@@ -109,7 +109,7 @@ class Encoding(nn.Module):
             how = {
                 "label": f"label, one of {len(parameter.classes)}: {_listed(parameter.classes)}",
                 "log": f"(ln {parameter.name} {-mean:+.4g}) / {deviation:.4g}",
-                "constant": f"always {mean:.4g}, so that it can teach nothing",
+                "constant": f"always {mean:.4g}, so without effect",
                 "standardise": f"({parameter.name} {-mean:+.4g}) / {deviation:.4g}",
             }
             lines.append(f"condition {parameter.name}: {how[kind]}")
@@ -124,7 +124,7 @@ class Encoding(nn.Module):
 
     @classmethod
     def from_dict(cls, values: list[dict[str, Any]]) -> Self:
-        """The module that `to_dict` described, without its tensors."""
+        """Module described by `to_dict`, without its tensors."""
         conditions = [Parameter(each["name"], tuple(each["classes"])) for each in values]
         return cls(conditions, [each["kind"] for each in values], [each.get("origin", 0.0) for each in values])
 
@@ -134,7 +134,7 @@ class Encoding(nn.Module):
             if not torch.isfinite(values).all():
                 raise UsageError(f"the condition {parameter.name} is not finite")
             if kind == "log" and (values <= 0).any():
-                raise UsageError(f"the condition {parameter.name} is {values.min():g}, and must be positive")
+                raise UsageError(f"the condition {parameter.name} is {values.min():g}, but must be positive")
             if kind == "label" and ((values < 0) | (values >= len(parameter.classes))).any():
                 raise UsageError(f"the label {parameter.name} has the classes {_listed(parameter.classes)}")
 

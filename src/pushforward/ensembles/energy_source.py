@@ -1,4 +1,4 @@
-"""An energy as a source: there are no members, so batches bring random numbers and the energy itself."""
+"""Energy as a training source: batches hold random numbers and the energy, without members."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["EnergySource", "Rescaled"]
 
 
 class Rescaled(nn.Module):
-    """Samples in units of their typical extent: z = (x - location) / scale, the same for every coordinate.
+    """Rescaling of samples by their typical extent: z = (x - location) / scale, the same for every coordinate.
 
     Arguments:
-        space: of the samples.
-        location, scale: in the user's units.
+        space: space of the samples.
+        location, scale: constants in the user's units.
     """
 
     constants: Tensor
@@ -64,7 +64,7 @@ class Rescaled(nn.Module):
         return [f"network units: (x - {location:g}) / {scale:g}"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values from which `from_dict` makes a module with room for the constants."""
+        """Plain values for `from_dict`, which makes a module without the constants."""
         return {"kind": "rescaled", "space": space_to_dict(self.space)}
 
     @classmethod
@@ -74,11 +74,11 @@ class Rescaled(nn.Module):
 
 @dataclass
 class EnergySource:
-    """An energy to learn from.
+    """Training source made of an energy.
 
     Arguments:
-        energy: in the user's units.
-        spec: arguments of `named_energy` that give it again; None for one of the user's own.
+        energy: energy in the user's units.
+        spec: arguments of `named_energy` that recreate it; None for a user's own energy.
     """
 
     energy: Energy
@@ -97,18 +97,18 @@ class EnergySource:
         return self.energy.space
 
     def check(self) -> None:
-        """Find out now what would spoil a training later.
+        """Check the energy before training.
 
         Raises:
-            DataError: if the energy or its gradient is not finite at any of some typical samples.
+            DataError: if the energy or its gradient is not finite at any of 16 typical samples.
         """
         x = self.energy.start(16, torch.Generator().manual_seed(0))
         values, gradient = self.energy(x), self.energy.gradient(x)
         usable = values.isfinite() & gradient.flatten(1).isfinite().all(1)
         if not usable.any():
             raise DataError(
-                f"the energy of {self.name} is not finite at any of 16 samples of the location {self.energy.location:g}"
-                f" and scale {self.energy.scale:g}; give those of typical samples"
+                f"the energy of {self.name} is not finite at any of 16 samples with location {self.energy.location:g}"
+                f" and scale {self.energy.scale:g}; give the location and scale of typical samples"
             )
 
     def preprocessing(self, options: Mapping[str, Any]) -> Rescaled:

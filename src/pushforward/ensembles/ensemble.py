@@ -1,4 +1,4 @@
-"""An ensemble: samples of one Space, with their conditions, and the groups that a split must not tear apart."""
+"""Ensemble: samples of one Space with their conditions, and the groups that stay together in a split."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pushforward.tensors.samples import Samples
 __all__ = ["Ensemble", "Parameter"]
 
 HELD_OUT = 0.1
-"""Share of the groups that goes to validation, and as many again to the test."""
+"""Fraction of the groups for validation, and the same for the test."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Parameter:
     """One condition: a named physical parameter, or a label.
 
     Attributes:
-        name: as the user writes it.
+        name: name given by the user.
         classes: names of the label's classes; a column of conditions then holds the index of the class. Empty for a
             continuous parameter.
     """
@@ -47,7 +47,7 @@ class Parameter:
 
 
 class Ensemble:
-    """Samples of one Space, read when they are asked for.
+    """Samples of one Space, read on demand.
 
     >>> ensemble = Ensemble.from_array(np.random.default_rng(0).normal(size=(100, 2)))
     >>> len(ensemble), len(ensemble.train), len(ensemble.validation), len(ensemble.test)
@@ -56,16 +56,16 @@ class Ensemble:
     (2, 2)
 
     Attributes:
-        name: what messages and reports call it.
-        space: what one member is.
-        parameters: the conditions' names, and the classes of labels; empty for an unconditional ensemble.
-        conditions: shape ``(members, parameters)``, float32, in the user's units; None if there are no parameters.
-        condition_field: the space of the field that each member is given with; None if there is none.
-        groups: shape ``(members,)``: members of one group (one simulation, say) stay together in a split.
-        notes: what was recognised while reading, one line each.
-        spec: arguments of `read` that give this ensemble again, plain values; None for arrays in memory.
-        exact: what is known exactly of a built-in distribution; None otherwise.
-        units: of the channels or coordinates, or one for all, as the files state them; empty where they do not.
+        name: name in messages and reports.
+        space: space of a member.
+        parameters: names of the conditions, and the classes of labels; empty for an unconditional ensemble.
+        conditions: array of shape ``(members, parameters)``, float32, in the user's units; None without parameters.
+        condition_field: space of the condition field of each member; None if there is none.
+        groups: array of shape ``(members,)``: members of one group (one simulation, say) stay together in a split.
+        notes: properties recognised while reading, one line each.
+        spec: arguments of `read` that recreate this ensemble, plain values; None for arrays in memory.
+        exact: exact properties of a built-in distribution; None otherwise.
+        units: units of the channels or coordinates, or one for all, as stated by the files; empty if unknown.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Ensemble:
         self.units = tuple(units)
         if len(self.groups) != len(members):
             raise DataError(
-                f"{name} has {len(members)} members and {len(self.groups)} groups were given; give one each"
+                f"{name} has {len(members)} members, but {len(self.groups)} groups were given; give one per member"
             )
         if conditions is not None:
             check_conditions(conditions, self.parameters, len(members), name)
@@ -120,31 +120,31 @@ class Ensemble:
         exact: Any = None,
         notes: Sequence[str] = (),
     ) -> Ensemble:
-        """An ensemble of an array in memory.
+        """Ensemble of an array in memory.
 
         Arguments:
-            x: shape ``(members, dim)`` for a Vector, ``(members, height, width)`` or ``(members, channels, height,
-                width)`` for a Field, unless ``space`` says otherwise.
+            x: array of shape ``(members, dim)`` for a Vector, ``(members, height, width)`` or ``(members, channels,
+                height, width)`` for a Field, unless ``space`` is given.
             space: a Space, or its kind (``"vector"``, ``"field"``, ``"particles"``, ``"series"``).
-            conditions: shape ``(members, parameters)`` or ``(members,)``, in the user's units.
-            names: of the parameters.
+            conditions: array of shape ``(members, parameters)`` or ``(members,)``, in the user's units.
+            names: names of the parameters.
             classes: names of the classes, for parameters that are labels.
-            groups: shape ``(members,)``, whole numbers.
-            condition_fields: the field that each member is given with, shape ``(members, *grid)`` or ``(members,
-                channels, *grid)``, on the members' grid or one that is coarser by a whole number.
-            name: what messages call it.
+            groups: array of shape ``(members,)``, whole numbers.
+            condition_fields: one field per member, shape ``(members, *grid)`` or ``(members, channels, *grid)``, on
+                the members' grid or one coarser by a whole number.
+            name: name in messages.
             periodic, isotropic, box: properties of a Field.
-            centred: whether centres of mass of particles are at the origin, or are to be moved there; None looks at
-                some members, unless the space is given.
-            exact: what is known exactly of the distribution.
+            centred: whether to move the centres of mass of particles to the origin, if they are not there; None
+                inspects some members, unless the space is given.
+            exact: exact properties of the distribution.
             notes: lines for the terminal and the report.
 
         Raises:
-            DataError: if the array holds no numbers, or shapes do not fit together.
+            DataError: if the array does not hold numbers, or shapes do not match.
         """
         values = unmasked(x)
         if values.dtype.kind not in "fiub":
-            raise DataError(f"{name} holds {values.dtype}, and members must be real numbers")
+            raise DataError(f"{name} holds {values.dtype}, but members must be real numbers")
         layout = layout_of(
             values.shape, space, periodic=periodic, isotropic=isotropic, box=box, centred=centred, label=name
         )
@@ -173,7 +173,7 @@ class Ensemble:
 
     @property
     def condition_space(self) -> ConditionSpace:
-        """What each member is given with, in the user's units: a number for each parameter, and a field."""
+        """Space of the condition of a member, in the user's units: a number per parameter, and a field."""
         return ConditionSpace(len(self.parameters), self.condition_field)
 
     def __repr__(self) -> str:
@@ -181,24 +181,24 @@ class Ensemble:
         return f"Ensemble({self.name!r}: {len(self)} members, {self.space}{given})"
 
     def take(self, index: ArrayLike, rng: Generators = None) -> Float[np.ndarray, "batch *shape"]:
-        """Members at ``index``, shape ``(batch, *space.shape)``, float32, in the user's units. Threads may call it.
+        """Members at ``index``, shape ``(batch, *space.shape)``, float32, in the user's units. Thread-safe.
 
-        Where float32 would lose the differences of numbers with a large offset, float64 (see `precision`).
+        The type is float64 if float32 would lose the differences of numbers with a large offset (see `precision`).
 
         Arguments:
             index: whole numbers in ``[0, len(self))``.
-            rng: moves the crops of a cropped ensemble at random within their region, as training wants: one generator,
-                or one for each member. None gives fixed tiles, as evaluation wants. Without crops it has no effect.
+            rng: one generator, or one per member, that shifts the crops of a cropped ensemble at random within their
+                region, for training. None gives fixed tiles, for evaluation. Without crops it has no effect.
 
         Raises:
-            DataError: if a member holds NaN or an infinity (a value of a series may be NaN: it is missing).
+            DataError: if a member holds NaN or an infinity (NaN in a series is a missing value, and allowed).
         """
         return self.take_given(index, rng)[0]
 
     def take_given(
         self, index: ArrayLike, rng: Generators = None
     ) -> tuple[Float[np.ndarray, "batch *shape"], Condition | None]:
-        """`take`, and what the members are given with, in the user's units; None for an unconditional ensemble."""
+        """`take`, and the conditions of the members, in the user's units; None for an unconditional ensemble."""
         rows = np.atleast_1d(np.asarray(index, dtype=np.int64))
         field = None
         if isinstance(self.members, Beside):
@@ -213,7 +213,7 @@ class Ensemble:
         return batch, Condition(numbers, field) if self.condition_space else None
 
     def tensor(self) -> Float[Tensor, "members *shape"]:
-        """All members, in the user's units, which know their space and box: for ensembles that fit into memory."""
+        """All members in the user's units, with their space and box; for ensembles that fit into memory."""
         return Samples.of(torch.from_numpy(self.take(np.arange(len(self)))), self.space)
 
     def condition_rows(self, index: ArrayLike) -> Float[np.ndarray, "batch parameters"] | None:
@@ -221,7 +221,7 @@ class Ensemble:
         return None if self.conditions is None else self.conditions[np.atleast_1d(np.asarray(index, dtype=np.int64))]
 
     def subset(self, index: ArrayLike) -> Ensemble:
-        """The ensemble of some of the members. Crops that are picked out stay where they are."""
+        """Ensemble of some of the members. Selected crops keep their places."""
         rows = np.asarray(index)
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.atleast_1d(rows.astype(np.int64))
         return self._part(Part(self.members.subset(rows), rows, self.groups[rows]))
@@ -237,11 +237,11 @@ class Ensemble:
         Arguments:
             conditions: shape ``(members, parameters)`` or ``(members,)``, in the user's units; a label's column holds
                 the index of its class.
-            names: of the parameters; ``condition_0``, ... where None.
-            classes: for each label, the names of its classes.
+            names: names of the parameters; ``condition_0``, ... if None.
+            classes: names of the classes, for each label.
 
         Raises:
-            DataError: if they are not finite, or as many as the members.
+            DataError: if they are not finite, or not one row per member.
         """
         if conditions is None:
             values, parameters = None, tuple[Parameter, ...]()
@@ -254,7 +254,7 @@ class Ensemble:
         return self.replaced(conditions=values, parameters=parameters, spec=None)
 
     def replaced(self, **changes: Any) -> Ensemble:
-        """The same ensemble but for some arguments of its making, by name."""
+        """Copy of the ensemble with some constructor arguments replaced, by name."""
         names = ("members", "space", "conditions", "parameters", "condition_field", "groups", "name", "notes")
         return Ensemble(**{name: getattr(self, name) for name in (*names, "spec", "exact", "units")} | changes)
 
@@ -265,12 +265,12 @@ class Ensemble:
 
     @cached_property
     def validation(self) -> Ensemble:
-        """A tenth of the groups, or a region of every field, to judge by while choosing."""
+        """A tenth of the groups, or a region of every field, for model selection."""
         return self._parts[1]
 
     @cached_property
     def test(self) -> Ensemble:
-        """A tenth of the groups, or a region of every field, to judge by in the end."""
+        """A tenth of the groups, or a region of every field, for the final verdict."""
         return self._parts[2]
 
     @cached_property
@@ -288,7 +288,7 @@ class Ensemble:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A stable hash of shapes, stored type, conditions and 16 members, to tell whether the data have changed."""
+        """Stable hash of shapes, stored type, conditions and 16 members, to detect changed data."""
         source = self.members.source
         digest = hashlib.sha256()
         for value in (len(self), source.dtype.name, space_to_dict(self.space), [asdict(p) for p in self.parameters]):
@@ -303,18 +303,18 @@ class Ensemble:
         return digest.hexdigest()[:16]
 
     def check(self) -> None:
-        """Find out now what would spoil a training later.
+        """Check the data before training.
 
-        Small ensembles are read whole; of large ones 512 MB, evenly spread, and the rest as it is taken.
+        Small ensembles are read whole; of large ones, 512 MB, evenly spread, and the rest when read for training.
 
         Raises:
-            DataError: if there are too few members, or values that are not finite, or all values are equal.
+            DataError: if there are too few members, values are not finite, or all values are equal.
         """
         check_ensemble(self)
 
 
 def split_by_group(groups: Int[np.ndarray, " members"], name: str, seed: int = 0) -> tuple[Rows, Rows, Rows]:
-    """Rows for training, validation and test: 80, 10 and 10 per cent of the groups, each group in one part.
+    """Rows for training, validation and test: 80, 10 and 10 per cent of the groups, each group in one part only.
 
     Raises:
         DataError: if there are fewer than three groups.
@@ -325,7 +325,7 @@ def split_by_group(groups: Int[np.ndarray, " members"], name: str, seed: int = 0
     if len(unique) < 3:
         raise DataError(
             f"the {len(groups)} members of {name} form {len(unique)} group{'s' * (len(unique) != 1)} that must not be "
-            "torn apart, and a training, a validation and a test set need one each: give at least 3 groups"
+            "split, but training, validation and test sets need one each; give at least 3 groups"
         )
     held = max(1, round(HELD_OUT * len(unique)))
     order = np.random.default_rng(seed).permutation(len(unique))

@@ -1,8 +1,8 @@
 r"""Discrete values: spins, counts, grey levels.
 
-A value is the i-th of those that are allowed. A model of densities sees :math:`y = i + u` with u uniform in [0, 1)
-(uniform dequantisation), and its samples come back by the integer part, so that they are allowed values exactly. With
-p(y) the density that is learnt,
+A value is the i-th of the allowed ones. A model of densities gets :math:`y = i + u` with u uniform in [0, 1) (uniform
+dequantisation), and its samples are mapped back by the integer part, so they are allowed values exactly. With p(y) the
+learned density,
 
 .. math:: \log P(x) = \log \int_0^1 p(i + u)\, du \ge \mathrm{E}_u \log p(i + u),
 
@@ -26,25 +26,25 @@ from torch import Tensor, nn
 __all__ = ["Allowed", "Levels", "allowed_values"]
 
 FEW = 64
-"""Distinct values up to which values that are no whole numbers count as discrete."""
+"""Largest number of distinct values for which values other than whole numbers count as discrete."""
 OFTEN = 20
-"""Times that each of them must have been seen, on average."""
+"""Smallest mean number of occurrences of each of them."""
 COMMON = 0.2
-"""Share of the largest value, in units of the mean share, from which it is taken as a bound."""
+"""Smallest frequency of the largest value, in units of the mean frequency, for which it is a bound."""
 LARGEST_SCALE = 2**16
-"""Grey levels of a scale, at most."""
+"""Largest number of grey levels of a scale."""
 LARGEST = 2**22
-"""Of whole numbers, beyond which float32 cannot tell a number from its dequantised neighbours."""
+"""Largest whole number that float32 can tell from its dequantised neighbours."""
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """The values that a channel may have.
+    """Allowed values of a channel.
 
     Attributes:
-        least: smallest whole number; None where ``values`` lists what is allowed.
-        most: largest whole number; None where there is no bound.
-        values: those allowed, rising, if they are not consecutive whole numbers.
+        least: smallest whole number; None if ``values`` lists the allowed ones.
+        most: largest whole number; None if there is no bound.
+        values: allowed values in ascending order, if they are not consecutive whole numbers.
     """
 
     least: int | None = None
@@ -62,9 +62,9 @@ class Allowed:
 
 
 def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
-    """The values that are allowed, as far as those seen tell; None where values are continuous.
+    """Allowed values inferred from some values; None if they are continuous.
 
-    Whole numbers are discrete. Of other numbers, a few that are seen again and again are.
+    Whole numbers are discrete. So are other numbers if only a few occur, each many times.
     """
     distinct = np.unique(values)
     if len(distinct) < 2 or not np.isfinite(distinct).all():
@@ -72,7 +72,7 @@ def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
     if (distinct == np.round(distinct)).all() and np.abs(distinct).max() < LARGEST:
         least, most = int(distinct[0]), int(distinct[-1])
         if len(distinct) == most - least + 1:
-            # Of counts the largest that was seen is rare, and is no bound; of grey levels it is one of many.
+            # The largest count is rare and not a bound; the largest grey level is as frequent as others.
             common = np.mean(values == most) * len(distinct) >= COMMON
             return Allowed(least, most if (common and len(distinct) <= LARGEST_SCALE) or len(distinct) == 2 else None)
         if len(distinct) > FEW or most - least > values.size:
@@ -86,11 +86,11 @@ def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
 
 
 class Levels(nn.Module):
-    """The map of the discrete channels of a sample to their cells, and back; other channels pass as they are.
+    """Map of the discrete channels of a sample to their cells, and back; other channels pass unchanged.
 
     Arguments:
-        allowed: of each channel; None for a continuous one.
-        axis: of a batch, along which the channels lie.
+        allowed: allowed values of each channel; None for a continuous one.
+        axis: channel axis of a batch.
     """
 
     def __init__(self, allowed: Sequence[Allowed | None], axis: int) -> None:
@@ -108,7 +108,7 @@ class Levels(nn.Module):
         """Values in their cells: ``i + u`` of discrete channels.
 
         Arguments:
-            u: place within the cell, in [0, 1): a number per value of ``x``, or one for all.
+            u: position within the cell, in [0, 1): one per value of ``x``, or one for all.
         """
         if not self:
             return x
@@ -116,14 +116,14 @@ class Levels(nn.Module):
         return self._each(x, places, self._cell)
 
     def inverse(self, y: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
-        """Allowed values, by the cell that a number lies in or is nearest to."""
+        """Allowed values: those of the cell that contains each number or is nearest to it."""
         return self._each(y, y, lambda number, y, _: self._value(number, y))
 
     def _each(self, x: Tensor, other: Tensor, function: Any) -> Tensor:
         if not self:
             return x
         channels, others = x.unbind(self.axis), other.unbind(self.axis)
-        # One set of values for all channels where they share their preprocessing.
+        # One set of values for all channels if they share their preprocessing.
         numbers = range(len(channels)) if len(self.allowed) > 1 else [0] * len(channels)
         return torch.stack(
             [

@@ -1,4 +1,4 @@
-"""Members in the user's units, as arrays of their Space: float32, or float64 where differences need it."""
+"""Members in the user's units, as arrays of their Space: float32, or float64 if differences need it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pushforward.spaces import Space
 __all__ = ["Generators", "Members", "Part", "Whole"]
 
 Generators = np.random.Generator | Sequence[np.random.Generator] | None
-"""What moves crops: one source of randomness for a batch, one for each of its members, or none."""
+"""Random generators that shift crops: one per batch, one per member, or None."""
 
 _LOOKED_AT = 64 * 2**20
-"""Bytes of members that are looked at for large offsets."""
+"""Bytes of members inspected for large offsets."""
 
 
 class Part(NamedTuple):
     """One part of a split.
 
     Attributes:
-        members: of the part.
-        rows: for each of them, a member of the whole that has the same condition.
-        groups: of the part's members.
+        members: members of the part.
+        rows: for each of them, the index of a member of the whole with the same condition.
+        groups: group of each member.
     """
 
     members: Members
@@ -36,35 +36,35 @@ class Part(NamedTuple):
 
 
 class Members(Protocol):
-    """What an `Ensemble` reads from: whole members, or crops of them."""
+    """Store that an `Ensemble` reads: whole members, or crops of them."""
 
     source: Store
 
     def __len__(self) -> int: ...
 
     def read(self, index: Rows, rng: Generators) -> NDArray[np.floating]:
-        """Members at ``index``, shape ``(len(index), *space.shape)``; ``rng`` moves crops."""
+        """Members at ``index``, shape ``(len(index), *space.shape)``; ``rng`` shifts crops."""
         ...
 
     def subset(self, index: Rows) -> Members: ...
 
     def split(self) -> tuple[Part, Part, Part] | None:
-        """Training, validation and test parts, or None where groups of members are to be split."""
+        """Training, validation and test parts, or None if members are to be split by group."""
         ...
 
     def where(self, index: int) -> str:
-        """How a message names a member."""
+        """Name of a member in messages."""
         ...
 
 
 class Whole:
-    """The members of a source as they are.
+    """Whole members of a source.
 
     Arguments:
-        source: with members of any shape that holds as many numbers as ``shape``.
-        shape: of one member.
+        source: store with members of as many numbers as ``shape``.
+        shape: shape of one member.
         channels_last: whether the last axis of a stored member is its channel.
-        rows: of the source, in order; None for all.
+        rows: rows of the source, in order; None for all.
         wide: whether members are read as float64 (see `precision`).
     """
 

@@ -1,4 +1,4 @@
-"""Missing values: NaN, what a mask hides, and numbers that stand for them, such as -99, -9999 and 1e20."""
+"""Missing values: NaN, masked values, and sentinels that stand for them, such as -99, -9999 and 1e20."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["SENTINELS", "Gaps", "sentinel_among"]
 SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -32768.0, 9999.0, 99999.0, -1.6375e30, 1e20, -1e20, 1e30, -1e30)
 """Numbers that stand for missing values in catalogues, sky maps, climate models and surveys."""
 _LOOKED_AT = 64 * 2**20
-_HOW = "say --missing drop, fill or mask (docs/your-data.md)"
+_HOW = "give --missing drop, fill or mask (docs/your-data.md)"
 
 
 def sentinel_among(values: NDArray[Any]) -> float | None:
-    """A number of `SENTINELS` that stands for missing values: repeated, and far from all other values.
+    """Number of `SENTINELS` that stands for missing values: repeated, and far from all other values.
 
     >>> sentinel_among(np.array([15.2, 16.1, -99.0, 14.8, -99.0]))
     -99.0
 
-    It is far if it lies farther from the others than these spread.
+    It is far if its distance from the others exceeds their range.
     """
     seen = values[np.isfinite(values)]
     if len(seen) < 3:
@@ -52,11 +52,11 @@ def sentinel_among(values: NDArray[Any]) -> float | None:
 
 @dataclass(frozen=True)
 class Gaps:
-    """What is done with missing values.
+    """Treatment of missing values.
 
     Attributes:
-        missing: one of `reading.MISSING`, or None, which refuses them.
-        mask: array, or file with one, that is not 0 where a value is missing; None if there is none.
+        missing: one of `reading.MISSING`, or None to refuse them.
+        mask: array, or a file with one, that is not 0 where a value is missing; None if there is none.
     """
 
     missing: str | None = None
@@ -65,16 +65,16 @@ class Gaps:
     def mended(
         self, source: Store, layout: Layout, rows: Rows, label: str
     ) -> tuple[Store, Layout, Rows, tuple[str, ...]]:
-        """The source, layout and rows of what is left, and notes.
+        """Source, layout and rows after the treatment, and notes.
 
         Raises:
-            DataError: if values are missing, or numbers stand for missing ones, and nothing is said of it; if no member
-                is left, or a mask does not fit.
+            DataError: if there are missing values or sentinels and no treatment is given; if no member is left, or a
+                mask does not match.
         """
         space = layout.space
         if source.dtype.kind not in "fiu" or self.missing == "keep":
             if self.mask is not None:
-                raise UsageError("--mask says what is missing, and --missing keep that nothing is; leave out one")
+                raise UsageError("--mask marks missing values, but --missing keep ignores them; leave out one")
             return source, layout, rows, ()
         hidden = self._hidden(source, layout, label)
         some = _some(source, layout, rows)
@@ -95,7 +95,7 @@ class Gaps:
         plain = replace(layout, channels_last=False)
         if self.missing == "drop":
             if gap.all():
-                raise DataError(f"every member of {label} lacks values; say --missing fill or mask")
+                raise DataError(f"every member of {label} lacks values; give --missing fill or mask")
             return marked, plain, rows[~gap], (f"{count} of {len(rows)} members of {label} lack values: left out",)
         if keeps_gaps(space):
             return marked, plain, rows, (f"{count} of {len(rows)} members of {label} have gaps",)
@@ -105,14 +105,14 @@ class Gaps:
             return marked, plain, rows, notes
         marked.flagged = flagged_channels(space, marked, rows)
         marked.shape = (source.shape[0], *with_flags(space, marked.flagged).shape)
-        more = "a channel each says where, 1 where a value was missing"
+        more = "one flag channel each, 1 where a value was missing"
         return marked, replace(plain, space=with_flags(space, marked.flagged)), rows, (*notes, more)
 
     def with_conditions(self, conditions: Conditions, rows: Rows, label: str) -> tuple[Rows, tuple[str, ...]]:
-        """The rows whose conditions are all there; other rows are left out, if members that lack values are dropped.
+        """Rows with complete conditions; other rows are left out if incomplete members are dropped.
 
         Raises:
-            DataError: if conditions are missing and nothing is said of it.
+            DataError: if conditions are missing and no treatment is given.
         """
         if self.missing == "keep":
             return rows, ()
@@ -132,7 +132,7 @@ class Gaps:
         if self.missing != "drop":
             raise DataError(
                 f"conditions of {label} are missing: {described}; --missing drop leaves out such members, --missing "
-                "keep takes the numbers as they are"
+                "keep uses the numbers unchanged"
             )
         kept = rows[~lacks.any(1)]
         if len(kept) == 0:
@@ -140,11 +140,11 @@ class Gaps:
         return kept, (f"conditions are missing: {described}; such members are left out",)
 
     def _hidden(self, source: Store, layout: Layout, label: str) -> NDArray[np.bool_] | None:
-        """The mask, in the shape of members, or with one row for all."""
+        """Mask in the shape of the members, or with one row for all."""
         if self.mask is None:
             return None
         if self.missing is None:
-            raise UsageError(f"--mask says where values are missing; also {_HOW}")
+            raise UsageError(f"--mask marks missing values; also {_HOW}")
         mask = _array(self.mask)
         member, space = source.shape[1:], layout.space
         if mask.shape == source.shape:
@@ -155,8 +155,8 @@ class Gaps:
             return np.broadcast_to(mask != 0, (1, *space.shape))
         else:
             raise DataError(
-                f"the mask has shape {mask.shape}, and {label} has members of shape {member}: give a mask of a member, "
-                f"or one of shape {source.shape}"
+                f"the mask has shape {mask.shape}, but {label} has members of shape {member}; give a mask of one "
+                f"member, or one of shape {source.shape}"
             )
         whole = np.moveaxis(whole, -1, 1) if layout.channels_last else whole
         return (whole != 0).reshape(len(whole), *space.shape)
@@ -166,10 +166,10 @@ class Marked:
     """Members in the shape of their Space with NaN, or a median, where values are missing.
 
     Arguments:
-        source: of the members.
-        layout: of its members.
+        source: store of the members.
+        layout: layout of its members.
         sentinels: numbers that stand for missing values.
-        channels: which channel each of them is of.
+        channels: channel of each sentinel.
         hidden: True where values are missing, shape ``(members or 1, *space.shape)``.
     """
 
@@ -219,7 +219,7 @@ class Marked:
 
 @singledispatch
 def keeps_gaps(space: Space) -> bool:
-    """Whether models of such members know missing values."""
+    """Whether models of such members accept missing values."""
     return False
 
 
@@ -230,12 +230,12 @@ def _(space: Series) -> bool:
 
 @singledispatch
 def with_flags(space: Space, flagged: tuple[int, ...]) -> Space:
-    """The space of members with a channel more for each of the channels that lack values.
+    """Space of members with one flag channel per channel that lacks values.
 
     Raises:
-        UsageError: if there are no such channels.
+        UsageError: if such members cannot have them.
     """
-    raise UsageError("--missing mask adds a channel to fields, tables and vectors; say --missing drop or fill")
+    raise UsageError("--missing mask is for fields, tables and vectors; give --missing drop or fill")
 
 
 @with_flags.register
@@ -250,7 +250,7 @@ def _(space: Field, flagged: tuple[int, ...]) -> Space:
 
 
 def flagged_channels(space: Space, source: Marked, rows: Rows) -> tuple[int, ...]:
-    """The channels that lack values in some members."""
+    """Channels that lack values in some members."""
     fill, source.fill = source.fill, None
     lacks = np.zeros(len(fill if fill is not None else ()), bool)
     for part in _blocks(rows, source):
@@ -303,7 +303,7 @@ def _(space: Vector) -> bool:
 
 
 def _sentinels(space: Space, some: NDArray[Any], label: str) -> dict[int, float]:
-    """For each channel that has one, the number that stands for missing values."""
+    """Sentinel of each channel that has one."""
     found: dict[int, float] = {}
     for number, values in enumerate(np.moveaxis(some, channel_axis(space), 0)):
         sentinel = sentinel_among(values.reshape(-1)) if number >= time_channels(space) else None
@@ -326,7 +326,7 @@ def _some(source: Store, layout: Layout, rows: Rows) -> NDArray[Any]:
 
 
 def _spread(count: int, source: Store) -> Rows:
-    """Members that are looked at: all if they are small, or else evenly spread."""
+    """Rows of the inspected members: all if they are small, otherwise evenly spread."""
     size = max(1, int(np.prod(source.shape[1:])) * source.dtype.itemsize)
     return np.unique(np.linspace(0, count - 1, max(1, min(count, _LOOKED_AT // size))).astype(np.int64))
 

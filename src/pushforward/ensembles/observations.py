@@ -1,4 +1,4 @@
-"""Tables: which columns are the members' values, and whether a row is a member or one observation of a series."""
+"""Tables: selection of the value columns, and of rows as members or as observations of series."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pushforward.spaces import Series
 __all__ = ["is_table", "of_columns", "table_members"]
 
 _FEWEST = 10
-"""Rows from which a column that counts them is taken for their number."""
+"""Smallest number of rows for which a column that counts them is taken for row numbers."""
 _IDS = ("id", "index", "objid", "object_id", "source_id", "row", "name")
 
 
@@ -27,15 +27,15 @@ def is_table(contents: Contents) -> bool:
 
 
 def table_members(contents: Sequence[Contents], reading: Reading, label: str) -> list[Contents]:
-    """The members in tables: series of observations, joined to one, or rows, without columns that are none of theirs.
+    """Members in tables: series of observations, joined, or rows, without the columns that only identify them.
 
     Raises:
-        UsageError: if rows could be points or observations and nobody says which.
-        DataError: if a column that is asked for is not there, or observations of several kinds would be mixed.
+        UsageError: if rows could be points or observations and no option decides.
+        DataError: if a requested column does not exist, or observations of several kinds would be mixed.
     """
     if not all(is_table(each) for each in contents):
         if reading.of_tables is not None:
-            raise UsageError(f"{reading.of_tables} chooses columns of a table, and {label} is none")
+            raise UsageError(f"{reading.of_tables} selects columns of a table, but {label} is not a table")
         return list(contents)
     if _are_observations(contents, reading):
         return [series_of_tables(contents, label, reading.id, reading.time, reading.columns)]
@@ -65,13 +65,13 @@ def _ask_if_observations(table: Contents, label: str) -> None:
     column = np.asarray((table.column(name) or {})[name]).astype(str)
     if len(np.unique(column)) < len(column):
         raise UsageError(
-            f"the rows of {label} could be observations of series (named by {name!r}, at {time!r}) or points: "
-            f"say --space series, with --id {name} --time {time}, or --space vector"
+            f"the rows of {label} could be observations of series (named by {name!r}, at {time!r}) or points; "
+            f"give --space series, with --id {name} --time {time}, or --space vector"
         )
 
 
 def of_columns(table: Contents, names: Sequence[str], label: str) -> Contents:
-    """A table of some of its columns.
+    """Table reduced to some of its columns.
 
     Raises:
         DataError: if there is no such column of numbers.
@@ -82,13 +82,13 @@ def of_columns(table: Contents, names: Sequence[str], label: str) -> Contents:
     kept = [table.names.index(name) for name in names]
     values = table.source.read(np.arange(table.source.shape[0]))[:, kept]
     left = [name for name in table.names if name not in names]
-    note = f"{label}: columns left out: {', '.join(left)}; --columns takes them in"
+    note = f"{label}: columns left out: {', '.join(left)}; --columns includes them"
     notes = (*table.notes, *((note,) if left else ()))
     return replace(table, source=InMemory(values, label, origin=table.source), names=tuple(names), notes=notes)
 
 
 def _without_numbers_of_rows(table: Contents) -> Contents:
-    """A table without columns that only number or name its rows."""
+    """Table without columns that only number or identify its rows."""
     count = table.source.shape[0]
     if count < _FEWEST or len(table.names) < 2:
         return table
@@ -103,13 +103,13 @@ def _without_numbers_of_rows(table: Contents) -> Contents:
     many = len(left) > 1
     note = (
         f"{label}: {shown} only {'number' if many else 'numbers'} the rows, and {'are' if many else 'is'} left out; "
-        f"--columns takes {'them' if many else 'it'} in"
+        f"--columns includes {'them' if many else 'it'}"
     )
     return replace(kept, notes=(*table.notes, note))
 
 
 def _numbers_rows(table: Contents, name: str, values: np.ndarray) -> bool:
-    """Whether a column counts the rows, or is called as identifiers are and holds distinct whole numbers."""
+    """Whether a column counts the rows, or has the name of an identifier and holds distinct whole numbers."""
     if not np.isfinite(values).all() or (values != np.round(values)).any():
         return False
     if (np.diff(values) == 1).all() and values[0] in (0, 1):
@@ -117,6 +117,6 @@ def _numbers_rows(table: Contents, name: str, values: np.ndarray) -> bool:
     called = name.lower() in _IDS or name.lower().endswith(("_id", ".id")) or not name or name.startswith("Unnamed:")
     if not called:
         return False
-    # As they are stored: identifiers of 19 digits are not distinct in float64.
+    # In their stored type: identifiers of 19 digits are not distinct in float64.
     stored = table.column(name)
     return len(np.unique(values if stored is None else stored[name])) == len(values)

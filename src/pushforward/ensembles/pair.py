@@ -1,7 +1,7 @@
-"""Two ensembles without pairs, called a and b: what a translator learns from.
+"""Two unpaired ensembles, called a and b: the training source of a translator.
 
-Each has reading options, crops, a split, a preprocessing and a fingerprint of its own. A batch holds as many members of
-one as of the other, drawn in orders that have nothing to do with one another.
+Each has its own reading options, crops, split, preprocessing and fingerprint. A batch holds equally many members of
+both, in independent random orders.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SECOND = 9
 
 
 class PairPreprocessing(nn.Module):
-    """The preprocessings of ensembles a and b. Called as a preprocessing, it is that of a."""
+    """Preprocessings of ensembles a and b. A call applies that of a."""
 
     def __init__(self, a: Preprocessing, b: Preprocessing) -> None:
         super().__init__()
@@ -49,13 +49,13 @@ class PairPreprocessing(nn.Module):
         return self.a(x, condition)
 
     def towards(self, to: str) -> tuple[Preprocessing, Preprocessing]:
-        """The preprocessing of what is translated, and of what it becomes.
+        """Preprocessings of the input and of the output of a translation.
 
         Raises:
             UsageError: if ``to`` is neither a nor b.
         """
         if to not in ("a", "b"):
-            raise UsageError(f"samples are translated to 'a' or to 'b', not to {to!r}")
+            raise UsageError(f"samples are translated to 'a' or 'b', not to {to!r}")
         return (self.a, self.b) if to == "b" else (self.b, self.a)
 
     def describe(self) -> list[str]:
@@ -82,7 +82,7 @@ class EnsemblePair:
         a, b: the ensembles, in the user's units.
 
     Raises:
-        UsageError: if either has conditions: the ensembles are carried to one another as wholes.
+        UsageError: if either has conditions: translation is between whole ensembles.
     """
 
     a: Ensemble
@@ -93,7 +93,7 @@ class EnsemblePair:
         for each in (self.a, self.b):
             if each.condition_space:
                 raise UsageError(
-                    f"two ensembles are carried to one another as wholes, and {each.name} has conditions: leave them "
+                    f"translation is between whole ensembles, but {each.name} has conditions; leave them "
                     "out (condition=False, --condition none)"
                 )
 

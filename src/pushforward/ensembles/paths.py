@@ -20,14 +20,14 @@ _LARGEST_TABLE = 2**22
 
 
 def parameters_in_paths(files: Sequence[Path], *, whole: bool = False) -> dict[str, NDArray[np.float64]]:
-    """Numbers that the paths of files name and in which they differ, by name, one a file.
+    """Named numbers in which the paths of files differ, by name, one per file.
 
     >>> parameters_in_paths([Path("kappa_0.25/configs.npy"), Path("kappa_0.3/configs.npy")])
     {'kappa': array([0.25, 0.3 ])}
 
     Arguments:
-        files: with the same names in all of their paths, or the name is left out.
-        whole: also take whole numbers behind an underscore (``run_3``), which are numbers of runs more often than not.
+        files: paths; a name that not all of them contain is ignored.
+        whole: also include whole numbers after an underscore (``run_3``), which are usually run numbers.
     """
     found = [_pairs(path) for path in files]
     if not found:
@@ -44,7 +44,7 @@ def parameters_in_paths(files: Sequence[Path], *, whole: bool = False) -> dict[s
 
 
 def folders_of(files: Sequence[Path]) -> list[str]:
-    """For each file, the first folder on its way in which the files differ; empty where they lie in one folder.
+    """First folder in which the paths differ, per file; empty if the files share one folder.
 
     >>> folders_of([Path("sky/spirals/1.png"), Path("sky/rings/1.png")])
     ['spirals', 'rings']
@@ -55,19 +55,19 @@ def folders_of(files: Sequence[Path]) -> list[str]:
 
 
 def unused_in_paths(files: Sequence[Path]) -> tuple[str, ...]:
-    """A note on numbers in the names of folders, or on these, which are no conditions unless asked for."""
+    """Note on numbers in folder names, or on the folders, which are conditions only on request."""
     whole = parameters_in_paths([path.parent / "file" for path in files], whole=True)
     if whole:
-        return (f"{', '.join(whole)}: whole numbers in the names of folders; --condition path takes them in",)
+        return (f"{', '.join(whole)}: whole numbers in the names of folders; --condition path uses them",)
     folders = dict.fromkeys(folders_of(files))
     if 2 <= len(folders) <= max(2, len(files) // 2):
         shown = ", ".join(list(folders)[:4]) + (", ..." if len(folders) > 4 else "")
-        return (f"files lie in {len(folders)} folders ({shown}); --condition path takes these as a label",)
+        return (f"files are in {len(folders)} folders ({shown}); --condition path uses these as a label",)
     return ()
 
 
 def _pairs(path: Path) -> dict[str, tuple[str, str]]:
-    """For each name in a path, what stands between it and its number, and the number."""
+    """Separator and number by name, for the named numbers in a path."""
     pairs: dict[str, tuple[str, str]] = {}
     for part in (*path.absolute().parts[1:-1], path.stem):
         for name, between, number in _PAIR.findall(part):
@@ -76,7 +76,7 @@ def _pairs(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def names_of_files(files: Sequence[Path]) -> list[set[str]]:
-    """For each file the names that mean it alone: ends of its path, with and without its ending, and of its folder."""
+    """Unambiguous names per file: ends of its path, with and without extension, and of its folder."""
     names: list[set[str]] = []
     for path in files:
         own: set[str] = set()
@@ -89,7 +89,7 @@ def names_of_files(files: Sequence[Path]) -> list[set[str]]:
 
 
 def tables_beside(files: Sequence[Path], count: int) -> list[str]:
-    """Notes of tables in the folders of some files whose rows could be conditions of ``count`` members."""
+    """Notes on tables next to some files with rows that could be conditions of ``count`` members."""
     notes = []
     folders = dict.fromkeys(path.parent for path in files)
     for folder in list(folders)[:4]:
@@ -101,7 +101,7 @@ def tables_beside(files: Sequence[Path], count: int) -> list[str]:
             rows = _rows(path)
             called = re.match(r"(param|label|condition|cosmo)", path.name, re.IGNORECASE) is not None
             if rows > 1 and (rows in (count, count + 1) or (called and count % rows == 0)):
-                notes.append(f"{path.name} beside the data has {rows} rows: --condition {path} takes it in")
+                notes.append(f"{path.name} next to the data has {rows} rows: --condition {path} uses it")
     return notes[:3]
 
 

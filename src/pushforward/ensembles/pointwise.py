@@ -1,4 +1,4 @@
-"""Monotonic functions of one variable, by which values of a channel are brought near a normal distribution.
+"""Monotonic functions of one variable that bring the values of a channel closer to a normal distribution.
 
 With ``u = (x - location) / unit`` and one kind for each channel,
 
@@ -9,11 +9,11 @@ With ``u = (x - location) / unit`` and one kind for each channel,
                         p = exponent where u >= 0, and 2 - exponent where u < 0
 
 The exponent is kept in [0, 2]: only there is the Yeo-Johnson function a bijection of the real line. Outside, values
-beyond some bound would have no inverse, and a model's samples do go there.
+beyond some bound would have no inverse, and a model's samples may exceed it.
 
-Beyond the values that were seen, a function goes on as a straight line, with its slope there, or a steeper one by which
-a deviation in network units is at most the range of the data: no exponential makes orders of magnitude of a sample that
-lies a little beyond. The logarithm does so above alone; below it ends at its location.
+Beyond the range of the data, a function continues as a straight line with its slope at the end, or a steeper one such
+that a standard deviation in network units is at most the range of the data: a sample slightly outside the range does
+not become orders of magnitude larger. The logarithm is continued above only; below it ends at its location.
 
 Yeo & Johnson 2000, Biometrika 87, 954, eq. 2.1.
 """
@@ -38,10 +38,10 @@ _SMALL_POWER = 1e-6
 
 
 def known(kind: str, kinds: Sequence[str] = KINDS) -> str:
-    """A kind, if it is one of those that there are.
+    """Return a kind if it is known.
 
     Raises:
-        UsageError: if it is none.
+        UsageError: if it is unknown.
     """
     if kind not in kinds:
         raise UsageError(f"there is no transform {kind!r}; there are {', '.join(kinds)}")
@@ -49,7 +49,7 @@ def known(kind: str, kinds: Sequence[str] = KINDS) -> str:
 
 
 class Knots(NamedTuple):
-    """The range of ``u``, of each channel, within which a function is its formula, and its least slope beyond."""
+    """Range of ``u`` per channel within which a function follows its formula, and its least slope beyond."""
 
     low: Tensor
     high: Tensor
@@ -57,7 +57,7 @@ class Knots(NamedTuple):
 
 
 def forward(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
-    """The function of ``u``. Outside the support of the logarithm, its value at the smallest positive number."""
+    """Function of ``u``. Outside the support of the logarithm, its value at the smallest positive number."""
     if kind in _LINEAR or knots is None:
         return _formula(kind, u, exponent)
     inside = _inside(kind, u, knots)
@@ -66,7 +66,7 @@ def forward(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knot
 
 
 def inverse(kind: str, v: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
-    """The ``u`` whose function is ``v``."""
+    """Inverse function: ``u`` for ``v``."""
     if kind in _LINEAR or knots is None:
         return _inverse_formula(kind, v, exponent)
     high = _formula(kind, knots.high, exponent)
@@ -91,7 +91,7 @@ def _inside(kind: str, u: Tensor, knots: Knots) -> Tensor:
 
 
 def _slope(kind: str, beyond: Tensor, exponent: Tensor, knots: Knots) -> Tensor:
-    """``dv/du`` of the line that values are on, by how far they lie beyond a knot: evaluated at the knots alone."""
+    """Slope ``dv/du`` of the line of values by their distance beyond a knot, evaluated at the knots only."""
     above = _slope_at(kind, knots.high, exponent, knots.slope)
     if kind == "log":
         return above
@@ -99,7 +99,7 @@ def _slope(kind: str, beyond: Tensor, exponent: Tensor, knots: Knots) -> Tensor:
 
 
 def _slope_at(kind: str, knot: Tensor, exponent: Tensor, least: Tensor) -> Tensor:
-    """``dv/du`` at a knot, or the least that is wanted; where there is no knot, 1: nothing is continued there."""
+    """Slope ``dv/du`` at a knot, at least ``least``; 1 if there is no knot, where nothing is continued."""
     slope = _log_slope(kind, knot, exponent)
     return torch.maximum(torch.where(torch.isfinite(slope), slope, 0.0).exp(), least)
 
@@ -149,7 +149,7 @@ def _log_slope(kind: str, u: Tensor, exponent: Tensor) -> Tensor:
 
 
 def formula(kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float) -> str:
-    """A function with its constants, for the terminal and the report."""
+    """Formula of a function with its constants, for the terminal and the report."""
     shifted = f"(x - {location:.4g})" if location > 0 else f"(x + {-location:.4g})" if location < 0 else "x"
     match kind:
         case "none":
@@ -165,7 +165,7 @@ def formula(kind: str, location: float, unit: float, exponent: float, mean: floa
 
 
 def _sides(u: Tensor, exponent: Tensor) -> tuple[Tensor, Tensor]:
-    """The sign of ``u``, with zero counted as positive, and the power on its side."""
+    """Sign of ``u``, positive for zero, and the power on its side."""
     positive = u >= 0
     return torch.where(positive, 1.0, -1.0).to(u.dtype), torch.where(positive, exponent, 2 - exponent)
 

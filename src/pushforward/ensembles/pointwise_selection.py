@@ -1,12 +1,12 @@
-"""Selection of the pointwise function that suits the values of a channel.
+"""Selection of a pointwise function for the values of a channel.
 
-The measure is how far a quantile-quantile plot against the normal distribution is from a straight line,
+The criterion is the deviation of a quantile-quantile plot against the normal distribution from a straight line,
 
     d = 1 - corr(sorted values, normal quantiles)^2,
 
-the share of the variance that a normal distribution does not explain (Shapiro & Francia 1972, JASA 67, 215). It has no
-scale, and a long tail makes it large. Values that are merely not normal (uniform, with several modes) are left as they
-are: a function of one variable would only distort them, and to learn them is the model's work.
+the fraction of the variance that a normal distribution does not explain (Shapiro & Francia 1972, JASA 67, 215). It is
+independent of scale, and large for long tails. Values that are merely not normal (uniform, multimodal) are left
+unchanged: a function of one variable would only distort them, and the model can learn them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONG_TAILED = 3.0
 """Absolute skewness, and excess kurtosis, up to which values are only standardised."""
 
 _GAIN = 2.0
-"""A function is worth its complexity if it brings d down by this factor, and the logarithm is preferred within it."""
+"""Factor by which a function must reduce d to be used, and within which the logarithm is preferred."""
 _NEGLIGIBLE = 1e-3
 _LOOKED_AT = 20_000
 _BLOCK = 2**20
@@ -38,12 +38,12 @@ _FEW_VALUES = 64
 
 @dataclass(frozen=True)
 class Choice:
-    """A function for a channel, before its mean and deviation are known.
+    """Function for a channel, before its mean and deviation are known.
 
     Attributes:
         kind: one of `pointwise.KINDS`.
         location, unit, exponent: constants of the function.
-        reason: for the terminal.
+        reason: reason of the choice, for the terminal.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class Choice:
 
     @property
     def stays_positive(self) -> bool:
-        """Whether all that comes back from network units is positive."""
+        """Whether all values mapped back from network units are positive."""
         return self.kind == "log" and self.location >= 0
 
     def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -63,12 +63,12 @@ class Choice:
 
 
 def skewness(values: NDArray[np.float64]) -> float:
-    """Third standardised moment: 0 for what is symmetric."""
+    """Third standardised moment: 0 for symmetric values."""
     return float(np.mean(((values - values.mean()) / values.std()) ** 3))
 
 
 def excess_kurtosis(values: NDArray[np.float64]) -> float:
-    """Fourth standardised moment, less the 3 of a normal distribution."""
+    """Fourth standardised moment minus 3, that of a normal distribution."""
     return float(np.mean(((values - values.mean()) / values.std()) ** 4)) - 3
 
 
@@ -85,26 +85,26 @@ def distance_from_normal(ordered: NDArray[np.float64]) -> float:
 
 
 def choose(values: NDArray[np.float32], wanted: str, label: str) -> Choice:
-    """The function for the values of one channel.
+    """Function for the values of one channel.
 
     Arguments:
-        values: of any shape, finite.
-        wanted: ``"auto"``, or the kind that the user asks for.
-        label: what messages call the channel.
+        values: finite values, of any shape.
+        wanted: ``"auto"``, or the kind requested by the user.
+        label: name of the channel in messages.
 
     Raises:
-        DataError: if the values are constant, or so nearly that float32 cannot tell, or the logarithm of negative
-            values is wanted.
+        DataError: if the values are constant to the precision of float32, or the logarithm of negative values
+            is requested.
     """
     low, high = float(values.min()), float(values.max())
     mean, deviation = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
     if low == high:
         raise DataError(
-            f"{label} is {low:g} in all {len(values)} members that are looked at for training: there is nothing to "
-            "learn from what is constant there, or too rare; leave it out (of a table, --columns names those to read)"
+            f"{label} is {low:g} in all {len(values)} training members inspected: it is constant or varies too rarely "
+            "to be learned; leave it out (in a table, --columns selects the columns to read)"
         )
     if wanted == "none":
-        return Choice("none", reason="left as it is, as asked for")
+        return Choice("none", reason="unchanged, as requested")
     if deviation < 1e-6 * abs(mean):
         raise DataError(
             f"{label} varies by {deviation:.2g} about {mean:.8g}, which float32 cannot resolve: subtract the mean"
@@ -114,8 +114,8 @@ def choose(values: NDArray[np.float32], wanted: str, label: str) -> Choice:
     if wanted != "auto":
         found = {"standardise": standard, **{each.kind: each for each in _best_of_each(ordered, low)}}
         if wanted not in found:
-            raise DataError(f"the logarithm of {label} was asked for, and its values start at {low:g}")
-        return _with_reason(found[wanted], "as asked for")
+            raise DataError(f"the logarithm of {label} was requested, but its values start at {low:g}")
+        return _with_reason(found[wanted], "as requested")
     skew, excess = skewness(ordered), excess_kurtosis(ordered)
     seen = f"skewness {skew:.2g}, excess kurtosis {excess:.2g}"
     distinct = len(np.unique(ordered))
@@ -130,11 +130,11 @@ def choose(values: NDArray[np.float32], wanted: str, label: str) -> Choice:
     for candidate, distance in [*logarithms, min(candidates, key=lambda each: each[1])]:
         if distance * _GAIN <= before:
             return _with_reason(candidate, f"{seen}; distance from normal {before:.2g} before and {distance:.2g} after")
-    return _with_reason(standard, f"{seen}, which no function of one variable mends")
+    return _with_reason(standard, f"{seen}, which no function of one variable improves")
 
 
 def _best_of_each(ordered: NDArray[np.float64], low: float) -> Iterator[Choice]:
-    """The best function of every kind."""
+    """Best function of every kind."""
 
     def best(candidates: list[Choice]) -> Choice:
         return min(candidates, key=lambda each: distance_from_normal(each(ordered)))
@@ -167,7 +167,7 @@ def _yeo_johnson(ordered: NDArray[np.float64], location: float, unit: float) -> 
 
 
 def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values at random, always the same, and the extremes."""
+    """Random subset of the values, reproducible, with the extremes."""
     flat = values.reshape(-1)
     if len(flat) <= _LOOKED_AT:
         return flat
@@ -195,7 +195,7 @@ def constants_of(choice: Choice, values: np.ndarray) -> list[float]:
 
 
 def span_of(times: np.ndarray) -> Choice:
-    """The map of the times of all members to [0, 1]."""
+    """Map of the times of all members to [0, 1]."""
     first, last = float(times.min()), float(times.max())
     if first == last:
         raise DataError(f"every time is {first:g}: a series needs values at several times")

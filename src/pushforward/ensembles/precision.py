@@ -1,6 +1,7 @@
 """Numbers with a large offset (Julian dates, UNIX times), whose differences float32 would lose.
 
-They stay in float64 until their offset is taken off. float32 keeps 2^-24 of a number: 0.15 of a Julian date.
+They stay in float64 until their offset is subtracted. float32 has a relative precision of 2^-24: 0.15 days for a
+Julian date.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from pushforward.spaces import Space
 __all__ = ["laid_along", "loses_differences", "narrowed", "origin_of", "without_origin"]
 
 _FINEST = 1e-5
-"""Share of their standard deviation to which differences are kept."""
+"""Largest rounding error of differences, as a fraction of the standard deviation."""
 
 
 def loses_differences(values: NDArray[np.floating]) -> bool:
-    """Whether rounding numbers to float32 changes differences by more than a little of their scatter."""
+    """Whether rounding to float32 changes differences by more than a small fraction of their scatter."""
     if values.dtype.itemsize < 8:
         return False
     seen = values[np.isfinite(values)]
@@ -34,15 +35,15 @@ def loses_differences(values: NDArray[np.floating]) -> bool:
 
 
 def narrowed(columns: NDArray[np.floating]) -> NDArray[np.floating]:
-    """A table as float32, or as float64 if the differences of one of its columns need it."""
+    """Table as float32, or as float64 if the differences in one of its columns need it."""
     wide = any(loses_differences(columns[:, number]) for number in range(columns.shape[1]))
     return np.ascontiguousarray(columns, dtype=np.float64 if wide else np.float32)
 
 
 def origin_of(space: Space, x: NDArray[np.floating]) -> tuple[float, ...]:
-    """The offset of each channel that float32 cannot carry, rounded to a whole number; 0 for others.
+    """Offset of each channel that needs float64, rounded to a whole number; 0 for other channels.
 
-    Empty if there is none.
+    Empty if no channel needs it.
     """
     if x.dtype.itemsize < 8:
         return ()
@@ -59,5 +60,5 @@ def without_origin(x: Tensor, origin: Sequence[float], space: Space) -> Tensor:
 
 
 def laid_along(origin: Sequence[float], space: Space, like: Tensor) -> Tensor:
-    """Offsets of channels in a shape that goes with a batch."""
+    """Offsets of channels in a shape that broadcasts with a batch."""
     return torch.tensor(origin, dtype=like.dtype, device=like.device).reshape(-1, *[1] * trailing_axes(space))

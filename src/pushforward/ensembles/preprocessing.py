@@ -1,13 +1,13 @@
-"""From the user's units to network units and back.
+"""Map from the user's units to network units and back.
 
-Every channel of a Field, or coordinate of a Vector, goes through a monotonic function of its values (`pointwise`) and
-comes out with mean 0 and standard deviation 1. The function is chosen by looking at the data (`choice`), it is told to
-the user, and its inverse and log-determinant are exact, so that samples and densities come back in the user's units.
+Every channel of a Field, or coordinate of a Vector, is mapped by a monotonic function of its values (`pointwise`) to
+mean 0 and standard deviation 1. The function is selected from the data (`pointwise_selection`) and reported to the
+user; its inverse and log-determinant are exact, so samples and densities are returned in the user's units.
 
-The times of a timed Series run from 0 to 1 over the data. Its missing values are not looked at, and stay missing.
+The times of a timed Series run from 0 to 1 over the data. Its missing values are ignored in the fit, and stay missing.
 
-Where the size of fluctuations depends strongly on the conditions, they can be divided by what the conditions predict
-(`amplitude`) first. A condition that is a field has a preprocessing of its own.
+If the amplitude of fluctuations depends strongly on the conditions, fields can first be divided by the amplitude
+predicted from them (`amplitude`). A condition field has its own preprocessing.
 """
 
 from __future__ import annotations
@@ -52,25 +52,25 @@ from pushforward.spaces import (
 __all__ = ["Preprocessing"]
 
 _VALUES = 8 * 2**20
-"""Values looked at while fitting, at most."""
+"""Largest number of values used in the fit."""
 _FREE = 2**20
-"""Values up to which all members are looked at, however many they are."""
+"""Number of values up to which all members are used in the fit."""
 
 
 class Preprocessing(nn.Module):
     """Invertible map of samples, and map of conditions, to network units. Make one with `fit`.
 
     Arguments:
-        space: of the samples.
-        kinds: the function of each channel, out of `pointwise.KINDS`.
-        reasons: why each was chosen.
-        encoding: of the conditions.
-        amplitude: what conditions predict of the size of fluctuations; None where samples are not divided by it.
-        condition_field: of the field that each sample is given with; None if there is none.
-        levels: the values that discrete channels may have.
-        supports: of other channels that are not the real line.
-        origin: of each channel, taken off in float64 where its differences need it (see `precision`).
-        relations: exact linear relations among the values of a sample; a density needs that there are none.
+        space: space of the samples.
+        kinds: function of each channel, one of `pointwise.KINDS`.
+        reasons: reason of each choice.
+        encoding: encoding of the conditions.
+        amplitude: amplitude predicted from conditions; None if samples are not divided by it.
+        condition_field: preprocessing of the condition field; None if there is none.
+        levels: allowed values of discrete channels.
+        supports: supports of other channels, if not the real line.
+        origin: offset of each channel, subtracted in float64 if its differences need it (see `precision`).
+        relations: number of exact linear relations among the values of a sample; a density exists only for 0.
     """
 
     constants: Tensor
@@ -98,7 +98,7 @@ class Preprocessing(nn.Module):
         self.levels = levels if levels is not None else Levels([None] * len(self.kinds), channel_axis(space))
         self.supports = supports if supports is not None else Supports([None] * len(self.kinds), channel_axis(space))
         self.origin, self.relations = tuple(origin), relations
-        # One row each: location, unit, exponent, mean, deviation, lower and upper knot, least slope (see `pointwise`).
+        # One row per constant: location, unit, exponent, mean, deviation, lower and upper knot, least slope.
         rows = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, -torch.inf, torch.inf, 0.0])
         self.register_buffer("constants", rows[:, None].repeat(1, len(self.kinds)))
 
@@ -112,19 +112,19 @@ class Preprocessing(nn.Module):
         scale_by_condition: bool = False,
         discrete: bool = False,
     ) -> Self:
-        """The preprocessing that suits an ensemble; give it the training part, and `Ensemble.check` the whole before.
+        """Fit a preprocessing to the training part of an ensemble, after `Ensemble.check` of the whole.
 
         Arguments:
-            ensemble: whose members are looked at.
+            ensemble: training members.
             transform: ``"auto"``, ``"standardise"``, ``"log"``, ``"asinh"``, ``"yeo-johnson"`` or ``"none"``, for all
-                channels or one for each.
-            members: how many to look at, at most, if they are large.
-            scale_by_condition: whether fluctuations may be divided by the size that the conditions predict, where that
-                varies much. `forward`, `inverse` and `log_abs_det` then need the conditions.
-            discrete: whether whole numbers, and few values that are seen again and again, are taken as discrete.
+                channels or one per channel.
+            members: largest number of members to inspect, if they are large.
+            scale_by_condition: whether fluctuations may be divided by the amplitude predicted from conditions, if it
+                varies strongly. `forward`, `inverse` and `log_abs_det` then need the conditions.
+            discrete: whether whole numbers, and few values that each occur many times, are taken as discrete.
 
         Raises:
-            DataError: if a channel is constant, or a member that is looked at holds NaN or an infinity.
+            DataError: if a channel is constant, or an inspected member holds NaN or an infinity.
             UsageError: if a transform is unknown.
         """
         size = ensemble.space.size
@@ -167,7 +167,7 @@ class Preprocessing(nn.Module):
         reshaped = bool(levels or supports.reshapes)
         if scale_by_condition and conditions is not None and trailing_axes(ensemble.space) and not reshaped:
             classes = [len(parameter.classes) for parameter in ensemble.parameters]
-            # The logarithm turns a factor into a shift, and would gain nothing from the division.
+            # The logarithm turns a factor into a shift, so the division would gain nothing.
             useful = [choice.kind not in ("log", "none") for choice in choices]
             amplitude = Amplitude.fit(conditions, classes, channels, useful)
         if amplitude is not None:
@@ -185,23 +185,23 @@ class Preprocessing(nn.Module):
 
     @property
     def parameters_(self) -> tuple[Parameter, ...]:
-        """The conditions. (`parameters` is what PyTorch calls a module's weights.)"""
+        """Conditions. (PyTorch uses `parameters` for the weights of a module.)"""
         return self.encoding.conditions
 
     @property
     def condition_space(self) -> ConditionSpace:
-        """What each sample is given with, in network units."""
+        """Space of the conditions, in network units."""
         field = None if self.condition_field is None else cast(Field, self.condition_field.space)
         return ConditionSpace(self.encoding.dim, field)
 
     def encode_condition(self, condition: Condition) -> Condition:
-        """A condition of the user's units in network units.
+        """Map a condition from the user's units to network units.
 
-        Numbers are standardised (some as logarithms), labels become one-hot, and so may be more numbers than before;
-        each channel of a field is brought to network units.
+        Numbers are standardised (some as logarithms), labels become one-hot, so there may be more numbers than before;
+        each channel of a condition field is mapped to network units.
 
         Raises:
-            UsageError: if a condition is not finite, or negative where all that was seen is positive, or no class.
+            UsageError: if a number is not finite, or not positive where its logarithm is used, or a class is unknown.
         """
         numbers, field = condition.numbers, condition.field
         return Condition(
@@ -215,9 +215,9 @@ class Preprocessing(nn.Module):
         """Samples in network units.
 
         Arguments:
-            x: in the user's units, shape ``(batch, *space.shape)``.
-            condition: in the user's units; needed only if `needs_condition`.
-            u: places of discrete values within their cells, in [0, 1), of the shape of ``x`` (see `Levels`).
+            x: samples in the user's units, shape ``(batch, *space.shape)``.
+            condition: condition in the user's units; needed only if `needs_condition`.
+            u: positions of discrete values within their cells, in [0, 1), of the shape of ``x`` (see `Levels`).
         """
         y = self.supports(self.levels(without_origin(x, self.origin, self.space), u), u)
         location, unit, exponent, mean, deviation, *knots = self._constants(y, condition)
@@ -226,7 +226,7 @@ class Preprocessing(nn.Module):
     def inverse(
         self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
-        """Samples in the user's units: the inverse of `forward`."""
+        """Samples in the user's units; inverse of `forward`."""
         location, unit, exponent, mean, deviation, *knots = self._constants(z, condition)
         y = self._each(pointwise.inverse, z * deviation + mean, exponent, *knots) * unit + location
         x = self.levels.inverse(self.supports.inverse(y))
@@ -237,18 +237,18 @@ class Preprocessing(nn.Module):
     ) -> Float[Tensor, " batch"]:
         """``ln |det dz/dx|`` at ``x`` in the user's units, in nats: add it to the log-density of ``z = forward(x)``.
 
-        Minus infinity where a value lies outside the support of a logarithm. Of discrete values, the volume is that of
+        Minus infinity if a value is outside the support of a logarithm. For discrete values, the volume is that of
         their cells, of length one.
 
         Arguments:
-            u: as of `forward`.
+            u: as in `forward`.
         """
         x = self.levels(without_origin(x, self.origin, self.space), u)
         y = self.supports(x, u)
         location, unit, exponent, _, deviation, *knots = self._constants(y, condition)
         slope = self._each(pointwise.log_derivative, (y - location) / unit, exponent, *knots)
         each = (slope + self.supports.log_slope(x) - (unit * deviation).log()).flatten(1)
-        # Of centred particles, on their degrees of freedom: all coordinates are scaled alike.
+        # For centred particles, on their degrees of freedom: all coordinates have one scale.
         return each.sum(1) if self.space.degrees == self.space.size else each.mean(1) * self.space.degrees
 
     def encode_times(self, times: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -257,7 +257,7 @@ class Preprocessing(nn.Module):
         return ((times.double() - first) / span).float()
 
     def decode_times(self, times: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The inverse of `encode_times`."""
+        """Inverse of `encode_times`."""
         first, span = self._time_axis()
         return times.double() * span + first if self.origin else times * span + first
 
@@ -279,7 +279,7 @@ class Preprocessing(nn.Module):
         return self.supports.random
 
     def describe(self) -> list[str]:
-        """One line for each choice, for the terminal and the report."""
+        """One line per choice, for the terminal and the report."""
         lines = [] if self.amplitude is None else [self.amplitude.describe(self.amplitude.bounds)]
         for number, (kind, reason) in enumerate(zip(self.kinds, self.reasons, strict=True)):
             allowed = self.levels.allowed[number]
@@ -294,7 +294,7 @@ class Preprocessing(nn.Module):
         return _shortened(lines) + _of_relations(self.relations) + self.encoding.describe() + more
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values from which `from_dict` makes a module with room for the tensors of `state_dict`."""
+        """Plain values for `from_dict`; tensors are in the `state_dict`."""
         return {
             "kind": "pointwise",
             "space": space_to_dict(self.space),
@@ -310,7 +310,7 @@ class Preprocessing(nn.Module):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The module that `to_dict` described; load its tensors with ``load_state_dict``."""
+        """Module described by `to_dict`; load its tensors with ``load_state_dict``."""
         channels, space = values["channels"], space_from_dict(values["space"])
         return cls(
             space,
@@ -326,20 +326,20 @@ class Preprocessing(nn.Module):
         )
 
     def _constants(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, ...]:
-        """Location, unit, exponent, mean, deviation and knots, each in a shape that goes with a batch."""
+        """Location, unit, exponent, mean, deviation and knots, each in a shape that broadcasts with a batch."""
         trailing = trailing_axes(self.space)
         constants = self.constants.to(x).reshape(8, -1, *[1] * trailing)
         location, unit, exponent, mean, deviation, *knots = constants
         if self.amplitude is not None:
             if condition is None or condition.numbers is None:
-                raise UsageError("this preprocessing divides by what the conditions predict: it needs the conditions")
+                raise UsageError("this preprocessing divides by an amplitude predicted from conditions; give them")
             scale = self.amplitude(condition.numbers).to(x)
             scale = scale.reshape(*scale.shape, *[1] * trailing)
             location, unit = location * scale, unit * scale
         return location, unit, exponent, mean, deviation, *knots
 
     def _each(self, function: Any, u: Tensor, exponent: Tensor, *knots: Tensor) -> Tensor:
-        """The function of each channel; channels of one kind are done together."""
+        """Apply the function of each channel; channels of one kind together."""
         kinds = dict.fromkeys(self.kinds)
         if len(kinds) == 1:
             return function(self.kinds[0], u, exponent, pointwise.Knots(*knots))
@@ -358,7 +358,7 @@ class Preprocessing(nn.Module):
 
 
 def _of_condition(fields: Tensor, space: Space | None) -> Preprocessing:
-    """The preprocessing of the fields that samples are given with.
+    """Preprocessing of the condition fields.
 
     Raises:
         DataError: if a channel of them is constant.
@@ -377,7 +377,7 @@ def _wanted(transform: str | Sequence[str], space: Space, channels: int) -> list
     if unknown:
         raise UsageError(f"there is no transform {unknown[0]!r}; there are auto, {', '.join(pointwise.KINDS)}")
     if len(wanted) != channels:
-        raise UsageError(f"{len(wanted)} transforms were given for {channels} channels; give one, or one for each")
+        raise UsageError(f"{len(wanted)} transforms were given for {channels} channels; give one, or one per channel")
     return wanted
 
 

@@ -1,4 +1,4 @@
-"""Preprocessings by the kind that a run's configuration names."""
+"""Preprocessings by their kind in the configuration of a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PREPROCESSINGS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 def preprocessing_from_dict(values: Mapping[str, Any]) -> Any:
-    """The module that ``to_dict`` of a preprocessing described, with room for its tensors.
+    """Module described by ``to_dict`` of a preprocessing, without its tensors.
 
     Raises:
         UsageError: if the kind is unknown.

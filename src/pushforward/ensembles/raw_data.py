@@ -1,4 +1,4 @@
-"""Members of files or of an array, joined to one store, before their Space is inferred."""
+"""Members of files or of an array, joined to one store before the Space is inferred."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ from pushforward.spaces import Field
 __all__ = ["RawData", "find", "found_array"]
 
 _MOST_NOTES = 5
-"""Notes of the readers that are passed on: thousands of files would say the same."""
+"""Largest number of notes from readers: thousands of files would repeat the same."""
 _SMALLEST_MAP = 128
-"""Cells along the side of an array from which, if it is a square, it could be one map."""
+"""Smallest side in cells for which a square array could be one map."""
 _PLAIN = Reading()
 
 
 @dataclass(frozen=True)
 class RawData:
-    """Members and where they were found.
+    """Members and their origin.
 
     Attributes:
-        source: shape ``(members, ...)``.
-        name: of the ensemble.
-        files: where members come from; several files that are channels of the same members count once.
+        source: store of shape ``(members, ...)``.
+        name: name of the ensemble.
+        files: files of the members; several files that are channels of the same members count once.
         counts: members in each of the files.
-        contents: what each reader found.
-        catalogue: set for files of the CAMELS Multifield Dataset.
-        notes: what was recognised.
+        contents: result of each reader.
+        catalogue: parsed names of files of the CAMELS Multifield Dataset; otherwise None.
+        notes: recognised properties.
     """
 
     source: Store
@@ -61,11 +61,11 @@ class RawData:
     notes: tuple[str, ...] = ()
 
     def unused(self, taken: Sequence[str]) -> tuple[str, ...]:
-        """Notes on what is left out of the files, but for what is taken in by name."""
+        """Notes on contents of the files that are left out, except those included by name."""
         return tuple(dict.fromkeys(note for each in self.contents for note in each.unused(taken)))[:_MOST_NOTES]
 
     def without_column(self, name: str) -> RawData:
-        """A table without one of its columns, which is a condition and no coordinate; anything else as it is."""
+        """Table without one of its columns, which is a condition; other data unchanged."""
         names = self.contents[0].names
         if name not in names:
             return self
@@ -76,10 +76,10 @@ class RawData:
 
 
 def found_array(data: Any, reading: Reading = _PLAIN) -> RawData:
-    """The members of an array, a tensor or a data frame in memory; what a masked array hides becomes NaN.
+    """Members of an array, a tensor or a data frame in memory; masked values become NaN.
 
     Raises:
-        DataError: if it holds no numbers.
+        DataError: if it does not hold numbers.
         UsageError: if it could be read in two ways.
     """
     if hasattr(data, "select_dtypes"):
@@ -92,7 +92,7 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> RawData:
             column=lambda name: {name: data[name].to_numpy()} if name in data.columns else None,
             kind="vector",
             left_out={name: name for name in words},
-            how="columns of words are left out: {}; condition takes one as a label",
+            how="columns of words are left out: {}; condition uses one as a label",
         )
         (contents,) = table_members([table], reading, "frame")
         return RawData(contents.source, "frame", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
@@ -101,24 +101,24 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> RawData:
         (contents,) = table_members([record_table(values, "array", "array")], reading, "array")
         return RawData(contents.source, "array", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
     if reading.of_tables is not None:
-        raise UsageError(f"{reading.of_tables} chooses columns of a table, and an array has none")
+        raise UsageError(f"{reading.of_tables} selects columns of a table, but an array has none")
     source = _real(InMemory(values), reading)
     if values.ndim == 0:
-        raise DataError(f"the array holds {values.dtype} in shape {values.shape}, and members must be real numbers")
+        raise DataError(f"the array holds {values.dtype} in shape {values.shape}, but members must be real numbers")
     if _is_one_member(source.shape, reading, several=False):
         source = OneMember(source)
     return RawData(source, "array", counts=(source.shape[0],))
 
 
 def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> RawData:
-    """The members of files.
+    """Members of files.
 
     Arguments:
         data: a file, a glob, a folder or a list of them.
-        reading: how they are read.
+        reading: options of reading.
 
     Raises:
-        DataError: if a file cannot be found or read, or files do not fit together.
+        DataError: if a file cannot be found or read, or files do not match.
         UsageError: if they could be read in two ways.
     """
     files = find_files(data)
@@ -132,12 +132,12 @@ def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> 
     notes = list(dict.fromkeys(note for each in contents for note in each.notes))[:_MOST_NOTES]
     if contents[0].kind == TIMED and contents[0].one_member is False:
         count = contents[0].source.shape[0]
-        # where every table is one series, conditions may be given by the names of the files
+        # if every table is one series, conditions may be matched by file names
         counts = (1,) * count if count == len(files) else (count,)
         return RawData(contents[0].source, name, tuple(files), counts, tuple(contents), notes=tuple(notes))
     for path, each in zip(files, contents, strict=True):
         if 0 in each.source.shape:
-            raise DataError(f"{path.name} has shape {each.source.shape}, which holds no members")
+            raise DataError(f"{path.name} has shape {each.source.shape}, which has no members")
     if len(files) > 1:
         notes.insert(0, f"{name}: {len(files)} files")
     catalogue = camels.recognise(files)
@@ -161,19 +161,19 @@ def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> 
 
 
 def _opened(path: Path, reading: Reading) -> Contents:
-    """A file as its reader finds it; of HDF5 files without tables, ``columns`` names datasets."""
+    """Contents of a file by its reader; in HDF5 files without tables, ``columns`` names datasets."""
     if reading.field is not None or len(reading.columns) < 2:
         return open_file(path, reading.field)
     try:
         contents = open_file(path)
-    except DataError:  # it cannot be told which dataset is meant
+    except DataError:  # the dataset is ambiguous
         return open_file(path, ",".join(reading.columns))
     beside = not is_table(contents) and all(contents.column(name) is not None for name in reading.columns)
     return open_file(path, ",".join(reading.columns)) if beside else contents
 
 
 def _real(source: Store, reading: Reading) -> Store:
-    """A source of real numbers: complex ones as two channels, if asked for."""
+    """Source of real numbers; complex ones as two channels, on request."""
     if source.dtype.kind == "c":
         if reading.complex_parts:
             return ComplexParts(source)
@@ -181,12 +181,12 @@ def _real(source: Store, reading: Reading) -> Store:
             f"{source.label} holds complex numbers: --complex-parts reads them as two channels, real and imaginary part"
         )
     if source.dtype.kind not in "fiub":
-        raise DataError(f"{source.label} holds {source.dtype}, and members must be real numbers")
+        raise DataError(f"{source.label} holds {source.dtype}, but members must be real numbers")
     return source
 
 
 def _is_one_member(shape: tuple[int, ...], reading: Reading, several: bool) -> bool:
-    """Whether an array in a file is one member, or its first axis counts members."""
+    """Whether an array in a file is one member; otherwise its first axis counts members."""
     space, crop_axes = reading.space, reading.crop_axes
     if isinstance(space, Field):
         return shape == space.shape or (space.channels == 1 and shape == space.grid)
@@ -197,15 +197,15 @@ def _is_one_member(shape: tuple[int, ...], reading: Reading, several: bool) -> b
             return space in (None, "field")
         if space is None and _looks_like_a_map(shape):
             raise UsageError(
-                f"an array of shape {shape} could be one map or {shape[0]} vectors: --crop 64 learns pieces of a map, "
-                "--space vector reads vectors"
+                f"an array of shape {shape} could be one map or {shape[0]} vectors; give --crop 64 for pieces of a "
+                "map, or --space vector"
             )
         return False
     if len(shape) == 3:
         return crop_axes == 3 or (several and len(set(shape)) == 1 and shape[0] >= 8)
     if len(shape) == 1 and not several and space is None and _looks_like_the_sky(shape[0]):
         raise UsageError(
-            f"an array of {shape[0]} numbers could be {WHOLE_SKY}; --space vector takes members of one number each"
+            f"an array of {shape[0]} numbers could be {WHOLE_SKY}; or give --space vector for members of one number"
         )
     return len(shape) == 1 and several
 
@@ -216,7 +216,7 @@ def _looks_like_a_map(shape: tuple[int, ...]) -> bool:
 
 
 def _looks_like_the_sky(count: int) -> bool:
-    """Whether there are as many numbers as HEALPix has pixels, 12 * nside**2 with nside a power of two from 16."""
+    """Whether ``count`` is a number of HEALPix pixels, 12 * nside**2 with nside a power of two from 16."""
     sides = round((count / 12) ** 0.5)
     return sides >= 16 and sides & (sides - 1) == 0 and 12 * sides**2 == count
 

@@ -57,60 +57,61 @@ def read(
     seed: int = 0,
     **options: Any,
 ) -> Ensemble:
-    """An ensemble, read lazily.
+    """Read an ensemble lazily.
 
     >>> read("maps.npy", condition="params.txt")  # doctest: +SKIP
     >>> read("convergence_*.fits", condition="redshifts.csv", crop=64)  # doctest: +SKIP
     >>> read("two-moons", members=1000, seed=1)  # doctest: +SKIP
 
     Arguments:
-        data: a file, a glob, a folder, a list of files, an array, or the name of a built-in ensemble, which comes
-            before a folder of that name (``./dw4`` is the folder). Several files that each hold one array of two axes
+        data: a file, a glob, a folder, a list of files, an array, or the name of a built-in ensemble, which takes
+            precedence over a folder of that name (``./dw4`` is the folder). Several files that each hold one array of two axes
             are one member each.
-        condition: a table (.csv, .txt, .parquet) or array (.npy) with one row a member, or a row for every ``k``
-            members in a row, or a column of file names; names, separated by commas, of datasets, columns, attributes or
+        condition: a table (.csv, .txt, .parquet) or array (.npy) with one row per member or per ``k`` consecutive
+            members, or with a column of file names; names, separated by commas, of datasets, columns, attributes or
             header keywords of the data files; an array, a frame, or a mapping of names to columns; ``"path"`` for the
-            numbers in the names of files and folders (``kappa_0.25/configs.npy``). None takes the conditions that the
-            data bring, and numbers in paths unless they are whole; False leaves them. Or a field for each member: files
-            of any format, an array, or the name of a dataset, on the members' grid or one that is coarser by a whole
-            number. A list may hold fields and a table.
-        space: what a member is, where its shape does not tell: a Space, or ``"vector"``, ``"field"``, ``"particles"``,
+            numbers in the names of files and folders (``kappa_0.25/configs.npy``). None uses the conditions in the
+            data files, and numbers in paths unless they are whole; False ignores both. Or condition fields, one per
+            member: files of any format, an array, or the name of a dataset, on the members' grid or one coarser by a
+            whole number. A list may hold fields and a table.
+        space: a Space, or its kind if the shape is ambiguous: ``"vector"``, ``"field"``, ``"particles"``,
             ``"series"``, ``"timed-series"`` (an array whose column 0 is the time). With ``"series"``, a table whose
             rows are observations is read by its columns of names, times and values.
-        crop: side in cells, or one for each axis: members are crops of the fields. A region of every field, the same in
+        crop: side in cells, or one per axis: members are crops of the fields. A region of every field, the same in
             all, is held out for validation and test.
-        members: of a file, how many from its start; of a built-in ensemble, how many to simulate.
-        periodic: whether fields wrap around.
+        members: number of members to read from the start of a file, or to simulate for a built-in ensemble.
+        periodic: whether fields have periodic boundaries.
         isotropic: whether rotations and reflections of a field are as likely as the field.
-        box: side length of a field along its first axis, in the user's unit of length; of a built-in simulation that
-            has such an option, the box that is simulated.
-        centred: whether centres of mass of particles are at the origin, or are to be moved there; None tells by the
-            file and by looking at some members.
+        box: side length of a field along its first axis, in the user's unit of length; for a built-in simulation with
+            such an option, the simulated box.
+        centred: whether to move the centres of mass of particles to the origin, if they are not there; None infers it
+            from the file and from some members.
         field: name of the dataset (.h5, .npz, .zarr), the header-data unit (.fits), or the columns (tables, separated
             by commas) that hold the members.
-        columns: of a table, that hold the members' values, or those of a series; separated by commas.
-        id: column of a table (or several, separated by commas) that names the series that a row belongs to.
-        time: column of a table that holds the times of series.
-        missing: what to do with members that lack values: ``"drop"`` leaves them out, ``"fill"`` puts the median in,
-            ``"mask"`` does so and adds a channel that is 1 where a value was missing (series keep gaps as they are),
-            ``"keep"`` takes numbers such as -99 for values.
-        mask: array, or file with one, that is not 0 where a value is missing; of all members, of one, or of a grid.
+        columns: columns of a table with the values of the members or of a series, separated by commas.
+        id: column of a table (or several, separated by commas) that names the series of a row.
+        time: column of a table with the times of series.
+        missing: treatment of members that lack values: ``"drop"`` leaves them out, ``"fill"`` inserts the median,
+            ``"mask"`` does so and adds a channel that is 1 where a value was missing (series keep their gaps),
+            ``"keep"`` uses numbers such as -99 as values.
+        mask: array, or a file with one, that is not 0 where a value is missing; for all members, for one, or for
+            a grid.
         complex_parts: whether complex numbers are read as two channels, real and imaginary part.
-        names: of the columns of conditions, where their file has none.
+        names: names of the columns of conditions, if their file has none.
         labels: names of columns of conditions that are labels though they hold numbers.
-        seed: of a built-in simulation.
-        options: of a built-in simulation.
+        seed: seed of a built-in simulation.
+        options: options of a built-in simulation.
 
     Raises:
-        DataError: if files cannot be found or read, or do not fit together.
-        UsageError: if an argument makes no sense.
+        DataError: if files cannot be found or read, or do not match.
+        UsageError: if an argument is invalid.
     """
     if isinstance(data, Ensemble):
         return data
     if isinstance(space, Mapping):
         space = space_from_dict(dict(space))
     if members is not None and members < 1:
-        raise UsageError(f"members is {members}, and must be at least 1")
+        raise UsageError(f"members is {members}, but must be at least 1")
     geometry = {"periodic": periodic, "isotropic": isotropic, "box": box, "centred": centred}
     arguments = {
         "condition": condition,
@@ -133,8 +134,8 @@ def read(
             key for key in ("columns", "id", "time", "missing", "mask", "complex_parts") if arguments[key] is not None
         ]
         if strange:
-            raise UsageError(f"{data} is built in and has no {strange[0]} to choose; leave out --{strange[0]}")
-        # A box that the simulator knows is simulated, not written on members of another box.
+            raise UsageError(f"{data} is built in and has no option {strange[0]}; leave out --{strange[0]}")
+        # A box that the simulator accepts is simulated, not assigned to members of another box.
         own = {name: value for name, value in geometry.items() if value is not None and name in option_names(data)}
         ensemble = builtin.simulate(data, members, seed, **options, **own)
         geometry = {name: None if name in own else value for name, value in geometry.items()}
@@ -171,7 +172,7 @@ def read(
 
 
 def _given(whole: Ensemble, fields: Store) -> Ensemble:
-    """The members, each with a field of its own as its condition."""
+    """Members with condition fields, one per member."""
     assert isinstance(whole.members, Whole)
     members, field = beside(whole.members, whole.space, fields, whole.name)
     coarser = "" if field.shape[1:] == whole.space.shape[1:] else f" on a grid of {field.grid}"
@@ -183,7 +184,7 @@ def _given(whole: Ensemble, fields: Store) -> Ensemble:
         parameters=whole.parameters,
         groups=whole.groups,
         name=whole.name,
-        notes=(*whole.notes, f"each member is given with a field of {fields.label}{coarser}"),
+        notes=(*whole.notes, f"each member is conditional on a field of {fields.label}{coarser}"),
         spec=whole.spec,
         units=whole.units,
     )
@@ -198,7 +199,7 @@ def _whole(
     spec: dict[str, Any] | None,
     gaps: Gaps,
 ) -> Ensemble:
-    """The first ``members`` of what was found, with their conditions and groups."""
+    """First ``members`` of the raw data, with their conditions and groups."""
     contents = found.contents[0] if found.contents else None
     stated = (
         {key: value for key, value in contents.attributes.items() if key in (*geometry, "species")} if contents else {}
@@ -220,7 +221,7 @@ def _whole(
     )
     count = found.source.shape[0]
     if members is not None and members > count:
-        raise DataError(f"{members} members were asked for, and {found.name} has {count}")
+        raise DataError(f"{members} members were requested, but {found.name} has {count}")
     first = np.arange(count if members is None else members)
     groups = conditions.groups if conditions is not None else None
     if contents is not None and "groups" in contents.attributes:
@@ -257,7 +258,7 @@ def _whole(
 
 
 def _units(contents: Contents | None, space: Space) -> tuple[str, ...]:
-    """The units that the files state: of the channels, of each column, or one for all."""
+    """Units stated by the files: of the channels, of each column, or one for all."""
     stated = contents.attributes.get("units", ()) if contents is not None else ()
     if isinstance(stated, Mapping):
         names = getattr(space, "names", ())
@@ -266,7 +267,7 @@ def _units(contents: Contents | None, space: Space) -> tuple[str, ...]:
 
 
 def _beside(found: RawData, count: int) -> list[str]:
-    """Notes on what could be conditions, and is taken as such only if asked for."""
+    """Notes on possible conditions, which are used only on request."""
     return [*tables_beside(found.files, count), *(unused_in_paths(found.files) if len(found.files) > 1 else ())]
 
 
@@ -279,7 +280,7 @@ def _from_built_in(
     spec: dict[str, Any],
 ) -> Ensemble:
     if condition is not None and condition is not False:
-        raise UsageError(f"{ensemble.name} brings its own conditions; condition=False leaves them out")
+        raise UsageError(f"{ensemble.name} has its own conditions; condition=False leaves them out")
     if space is not None:
         raise UsageError(f"{ensemble.name} is a built-in ensemble of {ensemble.space}; space cannot be given")
     layout = layout_of((len(ensemble), *ensemble.space.shape), ensemble.space, label=ensemble.name, **geometry)
@@ -302,7 +303,7 @@ def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
     """Crops of the members as members; each has the condition of the field that it is cut from."""
     members = without_fields(whole.members)
     if not isinstance(whole.space, Field) or not isinstance(members, Whole):
-        raise UsageError(f"crop cuts fields, and members of {whole.name} are {whole.space}")
+        raise UsageError(f"crop needs fields, but members of {whole.name} are {whole.space}")
     tiles = Tiles.of(members, whole.space, crop, whole.name)
     cut, field = whole.members.cropped(tiles) if isinstance(whole.members, Beside) else (tiles, None)
     return Ensemble(
@@ -320,13 +321,13 @@ def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
 
 
 def _geometry_note(space: Space) -> tuple[str, ...]:
-    """What is assumed of a field: it decides by which symmetries training makes more of the members."""
+    """Note on the assumed geometry of a field, which determines the symmetries of data augmentation."""
     if not isinstance(space, Field):
         return ()
     wraps = "periodic" if space.periodic else "not periodic"
     turns = "isotropic" if space.isotropic else "not isotropic"
     side = "lengths in cells" if space.box is None else f"box {space.box:g}"
-    return (f"fields are taken as {wraps} and {turns}, {side}; periodic, isotropic and box say otherwise",)
+    return (f"fields are taken as {wraps} and {turns}, {side}; periodic, isotropic and box change this",)
 
 
 def _is_built_in(data: Any) -> bool:
@@ -343,7 +344,7 @@ def _notes_on_name(name: str) -> tuple[str, ...]:
 
 
 def _is_of_files(condition: str | Path) -> bool:
-    """Whether a condition is files, not the name of something within the data files."""
+    """Whether a condition means files, not a name inside the data files."""
     return Path(condition).expanduser().exists() or any(letter in str(condition) for letter in "*?[")
 
 
@@ -366,7 +367,7 @@ def _said(arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spec(data: Any, condition: Any, arguments: dict[str, Any]) -> dict[str, Any] | None:
-    """Arguments that read the same files again from any folder; None if conditions or a mask are arrays in memory."""
+    """Arguments that reread the same files from any folder; None if conditions or a mask are arrays in memory."""
     each = list(condition) if isinstance(condition, list | tuple) else [condition]
     if "mask" in arguments and not isinstance(arguments["mask"], str):
         return None

@@ -1,4 +1,4 @@
-"""What a user says of how data are to be read, beside the files themselves."""
+"""Options of reading."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pushforward.spaces import Space
 __all__ = ["MISSING", "Reading", "listed"]
 
 MISSING = ("drop", "fill", "mask", "keep")
-"""What can be done with missing values: leave out such members, put the median in their place, do this and add a
-channel that says where they were missing (of series: leave them missing), or take them as they are."""
+"""Treatments of missing values: leave out such members; insert the median; do so and add a flag channel (series keep
+missing values); or use the numbers unchanged."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How members are read.
+    """Options of reading members.
 
     Attributes:
-        space: what a member is; None tells by the shape.
-        crop_axes: axes that a crop has: 0 if there is none, -1 if it does not say.
+        space: space of a member, or its kind; None infers it from the shape.
+        crop_axes: number of axes of a crop: 0 without a crop, -1 if unknown.
         field: name of the dataset, unit or columns to read.
-        columns: of a table, that hold the members' values; all of numbers if empty.
+        columns: columns of a table with the values of the members; all of numbers if empty.
         id: columns of a table that together name the series of each row.
-        time: column of a table that holds the times.
+        time: column of a table with the times.
         missing: one of `MISSING`; None refuses missing values.
         complex_parts: whether complex numbers are read as two channels.
 
@@ -48,13 +48,13 @@ class Reading:
 
     @property
     def of_tables(self) -> str | None:
-        """An option that only tables have, if one was given."""
+        """Name of a given option that only tables have, if any."""
         given = {"--columns": self.columns, "--id": self.id, "--time": self.time}
         return next((name for name, value in given.items() if value), None)
 
 
 def listed(names: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Names as they are given: separated by commas, or several."""
+    """Names from a string separated by commas, or from a sequence."""
     if names is None:
         return ()
     return tuple(name.strip() for name in (names.split(",") if isinstance(names, str) else names) if name.strip())

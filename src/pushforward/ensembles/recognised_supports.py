@@ -1,12 +1,12 @@
-"""Which support the values of a channel have: told by looking at them, and by the names of columns.
+"""Inference of the support of a channel from its values and from the names of columns.
 
-Whether values end at a bound, or thin out towards it, is told by the k nearest to the end: with F(s) ~ s^b near an end
-a, the distances s_j = |x_j - a| of the k smallest give
+The k values nearest to an end distinguish a cut-off from a gradual decline: with F(s) ~ s^b near an end a, the
+distances s_j = |x_j - a| of the k nearest give
 
     1 / b = mean_j ln(s_k / s_j),
 
-b = 1 where a density is cut off, below where it diverges, and more where it falls to zero: 3 and more in the tail of a
-normal distribution (Hill 1975, Annals of Statistics 3, 1163, for an end that is known).
+with b = 1 if the density is cut off, b < 1 if it diverges, and b > 1 if it falls to zero: 3 and more in the tail of a
+normal distribution (Hill 1975, Annals of Statistics 3, 1163, for a known end).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["needed", "support_of"]
 
 _FEWEST_ZEROS = 3
 _EDGE = 0.02
-"""Share of a known interval within which values must reach either bound."""
+"""Largest distance of the extreme values from either bound, as a fraction of the interval."""
 _INTERVALS = ((0.0, 1.0), (-1.0, 1.0), (0.0, 100.0), (-90.0, 90.0), (0.0, 180.0))
 _PERIODS = ((0.0, 360.0), (0.0, 2 * pi), (-180.0, 360.0), (-pi, 2 * pi))
 _ANGLES = ("ra", "lon", "long", "longitude", "right_ascension", "phi", "azimuth", "az", "angle", "phase", "glon", "psi")
@@ -36,18 +36,18 @@ _NAMED = {
     ((-1.0, 1.0),): ("costheta", "cos_theta", "costh", "cosine", "correlation"),
     ((0.0, 1.0),): ("probability", "prob", "fraction", "eccentricity", "ecc", "efficiency"),
 }
-"""Intervals of quantities that are called so; of several the smallest that holds the values."""
+"""Intervals of quantities by name; of several, the smallest that contains the values is used."""
 _CUT_OFF = 1.3
-"""Exponent b up to which a density is taken as cut off at its end."""
+"""Largest exponent b for which a density counts as cut off at its end."""
 _FEWEST = 500
-"""Values from which ends are told by looking at them."""
+"""Smallest number of values from which ends are inferred."""
 _NEAREST = (30, 500)
-"""Values nearest to an end that are looked at: a twentieth of all, within these."""
+"""Limits of the number of values used near an end, a twentieth of all."""
 
 
 @singledispatch
 def support_of(space: Space, values: NDArray[np.float32], number: int) -> Support | None:
-    """The support of channel ``number``, as far as values tell; None where it is the real line."""
+    """Support of channel ``number``, inferred from its values; None if it is the real line."""
     return None
 
 
@@ -111,7 +111,7 @@ def _interval(values: NDArray[np.float32]) -> Interval | None:
     for start, end in _INTERVALS:
         reach = _EDGE * (end - start)
         near = (np.mean(values < start + reach), np.mean(values > end - reach))
-        # The tail of a distribution comes near a bound now and then; a bound cuts it off.
+        # A tail may come near a bound by chance; require a cut-off at the bound.
         if start <= low and high <= end and min(near) > _EDGE / 10:
             return Interval(start, end)
     return None
@@ -137,9 +137,9 @@ def _not_negative(values: NDArray[np.float32]) -> Within | None:
 
 
 def _cut_off(values: NDArray[np.float32]) -> Within | None:
-    """The ends of values that do not thin out towards them.
+    """Ends at which the values are cut off.
 
-    Of positive values that reach down to a small share of their median, the lower end is zero.
+    For positive values that reach down to a small fraction of their median, the lower end is zero.
     """
     if len(values) < _FEWEST:
         return None
@@ -153,7 +153,7 @@ def _cut_off(values: NDArray[np.float32]) -> Within | None:
 
 
 def _ends(values: NDArray[np.floating], end: float) -> bool | None:
-    """Whether values pile up at their end; None if they thin out towards it."""
+    """Whether values pile up at their end; None if they decline towards it."""
     count = len(values)
     if count < _FEWEST:
         return None
@@ -166,7 +166,7 @@ def _ends(values: NDArray[np.floating], end: float) -> bool | None:
 
 
 def needed(supports: Supports, channels: Sequence[np.ndarray], wanted: Sequence[str], names: Sequence[str]) -> Supports:
-    """The supports without that of positive values whose logarithm is taken anyway: it keeps them positive."""
+    """Supports without those of positive values whose logarithm is used, which keeps them positive."""
     kept = [
         None if isinstance(each, Positive) and choose(values, kind, name).stays_positive else each
         for each, values, kind, name in zip(supports.supports, channels, wanted, names, strict=True)

@@ -1,7 +1,7 @@
 """Exact linear relations among the values of a sample, such as a centre of mass at zero.
 
-Samples that obey some lie in a plane of fewer dimensions, and have no density in all of them: whatever a model says is
-set by its resolution, and grows without a bound while it trains.
+Samples that obey them lie in a lower-dimensional plane, and have no density in the full space: the density of a model
+would be determined by its resolution, and grow without bound in training.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["relations_among"]
 
 _LARGEST = 1024
 _EXACT = 1e-10
-"""Share of the variance of standardised values, along a direction, that counts as none: that of float32 rounding."""
+"""Variance of standardised values along a direction that counts as zero: that of float32 rounding."""
 
 
 @singledispatch
 def relations_among(space: Space, x: NDArray[np.floating]) -> int:
-    """How many independent linear relations all samples obey, shape ``(members, *space.shape)``."""
+    """Number of independent linear relations obeyed by all samples, shape ``(members, *space.shape)``."""
     return 0
 
 

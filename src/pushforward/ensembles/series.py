@@ -1,7 +1,7 @@
-"""Time series with times of their own, as one array: times in column 0, NaN where nothing was observed.
+"""Time series with their own times, as one array: times in column 0, NaN where nothing was observed.
 
-Series come from an array of times and one of values, from a table with a row an observation, or from several tables
-with a series each. Rows are put in order of time, and short series are filled up to the length of the longest one.
+Series come from an array of times and one of values, from a table with one row per observation, or from several tables
+with one series each. Rows are sorted by time, and short series are padded to the length of the longest.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ __all__ = [
 ]
 
 TIMED = "timed-series"
-"""The kind of Space of arrays whose column 0 is the time."""
+"""Kind of Space for arrays whose column 0 is the time."""
 
 _KINDS = ("filter", "band", "passband", "fid", "filtercode", "channel", "instrument", "sensor")
-"""Columns that say by what an observation was made: values of several do not go on one axis."""
+"""Columns for the kind of an observation, such as its filter: values of different kinds are not comparable."""
 IDENTIFIERS = ("series", "id", "series_id", "object", "object_id", "star", "name")
 _TIMES = ("time", "t", "times", "mjd", "jd", "hjd", "bjd", "date")
 
 
 def joined_series(times: ArrayLike, values: ArrayLike, label: str = "the arrays") -> NDArray[np.float64]:
-    """Times and values as one array of timed series, shape ``(members, length, 1 + dim)``, each in order of time.
+    """Join times and values to one array of timed series, shape ``(members, length, 1 + dim)``, sorted by time.
 
     >>> joined_series([0.0, 2.0, 1.0], [[5.0, 7.0, np.nan]])[0].tolist()
     [[0.0, 5.0], [1.0, nan], [2.0, 7.0]]
 
     Arguments:
-        times: shape ``(members, length)``, or ``(length,)`` where all members were observed at the same times. NaN at
-            rows that a shorter series does not have.
-        values: shape ``(members, length, dim)`` or ``(members, length)``; NaN where a value was not observed.
-        label: what a message calls them.
+        times: array of shape ``(members, length)``, or ``(length,)`` if all members were observed at the same times.
+            NaN at the padding rows of a shorter series.
+        values: array of shape ``(members, length, dim)`` or ``(members, length)``; NaN where a value was not observed.
+        label: name of the arrays in messages.
 
     Raises:
-        DataError: if shapes do not fit together, or a value was observed at no time.
+        DataError: if shapes do not match, or a value has no time.
     """
     t, v = np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)
     v = v[..., None] if v.ndim == 2 else v
     if v.ndim != 3 or t.shape not in (v.shape[:2], v.shape[1:2]):
         raise DataError(
             f"{label} hold times of shape {t.shape} and values of shape {v.shape}; "
-            "expected (members, length) or (length,), and (members, length, dim)"
+            "give (members, length) or (length,), and (members, length, dim)"
         )
     t = np.broadcast_to(t, v.shape[:2])
     if (np.isnan(t)[..., None] & np.isfinite(v)).any():
@@ -72,12 +72,12 @@ def joined_series(times: ArrayLike, values: ArrayLike, label: str = "the arrays"
 
 
 def is_observation_table(contents: Contents) -> bool:
-    """Whether a table says by the names of its columns that a row is one observation: ``series`` and ``time``."""
+    """Whether a table has columns ``series`` and ``time``, so that a row is one observation."""
     return contents.kind == "vector" and "time" in contents.names and contents.column("series") is not None
 
 
 def time_column(contents: Contents) -> str | None:
-    """The column of a table that is called as times are."""
+    """Column of a table with the name of a time."""
     return next((name for each in _TIMES for name in contents.names if name.lower() == each), None)
 
 
@@ -88,15 +88,15 @@ def series_of_tables(
     time: str | None = None,
     columns: Sequence[str] = (),
 ) -> Contents:
-    """The series in tables with columns for the series' name, the time, and each of the values.
+    """Series in tables with columns for the name of the series, the time, and each of the values.
 
     Arguments:
-        tables: with a row per observation.
-        label: what messages call them.
-        identifiers: columns that together name the series. Told by their names (``series``, ``id``, ...) if empty; a
-            table without one is one series.
-        time: column of the times; None tells by the name (``time``, ``t``, ``mjd``, ...).
-        columns: of the values; every other column of numbers if empty.
+        tables: tables with one row per observation.
+        label: name of the tables in messages.
+        identifiers: columns that together name the series. Inferred from their names (``series``, ``id``, ...) if
+            empty; a table without one is one series.
+        time: column of the times; None infers it from the name (``time``, ``t``, ``mjd``, ...).
+        columns: columns of the values; every other column of numbers if empty.
 
     Raises:
         DataError: if there is no column of times or of values, tables differ in their columns, or one series would mix
@@ -109,7 +109,7 @@ def series_of_tables(
     keys = np.concatenate([each[0] for each in parts])
     rows = np.concatenate([each[2] for each in parts])
     _, first, member = np.unique(keys, return_index=True, return_inverse=True)
-    # members in the order in which the tables name them
+    # members in the order of their first rows
     rank = np.argsort(np.argsort(first))
     member = rank[member]
     order = np.lexsort((rows[:, 0], member))
@@ -134,7 +134,7 @@ def _observations(
     time: str | None,
     columns: Sequence[str],
 ) -> tuple[NDArray[Any], tuple[str, ...], NDArray[Any]]:
-    """For each row the name of its series; the columns' names; times and values, shape ``(rows, 1 + dim)``."""
+    """Names of the series of each row; names of the columns; times and values, shape ``(rows, 1 + dim)``."""
     found = [_named(table, name, label) for name in identifiers]
     if not identifiers:
         own = next((name for name in IDENTIFIERS if table.column(name) is not None), None)
@@ -149,7 +149,7 @@ def _observations(
         what = "times" if time is None else f"values {absent[0]!r}" if absent else "values"
         raise DataError(
             f"{label} has no column of {what} among {', '.join(table.names)}; "
-            "--time names that of the times, and --columns those of the values"
+            "give --time for the times, and --columns for the values"
         )
     rows = table.source.read(np.arange(table.source.shape[0])).astype(np.float64)
     chosen = rows[:, [table.names.index(name) for name in (time, *values)]]
@@ -181,15 +181,15 @@ def _check_kinds(table: Contents, keys: NDArray[Any], used: Sequence[str], label
             by = ",".join(each for each in used[:-1])
             raise DataError(
                 f"one series of {label} would mix observations that differ in {name!r} ({shown}): "
-                f"--id {by + ',' if by else ''}{name} makes each a series of its own, --columns mixes them"
+                f"--id {by + ',' if by else ''}{name} makes each a separate series, --columns mixes them"
             )
 
 
 def check_series(batch: NDArray[np.float32], space: Series) -> tuple[int, str] | None:
-    """The first member of a batch that is not right, and what is wrong with it; None if all are well.
+    """First invalid member of a batch and its fault; None if all are valid.
 
-    Missing values are no fault. Infinite values, times that are not finite or that decrease, and a member of which
-    nothing was observed, are.
+    Missing values are valid. Infinite values, times that are not finite or that decrease, and a member without any
+    observed value, are not.
     """
     values = batch[..., int(space.timed) :]
     faults = {

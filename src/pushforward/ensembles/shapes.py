@@ -1,4 +1,4 @@
-"""From the shape of an array to the Space of its members."""
+"""Inference of the Space of members from the shape of an array."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _RULES = (
 )
 
 _FEW = 4
-"""Numbers along an axis up to which it may hold coordinates or channels, and is hardly the side of a picture."""
+"""Largest length of an axis of coordinates or channels, which is unlikely to be the side of a map."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How stored members become members of a Space.
+    """Conversion of stored members to members of a Space.
 
     Attributes:
-        space: of the members.
+        space: space of the members.
         channels_last: whether the last axis of a stored member is its channel.
-        notes: what was assumed.
+        notes: assumptions made.
     """
 
     space: Space
@@ -48,16 +48,16 @@ def layout_of(
     species: tuple[str, ...] | None = None,
     label: str = "the array",
 ) -> Layout:
-    """The layout of an array of shape ``shape = (members, ...)``.
+    """Layout of an array of shape ``shape = (members, ...)``.
 
     Arguments:
-        shape: of the stored array.
-        space: what a member is: a Space, its kind, or its description in plain values; None to tell by the shape.
-        periodic, isotropic, box: properties of a Field; None where unknown.
-        names: of the coordinates of a Vector.
-        times: of the snapshots of a Trajectory.
-        centred, species: properties of Particles; None where unknown.
-        label: what a message calls the array.
+        shape: shape of the stored array.
+        space: a Space, its kind, or its description in plain values; None infers it from the shape.
+        periodic, isotropic, box: properties of a Field; None if unknown.
+        names: names of the coordinates of a Vector.
+        times: times of the snapshots of a Trajectory.
+        centred, species: properties of Particles; None if unknown.
+        label: name of the array in messages.
 
     Raises:
         DataError: if no Space, or not the given one, has members of this shape.
@@ -66,13 +66,13 @@ def layout_of(
     if isinstance(space, dict):
         space = space_from_dict(space)
     if len(shape) == 0 or 0 in shape:
-        raise DataError(f"{label} has shape {shape}, which holds no members; {_RULES}")
+        raise DataError(f"{label} has shape {shape}, which has no members; {_RULES}")
     if space is None or isinstance(space, str):
         layout = _told_by_shape(shape, space, names, times, label)
     else:
         layout = Layout(space)
         if shape[1:] not in (space.shape, _without_unit_axes(space)):
-            raise DataError(f"{label} has members of shape {shape[1:]}, and the space given has {space.shape}")
+            raise DataError(f"{label} has members of shape {shape[1:]}, but the given space has {space.shape}")
     properties: dict[str, Any] = {
         "periodic": periodic, "isotropic": isotropic, "box": box, "centred": centred, "species": species,
     }  # fmt: skip
@@ -86,7 +86,7 @@ def layout_of(
 
 
 def _without_unit_axes(space: Space) -> tuple[int, ...]:
-    """The shape in which a single channel or a single coordinate is often stored."""
+    """Shape in which a single channel or a single coordinate is often stored."""
     match space:
         case Field(channels=1):
             return space.grid
@@ -99,7 +99,7 @@ def _without_unit_axes(space: Space) -> tuple[int, ...]:
 
 
 def _could_be_points(rows: int, columns: int) -> bool:
-    """Whether an array is hardly a picture: one axis is as short as that of coordinates or channels are."""
+    """Whether an axis of an array is as short as one of coordinates or channels, so that it is unlikely to be a map."""
     return (columns <= _FEW and rows != columns) or (rows <= _FEW and columns >= 4 * rows)
 
 
@@ -117,12 +117,12 @@ def _told_by_shape(
         case (None, 2) if _could_be_points(*member):
             raise UsageError(
                 f"{label} has members of shape {member}, which could be {member[0]} particles of {member[1]} "
-                f"coordinates, a series of {member[0]} times, or a picture: say --space particles, series or field"
+                f"coordinates, a series of {member[0]} times, or a picture; give --space particles, series or field"
             )
         case (None, 4) if member[0] > _FEW and member[0] in member[1:]:
             raise UsageError(
-                f"{label} has members of shape {member}, which could be a lattice in four dimensions, and fields have "
-                "up to three: say --space field to take the first axis as channels, or --space vector for numbers "
+                f"{label} has members of shape {member}, which could be a lattice in four dimensions, but fields have "
+                "up to three; give --space field to take the first axis as channels, or --space vector for numbers "
                 "without a grid"
             )
         case (None | "field", 2):
@@ -147,12 +147,12 @@ def _told_by_shape(
         case ("trajectory", _):
             raise DataError(
                 f"{label} has shape {shape} and {len(times)} times; trajectories have shape (members, times, 2, count, "
-                "dim), positions before momenta, and an attribute 'times' with a number for each"
+                "dim), positions before momenta, and an attribute 'times' with one number per snapshot"
             )
         case (None | "field", 5):
             raise DataError(
-                f"{label} has members of shape {member}: lattices in four dimensions are no fields, which have up to "
-                "three; give slices, or say --space vector for numbers without a grid"
+                f"{label} has members of shape {member}, a lattice in four dimensions, but fields have up to three; "
+                "give slices, or --space vector for numbers without a grid"
             )
         case (None | "field" | "particles" | "series" | "timed-series", _):
             what = f" of {kind} members" if kind else ""

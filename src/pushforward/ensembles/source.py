@@ -1,7 +1,7 @@
-"""What a model learns from, as the loop sees it.
+"""Training sources and their interface to the training loop.
 
-An ensemble, a pair of ensembles, an energy, a trained model: each is a source that hands out batches, the preprocessing
-that they are in the units of, and the record by which a run knows it again.
+An ensemble, a pair of ensembles, an energy, a trained model: each is a source that provides batches, the preprocessing
+that defines their units, and the record that identifies it in a run.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ __all__ = ["EnsembleSource", "Source", "checked_training_members", "record_of", 
 
 FEWEST_MEMBERS = 8
 FEWEST_TO_JUDGE = 8
-"""Test members that a report needs."""
+"""Smallest number of test members for a report."""
 _MOST_ROWS = 65536
 
 
 class Source(Protocol):
-    """What a model learns from.
+    """Source of training batches.
 
     Attributes:
         kind: ``"ensemble"``, ``"pair"``, ``"energy"``, ``"teacher"`` or ``"trajectories"``.
-        name: what messages and run directories call it.
-        space: of one sample; of a pair, of ensemble a.
+        name: name in messages and run directories.
+        space: space of a sample; for a pair, of ensemble a.
         parameters: conditions of the samples.
-        condition_space: what each sample is given with, in the user's units.
-        notes: what was recognised, one line each.
+        condition_space: space of the conditions, in the user's units.
+        notes: recognised properties, one line each.
     """
 
     @property
@@ -62,49 +62,49 @@ class Source(Protocol):
     def notes(self) -> tuple[str, ...]: ...
 
     def check(self) -> None:
-        """Find out now what would spoil a training later.
+        """Check the source before training.
 
         Raises:
-            DataError: if it cannot be learnt from.
+            DataError: if a model cannot be trained on it.
         """
         ...
 
     def preprocessing(self, options: Mapping[str, Any]) -> nn.Module:
-        """The map to network units, fitted.
+        """Fitted map to network units.
 
         Arguments:
-            options: of `TrainingSettings`: ``transform``, ``scale_by_condition``, ``discrete``.
+            options: fields of `TrainingSettings`: ``transform``, ``scale_by_condition``, ``discrete``.
         """
         ...
 
     def batches(
         self, preprocessing: Any, shard: Shard, seed: int, *, augmented: bool, device: torch.device
     ) -> tuple[BatchSource, bool]:
-        """The batch of each number, and whether it is ready on the device as it is made.
+        """Function from batch numbers to batches, and whether they are made on the device.
 
         Arguments:
-            preprocessing: to network units; on the CPU.
-            shard: of the joined batch.
-            seed: of the run.
-            augmented: whether members are moved by random symmetries of their space.
-            device: of the model.
+            preprocessing: map to network units, on the CPU.
+            shard: share of the joined batch.
+            seed: seed of the run.
+            augmented: whether random symmetries of the space are applied to members.
+            device: device of the model.
         """
         ...
 
     def condition_rows(self) -> NDArray[np.float32] | None:
-        """Conditions to sample at, shape (rows, parameters), in the user's units; None without conditions."""
+        """Conditions for sampling, shape (rows, parameters), in the user's units; None without conditions."""
         ...
 
     def describe(self) -> list[str]:
-        """What there is to learn from, one line each."""
+        """Description of the training data, one line per part."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
-        """The record in a run's configuration: plain values with ``name``, ``kind``, ``spec`` and ``fingerprint``."""
+        """Record in a run's configuration: plain values with ``name``, ``kind``, ``spec`` and ``fingerprint``."""
         ...
 
     def portable(self) -> Self:
-        """The same source, fit to be sent to another process."""
+        """Copy of the source that can be sent to another process."""
         ...
 
 
@@ -154,7 +154,7 @@ class EnsembleSource:
         return made, made.ready
 
     def condition_rows(self) -> NDArray[np.float32] | None:
-        """Of all training members, or of an even selection of very many."""
+        """Conditions of all training members, or of an evenly spread selection of very many."""
         members = self.ensemble.train
         if members.conditions is None:
             return None
@@ -176,22 +176,23 @@ class EnsembleSource:
         return record_of(self.kind, self.ensemble, self.ensemble.train)
 
     def portable(self) -> EnsembleSource:
-        # What is known exactly of an ensemble are functions, which cannot be sent, and training has no use for them.
+        # Exact properties of an ensemble are functions, which cannot be sent and are not used in training.
         return EnsembleSource(self.ensemble.replaced(exact=None))
 
 
 @singledispatch
 def source_of(space: Space, ensemble: Ensemble) -> Source:
-    """The source that an ensemble is where nothing else is said, by the kind of its samples."""
+    """Default source of an ensemble, by the kind of its samples."""
     return EnsembleSource(ensemble)
 
 
 def record_of(kind: str, ensemble: Ensemble, train: Ensemble) -> dict[str, Any]:
-    """The record of an ensemble in a run's configuration.
+    """Record of an ensemble in a run's configuration.
 
     Arguments:
-        kind: of source.
-        train: the members that are learnt from.
+        kind: kind of the source.
+        ensemble: all members.
+        train: training members.
     """
     return {
         "kind": kind,
@@ -207,7 +208,7 @@ def record_of(kind: str, ensemble: Ensemble, train: Ensemble) -> dict[str, Any]:
 
 
 def checked_training_members(ensemble: Ensemble) -> Ensemble:
-    """The training split.
+    """Training split.
 
     Raises:
         DataError: if it is too small to train on.
@@ -215,14 +216,14 @@ def checked_training_members(ensemble: Ensemble) -> Ensemble:
     members = ensemble.train
     if len(members) < FEWEST_MEMBERS:
         raise DataError(
-            f"{ensemble.name} has {len(members)} members to train on once a tenth each is held out for validation and"
-            f" test; at least {FEWEST_MEMBERS} are needed"
+            f"{ensemble.name} has {len(members)} members to train on after a tenth each is held out for validation and"
+            f" test; give at least {FEWEST_MEMBERS}"
         )
     return members
 
 
 def _ranges(members: Ensemble) -> Sequence[dict[str, Any]]:
-    """Names and classes of the parameters, and the range that is seen in training."""
+    """Names and classes of the parameters, and their ranges in training."""
     if members.conditions is None:
         return []
     low, high = members.conditions.min(0).tolist(), members.conditions.max(0).tolist()

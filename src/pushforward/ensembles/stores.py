@@ -1,8 +1,8 @@
 """Stores of members: one interface to arrays in memory and to the files of every format.
 
-A store is a sequence of equally shaped arrays, read by row. Nothing is mapped into memory: pages of a mapped file
-count as resident, and an ensemble larger than memory would look as if it had been loaded. Rows are read at their
-position in the file (`pread`), which needs no lock and no shared file offset, so several threads may read at once.
+A store is a sequence of equally shaped arrays, read by row. Nothing is mapped into memory: pages of a mapped file count
+as resident, so that an ensemble larger than memory would appear to be loaded. Rows are read at their position in the
+file (`pread`), without a lock or a shared file offset, so several threads may read at once.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ __all__ = [
 Rows = NDArray[np.int64]
 
 SMALL = 256 * 2**20
-"""Bytes up to which a store is held in memory."""
+"""Largest size in bytes of a store held in memory."""
 _EXACT = 2**16
-"""Numbers up to which float32 resolves better than 1/100."""
+"""Largest number that float32 resolves to better than 1/100."""
 _FIRST = 64
-"""Members that are looked at for large numbers."""
+"""Number of members inspected for large numbers."""
 
 
 class Store(Protocol):
     """Equally shaped members, read by row.
 
     Attributes:
-        shape: ``(members, *member)``.
-        dtype: of the stored numbers.
-        label: what messages call it: the name of the file, or ``array``.
+        shape: shape ``(members, *member)``.
+        dtype: type of the stored numbers.
+        label: name in messages: the name of the file, or ``array``.
     """
 
     shape: tuple[int, ...]
@@ -58,15 +58,15 @@ class Store(Protocol):
     label: str
 
     def read(self, rows: Rows) -> NDArray[Any]:
-        """The members at ``rows``, shape ``(len(rows), *member)``."""
+        """Members at ``rows``, shape ``(len(rows), *member)``."""
         ...
 
     def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
-        """A part of one member: ``member[window]``, with a slice for every axis."""
+        """Part of one member: ``member[window]``, with a slice per axis."""
         ...
 
     def where(self, row: int) -> str:
-        """How a message names the member: ``member 17 of maps.npy``."""
+        """Name of the member in messages: ``member 17 of maps.npy``."""
         ...
 
 
@@ -76,10 +76,10 @@ def size_in_bytes(source: Store) -> int:
 
 
 def in_memory_if_small(source: Store, limit: int = SMALL) -> Store:
-    """The same members, held in memory where they take no more than ``limit`` bytes.
+    """Same members, held in memory if they need no more than ``limit`` bytes.
 
-    They are held as float32 unless numbers of eight bytes lie farther from zero than float32 resolves (see
-    `precision`): then as they are.
+    They are held as float32 unless numbers of eight bytes are too large for float32 to resolve (see `precision`), which
+    keep their type.
     """
     if isinstance(source, InMemory) or size_in_bytes(source) > limit:
         return source
@@ -89,14 +89,14 @@ def in_memory_if_small(source: Store, limit: int = SMALL) -> Store:
 
 
 def unmasked(values: ArrayLike) -> NDArray[Any]:
-    """An array, with NaN where a masked array hides a value."""
+    """Array with NaN for masked values."""
     if not isinstance(values, np.ma.MaskedArray) or not np.ma.is_masked(values):
         return np.asarray(values)
     return np.asarray(np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan))
 
 
 def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
-    """The values as native float32; what float32 cannot hold becomes infinite, and is then found by the checks."""
+    """Values as native float32; those out of range become infinite, which the checks detect."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.ascontiguousarray(values, dtype=np.float32)
 
@@ -122,7 +122,7 @@ class InMemory:
 
 
 class ComplexParts:
-    """Complex members as two channels, the real and the imaginary part, in front of the axes of a grid.
+    """Complex members as two channels, real and imaginary part, before the axes of a grid.
 
     Complex vectors become vectors of twice the length, real parts first.
     """
@@ -149,17 +149,17 @@ class ComplexParts:
 
 
 class Positional:
-    """Numbers stored one after another in a file, from some byte on, in C order.
+    """Numbers stored contiguously in a file, from an offset, in C order.
 
     The data of .npy files, of FITS images, of arrays stored uncompressed in .npz files and of contiguous HDF5 datasets
-    lie like this.
+    are stored this way.
 
     Arguments:
-        path: of the file.
-        offset: of the first number, in bytes.
-        dtype: as stored, in either byte order; a structured type is read as its fields side by side.
-        shape: ``(members, *member)``.
-        scale, zero: the physical value is ``zero + scale * stored``, as in FITS.
+        path: path of the file.
+        offset: offset of the first number, in bytes.
+        dtype: stored type, in either byte order; the fields of a structured type become columns.
+        shape: shape ``(members, *member)``.
+        scale, zero: constants of the physical value ``zero + scale * stored``, as in FITS.
 
     Raises:
         DataError: if the file ends before the last number.
@@ -186,7 +186,7 @@ class Positional:
         needed, found = offset + shape[0] * self._bytes, path.stat().st_size
         if found < needed:
             raise DataError(
-                f"{path.name} is truncated: its header promises {needed:,} bytes and the file has {found:,}; "
+                f"{path.name} is truncated: its header promises {needed:,} bytes, but the file has {found:,}; "
                 "copy or download it again"
             )
 
@@ -199,7 +199,7 @@ class Positional:
         return self._physical(values)
 
     def window(self, row: int, window: tuple[slice, ...]) -> NDArray[Any]:
-        """Reads whole slabs of the first axis only; the rest of the window is cut out of them."""
+        """Read whole slabs of the first axis, and cut the window out of them."""
         member = self.shape[1:]
         start, stop, _ = window[0].indices(member[0])
         values = np.empty((stop - start, *member[1:]), self._stored)
@@ -219,17 +219,19 @@ class Positional:
         return zero + scale * values.astype(np.float64)
 
     def _fill(self, descriptor: int, buffer: NDArray[np.uint8], position: int) -> None:
-        """Read until the buffer is full: a system call may return fewer bytes than it was asked for."""
+        """Read until the buffer is full: a system call may return fewer bytes than requested."""
         view, done = memoryview(buffer.data), 0
         while done < len(view):
             got = _read_at(descriptor, view[done:], position + done)
             if got == 0:
-                raise DataError(f"{self.label} ended while it was being read; has it been changed or cut?")
+                raise DataError(
+                    f"{self.label} ended while it was being read; check whether it was changed or truncated"
+                )
             done += got
 
 
 class Joined:
-    """Sources one after another: the files of a glob.
+    """Concatenated sources, such as the files of a glob.
 
     Raises:
         DataError: if their members differ in shape.
@@ -271,7 +273,7 @@ class Joined:
 
 
 class ChannelStore:
-    """Several sources of the same members, seen as channels: shape ``(members, channels, *member)``.
+    """Several sources of the same members as channels, shape ``(members, channels, *member)``.
 
     Raises:
         DataError: if the sources differ in shape.
@@ -299,7 +301,7 @@ class ChannelStore:
 
 
 class OneMember:
-    """A source whose whole array is one member: shape ``(1, *source.shape)``."""
+    """Source whose whole array is one member, shape ``(1, *source.shape)``."""
 
     def __init__(self, source: Store) -> None:
         self.source = source
@@ -320,7 +322,7 @@ class OneMember:
 
 
 def _runs(rows: Rows) -> list[tuple[int, int, int]]:
-    """Runs of consecutive rows, for fewer and longer reads: first row, and start and end of the run in ``rows``."""
+    """Runs of consecutive rows, for fewer and longer reads: first row, and start and end of each run in ``rows``."""
     if len(rows) == 0:
         return []
     edges = np.flatnonzero(np.diff(rows) != 1) + 1

@@ -1,4 +1,4 @@
-r"""Supports of continuous values: those that are zero at times, positive, between two bounds, or angles.
+r"""Supports of continuous values: with exact zeros, positive, between two bounds, or angles.
 
 Each is a map to the real line and back, so that no sample leaves the support. With x in the user's units,
 
@@ -6,9 +6,9 @@ Each is a map to the real line and back, so that no sample leaves the support. W
     positive    y = x + unit ln(1 - exp(-x / unit)),         the inverse of softplus: y = x for x >> unit
     interval    y = ln(t / (1 - t)),  t = (x - low) / (high - low)
     angle       y = (x - cut) mod period,                    cut in the emptiest gap
-    within      y = x;  back, what lies beyond an end is reflected there, or moved to it
+    within      y = x;  in the inverse, values beyond an end are reflected at it, or moved to it
 
-A zero has a probability, not a density: log-densities of samples with k zeros are comparable among those.
+A zero has a probability, not a density: log-densities are comparable among samples with the same number of zeros.
 
 Source: for the first, uniform dequantisation as in `levels`, of one value.
 """
@@ -33,11 +33,11 @@ class Zeros:
     """Values that are exactly zero or positive.
 
     Attributes:
-        unit: smallest positive value, or the unit of those where ``largest`` is None.
-        width: of the band that zeros are spread over.
-        largest: value up to which logarithms are taken.
-        slope: of the straight line by which they go on, per ``largest``: a deviation of y or more.
-        most: that no value exceeds, where the data are cut off there; None where they are not.
+        unit: smallest positive value, or the unit of the values if ``largest`` is None.
+        width: width of the band that zeros are spread over.
+        largest: largest value for which the logarithm is used.
+        slope: slope of the straight line beyond it, per ``largest``: at least a standard deviation of y.
+        most: upper bound at which the data are cut off; None if there is none.
     """
 
     unit: float
@@ -78,7 +78,7 @@ class Positive:
     """Values above zero.
 
     Attributes:
-        unit: above which values pass as they are.
+        unit: scale far above which values are unchanged.
     """
 
     unit: float
@@ -99,12 +99,12 @@ class Positive:
 
 @dataclass(frozen=True)
 class Within:
-    """Values that pass as they are, and stay between two ends.
+    """Values that are unchanged by the map, and stay between two ends.
 
     Attributes:
-        low, high: the ends; None where there is none.
-        piled: whether values pile up at them (saturated, or clipped): what lies beyond is moved to the end. Otherwise
-            it is reflected there, which leaves the density at the end as it is.
+        low, high: ends; None if unbounded.
+        piled: whether values pile up at the ends (saturated, or clipped): values beyond are then moved to the end.
+            Otherwise they are reflected there, which preserves the density at the end.
     """
 
     low: float | None = None
@@ -167,7 +167,7 @@ class Angle:
 
     def inverse(self, y: Tensor) -> Tensor:
         turned = torch.remainder(y + (self.cut - self.start), self.period)
-        # In float32 the remainder of what is just below zero is the period itself.
+        # In float32 the remainder of a number just below zero is the period itself.
         return self.start + torch.where(turned >= self.period, 0.0, turned)
 
     def log_slope(self, x: Tensor) -> Tensor:
@@ -188,11 +188,11 @@ _KINDS: dict[str, type[Support]] = {
 
 
 class Supports(nn.Module):
-    """The maps of the channels of a sample to the real line, and back; channels without a support pass as they are.
+    """Maps of the channels of a sample to the real line, and back; channels without a support are unchanged.
 
     Arguments:
-        supports: of each channel, or None.
-        axis: of a batch, along which the channels lie.
+        supports: support of each channel, or None.
+        axis: channel axis of a batch.
     """
 
     def __init__(self, supports: Sequence[Support | None], axis: int) -> None:
@@ -204,16 +204,16 @@ class Supports(nn.Module):
 
     @property
     def reshapes(self) -> bool:
-        """Whether values change on their way to the real line."""
+        """Whether the map to the real line changes values."""
         return any(not isinstance(each, Within | None) for each in self.supports)
 
     @property
     def random(self) -> bool:
-        """Whether values are spread at random, so that batches differ."""
+        """Whether values are spread at random, differently in every batch."""
         return any(isinstance(each, Zeros) for each in self.supports)
 
     def forward(self, x: Tensor, u: Tensor | float = 0.5) -> Tensor:
-        """Values on the real line; ``u`` as of `Levels.forward`."""
+        """Values on the real line; ``u`` as in `Levels.forward`."""
         if not self.reshapes:
             return x
         places = torch.full_like(x, u) if isinstance(u, float) else u
@@ -225,7 +225,7 @@ class Supports(nn.Module):
         return self._each(y, lambda each, y: each.inverse(y), lambda y: y)
 
     def log_slope(self, x: Tensor) -> Tensor:
-        """``ln dy/dx``; at zeros that are spread over a band, the logarithm of its width."""
+        """``ln dy/dx``; at zeros that are spread over a band, the logarithm of the band's width."""
         return self._each(x, lambda each, x: each.log_slope(x), torch.zeros_like)
 
     def _each(self, x: Tensor, function: Any, otherwise: Any) -> Tensor:
@@ -241,7 +241,7 @@ class Supports(nn.Module):
 
     @classmethod
     def from_list(cls, values: Sequence[dict[str, Any] | None], axis: int) -> Self:
-        """The supports that `to_list` wrote.
+        """Supports from the plain values of `to_list`.
 
         Raises:
             UsageError: if a kind is unknown.

@@ -1,8 +1,8 @@
-"""Random symmetry operations: what leaves an ensemble's distribution as it is makes new members of old ones.
+"""Data augmentation by random symmetry operations, which leave an ensemble's distribution unchanged.
 
-A periodic field may be translated by any number of cells; an isotropic one may be reflected, and turned by 90 degrees
-about any axis. None of them interpolates: the values only change places. Particles are turned and mirrored about the
-origin, moved within a periodic box, and change places within their species. Every sample gets its own operation.
+A periodic field may be translated by any number of cells; an isotropic one may be reflected, and rotated by 90 degrees
+about any axis. None of them interpolates: the values are only permuted. Particles are rotated and reflected about the
+origin, translated within a periodic box, and permuted within their species. Every sample gets its own operation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FINE = 2**31
 
 @singledispatch
 def has_symmetries(space: Space) -> bool:
-    """Whether `augment` makes new members of old ones."""
+    """Whether `augment` changes members."""
     return False
 
 
@@ -51,17 +51,17 @@ def augment(
     translate: bool = True,
     rotate: bool = True,
 ) -> Float[Tensor, "batch *shape"]:
-    """Samples moved by random symmetries of their space, those without symmetries as they are.
+    """Apply random symmetries of the space to samples; samples without symmetries are unchanged.
 
     The reflections and the exchanges of axes generate the 8 symmetries of a square and the 48 of a cube. Axes of
-    different length are not exchanged. Particles in a box have these symmetries too; in open space they turn by any
-    angle about the origin. They change places within their species.
+    different length are not exchanged. Particles in a box have these symmetries too; in open space they are rotated by
+    any angle about the origin. They are permuted within their species.
 
     Arguments:
         x: samples, shape ``(batch, *space.shape)``.
-        space: says which symmetries there are: of a field translations if it is periodic, rotations and reflections if
-            isotropic.
-        rng: decides; or one for each sample, so that what happens to it does not depend on its neighbours.
+        space: space of the samples, which determines the symmetries: for a field, translations if it is periodic, and
+            rotations and reflections if isotropic.
+        rng: one generator, or one per sample, so that its operation does not depend on the rest of the batch.
         translate: False leaves out translations.
         rotate: False leaves out rotations and reflections.
     """
@@ -74,9 +74,9 @@ def augment_given(
     space: Space,
     rng: np.random.Generator | Sequence[np.random.Generator],
 ) -> tuple[Float[Tensor, "batch *shape"], Condition | None]:
-    """`augment`, with the same operation for a sample and for the field of its condition.
+    """`augment`, with the same operation for a sample and its condition field.
 
-    A translation is by whole cells of the coarser of the two, and axes are exchanged where both grids allow it.
+    A translation is by whole cells of the coarser of the two, and axes are exchanged if both grids allow it.
     """
     if condition is None or condition.field is None:
         return augment(x, space, rng), condition
@@ -86,7 +86,7 @@ def augment_given(
 
 @singledispatch
 def _moved(space: Space, parts: list[Tensor], rng: Generators, translate: bool, rotate: bool) -> list[Tensor]:
-    """What belongs to one sample each, moved by the same operation."""
+    """Apply one operation per sample to all arrays of that sample."""
     return parts
 
 
@@ -98,7 +98,7 @@ def _(space: Particles, parts: list[Tensor], rng: Generators, translate: bool, r
     if space.species:
         names = sorted(set(space.species))
         number = torch.tensor([names.index(name) for name in space.species], device=x.device)
-        # Ranks within a species, at the places of that species.
+        # Ranks within a species, at the positions of that species.
         slots, order = number.argsort(stable=True), (number + order).argsort(1)
         order = torch.empty_like(order).index_copy_(1, slots, order)
     else:
@@ -114,8 +114,8 @@ def _(space: Particles, parts: list[Tensor], rng: Generators, translate: bool, r
 
 
 def _turns(rng: Generators, batch: int, dim: int) -> Tensor:
-    """Rotations and reflections, evenly distributed over O(dim)."""
-    # The orthogonal factor of a normal matrix, with the signs that make it unique, is so (Mezzadri 2007).
+    """Rotations and reflections, uniformly distributed over O(dim)."""
+    # The orthogonal factor of a Gaussian matrix, with the signs that make it unique (Mezzadri 2007).
     normal = torch.special.ndtri(_uniform(rng, batch, dim * dim).unflatten(1, (dim, dim)))
     rotation, upper = torch.linalg.qr(normal)
     return rotation * upper.diagonal(dim1=1, dim2=2).sign()[:, None]
@@ -175,7 +175,7 @@ def _gather(x: Tensor, positions: list[Tensor]) -> Tensor:
 
 
 def _exchange_axes(x: Tensor, orders: list[tuple[int, ...]], choice: Int[Tensor, " batch"]) -> Tensor:
-    """Each sample with its axes in the chosen one of some orders, of which the first changes nothing."""
+    """Samples with their axes permuted by the chosen order; the first order is the identity."""
     y = x
     for number, order in enumerate(orders[1:], start=1):
         chosen = (choice == number).reshape(-1, *[1] * (x.ndim - 1))

@@ -1,7 +1,7 @@
-"""Trajectories: snapshots of simulations, which a model of motion learns to reach from the first of them.
+"""Trajectories: snapshots of simulations, which a model of motion learns to predict from the first snapshot.
 
-A model that brings its own physics works in the user's units, and one simulation may be enough to learn from: there is
-no preprocessing, and a split only where there are simulations for it.
+A model with built-in physics works in the user's units and may be trained on one simulation: there is no preprocessing,
+and a split only if there are enough simulations.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ FEWEST_TO_SPLIT = 3
 
 
 class Unchanged(nn.Module):
-    """The preprocessing that leaves samples and conditions in the user's units.
+    """Identity preprocessing: samples and conditions stay in the user's units.
 
     Arguments:
-        space: of the samples.
-        names: of the parameters that samples are given with.
+        space: space of the samples.
+        names: names of the conditions.
     """
 
     def __init__(self, space: Space, names: tuple[str, ...] = ()) -> None:
@@ -60,10 +60,10 @@ class Unchanged(nn.Module):
 
     def describe(self) -> list[str]:
         """One line for the terminal and the report."""
-        return ["samples stay in their own units"]
+        return ["samples stay in the user's units"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values from which `from_dict` makes the same."""
+        """Plain values for `from_dict`."""
         return {"kind": "unchanged", "space": space_to_dict(self.space), "names": list(self.names)}
 
     @classmethod
@@ -76,11 +76,11 @@ class Trajectories:
     """Simulations of moving particles, at the same times in all of them.
 
     Arguments:
-        ensemble: of trajectories, in the user's units. Three simulations or more are split, so that one at least is
-            held out; fewer are all trained on.
+        ensemble: ensemble of trajectories, in the user's units. Three simulations or more are split, so that at least
+            one is held out; fewer are all used for training.
 
     Raises:
-        UsageError: if the ensemble holds something else.
+        UsageError: if the members are not trajectories.
     """
 
     ensemble: Ensemble
@@ -88,7 +88,7 @@ class Trajectories:
 
     def __post_init__(self) -> None:
         if not isinstance(self.ensemble.space, Trajectory):
-            raise UsageError(f"trajectories are needed, and members of {self.ensemble.name} are {self.ensemble.space}")
+            raise UsageError(f"trajectories are needed, but members of {self.ensemble.name} are {self.ensemble.space}")
 
     @property
     def name(self) -> str:
@@ -112,16 +112,16 @@ class Trajectories:
 
     @cached_property
     def train(self) -> Ensemble:
-        """Simulations to learn from."""
+        """Training simulations."""
         return self.ensemble.train if len(self.ensemble) >= FEWEST_TO_SPLIT else self.ensemble
 
     @cached_property
     def test(self) -> Ensemble | None:
-        """Simulations that training does not see; None if there are too few to hold any out."""
+        """Held-out simulations; None if there are too few."""
         return self.ensemble.test if len(self.ensemble) >= FEWEST_TO_SPLIT else None
 
     def check(self) -> None:
-        """Find out now what would spoil a training later.
+        """Check the data before training.
 
         Raises:
             DataError: if a value is not finite, or nothing moves.
@@ -134,13 +134,13 @@ class Trajectories:
                 )
 
     def preprocessing(self, options: Mapping[str, Any]) -> Unchanged:
-        """The identity.
+        """Identity.
 
         Raises:
-            UsageError: if another transform is asked for.
+            UsageError: if another transform is requested.
         """
         if options.get("transform", "auto") not in ("auto", "none"):
-            raise UsageError("trajectories stay in their own units: leave the transform out")
+            raise UsageError("trajectories stay in the user's units; leave the transform out")
         return Unchanged(self.space, tuple(parameter.name for parameter in self.parameters))
 
     def batches(

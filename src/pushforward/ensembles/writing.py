@@ -1,26 +1,25 @@
-"""Members to files, with their conditions and what is known of their space, so that `pushforward.read` knows it too.
+"""Writing of members to files, with their conditions and properties, in the form that `pushforward.read` reads.
 
 | ending | members | conditions, groups | box, periodic, isotropic, kind, columns, units, seed, version |
-|---|---|---|---|
-| ``.h5``, ``.hdf5`` | dataset ``x`` | dataset ``conditions``, attribute ``names``; dataset ``groups`` | attributes |
-| ``.zarr`` | array ``x`` | array ``conditions``, attributes ``names``, ``classes``; array ``groups`` | attributes |
-| ``.npz`` | array ``x`` | arrays ``conditions``, ``names``, ``groups`` | arrays |
-| ``.npy`` | the array | beside it in ``NAME.conditions.csv`` | |
-| ``.fits`` | the image, or a table of vectors | beside it in ``NAME.conditions.csv`` | keywords |
-| ``.csv``, ``.parquet`` | a row each, vectors only | beside it in ``NAME.conditions.csv`` | names of columns |
-| ``.xyz``, ``.extxyz`` | a frame each, particles only | comment lines | cell, species |
+|---|---|---|---| | ``.h5``, ``.hdf5`` | dataset ``x`` | dataset ``conditions``, attribute ``names``; dataset ``groups``
+| attributes | | ``.zarr`` | array ``x`` | array ``conditions``, attributes ``names``, ``classes``; array ``groups`` |
+attributes | | ``.npz`` | array ``x`` | arrays ``conditions``, ``names``, ``groups`` | arrays | | ``.npy`` | the array |
+separate file ``NAME.conditions.csv`` | | | ``.fits`` | the image, or a table of vectors | separate file
+``NAME.conditions.csv`` | keywords | | ``.csv``, ``.parquet`` | one row each, vectors only | separate file
+``NAME.conditions.csv`` | names of columns | | ``.xyz``, ``.extxyz`` | one frame each, particles only | comment lines |
+cell, species |
 
-Timed series are arrays ``times``, ``values`` and, where it is known, ``truth`` in ``.npz``; in ``.csv`` and
-``.parquet`` they have a row for every observation, with columns ``series``, ``time`` and the values.
+Timed series are arrays ``times``, ``values`` and, if known, ``truth`` in ``.npz``; in ``.csv`` and ``.parquet`` they
+have one row per observation, with columns ``series``, ``time`` and the values.
 
-Fields that members are given with are ``condition_fields`` in ``.h5``, ``.zarr`` and ``.npz``, and beside the other
-formats in ``NAME.condition.npy``.
+Condition fields are ``condition_fields`` in ``.h5``, ``.zarr`` and ``.npz``; for the other formats they are in a
+separate file ``NAME.condition.npy``.
 
-Trajectories are written to ``.h5`` alone: dataset ``x`` of shape (members, times, 2, count, dim), and attributes
+Trajectories are written to ``.h5`` only: dataset ``x`` of shape (members, times, 2, count, dim), and attributes
 ``times`` and ``box``.
 
-Labels are written as the names of their classes. An HDF5 file with labels has a group ``conditions`` with a dataset for
-each column instead. A file is written under another name and moved into place: it is whole or absent.
+Labels are written as the names of their classes. An HDF5 file with labels has a group ``conditions`` with one dataset
+per column instead. A file is written under a temporary name and renamed: it is complete or absent.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ def check_output(path: str | Path, endings: Sequence[str] | None = None) -> None
     """Refuse a file that could not be written, before any work is done for it.
 
     Arguments:
-        path: of the file.
-        endings: that are known; None for those that `write` knows.
+        path: path of the file.
+        endings: known endings; None for those of `write`.
 
     Raises:
-        UsageError: for an ending that is no format, or a folder that is not there or cannot be written.
+        UsageError: for an unknown ending, or a folder that does not exist or cannot be written.
     """
     path = Path(path)
     known = tuple(endings or _WRITTEN)
@@ -60,7 +59,7 @@ def check_output(path: str | Path, endings: Sequence[str] | None = None) -> None
     if not path.parent.is_dir():
         raise UsageError(f"the folder {path.parent} for {path.name} does not exist; make it first")
     if path.is_dir() and not (path.suffix.lower() == ".zarr" and (path / "zarr.json").exists()):
-        raise UsageError(f"{path} is a folder, and a file name is needed")
+        raise UsageError(f"{path} is a folder; give a file name")
     if path.suffix.lower() == ".zarr" and find_spec("zarr") is None:
         raise UsageError(f"writing {path.name} needs Zarr: pip install 'pushforward[zarr]'")
     if not os.access(path.parent, os.W_OK | os.X_OK):
@@ -72,7 +71,7 @@ def write(simulated: Simulated, path: str | Path) -> None:
 
     Arguments:
         simulated: members, with their conditions and space.
-        path: of the file; what is there is replaced.
+        path: path of the file; an existing file is replaced.
 
     Raises:
         UsageError: for an unknown ending, a folder that cannot be written, a full disk, or fields in a table.
@@ -81,7 +80,7 @@ def write(simulated: Simulated, path: str | Path) -> None:
     check_output(path)
     ending = path.suffix.lower()
     if ending not in (".h5", ".hdf5") and simulated.space.kind == "trajectory":
-        raise UsageError(f"trajectories are written as HDF5, with their times: give a file .h5 instead of {path.name}")
+        raise UsageError(f"trajectories are written as HDF5, with their times; give a file .h5 instead of {path.name}")
     _atomically(path, lambda target: format_module(ENDINGS[ending]).write_file(simulated, target))
     if simulated.conditions is not None and ending in _BESIDE:
         beside = path.with_name(f"{path.stem}.conditions.csv")
@@ -98,7 +97,7 @@ def _atomically(path: Path, save: Callable[[Path], None]) -> None:
     try:
         save(partial)
         if path.is_dir():
-            shutil.rmtree(path)  # a Zarr folder, which cannot be replaced as a file is
+            shutil.rmtree(path)  # a Zarr folder cannot be replaced by renaming
         os.replace(partial, path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -1,6 +1,6 @@
-"""One file per format, which is imported when it is first needed.
+"""Formats, one module each, imported on first use.
 
-Each has `open_file(path, field)`, and those that are written too have `write_file(simulated, path)`.
+Each has `open_file(path, field)`, and those that can be written also have `write_file(simulated, path)`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a reader finds in a file."""
+"""Contents of a file, the result of a reader."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ __all__ = [
 
 DATA_NAMES = ("x", "data", "samples", "fields", "maps", "images", "members")
 STATED_KINDS = ("series", "timed-series", "particles", "trajectory")
-"""Kinds of Space that a shape does not tell, as a file may state them."""
+"""Kinds of Space that a shape does not determine and a file may state."""
 CONDITION_NAMES = ("conditions", "condition", "parameters", "params", "labels", "label")
 CONDITION_FIELDS = "condition_fields"
-"""Name of the array of fields that the members of a file are given with."""
+"""Name of the array of condition fields in a file."""
 
 WHOLE_SKY = (
-    "a map of the whole sky in HEALPix, which no model here takes: project patches of it to flat maps first "
+    "a map of the whole sky in HEALPix, which no model accepts: project patches of it to flat maps first "
     "(healpy.gnomview, reproject), and give these"
 )
 
 _SHOWN = 6
-"""Datasets that a note lists."""
+"""Largest number of datasets listed in a note."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """An array in a file, with what the file says about it.
+    """Array in a file, with its properties stated in the file.
 
     Attributes:
-        source: the array; its first axis counts members, unless the whole array turns out to be one member.
-        names: of the columns, where the format has columns.
-        conditions: columns of conditions that the file holds beside the members, by name.
-        column: finds a column or dataset by the name that the user gives; None where there is none.
-        attributes: properties of the members that the file states: ``box``, ``periodic``, ``isotropic``, ``groups``,
+        source: array whose first axis counts members, unless the whole array is one member.
+        names: names of the columns, if the format has columns.
+        conditions: columns of conditions in the file, by name.
+        column: function that returns a column or dataset by the name given by the user, or None.
+        attributes: properties of the members stated in the file: ``box``, ``periodic``, ``isotropic``, ``groups``,
             the ``times`` of trajectories, ``species`` and ``centred`` of particles, and ``units``, of channels or of
             columns by name.
-        kind: of Space, where the format implies one.
-        one_member: True if the array is one member, False if its first axis counts members, None if it cannot be told.
-        notes: what was recognised.
-        condition_fields: the field that each member is given with, where the file holds them beside the members.
-        left_out: what the file holds beside the members, by name, as a note shows it.
-        how: the note on what is left out, with ``{}`` for it.
-        question: what is to be asked if the user names neither columns nor a dataset.
+        kind: kind of Space, if the format implies one.
+        one_member: True if the array is one member, False if its first axis counts members, None if unknown.
+        notes: recognised properties.
+        condition_fields: condition fields in the file, one per member.
+        left_out: other contents of the file, by name, as shown in a note.
+        how: note on the other contents, with the placeholder ``{}`` for them.
+        question: question to the user if neither columns nor a dataset are named.
     """
 
     source: Store
@@ -74,7 +74,7 @@ class Contents:
     question: str | None = None
 
     def unused(self, taken: Sequence[str]) -> tuple[str, ...]:
-        """A note on what is left out of what the file holds, but for what is taken in by name."""
+        """Note on contents of the file that are left out, except those included by name."""
         shown = [text for name, text in self.left_out.items() if name not in taken]
         if not shown:
             return ()
@@ -82,15 +82,15 @@ class Contents:
 
 
 def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, label: str) -> str:
-    """The name of the dataset that holds the members.
+    """Name of the dataset that holds the members.
 
     Arguments:
-        shapes: of the numeric datasets in the file, by name.
-        wanted: the name that the user gives.
-        label: what a message calls the file.
+        shapes: shapes of the numeric datasets in the file, by name.
+        wanted: name given by the user.
+        label: name of the file in messages.
 
     Raises:
-        DataError: if there is no such dataset, or several could be meant; the sentence lists them.
+        DataError: if there is no such dataset, or several could be meant; the message lists them.
     """
     if not shapes:
         raise DataError(f"{label} holds no array of numbers")
@@ -116,11 +116,11 @@ def choose_dataset(shapes: Mapping[str, tuple[int, ...]], wanted: str | None, la
 
 
 def of_several(label: str, chosen: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """What a file of several datasets holds beside that of the members, and the note that says how it is taken in."""
+    """Other datasets of a file, and the note with the options that include them."""
     return {
         "left_out": {name: f"{name} {shape}" for name, shape in shapes.items() if name != chosen},
-        "how": f"{label}: members are read from {chosen!r}; left out: {{}}; --field reads another, --condition takes "
-        "one in",
+        "how": f"{label}: members are read from {chosen!r}; left out: {{}}; --field reads another, --condition "
+        "includes one",
     }
 
 

@@ -23,20 +23,20 @@ _TYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
-    """The first image of a FITS file, or else its first table.
+    """First image of a FITS file, or else its first table.
 
-    A two-dimensional image is one map, and one with more axes is a stack of members along its first axis (the last
-    one in the order of FITS, NAXISn). A binary table is read as one coordinate a numeric column.
+    A two-dimensional image is one map, and one with more axes is a stack of members along its first axis (the last one
+    in the order of FITS, NAXISn). Numeric columns of a binary table are coordinates.
 
     Arguments:
-        path: of the file.
-        field: name (EXTNAME) or number of the header-data unit, if not the first that holds something.
+        path: path of the file.
+        field: name (EXTNAME) or number of the header-data unit; the first with data by default.
 
     Raises:
         DataError: if the file is truncated or holds neither an image nor a table.
     """
     with warnings.catch_warnings():
-        # A truncated file is only a warning to astropy, and is found by its size below.
+        # astropy only warns of a truncated file, which is detected by its size below.
         warnings.simplefilter("ignore", AstropyWarning)
         try:
             with fits.open(path, memmap=False, lazy_load_hdus=False) as units:
@@ -44,7 +44,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
             if isinstance(error, DataError):
                 raise
-            raise DataError(f"{path.name} cannot be read as FITS ({error}); is it truncated or damaged?") from None
+            raise DataError(f"{path.name} cannot be read as FITS ({error}); it may be truncated or damaged") from None
 
 
 def _contents(path: Path, units: fits.HDUList, field: str | None) -> Contents:
@@ -84,14 +84,14 @@ def _image(path: Path, unit: Any) -> Store:
     if not plain or "BLANK" in header:
         return InMemory(np.asarray(unit.data).astype(np.float32), path.name)
     shape = tuple(int(header[f"NAXIS{axis}"]) for axis in range(header["NAXIS"], 0, -1))
-    # astropy removes BSCALE and BZERO from the header as it reads the data, and keeps what they were.
+    # astropy removes BSCALE and BZERO from the header when it reads the data, and keeps their original values.
     scale, zero = float(unit._orig_bscale), float(unit._orig_bzero)
     offset = unit.fileinfo()["datLoc"]
     return Positional(path, offset, np.dtype(_TYPES[unit._orig_bitpix]), shape, scale=scale, zero=zero)
 
 
 def _values(unit: fits.BinTableHDU, column: fits.Column) -> np.ndarray:
-    """A column, with NaN where the table declares a value as missing (TNULL)."""
+    """Column with NaN where the table declares a value as missing (TNULL)."""
     values = np.asarray(unit.data[column.name])
     if column.null is None or values.dtype.kind not in "iu":
         return values
@@ -99,7 +99,7 @@ def _values(unit: fits.BinTableHDU, column: fits.Column) -> np.ndarray:
 
 
 def _table(path: Path, unit: fits.BinTableHDU, wanted: tuple[str, ...] = ()) -> Contents:
-    """The columns of numbers of a table; or one of several numbers a row, or some of numbers, that are ``wanted``."""
+    """Numeric columns of a table; or the ``wanted`` column of several numbers per row, or numeric ones."""
     columns = {column.name: _values(unit, column) for column in unit.columns}
     numeric = {name: values for name, values in columns.items() if values.ndim == 1 and values.dtype.kind in "fiub"}
     vectors = {name: values for name, values in columns.items() if values.ndim > 1 and values.dtype.kind in "fiub"}
@@ -113,7 +113,7 @@ def _table(path: Path, unit: fits.BinTableHDU, wanted: tuple[str, ...] = ()) -> 
             column=column,
             one_member=False,
             left_out={name: name for name in columns if name not in wanted},
-            how=f"{path.name}: other columns are left out: {{}}; --condition takes one in",
+            how=f"{path.name}: other columns are left out: {{}}; --condition includes one",
         )
     if str(unit.header.get("PIXTYPE", "")).upper() == "HEALPIX" or "NSIDE" in unit.header:
         raise DataError(f"{path.name} holds {WHOLE_SKY}")
@@ -121,15 +121,15 @@ def _table(path: Path, unit: fits.BinTableHDU, wanted: tuple[str, ...] = ()) -> 
     numeric = {name: numeric[name] for name in wanted if name in numeric} if wanted else numeric
     if not numeric:
         raise DataError(
-            f"the columns of the table in {path.name} hold several numbers a row ({shown}): name one with --field, "
-            "and its rows are the members"
+            f"the columns of the table in {path.name} hold several numbers per row ({shown}); name one with --field, "
+            "whose rows are the members"
             if vectors
             else f"the table in {path.name} has no column of numbers; it has {', '.join(columns)}"
         )
     asked = (
-        f"{path.name} has columns of several numbers a row ({shown}) and of one ({', '.join(numeric)}): "
-        f"--field {next(iter(vectors))} takes rows of the first as members, --columns {next(iter(numeric))} numbers of "
-        "the second"
+        f"{path.name} has columns of several numbers per row ({shown}) and of one ({', '.join(numeric)}); "
+        f"give --field {next(iter(vectors))} for members from the first, or --columns {next(iter(numeric))} for the "
+        "second"
         if vectors and not wanted
         else None
     )
@@ -147,10 +147,10 @@ def _table(path: Path, unit: fits.BinTableHDU, wanted: tuple[str, ...] = ()) -> 
 
 
 def write_file(simulated: Simulated, path: Path) -> None:
-    """Vectors as a binary table with units, other members as one image; geometry and origin as keywords.
+    """Write vectors as a binary table with units, other members as one image; geometry and origin as keywords.
 
     Raises:
-        UsageError: if the name of a coordinate is not ASCII, as FITS demands.
+        UsageError: if the name of a coordinate is not ASCII, as FITS requires.
     """
     header = fits.Header()
     for key, value in attributes(simulated).items():
@@ -163,7 +163,7 @@ def write_file(simulated: Simulated, path: Path) -> None:
     names = coordinate_names(simulated.space)
     strange = [name for name in names if not name.isascii()]
     if strange:
-        raise UsageError(f"FITS has names of columns in ASCII alone, unlike {strange[0]!r}: write .csv, .h5 or .npz")
+        raise UsageError(f"FITS requires column names in ASCII, unlike {strange[0]!r}; write .csv, .h5 or .npz")
     kind = "D" if simulated.x.dtype == np.float64 else "E"
     units = simulated.units if len(simulated.units) == len(names) else ("",) * len(names)
     columns = [

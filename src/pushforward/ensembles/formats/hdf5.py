@@ -1,4 +1,4 @@
-"""HDF5: datasets in groups, read lazily; contiguous ones by position, chunked ones through the library."""
+"""HDF5: datasets in groups, read lazily; contiguous ones by position, chunked ones by the HDF5 library."""
 
 from __future__ import annotations
 
@@ -37,29 +37,28 @@ _ATTRIBUTES = {
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
-    """The members of an HDF5 file, and the conditions that it holds.
+    """Members of an HDF5 file, and its conditions.
 
     Conditions are a dataset called ``conditions``, ``parameters``, ``params`` or ``labels`` (its columns named by an
-    attribute or a dataset ``names`` or ``parameter_names``), or a group of that name with a dataset for each parameter.
+    attribute or a dataset ``names`` or ``parameter_names``), or a group of that name with one dataset per parameter.
     The attributes ``box``, ``periodic``, ``isotropic``, ``times`` (of trajectories), ``centred`` and ``species`` (of
-    particles), and the datasets ``groups`` and ``condition_fields`` (a field that each member is given with), are
-    understood.
+    particles), and the datasets ``groups`` and ``condition_fields`` (one field per member), are recognised.
 
     Arguments:
-        path: of the file.
-        field: name of the dataset with the members; needed only where it cannot be told.
+        path: path of the file.
+        field: name of the dataset with the members; needed only if it is ambiguous.
 
     Raises:
-        DataError: if the file is truncated, or it cannot be told which dataset is meant.
+        DataError: if the file is truncated, or the dataset is ambiguous.
     """
     with _opened(path) as file:
         return _contents(path, file, field)
 
 
 class Chunked:
-    """A dataset that only the HDF5 library can read: chunked, compressed or spread over files.
+    """Dataset that only the HDF5 library can read: chunked, compressed or spread over files.
 
-    The file is opened for every read, so that thousands of files can be one ensemble and none is kept from its writers.
+    The file is opened for every read, so that an ensemble can have thousands of files and none is locked for writers.
     """
 
     def __init__(self, path: Path, dataset: h5py.Dataset, name: str) -> None:
@@ -86,13 +85,13 @@ class Chunked:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading; what the library says of a damaged one becomes a sentence."""
+    """Open the file for reading; errors of the library for a damaged file become a `DataError`."""
     try:
         with h5py.File(path, "r") as file:
             yield file
     except OSError as error:
         raise DataError(
-            f"{path.name} cannot be read as HDF5 ({error}); is it truncated, damaged or still being written?"
+            f"{path.name} cannot be read as HDF5 ({error}); it may be truncated, damaged or still being written"
         ) from None
 
 
@@ -113,7 +112,7 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
     chosen = choose_dataset(shapes, field.strip("/") if field else None, path.name)
     dataset = datasets[chosen]
     if 0 in dataset.shape or not dataset.shape:
-        raise DataError(f"the dataset {chosen!r} of {path.name} has shape {dataset.shape}, which holds no members")
+        raise DataError(f"the dataset {chosen!r} of {path.name} has shape {dataset.shape}, which has no members")
     attributes = {
         _ATTRIBUTES[key.lower()]: value.item() if isinstance(value, np.generic) else value
         for holder in (file, dataset)
@@ -150,7 +149,7 @@ def _contents(path: Path, file: h5py.File, field: str | None) -> Contents:
 def _columns_side_by_side(
     path: Path, datasets: Mapping[str, h5py.Dataset], names: tuple[str, ...], column: Any
 ) -> Contents:
-    """Datasets with one number a member, as the columns of a table."""
+    """Datasets with one number per member, as the columns of a table."""
     absent = [name for name in names if name not in datasets]
     if absent:
         raise DataError(f"{path.name} has no dataset {absent[0]!r}; it has {', '.join(datasets)}")
@@ -158,7 +157,7 @@ def _columns_side_by_side(
     shapes = {name: each.shape for name, each in zip(names, values, strict=True)}
     if any(len(shape) != 1 for shape in shapes.values()) or len(set(shapes.values())) > 1:
         raise DataError(
-            f"the datasets of {path.name} have the shapes {shapes}, and columns hold a number a member each"
+            f"the datasets of {path.name} have the shapes {shapes}; --columns needs datasets with one number per member"
         )
     return Contents(
         InMemory(np.stack(values, axis=1), path.name), names=names, column=column, kind="vector", one_member=False
@@ -209,7 +208,7 @@ def _strings(values: NDArray[Any]) -> list[str]:
 
 
 def write_file(simulated: Simulated, path: Path) -> None:
-    """Members as the dataset ``x``, with their conditions, fields and groups beside it, and attributes."""
+    """Write members as the dataset ``x``, with datasets of their conditions, fields and groups, and attributes."""
     with h5py.File(path, "w") as file:
         file["x"] = simulated.x
         if simulated.classes:

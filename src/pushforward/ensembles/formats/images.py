@@ -1,4 +1,4 @@
-"""Pictures (.png, .tif, .jpg): one member a file, with the whole numbers that are stored, of 8 or 16 bits."""
+"""Pictures (.png, .tif, .jpg): one member per file, with the stored whole numbers, of 8 or 16 bits."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _CHANNELS = {"1": 1, "L": 1, "I": 1, "F": 1, "I;16": 1, "I;16B": 1, "I;16L": 1, 
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
-    """The picture of a file: a map of grey levels, or three channels of colour. Transparency is left out.
+    """Picture in a file: a map of grey levels, or three channels of colour. Transparency is left out.
 
     Raises:
         DataError: if it cannot be read, or has other channels.
     """
     if field is not None:
-        raise DataError(f"{path.name} is a picture and holds no array called {field!r}; leave the field out")
+        raise DataError(f"{path.name} is a picture without an array {field!r}; leave the field out")
     try:
         with Image.open(path) as image:
             mode, (width, height) = image.mode, image.size
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as error:
         raise DataError(f"{path.name} cannot be read as a picture ({error})") from None
     if mode not in _CHANNELS:
-        raise DataError(f"{path.name} has the channels {mode}; grey and RGB pictures are read")
+        raise DataError(f"{path.name} has the channels {mode}; give grey or RGB pictures")
     note = {"LA": "transparency is left out", "RGBA": "transparency is left out", "P": "palettes are read as RGB"}
     return Contents(
         _Picture(path, mode, (height, width)),
@@ -43,7 +43,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
 
 class _Picture:
-    """The one member of a file, decoded when it is asked for."""
+    """Single member of a file, decoded on demand."""
 
     def __init__(self, path: Path, mode: str, grid: tuple[int, int]) -> None:
         self._path, self._mode, self._channels = path, mode, _CHANNELS[mode]
@@ -66,5 +66,5 @@ class _Picture:
                 plain = {"LA": "L", "RGBA": "RGB", "P": "RGB", "1": "L"}.get(self._mode)
                 values = np.asarray(image.convert(plain) if plain else image)
         except (OSError, ValueError, SyntaxError) as error:
-            raise DataError(f"{self.label} cannot be read as a picture ({error}); is it truncated?") from None
+            raise DataError(f"{self.label} cannot be read as a picture ({error}); it may be truncated") from None
         return values if self._channels == 1 else np.moveaxis(values, -1, 0)

@@ -1,4 +1,4 @@
-"""What a file says of its members beside their values: geometry, units, origin and conditions."""
+"""Metadata of members in a file: geometry, units, origin and conditions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["attributes", "condition_columns", "coordinate_names", "digits"]
 
 
 def attributes(simulated: Simulated) -> dict[str, Any]:
-    """Kind of Space and its geometry, names of columns, units and origin, by the names that readers know."""
+    """Kind of Space and its geometry, names of columns, units and origin, by the names that readers recognise."""
     space = simulated.space
     values: dict[str, Any] = {"kind": "timed-series" if space.timed else space.kind}
     for name in ("periodic", "isotropic", "box", "times", "species", "centred"):
@@ -39,7 +39,7 @@ def condition_columns(simulated: Simulated) -> dict[str, NDArray[Any]]:
 
 
 def coordinate_names(space: Space) -> tuple[str, ...]:
-    """Names of a vector's coordinates; ``x0``, ``x1``, ... where it has none."""
+    """Names of a vector's coordinates; ``x0``, ``x1``, ... if it has none."""
     return getattr(space, "names", ()) or tuple(f"x{number}" for number in range(space.size))
 
 

@@ -20,7 +20,7 @@ __all__ = ["array_at", "flat_maps", "open_file", "write_file"]
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
-    """The array of a .npy file. A structured array is a table: one column a field of the type.
+    """Array of a .npy file. A structured array is a table with one column per field of the type.
 
     Raises:
         DataError: if the header cannot be read, the array holds Python objects, or the file is truncated.
@@ -33,7 +33,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
 
 def array_at(file: IO[bytes], path: Path, label: str) -> Store:
-    """The array whose .npy header starts at the file's position.
+    """Array whose .npy header starts at the file's position.
 
     Raises:
         DataError: if the header cannot be read, the array holds Python objects, or the file is truncated.
@@ -43,7 +43,7 @@ def array_at(file: IO[bytes], path: Path, label: str) -> Store:
         read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
         shape, fortran, dtype = read(file)
     except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"the header of {label} cannot be read ({error}); is the file truncated or damaged?") from None
+        raise DataError(f"the header of {label} cannot be read ({error}); it may be truncated or damaged") from None
     if dtype.hasobject:
         raise DataError(
             f"{label} holds pickled Python objects (dtype object), which are never loaded: a pickle can run any code; "
@@ -57,21 +57,21 @@ def array_at(file: IO[bytes], path: Path, label: str) -> Store:
 
 
 def _fortran(path: Path, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...], label: str) -> Store:
-    """In Fortran order the numbers of one member are spread over the file: read it whole, if it is small."""
+    """Read a small array in Fortran order whole: the numbers of one member are spread over the file."""
     transposed = Positional(path, offset, dtype, shape[::-1])
     if size_in_bytes(transposed) > 4 * SMALL:
         raise DataError(
-            f"{label} is stored in Fortran order, so that reading one member means reading the file; "
+            f"{label} is stored in Fortran order, so that each member is spread over the file; "
             "save it again with numpy.ascontiguousarray"
         )
     return InMemory(transposed.read(np.arange(shape[-1])).T, label)
 
 
 def write_file(simulated: Simulated, path: Path) -> None:
-    """Members as one array, maps of one channel without it."""
+    """Write members as one array, maps of one channel without the channel axis."""
     np.save(path, flat_maps(simulated.x, simulated.space), allow_pickle=False)
 
 
 def flat_maps(x: NDArray[np.float32], space: Space) -> NDArray[np.float32]:
-    """(N, H, W) is a map for everybody; a cube keeps its channel, since (N, D, H, W) reads as maps of D channels."""
+    """Drop the channel axis of maps; a cube keeps it, since (N, D, H, W) is read as maps of D channels."""
     return x[:, 0] if len(space.grid) == 2 and x.shape[1] == 1 else x

@@ -35,14 +35,14 @@ _OF_SAMPLES = ("columns", "seed", "version", "model")
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
-    """The members of a .npz file, and the conditions where an array beside them is called ``conditions`` or the like.
+    """Members of a .npz file, and its conditions, if an array is called ``conditions`` or similar.
 
     The arrays ``names`` (of the conditions), ``box``, ``periodic``, ``isotropic``, ``groups``, ``kind`` (of Space),
-    ``centred`` and ``species`` (of particles) are understood, and ``condition_fields``, a field that each member is
-    given with. Arrays ``times`` (members, length) and ``values`` (members, length, dim) together are timed series.
+    ``centred`` and ``species`` (of particles) are recognised, and ``condition_fields``, one field per member. Arrays
+    ``times`` (members, length) and ``values`` (members, length, dim) together are timed series.
 
     Raises:
-        DataError: if the file is truncated, holds pickled objects, or it cannot be told which array is meant.
+        DataError: if the file is truncated, holds pickled objects, or the array is ambiguous.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -50,7 +50,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
             _refuse_torch(entries, path.name)
             headers = {name: _header(archive, entry, path.name) for name, entry in entries.items()}
     except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise DataError(f"{path.name} cannot be read as a .npz archive ({error}); is it truncated?") from None
+        raise DataError(f"{path.name} cannot be read as a .npz archive ({error}); it may be truncated") from None
     shapes = {name: shape for name, (shape, dtype) in headers.items() if dtype.kind in "fiubc"}
     data = {name: shape for name, shape in shapes.items() if name not in (*_ATTRIBUTES, *_OF_SAMPLES)}
     tables = {name: shape for name, (shape, dtype) in headers.items() if dtype.names and len(shape) == 1}
@@ -87,7 +87,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
 
 def named_columns(dataset: str, values: NDArray[Any], names: list[str] | None) -> dict[str, NDArray[Any]]:
-    """The columns of an array of conditions, by name; a single column is called as its dataset."""
+    """Columns of an array of conditions, by name; a single column has the name of its dataset."""
     if values.ndim == 1 and names is not None and len(names) == len(values) > 1:
         values = values[None]  # the parameters of a file with one member
     columns = values[:, None] if values.ndim == 1 else values.reshape(len(values), -1)
@@ -112,7 +112,7 @@ def _header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, label: str) -> tup
             read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
             shape, _, dtype = read(file)
         except ValueError:
-            raise DataError(f"{label} is a zip archive, but {entry.filename} in it is no NumPy array") from None
+            raise DataError(f"{label} is a zip archive, but {entry.filename} in it is not a NumPy array") from None
     return shape, dtype
 
 
@@ -120,7 +120,7 @@ def _source(path: Path, entry: zipfile.ZipInfo, name: str) -> Store:
     label = f"{name} of {path.name}"
     if entry.compress_type == zipfile.ZIP_STORED:
         with path.open("rb") as file:
-            # The local header repeats the name and may have an extra field of another length than the directory's.
+            # The local header repeats the name, and its extra field may differ in length from the directory's.
             file.seek(entry.header_offset + 26)
             name_length, extra_length = np.frombuffer(file.read(4), "<u2").tolist()
             file.seek(entry.header_offset + 30 + name_length + extra_length)
@@ -143,7 +143,7 @@ def _plain(values: NDArray[Any]) -> Any:
 
 
 def write_file(simulated: Simulated, path: Path) -> None:
-    """Members as the array ``x``, or ``times`` and ``values`` of timed series, and an array for all else."""
+    """Write members as the array ``x``, or ``times`` and ``values`` of timed series, and metadata as further arrays."""
     arrays: dict[str, NDArray[Any]] = {"times": simulated.x[..., 0], "values": simulated.x[..., 1:]}
     if not simulated.space.timed:
         arrays = {"x": simulated.x}

@@ -1,4 +1,4 @@
-"""Which files are meant, and which format each of them has: told by the first bytes, and by the ending."""
+"""Search of files, and recognition of their formats by the first bytes and the ending."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ _KNOWN = ".npy .npz .h5 .hdf5 .zarr .fits .csv .txt .parquet .xyz .extxyz .png .
 
 
 def find_files(data: str | Path | Sequence[str | Path]) -> list[Path]:
-    """The files that a path, a glob, a folder or a list of them means, sorted by name within each.
+    """Files of a path, a glob, a folder or a list of them, sorted by name within each.
 
-    A folder means the files of its most frequent format that holds arrays, or else its tables.
+    A folder stands for the files of its most frequent format that holds arrays, or else its tables.
 
     Raises:
         DataError: if there are none.
@@ -95,10 +95,10 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         return read
     told, by_ending = _format_by_content(path), _format_by_ending(path)
     if told is None:
-        raise DataError(f"{path.name} has no format that is known here; known are {_KNOWN}")
+        raise DataError(f"{path.name} has an unknown format; known are {_KNOWN}")
     contents: Contents = format_module(told).open_file(path, field)
     if by_ending is not None and told != by_ending:
-        note = f"{path.name} does not hold what its ending says: it is read as {told}"
+        note = f"the content of {path.name} does not match its ending: it is read as {told}"
         contents = replace(contents, notes=(note, *contents.notes))
     return contents
 
@@ -129,7 +129,7 @@ def _format_by_content(path: Path) -> str | None:
             return name
     if start[:2] == b"\x1f\x8b":
         if by_ending not in ("fits", "tables"):
-            raise DataError(f"{path.name} is packed by gzip, which is read of tables and FITS alone: gunzip it first")
+            raise DataError(f"{path.name} is compressed by gzip, which only tables and FITS may be; gunzip it first")
         return by_ending
     if start[0] == 0x80 and start[1] in range(2, 6):
         raise DataError(
@@ -139,7 +139,7 @@ def _format_by_content(path: Path) -> str | None:
     if by_ending in _TEXT and b"\0" not in start:
         return by_ending
     if by_ending is not None:
-        raise DataError(f"{path.name} is damaged: its content is not what its ending says, nor any other known format")
+        raise DataError(f"{path.name} is damaged: its content matches neither its ending nor another known format")
     return "tables" if _looks_like_table(start) else None
 
 
@@ -156,7 +156,7 @@ def _format_of_folder(path: Path) -> str | None:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """The files of one format in a folder; or, if it holds no arrays, in the folders within it."""
+    """Files of one format in a folder; or, if it holds no arrays, in its subfolders."""
     formats = _formats(folder.iterdir())
     arrays = set(formats.values()) - {"tables"}
     if not arrays:
@@ -177,7 +177,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _formats(paths: Iterable[Path]) -> dict[Path, str]:
-    """The formats of files, by their endings; files in Zarr folders are part of these."""
+    """Formats of files by their endings; files in Zarr folders are part of these."""
     known = {path: _format_by_ending(path) for path in sorted(paths) if not path.name.startswith(".")}
     return {path: name for path, name in known.items() if name is not None and not _in_zarr(path)}
 

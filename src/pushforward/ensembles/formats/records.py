@@ -13,15 +13,15 @@ __all__ = ["decoded", "record_table"]
 
 
 def record_table(rows: NDArray[np.void], label: str, file: str) -> Contents:
-    """The members of an array of records: a coordinate for each field that is a number.
+    """Members of an array of records: one coordinate per numeric field.
 
     Arguments:
-        rows: shape ``(members,)``, of a structured type.
-        label: what messages call the array.
-        file: name of the file that it is in.
+        rows: array of shape ``(members,)``, of a structured type.
+        label: name of the array in messages.
+        file: name of the file that contains it.
 
     Raises:
-        DataError: if no field is a number.
+        DataError: if no field is numeric.
     """
     names = rows.dtype.names or ()
     plain = [name for name in names if rows.dtype[name].kind in "fiub" and not rows.dtype[name].shape]
@@ -39,7 +39,7 @@ def record_table(rows: NDArray[np.void], label: str, file: str) -> Contents:
 
 
 def decoded(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Words as text, where they are stored as bytes."""
+    """Text of words stored as bytes; other values unchanged."""
     if values.dtype.kind not in "OS":
         return values
     words = [value.decode() if isinstance(value, bytes) else str(value) for value in values.ravel()]

@@ -1,4 +1,4 @@
-"""Tables: .csv, .txt and .parquet, one row a member and one coordinate a numeric column."""
+"""Tables: .csv, .txt and .parquet, one row per member and one numeric column per coordinate."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LIKE_NUMBER = re.compile(r"[-+]?\d[\d.,' ]*([eEdD][-+]?\d+)?")
 _EPOCH = 40587.0
 """Modified Julian Date of 1970-01-01."""
 _SHARE = 0.5
-"""Share of numbers in a column from which words in it are mistakes."""
+"""Smallest fraction of numbers in a column for which words in it count as mistakes."""
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
-    """The numeric columns of a table; ``field`` names some of them, or one of lists, separated by commas.
+    """Numeric columns of a table; ``field`` names some of them, separated by commas, or one column of lists.
 
     Dates are days, as Modified Julian Dates.
 
@@ -50,14 +50,14 @@ def open_file(path: Path, field: str | None = None) -> Contents:
             column=lambda name: {name: frame[name].to_numpy()} if name in frame.columns else None,
             one_member=False,
             left_out=others,
-            how=f"{path.name}: other columns are left out: {{}}; --condition takes one in",
+            how=f"{path.name}: other columns are left out: {{}}; --condition includes one",
         )
     numeric = [name for name in wanted if pd.api.types.is_numeric_dtype(frame[name])]
     if len(frame) == 0:
-        raise DataError(f"{path.name} has the columns {', '.join(map(str, wanted))} and no rows")
+        raise DataError(f"{path.name} has the columns {', '.join(map(str, wanted))} but no rows")
     if not numeric:
         shown = ", ".join(map(str, wanted))
-        hint = f"; --field {next(iter(lists))} takes its lists of numbers as members" if lists else ""
+        hint = f"; --field {next(iter(lists))} reads its lists of numbers as members" if lists else ""
         raise DataError(f"{path.name} has no numeric column; it has {shown}{hint}")
     values = frame[numeric].to_numpy(dtype=np.float64, na_value=np.nan)
     left = [str(name) for name in wanted if name not in numeric]
@@ -72,17 +72,17 @@ def open_file(path: Path, field: str | None = None) -> Contents:
             *((f"{path.name}: numbers have decimal commas",) if frame.attrs.get("decimal_commas") else ()),
         ),
         left_out={name: name for name in left},
-        how=f"{path.name}: columns of words are left out: {{}}; --condition takes one as a label",
+        how=f"{path.name}: columns of words are left out: {{}}; --condition uses one as a label",
         question=_both_kinds(lists, numeric, path.name)
         or _words_among_numbers(frame[[name for name in wanted if name not in numeric]], numeric, path.name),
     )
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """A table with named columns; columns without a name are called ``0``, ``1``, ...
+    """Table with named columns; columns without a name are called ``0``, ``1``, ...
 
     Raises:
-        DataError: if the file is empty or is no table.
+        DataError: if the file is empty or is not a table.
     """
     try:
         frame = pd.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_text(path)
@@ -99,13 +99,13 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong with a table, in a sentence."""
+    """Description of the fault of a table, in a sentence."""
     if isinstance(error, UnicodeDecodeError):
-        return f"it is not in UTF-8 (byte {error.start}); save it so, or run iconv -f latin1 -t utf-8"
+        return f"it is not in UTF-8 (byte {error.start}); save it in UTF-8, or run iconv -f latin1 -t utf-8"
     text = str(error).strip() or type(error).__name__
     ragged = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", text)
     if ragged:
-        return f"line {ragged[2]} has {ragged[3]} entries, and {ragged[1]} were expected"
+        return f"line {ragged[2]} has {ragged[3]} entries, but {ragged[1]} were expected"
     return text.splitlines()[0]
 
 
@@ -116,7 +116,7 @@ def _days(dates: pd.Series) -> NDArray[np.float64]:
 
 
 def _lists(column: pd.Series) -> NDArray[np.float64] | None:
-    """A column of lists of as many numbers each, as an array; None if it is none."""
+    """Column of lists of equally many numbers as an array; None for other columns."""
     if column.dtype != object or not len(column) or not isinstance(column.iloc[0], list | tuple | np.ndarray):
         return None
     try:
@@ -127,18 +127,18 @@ def _lists(column: pd.Series) -> NDArray[np.float64] | None:
 
 
 def _both_kinds(lists: dict[str, NDArray[np.float64]], numeric: list[str], label: str) -> str | None:
-    """A sentence on a table with columns of lists of numbers and of numbers."""
+    """Question on a table with columns of lists of numbers and of numbers."""
     if not lists:
         return None
     shown = ", ".join(f"{name} {values.shape[1:]}" for name, values in lists.items())
     return (
-        f"{label} has columns of several numbers a row ({shown}) and of one ({', '.join(numeric)}): --field "
-        f"{next(iter(lists))} takes rows of the first as members, --columns {numeric[0]} numbers of the second"
+        f"{label} has columns of several numbers per row ({shown}) and of one ({', '.join(numeric)}); give --field "
+        f"{next(iter(lists))} for members from the first, or --columns {numeric[0]} for the second"
     )
 
 
 def _words_among_numbers(words: pd.DataFrame, numeric: list[str], label: str) -> str | None:
-    """A sentence on a column of numbers in which some entries are words: its numbers are not left out in silence."""
+    """Question on a column of numbers with some words among them, which must not be left out silently."""
     for name in words.columns:
         column = words[name].dropna()
         if not (column.dtype == object or pd.api.types.is_string_dtype(column)):
@@ -149,32 +149,32 @@ def _words_among_numbers(words: pd.DataFrame, numeric: list[str], label: str) ->
         written = np.mean([_LIKE_NUMBER.fullmatch(str(each)) is not None for each in column]) if len(column) else 0
         if (bad.all() or not bad.any()) and written > _SHARE:
             return (
-                f"{label}: the numbers of the column {name!r} are written as {column.iloc[0]!r}, in a way that is not "
-                f"read: write them as 1234.5, or name the columns to read, --columns {','.join(numeric)}"
+                f"{label}: the numbers of the column {name!r} are written in an unknown form, {column.iloc[0]!r}; "
+                f"write them as 1234.5, or name the columns to read, --columns {','.join(numeric)}"
             )
         if 0 < bad.sum() < (1 - _SHARE) * len(column):
             row = int(np.argmax(bad.to_numpy()))
             return (
-                f"{label}: the column {name!r} holds words among its numbers, {column.iloc[row]!r} for one in row "
-                f"{column.index[row] + 1}: mend them, or name the columns to read, --columns {','.join(numeric)}"
+                f"{label}: the column {name!r} has words among its numbers, for example {column.iloc[row]!r} in row "
+                f"{column.index[row] + 1}; fix them, or name the columns to read, --columns {','.join(numeric)}"
             )
     return None
 
 
 def write_file(simulated: Simulated, path: Path) -> None:
-    """Vectors as a row each, timed series as a row for every observation.
+    """Write vectors with one row each, timed series with one row per observation.
 
     Raises:
-        UsageError: for members that are neither.
+        UsageError: for members of other kinds.
     """
     if simulated.space.timed:
         frame, missing = _observations(simulated), ""
     elif simulated.space.kind == "vector":
-        missing = "nan"  # an empty field is no number to numpy.loadtxt
+        missing = "nan"  # numpy.loadtxt does not read an empty field as a number
         frame = pd.DataFrame(simulated.x, columns=list(coordinate_names(simulated.space)))
     else:
         raise UsageError(
-            f"a table holds vectors or timed series, not members of shape {simulated.space.shape}: write .h5 or .npz"
+            f"a table holds vectors or timed series, not members of shape {simulated.space.shape}; write .h5 or .npz"
         )
     if path.suffix.lower() == ".parquet":
         frame.to_parquet(path)
@@ -183,7 +183,7 @@ def write_file(simulated: Simulated, path: Path) -> None:
 
 
 def write_conditions(simulated: Simulated, path: Path) -> None:
-    """Conditions as a table of text, a row per member."""
+    """Write conditions as a table of text, one row per member."""
     columns = condition_columns(simulated)
     pd.DataFrame(columns).to_csv(path, index=False, float_format=digits(*columns.values()))
 
@@ -193,5 +193,5 @@ def _observations(simulated: Simulated) -> pd.DataFrame:
     rows = simulated.x.reshape(-1, columns)
     frame = pd.DataFrame(rows, columns=["time", *(f"x{number}" for number in range(columns - 1))])
     frame.insert(0, "series", np.repeat(np.arange(count), length))
-    # a row of which nothing was observed only fills a short series up
+    # a row without any observation is padding of a short series
     return frame.dropna(subset=list(frame.columns[2:]), how="all")

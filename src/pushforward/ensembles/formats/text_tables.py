@@ -1,4 +1,4 @@
-"""Tables of text: which mark separates entries, which line holds the names, and how numbers are written."""
+"""Tables of text: detection of the separator, the line of names, and the number format."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _FORTRAN = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[dD][-+]?\d+")
 
 
 def read_text(path: Path) -> pd.DataFrame:
-    """A table with named columns; columns without a name are called ``0``, ``1``, ...
+    """Table with named columns; columns without a name are called ``0``, ``1``, ...
 
-    Entries are separated by commas, semicolons, tabs or spaces. The names are the first line, if that holds a word that
-    is no number, or else the first comment line (``# a b c``) before it with one word for each column. Where semicolons
-    separate, numbers may have decimal commas; Fortran's exponents (``1.5D+03``) are read. The file may be packed by
-    gzip.
+    Entries are separated by commas, semicolons, tabs or spaces. The names are in the first line, if that contains a
+    word, or else in the first comment line (``# a b c``) before it with one word per column. With semicolons as
+    separators, numbers may have decimal commas; Fortran exponents (``1.5D+03``) are read. The file may be compressed
+    by gzip.
 
     Raises:
-        DataError: if the file holds no line with values.
+        DataError: if the file has no line with values.
     """
     comments: list[str] = []
     with _opened(path) as file:
@@ -90,7 +90,7 @@ def _is_fortran(column: pd.Series) -> bool:
 
 
 def _words(line: str, separator: str | None) -> list[str]:
-    """The entries of a line. A comment may have spaces where the table has commas, and the other way round."""
+    """Entries of a line. A comment may have spaces where the table has commas, and vice versa."""
     if (separator and separator not in line) or (separator is None and "," in line):
         return line.replace(",", " ").split()
     return [word.strip() for word in line.split(separator)]

@@ -17,30 +17,29 @@ from pushforward.spaces import Particles
 __all__ = ["LABELS", "open_file", "write_file"]
 
 LABELS = "label"
-"""Column of the names of species that are no chemical symbols."""
+"""Column of the names of species that are not chemical symbols."""
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
-    """Positions, shape ``(frames, particles, dim)``; what the comment line of every frame states can be a condition.
+    """Positions, shape ``(frames, particles, dim)``; properties in the comment line of every frame can be conditions.
 
-    Positions whose last coordinates are zero in every frame are those of the plane or the line. A cubic cell that is
-    periodic along every axis is the box. Chemical symbols, or a column ``label``, are the species where there are
-    several, in the order of the first frame. ``centred`` in the comment lines says whether centres of mass are at the
-    origin.
+    Positions with last coordinates zero in every frame are two- or one-dimensional. A cubic cell that is periodic along
+    every axis is the box. Chemical symbols, or a column ``label``, are the species if there are several, in the order
+    of the first frame. ``centred`` in the comment lines states whether centres of mass are at the origin.
 
     Raises:
-        DataError: if ASE is not installed, an array is asked for by name, the file cannot be parsed, or frames
+        DataError: if ASE is not installed, an array is requested by name, the file cannot be parsed, or frames
             differ in their particles.
     """
     if field is not None:
-        raise DataError(f"{path.name} holds positions and no array called {field!r}; leave the field out")
+        raise DataError(f"{path.name} holds positions without an array {field!r}; leave the field out")
     try:
         from ase.io import iread
     except ImportError:
         raise DataError(f"reading {path.name} needs ASE: pip install 'pushforward[particles]'") from None
     try:
         frames = list(iread(str(path), index=":", format="extxyz"))
-    except Exception as error:  # ASE's parsers raise errors of many kinds, and all of them mean an unreadable file
+    except Exception as error:  # ASE's parsers raise errors of many kinds, all for an unreadable file
         raise DataError(f"{path.name} cannot be read as XYZ: {error}") from None
     counts = {len(frame) for frame in frames}
     if len(counts) != 1:
@@ -64,18 +63,18 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
 
 def _species(frames: list[Any], label: str) -> tuple[str, ...] | None:
-    """Names of the particles where there are several; a particle keeps its species in all frames."""
+    """Species of the particles, if there are several; a particle keeps its species in all frames."""
     names = {tuple(map(str, frame.arrays.get(LABELS, frame.get_chemical_symbols()))) for frame in frames}
     if len(names) > 1:
         raise DataError(
-            f"the frames of {label} list their particles in different orders of species; sort them alike first"
+            f"the frames of {label} list their particles in different orders of species; use one order for all"
         )
     (first,) = names
     return first if len(set(first)) > 1 else None
 
 
 def _box(frames: list[Any], dim: int) -> float | None:
-    """Side of the cube that every frame is periodic in, along the axes that particles move in."""
+    """Side of the periodic cube of every frame, along the axes that particles move in."""
     cells = np.stack([np.asarray(frame.cell)[:dim, :dim] for frame in frames])
     side = float(cells[0, 0, 0])
     periodic = all(frame.pbc[:dim].all() for frame in frames)
@@ -83,18 +82,18 @@ def _box(frames: list[Any], dim: int) -> float | None:
 
 
 def write_file(simulated: Simulated, path: Path) -> None:
-    """`Particles` in up to three dimensions, a frame each, as `ase.io`, OVITO and VMD read them.
+    """Write `Particles` in up to three dimensions, one frame each, for `ase.io`, OVITO and VMD.
 
-    Positions in fewer than three dimensions are completed by zeros. ``X`` stands for a particle without a name, and
-    names that are no chemical symbols are a column ``label``. Conditions are in the comment line.
+    Positions in fewer than three dimensions are padded with zeros. ``X`` stands for a particle without a name, and
+    names that are not chemical symbols are in a column ``label``. Conditions are in the comment line.
 
     Raises:
-        UsageError: if members are no particles, or live in more than three dimensions, or ASE is not installed.
+        UsageError: if members are not particles in up to three dimensions, or ASE is not installed.
     """
     if not hasattr(simulated.space, "species") or simulated.space.shape[1] > 3:
         raise UsageError(
             f"{path.suffix} files hold particles in up to three dimensions, not members of shape "
-            f"{simulated.space.shape}: write .h5 or .npz"
+            f"{simulated.space.shape}; write .h5 or .npz"
         )
     try:
         from ase import Atoms

@@ -32,10 +32,10 @@ _LISTS = ("units", "species", "times")
 
 
 def open_file(path: Path, field: str | None = None) -> Contents:
-    """The members of a Zarr array, or of an array of a Zarr group, with the conditions of an array beside it.
+    """Members of a Zarr array, or of an array in a Zarr group, with the conditions in another array of the group.
 
     Raises:
-        DataError: if Zarr is not installed, or it cannot be told which array is meant.
+        DataError: if Zarr is not installed, or the array is ambiguous.
     """
     try:
         import zarr
@@ -85,7 +85,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
 
 class Chunks:
-    """A Zarr array read by row; Zarr itself decodes the chunks, and may be called from several threads."""
+    """Zarr array read by row; Zarr itself decodes the chunks, and may be called from several threads."""
 
     def __init__(self, array: Any, label: str) -> None:
         self.shape = tuple(array.shape)
@@ -107,7 +107,7 @@ class Chunks:
 
 
 def write_file(simulated: Simulated, path: Path) -> None:
-    """Members as the array ``x`` of a group, with their conditions, fields and groups beside it, and attributes."""
+    """Write members as the array ``x`` of a group, with arrays of conditions, fields and groups, and attributes."""
     import zarr
 
     group = zarr.open_group(str(path), mode="w")
