@@ -65,8 +65,8 @@ def read(
 
     Arguments:
         data: a file, a glob, a folder, a list of files, an array, or the name of a built-in ensemble, which takes
-            precedence over a folder of that name (``./dw4`` is the folder). Several files that each hold one array of two axes
-            are one member each.
+            precedence over a folder of that name (``./dw4`` is the folder). Several files that each hold one
+            array of two axes are one member each.
         condition: a table (.csv, .txt, .parquet) or array (.npy) with one row per member or per ``k`` consecutive
             members, or with a column of file names; names, separated by commas, of datasets, columns, attributes or
             header keywords of the data files; an array, a frame, or a mapping of names to columns; ``"path"`` for the
