@@ -265,7 +265,7 @@ class Emulator(SpecialVerbs):
 
     @property
     def losses(self) -> pd.DataFrame:
-        """What was logged in training: a row per logged step, a column per number (``model/loss``, ...).
+        """Training log: one row per logged step, one column per quantity (``model/loss``, ...).
 
         Raises:
             UsageError: if there is no run, or its ``metrics.jsonl`` is missing.

@@ -114,7 +114,7 @@ def test_bounds_cut_what_a_model_of_parameters_has_learned():
     assert float(found.samples.min()) >= 0.5
     assert float(found.samples.max()) <= 0.7
     assert found.acceptance == pytest.approx(0.477, abs=0.03)
-    with pytest.raises(UsageError, match="bounds may cut"):
+    with pytest.raises(UsageError, match="can only be truncated"):
         infer(Linear(of_parameters=True), {"x": 0.5}, prior={"theta": "0.5+-0.1"})
     with pytest.raises(UsageError, match="lie within the prior"):
         infer(Linear(of_parameters=True), {"x": 0.5}, prior={"theta": "3:4"})
@@ -123,7 +123,7 @@ def test_bounds_cut_what_a_model_of_parameters_has_learned():
 def test_what_is_inferred_is_asked_where_both_are_possible():
     both = Linear(of_parameters=True)
     both.abilities = ("sampler", "density")
-    with pytest.raises(UsageError, match="say what to infer: of=samples"):
+    with pytest.raises(UsageError, match="give the target of inference: of=samples"):
         inferred(both)
     assert inferred(both, "conditions") == "conditions"
     both.wanted = ()

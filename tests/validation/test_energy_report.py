@@ -71,7 +71,7 @@ def test_a_missing_region_shows_in_the_virial_where_it_matters():
 
 
 def test_an_energy_that_is_not_at_hand_is_asked_for():
-    with pytest.raises(UsageError, match="learnt an energy that is not built in"):
+    with pytest.raises(UsageError, match="was trained on an energy that is not built in"):
         pf.validate(StandIn(1.0, None), progress=False)
 
 

@@ -1,8 +1,8 @@
-r"""The posterior of parameters given an observation, by either of two kinds of model.
+r"""Posterior of parameters given an observation, by either of two kinds of model.
 
-- A model that has learned parameters given data samples the posterior itself (neural posterior estimation; Papamakarios
-  and Murray 2016, https://arxiv.org/abs/1605.06376), under the prior of its training members.
-- A model that has learned data given parameters has a likelihood, from which the posterior is sampled under any prior.
+- A model of parameters given data samples the posterior directly (neural posterior estimation; Papamakarios and Murray
+  2016, https://arxiv.org/abs/1605.06376), under the prior of its training members.
+- A model of data given parameters has a likelihood, with which the posterior is sampled under any prior.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ATTEMPTS = 7
 
 
 class Inferring(Protocol):
-    """The part of an emulator that inference uses."""
+    """Interface of an emulator used in inference."""
 
     space: Space
     parameters: tuple[Parameter, ...]
@@ -65,21 +65,21 @@ def infer(
     """Samples of the posterior given an observation.
 
     Arguments:
-        emulator: a conditional one.
-        observation: what was observed, in the user's units: for a posterior of ``samples`` one condition, as
+        emulator: conditional emulator.
+        observation: observation in the user's units: for a posterior of ``samples`` one condition, as
             `Emulator.sample` takes it, or a file of numbers; for one of ``conditions`` one or several independent
             samples at the same parameters, shape ``(*space.shape)`` or ``(m, *space.shape)``.
-        n: posterior samples.
+        n: number of posterior samples.
         prior: by name of a parameter, ``(low, high)``, ``"LOW:HIGH"`` or ``"MEAN+-DEVIATION"``; see `prior_of`.
-        of: ``samples`` or ``conditions``, where the model could infer either.
-        seed: of the random numbers; a fresh one if None.
-        watch: told the share of the work that is done.
+        of: ``samples`` or ``conditions``, if the model could infer either.
+        seed: seed of the random numbers; a fresh one if None.
+        watch: function called with the completed fraction of the work.
 
     Raises:
-        UsageError: if the model can infer nothing, or the observation or the prior do not fit.
+        UsageError: if the model cannot infer parameters, or the observation or the prior do not match.
     """
     if n < 1:
-        raise UsageError(f"{n} posterior samples were asked for; ask for at least 1")
+        raise UsageError(f"{n} posterior samples were requested; request at least 1")
     if seed is not None and seed < 0:
         raise UsageError(f"the seed is {seed}; give a whole number from 0")
     seed = secrets.randbits(31) if seed is None else seed
@@ -102,7 +102,7 @@ def infer(
 
 
 def inferred(emulator: Inferring, of: str | None = None) -> Target:
-    """What a posterior of this emulator is of, as the user says or where only one is possible.
+    """Target of a posterior of this emulator: the user's choice, or the only possible one.
 
     Raises:
         UsageError: see `target_of`.
@@ -135,7 +135,7 @@ def _by_likelihood(
             f"{labels[0]} is a label; the posterior of a label follows from `score` at each of its classes"
         )
     if emulator.condition_space.field is not None:
-        raise UsageError("samples of this model are given with a field, of which no posterior is sampled")
+        raise UsageError("samples of this model are conditional on a field, which has no posterior here")
     x = torch.as_tensor(np.asarray(observation), dtype=torch.float32)
     x = x[None] if tuple(x.shape) == tuple(emulator.space.shape) else x
     seen = emulator.config.get("parameters") or ()

@@ -1,4 +1,4 @@
-r"""Samples of the posterior of parameters by the likelihood that a model of data given parameters has.
+r"""Posterior sampling with the likelihood of a model of data given parameters.
 
 .. math:: \ln p(\theta \mid x_1 \dots x_m) = \sum_i \ln p(x_i \mid \theta) + \ln p(\theta) + \mathrm{const} .
 
@@ -25,9 +25,9 @@ LogLikelihood = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Log-likelihood of the observation (nats), shape ``(m,)``, at parameters of shape ``(m, P)``."""
 
 LONG = 50
-"""Autocorrelation times that a chain must last."""
+"""Smallest length of a chain, in autocorrelation times."""
 BURN_IN = 5
-"""Autocorrelation times that are left out at its start."""
+"""Length of the discarded start of a chain, in autocorrelation times."""
 ROUND, MOST_ROUNDS = 200, 50
 
 
@@ -42,11 +42,11 @@ def sample_likelihood(
     """Samples of the posterior, thinned evenly from the chain.
 
     Arguments:
-        log_likelihood: of the observation, in batches.
-        prior: of the parameters.
-        n: samples.
-        seed: of the random numbers.
-        watch: told the share of the work that is done.
+        log_likelihood: log-likelihood of the observation, for batches of parameters.
+        prior: prior of the parameters.
+        n: number of samples.
+        seed: seed of the random numbers.
+        watch: function called with the completed fraction of the work.
 
     Raises:
         UsageError: without the package emcee, or if the observation is impossible everywhere within the prior.
@@ -94,14 +94,14 @@ def sample_likelihood(
 
 
 def _start(log_prob: LogLikelihood, prior: Prior, walkers: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Walkers at draws of the prior, as often as their densities say, tempered so that enough of them differ."""
+    """Walkers at draws of the prior, resampled by their densities, tempered so that enough of them differ."""
     tried = prior.sample(16 * walkers, rng)
     logs = log_prob(tried)
     possible = np.isfinite(logs)
     if not possible.any():
         raise UsageError(
-            "the observation is impossible at all parameters that were tried; it is far from the training data, or the "
-            "prior excludes it"
+            "the observation has zero likelihood at all parameters tried: it is far from the training data, or the "
+            "prior excludes it; check both"
         )
     best = np.argsort(-np.where(possible, logs, -np.inf))[: 2 * walkers]
     best = best[possible[best]]

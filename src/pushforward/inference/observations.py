@@ -1,4 +1,4 @@
-"""Observations: which way a model takes one, and how it is read."""
+"""Observations: their role in a model, and reading them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pushforward.errors import UsageError
 __all__ = ["Target", "numbers_observed", "target_of"]
 
 Target = Literal["samples", "conditions"]
-"""What the posterior is of: what the model samples (the observation is its condition), or its conditions."""
+"""Target of a posterior: the samples of the model (the observation is its condition), or its conditions."""
 
 
 def target_of(
@@ -25,7 +25,7 @@ def target_of(
     density: bool,
     vector: bool,
 ) -> Target:
-    """Which of the two a posterior is of, where the model leaves but one, or as the user says.
+    """Target of a posterior: the user's choice, or the only possible one.
 
     Arguments:
         said: by the user; None to be found out.
@@ -44,12 +44,12 @@ def target_of(
             raise UsageError(f"a posterior is of samples or of conditions, not of {said!r}")
         if not able[said]:
             lacks = "makes no vectors of parameters" if said == "samples" else "has no density"
-            raise UsageError(f"a posterior of {said} is not to be had: this model {lacks}")
+            raise UsageError(f"a posterior of {said} is impossible: this model {lacks}")
         return "samples" if said == "samples" else "conditions"
     if able["samples"] and able["conditions"]:
         raise UsageError(
-            f"say what to infer: of=samples ({_few(sampled)}, if the model has learned parameters given data), or "
-            f"of=conditions ({_few(conditions)}, if it has learned data given parameters)"
+            f"give the target of inference: of=samples ({_few(sampled)}, for a model of parameters given data), or "
+            f"of=conditions ({_few(conditions)}, for a model of data given parameters)"
         )
     if not any(able.values()):
         raise UsageError("this model has no density and makes no vectors of parameters: it has no posterior")

@@ -1,4 +1,4 @@
-"""A posterior as samples: of what, how they were had, how many they are worth, and their summary."""
+"""Posterior samples, with their method, effective number and summary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Posterior:
         ess: effective number of independent samples of each parameter, shape ``(P,)``.
         r_hat: of each parameter, the ratio of the variance of all walkers to that within one (1: converged); NaN for
             independent samples.
-        acceptance: share of samples or proposals that were kept.
+        acceptance: accepted fraction of samples or proposals.
         seed: of the random numbers.
     """
 

@@ -63,13 +63,13 @@ class Prior:
 
 
 def prior_of(given: Mapping[str, Any] | None, names: Sequence[str], low: NDArray[Any], high: NDArray[Any]) -> Prior:
-    """The prior that a user has written; parameters that are not mentioned are uniform over their range in training.
+    """Prior written by a user; other parameters are uniform over their range in training.
 
     Arguments:
         given: by name of a parameter, ``(low, high)`` or ``"LOW:HIGH"`` of a uniform prior, or ``"MEAN+-DEVIATION"`` of
             a normal one, which is cut off at the range in training.
         names: of the parameters.
-        low, high: range in training, shape ``(P,)``: where the model knows nothing, it must not be asked.
+        low, high: range in training, shape ``(P,)``, beyond which the model must not be evaluated.
 
     Raises:
         UsageError: for an unknown name, a prior that cannot be read, or bounds outside of the range in training.
@@ -95,8 +95,7 @@ def prior_of(given: Mapping[str, Any] | None, names: Sequence[str], low: NDArray
             raise UsageError(f"the prior {name}={text} has no width; give the lower bound first")
         if bounds[0] < first - slack or bounds[1] > last + slack:
             raise UsageError(
-                f"the prior {name}={text} reaches beyond what the model was trained on, {first:g} to {last:g}; "
-                "choose bounds within"
+                f"the prior {name}={text} exceeds the training range, {first:g} to {last:g}; choose bounds within"
             )
         low[column], high[column] = bounds
     return Prior(tuple(names), low, high, mean, deviation)

@@ -1,4 +1,4 @@
-"""Samples of a model of parameters, cut to a prior that is narrower than the one of training."""
+"""Samples of a model of parameters, truncated to a prior narrower than that of training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pushforward.inference.priors import Prior
 __all__ = ["draw_within"]
 
 Draw = Callable[[int, int], Tensor]
-"""Of a number of samples and the number of the attempt to parameters, shape ``(n, P)``, in the user's units."""
+"""Function of a number of samples and an attempt's number to parameters, shape ``(n, P)``, in the user's units."""
 
 ATTEMPTS = 20
 
@@ -23,17 +23,16 @@ ATTEMPTS = 20
 def draw_within(draw: Draw, prior: Prior, n: int, *, seed: int) -> Posterior:
     """Posterior samples within the bounds of the prior: those outside are drawn again.
 
-    A model of parameters given data has learned the posterior under the prior of its training members, and gives a
-    little density to where that prior vanishes (leakage). Within the bounds, the posterior is proportional to what was
-    learned. A normal prior is not taken: the density of the training members is not known.
+    A model of parameters given data has learned the posterior under the prior of its training members, with some
+    density where that prior vanishes (leakage). Within the bounds, the posterior is proportional to the learned one. A
+    normal prior is refused: the density of the training members is not known.
 
     Raises:
         UsageError: for a normal prior, or where fewer than one sample in ``ATTEMPTS`` lies within.
     """
     if np.isfinite(prior.deviation).any():
         raise UsageError(
-            "this model has learned the prior of its training members, which bounds may cut but no other prior can "
-            "replace; give LOW:HIGH"
+            "this model has learned the prior of its training members, which can only be truncated; give LOW:HIGH"
         )
     kept: list[Tensor] = []
     tried = found = 0

@@ -27,7 +27,7 @@ from pushforward.spaces import Field, Space, Vector
 __all__ = ["Encoder", "Generator", "NetworkName"]
 
 NetworkName = Literal["default", "dcgan"]
-"""Of a field: residual blocks with nearest-neighbour refinement, or the plain layers of `networks.dcgan`."""
+"""Kind of network for fields: residual blocks with nearest-neighbour refinement, or the layers of `networks.dcgan`."""
 
 
 class Generator(nn.Module):

@@ -16,7 +16,7 @@ __all__ = ["training_curves"]
 
 
 def training_curves(run: Path | None) -> pd.DataFrame:
-    """What was logged while a run was trained: a row per logged step, a column per number (``model/loss``, ...).
+    """Training log of a run: one row per logged step, one column per quantity (``model/loss``, ...).
 
     Lines that are damaged, or cut short by a crash, are left out.
 

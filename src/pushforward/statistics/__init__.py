@@ -1,9 +1,9 @@
-"""Statistics that a physicist compares ensembles by: batched functions of tensors, each returning tensors.
+"""Statistics for the comparison of ensembles: batched functions of tensors that return tensors.
 
-Fields have shape ``(samples, channels, *grid)``, vectors ``(samples, dim)``. Results stay on the samples' device, in
-float64 where the device has it. Each statistic of one set keeps its samples apart, so that errors come from their
-scatter (`standard_error`, `bootstrap`). Where two sets are compared, the generated one comes first, the reference
-second.
+Fields have shape ``(samples, channels, *grid)``, vectors ``(samples, dim)``. Results stay on the samples' device,
+in float64 if the device has it. Each statistic of one set returns a value per sample, so that errors follow from
+the scatter (`standard_error`, `bootstrap`). In comparisons of two sets, the generated one comes first, the
+reference second.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Arguments of the statistics: conversion of arrays to tensors, and the size of one piece of work."""
+"""Arguments of the statistics: conversion of arrays to tensors, and division into chunks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def as_tensor(values: Any) -> Tensor:
         return values.detach().as_subclass(Tensor)
     array = np.ma.filled(values.astype(float), np.nan) if isinstance(values, np.ma.MaskedArray) else np.asarray(values)
     if array.dtype.kind not in "biufc":
-        raise UsageError(f"values of type {array.dtype} were given; statistics are of numbers")
+        raise UsageError(f"values of type {array.dtype} were given; give numbers")
     native = np.float64 if array.dtype == np.longdouble else array.dtype.newbyteorder("=")
     array = array.astype(native, copy=False)
     if any(stride < 0 for stride in array.strides):
@@ -73,12 +73,12 @@ def as_fields(fields: FieldArray, dimensions: tuple[int, ...] = (1, 2, 3)) -> Te
         expected = " or ".join(f"(samples, channels{', cells' * d})" for d in dimensions)
         raise UsageError(f"fields of shape {tuple(tensor.shape)} were given; the shape must be {expected}")
     if tensor.numel() == 0:
-        raise DataError(f"fields of shape {tuple(tensor.shape)} hold no values; give at least one sample")
+        raise DataError(f"fields of shape {tuple(tensor.shape)} have no values; give at least one sample")
     return tensor
 
 
 def as_vectors(samples: Array, least: int = 1) -> Tensor:
-    """Samples as vectors, shape ``(samples, dim)``; whatever follows the first axis is flattened.
+    """Samples as vectors, shape ``(samples, dim)``; all axes after the first are flattened.
 
     Raises:
         UsageError: if there is no sample axis.
@@ -94,7 +94,7 @@ def as_vectors(samples: Array, least: int = 1) -> Tensor:
 
 
 def same_device(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Both sets where the first one lies, in the wider of their precisions.
+    """Both sets on the device of the first, in the higher of their precisions.
 
     Raises:
         UsageError: if one sample of the first has another shape than one of the second.
@@ -102,14 +102,14 @@ def same_device(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     if x.shape[1:] != y.shape[1:]:
         raise UsageError(
             f"samples of shapes {tuple(x.shape[1:])} and {tuple(y.shape[1:])} were given; "
-            "two sets can be compared only if their samples have the same shape"
+            "give two sets with samples of the same shape"
         )
     dtype = torch.promote_types(x.dtype, y.dtype)
     return x.to(dtype), y.to(x.device, dtype)
 
 
 def wide_type(tensor: Tensor) -> torch.dtype:
-    """float64, or float32 on a device that has no wider type: what sums are taken in."""
+    """Type of sums: float64, or float32 on a device without float64."""
     return torch.float32 if tensor.device.type == "mps" else torch.float64
 
 
@@ -119,7 +119,7 @@ def wide(tensor: Tensor) -> Tensor:
 
 
 def binary_unit(fields: Float[Tensor, "samples channels *grid"]) -> Float[Tensor, " channels"]:
-    """For each channel a power of two near its largest value, which squares and cubes of the values are taken in.
+    """Power of two near the largest value of each channel, as a unit for squares and cubes of the values.
 
     Densities in grams per cubic centimetre or masses in solar masses would leave the range of float32 otherwise;
     division by a power of two costs no digit.
@@ -140,7 +140,7 @@ def chunks(count: int, values_each: int, budget: int = CHUNK_VALUES) -> Iterator
 def _floating(values: Array) -> Tensor:
     tensor = as_tensor(values)
     if tensor.is_complex():
-        raise UsageError(f"values of type {tensor.dtype} were given; statistics are of real samples")
+        raise UsageError(f"values of type {tensor.dtype} were given; give real numbers")
     if tensor.dtype in (torch.float32, torch.float64):
         return tensor
     # float32 holds whole numbers exactly to 24 bits only.

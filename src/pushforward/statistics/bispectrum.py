@@ -6,7 +6,7 @@ In the convention of `power_spectrum`, <delta(k1) delta(k2) delta(k3)> = (2 pi)^
 
 With D_i(x) the field that keeps only the modes of shell i, and I_i(x) the same with all modes set to one, the sum over
 triangles is a sum over cells, sum_x D_1 D_2 D_3, and their number is that of I_1 I_2 I_3 (Scoccimarro 2015,
-https://arxiv.org/abs/1506.02729, sec. 3): the cost is one Fourier transform a shell. The reduced bispectrum
+https://arxiv.org/abs/1506.02729, sec. 3): the cost is one Fourier transform per shell. The reduced bispectrum
 
     Q = B / (P1 P2 + P2 P3 + P3 P1)
 
@@ -87,8 +87,8 @@ def bispectrum(
         bins: edges of the shells in radians per unit length, up to Nyquist; None for about 12 equal shells, a whole
             number of fundamentals wide, up to two thirds of Nyquist.
         triangles: "equilateral" (i, i, i); "squeezed" (i, i, 0), two equal sides and one of the longest wavelength;
-            "all" with sides k1 <= k2 <= k3; several of these names, which costs less than one after the other; or
-            triples of shell numbers.
+            "all" with sides k1 <= k2 <= k3; several of these names, which costs less than separate calls; or triples of
+            shell numbers.
 
     Raises:
         UsageError: if no triangle closes in a triple that was asked for, its sides are too long for the grid, or the
@@ -144,7 +144,7 @@ def _edges(grid: tuple[int, ...], sides: tuple[float, ...], bins: Edges, nyquist
 
 
 def _triples(edges: tuple[float, ...], triangles: Triangles, sampling: float) -> list[Triple]:
-    """The triples of shells that were asked for, in which no triangle can close around the grid."""
+    """Requested triples of shells, after a check that no triangle can close around the grid."""
 
     def fits(triple: Triple) -> bool:
         return sum(edges[side + 1] for side in triple) <= sampling * (1 + 1e-9)
@@ -178,7 +178,7 @@ def _closing(
     triples: list[Triple],
     device: torch.device,
 ) -> tuple[list[Triple], _Plan]:
-    """The triples in which a triangle of modes closes, and what is known of them."""
+    """Triples in which a triangle of modes closes, with their plans."""
     plan = _plan(grid, sides, edges, tuple(triples), device)
     closes = plan.triangles > 0.5
     kept = [triple for triple, some in zip(triples, closes.tolist(), strict=True) if some]

@@ -88,7 +88,7 @@ def joint_p_value(
     floor: Float[Array, "draws statistics"],
     alternatives: Alternative | Sequence[Alternative] = "both",
 ) -> Float[Tensor, ""]:
-    """Probability that some statistic of a perfect sample is as far out as the farthest one here.
+    """Probability that the most extreme statistic of a perfect sample is at least as extreme as here.
 
     Each draw holds all statistics of the same two real sets, so that their correlations are accounted for: the farthest
     of each draw is ranked with the farthest of the values (max-T; Westfall and Young 1993). Distances are in units of

@@ -1,4 +1,4 @@
-r"""Classifier two-sample test: can a classifier tell generated samples from real ones that it has not seen?
+r"""Classifier two-sample test: discrimination of unseen generated samples from real ones.
 
 It is trained on four fifths of both sets and tested on the rest, five times. Accuracy and the area under the ROC curve
 (AUC), the probability that a real sample scores higher than a generated one, are 0.5 when the sets cannot be told apart
@@ -28,7 +28,7 @@ CLASSIFIERS = ("mlp", "logistic", "trees")
 
 @dataclass(frozen=True)
 class ClassifierTest:
-    """What the classifier achieved on samples that it was not trained on.
+    """Performance of a classifier on held-out samples.
 
     Attributes:
         accuracy: mean of the accuracies on the two sets.
@@ -58,8 +58,8 @@ def classifier_two_sample_test(
             flattened. The larger set is cut, at random, to the size of the smaller, so that chance is one half.
         classifier: "mlp" (two hidden layers, finds any difference), "logistic" (linear, finds differing means) or
             "trees" (gradient boosting, quick on many samples).
-        folds: parts that take their turn as test set.
-        seed: of the cuts and the training.
+        folds: number of folds of the cross-validation.
+        seed: seed of the cuts and the training.
 
     Raises:
         UsageError: if the classifier is unknown or there are too few samples for the folds.

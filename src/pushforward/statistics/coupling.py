@@ -1,4 +1,4 @@
-r"""Optimal transport on the line, where it is sorting.
+r"""Optimal transport in one dimension, by sorting.
 
 The distance between two samples of any sizes n and m is W_p^p = int_0^1 |F^-1(u) - G^-1(u)|^p du, and both quantile
 functions are constant between neighbouring multiples of 1/n and 1/m, so the integral is an exact sum of n + m - 1 terms
@@ -37,7 +37,7 @@ def kolmogorov_smirnov_sorted(x: Float[Tensor, "rows n"], y: Float[Tensor, "rows
 
 @lru_cache(maxsize=16)
 def _levels(n: int, m: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Which sorted sample of each set lies at each constant piece of the quantile functions, and the piece's length."""
+    """Indices of the sorted samples of both sets at each constant piece of the quantile functions, and its length."""
     # Whole numbers: levels i/n and j/m are compared as i m and j n, so that equal ones coincide.
     upper = torch.cat([torch.arange(1, n + 1) * m, torch.arange(1, m + 1) * n]).unique()
     lower = torch.cat([upper.new_zeros(1), upper[:-1]])

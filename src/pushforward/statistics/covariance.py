@@ -43,7 +43,7 @@ class Covariance:
 
 @dataclass(frozen=True)
 class CovarianceDistance:
-    """How far one covariance is from a reference.
+    """Distance of a covariance from a reference.
 
     Attributes:
         distance: D, the relative difference of the matrices in the reference's units.

@@ -1,4 +1,4 @@
-r"""Cross-spectra of the channels of a field: whether gas and matter, or two components, fluctuate together.
+r"""Cross-spectra of the channels of a field, such as gas and matter.
 
 For each pair of channels a < b,
 

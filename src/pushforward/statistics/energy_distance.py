@@ -1,4 +1,4 @@
-r"""Energy distance: how much further apart two sets are than each is from itself.
+r"""Energy distance: excess of the distances between two sets over those within each set.
 
     E = 2 <|X - Y|> - <|X - X'|> - <|Y - Y'|> >= 0,
 
@@ -22,7 +22,7 @@ __all__ = ["EnergyDistance", "energy_distance"]
 
 @dataclass(frozen=True)
 class EnergyDistance:
-    """Energy distance, in the samples' unit, and the mean distances that it is made of."""
+    """Energy distance, in the samples' unit, and the mean distances that it is computed from."""
 
     distance: Float[Tensor, ""]
     between: Float[Tensor, ""]

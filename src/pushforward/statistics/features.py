@@ -1,4 +1,4 @@
-"""A few numbers that describe a field, for statistics of vectors: neighbours, precision and recall, classifiers."""
+"""Summary features of a field, for statistics of vectors: neighbours, precision and recall, classifiers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _POOLS: dict[int, Callable[..., Tensor]] = {1: adaptive_avg_pool1d, 2: adaptive_
 def low_pass(fields: FieldArray, cells: int = 16) -> Float[Tensor, "samples dim"]:
     """Fields averaged over blocks to ``cells`` along each axis (at most), flattened.
 
-    Large scales alone decide the distance between two such vectors, so a copy with new small-scale noise is found.
+    The distance of two such vectors depends on large scales only, so a copy with new small-scale noise is detected.
 
     Raises:
         UsageError: if the shape makes no sense or ``cells`` is not positive.
@@ -44,7 +44,7 @@ def low_pass(fields: FieldArray, cells: int = 16) -> Float[Tensor, "samples dim"
 def summary_features(
     fields: FieldArray, box: Box = None, *, shells: int = 12, window: Window = None
 ) -> Float[Tensor, "samples features"]:
-    """Summary of each field: scales, values, and what channels, directions and places have to do with each other.
+    """Summary of each field: scales, values, and dependences on channels, directions and positions.
 
     For each channel, ln P(k) in logarithmic shells, and mean, log standard deviation, skewness and kurtosis; then, in
     two bands of k, the quadrupole of each channel (two and three axes) and Fisher's z = artanh r of each pair of

@@ -1,6 +1,6 @@
-r"""Memorisation of fields up to what leaves a field the same: translations of a periodic one, turns and reflections.
+r"""Memorisation of fields up to their symmetries: translations of periodic fields, rotations and reflections.
 
-A copy that was moved or turned is a copy, but far away in the cells. The distance between g and the orbit of t is
+A translated or rotated copy is a copy, though distant cell by cell. The distance between g and the orbit of t is
 
     d^2 = min_{R, s} | g - (R t)(. + s) |^2 = |g|^2 + |t|^2 - 2 max_{R, s} C_{g, Rt}(s),
 
@@ -47,7 +47,7 @@ def field_memorisation(
     groups: Groups = None,
     test_groups: Groups = None,
 ) -> Memorisation:
-    """Excess of copies of training fields, up to translations (periodic fields), turns and reflections (isotropic).
+    """Excess of copies of training fields, up to translations (periodic) and rotations and reflections (isotropic).
 
     Arguments:
         generated, training, test: ``(samples, channels, *grid)``, one to three axes. All training members are searched.
@@ -73,7 +73,7 @@ def field_memorisation(
     parts = [fields, *(same_device(fields, as_fields(part))[1] for part in (generated, test))]
     mean = fields.mean((0, *range(2, fields.ndim)), keepdim=True)
     reduced = [_large_scales(wide(part - mean), periodic) for part in parts]
-    # Each channel counts alike, whatever its unit.
+    # All channels have equal weight, whatever their units.
     scale = reduced[0].square().flatten(2).sum(2).mean(0).sqrt().clamp_min(torch.finfo(torch.float64).tiny)
     reference, made, unseen = (
         part / (scale * len(scale) ** 0.5).reshape(-1, *[1] * (fields.ndim - 2)) for part in reduced

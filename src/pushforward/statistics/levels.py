@@ -37,7 +37,7 @@ def rising(
 def above_each(
     owner: Int[Tensor, " values"], below: Int[Tensor, " values"], owners: int, thresholds: int
 ) -> Float[Tensor, "owners thresholds"]:
-    """How many values of each owner lie above each threshold, from the number of thresholds ``below`` each value."""
+    """Number of values of each owner above each threshold, from the number of thresholds ``below`` each value."""
     histogram = torch.bincount(owner * (thresholds + 1) + below, minlength=owners * (thresholds + 1))
     return wide(histogram.reshape(owners, thresholds + 1).flip(-1).cumsum(-1).flip(-1)[..., 1:])
 

@@ -1,4 +1,4 @@
-r"""One coordinate at a time: how far its distribution in one set is from that in another.
+r"""Distances between the marginal distributions of two sets, coordinate by coordinate.
 
     W_1 = int |F(x) - G(x)| dx,        KS = max_x |F(x) - G(x)|
 
@@ -42,8 +42,8 @@ def marginals(x: Float[Array, "n *dim"], y: Float[Array, "m *dim"]) -> Marginals
     """Distances between the marginal distributions of two sets.
 
     Arguments:
-        x, y: ``(n, dim)`` and ``(m, dim)``; further axes are flattened. ``y`` is the reference that sets the scale of
-            ``relative``.
+        x, y: ``(n, dim)`` and ``(m, dim)``; further axes are flattened. ``y`` is the reference that sets the scale
+            of ``relative``.
 
     Raises:
         UsageError, DataError: if the shapes do not fit or a set is empty.

@@ -1,4 +1,4 @@
-r"""Memorisation: are more generated samples copies of training members than unseen real samples are?
+r"""Memorisation: excess of copies of training members among generated samples over unseen real samples.
 
 Every generated and every test sample is compared with *all* training members. With d the distance to the nearest, and
 a of n generated and b of m test samples within a threshold t, generated and test samples are exchangeable for a model
@@ -111,7 +111,7 @@ def excess_of_copies(
     groups: Groups = None,
     test_groups: Groups = None,
 ) -> Memorisation:
-    """`Memorisation` from distances to the nearest training member and its index, however they were found.
+    """`Memorisation` from distances to the nearest training member and its index, by any metric.
 
     Arguments:
         generated, test: distances and indices of the two sets; a distance of 0 is a copy.
@@ -133,7 +133,7 @@ def excess_of_copies(
         excess = (share - test_share) / (1 - test_share) if test_share < 1 else 0.0
         found.append((_p_value(a, b, groups, test_groups), -max(0.0, excess)))
     p, excess = min(found)[0], -min(found)[1]
-    # What lies below a share of both sets together cannot show more than it; below a share of the test set it can.
+    # An excess below a quantile of the joint set is bounded by it; below a quantile of the test set it is not.
     own = float(test_distance.quantile(quantile))
     beyond = (float((distance <= own).double().mean()), float((test_distance <= own).double().mean()))
     if p < 0.05 and excess < beyond[0] and beyond[1] < 1:

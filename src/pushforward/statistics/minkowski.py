@@ -1,4 +1,4 @@
-r"""Minkowski functionals of maps: area, boundary length and Euler characteristic of what lies above a threshold.
+r"""Minkowski functionals of maps: area, boundary length and Euler characteristic of the region above a threshold.
 
 For u = (f - mean) / sigma on a map of area A,
 
@@ -114,7 +114,7 @@ def minkowski_functionals(
 def gaussian_minkowski(
     thresholds: Float[Tensor, " thresholds"], gradient: Float[Tensor, " channels"]
 ) -> MinkowskiFunctionals:
-    """What Gaussian maps have on average: V1 and V2 averaged over the same bins as `minkowski_functionals` uses.
+    """Expected functionals of Gaussian maps: V1 and V2 averaged over the bins of `minkowski_functionals`.
 
     Arguments:
         thresholds: nu, at least two, rising.

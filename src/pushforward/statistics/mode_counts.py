@@ -1,4 +1,4 @@
-r"""Modes counted: does the generated set hold the classes and clusters of the data, in their shares?
+r"""Mode counts: classes and clusters of the data in the generated set, and their frequencies.
 
 Every sample is given a class by a classifier trained on real data, or a cluster by k-means on real data; classifier and
 clusters treat both sets alike, so their mistakes cancel. With O the counts of the sets in the modes and E those

@@ -1,4 +1,4 @@
-r"""Memorisation: are generated samples closer to the training set than unseen real samples are?
+r"""Memorisation: distances of generated samples to the training set compared with those of unseen real samples.
 
     d(z) = min_t |z - t| over the training set,        closer = < d(generated) < q-quantile of d(test) >.
 
@@ -103,10 +103,10 @@ def _share_below(distance: Tensor, test: Tensor, threshold: Tensor, quantile: fl
 
 
 def nearest(samples: Array, training: Tensor) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
-    """Distance of each sample to its nearest training member, and which that is."""
+    """Distance of each sample to its nearest training member, and the index of that member."""
     x, y = pair_of_sets(samples, training)
     distance, index = x.new_empty(len(x)), torch.empty(len(x), dtype=torch.long, device=x.device)
     for rows, square in distance_blocks(x, y, squared=True):
         distance[rows], index[rows] = square.min(1)
-    # The matrix product rounds at a part in 10^16 of the squared norm: the winners' distances are taken again, exactly.
+    # The matrix product rounds at 10^-16 of the squared norm: the smallest distances are recomputed exactly.
     return torch.cat([(x[some] - y[index[some]]).norm(dim=1) for some in torch.arange(len(x)).split(1024)]), index

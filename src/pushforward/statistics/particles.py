@@ -1,7 +1,7 @@
-r"""Statistics of particles that rotations, reflections, shifts and exchanges of like particles leave alone.
+r"""Statistics of particles that are invariant under rotations, reflections, shifts and exchanges of like particles.
 
-All are made of the distances :math:`r_{ij}`, in a periodic box those of the nearest images. With n pairs, the radial
-distribution in a box of side L and d dimensions is the density of pairs relative to that of an ideal gas,
+All are functions of the distances :math:`r_{ij}`, in a periodic box those of the nearest images. With n pairs, the
+radial distribution in a box of side L and d dimensions is the density of pairs relative to that of an ideal gas,
 
 .. math:: g(r) = \frac{L^d}{n\, S_d\, r^{d-1}} \Big\langle \sum_{i<j} \delta(r - r_{ij}) \Big\rangle,
 
@@ -134,7 +134,7 @@ def radius_of_gyration(x: Float[Array, "samples count dim"]) -> Float[Tensor, " 
 def configuration_features(
     x: Float[Array, "samples count dim"], box: float | None = None, species: Sequence[str] = ()
 ) -> Float[Tensor, "samples pairs"]:
-    """A description of each sample that its symmetries leave alone: ascending distances, for each pair of species.
+    """Invariant description of each sample: distances in ascending order, for each pair of species.
 
     Two samples that differ by a symmetry have the same features. The reverse holds but for exceptional configurations
     and for handedness: a configuration and its mirror image are not told apart.

@@ -1,9 +1,9 @@
-r"""Peak counts: local maxima above a threshold, as lensing surveys and halo-like objects are counted.
+r"""Peak counts: local maxima above a threshold, as in lensing surveys.
 
     N(nu) = number of cells with f > all 8 (in 3-D 26, in 1-D 2) neighbours and (f - mean) / sigma > nu
 
-A plateau of equal values is no peak. Without periodic borders the cells of the outermost layer, which lack neighbours,
-are not counted.
+A plateau of equal values is not a peak. Without periodic borders the cells of the outermost layer, which lack
+neighbours, are not counted.
 """
 
 from __future__ import annotations

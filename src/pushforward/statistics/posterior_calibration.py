@@ -28,11 +28,11 @@ from pushforward.statistics.arrays import Array, as_tensor
 __all__ = ["PosteriorCalibration", "Uniformity", "posterior_calibration"]
 
 NULL_DRAWS = 400
-"""Exchanges by which the null distribution is known."""
+"""Number of exchanges that sample the null distribution."""
 POINTS = 8
-"""Points that distances are measured from."""
+"""Number of points that distances are measured from."""
 MOST_PAIRED = 12
-"""Parameters whose pairs are looked at, at most."""
+"""Largest number of parameters whose pairs are tested."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Uniformity:
     Attributes:
         ranks: of the true values among L samples, 0 to L, shape ``(n, K)``.
         bias: mean of rank / L - 1/2, shape ``(K,)``: positive where samples lie too low.
-        spread: mean of 12 (rank / L - 1/2)^2 L / (L + 2), shape ``(K,)``: 1 if right, above 1 where samples are too
-            narrow.
+        spread: mean of 12 (rank / L - 1/2)^2 L / (L + 2), shape ``(K,)``: 1 if right, above 1 where samples are
+            too narrow.
         bias_null, spread_null: the same for posteriors that are right, shape ``(B, K)``.
     """
 
@@ -56,7 +56,7 @@ class Uniformity:
 
 @dataclass(frozen=True)
 class PosteriorCalibration:
-    """How calibrated posteriors of P parameters are, by n members with L samples each.
+    """Calibration of posteriors of P parameters, by n members with L samples each.
 
     Attributes:
         single: ranks of single parameters.

@@ -9,8 +9,8 @@ the mean over the modes of a shell: the continuum's Fourier convention in which 
 is not divided by its mean. For a Gaussian field the standard error of P in a shell of ``modes`` modes is
 P sqrt(2 / modes), since a mode and its conjugate are not independent.
 
-A field that does not wrap around leaks power between scales; a Hann window in front of the transform suppresses this at
-the price of mixing neighbouring modes, and the power that it takes away is put back by 1 / <w^2>.
+A field that is not periodic leaks power between scales; a Hann window before the transform suppresses this at the price
+of mixing neighbouring modes, and 1 / <w^2> restores the power that it removes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class PowerSpectrum:
 
 @dataclass(frozen=True)
 class CrossSpectrum:
-    """Two fields compared mode by mode.
+    """Comparison of two fields mode by mode.
 
     Attributes:
         k, modes: as in `PowerSpectrum`.

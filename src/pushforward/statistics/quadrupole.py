@@ -1,4 +1,4 @@
-r"""Quadrupole of the power spectrum: power that depends on direction, which averages over shells hide.
+r"""Quadrupole of the power spectrum: dependence of the power on direction, which averages over shells hide.
 
 With c(k) = cos 2 phi and sin 2 phi in two dimensions (phi from the first axis), and the Legendre polynomial
 L_2(mu_i) = (3 mu_i^2 - 1) / 2 of the cosine to each axis in three,

@@ -4,8 +4,8 @@ For the energies E_lc >= 0 of the cells c in layer l, with E_l = sum_c E_lc and 
 
     depth = sum_l l E_l / E,        width^2 = sum_l (l - depth)^2 E_l / E,        sparsity_l = < E_lc <= threshold >_c,
 
-and, where the energy of the incident particle is given, the response E / E_incident. These are what generators of
-showers are compared by (Krause et al. 2024, https://arxiv.org/abs/2410.21611, sec. 4).
+and, if the energy of the incident particle is given, the response E / E_incident. Generators of showers are compared by
+these observables (Krause et al. 2024, https://arxiv.org/abs/2410.21611, sec. 4).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class ShowerObservables:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the columns of `features`."""
+        """Names of the columns of `features`."""
         layers = range(1, self.layers.shape[1] + 1)
         given = ("response",) if self.response is not None else ()
         energies = (f"share of layer {layer}" for layer in layers)

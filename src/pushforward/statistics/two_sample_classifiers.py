@@ -73,12 +73,12 @@ class TwoSampleClassifiers:
 
     @property
     def auc(self) -> Float[Tensor, ""]:
-        """Of the worst."""
+        """AUC of the worst classifier."""
         return self.by_name[self.worst].auc
 
     @property
     def error(self) -> Float[Tensor, ""]:
-        """Of the worst."""
+        """Standard error of the AUC of the worst classifier."""
         return self.by_name[self.worst].error
 
     @property

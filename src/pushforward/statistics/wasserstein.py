@@ -1,4 +1,4 @@
-r"""Wasserstein distance: the least root mean square distance by which one set must be moved to become the other.
+r"""Wasserstein distance: least root mean square displacement that transports one set to the other.
 
     W_2^2 = min_pi sum_ij pi_ij |x_i - y_j|^2,   rows of pi sum to 1/n, columns to 1/m
 
@@ -39,7 +39,7 @@ def wasserstein2(x: Float[Array, "n *dim"], y: Float[Array, "m *dim"]) -> Wasser
 
     Arguments:
         x, y: ``(n, dim)`` and ``(m, dim)``; further axes are flattened. Memory is 8 n m
-            bytes; 2,000, 5,000 and 10,000 points a set take about 0.4, 4 and 18 seconds on one core.
+            bytes; 2,000, 5,000 and 10,000 points per set take about 0.4, 4 and 18 seconds on one core.
 
     Raises:
         DataError: if a coordinate is not finite.

@@ -1,4 +1,4 @@
-"""Judging emulators: every number beside what real data give against real data."""
+"""Validation of emulators: every statistic is compared with its floor, real data against real data."""
 
 from __future__ import annotations
 

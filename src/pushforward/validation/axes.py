@@ -1,4 +1,4 @@
-"""Axes that figures of one model and of several share: rows of statistics, ratios to a floor, a curve and its ratio."""
+"""Axes shared by figures of one and of several models: rows of statistics, ratios to a floor, a curve and its ratio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAINT = "#8a9099"
 
 
 def name_rows(axes: Axes, labels: Sequence[str]) -> None:
-    """A row of the vertical axis for each label, the first on top."""
+    """Label the rows of the vertical axis, the first on top."""
     axes.set_yticks(range(len(labels)), list(reversed(labels)))
     axes.set_ylim(-0.6, len(labels) - 0.4)
     axes.tick_params(axis="y", length=0)
@@ -29,7 +29,7 @@ def name_rows(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def draw_floor(axes: Axes, row: int, low: float, high: float, width: float) -> None:
-    """The range of real data against real data as a bar behind a row; ``width`` in points."""
+    """Draw the range of real data against real data as a bar behind a row; ``width`` in points."""
     axes.plot([low, high], [row, row], color=FLOOR, lw=width, solid_capstyle="butt", zorder=1)
 
 
@@ -79,7 +79,7 @@ def compared_limits(curves: Sequence[Curve]) -> tuple[float, float]:
     below, above = 0.02, 0.02
     for curve in curves:
         inside = np.ones(len(curve.x), bool) if curve.cut is None else curve.x <= 1.5 * curve.cut
-        # The ratio of two tails may be anything; they need not be seen whole.
+        # Ratios of two tails may be arbitrarily large; they may be clipped.
         level = 0.9 if curve.versus == "ratio" and curve.cut is None else 1.0
         for values in (curve.floor_low, curve.floor_high, curve.compared):
             distance = values[inside] - one

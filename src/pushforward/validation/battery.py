@@ -1,4 +1,4 @@
-"""Statistics by name, beyond those that every report holds: of lattices, of showers, of other installed packages."""
+"""Optional statistics by name: of lattices, of showers, of other installed packages."""
 
 from __future__ import annotations
 
@@ -122,11 +122,11 @@ SHOWERS = tuple(
 )
 
 BATTERIES: dict[str, tuple[Statistic, ...]] = {"lattice": LATTICE, "showers": SHOWERS}
-"""Statistics that a report takes in when they are asked for by these names."""
+"""Optional statistics of a report, by name."""
 
 
 def statistics_named(wanted: Sequence[Statistic | str]) -> list[Statistic]:
-    """Declared statistics, those of the batteries by name, and what installed packages bring.
+    """Declared statistics, those of the batteries by name, and those of installed packages.
 
     Raises:
         UsageError: for an unknown name.

@@ -1,8 +1,8 @@
-"""The worst of three classifiers of generated against real samples, and where it tells them apart.
+"""Test by the best of three classifiers of generated against real samples, with its most useful features.
 
-Each classifier, linear, boosted trees and a small network, is trained on a floor of its own: real samples against real
-ones, in few repetitions for what is slow to train. Its p-value is that of Student's prediction interval. The one with
-the least p-value speaks, and that p-value is multiplied by three, since three were asked.
+Each classifier, linear, boosted trees and a small network, has its own floor: real samples against real ones, with few
+repetitions for slow classifiers. Its p-value is that of Student's prediction interval. The smallest p-value is
+reported, multiplied by three (Bonferroni).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _compare(
     paired: bool,
     importance: bool = False,
 ) -> TwoSampleClassifiers:
-    """One classifier between rows of one array and rows of another; the conditions and groups are the real members'."""
+    """Compare rows of two arrays by one classifier; conditions and groups are those of the real members."""
     conditions = material.conditions
     given = [None if conditions is None else conditions[r].astype(float) for r in rows]
     groups = [None if material.own_groups is None else material.groups[r] for r in rows]

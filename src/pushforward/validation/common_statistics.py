@@ -1,4 +1,4 @@
-"""Statistics of samples of any kind: fidelity and variety, clusters, possible values, copies of training members."""
+"""Statistics of samples of any kind: fidelity and diversity, clusters, supports, copies of training members."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ COMMON_STATISTICS = tuple(
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest training member of each generated sample and of each test member.
+    """Nearest training member of each generated sample and of each test member.
 
     Attributes:
         rows: generated samples that are nearest to a training member, the nearest first. twins: these members.
@@ -179,7 +179,7 @@ def _clusters(material: Material) -> TestResult | None:
 
 
 def _values(material: Material) -> TestResult | None:
-    """The property of the values that differs most surely."""
+    """Property of the values with the most significant difference."""
     names = material.column_names
     groups = material.own_groups
     found = statistics.value_support(

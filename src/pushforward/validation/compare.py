@@ -31,8 +31,8 @@ def compare(
 ) -> Comparison:
     """Train each model for the same time on the same split, and judge all by the same members and statistics.
 
-    Every model has a run directory of its own, with its report. Started again, the comparison keeps what is finished
-    and goes on with what is not. A model that fails is a row that says why.
+    Every model has its own run directory, with its report. A restarted comparison keeps finished models and resumes the
+    others. A failed model is a row with the reason.
 
     Arguments:
         ensemble: the data; every model trains on its training split and is judged by its test split.
@@ -40,14 +40,14 @@ def compare(
         budget: wall-clock training time of each (``"90s"``, ``"10m"``, seconds).
         out: directory of the comparison: a folder for each model, ``compare.html`` and ``compare.json``; None makes a
             fresh one below ``runs/``.
-        samples: to generate of each at most; None suits the space.
-        seed: of every random number.
-        settings: hyperparameters by name: each model is given those that it knows; ``"ddpm.width"`` is for one alone.
+        samples: largest number of samples to generate per model; None for the default of the space.
+        seed: seed of all random numbers.
+        settings: hyperparameters by name: each model gets those that it has; ``"ddpm.width"`` is for one model only.
         device, precision, progress: as in `fit`.
 
     Raises:
         UsageError: for an unknown model, or a setting that no model knows.
-        Interrupted: if it was asked to stop; started again, it goes on.
+        Interrupted: if it was stopped; a restarted comparison resumes.
 
     Example:
         >>> comparison = compare(pf.read("two-moons"), ["realnvp", "flow-matching"], budget="1m")  # doctest: +SKIP
@@ -77,7 +77,7 @@ def compare(
     for model in models:
         entries.append(enter(model, contest))
         comparison = Comparison(ensemble.name, contest.budget, seed, tuple(entries), contest.out)
-        # Written after every model, so that a comparison that is stopped half way can already be read.
+        # Written after every model, so that an interrupted comparison can be read.
         comparison.save(contest.out / "compare.json")
         comparison.save(contest.out / "compare.html")
     return comparison

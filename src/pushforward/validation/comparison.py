@@ -1,4 +1,4 @@
-"""The comparison of models: a leaderboard, what to use for which purpose, and one page that shows all side by side."""
+"""Comparison of models: a leaderboard, a recommendation per purpose, and one page with all models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Recommendation"]
 
 ALIKE = 1.1
-"""Models whose quality differs by less than this factor are called alike."""
+"""Largest ratio of the qualities of two models that count as equal."""
 SYMBOLS = {
     "power_spectrum": "P(k)",
     "one_point_pdf": "PDF",
@@ -36,7 +36,7 @@ SHOWN = ("power_spectrum", "one_point_pdf", "bispectrum", "wasserstein2", "margi
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which model to use for a purpose, and the numbers that say so; ``model`` is empty if none serves it."""
+    """Recommended model for a purpose, and the numbers behind it; ``model`` is empty if none is suitable."""
 
     purpose: str
     model: str
@@ -70,7 +70,7 @@ class Comparison:
 
     @cached_property
     def recommendations(self) -> list[Recommendation]:
-        """The model for each purpose, from the numbers alone."""
+        """Recommended model for each purpose."""
         ranking = self.ranking
         if not ranking:
             return []
@@ -109,12 +109,12 @@ class Comparison:
 
     @property
     def count(self) -> str:
-        """How many models were compared."""
+        """Number of compared models, in words."""
         return f"{len(self.entries)} model{'s' * (len(self.entries) != 1)}"
 
     @property
     def summary(self) -> str:
-        """What was compared and what came first, in a sentence or two."""
+        """Summary of the comparison and its best model, in one or two sentences."""
         trained = f"{self.count}, {duration(self.budget)} of training each."
         if not self.ranking:
             return f"{trained} None could be judged."
@@ -158,7 +158,7 @@ class Comparison:
         save_page(path, self, "comparison")
 
     def table(self) -> Group:
-        """The leaderboard for the terminal, and what follows from it in words."""
+        """Leaderboard for the terminal, with the recommendations."""
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
@@ -176,7 +176,7 @@ class Comparison:
         return Group(table, Text(), *map(Text, words))
 
     def html(self) -> str:
-        """The page: one self-contained document; it links to the models' own reports beside it."""
+        """Page of the comparison: one self-contained document with links to the reports of the models."""
         heads, lines = self._leaderboard()
         ranking = self.ranking
         colours = {entry.model: MODELS[index % len(MODELS)] for index, entry in enumerate(ranking)}

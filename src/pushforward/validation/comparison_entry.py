@@ -1,4 +1,4 @@
-"""One model in a comparison: trained for its share of the time, judged, and kept so that a comparison can go on."""
+"""Entry of one model in a comparison: trained for its budget, judged, and saved so that a comparison can resume."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SAMPLES = "samples.npz"
 
 @dataclass(frozen=True)
 class Contest:
-    """What is the same for every model.
+    """Settings common to all models of a comparison.
 
     Attributes:
-        budget: training time of each, seconds.
-        samples: to generate of each at most; None suits the space.
-        settings: by name; a model is given those that it knows, and ``MODEL.NAME`` reaches one model alone.
+        budget: training time per model, seconds.
+        samples: largest number of samples to generate per model; None for the default of the space.
+        settings: hyperparameters by name; a model gets those that it has, and ``MODEL.NAME`` is for one model only.
     """
 
     ensemble: Ensemble
@@ -49,12 +49,12 @@ class Contest:
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of one model.
+    """Result of one model.
 
     Attributes:
         report: `Report.to_dict` of it; empty if it failed.
         real, generated: samples to be shown, in pairs, and what is said of each pair.
-        failure: why there is no report.
+        failure: reason if there is no report.
     """
 
     model: str
@@ -84,9 +84,9 @@ class Entry:
 
 
 def enter(model: str, contest: Contest) -> Entry:
-    """Train a model for its budget and judge it; what an earlier comparison finished is taken as it is.
+    """Train a model for its budget and judge it, or reuse the result of an earlier comparison.
 
-    A run that was cut short goes on where it was. A model that cannot be trained or judged is an entry that says why.
+    An interrupted run is resumed. A model that cannot be trained or judged is an entry with the reason.
 
     Raises:
         Interrupted: if the training was asked to stop; what it has is saved.
@@ -126,7 +126,7 @@ def enter(model: str, contest: Contest) -> Entry:
         raise
     except UsageError as problem:
         return Entry(model, failure=str(problem))
-    except Exception as problem:  # a comparison of many models outlives a fault of one
+    except Exception as problem:  # one failed model must not end a comparison
         return Entry(model, failure=f"{type(problem).__name__}: {problem}")
 
 
@@ -144,7 +144,7 @@ def _entry(model: str, run: Path, report: Report) -> Entry:
 
 
 def _kept(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) -> Entry | None:
-    """The entry that an earlier comparison left, if it was the same in all that matters."""
+    """Entry of an earlier comparison, if its relevant settings were the same."""
     from pushforward.training.plan import resolve_task
 
     try:
@@ -171,7 +171,7 @@ def _kept(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) 
 
 
 def _settings_for(model: str, contest: Contest) -> dict[str, Any]:
-    """The settings that a model knows, and those that name it.
+    """Settings that a model has, and those prefixed with its name.
 
     Raises:
         UsageError: if a setting that names the model is unknown to it.

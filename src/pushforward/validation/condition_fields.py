@@ -1,16 +1,16 @@
-r"""Judgement of samples that are given with a field: each beside the truth that the field came with.
+r"""Judgement of samples conditional on a field, each compared with the truth of that field.
 
-Given its field, a perfect emulator draws the truth as often as any of its samples: the truth and several samples of one
-field can be exchanged. So a sample must be correlated with the truth just as with another sample,
+For a perfect emulator, the truth and several samples at one condition field are exchangeable. So a sample must be
+correlated with the truth just as with another sample,
 
     r(k) = P_ab / sqrt(P_a P_b),      <r(sample, truth)> = <r(sample, another sample)>,
 
-less if the emulator is too sure (its samples agree with each other more than with the truth), more if it is not sure
-enough; and the transfer function T(k) = sqrt(P_sample / P_truth) must scatter about 1 as that of two samples does. The
-floor is what exchanging makes of the same figures: of three samples of each field, one at random plays the truth.
+less if the emulator is overconfident (its samples agree with each other more than with the truth), more if it is
+underconfident; and the transfer function T(k) = sqrt(P_sample / P_truth) must scatter about 1 as that of two samples
+does. The floor of these statistics comes from exchanges: one of three samples per field, at random, plays the truth.
 
-That leaves an emulator that takes no notice of the field: exchangeable, and useless. It is seen in the correlation of
-samples with their field, which is judged against that of real members as every other statistic is.
+An emulator that ignores its field passes this test. It is detected by the correlation of samples with their field,
+which is judged against that of real members like every other statistic.
 """
 
 from __future__ import annotations

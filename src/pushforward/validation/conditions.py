@@ -1,7 +1,7 @@
-"""The judgement of a conditional model over the range of its conditions.
+"""Judgement of a conditional model over the range of its conditions.
 
-Three questions for every parameter: is the model as good at low, middle and high values; do its samples change with the
-parameter as the data do; and can the parameter be read off its samples as well as off real ones, without a bias?
+Three questions per parameter: is the model equally good at low, middle and high values; do its samples change with the
+parameter as the data do; and can the parameter be estimated from its samples as well as from real ones, without bias?
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Bins:
     names: tuple[str, ...]
 
     def each(self, a: np.ndarray, b: np.ndarray, distance: Callable[[np.ndarray, np.ndarray], float]) -> np.ndarray:
-        """The distance in each bin, of rows whose first column is the parameter; NaN where there are too few."""
+        """Distance in each bin, for rows whose first column is the parameter; NaN in bins with too few rows."""
         found = []
         for low, high in self.cuts:
             inside = [(rows[:, 0] > low) & (rows[:, 0] <= high) for rows in (a, b)]
@@ -64,14 +64,14 @@ def condition_statistics(material: Material) -> list[Statistic]:
 
 
 def difference(profile: Profile) -> Callable[[np.ndarray, np.ndarray], float]:
-    """How two sets of a profile's rows are compared."""
+    """Distance of two sets of rows of a profile."""
     if profile.unit == "%":
         return lambda a, b: 100 * float(np.mean(np.abs(a.mean(axis=0) / b.mean(axis=0) - 1)))
     return lambda a, b: float(np.mean(np.abs(effect(a, b))))
 
 
 def profiles_of(material: Material) -> tuple[Profile, Profile]:
-    """What is compared in each bin, and what the slope is followed in, computed once."""
+    """Profiles for the comparison per bin and for the slope, computed once."""
     return material.derived(_profiles)
 
 
@@ -154,7 +154,7 @@ def _slope(material: Material, parameter: Parameter, column: int) -> Statistic:
 
 
 def _recovered(parameter: Parameter, column: int) -> list[Statistic]:
-    """How well, and with which bias, a parameter is read off samples by a regression that knows real members."""
+    """Error and bias of a parameter estimated from samples by a regression trained on real members."""
 
     def rows(material: Material) -> Rows:
         return material.derived(_readings)[column]
@@ -188,7 +188,7 @@ def _recovered(parameter: Parameter, column: int) -> list[Statistic]:
         Statistic(
             f"condition_recovered/{parameter.name}",
             f"{parameter.name} recovered",
-            f"error of {parameter.name} read off by a regression on real samples, in per cent of its scatter",
+            f"error of {parameter.name} estimated by a regression on real samples, in per cent of its scatter",
             rows=rows,
             distance=lambda a, b: error(a) - error(b),
             level=error,
@@ -199,7 +199,7 @@ def _recovered(parameter: Parameter, column: int) -> list[Statistic]:
         Statistic(
             f"condition_bias/{parameter.name}",
             f"Bias of {parameter.name}",
-            f"mean of {parameter.name} read off by a regression on real samples, less the true one, in per cent of its "
+            f"mean of {parameter.name} estimated by a regression on real samples, minus the truth, in per cent of its "
             "scatter",
             rows=rows,
             distance=lambda a, b: bias(a) - bias(b),
@@ -211,10 +211,10 @@ def _recovered(parameter: Parameter, column: int) -> list[Statistic]:
 
 
 def _readings(material: Material) -> list[Rows]:
-    """Readings of each parameter beside the truth, in units of its scatter, of generated and of real members.
+    """Estimates of each parameter with the truth, in units of its scatter, for generated and real members.
 
-    The readers are trained on parts of the other real members, whole groups left out in turn. One of the others is read
-    by the reader that has not seen its group; a test member and the sample at its condition by the same reader.
+    The regressions are trained on folds of the other real members, split by group. Another real member is estimated by
+    the regression that has not seen its group; a test member and the sample at its condition by the same regression.
     """
     assert material.conditions is not None
     n = material.count

@@ -1,7 +1,7 @@
-"""Statistics of single samples, and the curves that a report draws of them.
+"""Statistics of single samples, and their curves in a report.
 
-A `Summary` holds one row a sample: the power in each bin of k, the share of cells in each bin of the one-point PDF.
-Means, scatter, floors and errors all follow from these rows, so each statistic is computed once for each sample.
+A `Summary` holds one row per sample: the power in each bin of k, the fraction of cells in each bin of the one-point
+PDF. Means, scatter, floors and errors all follow from these rows, so each statistic is computed once for each sample.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class Summary:
     """A statistic of every sample.
 
     Attributes:
-        name: a stable key; title: for a reader.
-        x: where the bins lie, shape (K,).
+        name: stable key. title: name for a reader.
+        x: centres of the bins, shape (K,).
         generated: shape (n, C, K); real: shape (n + m, C, K), the first n of the test members.
         versus: whether the two means are compared by their ratio or, where they may vanish, by their difference in
             units of the scatter of single samples.
@@ -51,7 +51,7 @@ class Summary:
         return below if below.any() else everywhere
 
     def curves(self, floor: Floor, channels: tuple[str, ...] = ("",)) -> list[Curve]:
-        """One curve a channel, with errors and the band of real against real."""
+        """One curve per channel, with errors and the band of real against real."""
         compare = ratio_of_means if self.versus == "ratio" else effect
         n = len(self.generated)
         found = []
@@ -121,7 +121,7 @@ class Curve:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Curve:
-        """The curve that `to_dict` described, without its caption; None in an array becomes NaN."""
+        """Curve described by `to_dict`, without its caption; None in an array becomes NaN."""
         arrays = {key: np.array(value, dtype=float) for key, value in values.items() if isinstance(value, list)}
         return cls(**{**values, **arrays, "caption": ""})
 

@@ -1,4 +1,4 @@
-"""The judgement of a density by unseen members: the mean of -log p, beside the entropy where it is known."""
+"""Judgement of a density by unseen members: the mean of -log p, compared with the entropy if it is known."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
 __all__ = ["judge_density"]
 
 DENSITY_MEMBERS, FEWEST_DENSITIES, DENSITY_VALUES = 2000, 8, 2**16
-"""At most and at least so many members are asked for their density; between them, as many as hold so many values.
+"""Largest and smallest number of members whose density is evaluated; between them, as many as hold so many values.
 
-A density that is an integral over time costs many times a sample. The members must not depend on that cost: models are
-compared by the mean over the same ones.
+A density that is an integral over time costs much more than a sample. The members must not depend on that cost: models
+are compared by the mean over the same ones.
 """
 NATS_A_DIMENSION = 0.05
 """A log-density this far below the exact one, for each dimension, still counts as close."""
 
 
 def judge_density(material: Material, emulator: Judgeable) -> list[Verdict]:
-    """How well the model's density explains test members: the mean of -log p, beside the entropy where it is known.
+    """Verdict on the mean of -log p over test members, compared with the entropy if it is known.
 
     The gap to the exact density on the same members estimates the Kullback-Leibler divergence KL(data | model), with
     less noise than either mean. A model at the floor is within 1.96 standard errors of none.
     """
     members = min(material.count, DENSITY_MEMBERS, max(FEWEST_DENSITIES, DENSITY_VALUES // material.space.size))
-    # Evenly over the test set, whose members come simulation by simulation.
+    # Evenly over the test set, whose members are ordered by simulation.
     rows = np.linspace(0, material.count - 1, members).round().astype(int)
     x = material.test[rows]
     conditions = material.given_to(rows)

@@ -1,8 +1,8 @@
-"""The judgement by an energy that the data are known to follow: energies of samples, statistical weights, free energy.
+"""Judgement by an energy that the data are known to follow: energies of samples, statistical weights, free energy.
 
-Weights exp(-U) / q correct the samples of a model with density q to the Boltzmann distribution. What they leave of the
-number of samples, and the ln Z that they give, judge the density where the model itself puts its samples; the mean of
--log q over members judges it where the data are.
+Weights exp(-U) / q correct the samples of a model with density q to the Boltzmann distribution. The effective number of
+samples, and the ln Z of the weights, judge the density at the model's samples; the mean of -log q over members judges
+it at the data.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
 __all__ = ["energy_statistics", "judge_weights", "weight_verdicts"]
 
 MOST_WEIGHTED, FEWEST_WEIGHTED, WEIGHTED_VALUES = 1000, 64, 2**13
-"""At most and at least so many samples are weighted; between them, as many as hold so many values."""
+"""Largest and smallest number of weighted samples; between them, as many as hold so many values."""
 REPETITIONS = 200
 NATS = 0.1
-"""An error of ln Z that does not matter."""
+"""Negligible error of ln Z."""
 
 
 def energy_statistics(material: Material) -> list[Statistic]:
@@ -68,7 +68,7 @@ def weight_verdicts(weighted: Reweighted, energy: Energy) -> list[Verdict]:
     effective = Verdict(
         "ess",
         "Effective sample size",
-        f"part that the weights exp(−U)/q leave of {count:,} samples",
+        f"effective fraction of {count:,} samples with weights exp(−U)/q",
         "%",
         100 * weighted.ess / count,
         100 * float(scatter) / count,

@@ -1,9 +1,9 @@
-r"""Judgement of a model that learnt an energy, without members: by the weights of its own samples.
+r"""Judgement of a model trained on an energy, without members, by the weights of its own samples.
 
-With :math:`w = \exp(-U) / q` the share of the samples that the weights leave says how near the model is to the
-Boltzmann distribution wherever it puts samples, and weighted means stand beside what is known of the energy: ln Z, the
-mean energy and the virial :math:`\langle x \cdot \nabla U \rangle`, which is the number of degrees of freedom. A region
-that no sample has reached appears in none of these numbers.
+With weights :math:`w = \exp(-U) / q`, the effective fraction of the samples measures the distance of the model from the
+Boltzmann distribution where it has samples, and weighted means are compared with known properties of the energy: ln Z,
+the mean energy and the virial :math:`\langle x \cdot \nabla U \rangle`, which is the number of degrees of freedom. A
+region that no sample has reached does not affect these numbers.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["EnergyReport", "learnt_energy", "validate_energy"]
 
 SAMPLES = 4096
-"""Samples that are weighted unless said otherwise."""
+"""Default number of weighted samples."""
 CLOSE = 0.02
-"""Part of a known mean that does not matter."""
+"""Negligible relative error of a known mean."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class EnergyReport:
     @property
     def notes(self) -> tuple[str, ...]:
         return (
-            "There are no members and no test split: the model learnt the energy alone.",
+            "There are no members and no test split: the model was trained on the energy only.",
             "A region that no sample has reached appears in none of these numbers.",
         )
 
@@ -133,26 +133,26 @@ class EnergyReport:
 
 
 def learnt_energy(emulator: Emulator) -> Energy | None:
-    """The energy that a model was trained on alone; None for one that was trained on members.
+    """Energy of a model trained on an energy only; None for one that was trained on members.
 
     Raises:
-        UsageError: if it is one of the user's own, which a run directory cannot hold.
+        UsageError: if it is a user's own energy, which a run directory cannot store.
     """
     if (emulator.config.get("data") or {}).get("kind") != "energy":
         return None
     if emulator.energy is None:
         raise UsageError(
-            "this run learnt an energy that is not built in: judge the emulator that fit returned, or give data"
+            "this run was trained on an energy that is not built in; judge the emulator returned by fit, or give data"
         )
     return emulator.energy
 
 
 def validate_energy(emulator: Emulator, energy: Energy, *, samples: int | None = None, seed: int = 0) -> EnergyReport:
-    """Weight samples by the energy that they were learnt from, and compare weighted means with what is known of it.
+    """Weight samples by the energy of the training, and compare weighted means with their known values.
 
     Arguments:
-        emulator: a model that gives samples with their densities.
-        samples: how many; None for 4096.
+        emulator: a model of samples with their densities.
+        samples: number of samples; None for 4096.
     """
     count, begun = samples or SAMPLES, time.perf_counter()
     with torch.no_grad():
@@ -170,7 +170,7 @@ def validate_energy(emulator: Emulator, energy: Energy, *, samples: int | None =
 
 
 def _means(weighted: Reweighted, energy: Energy) -> list[Verdict]:
-    """Weighted means beside the known ones."""
+    """Verdicts on weighted means with known values."""
     x, facts = weighted.samples.double(), energy.facts
     found = []
     if facts.mean_energy is not None:

@@ -1,7 +1,7 @@
-"""What is judged: generated samples, the test members that they should resemble, and other real members for the floor.
+"""Evaluation data: generated samples, the test members that they should resemble, other real members for the floor.
 
-Samples are drawn at the test members' own conditions, as many as there are test members. The other real members come
-from the training split, so that they also answer whether samples were copied from it.
+Samples are drawn at the conditions of the test members, as many as there are test members. The other real members come
+from the training split, so that they also serve the search for copies.
 """
 
 from __future__ import annotations
@@ -29,43 +29,43 @@ if TYPE_CHECKING:
 __all__ = ["Material", "Watch", "assemble", "gather", "halves", "home_ensemble", "most_members", "some"]
 
 OTHERS = 3
-"""Other real members for each test member: enough to find one at nearly the same condition."""
+"""Number of other real members per test member: enough to find one at nearly the same condition."""
 FEWEST_OTHERS = 2048
 SET_BYTES = 2**27
 SMALLEST = FEWEST_TO_JUDGE
 REPEATED = 64
-"""Test members for whose condition field two further samples are drawn."""
+"""Number of test members with two further samples at their condition field."""
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Space)
 
 FEW_GROUPS = 5
 Watch = Callable[[str, float], None]
-"""Called with what is being done and the part of the whole that is done."""
+"""Function called with the name of the current task and its completed fraction."""
 Draw = Callable[[Condition | None, int, int], tuple[np.ndarray, float]]
 
 
 @dataclass(frozen=True)
 class Material(Generic[S]):
-    """Everything that a statistic may look at, in the user's units.
+    """Data available to a statistic, in the user's units.
 
     Attributes:
-        space: what one sample is.
-        parameters: the columns of ``conditions``.
-        generated: shape (n, *space.shape).
-        real: shape (n + m, *space.shape); the first n are the test members, the rest other real members.
-        conditions: of the real members, shape (n + m, P); the generated samples have the first n.
-        floor: real against real.
-        groups: of the real members, shape (n + m,).
-        train: the members that the model was trained on, all of them; None if they are not at hand.
-        training_members: how many training members there are in all.
+        space: space of a sample.
+        parameters: parameters in the columns of ``conditions``.
+        generated: samples, shape (n, *space.shape).
+        real: real members, shape (n + m, *space.shape); the first n are the test members.
+        conditions: conditions of the real members, shape (n + m, P); the generated samples have the first n.
+        floor: repetitions of real against real.
+        groups: groups of the real members, shape (n + m,).
+        train: all training members; None if unavailable.
+        training_members: number of all training members.
         milliseconds: wall-clock time to generate one sample.
-        unit: of the box's sides, where it is known.
-        levels: the values that cells can have, rising, where real ones have but few (digits, labels, counts).
-        notes: what a reader must know about how the sets were chosen.
-        given: the fields that the real members are given with, shape (n + m, channels, *grid), on a grid of their own;
-            the generated samples were given the first n. None where conditions are no fields.
-        repeats: further samples for the first of the test members' fields, shape (2, q, *space.shape).
+        unit: unit of the box's sides, if known.
+        levels: possible values of cells in ascending order, if real ones have only a few (digits, labels, counts).
+        notes: notes for the reader on the selection of the sets.
+        given: condition fields of the real members, shape (n + m, channels, *grid), on their own grid; the generated
+            samples have the first n. None without condition fields.
+        repeats: further samples at the first of the test members' condition fields, shape (2, q, *space.shape).
     """
 
     space: S
@@ -87,7 +87,7 @@ class Material(Generic[S]):
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def derived(self, function: Callable[[Material], T]) -> T:
-        """What a function makes of the material, computed once."""
+        """Result of a function of the evaluation data, computed once."""
         if function not in self.memo:
             self.memo[function] = function(self)
         return cast(T, self.memo[function])
@@ -98,7 +98,7 @@ class Material(Generic[S]):
 
     @property
     def own_groups(self) -> np.ndarray | None:
-        """Groups of the test members, which the samples at their conditions share; None where all are on their own."""
+        """Groups of the test members, shared by the samples at their conditions; None if all are independent."""
         groups = self.groups[: self.count]
         names = len(np.unique(groups))
         return groups if 2 <= names < self.count and self.conditioned else None
@@ -124,10 +124,10 @@ class Material(Generic[S]):
 
     @property
     def rounded(self) -> np.ndarray:
-        """The generated samples, of discrete fields with each value replaced by the nearest one that real cells have.
+        """Generated samples; for discrete fields, with each value replaced by the nearest value of real cells.
 
-        What counts cells by their value would otherwise find every sample at fault: where a third of the real cells
-        are zero, 0.1 is a value that none of them has.
+        Otherwise every statistic of cell values would reject all samples: if a third of the real cells are zero, none
+        of them has the value 0.1.
         """
         if self.levels is None:
             return self.generated
@@ -141,7 +141,7 @@ class Material(Generic[S]):
         return refined(torch.from_numpy(self.given), self.real.shape[2:]).numpy()
 
     def given_to(self, rows: np.ndarray) -> Condition | None:
-        """What some real members are given with, as an emulator takes it; None for nothing."""
+        """Conditions of some real members, in the form that an emulator accepts; None without conditions."""
         if self.conditions is None and self.given is None:
             return None
         parts = (self.conditions, self.given)
@@ -154,10 +154,10 @@ class Material(Generic[S]):
 
 
 def home_ensemble(emulator: Judgeable) -> Ensemble | None:
-    """The data that the emulator was trained on, read again; None if it was an array in memory, or no ensemble.
+    """Training data of the emulator, read again; None if they were an array in memory, or not an ensemble.
 
     Raises:
-        DataError: if the data are not where they were, or have changed.
+        DataError: if the data have moved or changed.
     """
     recorded = emulator.config.get("data") or {}
     if not recorded.get("spec") or recorded.get("kind") in ("energy", "pair"):
@@ -182,7 +182,7 @@ def gather(
         ensemble: judged by its test split if the emulator was trained on it, whole if it is another data set; None
             reads the training data again.
         samples: how many to generate at most; None suits the space.
-        watch: told about the progress.
+        watch: function called with the progress.
 
     Raises:
         UsageError: if there are no data to judge by, or they are not what the emulator makes.
@@ -207,12 +207,12 @@ def assemble(
     seed: int = 0,
     whole: bool = False,
 ) -> Material:
-    """The material from test members, other real members, and a way to draw samples at the test members' conditions.
+    """Evaluation data from test members, other real members, and a function that samples at the test conditions.
 
     Arguments:
         others: None takes half of the test members.
-        draw: of a condition, a number of samples and the turn (0; 1 and 2 for repeats) to samples and milliseconds per
-            sample.
+        draw: of a condition, a number of samples and the turn (0; 1 and 2 for repeats) to samples and milliseconds
+            per sample.
         train: members that the model was trained on.
         samples: at most; None suits the space.
         whole: whether ``draw`` has as many samples as there are test members, in their order.
@@ -227,7 +227,7 @@ def assemble(
     if others is None:
         first, second = halves(test, rng)
         test, others = test.subset(first), test.subset(second)
-        notes.append("Half of these data are the reference, the other half tells the floor.")
+        notes.append("Half of these data are the reference, the other half gives the floor.")
     chosen = np.arange(len(test)) if whole else some(len(test), most, rng)
     if len(chosen) < len(test):
         notes.append(f"{len(chosen):,} of {len(test):,} test members are used.")
@@ -292,7 +292,7 @@ def _check_finite(generated: np.ndarray, space: Space) -> None:
 def _with_conditions(
     test: Ensemble, chosen: np.ndarray, others: Ensemble, rest: np.ndarray
 ) -> tuple[np.ndarray, Condition | None]:
-    """Members of two ensembles, the first of them first, and what they are given with."""
+    """Members of two ensembles, concatenated, and their conditions."""
     (x, given), (y, more) = test.take_given(chosen), others.take_given(rest)
     joined = None if given is None or more is None else Condition.cat([given, more])
     return np.concatenate([x, y]), joined
@@ -329,7 +329,7 @@ def _check(emulator: Judgeable, test: Ensemble) -> None:
     if own != its:
         have = f"fields of shape {its}" if its else "no condition fields"
         raise UsageError(
-            f"the emulator is given {f'fields of shape {own}' if own else 'no fields'}, but {test.name} comes with "
+            f"the emulator needs {f'fields of shape {own}' if own else 'no fields'}, but {test.name} comes with "
             f"{have}; read it with condition=... (--condition FILE), or with condition=False"
         )
     if len(test) < SMALLEST:
@@ -337,7 +337,7 @@ def _check(emulator: Judgeable, test: Ensemble) -> None:
 
 
 def most_members(space: Space, samples: int | None = None) -> int:
-    """Samples, and as many test members, that are compared at most."""
+    """Largest number of samples, and of test members, in the comparison."""
     return max(SMALLEST, min(samples or kind_of(space).samples, SET_BYTES // (4 * space.size)))
 
 
@@ -359,7 +359,7 @@ def some(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
 def _generate(
     emulator: Judgeable, count: int, condition: Condition | None, seed: int, watch: Watch
 ) -> tuple[np.ndarray, float]:
-    """Samples at the first of the conditions, and milliseconds a sample (without the first chunk, which warms up)."""
+    """Samples at the first conditions, and milliseconds per sample (without the first chunk, a warm-up)."""
     chunk = kind_of(emulator.space).chunk or count
     parts, times = [], []
     for index, start in enumerate(range(0, count, chunk)):

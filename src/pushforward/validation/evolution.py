@@ -1,4 +1,4 @@
-r"""Evolved states beside those of a reference simulation that starts at the same initial conditions.
+r"""Comparison of evolved states with a reference simulation from the same initial conditions.
 
 Particles are painted on a mesh twice as fine as their initial lattice, and compared mode by mode at each time, up to
 the Nyquist wavenumber of the lattice:
@@ -7,8 +7,8 @@ the Nyquist wavenumber of the lattice:
 - the correlation :math:`r(k) = P_\times / \sqrt{P\, P_{ref}}`: whether structures are where they should be;
 - the root mean square distance of particles from where they should be, in units of the mean distance of particles.
 
-A model that corrects a coarse simulation stands beside the coarse simulation without the correction, and beside a much
-finer one without it: the floor, that says by how much the resolution of the reference itself matters.
+A model that corrects a coarse simulation is compared with the uncorrected coarse simulation, and with a much finer one
+without correction: the floor, which measures the effect of the resolution of the reference itself.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ EVOLVED, UNCORRECTED, FLOOR = "evolved", "uncorrected", "floor"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Trajectories beside their reference.
+    """Comparison of trajectories with their reference.
 
     Attributes:
         times: of the snapshots after the initial one (T,).
@@ -72,7 +72,7 @@ def compare_trajectories(
     reference: Float[Tensor, "simulations T 2 count dim"],
     space: Trajectory,
 ) -> Comparison:
-    """Trajectories beside their reference, at all times but the first, which they share.
+    """Compare trajectories with their reference, at all times but the first, which they share.
 
     Arguments:
         found, reference: the same particles of the same simulations.
@@ -110,9 +110,9 @@ def judge_evolution(
     reference: Float[Tensor, "simulations T 2 count dim"],
     condition: Float[np.ndarray, "simulations parameters"] | None = None,
 ) -> Mapping[str, Comparison]:
-    """Comparisons of what an emulator makes of the initial states of a reference, by name.
+    """Compare the evolution of the initial states of a reference by an emulator with the reference; results by name.
 
-    They are `EVOLVED` and, where its physics can be run without what was learnt, `UNCORRECTED` and `FLOOR`.
+    They are `EVOLVED` and, if its physics can be run without the learned part, `UNCORRECTED` and `FLOOR`.
 
     Arguments:
         emulator: an evolver.
@@ -120,7 +120,7 @@ def judge_evolution(
         condition: of the simulations.
 
     Raises:
-        UsageError: if the emulator is no evolver, or the trajectories are not those of its space.
+        UsageError: if the emulator is not an evolver, or the trajectories are not those of its space.
     """
     emulator.require("evolver")
     space = cast(Trajectory, emulator.space)

@@ -1,4 +1,4 @@
-"""The report of a model that moves states in time: every statistic beside the uncorrected run and the floor."""
+"""Report of a model of evolution: every statistic with the uncorrected run and the floor."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ class Line:
     Attributes:
         statistic, label, quantity, unit: its key, name, what is measured and in what unit.
         value, error: mean over simulations and its standard error (NaN for a single one).
-        uncorrected: of the same physics without what was learnt; NaN where that cannot be run.
-        floor, floor_low, floor_high: of the same physics, much finer, without what was learnt: mean, least and most.
+        uncorrected: value of the same physics without the learned part; NaN if that cannot be run.
+        floor, floor_low, floor_high: values of the same physics at much higher resolution, without the learned part:
+            mean, smallest and largest.
         verdict: at the floor, if the value is no larger than the largest of the floor; close, within three times its
             mean; else off.
     """
@@ -75,7 +76,7 @@ class Line:
 
 @dataclass(frozen=True)
 class EvolutionReport:
-    """A model's trajectories beside a reference.
+    """Comparison of a model's trajectories with a reference.
 
     Attributes:
         model, data: names.
@@ -211,7 +212,7 @@ def validate_evolution(
     """
     test, held_out = _unseen(emulator, ensemble)
     if test.space != emulator.space:
-        raise UsageError(f"{emulator.name} was trained on {emulator.space}, and {test.name} holds {test.space}")
+        raise UsageError(f"{emulator.name} was trained on {emulator.space}, but {test.name} holds {test.space}")
     rows = np.arange(min(len(test), samples or _MOST))
     condition = test.condition_rows(rows) if emulator.parameters else None
     reference = torch.from_numpy(test.take(rows))
@@ -239,7 +240,7 @@ def _unseen(emulator: Emulator, ensemble: Ensemble | None) -> tuple[Ensemble, bo
     test = Trajectories(ensemble).test
     if test is None:
         raise UsageError(
-            f"all {len(ensemble)} simulations of {ensemble.name} were trained on: give others to judge by after the run"
+            f"all {len(ensemble)} simulations of {ensemble.name} were used in training; give others after the run"
         )
     return test, True
 

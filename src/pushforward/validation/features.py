@@ -1,10 +1,10 @@
-"""Descriptions of every sample by a few numbers, in which distances between samples mean something.
+"""Features of samples: a few numbers each, in which distances between samples are meaningful.
 
-Two maps of the same universe differ in every cell once one of them is shifted, so distances between maps are taken
-between what does not change when a periodic field is moved, turned or mirrored: ln P(k), the one-point PDF, peak counts
-and Minkowski functionals. Where places matter (small pictures, fields that do not wrap around) the leading principal
-components of the cells join them. Vectors are their own description; series have their values at even times and their
-structure function, particles their distances.
+A map and its translation differ in every cell, so distances between maps are computed from features that are invariant
+under translations, rotations and reflections of a periodic field: ln P(k), the one-point PDF, peak counts and Minkowski
+functionals. If positions matter (small pictures, fields that are not periodic), the leading principal components of the
+cells are added. Vectors are their own features; series have their values at even times and their structure function,
+particles their distances.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def field_features(material: Material) -> Rows:
     blocks = [
         standardised(_level(name, summary.generated), _level(name, summary.real))
         for name, summary in material.derived(summarise).items()
-        # The bispectrum of single samples is too noisy to tell them apart by.
+        # The bispectrum of single samples is too noisy to distinguish them.
         if not name.startswith("bispectrum")
     ]
     blocks += _components(material)
@@ -111,8 +111,8 @@ def _level(name: str, values: np.ndarray) -> np.ndarray:
 def _principal(material: Material) -> Rows:
     """Leading principal components of the cells, all in units of the scatter of the first.
 
-    They are fitted to generated and real members alike: components that some samples helped to choose lie farther out
-    for these samples than for others.
+    They are fitted to generated and real members together: components are larger for samples that were used in their
+    fit than for others.
     """
     from sklearn.decomposition import PCA
 

@@ -1,4 +1,4 @@
-"""The judgement of maps and cubes: values, power spectrum and its covariance, directions, channels, places, shapes."""
+"""Judgement of maps and cubes: values, power spectrum and its covariance, directions, channels, positions, shapes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pushforward.validation.summaries import summarise
 __all__ = ["field_curves", "field_statistics", "summary_of", "window_of"]
 
 MOST_CHANNELS = 4
-"""Channels that have a line of their own for the amplitude of their spectrum."""
+"""Largest number of channels with a separate line for the amplitude of their spectrum."""
 BANDS = 6
 """Bands of k in which the correlation of channels is compared."""
 
 
 def window_of(space: Field) -> Window:
-    """The window of spectra: none for what wraps around."""
+    """Window of spectra: none for periodic fields."""
     return None if space.periodic else "hann"
 
 
@@ -239,7 +239,7 @@ def _effect(name: str, label: str, summaries: list[Summary]) -> Statistic:
 
 
 def _directions_channels_places(space: Field) -> list[Statistic]:
-    """Whether the power depends on direction, channels on one another, and moments on the place."""
+    """Statistics of the dependence on direction, between channels, and on position."""
     found: list[Statistic] = []
     if len(space.grid) in (2, 3) and min(space.grid) > 4:
         found.append(

@@ -1,4 +1,4 @@
-"""The figures of a report. Each takes numbers and returns a `Picture`, with a caption that says what to look for."""
+"""Figures of a report: functions of numbers that return a `Picture` with a caption for its reading."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
 
 
 def curve_picture(curve: Curve) -> Picture:
-    """Means and scatter of generated and real samples, and how they compare beside the floor."""
+    """Means and scatter of generated and real samples, and their comparison with the floor."""
     with styled():
         figure, upper, lower = curve_axes([curve], 4.2, (2.1, 1))
         for mean, scatter, colour in (
@@ -200,7 +200,7 @@ def training_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
 
 
 def training_log_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
-    """What a model logs beside its losses, over the run, with running medians."""
+    """Logged quantities other than losses over the run, with running medians."""
     from matplotlib.figure import Figure
 
     names = sorted({key for line in metrics for key in line if "/" in key and not key.endswith("/loss")})
@@ -231,7 +231,7 @@ def training_log_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
 
 
 def response_picture(response: Response) -> Picture:
-    """How summaries follow a parameter, and the discrepancy in each part of its range."""
+    """Summaries as functions of a parameter, and the discrepancy in each part of its range."""
     from matplotlib.figure import Figure
 
     bars = len(response.per_bin_names) > 0
@@ -266,8 +266,8 @@ def response_picture(response: Response) -> Picture:
             encode(figure),
             "Above: means in bins of the parameter, with standard errors; generated samples should follow the real "
             "ones. "
-            "Below: the discrepancy in each part of the range, beside its floor; a model that is good only on average "
-            "shows here.",
+            "Below: the discrepancy in each part of the range, with its floor; it reveals a model that is good only on "
+            "average.",
             f"Trend with {response.parameter} for real and generated samples",
         )
 

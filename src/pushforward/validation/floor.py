@@ -1,6 +1,6 @@
 """Real data against real data, and error bars from the finite number of samples.
 
-Every statistic is a function D(a, b) of two sets of rows, one row a sample. What is wanted is D(generated, test); its
+Every statistic is a function D(a, b) of two sets of rows, one row per sample. Its value is D(generated, test); its
 floor is D(a, b) for two real sets as large, at the same conditions; its error is the scatter of D over resamplings.
 
 **The floor.** Without conditions, a and b are random disjoint halves of the real members. With conditions, every test
@@ -9,8 +9,7 @@ member is used twice), and a coin decides for every group which of the two goes 
 the comparison of generated with test samples, with the same scatter of conditions, where the truth is "no difference".
 
 **The error.** Groups (simulations) of the test set are drawn with replacement, and the generated samples with them if
-they were made at the test members' conditions; otherwise the generated samples, which are independent, are drawn on
-their own.
+they were made at the test members' conditions; otherwise the generated samples are independent and drawn separately.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ Measure = Callable[[np.ndarray, np.ndarray], Any]
 Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]
 
 REPETITIONS = 100
-"""Draws of the floor, and resamplings for an error, of a statistic that costs nothing to repeat."""
+"""Numbers of draws of the floor, and of resamplings for an error, of a cheap statistic."""
 FEWEST, CHEAP = 20, 500
 """Draws of a statistic of points and their neighbours: fewer the more points beyond `CHEAP`, but so many at least."""
 HALVES = 8
@@ -59,7 +58,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Floor:
-    """The repetitions that every statistic shares.
+    """Repetitions shared by all statistics.
 
     Attributes:
         count: test members; they are the first rows of the real ones, and as many samples are generated.
@@ -90,7 +89,7 @@ class Floor:
             groups: of the real members, shape (R,); the first ``count`` are the test members.
             conditions: of the real members, shape (R, P); None if there are none.
             labels: columns of ``conditions`` that hold a class, not a number.
-            together: whether each generated sample belongs to its test member, as it does where conditions are given.
+            together: whether each generated sample belongs to its test member, as it does with conditions.
         """
         together = together or conditions is not None
         rng = np.random.default_rng([seed, 1])
@@ -201,7 +200,7 @@ def match(wanted: np.ndarray, offered: np.ndarray, labels: Sequence[int] = ()) -
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """A bin that is NaN in every repetition (a ratio to nothing) is NaN in the result, and that is all to be said."""
+    """Suppress warnings on bins that are NaN in every repetition (ratios to zero) and stay NaN in the result."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         yield

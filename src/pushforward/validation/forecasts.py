@@ -1,13 +1,13 @@
-r"""Judgement of forecasts: the second half of each unseen series, beside what is forecast from the first half.
+r"""Judgement of forecasts: the second half of each unseen series, compared with the forecast from its first half.
 
-Of a forecast that knows its own uncertainty it is known exactly what to expect: the central band of 90 % holds 90 % of
-the observations (a little less, 90 (n - 1) / (n + 1) %, where its ends are quantiles of n draws), and the errors of its
-mean are as large as it says,
+For a calibrated forecast the expectation is known exactly: the central band of 90 % contains 90 % of the observations
+(slightly less, 90 (n - 1) / (n + 1) %, if its ends are quantiles of n draws), and the errors of its mean are as large
+as predicted,
 
 .. math:: \Big( \sum (y - \bar y)^2 \Big/ \sum \sigma^2 \Big)^{1/2} = 1.
 
-Neither tells whether the forecast is sharp. For that its error stands beside that of persistence, which expects the
-last value seen.
+Neither measures the sharpness of the forecast. For that, its error is compared with that of persistence, which predicts
+the last observed value.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from pushforward.validation.wording import number, with_unit
 __all__ = ["judge_forecasts"]
 
 SERIES, DRAWS, LEVEL = 200, 100, 0.9
-"""Series that are forecast at most, draws of each, and the probability of the band."""
+"""Largest number of forecast series, draws of each, and the probability of the band."""
 FEWEST = 8
 
 
 def judge_forecasts(material: Material[Series], forecaster: Any) -> list[Verdict]:
-    """Verdicts on the forecasts of test series from their first halves; none where too little follows.
+    """Verdicts on the forecasts of test series from their first halves; none if the second halves are too short.
 
     Arguments:
         forecaster: with the method `Emulator.forecast`.
@@ -62,8 +62,8 @@ def judge_forecasts(material: Material[Series], forecaster: Any) -> list[Verdict
     skill, skill_error = _root(_ratio(_sums(np.where(known, error, 0.0) ** 2), _sums(persistence**2)))
     of = f"over the second halves of {len(values):,} unseen series"
     band = f"share of observations in the band of {100 * LEVEL:g} % {of}"
-    said = f"errors in units of the standard deviation that is said, {of}"
-    beside = "rms error of the mean over that of persistence (the last value seen)"
+    said = f"errors in units of the predicted standard deviation, {of}"
+    beside = "rms error of the mean over that of persistence (the last observed value)"
     known_coverage, known_spread = LEVEL * (DRAWS - 1) / (DRAWS + 1), math.sqrt(1 + 1 / DRAWS)
     inside_band = (100 * coverage, 100 * coverage_error, 100 * known_coverage)
     return [
@@ -104,9 +104,9 @@ def _root(square: tuple[float, float]) -> tuple[float, float]:
 def _score(
     statistic: str, label: str, quantity: str, unit: str, value: float, error: float, perfect: float, tolerance: float
 ) -> Verdict:
-    """A verdict on a number of which it is known what a perfect forecast has."""
+    """Verdict on a number whose value for a perfect forecast is known."""
     p = float(2 * stats.norm.sf(abs(value - perfect) / error)) if error > 0 else float(value == perfect)
-    note = f"A forecast that knows its uncertainty has {with_unit(number(perfect, 3), unit)}."
+    note = f"A calibrated forecast has {with_unit(number(perfect, 3), unit)}."
     reach = 1.96 * error
     bare = Verdict(
         statistic, label, quantity, unit, value, error, perfect, perfect - reach, perfect + reach, UNJUDGED,

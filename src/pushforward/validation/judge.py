@@ -1,4 +1,4 @@
-"""`judge`: samples of any code beside data, on the same page as those of an emulator."""
+"""`judge`: comparison of the samples of any code with data, in the report of an emulator."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LogProb = Callable[[Tensor, Condition | None], Tensor]
 
 @dataclass
 class _Given:
-    """Samples that are there already, as something that can be judged (see `Judgeable`)."""
+    """Existing samples as a `Judgeable`."""
 
     name: str
     space: Space
@@ -73,7 +73,7 @@ def judge(
     command: str = "",
     progress: bool = True,
 ) -> Report:
-    """Compare samples of any code with unseen data: the report that `validate` gives for an emulator.
+    """Compare samples of any code with unseen data, in the same report as `validate`.
 
     Arguments:
         samples: shape ``(n, *shape)``, in the units of the data. Where the data come with conditions, the samples
@@ -81,15 +81,15 @@ def judge(
         data: members that the code has not seen, an `Ensemble` or an array.
         condition: of the samples, shape ``(n, parameters)``; each sample is set beside the member at the nearest
             condition. Where ``data`` has no conditions and as many members, it is theirs, too.
-        train: members that the code was trained on. Copies are looked for among all of them, and they tell the floor.
-            Without them, or if they come without the conditions of ``data``, half of ``data`` tells it.
+        train: training members of the code, for the search for copies and for the floor. Without them, or if they lack
+            the conditions of ``data``, half of ``data`` gives the floor.
         log_prob: log-density of the code, ``(x, condition) -> (n,)``, in nats.
         name: of the samples, for the head of the page.
         out: directory for ``report.html`` and ``report.json``; None writes nothing.
         statistics, tolerances: as in `validate`.
-        most: samples and members that are compared at most; None suits the space.
-        seed: of every random number.
-        command: the line that repeats the judgement.
+        most: largest number of samples and members to compare; None for the default of the space.
+        seed: seed of all random numbers.
+        command: command that repeats the judgement.
 
     Raises:
         UsageError: if the shapes do not fit, there are too few members, or samples are not finite.
@@ -123,7 +123,7 @@ def judge(
     chosen, members = _paired(made, test, unseen, condition, rng, most_members(test.space, most))
     if made.space.shape != test.space.shape:
         raise UsageError(
-            f"{name} have shape {tuple(made.space.shape)} each, and members of {test.name} {tuple(test.space.shape)}"
+            f"{name} have shape {tuple(made.space.shape)} each, but members of {test.name} {tuple(test.space.shape)}"
         )
     judged = _Given(name, test.space, test.parameters, test.condition_space, log_prob)
     drawn = made.take(chosen)
@@ -163,7 +163,7 @@ def _paired(
     conditions = cast(np.ndarray, test.conditions)
     if wanted.shape[1] != conditions.shape[1]:
         raise UsageError(
-            f"conditions of {wanted.shape[1]} numbers were given for samples, and {test.name} has {conditions.shape[1]}"
+            f"conditions of {wanted.shape[1]} numbers were given for samples, but {test.name} has {conditions.shape[1]}"
         )
     rows = unseen[some(len(unseen), most, rng)]
     labels = [column for column, parameter in enumerate(test.parameters) if parameter.classes]

@@ -1,4 +1,4 @@
-"""Protocol of what can be judged: an emulator, or samples of any other code."""
+"""Protocol of sources of samples that can be judged: emulators, or other codes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Judgeable(Protocol):
     """A source of samples in the user's units.
 
     Attributes:
-        name: for the head of the page.
-        abilities: what it can do, by the names of `models.ABILITIES`.
+        name: name at the head of the page.
+        abilities: abilities, by the names of `models.ABILITIES`.
         config: configuration of the run that made it; ``config["data"]`` records the training data.
     """
 

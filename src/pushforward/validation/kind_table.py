@@ -1,4 +1,4 @@
-"""The table of what is judged of each kind of sample."""
+"""Table of the statistics of each kind of sample."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _moments(material: Material) -> tuple[Profile, Profile]:
 
 
 def _description(material: Material) -> tuple[Profile, Profile]:
-    """Of a series, whose values may be missing, the description is followed, evenly over its numbers."""
+    """Profiles of the features of series, evenly selected, since their values may be missing."""
     generated, real = series.describe_series(material)
     step = max(1, real.shape[1] // MOMENTS)
     return _followed(generated, real, step, tuple(f"x{i + 1}" for i in range(real.shape[1])))

@@ -1,4 +1,4 @@
-"""What is judged of a kind of sample: one entry of a table per kind, and nothing elsewhere that asks for the kind.
+"""Registry of the judgement of each kind of sample, the only place that depends on the kind.
 
 A new kind of sample registers its entry by
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["KindOfSample", "Profile", "kind_of"]
 
 MOST_POINTS = 2000
-"""Members of which a comparison draws the points."""
+"""Number of members whose points a comparison draws."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Numbers of every sample that are followed over the range of a condition.
+    """Numbers of every sample, compared over the range of a condition.
 
     Attributes:
         label: such as ``P(k)``. names: of the columns. unit: ``%`` where means are compared by their ratio, else ``σ``.
@@ -61,7 +61,7 @@ class KindOfSample:
         pictures: sections of samples beside data, from the report.
         shown: rows of the test members that a comparison shows, and a text for each (none where points are drawn).
         headline: statistics on the cards at the head of the page.
-        unseen: what nobody looked at, one line each.
+        unseen: properties that are not tested, one line each.
         samples: generated at most, unless asked otherwise. chunk: of them at a time; None for all.
         levels: values of discrete samples, from the real ones; None where they are continuous.
         broken: samples that hold values which are not finite, a mask ``(n,)``.

@@ -1,8 +1,8 @@
-"""The driver: from declared statistics to verdicts, all from the same repetitions of real data against real data.
+"""Measurement of declared statistics: verdicts from shared repetitions of real data against real data.
 
 Because every statistic is measured on the same draws, a draw is a whole report of real data against real data. The
-probability that a perfect emulator would have some statistic as far out as the farthest one here, the joint p-value,
-then accounts for their correlations (`statistics.joint_p_value`). Tests that bring a p-value of their own join it by
+joint p-value, the probability that the most extreme statistic of a perfect emulator is as extreme as here, then
+accounts for their correlations (`statistics.joint_p_value`). Tests with their own p-values are combined by
 
     p = 1 - (1 - min(p_draws, p_1, ..., p_T))^(T + 1)        (Sidak 1967, exact for independent tests).
 
@@ -37,13 +37,13 @@ T = TypeVar("T")
 
 @dataclass
 class Judgement:
-    """Verdicts, and what they have in common.
+    """Verdicts, and their joint properties.
 
     Attributes:
         verdicts: one per statistic, in the order of their declaration.
-        joint_p_value: NaN where nothing has a p-value.
-        expected_beyond: verdicts that a perfect emulator would have beyond the floor, on average.
-        failures: statistics that could not be had, and why.
+        joint_p_value: joint p-value; NaN if no statistic has a p-value.
+        expected_beyond: mean number of verdicts beyond the floor for a perfect emulator.
+        failures: statistics that could not be computed, and the reasons.
     """
 
     verdicts: list[Verdict] = field(default_factory=list)
@@ -69,7 +69,7 @@ def measure(
     Arguments:
         tolerances: by name, in the statistics' units, or with one (``"2%"``); ``condition_bias`` stands for
             ``condition_bias/Omega_m``, too.
-        watch: told the part that is done.
+        watch: function called with the completed fraction.
     """
     tolerances, found = dict(tolerances or {}), Judgement()
     shared: dict[object, Mapping[str | None, Measured] | str] = {}
@@ -117,14 +117,14 @@ def measure(
 
 
 def attempt(function: Callable[[], T]) -> T | str:
-    """A result, or why there is none."""
+    """Result of a function, or the reason of its failure."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
             return function()
         except UsageError as problem:
             return str(problem)
-        except Exception as problem:  # one statistic that fails must not cost the page
+        except Exception as problem:  # one failed statistic must not prevent the report
             return f"{type(problem).__name__}: {problem}"
 
 

@@ -1,4 +1,4 @@
-"""Figures that show several models at once."""
+"""Figures of several models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Strips", "curve_pictures", "overview_picture", "scatter_panels", "sc
 
 MARKERS = "osD^vP*X"
 LEAST_RATIO = 0.3
-"""Smaller discrepancies, which are luck and count as one in the quality, are drawn here."""
+"""Smallest ratio that is drawn; smaller ones are chance, and count as one in the quality."""
 
 
 @dataclass(frozen=True)

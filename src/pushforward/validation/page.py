@@ -1,4 +1,4 @@
-"""Pages: the templates that lay them out, and files."""
+"""Pages: rendering of templates, and writing to files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["render", "save_page"]
 
 
 def render(template: str, **values: Any) -> str:
-    """A page from one of the templates beside this file."""
+    """Page from one of the templates in this package."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -33,7 +33,7 @@ def render(template: str, **values: Any) -> str:
 
 
 class Page(Protocol):
-    """What can be written as a page and as numbers."""
+    """Object that can be written as a page and as numbers."""
 
     def html(self) -> str: ...
 

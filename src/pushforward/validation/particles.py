@@ -1,4 +1,4 @@
-"""The judgement of particles: their distances, which rotations, translations and relabelling leave alone."""
+"""Judgement of particles by their distances, which are invariant under rotations, translations and relabelling."""
 
 from __future__ import annotations
 

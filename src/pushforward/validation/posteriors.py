@@ -1,7 +1,7 @@
-"""Judgement of the distributions of vectors at each condition: are unseen members typical of the samples at theirs?
+"""Calibration of the distributions of vectors at each condition, such as posteriors, by unseen members.
 
-Of a posterior, this is its calibration. Samples that follow the data in all that one sample per condition shows may
-still be too narrow at each condition, or shifted.
+Samples that match the data in all statistics of one sample per condition may still be too narrow or shifted at
+each condition.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from pushforward.validation.verdict import Verdict, judge
 __all__ = ["calibrated", "calibration_curve", "judge_calibration"]
 
 MEMBERS, SAMPLES = 200, 99
-"""Members that are looked at, at most, and samples drawn at the condition of each."""
+"""Largest number of members, and number of samples at the condition of each."""
 FEWEST = 20
 
 
 def calibrated(material: Material[Any], judged: Judgeable, seed: int = 0) -> PosteriorCalibration | None:
-    """Calibration over test members with conditions of their own; None where there are too few of them.
+    """Calibration over test members with distinct conditions; None if there are too few of them.
 
-    Where several members share a condition they are compared with the samples as sets.
+    Members that share a condition are compared with the samples as sets.
     """
     if material.space.kind != "vector" or not material.conditioned or "sampler" not in judged.abilities:
         return None
@@ -101,7 +101,7 @@ def _width(spread: Tensor) -> str:
 
 
 def calibration_curve(calibration: PosteriorCalibration) -> Curve:
-    """Coverage against credibility, beside that of posteriors that are right."""
+    """Coverage as a function of credibility, with that of calibrated posteriors."""
     credibility, coverage = calibration.credibility.numpy(), calibration.coverage.numpy()
     low, high = np.quantile(calibration.coverage_null.numpy(), [0.025, 0.975], axis=0)
     error = np.sqrt(coverage * (1 - coverage) / len(calibration.single.ranks))
@@ -129,5 +129,5 @@ def calibration_curve(calibration: PosteriorCalibration) -> Curve:
 
 
 def _distinct(given: Condition) -> bool:
-    """Whether nearly every member has a condition of its own."""
+    """Whether nearly every member has a distinct condition."""
     return len(torch.unique(given.flat().double(), dim=0)) > 0.9 * len(given)

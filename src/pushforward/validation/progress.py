@@ -1,4 +1,4 @@
-"""How far the judgement is, on standard error."""
+"""Progress bar of a judgement, on standard error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar(shown: bool) -> Iterator[Callable[[str, float], None]]:
-    """A function that is told what is being done and the part of it that is done."""
+    """Function called with the name of the current task and its completed fraction."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

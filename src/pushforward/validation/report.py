@@ -1,4 +1,4 @@
-"""The report: what was found about an emulator, on the terminal, as JSON, and as one page that needs nothing else."""
+"""Report on an emulator: a table for the terminal, JSON, and a self-contained page."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ class Report:
     """The judgement of one emulator.
 
     Attributes:
-        model, data: what was judged by what.
-        verdicts: one line a statistic.
+        model, data: names of the model and of the data.
+        verdicts: one per statistic.
         curves: statistics bin by bin.
         responses: how samples follow each parameter.
         matrices: correlation of ln P(k), for fields: "real", "generated", "difference", at wavenumbers "k".
         timing: ``milliseconds_per_sample``, ``validation_seconds``, ``training_seconds``.
         counts: numbers of generated samples, test members, training members, and of the model's weights.
-        notes: what a reader must know about the sets that were used.
+        notes: notes for the reader on the sets that were used.
         config: configuration of the run. metrics: lines of its training curves.
-        command: the line that repeats the training; judging: the one that repeats this report.
-        joint_p_value: probability that a perfect emulator would have some statistic as far out as the farthest here.
-        expected_beyond: statistics that a perfect emulator would have beyond the floor, on average.
-        failures: statistics that could not be had, and why. unseen: what nobody looked at.
+        command: command that repeats the training. judging: command that repeats this report.
+        joint_p_value: probability that the most extreme statistic of a perfect emulator is as extreme as here.
+        expected_beyond: mean number of statistics beyond the floor for a perfect emulator.
+        failures: statistics that could not be computed, and the reasons. unseen: properties that are not tested.
     """
 
     model: str
@@ -124,7 +124,7 @@ class Report:
 
     @property
     def multiplicity(self) -> str:
-        """What a perfect emulator would get, and the joint p-value."""
+        """Expected result of a perfect emulator, and the joint p-value."""
         judged = [v for v in self.verdicts if v.verdict != UNJUDGED]
         if not judged or not math.isfinite(self.joint_p_value):
             return ""
@@ -173,7 +173,7 @@ class Report:
         save_page(path, self, "report")
 
     def table(self) -> Table:
-        """A table for the terminal, one verdict a line."""
+        """Table for the terminal, one verdict per line."""
         from rich.table import Table
         from rich.text import Text
 
@@ -234,7 +234,7 @@ class Report:
         )
 
     def headline(self) -> list[dict[str, str]]:
-        """The few numbers that a reader sees first."""
+        """Headline numbers of the page."""
         wanted = kind_of(self.space).headline
         names = {"classifier": "Classifier AUC"}
         cards = [
@@ -256,7 +256,7 @@ class Report:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What was judged, for the head of the page."""
+        """Facts on the judgement, for the head of the page."""
         shape = " × ".join(str(n) for n in self.space.shape)
         rows = [
             ("model", f"{self.model}, {self.counts['weights']:,} weights" if self.counts["weights"] else self.model),

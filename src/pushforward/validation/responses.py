@@ -1,4 +1,4 @@
-"""How samples follow the parameters that they are given: the curves beside the verdicts on conditions."""
+"""Responses of samples to their parameters: curves for the verdicts on conditions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESPONSE_BINS = 5
 
 @dataclass(frozen=True)
 class Response:
-    """How a summary changes with a parameter: means in bins of it, of real test members and of generated samples.
+    """Summary as a function of a parameter: means in bins of it, for real test members and generated samples.
 
     Attributes:
         parameter: its name; ticks: names of the classes of a label.

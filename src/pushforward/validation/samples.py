@@ -1,4 +1,4 @@
-"""Samples beside data: pictures of fields, and panels of vectors."""
+"""Pictures of samples and data: fields, and panels of vectors."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ CORNER = 6
 
 @dataclass(frozen=True)
 class Tile:
-    """Two pictures that belong together, and what is said under them; sources are data URIs.
+    """Two pictures that belong together, and their label; sources are data URIs.
 
-    Where there is one, ``given`` is the picture of the field that both were given with.
+    ``given`` is the picture of their condition field, if there is one.
     """
 
     left: str
@@ -236,7 +236,7 @@ def density_picture(
 
 
 class ColourScale:
-    """One scale of colour for all pictures, fitted to real members.
+    """Colour scale shared by all pictures, fitted to real members.
 
     Arguments:
         fields: shape (samples, channels, *grid).

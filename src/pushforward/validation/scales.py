@@ -1,6 +1,6 @@
-"""Scales in which the values of a field are looked at, fitted to the real ones.
+"""Scales for the values of a field, fitted to real members.
 
-Both maps rise, channel by channel, so peaks stay peaks and excursion sets stay excursion sets.
+Both maps increase, channel by channel, so peaks stay peaks and excursion sets stay excursion sets.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ["Heights", "Values"]
 
 SAMPLED_CELLS = 2_000_000
 SKEWED = 2.0
-"""Positive values with a skewness beyond this are looked at in the logarithm."""
+"""Largest skewness of positive values for which no logarithm is used."""
 
 
 @dataclass(frozen=True)
 class Values:
-    """Values as they are, or their natural logarithm, between the bounds that hold all but 1e-4 of the real cells.
+    """Values, or their natural logarithm, between bounds that contain all but 1e-4 of the real cells.
 
     Attributes:
         logarithmic: for all channels alike.
@@ -41,7 +41,7 @@ class Values:
         return cls(logarithmic, low - margin, high + margin)
 
     def __call__(self, fields: Float[np.ndarray, "samples channels *grid"]) -> np.ndarray:
-        """The fields in this scale; what lies beyond the bounds is put just inside them, so that no cell is lost."""
+        """Fields in this scale; values beyond the bounds are moved just inside them, so that no cell is lost."""
         if self.logarithmic:
             fields = np.log(np.maximum(fields, np.finfo(np.float32).tiny))
         shape = (1, -1) + (1,) * (fields.ndim - 2)
@@ -75,7 +75,7 @@ class Heights:
             values, index = np.unique(table, return_inverse=True)
             nu = np.bincount(index, self.levels) / np.bincount(index)
             cells = fields[:, channel]
-            # Beyond the table heights go on rising, slowly, so that what is a peak there stays one.
+            # Beyond the table, heights keep increasing slowly, so that peaks stay peaks.
             beyond = (cells - np.clip(cells, values[0], values[-1])) / (np.ptp(values) or 1.0)
             heights[:, channel] = np.interp(cells, values, nu) + beyond
         return heights

@@ -31,7 +31,7 @@ SAMPLES = "Samples beside data"
 
 @dataclass(frozen=True)
 class Section:
-    """A heading of the page and what stands under it."""
+    """Heading of the page and its content."""
 
     title: str
     anchor: str

@@ -1,13 +1,13 @@
-r"""The judgement of time series: values over time, how they vary from one time to another, distances between series.
+r"""Judgement of time series: values over time, their variation, and distances between series.
 
-Series that were observed at times of their own are compared at even times, between which values are interpolated
-linearly, and by their structure function
+Series with their own times are compared at even times, to which values are interpolated linearly, and by their
+structure function
 
 .. math:: S(\tau) = \tfrac12 \big\langle [x(t + \tau) - x(t)]^2 \big\rangle,
 
-which needs no grid: the mean is over the pairs of observed values that lie about :math:`\tau` apart (Simonetti, Cordes
-& Heeschen 1985, ApJ 296, 46). Generated series have the times and the missing values of real ones, so that both sides
-are treated alike.
+which needs no grid: the mean is over the pairs of observed values about :math:`\tau` apart (Simonetti, Cordes &
+Heeschen 1985, ApJ 296, 46). Generated series have the times and the missing values of real ones, so that both sets are
+treated equally.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 TIMES = 24
-"""Even times at which series are compared."""
+"""Number of even times at which series are compared."""
 LAGS = 12
 """Bins of the structure function, from a row's typical distance to half of the time that series last."""
 PAIRED = 1500

@@ -1,4 +1,4 @@
-"""Spectra of single samples as regressions see them: logarithms in wide bins, at fixed condition."""
+"""Spectra of single samples for regressions: logarithms in wide bins, at fixed condition."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pushforward.validation.evaluation_data import Material
 __all__ = ["correlation", "design_of", "log_spectra", "power_matrices", "remove_trend", "with_design"]
 
 COARSE_BINS = 12
-"""Bins of k for the correlation matrix: fewer than samples by far, so that it is known."""
+"""Number of bins of k in the correlation matrix: far fewer than samples, so that it is well determined."""
 
 
 def log_spectra(summary: Summary) -> tuple[np.ndarray, np.ndarray]:

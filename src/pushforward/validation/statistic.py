@@ -1,7 +1,7 @@
-"""A statistic as data: what it is computed from, how two sets are compared, and what a defect of it would mean.
+"""Declarations of statistics: their input, the distance of two sets, and their interpretation.
 
-The driver (`measure`) turns the declaration into a value, an error, a floor, a p-value and the smallest defect that
-would be noticed. A statistic of your own is declared in one line:
+`measure` turns a declaration into a value, an error, a floor, a p-value and the smallest noticeable defect. Your own
+statistic is declared in one line:
 
 >>> import torch
 >>> mass = Statistic("mass", "Total mass", of=lambda x: x.sum((1, 2, 3)), unit="Msun", kind="score")
@@ -38,8 +38,8 @@ class Statistic:
     """A comparison of two sets of samples.
 
     Attributes:
-        name: a stable key, such as ``power_spectrum``. label: its name for a reader.
-        quantity: what its value is, in words.
+        name: stable key, such as ``power_spectrum``. label: name for a reader.
+        quantity: definition of the value, in words.
         of: the statistic of single samples, from a batch ``(n, *space.shape)`` (tensor) to rows ``(n, ...)``; None
             takes ``rows``.
         rows: the rows of both sets from the evaluation data, for statistics that need more than the samples.
@@ -50,11 +50,11 @@ class Statistic:
         kind: ``discrepancy`` (0 is perfect, positive by construction), ``score`` (the floor's value is perfect, either
             direction is worse), ``excess`` (more is worse).
         level: of a score that belongs to one set: its value for the test members, to which the difference is added.
-        tolerance: size of a difference that does not matter, in the same unit; None leaves it to the floor.
+        tolerance: largest negligible difference, in the same unit; None for the floor.
         spaces: kinds of sample that it is defined for; empty for all.
         set_distance: whether points and their neighbours are compared: then errors come from half samples.
-        most: points that a set may have; larger ones are thinned.
-        floor: repetitions of its own instead of those that all statistics share.
+        most: largest number of points per set; larger sets are thinned.
+        floor: its own repetitions, instead of those shared by all statistics.
     """
 
     name: str
@@ -100,14 +100,14 @@ class Statistic:
 
 @dataclass(frozen=True)
 class TestResult:
-    """What a test with a p-value of its own has found.
+    """Result of a test with its own p-value.
 
     Attributes:
         value, error: in the test's unit.
-        p_value: of the hypothesis that nothing is wrong; NaN where there is none to be had.
-        floor, low, high: what real data give.
-        smallest_noticeable: defect that would be noticed in 95 of 100 cases.
-        note: what a reader should make of it.
+        p_value: p-value of the null hypothesis; NaN if it cannot be computed.
+        floor, low, high: values for real data.
+        smallest_noticeable: smallest defect that would be noticed in 95 of 100 cases.
+        note: interpretation for a reader.
     """
 
     value: float
@@ -122,7 +122,7 @@ class TestResult:
 
 @dataclass(frozen=True)
 class SingleTest:
-    """A test that brings its own p-value: counts of modes, copies of training members, a classifier.
+    """Test with its own p-value: counts of modes, copies of training members, a classifier.
 
     Attributes:
         run: from the evaluation data to a result; None where there is nothing to test.

@@ -1,4 +1,4 @@
-"""One style for every figure: colours that a colour-blind reader and a printer keep apart, and encoded images.
+"""Style of all figures: colours that a colour-blind reader and a printer can distinguish, and encoded images.
 
 The palette is that of Okabe and Ito (2008). Real data are near black, generated samples blue, floors grey.
 """
@@ -73,7 +73,7 @@ class Picture:
     """A figure ready for a page: its image as a data URI, what it shows and what to look for.
 
     Attributes:
-        source: ``data:image/...``; alt: for a reader who does not see it.
+        source: ``data:image/...``. alt: text for a reader who cannot see it.
         wide: whether it needs the whole width of the page.
     """
 

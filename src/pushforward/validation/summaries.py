@@ -1,4 +1,4 @@
-"""Which statistics of single fields are judged, in which bins, and what a reader should look for in each."""
+"""Statistics of single fields in a report: their bins, and captions for their reading."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _both(material: Material, function: Callable[[torch.Tensor], Any]) -> tuple[
 
 
 def _wavenumber_label(material: Material[Field]) -> str:
-    """Where lengths are in Mpc/h, k is in h/Mpc; in a box of another unit, in one over it; without a box, in cells."""
+    """Label of k with its unit: h/Mpc for lengths in Mpc/h, otherwise one over the unit of the box, or over a cell."""
     if not material.space.box:
         return "k  [1 / cell]"
     return "k  [h / Mpc]" if material.unit == "Mpc/h" else f"k  [1 / {material.unit or '(unit of the box)'}]"

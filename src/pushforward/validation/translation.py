@@ -1,8 +1,8 @@
-"""Judgement of a translator in both directions: members of a beside translated members of b, and the other way round.
+"""Judgement of a translator in both directions: translated members compared with members of the target ensemble.
 
 Unseen members of one ensemble are translated and compared with unseen members of the other, by every statistic of their
-kind; the floor is real members of that ensemble against others. Translated there and back again, members should come
-home: how far from it they end stands in the notes.
+kind; the floor is real members of that ensemble against others. A round trip should return members to themselves; the
+notes state the distance.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["Translation", "TranslationReport", "validate_translation"]
 
 ROUND_TRIPS = 256
-"""Members that are translated there and back again at most."""
+"""Largest number of members in the round trip."""
 
 
 @dataclass
 class Translation:
-    """One direction of a translator, as it is judged (see `Judgeable`).
+    """One direction of a translator, as a `Judgeable`.
 
     Attributes:
         name: of the model, and which way.
@@ -110,7 +110,7 @@ class TranslationReport:
 
     @property
     def joint_p_value(self) -> float:
-        """Of both directions together (Sidak 1967)."""
+        """Joint p-value of both directions (Sidak 1967)."""
         return 1 - (1 - min(report.joint_p_value for report in self.reports.values())) ** len(self.reports)
 
     @property
@@ -145,7 +145,7 @@ class TranslationReport:
         return {**plain(values), "verdicts": lines, "directions": directions}  # type: ignore[dict-item]
 
     def table(self) -> RenderableType:
-        """A table for each direction, one verdict a line."""
+        """One table per direction, one verdict per line."""
         from rich.console import Group
         from rich.text import Text
 
@@ -250,7 +250,7 @@ def _trained_on(emulator: Emulator, pair: EnsemblePair | None) -> EnsemblePair:
         pair = EnsemblePair(*(read(**recorded["spec"][side]) for side in ("a", "b")))
     if [pair.a.fingerprint, pair.b.fingerprint] != fingerprints:
         raise DataError(
-            f"{pair.name} are not the data that this run was trained on, so that a test split of theirs says nothing; "
+            f"{pair.name} are not the data that this run was trained on, so their test split is not held out; "
             "give those data"
         )
     return pair

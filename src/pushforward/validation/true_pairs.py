@@ -1,12 +1,12 @@
-r"""How good a translation between two ensembles is where true pairs are known that training did not see.
+r"""Accuracy of a translation between two ensembles, by true pairs unseen in training.
 
 A translation G of a to b should have the statistics of b and lose nothing that F: b -> a could bring back; and of a
 pair (a_i, b_i) the translation G(a_i) should be b_i,
 
     r(k) = P_ab / sqrt(P_a P_b),     T(k) = sqrt(P_G(a) / P_b),
 
-of which no distribution tells: a translation may have the right statistics and belong to other members. The same
-figures of what is not translated at all stand beside.
+which no distribution determines: a translation may have the right statistics and belong to other members. The same
+numbers are given for the untranslated members.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The report of a translator on true pairs: every figure of both directions beside what is not translated."""
+"""Report of a translator on true pairs: every number of both directions, compared with the untranslated members."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST = 512
 
 @dataclass(frozen=True)
 class TruePairsReport:
-    """Translations beside real members.
+    """Comparison of translations with their true partners.
 
     Attributes:
         model, data: names.
@@ -125,7 +125,7 @@ class TruePairsReport:
 
 
 def are_true_pairs(emulator: Emulator, ensemble: Any) -> bool:
-    """Whether members of an ensemble are what the emulator translates, and their partners beside them."""
+    """Whether members of an ensemble are inputs of the emulator joined with their partners."""
     if not isinstance(ensemble, Ensemble):
         return False
     one, *rest = emulator.space.shape

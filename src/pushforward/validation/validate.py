@@ -1,4 +1,4 @@
-"""`validate` and `judge`: samples beside data, by the statistics of their space, each beside real against real."""
+"""`validate` and `judge`: samples compared with data by the statistics of their space, each with its floor."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def validate(
 ) -> Report | EnergyReport | EvolutionReport | TranslationReport | TruePairsReport:
     """Generate samples at the conditions of unseen members, and compare them with these members.
 
-    What is judged follows from the kind of sample and the abilities of the model: samples of what draws samples, and
-    their density and forecasts where the model has them; weights of samples of what learnt an energy alone
-    (`EnergyReport`); what a model of motion makes of unseen initial states, beside what became of them
-    (`EvolutionReport`); members translated in both directions (`TranslationReport`, or, of true pairs,
-    `TruePairsReport`).
+    What is judged follows from the kind of sample and the abilities of the model: samples of what draws
+    samples, and their density and forecasts where the model has them; weights of samples of what learnt an
+    energy alone (`EnergyReport`); what a model of motion makes of unseen initial states, beside what became
+    of them (`EvolutionReport`); members translated in both directions (`TranslationReport`, or, of true
+    pairs, `TruePairsReport`).
 
     Every statistic stands beside its floor, the same for real data against other real data, has an error bar from the
     finite number of samples, a p-value, and the smallest defect that these data would show.
@@ -232,7 +232,7 @@ def report_on(
 
 
 def _unseen(material: Material, judged: Judgeable) -> tuple[str, ...]:
-    """What nobody looked at."""
+    """Properties that are not tested, one line each."""
     found = list(kind_of(material.space).unseen)
     if material.train is None:
         found.append("Copies of training members: the training data are not at hand.")

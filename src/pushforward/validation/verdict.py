@@ -1,13 +1,13 @@
-"""A statistic's value, read on two scales: is a difference there, and does it matter?
+"""Verdicts on statistics by two scales: whether a difference is significant, and whether it matters.
 
-The floor of a statistic is what it gives for real data against other real data, in as many samples: a distribution,
-whose median and central 95 % range are quoted, and from which the p-value of the value follows.
+The floor of a statistic is its distribution for real data against other real data, in equally many samples; its median
+and central 95 % range are quoted, and the p-value of the value follows from it.
 
 - **at the floor**: the p-value is above `level_of` its kind, 0.025 where only larger values are worse and 0.05 where
   both directions are. Real data would do no better. One statistic in forty (twenty) of a perfect model is beyond.
-- **close**: a difference is there, but no larger than the tolerance. Where none was set, that is `CLOSE` times the
-  floor's median or the upper end of its range times `MARGIN`, whichever is more; for a score, which has a value of its
-  own for real data (a coverage of 0.96), `CLOSE` times the half-width of its range.
+- **close**: a difference is significant, but no larger than the tolerance. The default tolerance is the larger of
+  `CLOSE` times the floor's median and `MARGIN` times the upper end of its range; for a score, whose value for real data
+  is not 0 (a coverage of 0.96), `CLOSE` times the half-width of its range.
 - **off**: anything worse.
 """
 
@@ -43,13 +43,13 @@ __all__ = [
 
 AT_FLOOR, NEAR, OFF, UNJUDGED = "at the floor", "close", "off", "no floor known"
 ENOUGH = 20
-"""Draws from which on a p-value is counted."""
+"""Smallest number of draws for a p-value."""
 STYLES = {AT_FLOOR: "green", NEAR: "yellow", OFF: "red", UNJUDGED: "dim"}
-"""Of the verdicts on a terminal."""
+"""Styles of the verdicts on a terminal."""
 CLOSE = 3.0
-"""How many times the floor still counts as close."""
+"""Largest multiple of the floor that counts as close."""
 MARGIN = 1.5
-"""The same, of the upper end of the floor's range: with one degree of freedom that end is 3.3 medians up."""
+"""The same for the upper end of the floor's range: with one degree of freedom that end is at 3.3 medians."""
 
 Kind = Literal["discrepancy", "score", "excess"]
 
@@ -100,14 +100,14 @@ class Verdict:
 
     @property
     def size(self) -> float:
-        """How far the value is from that of real data: a discrepancy itself, a score's distance, the excess."""
+        """Distance of the value from that of real data: a discrepancy itself, a score's distance, the excess."""
         if self.kind == "discrepancy" or not math.isfinite(self.floor):
             return self.value
         return abs(self.value - self.floor) if self.kind == "score" else max(0.0, self.value - self.floor)
 
     @property
     def ratio(self) -> float:
-        """How far from real data, where 1 is about as far as real data are from each other.
+        """Distance from real data, in units in which real data are at about 1 from each other.
 
         For a discrepancy, in units of its floor; for a score, the distance to real data's score in units of the
         half-width of its range. NaN where that is not known, and for an excess, of which less is no virtue.
@@ -142,7 +142,7 @@ class Verdict:
 
     @property
     def reference(self) -> str:
-        """What the floor is: a number known exactly, one measured once and for all, or real data against real data."""
+        """Kind of the floor: an exact number, a measured one, or real data against real data."""
         if self.group != "density":
             return "real against real"
         return "measured" if self.floor_error > 0 else "exact"
@@ -171,7 +171,7 @@ class Verdict:
 
     @property
     def reading(self) -> str:
-        """What the two scales say together: one sentence for each of the four combinations."""
+        """Conclusion from the two scales: one sentence for each of the four combinations."""
         if not (math.isfinite(self.p_value) and math.isfinite(self.tolerance)):
             return ""
         small = not self.size > self.tolerance
@@ -224,7 +224,7 @@ def level_of(kind: Kind) -> float:
 
 
 def alternative_of(kind: Kind) -> Alternative:
-    """Which values speak against the samples."""
+    """Alternative of the test: the values that count against the samples."""
     alternatives: dict[str, Alternative] = {"discrepancy": "discrepancy", "score": "both", "excess": "larger"}
     return alternatives[kind]
 
