@@ -1,4 +1,4 @@
-"""How close a continuous normalizing flow comes to densities that are known exactly.
+"""Accuracy of a continuous normalizing flow on exactly known densities.
 
 The gap is the mean over fresh draws x of log p(x) - log q(x), with p the exact density: an estimate of the
 Kullback-Leibler divergence of q from p, zero for a perfect model and with far less scatter than the negative

@@ -1,4 +1,4 @@
-"""What a second core brings: the step of four families on maps of the cosmic web, by threads and by processes."""
+"""Gain from a second core: steps of four families on maps of the cosmic web, by threads and by processes."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def cell(name: str, model: str) -> dict[str, Any]:
-    """What ``pushforward compare`` writes of one model on a set, or wrote before."""
+    """Result of ``pushforward compare`` for one model on a set, computed or read."""
     out = run_of(f"families-{name}-{model}")
     if not (out / "compare.json").exists():
         program = Path(sys.executable).with_name("pushforward")

@@ -23,7 +23,7 @@ WORK = Path(__file__).resolve().parent.parent / "runs" / "benchmarks"
 def kept(
     benchmark: str, name: str, setting: Mapping[str, Any], measure: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
-    """What ``measure()`` found, now or when it was last asked for at this setting.
+    """Result of ``measure()``, now or from the last call at this setting.
 
     Arguments:
         benchmark: folder of the file.

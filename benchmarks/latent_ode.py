@@ -153,7 +153,7 @@ def measured(each: Set) -> dict[str, Any]:
 
 
 def tasks(test: Simulated) -> dict[str, Array]:
-    """Which rows are hidden, shape (n, length)."""
+    """Mask of the hidden rows, shape (n, length)."""
     times = test.x[..., 0]
     return {
         "interpolation": np.random.default_rng(2).random(times.shape) < 0.5,

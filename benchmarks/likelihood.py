@@ -1,4 +1,4 @@
-"""How near a density comes to the exact one: two moons (noise 0.1), a fixed time of training on one core.
+"""Accuracy of densities against the exact one: two moons (noise 0.1), a fixed time of training on one core.
 
     python -m benchmarks likelihood [MODEL ...]
 

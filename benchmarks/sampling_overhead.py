@@ -1,4 +1,4 @@
-"""What a sampler costs beyond the network that it calls.
+"""Overhead of a sampler beyond the network calls.
 
     python -m benchmarks sampling_overhead
 

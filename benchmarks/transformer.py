@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def measured(name: str, maps: pf.Ensemble, real: torch.Tensor, rows: np.ndarray) -> dict[str, float]:
-    """What a network costs and what it has learnt when its time is over."""
+    """Cost of a network, and its loss at the end of its training time."""
     run = run_of(f"network-{name.replace(', ', '-').replace(' ', '-')}")
     emulator = pf.fit(maps, "flow-matching", budget=BUDGET, out=run, resume=run.is_dir(), settings=NETWORKS[name])
     lines = (run / "metrics.jsonl").read_text().splitlines()

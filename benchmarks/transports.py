@@ -132,7 +132,7 @@ def areas(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 
 def floors(emulator: pf.Emulator) -> dict[str, Any]:
-    """What real maps give against other real maps: middle, low and high end of the 95 % range."""
+    """Statistics of real maps against other real maps: middle, low and high end of the 95 % range."""
     material = gathered(emulator, 1)
     fields = judge_fields(material)
     found: dict[str, Any] = {

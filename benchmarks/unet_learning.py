@@ -1,4 +1,4 @@
-"""What the U-Nets of `benchmarks.unet` learn in the same time.
+"""Loss of the U-Nets of `benchmarks.unet` after equal training time.
 
 Each learns the velocity of a straight path from noise to maps of `cosmic-web`; their training steps are taken in turn,
 by whoever has used the least time so far.

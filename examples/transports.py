@@ -32,7 +32,7 @@ STEPS, STEPS_FOR_MAPS = 2000, 1500
 
 
 def paths(emulator: pf.Emulator, count: int, steps: int = 40) -> np.ndarray:
-    """Where samples are on their way from noise to data, along the straight line; Heun's method."""
+    """Positions of samples between noise and data, along the straight line; Heun's method."""
     model = emulator.model
     times = np.linspace(model.last_time(), 0.0, steps + 1)
     places, w = [], model.prior.draw(Draws(1, count), (2,))

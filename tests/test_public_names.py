@@ -1,4 +1,4 @@
-"""What `import pushforward as pf` offers, and what an interrupt does."""
+"""Public names of `pushforward`, and the effect of an interrupt."""
 
 from __future__ import annotations
 

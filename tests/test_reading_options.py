@@ -1,4 +1,4 @@
-"""How data are read is said in the same way to every command, and a run knows of what kind its samples are."""
+"""Options of reading are the same for all commands, and a run knows the kind of its samples."""
 
 from __future__ import annotations
 

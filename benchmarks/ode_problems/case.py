@@ -138,7 +138,7 @@ class Problem:
 
 
 def _counted(solve: Callable[[Field], Any], make: Callable[[], Field]) -> tuple[int, Any]:
-    """How often a solve calls its field, and what it returns."""
+    """Number of calls of the field in a solve, and the result."""
     calls = 0
 
     def counted(*inputs: Any) -> Tensor:

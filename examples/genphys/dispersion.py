@@ -1,4 +1,4 @@
-r"""Which physical processes can generate: the dispersion criterion.
+r"""Generative physical processes: the dispersion criterion.
 
 A plane wave exp(i k . x - i omega t) solves a linear equation if its frequency is omega(k), and grows or decays as
 exp(Im omega t). A process forgets the details of the data, so that all data end in one known distribution, if every

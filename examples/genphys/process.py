@@ -49,7 +49,7 @@ class Process(ABC):
 
     @abstractmethod
     def length(self, t: Tensor) -> Tensor:
-        """How far most of the kernel reaches at t, up to a factor: what to scale a network's inputs by."""
+        """Width of the kernel at t, up to a factor, which scales the inputs of a network."""
 
     def spread(self, t: Tensor) -> Tensor:
         """The root mean square of displacements, seen from a distance of 1 if they have none: the scale of errors."""

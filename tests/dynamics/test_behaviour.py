@@ -1,4 +1,4 @@
-"""What users of other solvers miss: samples of their own, failures that help, transforms, compilation, precision."""
+"""Features missing in other solvers: independent samples, helpful failures, transforms, compilation, precision."""
 
 from __future__ import annotations
 

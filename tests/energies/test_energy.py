@@ -1,4 +1,4 @@
-"""What holds for every built-in energy: gradients, symmetries, virial, and what an energy refuses."""
+"""Properties of every built-in energy: gradients, symmetries, virial, and refused arguments."""
 
 import pytest
 import torch

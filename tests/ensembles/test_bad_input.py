@@ -1,4 +1,4 @@
-"""What is wrong with a file is said in one sentence, before any work starts."""
+"""Faults of files are reported in one sentence, before any work starts."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""What is written in any format is read back, lazily, with what the file says about it."""
+"""Round trips through every format: lazy reading, with the properties stated in the file."""
 
 import io
 import threading

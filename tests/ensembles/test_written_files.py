@@ -1,4 +1,4 @@
-"""What is written is what `pushforward.read` finds."""
+"""Round trips of written files through `pushforward.read`."""
 
 import subprocess
 import sys

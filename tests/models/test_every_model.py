@@ -1,4 +1,4 @@
-"""What every family must satisfy, on every space that it says it can learn."""
+"""Properties of every family, on every space that it supports."""
 
 from __future__ import annotations
 

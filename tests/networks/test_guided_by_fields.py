@@ -1,4 +1,4 @@
-"""What holds for every network that takes a field as its condition, and for those that take none."""
+"""Properties of networks with a condition field, and of those without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every generator, encoder and critic."""
+"""Properties of every generator, encoder and critic."""
 
 from __future__ import annotations
 

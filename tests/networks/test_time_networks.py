@@ -1,4 +1,4 @@
-"""What holds for every network of time: shapes, starts, gradients, conditions, batches, precision."""
+"""Properties of every network of time: shapes, starts, gradients, conditions, batches, precision."""
 
 from __future__ import annotations
 

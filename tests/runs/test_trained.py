@@ -1,4 +1,4 @@
-"""What stands in a run's configuration is not trusted, and the same weights are the same bytes."""
+"""Untrusted configurations of runs, and reproducible bytes of weights."""
 
 from __future__ import annotations
 

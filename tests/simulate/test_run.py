@@ -1,4 +1,4 @@
-"""What holds for every built-in set: shapes, seeds, options, errors, digits."""
+"""Properties of every built-in set: shapes, seeds, options, errors, digits."""
 
 import subprocess
 import sys

@@ -24,7 +24,7 @@ dtypes = pytest.mark.parametrize("dtype", ERRORS, ids=["float32", "float64"])
 
 
 def domain(kind: Monotone) -> tuple[float, float]:
-    """Where the map is one of a line: everywhere, or around its circle."""
+    """Domain on which the map is one of a line: everywhere, or around its circle."""
     return (-kind.bound, kind.bound) if isinstance(kind, CircularSpline) else (-6.0, 6.0)
 
 

@@ -1,4 +1,4 @@
-"""How statistics of fields are labelled."""
+"""Labels of statistics of fields."""
 
 from dataclasses import replace
 

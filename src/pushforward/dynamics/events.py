@@ -121,7 +121,7 @@ class _Scan:
         return (torch.sign(value) != self.side) & ~value.isnan()
 
     def bracket(self, accept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Which samples have an event in the step, and fractions of the step before and after the first one."""
+        """Mask of the samples with an event in the step, and fractions of the step before and after the first one."""
         left = self.left(self.values)
         left[0] = False
         found = accept & left.any(0)

@@ -26,7 +26,7 @@ __all__ = ["Leap", "leapfrog"]
 
 
 class Leap(NamedTuple):
-    """Where a trajectory ends: position, momentum and force, shape ``(batch, ...)`` each."""
+    """End of a trajectory: position, momentum and force, shape ``(batch, ...)`` each."""
 
     position: Tensor
     momentum: Tensor

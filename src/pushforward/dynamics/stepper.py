@@ -47,7 +47,7 @@ class State(NamedTuple):
 
     @property
     def active(self) -> Tensor:
-        """Which samples have time left."""
+        """Mask of the samples with time left."""
         return self.t < self.end
 
     def rows(self, rows: Tensor) -> State:
