@@ -27,7 +27,7 @@ from benchmarks.kept import kept
 from benchmarks.timing import report
 from pushforward.ensembles import builtin
 
-STEPS = (200, 400, 800, 1600)
+STEPS = (150, 300, 600)
 LEVELS, CELLS = 17, 64
 FAMILIES: dict[str, dict[str, Any]] = {
     "autoregressive": {"width": 64, "depth": 3},

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.flow_peers import NFlows, Zuko, count, width_for
+from benchmarks.kept import kept
 from benchmarks.timing import report, time_in_turn
 from pushforward.conditions import ConditionSpace
 from pushforward.models import Batch, Model, model_class
@@ -25,8 +26,8 @@ from pushforward.spaces import Vector
 from pushforward.transforms import MaskedAutoregressive
 
 # Numbers of a vector: samples drawn at a time.
-SIZES = {64: 256, 512: 32}
-BATCH, TRANSFORMS, REPEATS = 256, 3, 5
+SIZES = {64: 64, 512: 16}
+BATCH, TRANSFORMS, REPEATS = 256, 3, {64: 5, 512: 1}
 PEERS = {"zuko": Zuko, "nflows": NFlows}
 
 
@@ -34,12 +35,16 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for dim, samples in SIZES.items():
         for affine in (True, False):
-            rows += compared(dim, samples, affine=affine)
+            setting = {"samples": samples, "batch": BATCH, "transforms": TRANSFORMS, "repeats": REPEATS[dim]}
+            name = f"D = {dim}, {'affine' if affine else 'spline'}"
+            measure = partial(compared, dim, samples, affine=affine)
+            rows += kept("flow_sampling", name, setting, lambda measure=measure: {"rows": measure()})["rows"]
     notes = [
         f"{TRANSFORMS} transforms of two hidden layers; samples at a time: "
         + ", ".join(f"{samples} at D = {dim}" for dim, samples in SIZES.items())
         + f"; batches of {BATCH} in training",
-        "times are medians in turn on one busy core, with the fastest and the slowest: read the ratios",
+        "times are medians in turn on one busy core, with the fastest and the slowest (one sampling at D = 512): "
+        "read the ratios",
         "difference: the largest of samples decoded number by number from those by a full pass for each, in float64, "
         "in units of the largest value",
     ]
@@ -54,14 +59,16 @@ def compared(dim: int, samples: int, *, affine: bool) -> list[dict[str, Any]]:
     for peer, kind in PEERS.items():
         width = width_for(partial(built_peer, kind, dim, affine), count(ours))
         flows[peer] = built_peer(kind, dim, affine, width)
-    repeats = REPEATS if dim <= 64 else 2
+    repeats = REPEATS[dim]
 
     def drawn(model: Model) -> None:
         with torch.no_grad():
             model.sample(Draws(0, samples))
 
-    sampling = time_in_turn({key: partial(drawn, each) for key, each in flows.items()}, repeats, warmup=1)
-    training = time_in_turn({key: stepper(each, dim) for key, each in flows.items()}, REPEATS, warmup=1)
+    sampling = time_in_turn(
+        {key: partial(drawn, each) for key, each in flows.items()}, repeats, warmup=int(repeats > 1)
+    )
+    training = time_in_turn({key: stepper(each, dim) for key, each in flows.items()}, 5, warmup=1)
     return [
         {
             "flow": key if key == name else f"{key} {name}",

@@ -56,7 +56,7 @@ def test_both_ways_of_decoding_equal_a_pass_for_every_feature(kind, features, wi
         reference = plain(
             built(kind, features, width, depth, residual=residual).double(), z.double(), condition.double()
         )
-        for decoding in ("one by one", "fixed point"):
+        for decoding in ("one by one", "fixed point", "adaptive"):
             transform = built(kind, features, width, depth, residual=residual, decoding=decoding)
             x, log_abs_det = transform.inverse(z, condition)
             assert (x - reference).abs().max() < 1e-5 * (1 + reference.abs().max()), decoding
@@ -84,6 +84,21 @@ def test_the_fixed_point_is_exact_where_every_feature_hangs_strongly_on_the_one_
         assert x.isfinite().all()
         reference = plain(transform, z, condition)
     assert ((x - reference).abs() <= 1e-8 * (1 + reference.abs())).all()
+
+
+@pytest.mark.parametrize("strength", [0.05, 3.0], ids=["weak", "strong"])
+def test_adaptive_decoding_is_exact_whether_the_sweeps_suffice_or_not(strength):
+    """Rows in which every feature hangs on the one before beside rows in which the condition switches that off."""
+    transform = built(Affine(), 48, 64, 2, decoding="adaptive").double()
+    with torch.no_grad():
+        for parameter in transform.network.parameters():
+            parameter.mul_(strength)
+        z, condition = 3 * torch.randn(30, 48).double(), torch.randn(30, 2).double()
+        condition[::2] *= 20
+        x, log_abs_det = transform.inverse(z, condition)
+        reference = plain(transform, z, condition)
+    assert ((x - reference).abs() <= 1e-9 * (1 + reference.abs())).all()
+    assert (log_abs_det + transform(x, condition)[1]).abs().max() < 1e-8
 
 
 @kinds

@@ -26,11 +26,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.transforms.coupling import squashed
-from pushforward.transforms.decoding import Blocks, Incremental, by_blocks, fixed_point, one_by_one
+from pushforward.transforms.decoding import (
+    Blocks,
+    Incremental,
+    by_blocks,
+    fixed_point,
+    fixed_point_within,
+    one_by_one,
+)
 from pushforward.transforms.monotone import Monotone
 from pushforward.transforms.transform import Transform
 
 __all__ = ["MaskedAutoregressive"]
+
+# One by one, all steps together multiply as much as one pass, and take the time of many where rows are few.
+_LONG, _SWEEPS = 32, 16
 
 
 class MaskedAutoregressive(Transform):
@@ -51,7 +61,10 @@ class MaskedAutoregressive(Transform):
     block = 1
 
     def __init__(
-        self, monotone: Monotone, network: nn.Module, decoding: Literal["one by one", "fixed point"] = "one by one"
+        self,
+        monotone: Monotone,
+        network: nn.Module,
+        decoding: Literal["adaptive", "one by one", "fixed point"] = "adaptive",
     ) -> None:
         super().__init__()
         self.monotone = monotone
@@ -76,12 +89,18 @@ class MaskedAutoregressive(Transform):
 
     def _decoded(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         network = self.network
-        if self.decoding == "one by one" and isinstance(network, Incremental):
-            return one_by_one(self.monotone, network.incremental(condition, len(z)), z, squashed)
-        if self.decoding == "one by one" and isinstance(network, Blocks):
-            steps = network.blocks_ahead(condition, len(z))
-            return by_blocks(self.monotone, steps, z, squashed, self.block)
-        return fixed_point(self.monotone, self._thetas, z, condition)
+        if isinstance(network, Blocks) and self.decoding != "fixed point":
+            return by_blocks(self.monotone, network.blocks_ahead(condition, len(z)), z, squashed, self.block)
+        if not isinstance(network, Incremental) or self.decoding == "fixed point":
+            return fixed_point(self.monotone, self._thetas, z, condition)
+        rows = torch.arange(len(z), device=z.device)
+        x, log_derivative = torch.empty_like(z), torch.empty_like(z)
+        if self.decoding == "adaptive" and z.shape[1] >= max(_LONG, len(z)):
+            x, log_derivative, rows = fixed_point_within(_SWEEPS, self.monotone, self._thetas, z, condition)
+        if len(rows):
+            steps = network.incremental(None if condition is None else condition[rows], len(rows))
+            x[rows], log_derivative[rows] = one_by_one(self.monotone, steps, z[rows], squashed)
+        return x, log_derivative
 
     def _differentiable(self, solution: Tensor, z: Tensor, condition: Tensor | None) -> Tensor:
         """The solution x of f(x) = z, with gradients to z and to the parameters of f."""

@@ -17,19 +17,31 @@ of tokens: Liu and Qin 2025 (GS-Jacobi, arXiv:2505.12849).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pushforward.transforms.monotone import Monotone
 
-__all__ = ["Blocks", "BlocksAhead", "Incremental", "OneByOne", "by_blocks", "fixed_point", "one_by_one"]
+__all__ = [
+    "Blocks",
+    "BlocksAhead",
+    "Incremental",
+    "OneByOne",
+    "by_blocks",
+    "fixed_point",
+    "fixed_point_within",
+    "one_by_one",
+]
 
 # Residuals up to this many units in the last place count as rounding.
 _UNITS = 16
+# Sweeps after which their rate of convergence is judged: the first ones carry values along the features.
+_JUDGED = 5
 
 Parameters = Callable[[Tensor, Tensor | None], Tensor]
 
@@ -97,25 +109,52 @@ def fixed_point(
 
     Arguments:
         monotone: the map of each value.
-        parameters: function of samples and conditions that gives (P, batch, features).
-        z: values to invert.
-        condition: one row per sample.
+        parameters: a function of samples and conditions that gives (P, batch, features).
+        z: to be inverted.
+        condition: a row for each sample.
+    """
+    x, log_derivative, _ = fixed_point_within(z.shape[1] + 1, monotone, parameters, z, condition)
+    return x, log_derivative
+
+
+def fixed_point_within(
+    sweeps: int,
+    monotone: Monotone,
+    parameters: Parameters,
+    z: Float[Tensor, "batch features"],
+    condition: Tensor | None = None,
+) -> tuple[Float[Tensor, "batch features"], Float[Tensor, "batch features"], Int[Tensor, " open"]]:
+    """As `fixed_point`, as far as some sweeps lead; and the rows that are not solved by then.
+
+    It ends before if the last sweeps say that the rest will not suffice.
+
+    Arguments:
+        sweeps: at most. The others: as of `fixed_point`.
     """
     tolerance = _UNITS * torch.finfo(z.dtype).eps
     x, log_derivative = z.clone(), torch.zeros_like(z)
     open_rows = torch.arange(len(z), device=z.device)
-    for _ in range(z.shape[1] + 1):
+    before = torch.inf
+    for sweep in range(sweeps):
         target, guess = z[open_rows], x[open_rows]
         raw = parameters(guess, None if condition is None else condition[open_rows])
-        residual = (monotone.forward(guess, raw)[0] - target).abs()
         value, log = monotone.inverse(target, raw)
-        # Features that are not exact yet may be NaN, which a mask's zero would not remove.
-        x[open_rows], log_derivative[open_rows] = value.nan_to_num(0.0), log
-        solved = (residual <= tolerance * (1 + target.abs())).flatten(1).all(1)
+        # Features that are not exact yet may be anything, and must not spoil what is multiplied by a mask's zero.
+        value = value.nan_to_num(0.0)
+        x[open_rows], log_derivative[open_rows] = value, log
+        change = (value - guess).abs() / (1 + value.abs())
+        # A sweep for each feature is exact whatever it changes.
+        solved = (change <= tolerance).flatten(1).all(1) | (sweep >= z.shape[1])
         open_rows = open_rows[~solved]
         if not len(open_rows):
             break
-    return x, log_derivative
+        largest = float(change.max())
+        if sweep >= _JUDGED and sweeps <= z.shape[1]:
+            rate = max(largest / before, 1e-6)
+            if rate >= 1 or math.log(tolerance / largest) / math.log(rate) > sweeps - sweep - 1:
+                break
+        before = largest
+    return x, log_derivative, open_rows
 
 
 def by_blocks(

@@ -34,10 +34,10 @@ class Permutation(Transform):
         self.register_buffer("inverse_order", torch.argsort(torch.as_tensor(order)))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return x[:, self.order], x.new_zeros(len(x))
+        return x.index_select(1, self.order), x.new_zeros(len(x))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return z[:, self.inverse_order], z.new_zeros(len(z))
+        return z.index_select(1, self.inverse_order), z.new_zeros(len(z))
 
 
 class Linear(Transform):
