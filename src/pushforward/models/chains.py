@@ -24,6 +24,7 @@ from pushforward.transforms import (
     Composition,
     Coupling,
     Flatten,
+    FourierScaling,
     Inverse,
     Linear,
     MaskedAutoregressive,
@@ -106,7 +107,10 @@ def _(space: Field, monotone: Monotone, condition_dim: int, settings: CouplingSe
     if levels and prod(shape) <= _DENSE_SIZE:
         coarse = [Flatten(shape), _dense(prod(shape), monotone, condition_dim, settings)]
     else:
-        coarse = [*convolutional(channels, grids[-1], context=condition_dim), Flatten(shape)]
+        # Where the field is coupled as a whole, its codes are white noise, and waves that are scaled by their length
+        # begin a sample as a Gaussian field.
+        waves = [FourierScaling(channels, space.grid)] if space.periodic and not levels else []
+        coarse = [*convolutional(channels, grids[-1], context=condition_dim), *waves, Flatten(shape)]
     return Multiscale(space.shape, details, Composition(coarse)) if levels else Composition(coarse)
 
 
