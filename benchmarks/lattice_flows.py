@@ -1,8 +1,8 @@
 """phi^4 theory on a lattice of 8 x 8 by flows that see no member, only the action: effective sample size and ln Z.
 
-Couplings of one half of a checkerboard given the other, with periodic convolutions, on a Gaussian field whose spectrum is
-learned (`levels=0`). They are trained on the reverse Kullback-Leibler divergence, and judged by the weights exp(-S)/q of
-fresh samples. The free field, whose ln Z is exact, is the check. ln Z of the interacting theory is that of
+Couplings of one half of a checkerboard given the other, with periodic convolutions, on a Gaussian field whose spectrum
+is learned (`levels=0`). They are trained on the reverse Kullback-Leibler divergence, and judged by the weights
+exp(-S)/q of fresh samples. The free field, whose ln Z is exact, is the check. ln Z of the interacting theory is that of
 `python -m benchmarks energies` (bridge sampling).
 
     python -m benchmarks lattice_flows
