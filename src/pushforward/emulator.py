@@ -42,7 +42,7 @@ from pushforward.runs.devices import choose_device, laid_out, native_bfloat16
 from pushforward.runs.directory import CONFIG, METRICS, WEIGHTS
 from pushforward.runs.files import save_yaml
 from pushforward.runs.weights import read_trained, write_weights
-from pushforward.spaces import Space, Vector
+from pushforward.spaces import Space
 from pushforward.tensors import keep_freed_memory
 from pushforward.tensors.samples import Samples
 
@@ -279,7 +279,7 @@ class Emulator(SpecialVerbs):
             n: samples to draw; as many as suit their kind where None.
             condition, seed: as of `sample`.
         """
-        n = (1000 if isinstance(self.space, Vector) else 9) if n is None else n
+        n = (1000 if self.space.kind == "vector" else 9) if n is None else n
         samples = self.sample(n, condition, seed=seed).numpy()
         curves = self.losses if self.run is not None and (self.run / METRICS).exists() else None
         return picture(self.space, samples, curves, f"{len(samples)} samples of {self.name}")

@@ -32,7 +32,7 @@ from pushforward.models.conditionals import Bins, Cells, Conditional, LogisticMi
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import CausalTransformer
 from pushforward.randomness import Draws
-from pushforward.spaces import Space, Vector
+from pushforward.spaces import Space
 from pushforward.transforms.coupling import squashed
 
 __all__ = ["Autoregressive"]
@@ -79,7 +79,7 @@ class Autoregressive(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        if not (space.grid or isinstance(space, Vector)):
+        if space.kind not in ("vector", "field"):
             raise UsageError(f"autoregressive learns vectors and fields, not {space.kind} data")
         chosen = self.settings
         self.continuous: Conditional = (

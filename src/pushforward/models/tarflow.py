@@ -26,7 +26,7 @@ from pushforward.models.flow import Flow, FlowSampling
 from pushforward.models.model import Settings
 from pushforward.networks import CausalTransformer
 from pushforward.randomness import Draws
-from pushforward.spaces import Field, Space, Vector
+from pushforward.spaces import Space
 from pushforward.transforms import (
     Affine,
     Composition,
@@ -124,7 +124,7 @@ def patch_for(space: Space) -> int:
     Raises:
         UsageError: if the space is neither a vector nor a field.
     """
-    if not isinstance(space, Vector | Field):
+    if space.kind not in ("vector", "field"):
         raise UsageError(f"tarflow learns vectors and fields, not {space.kind} data")
     grid = space.grid or space.shape
     divisors = [patch for patch in range(1, min(grid) + 1) if not any(cells % patch for cells in grid)]

@@ -66,8 +66,8 @@ class Critic(nn.Module):
         apart = self.conditioning != "joined"
         features = 4 * (width or 32)
         seen = ConditionSpace() if apart else condition
-        self.octaves = octaves if isinstance(space, Vector) else 0
-        space = Vector(space.dim * (1 + 2 * octaves)) if isinstance(space, Vector) else space
+        self.octaves = octaves if space.kind == "vector" else 0
+        space = Vector(space.size * (1 + 2 * octaves)) if space.kind == "vector" else space
         self.encoder = Encoder(space, features if apart else 1, seen, width, depth, network)
         self.output = Linear(features, 1) if apart else None
         self.embed = ConditionEmbedding(condition.numbers, features) if conditioning == "projection" and apart else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -91,10 +91,9 @@ def _numbers(given: Any) -> NDArray[np.float32]:
 
 def _fitting(fields: NDArray[np.float32], space: Space, wanted: Field) -> NDArray[np.float32]:
     """Fields with the channel axis before the grid, shape ``(m, channels, *grid)``."""
-    assert isinstance(space, Field)
     if fields.shape in (wanted.grid, wanted.shape):
         fields = fields[None]
-    found = field_space(fields.shape[1:], space, "the condition")
+    found = field_space(fields.shape[1:], cast(Field, space), "the condition")
     if found.shape != wanted.shape:
         raise UsageError(
             f"condition fields have shape {found.shape}, but those in training had {wanted.shape}; give fields of "
