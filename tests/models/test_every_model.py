@@ -198,7 +198,7 @@ def test_a_translation_moves_both_ways(name, key):
     needs(model, Translator)
     x = batch_for(model, 3).x
     assert all(model.translate(x, to).shape == x.shape for to in ("a", "b"))
-    with pytest.raises(UsageError, match="to 'a' or to 'b'"):
+    with pytest.raises(UsageError, match="to must be 'a' or 'b'"):
         model.translate(x, "c")
 
 
