@@ -52,5 +52,5 @@ def test_it_learns_to_carry_one_ensemble_to_the_other_with_little_energy():
 
 
 def test_nowhere_else_to_go():
-    with pytest.raises(UsageError, match="to 'c'"):
+    with pytest.raises(UsageError, match="not 'c'"):
         Between(Vector(2), network=Shift()).translate(torch.zeros(1, 2), "c")

@@ -47,5 +47,5 @@ def test_noise_of_particles_that_may_turn_is_nearer_still():
 
 
 def test_alignment_is_refused_for_what_has_no_particles():
-    with pytest.raises(UsageError, match="these are vector data"):
+    with pytest.raises(UsageError, match="not vector data"):
         OTFlowMatching(Vector(2), settings=OTFlowMatching.Settings(coupling="alignment"))
