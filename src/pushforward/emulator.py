@@ -57,7 +57,7 @@ _PLACES = 8
 _DENSITIES = ("density", "joint")
 
 # The last key of a seed is its purpose, so that sampling never repeats the noise of training.
-_CONDITIONS, _FORECASTS = 4, 5
+_CONDITIONS = 4
 
 
 class Emulator(SpecialVerbs):
