@@ -138,16 +138,7 @@ class Adversarial(Model):
         halvings = (0 if plain else halvings_for(space)) if options.halvings is None else options.halvings
         self.penalty = chosen_penalty(space, options.constraint) if options.penalty is None else options.penalty
         self.bands = WaveletBands(space, halvings)
-        self.generator = NoiseGenerator(
-            space,
-            self.bands,
-            condition,
-            latent_dim=options.latent_dim,
-            latent_bits=options.latent_bits,
-            width=options.width,
-            depth=options.depth,
-            network=options.network,
-        )
+        self.generator = NoiseGenerator.of(space, self.bands, condition, options)
         self.critic = Critic(
             packed_space(self.bands.space, options.packing),
             packed_condition(condition, options.packing),

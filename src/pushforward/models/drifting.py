@@ -73,16 +73,7 @@ class Drifting(Model):
         options = self.settings
         halvings = halvings_for(space) if options.halvings is None else options.halvings
         self.bands = WaveletBands(space, halvings)
-        self.generator = NoiseGenerator(
-            space,
-            self.bands,
-            condition,
-            latent_dim=options.latent_dim,
-            latent_bits=options.latent_bits,
-            width=options.width,
-            depth=options.depth,
-            network=options.network,
-        )
+        self.generator = NoiseGenerator.of(space, self.bands, condition, options)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:

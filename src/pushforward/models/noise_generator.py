@@ -7,7 +7,7 @@ A field that looks alike everywhere is made from a map of noise that has the dat
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,25 @@ from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
 
 __all__ = ["NoiseGenerator", "width_for"]
+
+
+class NoiseGeneratorSettings(Protocol):
+    """The settings of a family that say which generator it has; see `NoiseGenerator`."""
+
+    @property
+    def latent_dim(self) -> int | None: ...
+
+    @property
+    def latent_bits(self) -> int: ...
+
+    @property
+    def width(self) -> int | None: ...
+
+    @property
+    def depth(self) -> int: ...
+
+    @property
+    def network(self) -> NetworkName: ...
 
 
 class NoiseGenerator(nn.Module):
@@ -62,6 +81,22 @@ class NoiseGenerator(nn.Module):
             self.normals, self.bits = latent_dim or chosen, latent_bits
             self.network = Generator(bands.space, self.normals + self.bits, condition, width, depth, network)
         self.latent = self.normals + self.bits
+
+    @classmethod
+    def of(
+        cls, space: Space, bands: WaveletBands, condition: ConditionSpace, settings: NoiseGeneratorSettings
+    ) -> NoiseGenerator:
+        """The generator that the settings of a family describe."""
+        return cls(
+            space,
+            bands,
+            condition,
+            latent_dim=settings.latent_dim,
+            latent_bits=settings.latent_bits,
+            width=settings.width,
+            depth=settings.depth,
+            network=settings.network,
+        )
 
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
         """Take what the network needs to know of the data from a batch of samples."""
