@@ -51,3 +51,32 @@ def test_a_configuration_file_says_the_same(tmp_path, capsys, monkeypatch):
     assert "a" in (tmp_path / "run" / "config.yaml").read_text()
     assert run(capsys, monkeypatch, "sample", tmp_path / "run", "-n", 3, "-o", tmp_path / "s.csv")[0] == 0
     assert (tmp_path / "s.csv").read_text().startswith("a,c")
+
+
+def test_columns_of_other_data_are_those_of_the_run_by_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = RNG.normal(size=(60, 2)) * [1, 100]
+    for name, columns in (("c", "a,b"), ("swapped", "b,a"), ("more", "z,a,b"), ("other", "a,q")):
+        values = {"swapped": x[:, ::-1], "more": np.hstack([x[:, :1] - 7, x])}.get(name, x)
+        np.savetxt(f"{name}.csv", values, delimiter=",", header=columns, comments="", fmt="%.17g")
+    assert run(capsys, monkeypatch, "fit", "c.csv", "--model", "realnvp", "--steps", 2, "--out", "run")[0] == 0
+    scores = {}
+    for name in ("c", "swapped", "more"):
+        assert run(capsys, monkeypatch, "score", "run", f"{name}.csv", "-o", f"{name}.npy")[0] == 0
+        scores[name] = np.load(f"{name}.npy")
+    np.testing.assert_array_equal(scores["c"], scores["swapped"])
+    np.testing.assert_array_equal(scores["c"], scores["more"])
+    status, said = run(capsys, monkeypatch, "score", "run", "other.csv", "-o", "s.npy")
+    assert (status, "other.csv has no column 'b', and the run learnt a, b; --columns" in said) == (2, True)
+    assert run(capsys, monkeypatch, "score", "run", "other.csv", "--columns", "a,q", "-o", "s.npy")[0] == 0
+
+
+def test_a_report_of_other_columns_is_refused(tmp_path):
+    import pandas as pd
+
+    import pushforward as pf
+
+    frame = pd.DataFrame(RNG.normal(size=(90, 2)), columns=["a", "b"])
+    emulator = pf.fit(pf.read(frame), "realnvp", steps=1, out=tmp_path / "run", progress=False)
+    with pytest.raises(pf.UsageError, match=r"has the columns b, a, but the emulator makes a, b"):
+        pf.validate(emulator, pf.read(frame[["b", "a"]]), progress=False)

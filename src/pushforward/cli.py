@@ -32,9 +32,9 @@ from pushforward.options import (
     configured,
     extra_options,
     given,
-    like,
     named_source,
     read_data,
+    read_like,
     sampled_at,
     second_options,
     simulator_options,
@@ -238,7 +238,7 @@ def score(
     emulator = Emulator.load(run, device=device)
     bounded = "bounded" in emulator.abilities
     emulator.require("bounded" if bounded else "density")
-    ensemble = read_data(data, **like(emulator.space, data, reading))
+    ensemble = read_like(emulator.space, data, reading)
     x, given = ensemble.take_given(np.arange(len(ensemble)))
     found = emulator.log_prob_bound(x, condition=given) if bounded else emulator.log_prob(x, given)
     log_prob, what = found.double().numpy(), "bound of the " * bounded + "log-density"
@@ -272,7 +272,7 @@ def translate(
     check_output(output)
     emulator = Emulator.load(run, device=device)
     emulator.require("translator")
-    translated = emulator.translate(read_data([file], **like(emulator.space, [file], {})).tensor(), to)
+    translated = emulator.translate(read_like(emulator.space, [file], {}).tensor(), to)
     write(Simulated(translated.numpy(), emulator.space), output)
     print(f"{len(translated)} samples translated to {to}, in {output}")
 

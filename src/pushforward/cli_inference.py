@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pushforward.existing import check_data, check_run
-from pushforward.options import Device, Output, Run, like, priors, read_data, sampled_at
+from pushforward.options import Device, Output, Run, priors, read_like, sampled_at
 from pushforward.reading_options import reads_data
 
 __all__ = ["infer"]
@@ -48,7 +48,7 @@ def infer(
     chosen, emulator = priors(prior), Emulator.load(run, device=device)
     observed: Any = observation
     if inferred(emulator, of) == "conditions":
-        observed = read_data([observation], **like(emulator.space, [observation], reading)).tensor()
+        observed = read_like(emulator.space, [observation], reading).tensor()
     elif emulator.condition_space.field is not None:
         observed, _ = sampled_at([observation])
     with progress_bar(sys.stderr.isatty()) as watch:

@@ -20,8 +20,8 @@ from pushforward.options import (
     assigned,
     built_in,
     given,
-    like,
     read_data,
+    read_like,
     simulator_options,
 )
 from pushforward.reading_options import reads_data
@@ -59,7 +59,7 @@ def validate(
     from pushforward.emulator import Emulator
 
     emulator = Emulator.load(run, device=device)
-    ensemble = read_data(data, **like(emulator.space, data, reading)) if data else None
+    ensemble = read_like(emulator.space, data, reading) if data else None
 
     from pushforward.validation import validate
 

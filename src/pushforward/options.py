@@ -31,6 +31,7 @@ __all__ = [
     "named_source",
     "priors",
     "read_data",
+    "read_like",
     "sampled_at",
     "second_options",
     "simulator_options",
@@ -59,6 +60,25 @@ def like(space: Space, data: Sequence[str], reading: dict[str, Any]) -> dict[str
         return reading
     kind = "timed-series" if getattr(space, "timed", False) else space_to_dict(space)["kind"]
     return {"space": kind, **reading}
+
+
+def read_like(space: Space, data: list[str], reading: dict[str, Any]) -> Ensemble:
+    """The ensemble that a run is asked about: its columns are those of the run's samples, by name.
+
+    Raises:
+        UsageError: if it lacks one of them.
+    """
+    ensemble = read_data(data, **like(space, data, reading))
+    wanted, found = getattr(space, "names", ()), getattr(ensemble.space, "names", ())
+    if wanted == found or not wanted or not found or "columns" in reading or "field" in reading:
+        return ensemble
+    absent = [name for name in wanted if name not in found]
+    if absent:
+        raise UsageError(
+            f"{ensemble.name} has no column {absent[0]!r}, and the run learnt {', '.join(wanted)}; --columns names the "
+            "columns to take for these, in order"
+        )
+    return read_data(data, **like(space, data, reading), columns=",".join(wanted))
 
 
 def given(**options: Any) -> dict[str, Any]:

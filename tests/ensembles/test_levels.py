@@ -103,3 +103,13 @@ def test_the_bound_is_tight_where_the_density_is_flat():
     x = torch.arange(4.0)[:, None]
     cells = torch.stack([levels(x, u) for u in (0.0, 0.25, 0.5, 0.75)])
     assert math.isclose(float((cells - x).max()), 0.75)
+
+
+def test_the_levels_of_a_picture_from_zero_to_one_are_kept():
+    levels = np.arange(256) / 255
+    seen = np.random.default_rng(0).choice(np.delete(levels, 7), 20_000).astype(np.float32)
+    allowed = allowed_values(seen)
+    np.testing.assert_allclose(allowed.values, levels, atol=1e-6)
+    assert allowed_values(np.random.default_rng(0).normal(size=20_000).astype(np.float32).round(2)) is not None
+    assert allowed_values(np.random.default_rng(0).normal(size=20_000).astype(np.float32)) is None
+    assert allowed_values(np.random.default_rng(0).normal(size=500).astype(np.float32).round(2)) is None

@@ -255,3 +255,13 @@ def test_flags_are_no_counts():
     preprocessing = Preprocessing.fit(read(np.hstack([flags, RNG.normal(size=(400, 1))])), discrete=True)
     back = preprocessing.inverse(torch.from_numpy(RNG.normal(0, 3, (400, 2))).float())
     assert set(back[:, 0].unique().tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(("sign", "bounds"), [(1, (0, None)), (-1, (None, 0))])
+def test_values_of_one_sign_keep_it(sign, bounds):
+    x = (sign * RNG.exponential(size=(100, 6, 6))).astype(np.float32)
+    preprocessing = Preprocessing.fit(read(x))
+    back = preprocessing.inverse(torch.from_numpy(RNG.normal(0, 3, (100, 1, 6, 6))).float())
+    assert (sign * back).min() >= 0
+    few = support_of(Vector(1), x[:3].reshape(-1), 0)
+    assert isinstance(few, Positive) or (few.low, few.high) == bounds

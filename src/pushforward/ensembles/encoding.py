@@ -106,11 +106,12 @@ class Encoding(nn.Module):
         for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
             mean, deviation = self.constants[:, number].tolist()
             mean += self.origin[number]
+            sign = "-" if mean >= 0 else "+"
             how = {
                 "label": f"label, one of {len(parameter.classes)}: {_listed(parameter.classes)}",
-                "log": f"(ln {parameter.name} {-mean:+.4g}) / {deviation:.4g}",
+                "log": f"(ln {parameter.name} {sign} {abs(mean):.4g}) / {deviation:.4g}",
                 "constant": f"always {mean:.4g}, so without effect",
-                "standardise": f"({parameter.name} {-mean:+.4g}) / {deviation:.4g}",
+                "standardise": f"({parameter.name} {sign} {abs(mean):.4g}) / {deviation:.4g}",
             }
             lines.append(f"condition {parameter.name}: {how[kind]}")
         return lines

@@ -27,6 +27,8 @@ __all__ = ["Allowed", "Levels", "allowed_values"]
 
 FEW = 64
 """Largest number of distinct values for which values other than whole numbers count as discrete."""
+SCALE = 1024
+"""Largest number of even steps of a scale."""
 OFTEN = 20
 """Smallest mean number of occurrences of each of them."""
 COMMON = 0.2
@@ -80,9 +82,23 @@ def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
         if len(distinct) * OFTEN > values.size:
             return Allowed(least, most)
         return Allowed(values=tuple(distinct.tolist()))
-    if len(distinct) <= FEW and len(distinct) * OFTEN <= values.size:
+    if len(distinct) * OFTEN > values.size:
+        return None
+    if len(distinct) <= FEW:
         return Allowed(values=tuple(distinct.tolist()))
-    return None
+    return _scale(distinct.astype(np.float64))
+
+
+def _scale(distinct: NDArray[np.float64]) -> Allowed | None:
+    """The levels of a scale of even steps, such as the 256 grey levels of a picture from 0 to 1."""
+    span = distinct[-1] - distinct[0]
+    steps = int(np.round(span / np.diff(distinct).min()))
+    if steps >= SCALE:
+        return None
+    places = (distinct - distinct[0]) / span * steps
+    if np.abs(places - np.round(places)).max() > 0.01:
+        return None
+    return Allowed(values=tuple((distinct[0] + span / steps * np.arange(steps + 1)).astype(np.float32).tolist()))
 
 
 class Levels(nn.Module):

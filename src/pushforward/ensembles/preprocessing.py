@@ -161,7 +161,7 @@ class Preprocessing(nn.Module):
             suited(ensemble.space, *each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)
         ]
         choices = [
-            replace(c, reason=f"{np.mean(v < 0):.0%} zeros") if isinstance(s, Zeros) else c
+            replace(c, reason=f"{100 * np.mean(v < 0):.2g} % zeros") if isinstance(s, Zeros) else c
             for c, s, v in zip(choices, supports.supports, channels, strict=True)
         ]
         reshaped = bool(levels or supports.reshapes)

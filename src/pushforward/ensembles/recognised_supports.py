@@ -56,13 +56,13 @@ def _(space: Vector, values: NDArray[np.float32], number: int) -> Support | None
     seen = values.reshape(-1)
     name = space.names[number].lower() if space.names else ""
     known = _zeros(seen) or _angle(seen, name) or _named(seen, name) or _interval(seen)
-    return known or _cut_off(seen) or _positive(seen)
+    return known or _cut_off(seen) or _positive(seen) or _of_one_sign(seen)
 
 
 @support_of.register
 def _(space: Field, values: NDArray[np.float32], number: int) -> Support | None:
     seen = values.reshape(-1)
-    return _zeros(seen) or _angle(seen) or _cut_off(seen) or _not_negative(seen)
+    return _zeros(seen) or _angle(seen) or _cut_off(seen) or _of_one_sign(seen)
 
 
 @support_of.register
@@ -70,7 +70,7 @@ def _(space: Series, values: NDArray[np.float32], number: int) -> Support | None
     if number < int(space.timed):
         return None
     seen = values[np.isfinite(values)]
-    return _cut_off(seen) or _not_negative(seen)
+    return _cut_off(seen) or _of_one_sign(seen)
 
 
 def _zeros(values: NDArray[np.float32]) -> Zeros | None:
@@ -132,8 +132,10 @@ def _named(values: NDArray[np.float32], name: str) -> Interval | None:
     return None
 
 
-def _not_negative(values: NDArray[np.float32]) -> Within | None:
-    return Within(0.0) if len(values) and values.min() >= 0 else None
+def _of_one_sign(values: NDArray[np.float32]) -> Within | None:
+    if len(values) == 0 or values.min() < 0 < values.max():
+        return None
+    return Within(low=0.0) if values.min() >= 0 else Within(high=0.0)
 
 
 def _cut_off(values: NDArray[np.float32]) -> Within | None:

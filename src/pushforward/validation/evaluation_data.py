@@ -319,6 +319,12 @@ def _check(emulator: Judgeable, test: Ensemble) -> None:
             f"{test.name} has samples of shape {tuple(test.space.shape)}, but the emulator makes samples of shape "
             f"{tuple(emulator.space.shape)}"
         )
+    columns, others = (getattr(each.space, "names", ()) for each in (emulator, test))
+    if columns != others and set(columns) & set(others):
+        raise UsageError(
+            f"{test.name} has the columns {', '.join(others)}, but the emulator makes {', '.join(columns)}; read it "
+            "with columns=... in that order"
+        )
     wanted, given = [p.name for p in emulator.parameters], [p.name for p in test.parameters]
     if wanted and wanted != given:
         raise UsageError(
