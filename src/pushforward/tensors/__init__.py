@@ -1,7 +1,9 @@
-"""Tensor tools for networks and solvers: matrix products, the normal density, subspaces, memory, threads, wrappers."""
+"""Tensor tools for networks and solvers: products, an inverse hyperbolic sine, the normal density, subspaces, memory,
+threads, wrappers."""
 
 from __future__ import annotations
 
+from pushforward.tensors.asinh import asinh
 from pushforward.tensors.memory import keep_freed_memory
 from pushforward.tensors.normal import normal_log_prob
 from pushforward.tensors.products import linear, product
@@ -9,6 +11,7 @@ from pushforward.tensors.threads import start_beside
 from pushforward.tensors.wrapped import is_plain, is_wrapped, unwrapped
 
 __all__ = [
+    "asinh",
     "is_plain",
     "is_wrapped",
     "keep_freed_memory",

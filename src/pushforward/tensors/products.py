@@ -6,6 +6,7 @@ on all and takes half the time there. Its overhead is larger for small matrices.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -22,8 +23,18 @@ _MANY, _MANY_WITH_GRADIENT = 2**20, 2**22
 # Number of rows above which it is faster for the gradient of a weight.
 _WIDE = 64
 
+
+def _is_intel() -> bool:
+    """Whether the processor is of the maker on which `torch.mm` is the fast one."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as information:
+            return "GenuineIntel" in information.read(4096)
+    except OSError:
+        return "Intel" in platform.processor()
+
+
 _onednn: Callable[..., Tensor] | None = None
-if torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512":
+if not _is_intel() and torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512":
     _onednn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.tensors import asinh
 from pushforward.transforms.monotone import Monotone
 from pushforward.transforms.transform import Transform
 
@@ -36,7 +37,7 @@ def squashed(x: Tensor) -> Tensor:
 
     An outlier then cannot overflow a network in float32, in training or when a chain is inverted.
     """
-    return _LINEAR_RANGE * torch.asinh(x / _LINEAR_RANGE)
+    return _LINEAR_RANGE * asinh(x / _LINEAR_RANGE)
 
 
 def checkerboard(shape: Sequence[int], parity: int) -> Float[Tensor, "*shape"]:

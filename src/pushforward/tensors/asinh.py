@@ -1,0 +1,45 @@
+"""Inverse hyperbolic sine of many numbers: `torch.asinh` has no vector form on processors, the logarithm has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pushforward.tensors.wrapped import is_plain
+
+__all__ = ["asinh"]
+
+# Numbers from which the vector form wins, although it takes more operations.
+_MANY = 4096
+# Beyond this the square overflows in single precision.
+_LARGEST = 1e18
+
+
+def asinh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """``asinh(x)``, with an absolute error of rounding, and its derivatives of every order.
+
+    >>> asinh(torch.tensor([-3.0, 0.0, 3.0]))
+    tensor([-1.8184,  0.0000,  1.8184])
+    """
+    if x.numel() < _MANY or not x.is_cpu or not is_plain(x):
+        return torch.asinh(x)
+    out: Tensor = _Asinh.apply(x)
+    return out
+
+
+class _Asinh(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        size = x.abs().clamp_(max=_LARGEST)
+        root = size.square().add_(1).sqrt_()
+        ctx.save_for_backward(x, root)
+        return torch.copysign((size + root).log_(), x)
+
+    @staticmethod
+    def backward(ctx: Any, by_out: Tensor) -> Tensor:
+        x, root = ctx.saved_tensors
+        # Where a derivative of this derivative is wanted, the root has to depend on x.
+        return by_out / ((x.square() + 1).sqrt() if torch.is_grad_enabled() else root)
