@@ -6,16 +6,19 @@ spline flow, or its masked autoregressive flow, with the number of transforms, t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import statistics
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from pydantic import Field as Setting
 from torch import Tensor, nn
 
+from benchmarks.timing import Timing
 from pushforward.models import Model, Settings, Turn
 
-__all__ = ["NFlows", "NormFlows", "Peer", "Zuko", "width_for"]
+__all__ = ["NFlows", "NormFlows", "Peer", "Zuko", "count", "process_seconds", "processor_in_turn", "width_for"]
 
 
 class PeerSettings(Settings):
@@ -153,13 +156,22 @@ def count(net: nn.Module) -> int:
 
 
 def process_seconds(step: Callable[[], object], repeats: int) -> float:
-    """Processor seconds per call: what the process used, however busy the machine is."""
-    import time
-
+    """Processor seconds per call: those that the process used, however busy the machine is."""
     start = time.process_time()
     for _ in range(repeats):
         step()
     return (time.process_time() - start) / repeats
+
+
+def processor_in_turn(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
+    """Processor seconds per call of each function, measured A B A B ... after one call of each."""
+    for function in functions.values() if rounds > 1 else ():
+        function()
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            seconds[name].append(process_seconds(function, 1))
+    return {name: Timing(statistics.median(found), min(found), max(found)) for name, found in seconds.items()}
 
 
 torch.set_num_threads(1)

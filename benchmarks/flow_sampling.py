@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from benchmarks.flow_peers import NFlows, Zuko, count, width_for
+from benchmarks.flow_peers import NFlows, Zuko, count, processor_in_turn, width_for
 from benchmarks.kept import kept
-from benchmarks.timing import report, time_in_turn
+from benchmarks.timing import report
 from pushforward.conditions import ConditionSpace
 from pushforward.models import Batch, Model, model_class
 from pushforward.randomness import Draws
@@ -35,7 +35,13 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for dim, samples in SIZES.items():
         for affine in (True, False):
-            setting = {"samples": samples, "batch": BATCH, "transforms": TRANSFORMS, "repeats": REPEATS[dim]}
+            setting = {
+                "samples": samples,
+                "batch": BATCH,
+                "transforms": TRANSFORMS,
+                "repeats": REPEATS[dim],
+                "clock": "processor",
+            }
             name = f"D = {dim}, {'affine' if affine else 'spline'}"
             measure = partial(compared, dim, samples, affine=affine)
             rows += kept("flow_sampling", name, setting, lambda measure=measure: {"rows": measure()})["rows"]
@@ -43,8 +49,7 @@ def main() -> None:
         f"{TRANSFORMS} transforms of two hidden layers; samples at a time: "
         + ", ".join(f"{samples} at D = {dim}" for dim, samples in SIZES.items())
         + f"; batches of {BATCH} in training",
-        "times are medians in turn on one busy core, with the fastest and the slowest (one sampling at D = 512): "
-        "read the ratios",
+        "processor time of one core, medians in turn with the least and the most (one sampling at D = 512)",
         "difference: the largest of samples decoded number by number from those by a full pass for each, in float64, "
         "in units of the largest value",
     ]
@@ -59,16 +64,13 @@ def compared(dim: int, samples: int, *, affine: bool) -> list[dict[str, Any]]:
     for peer, kind in PEERS.items():
         width = width_for(partial(built_peer, kind, dim, affine), count(ours))
         flows[peer] = built_peer(kind, dim, affine, width)
-    repeats = REPEATS[dim]
 
     def drawn(model: Model) -> None:
         with torch.no_grad():
             model.sample(Draws(0, samples))
 
-    sampling = time_in_turn(
-        {key: partial(drawn, each) for key, each in flows.items()}, repeats, warmup=int(repeats > 1)
-    )
-    training = time_in_turn({key: stepper(each, dim) for key, each in flows.items()}, 5, warmup=1)
+    sampling = processor_in_turn({key: partial(drawn, each) for key, each in flows.items()}, REPEATS[dim])
+    training = processor_in_turn({key: stepper(each, dim) for key, each in flows.items()}, 7)
     return [
         {
             "flow": key if key == name else f"{key} {name}",

@@ -14,6 +14,7 @@ from pushforward.models import Batch, EnergyBatch, model_class
 from pushforward.models.flow import Flow
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
+from pushforward.transforms import Permutation
 
 FLOWS = ["realnvp", "nsf", "maf", "iaf", "tarflow"]
 flows = pytest.mark.parametrize("name", FLOWS)
@@ -132,3 +133,16 @@ def test_splines_can_be_autoregressive():
 def test_what_a_flow_cannot_learn_is_one_clear_sentence(name, space, settings, sentence):
     with pytest.raises(UsageError, match=sentence):
         small(name, space, **settings)
+
+
+def test_a_random_order_is_the_same_after_loading_and_is_still_a_bijection():
+    kind = model_class("maf")
+    settings = kind.Settings(order="random", transforms=3, width=32)
+    model, copy = kind(Vector(6), settings=settings), kind(Vector(6), settings=settings)
+    copy.load_state_dict(model.state_dict())
+    x = torch.randn(5, 6)
+    torch.testing.assert_close(copy.log_prob(x), model.log_prob(x))
+    torch.testing.assert_close(model.decode(model.encode(x)), x)
+    orders = [module.order.tolist() for module in model.modules() if isinstance(module, Permutation)]
+    assert len(orders) == 2
+    assert orders[0] != orders[1]

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from functools import partial, singledispatch
 from math import prod
+from typing import Literal
 
+import torch
 from pydantic import Field as Setting
 
 from pushforward.errors import UsageError
@@ -65,11 +67,13 @@ class AutoregressiveSettings(Settings):
         transforms: number of autoregressive transforms in the chain.
         width: hidden features of each transform's network.
         depth: hidden layers of each transform's network.
+        order: of the numbers in each transform: "reversed" with respect to the one before, or "random".
     """
 
     transforms: int = Setting(default=5, ge=1)
     width: int = Setting(default=128, ge=1)
     depth: int = Setting(default=2, ge=1)
+    order: Literal["reversed", "random"] = "reversed"
 
 
 @singledispatch
@@ -138,9 +142,10 @@ def _(
     space: Vector, monotone: Monotone, condition_dim: int, settings: AutoregressiveSettings, *, inverse: bool = False
 ) -> Transform:
     dim = space.dim
-    order = Permutation(range(dim)[::-1])
     chain: list[Transform] = []
     for step in range(settings.transforms):
+        shuffled = torch.randperm(dim, generator=torch.Generator().manual_seed(step)).tolist()
+        order = Permutation(shuffled if settings.order == "random" else range(dim)[::-1])
         if dim > 1:
             network = MADE(dim, monotone.parameters, condition_dim, settings.width, settings.depth)
             transform: Transform = MaskedAutoregressive(monotone, network)

@@ -1,0 +1,115 @@
+"""Samples of sequences: kept keys and values against whole passes, and tokens in blocks against one by one.
+
+`autoregressive` and `tarflow` are trained on digits (8 x 8 cells, 150 steps each). With keys and values kept, a step of
+sampling computes one token; without, a whole pass. `tarflow` can solve a block of tokens at a time as a fixed point, to
+the same samples. Processor time of one core, in turn.
+
+    python -m benchmarks token_decoding
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import pushforward as pf
+from benchmarks.flow_peers import processor_in_turn
+from benchmarks.timing import report
+from pushforward.ensembles import builtin
+from pushforward.models import Model
+from pushforward.randomness import Draws
+
+STEPS, BATCHES, BLOCKS, ROUNDS = 150, (1, 16), (1, 4, 8, 16, 64), 3
+SETTINGS = {
+    "autoregressive": {"width": 64, "depth": 3},
+    "tarflow": {"patch": 1, "width": 64, "depth": 2, "transforms": 4},
+}
+
+
+def main() -> None:
+    rows = []
+    for batch in BATCHES:
+        rows += cached(trained("autoregressive"), batch)
+        rows += in_blocks(trained("tarflow"), batch)
+    notes = [
+        "64 tokens of one cell each; digits, trained for 150 steps",
+        "difference: the largest of samples from those of the first row, network units, float32",
+    ]
+    report("token_decoding", "Samples of sequences", rows, notes=notes)
+
+
+_kept: dict[str, Model] = {}
+
+
+def trained(family: str) -> Model:
+    if family not in _kept:
+        with tempfile.TemporaryDirectory() as folder:
+            emulator = pf.fit(
+                builtin.simulate("digits", labels=False), family, steps=STEPS, settings=SETTINGS[family],
+                out=Path(folder) / "run", device="cpu", progress=False,
+            )  # fmt: skip
+        _kept[family] = emulator.model
+    return _kept[family]
+
+
+def row(family: str, how: str, batch: int, times: Any, first: Any, difference: float) -> dict[str, Any]:
+    return {
+        "family": family,
+        "samples": batch,
+        "tokens found": how,
+        "a sampling": str(times),
+        "times faster": f"{first.median / times.median:.1f}",
+        "difference": f"{difference:.1e}",
+    }
+
+
+@torch.no_grad()
+def cached(model: Any, batch: int) -> list[dict[str, Any]]:
+    """Of `autoregressive`: by whole passes, and with keys and values kept."""
+
+    def whole() -> Tensor:
+        uniform = Draws(0, batch).uniform(model.space.size, 2)
+        values = torch.zeros(batch, model.space.size)
+        for place in range(model.space.size):
+            raw = model.net(model._seen(values, model.channel), None)
+            at = slice(place, place + 1)
+            values[:, at] = model._draw(raw[:, at], uniform[:, at], model.channel[at])
+        return model._sample_of(values)
+
+    ways = {"by a whole pass each": whole, "with keys and values kept": lambda: model.sample(Draws(0, batch))}
+    with torch.no_grad():
+        samples = {name: way() for name, way in ways.items()}
+        times = processor_in_turn(ways, ROUNDS)
+    first = next(iter(ways))
+    return [
+        row(
+            "autoregressive",
+            name,
+            batch,
+            times[name],
+            times[first],
+            float((samples[name] - samples[first]).abs().max()),
+        )
+        for name in ways
+    ]
+
+
+@torch.no_grad()
+def in_blocks(model: Any, batch: int) -> list[dict[str, Any]]:
+    def drawn(block: int) -> Tensor:
+        with torch.no_grad():
+            return model.sample(Draws(0, batch), sampling=model.Sampling(block=block))
+
+    ways = {("one by one" if block == 1 else f"{block} at a time"): partial(drawn, block) for block in BLOCKS}
+    samples = {name: way() for name, way in ways.items()}
+    times = processor_in_turn(ways, ROUNDS)
+    first = next(iter(ways))
+    return [
+        row("tarflow", name, batch, times[name], times[first], float((samples[name] - samples[first]).abs().max()))
+        for name in ways
+    ]
