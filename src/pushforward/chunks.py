@@ -10,13 +10,11 @@ from torch import Tensor
 
 from pushforward.conditions import Condition
 from pushforward.models import Model
-from pushforward.randomness import Draws, seed_for
+from pushforward.randomness import Draws, Purpose, seed_for
 
 __all__ = ["Chunks"]
 
 _CHUNK_NUMBERS, _LARGEST_CHUNK = 2**19, 4096
-# The last key of a seed is its purpose, so that sampling never repeats the noise of training.
-_SAMPLES = 5
 
 
 class Chunks:
@@ -53,7 +51,7 @@ class Chunks:
         made = []
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision):
             for number, part in enumerate(_parts(n, size or self.size)):
-                draws = Draws(seed_for(seed, number, _SAMPLES), part.stop - part.start, device=self.device)
+                draws = Draws(seed_for(seed, number, Purpose.SAMPLES), part.stop - part.start, device=self.device)
                 made.append(draw(draws, self._rows(given, part)))
         return made
 

@@ -34,7 +34,7 @@ from pushforward.ensembles.batching import spread_at_random
 from pushforward.errors import UsageError
 from pushforward.models import ABILITIES, LACKING, Density, Latent, Model, Sampler
 from pushforward.models.settings import parse_settings
-from pushforward.randomness import Draws, seed_for
+from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.runs.condition_fields import Written, condition_of
 from pushforward.runs.conditions import warn_outside
 from pushforward.runs.curves import training_curves
@@ -57,7 +57,6 @@ _PLACES = 8
 _DENSITIES = ("density", "joint")
 
 # The last key of a seed is its purpose, so that sampling never repeats the noise of training.
-_CONDITIONS = 4
 
 
 class Emulator(SpecialVerbs):
@@ -191,7 +190,7 @@ class Emulator(SpecialVerbs):
         if given is None and self.parameters:
             if self.rows is None:
                 raise UsageError(f"give a value for {', '.join(p.name for p in self.parameters)}")
-            generator = np.random.default_rng(seed_for(seed, 0, _CONDITIONS))
+            generator = np.random.default_rng(seed_for(seed, 0, Purpose.CONDITIONS))
             given = Condition(torch.from_numpy(self.rows[generator.integers(len(self.rows), size=n)]))
         return given, seed
 

@@ -22,13 +22,12 @@ from pushforward.forecasting import Forecast, forecast
 from pushforward.inference import Posterior, infer
 from pushforward.models import Bounded, Forecaster, Joint, Model, Translator
 from pushforward.models.latent_paths import PathName
-from pushforward.randomness import Draws, seed_for
+from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.runs.condition_fields import Written
 from pushforward.spaces import Space
 
 __all__ = ["SpecialVerbs", "numbers"]
 
-_FORECASTS, _BOUNDS = 5, 11
 _PLACES = 8
 """Places within the cells of discrete values that a bound is averaged over."""
 
@@ -129,7 +128,7 @@ class SpecialVerbs:
         chunk = iter(range(10**9))
 
         def one(x: Tensor, c: Condition | None) -> Tensor:
-            draws = Draws(seed_for(seed, next(chunk), _BOUNDS), len(x), device=self.device)
+            draws = Draws(seed_for(seed, next(chunk), Purpose.BOUNDS), len(x), device=self.device)
             found = []
             for _ in range(places):
                 u = {"u": draws.uniform(*x.shape[1:])} if places > 1 else {}
@@ -168,7 +167,7 @@ class SpecialVerbs:
             UsageError: if the model has no latent code, or shapes or conditions do not fit.
         """
         if steps < 2:
-            raise UsageError(f"{steps} steps were asked for, and both ends take one each; give at least 2")
+            raise UsageError(f"a path needs at least 2 steps, one for each end; got {steps}")
         first, last = (numbers(z) if codes else self.encode(z, condition) for z in (x, y))
         if len(first) != len(last):
             raise UsageError(f"{len(first)} ways begin and {len(last)} end; give as many ends as beginnings")
@@ -284,7 +283,7 @@ class SpecialVerbs:
             given,
             draws=draws,
             level=level,
-            seeds=lambda number: seed_for(seed, number, _FORECASTS),
+            seeds=lambda number: seed_for(seed, number, Purpose.FORECASTS),
             **options,
         )
 

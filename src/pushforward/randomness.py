@@ -7,15 +7,49 @@ process draws for the joined batch and keeps its own rows.
 
 from __future__ import annotations
 
+from enum import IntEnum, unique
+
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Draws", "seed_for"]
+__all__ = ["Draws", "Purpose", "seed_for"]
+
+
+@unique
+class Purpose(IntEnum):
+    """Last key of every seed derived from that of a run, so that no two uses share a stream of random numbers."""
+
+    BATCH = 0
+    """Noise and times of a joined batch; number 0 is the batch that prepares the model."""
+    ORDER = 1
+    """Permutation of the training members in an epoch."""
+    VIEW = 2
+    """Crops and symmetries of the members of a batch."""
+    GLOBAL = 3
+    """Global generators of PyTorch during a training step (dropout), per process."""
+    CONDITIONS = 4
+    """Conditions of samples for which none are given."""
+    SAMPLES = 5
+    """A chunk of samples."""
+    WEIGHTS = 6
+    """Initial weights of the model."""
+    ATTEMPTS = 7
+    """An attempt to draw posterior samples within bounds."""
+    TEACHER_PAIRS = 8
+    """Noise of the pairs made by a teacher, and their choice for a batch."""
+    SIDE_B = 9
+    """All seeds of the second ensemble of a pair."""
+    PLACES = 10
+    """Positions of discrete values within their cells."""
+    BOUNDS = 11
+    """Importance samples of a bound on a log-density."""
+    FORECASTS = 12
+    """A chunk of forecasts."""
 
 
 def seed_for(*keys: int) -> int:
-    """One well-mixed 63-bit seed for a tuple of non-negative integers, such as (run seed, step)."""
+    """One well-mixed 63-bit seed for a tuple of non-negative integers, such as (run seed, step, `Purpose`)."""
     return int(np.random.SeedSequence(keys).generate_state(2, np.uint32).astype(np.uint64) @ [1, 2**31])
 
 

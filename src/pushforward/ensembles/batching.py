@@ -17,7 +17,7 @@ from torch import Tensor
 from pushforward.conditions import Condition
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.symmetries import augment_given, has_symmetries
-from pushforward.randomness import Draws, seed_for
+from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.spaces import Particles, Space, Vector
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ __all__ = ["BatchSource", "Order", "Resident", "Shard", "Streamed", "batches_of"
 BatchSource = Callable[[int], Batch]
 """Function from a batch number, starting at 1, to the batch."""
 
-# The last key of a seed is its purpose, so that no two uses share a stream of random numbers.
-_ORDER, _VIEW, _PLACES = 1, 2, 10
 _RESIDENT_ELEMENTS = 2**26
 
 
@@ -79,7 +77,9 @@ class Order:
     def _permutation(self, epoch: int) -> np.ndarray:
         if epoch not in self._epochs:
             self._epochs = {k: v for k, v in self._epochs.items() if k == epoch - 1}
-            self._epochs[epoch] = np.random.default_rng(seed_for(self.seed, epoch, _ORDER)).permutation(self.members)
+            self._epochs[epoch] = np.random.default_rng(seed_for(self.seed, epoch, Purpose.ORDER)).permutation(
+                self.members
+            )
         return self._epochs[epoch]
 
 
@@ -118,16 +118,16 @@ class Streamed:
     @torch.no_grad()
     def __call__(self, number: int) -> Batch:
         index = self.order(self.shard.positions(number))
-        views = _JoinedGenerator(seed_for(self.seed, number, 0, _VIEW), self.shard)
+        views = _JoinedGenerator(seed_for(self.seed, number, 0, Purpose.VIEW), self.shard)
         batch, condition = self.ensemble.take_given(index, views)
         x = torch.from_numpy(batch)
         if self.augmented:
             x, condition = augment_given(x, condition, self.ensemble.space, views)
         places = {}
         if self.discrete:
-            places = {"u": self.shard.draws(self.seed, number, 0, _PLACES).uniform(*x.shape[1:])}
+            places = {"u": self.shard.draws(self.seed, number, 0, Purpose.PLACES).uniform(*x.shape[1:])}
         units = _in_network_units(self.preprocessing, x, condition, **places)
-        return Batch(*units, self.shard.draws(self.seed, number))
+        return Batch(*units, self.shard.draws(self.seed, number, Purpose.BATCH))
 
 
 class _JoinedGenerator(np.random.Generator):
@@ -167,7 +167,7 @@ class Resident:
         device = self.x.device
         index = torch.from_numpy(self.order(self.shard.positions(number))).to(device)
         condition = None if self.condition is None else self.condition[index]
-        return Batch(self.x[index], condition, self.shard.draws(self.seed, number, device=device))
+        return Batch(self.x[index], condition, self.shard.draws(self.seed, number, Purpose.BATCH, device=device))
 
 
 def _in_network_units(

@@ -18,6 +18,7 @@ from pushforward.ensembles.batch import EnergyBatch
 from pushforward.ensembles.batching import BatchSource, Shard
 from pushforward.ensembles.ensemble import Parameter
 from pushforward.errors import DataError, UsageError
+from pushforward.randomness import Purpose
 from pushforward.spaces import Space, space_from_dict, space_to_dict
 
 __all__ = ["EnergySource", "Rescaled"]
@@ -124,7 +125,7 @@ class EnergySource:
             return self.energy(x) + preprocessing.log_abs_det(x)
 
         def made(number: int) -> EnergyBatch:
-            return EnergyBatch(nothing, None, shard.draws(seed, number, device=device), energy=energy)
+            return EnergyBatch(nothing, None, shard.draws(seed, number, Purpose.BATCH, device=device), energy=energy)
 
         return made, True
 

@@ -22,12 +22,10 @@ from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.preprocessing import Preprocessing
 from pushforward.ensembles.source import EnsembleSource, checked_training_members
 from pushforward.errors import UsageError
-from pushforward.randomness import seed_for
+from pushforward.randomness import Purpose, seed_for
 from pushforward.spaces import Space
 
 __all__ = ["EnsemblePair", "PairPreprocessing"]
-
-_SECOND = 9
 
 
 class PairPreprocessing(nn.Module):
@@ -133,7 +131,7 @@ class EnsemblePair:
         a = batches_of(
             checked_training_members(self.a), preprocessing.a, shard, seed, augmented=augmented, device=device
         )
-        other = seed_for(seed, _SECOND)
+        other = seed_for(seed, 0, Purpose.SIDE_B)
         b = batches_of(
             checked_training_members(self.b), preprocessing.b, shard, other, augmented=augmented, device=device
         )

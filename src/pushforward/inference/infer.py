@@ -24,12 +24,11 @@ from pushforward.inference.observations import Target, numbers_observed, target_
 from pushforward.inference.posterior import Posterior
 from pushforward.inference.priors import prior_of
 from pushforward.inference.truncation import draw_within
-from pushforward.randomness import seed_for
+from pushforward.randomness import Purpose, seed_for
 from pushforward.spaces import Space
 
 __all__ = ["Inferring", "infer", "inferred"]
 
-_ATTEMPTS = 7
 """Last key of the seeds of attempts."""
 
 
@@ -94,7 +93,7 @@ def infer(
     unbounded = np.full(len(names), np.inf)
     bounds = prior_of(prior, names, -unbounded, unbounded)
     return draw_within(
-        lambda count, attempt: emulator.sample(count, given, seed=seed_for(seed, attempt, _ATTEMPTS)),
+        lambda count, attempt: emulator.sample(count, given, seed=seed_for(seed, attempt, Purpose.ATTEMPTS)),
         bounds,
         n,
         seed=seed,

@@ -17,10 +17,9 @@ from torch import Tensor
 from pushforward.conditions import Condition
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.batching import BatchSource, Shard
+from pushforward.randomness import Purpose
 
 __all__ = ["PairPool"]
-
-_PAIRS = 8
 
 
 class PairPool:
@@ -67,7 +66,7 @@ class PairPool:
             for count, block in enumerate(missing):
                 self._made[block] = self._block(block, steps, count, len(missing))
             self._pool = _joined([self._made[block] for block in wanted])
-        draws = self.shard.draws(self.seed, number, 0, _PAIRS)
+        draws = self.shard.draws(self.seed, number, 0, Purpose.TEACHER_PAIRS)
         return _rows(self._pool, draws.integers(len(self._pool.x)).to(self.device))
 
     @torch.no_grad()
@@ -78,7 +77,7 @@ class PairPool:
             number = block * self.batches + index + 1
             condition = self.source(number).condition
             condition = None if condition is None else condition.to(self.device)
-            draws = self.shard.draws(self.seed, number, 1, _PAIRS, device=self.device)
+            draws = self.shard.draws(self.seed, number, 1, Purpose.TEACHER_PAIRS, device=self.device)
             x, noise = self.teacher.pairs_from_noise(draws, condition, steps)
             made.append(Batch(x.float(), condition, draws, noise=noise))
         return _joined(made)

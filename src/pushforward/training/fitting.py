@@ -20,7 +20,7 @@ from pushforward.ensembles import Source
 from pushforward.ensembles.batching import Shard
 from pushforward.errors import UsageError
 from pushforward.models import Model
-from pushforward.randomness import Draws, seed_for
+from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.runs.devices import choose_device, choose_precision, laid_out, make_fabric, started_outside
 from pushforward.runs.directory import (
     CHECKPOINT,
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
 __all__ = ["fit"]
 
 DEFAULT_BUDGET = "10m"
-_INITIAL = 6
 Watched = tuple[str | Tracker | None, Mapping[str, Any] | None]
 """A tracker and its options."""
 _PRECISION_NAMES = {"32-true": "float32", "bf16-mixed": "bfloat16 and float32"}
@@ -270,7 +269,7 @@ def _length_of(before: Mapping[str, Any] | None) -> Length:
 def _built(plan: Plan, preprocessing: Any) -> Model:
     """The model at the start, which follows from the seed; before there is a run directory, since it may be refused."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(plan.seed, 0, _INITIAL))
+        torch.manual_seed(seed_for(plan.seed, 0, Purpose.WEIGHTS))
         return plan.task.kind(plan.task.source.space, preprocessing.condition_space, plan.task.of_model)
 
 
@@ -282,7 +281,7 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
     model.to(fabric.device).train()
     whole = Shard(settings.batch_size)
     joined, _ = source.batches(preprocessing, whole, plan.seed, augmented=settings.augment, device=fabric.device)
-    draws = Draws(seed_for(plan.seed, 0), settings.batch_size, device=fabric.device)
+    draws = Draws(seed_for(plan.seed, 0, Purpose.BATCH), settings.batch_size, device=fabric.device)
     model.prepare(replace(joined(1).to(fabric.device), draws=draws))
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.batching import Shard
 from pushforward.errors import TrainingError, UsageError
-from pushforward.randomness import seed_for
+from pushforward.randomness import Purpose, seed_for
 from pushforward.runs.directory import CHECKPOINT
 from pushforward.training.checkpoints import State, save_checkpoint
 from pushforward.training.interrupt import Interrupted, StopRequests
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 __all__ = ["Loop"]
-
-_OWN = 3
 
 
 @dataclass
@@ -117,7 +115,7 @@ class Loop:
     def step(self, progress: float) -> None:
         """Take one step: all turns of the model."""
         step = self.course.step + 1
-        self._seed(seed_for(self.seed, step, self.shard.rank, _OWN))
+        self._seed(seed_for(self.seed, step, self.shard.rank, Purpose.GLOBAL))
         self._middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
         turns = iter(self.state.model.turns(self._supplied(progress)))
         while True:
