@@ -98,17 +98,17 @@ class ConditionSpace:
         length = 0 if condition.numbers is None else condition.numbers.shape[-1]
         shape = None if condition.field is None else tuple(condition.field.shape[1:])
         if (length, shape) != (self.numbers, None if self.field is None else self.field.shape):
-            raise UsageError(f"{self} expected, but {_said(length, shape)} given")
+            raise UsageError(f"expected {self}, got {_described(length, shape)}")
         return condition.numbers
 
     def __str__(self) -> str:
-        return _said(self.numbers, None if self.field is None else self.field.shape)
+        return _described(self.numbers, None if self.field is None else self.field.shape)
 
 
-def _said(numbers: int, shape: tuple[int, ...] | None) -> str:
+def _described(numbers: int, shape: tuple[int, ...] | None) -> str:
     parts = [f"{numbers} number{'s' * (numbers > 1)}"] if numbers else []
     parts += [] if shape is None else [f"a field of shape {shape}"]
-    return f"conditions of {' and '.join(parts)} were" if parts else "no conditions were"
+    return f"conditions of {' and '.join(parts)}" if parts else "no conditions"
 
 
 def refined(

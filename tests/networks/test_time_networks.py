@@ -37,7 +37,7 @@ def test_unconditional_network_refuses_conditions(space, inputs):
     x, t, condition = inputs
     network = time_network(space, width=8)
     assert network(x, t).shape == x.shape
-    with pytest.raises(UsageError, match="no conditions were expected"):
+    with pytest.raises(UsageError, match="expected no conditions, got"):
         network(x, t, condition)
 
 

@@ -321,8 +321,8 @@ class Denoising(Model):
     def _check_told(self, condition: Condition | None) -> None:
         if condition is None and self.condition and not self.settings.condition_dropout:
             raise UsageError(
-                f"{self.condition} given with every sample in training, so this model needs a condition; "
-                "give one, or train with condition_dropout above 0"
+                f"every training sample had {self.condition}, so this model needs a condition; give one, or train "
+                "with condition_dropout above 0"
             )
 
     def _carried(self, times: list[float], w: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor]:

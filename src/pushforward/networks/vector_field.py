@@ -112,7 +112,7 @@ class VectorField(nn.Module):
         numbers = self.condition.numbers_of(condition)
         if self.by_condition is not None:
             if numbers is None:
-                raise UsageError(f"{self.condition} expected, but no conditions were given")
+                raise UsageError(f"expected {self.condition}, got none")
             modulation = modulation + self.by_condition(numbers).unflatten(1, modulation.shape)
         *hidden, last = self.weights
         contraction = None
