@@ -39,7 +39,7 @@ from pushforward.ensembles.pointwise_selection import choose, constants_of, span
 from pushforward.ensembles.precision import laid_along, origin_of, without_origin
 from pushforward.ensembles.recognised_supports import needed, support_of
 from pushforward.ensembles.relations import relations_among
-from pushforward.ensembles.supports import Supports, Zeros
+from pushforward.ensembles.supports import Angle, Supports, Zeros
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import (
     Field,
@@ -154,7 +154,9 @@ class Preprocessing(nn.Module):
         encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
         conditions = ensemble.condition_rows(index)
         amplitude = None
-        wanted = ["standardise" if isinstance(s, Zeros) else w for s, w in zip(supports.supports, wanted, strict=True)]
+        wanted = [
+            "standardise" if isinstance(s, Zeros | Angle) else w for s, w in zip(supports.supports, wanted, strict=True)
+        ]
         timed = time_channels(ensemble.space)
         choices = [span_of(channels[0])] if timed else []
         choices += [

@@ -33,7 +33,7 @@ from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import CausalTransformer
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
-from pushforward.transforms.coupling import squashed
+from pushforward.transforms.monotone import squashed
 
 __all__ = ["Autoregressive"]
 

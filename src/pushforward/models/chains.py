@@ -14,11 +14,15 @@ from functools import partial, singledispatch
 from math import prod
 from typing import Literal
 
-import torch
 from pydantic import Field as Setting
 
 from pushforward.errors import UsageError
-from pushforward.models.model import Settings
+from pushforward.models.circular_chains import (
+    CircleSettings,
+    circular_autoregressive,
+    circular_couplings,
+    shuffle,
+)
 from pushforward.networks import MADE, FieldConditioner, VectorConditioner
 from pushforward.spaces import Field, Space, Vector
 from pushforward.transforms import (
@@ -43,9 +47,11 @@ __all__ = ["AutoregressiveSettings", "CouplingSettings", "autoregressive_chain",
 # Dense networks model a coarsest field of few values better: they see all cells and their positions.
 _DENSE_SIZE = 64
 _SMALLEST_SIDE = 4
+# Of a chain on vectors.
+_COUPLINGS, _WIDTH = 10, 128
 
 
-class CouplingSettings(Settings):
+class CouplingSettings(CircleSettings):
     """
     Attributes:
         couplings: number in the chain; on a field, in the chain of each level. None follows from the space.
@@ -61,7 +67,7 @@ class CouplingSettings(Settings):
     levels: int | None = Setting(default=None, ge=0)
 
 
-class AutoregressiveSettings(Settings):
+class AutoregressiveSettings(CircleSettings):
     """
     Attributes:
         transforms: number of autoregressive transforms in the chain.
@@ -94,6 +100,9 @@ def coupling_chain(space: Space, monotone: Monotone, condition_dim: int, setting
 
 @coupling_chain.register
 def _(space: Vector, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
+    if settings.circles:
+        sizes = (settings.couplings or _COUPLINGS, settings.width or _WIDTH, settings.depth)
+        return circular_couplings(space.dim, monotone, condition_dim, settings, sizes)
     return _dense(space.dim, monotone, condition_dim, settings)
 
 
@@ -142,10 +151,15 @@ def _(
     space: Vector, monotone: Monotone, condition_dim: int, settings: AutoregressiveSettings, *, inverse: bool = False
 ) -> Transform:
     dim = space.dim
+    random = settings.order == "random"
+    if settings.circles and dim > 1:
+        sizes = (settings.transforms, settings.width, settings.depth)
+        return circular_autoregressive(dim, monotone, condition_dim, settings, sizes, shuffled=random, inverse=inverse)
+    if settings.circles:
+        return coupling_chain(space, monotone, condition_dim, _as_couplings(settings))
     chain: list[Transform] = []
     for step in range(settings.transforms):
-        shuffled = torch.randperm(dim, generator=torch.Generator().manual_seed(step)).tolist()
-        order = Permutation(shuffled if settings.order == "random" else range(dim)[::-1])
+        order = Permutation(shuffle(dim, step) if random else range(dim)[::-1])
         if dim > 1:
             network = MADE(dim, monotone.parameters, condition_dim, settings.width, settings.depth)
             transform: Transform = MaskedAutoregressive(monotone, network)
@@ -157,15 +171,20 @@ def _(
     return Composition([*chain, ActNorm(dim)])
 
 
+def _as_couplings(settings: AutoregressiveSettings) -> CouplingSettings:
+    sizes = {"couplings": settings.transforms, "width": settings.width, "depth": settings.depth}
+    return CouplingSettings(**sizes, circles=settings.circles, circle_bins=settings.circle_bins)
+
+
 def _dense(dim: int, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
     """[ActNorm, Linear, Coupling] repeated; the couplings keep the first and the last half alternately."""
     chain: list[Transform] = []
-    for step in range(settings.couplings or 10):
+    for step in range(settings.couplings or _COUPLINGS):
         # A single feature depends on the condition alone, and needs no mixing.
         last = step % 2 == 1 and dim > 1
         keep = (dim + 1) // 2 if last else dim // 2
         outputs = monotone.parameters * (dim - keep)
-        network = VectorConditioner(keep, outputs, condition_dim, settings.width or 128, settings.depth)
+        network = VectorConditioner(keep, outputs, condition_dim, settings.width or _WIDTH, settings.depth)
         mix = [Linear(dim)] if dim > 1 else []
         chain += [ActNorm(dim), *mix, Coupling(monotone, network, keep, last=last)]
     return Composition([*chain, ActNorm(dim)])

@@ -36,6 +36,7 @@ from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batch import EnergyBatch
+from pushforward.models.circular_chains import CircleSettings, circles_of
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space
@@ -72,6 +73,12 @@ class Flow(Model):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         return _training_defaults(space)
+
+    @classmethod
+    def fitted(cls, settings: BaseModel, preprocessing: Any) -> BaseModel:
+        if not isinstance(settings, CircleSettings):
+            return settings
+        return settings.model_copy(update={"circles": circles_of(preprocessing)})
 
     def prepare(self, batch: Batch) -> None:
         if not isinstance(batch, EnergyBatch):

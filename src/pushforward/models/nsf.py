@@ -56,6 +56,10 @@ class NSF(Flow):
         if settings.conditioner == "coupling":
             return coupling_chain(self.space, spline, self.condition.numbers, settings)
         sizes = AutoregressiveSettings(
-            transforms=settings.couplings or 5, width=settings.width or 128, depth=settings.depth
+            transforms=settings.couplings or 5,
+            width=settings.width or 128,
+            depth=settings.depth,
+            circles=settings.circles,
+            circle_bins=settings.circle_bins,
         )
         return autoregressive_chain(self.space, spline, self.condition.numbers, sizes)

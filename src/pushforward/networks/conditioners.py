@@ -5,6 +5,8 @@ All outputs are zero before training, so that every coupling starts as the ident
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from torch.nn import functional
 from pushforward.networks.layers import Convolution, channels_last
 from pushforward.networks.linear import Linear
 from pushforward.networks.mlp import MLP
+from pushforward.networks.unrolled import Unrolled
 
 __all__ = ["FieldConditioner", "VectorConditioner"]
 
@@ -26,6 +29,7 @@ class VectorConditioner(nn.Module):
         width: width of the hidden layers.
         depth: number of hidden layers.
         residual: add each hidden layer to the one before, which suits deeper perceptrons.
+        angles: indices of the inputs that are angles, in radians; the outputs are continuous around their circles.
     """
 
     def __init__(
@@ -37,11 +41,13 @@ class VectorConditioner(nn.Module):
         depth: int = 2,
         *,
         residual: bool = False,
+        angles: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        self.unrolled = Unrolled(inputs, angles)
         # without inputs, a perceptron of a constant one
         self.alone = inputs + condition_dim == 0
-        inputs = max(inputs + condition_dim, 1)
+        inputs = max(inputs + len(angles) + condition_dim, 1)
         if residual:
             self.mlp: nn.Module = _Residual(inputs, outputs, width, depth)
         else:
@@ -52,6 +58,7 @@ class VectorConditioner(nn.Module):
     ) -> Float[Tensor, "batch outputs"]:
         if self.alone:
             return self.mlp(x.new_ones(len(x), 1))
+        x = self.unrolled(x)
         return self.mlp(x if condition is None else torch.cat([x, condition], dim=1))
 
 

@@ -12,6 +12,7 @@ et al. 2019 (arXiv:1906.04032).
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.networks.linear import Linear
+from pushforward.networks.unrolled import Unrolled
 from pushforward.tensors import linear
 
 __all__ = ["MADE"]
@@ -37,6 +39,7 @@ class MADE(nn.Module):
         width: units of each hidden layer.
         depth: hidden layers.
         residual: add each hidden layer to the previous one.
+        angles: indices of the features that are angles, in radians; the outputs are continuous around their circles.
 
     >>> net = MADE(3, outputs=2)
     >>> net(torch.randn(5, 3)).shape
@@ -56,20 +59,23 @@ class MADE(nn.Module):
         depth: int = 2,
         *,
         residual: bool = True,
+        angles: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        self.unrolled = Unrolled(features, angles)
         self.features = features
         self.outputs = outputs
         self.residual = residual
         self.degrees = [unit * features // width for unit in range(width)]
-        self.first = Linear(features, width)
+        self.first = Linear(features + len(angles), width)
         self.given = Linear(condition_dim, width, bias=False) if condition_dim else None
         self.hidden = nn.ModuleList(Linear(width, width) for _ in range(depth - 1))
         self.last = Linear(width, outputs * features)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
         degrees, places = torch.tensor(self.degrees), torch.arange(features)
-        self.register_buffer("first_mask", (degrees[:, None] > places).float(), persistent=False)
+        sources = torch.tensor([*range(features), *angles])
+        self.register_buffer("first_mask", (degrees[:, None] > sources).float(), persistent=False)
         self.register_buffer("hidden_mask", (degrees[:, None] >= degrees).float(), persistent=False)
         self.register_buffer("last_mask", (places[:, None] >= degrees).float().repeat(outputs, 1), persistent=False)
 
@@ -77,7 +83,7 @@ class MADE(nn.Module):
         self, x: Float[Tensor, "batch features"], condition: Float[Tensor, "batch condition"] | None = None
     ) -> Float[Tensor, "batch outputs"]:
         first, *hidden, last = self.masked_weights()
-        h = linear(x, first, self.first.bias)
+        h = linear(self.unrolled(x), first, self.first.bias)
         if self.given is not None:
             h = h + self.given(condition)
         for weight, layer in zip(hidden, self.hidden_layers(), strict=True):
@@ -118,7 +124,7 @@ class _Incremental:
         if net.given is not None:
             start = start + net.given(condition).detach().t()
         self.start = start.expand(-1, count)
-        self.inputs = first.new_zeros(net.features, count)
+        self.inputs = first.new_zeros(first.shape[1], count)
         self.units = [first.new_zeros(len(first), count) for _ in range(len(hidden) + 1)]
         self.known = 0
         self._determine(0)
@@ -130,7 +136,12 @@ class _Incremental:
 
     def append(self, value: Float[Tensor, " batch"]) -> None:
         """Add the value of the next feature."""
-        self.inputs[self.known] = value
+        angles = self.net.unrolled.angles
+        if self.known in angles:
+            self.inputs[self.known] = value.cos()
+            self.inputs[self.net.features + angles.index(self.known)] = value.sin()
+        else:
+            self.inputs[self.known] = value
         self.known += 1
         if self.known < self.net.features:
             self._determine(bisect_right(self.net.degrees, self.known - 1))
@@ -141,7 +152,9 @@ class _Incremental:
         if start == stop:
             return
         rows = slice(start, stop)
-        h = torch.addmm(self.start[rows], self.first[rows, : self.known], self.inputs[: self.known])
+        # Sines stand behind all features; those of unknown angles are zero.
+        inputs = None if self.net.unrolled.angles else self.known
+        h = torch.addmm(self.start[rows], self.first[rows, :inputs], self.inputs[:inputs])
         self.units[0][rows] = functional.silu(h)
         for layer, (weight, bias) in enumerate(zip(self.hidden, self.biases, strict=True)):
             following = torch.addmm(bias[rows], weight[rows, :stop], self.units[layer][:stop])

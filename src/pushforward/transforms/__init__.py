@@ -15,12 +15,15 @@ from __future__ import annotations
 
 from pushforward.transforms.actnorm import ActNorm
 from pushforward.transforms.autoregressive import MaskedAutoregressive
+from pushforward.transforms.circles import Angles, Probit
+from pushforward.transforms.columns import Columns
 from pushforward.transforms.coupling import Coupling, MaskedCoupling, checkerboard
 from pushforward.transforms.elementwise import Elementwise
 from pushforward.transforms.fourier import FourierScaling
 from pushforward.transforms.linear import Linear, Permutation
 from pushforward.transforms.monotone import Affine, Monotone
 from pushforward.transforms.multiscale import Multiscale
+from pushforward.transforms.part import Part
 from pushforward.transforms.patches import Patches
 from pushforward.transforms.reshape import Flatten
 from pushforward.transforms.rotation import Rotation
@@ -33,7 +36,9 @@ from pushforward.transforms.transform import Composition, Inverse, Transform
 __all__ = [
     "ActNorm",
     "Affine",
+    "Angles",
     "CircularSpline",
+    "Columns",
     "Composition",
     "Coupling",
     "Elementwise",
@@ -46,8 +51,10 @@ __all__ = [
     "MaskedCoupling",
     "Monotone",
     "Multiscale",
+    "Part",
     "Patches",
     "Permutation",
+    "Probit",
     "Rotation",
     "Sigmoidal",
     "Spline",

@@ -25,7 +25,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.transforms.coupling import squashed
 from pushforward.transforms.decoding import (
     Blocks,
     Incremental,
@@ -84,13 +83,13 @@ class MaskedAutoregressive(Transform):
         return x, -self(x, condition)[1]
 
     def _thetas(self, x: Tensor, condition: Tensor | None) -> Float[Tensor, "P *batch features"]:
-        raw = self.network(squashed(x), condition).to(x.dtype)
+        raw = self.network(self.monotone.seen(x), condition).to(x.dtype)
         return raw.unflatten(-1, (self.monotone.parameters, x.shape[-1])).movedim(-2, 0)
 
     def _decoded(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         network = self.network
         if isinstance(network, Blocks) and self.decoding != "fixed point":
-            return by_blocks(self.monotone, network.blocks_ahead(condition, len(z)), z, squashed, self.block)
+            return by_blocks(self.monotone, network.blocks_ahead(condition, len(z)), z, self.block)
         if not isinstance(network, Incremental) or self.decoding == "fixed point":
             return fixed_point(self.monotone, self._thetas, z, condition)
         rows = torch.arange(len(z), device=z.device)
@@ -99,7 +98,7 @@ class MaskedAutoregressive(Transform):
             x, log_derivative, rows = fixed_point_within(_SWEEPS, self.monotone, self._thetas, z, condition)
         if len(rows):
             steps = network.incremental(None if condition is None else condition[rows], len(rows))
-            x[rows], log_derivative[rows] = one_by_one(self.monotone, steps, z[rows], squashed)
+            x[rows], log_derivative[rows] = one_by_one(self.monotone, steps, z[rows])
         return x, log_derivative
 
     def _differentiable(self, solution: Tensor, z: Tensor, condition: Tensor | None) -> Tensor:

@@ -20,24 +20,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.tensors import asinh
-from pushforward.transforms.monotone import Monotone
+from pushforward.transforms.monotone import Monotone, squashed
 from pushforward.transforms.transform import Transform
 
-__all__ = ["Coupling", "MaskedCoupling", "checkerboard", "squashed"]
+__all__ = ["Coupling", "MaskedCoupling", "checkerboard"]
 
 Direction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-
-# Network inputs are linear below this value and logarithmic above; data are of order one.
-_LINEAR_RANGE = 4.0
-
-
-def squashed(x: Tensor) -> Tensor:
-    """Compress network inputs: linear for values of order one, logarithmic for large ones.
-
-    An outlier then cannot overflow a network in float32, in training or when a chain is inverted.
-    """
-    return _LINEAR_RANGE * asinh(x / _LINEAR_RANGE)
 
 
 def checkerboard(shape: Sequence[int], parity: int) -> Float[Tensor, "*shape"]:
@@ -64,10 +52,20 @@ class Coupling(Transform):
             ordered by parameter first, then by changed feature.
         keep: number of features to keep; 0 gives a transform that depends on the condition alone.
         last: keep the last features instead of the first.
+        seen: kept values as the network sees them.
     """
 
-    def __init__(self, monotone: Monotone, network: nn.Module, keep: int, *, last: bool = False) -> None:
+    def __init__(
+        self,
+        monotone: Monotone,
+        network: nn.Module,
+        keep: int,
+        *,
+        last: bool = False,
+        seen: Callable[[Tensor], Tensor] = squashed,
+    ) -> None:
         super().__init__()
+        self.seen = seen
         self.monotone = monotone
         self.network = network
         self.keep = keep
@@ -84,7 +82,7 @@ class Coupling(Transform):
             changed, kept = x.split([x.shape[1] - self.keep, self.keep], dim=1)
         else:
             kept, changed = x.split([self.keep, x.shape[1] - self.keep], dim=1)
-        raw = self.network(squashed(kept), condition)
+        raw = self.network(self.seen(kept), condition)
         image, log_derivative = direction(changed, _by_parameter(raw, self.monotone, changed))
         parts = (image, kept) if self.last else (kept, image)
         return torch.cat(parts, dim=1), log_derivative.flatten(1).sum(1)

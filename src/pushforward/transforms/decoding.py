@@ -83,7 +83,7 @@ class Blocks(Protocol):
 
 
 def one_by_one(
-    monotone: Monotone, steps: OneByOne, z: Float[Tensor, "batch features"], seen_as: Callable[[Tensor], Tensor]
+    monotone: Monotone, steps: OneByOne, z: Float[Tensor, "batch features"]
 ) -> tuple[Float[Tensor, "batch features"], Float[Tensor, "batch features"]]:
     """The inverse of ``z`` and ``log ∂x/∂z`` of each feature.
 
@@ -91,12 +91,12 @@ def one_by_one(
         monotone: the map of each value.
         steps: gives the parameters of the map.
         z: values to invert.
-        seen_as: function applied to each value before it enters the network.
     """
     values, log_derivatives = [], []
-    for image in z.unbind(1):
-        value, log_derivative = monotone.inverse(image, steps.parameters().to(z.dtype))
-        steps.append(seen_as(value))
+    for feature, image in enumerate(z.unbind(1)):
+        own = monotone.of(feature)
+        value, log_derivative = own.inverse(image, steps.parameters().to(z.dtype))
+        steps.append(own.seen(value))
         values.append(value)
         log_derivatives.append(log_derivative)
     return torch.stack(values, 1), torch.stack(log_derivatives, 1)
@@ -161,7 +161,6 @@ def by_blocks(
     monotone: Monotone,
     steps: BlocksAhead,
     z: Float[Tensor, "batch steps features"],
-    seen_as: Callable[[Tensor], Tensor],
     block: int = 1,
 ) -> tuple[Float[Tensor, "batch steps features"], Float[Tensor, "batch steps features"]]:
     """The inverse of ``z`` and ``log ∂x/∂z`` of each feature.
@@ -170,7 +169,6 @@ def by_blocks(
         monotone: the map of each value.
         steps: gives its parameters.
         z: to be inverted.
-        seen_as: a function of each value, applied before the network sees it.
         block: steps that are solved at once. The solution does not depend on it beyond rounding.
     """
     tolerance = _UNITS * torch.finfo(z.dtype).eps
@@ -179,7 +177,7 @@ def by_blocks(
         guess = value = target
         log_derivative = torch.zeros_like(target)
         for sweep in range(target.shape[1]):
-            raw = steps.outputs(seen_as(guess)).to(z.dtype)
+            raw = steps.outputs(monotone.seen(guess)).to(z.dtype)
             raw = raw.unflatten(-1, (monotone.parameters, z.shape[-1])).movedim(-2, 0)
             value, log_derivative = monotone.inverse(target, raw)
             # The last sweep is exact, and a block of one has no other.
@@ -188,7 +186,7 @@ def by_blocks(
                 if (residual <= tolerance * (1 + target.abs())).all():
                     break
             guess = value.nan_to_num(0.0)
-        steps.append(seen_as(value))
+        steps.append(monotone.seen(value))
         values.append(value)
         log_derivatives.append(log_derivative)
     return torch.cat(values, 1), torch.cat(log_derivatives, 1)

@@ -16,7 +16,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Affine", "Monotone", "bounded"]
+from pushforward.tensors import asinh
+
+__all__ = ["Affine", "Monotone", "bounded", "squashed"]
+
+# Network inputs are linear below this value and logarithmic above; data are of order one.
+_LINEAR_RANGE = 4.0
 
 
 class Monotone(ABC):
@@ -41,6 +46,14 @@ class Monotone(ABC):
         self, z: Float[Tensor, "*shape"], parameters: Float[Tensor, "P *shape"]
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """``x`` with ``f(x; θ) = z``, and ``log ∂x/∂z`` of each value, in nats."""
+
+    def of(self, features: int | slice) -> Monotone:
+        """The map of some features of the last axis; the same for all, unless a subclass tells them apart."""
+        return self
+
+    def seen(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Values as networks see them."""
+        return squashed(x)
 
 
 class Affine(Monotone):
@@ -76,3 +89,11 @@ class Affine(Monotone):
 def bounded(raw: Tensor, limit: float) -> Tensor:
     """``limit tanh(raw / limit)``: the identity for small values, never beyond ±``limit``."""
     return limit * torch.tanh(raw / limit)
+
+
+def squashed(x: Tensor) -> Tensor:
+    """Compress network inputs: linear for values of order one, logarithmic for large ones.
+
+    An outlier then cannot overflow a network in float32, in training or when a chain is inverted.
+    """
+    return _LINEAR_RANGE * asinh(x / _LINEAR_RANGE)

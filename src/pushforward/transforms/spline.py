@@ -101,6 +101,9 @@ class CircularSpline(Monotone):
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return self._knots(parameters[:-1]).inverse(self._wrapped(z - parameters[-1]))
 
+    def seen(self, x: Tensor) -> Tensor:
+        return x
+
     def _knots(self, parameters: Tensor) -> _Knots:
         widths, slopes, log_derivatives = bounded(parameters, self.limit).split(self.bins)
         log_widths, log_heights, log_slopes = _bins(widths, slopes)

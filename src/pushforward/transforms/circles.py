@@ -1,0 +1,72 @@
+r"""Beginning and end of a flow on circles: coordinates to angles, and angles to normal numbers.
+
+    θ = π (x - centre) / half  mod 2π,     z = Φ⁻¹((θ + π) / 2π)
+
+with Φ the normal distribution. Under a standard normal density of z, the angle θ is uniform on the circle: a flow whose
+maps between the two are continuous around the circle has a density without a step where the circle is cut.
+
+Source: a uniform base on the circle as in Rezende et al. 2020 (arXiv:2002.02428), section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log, pi
+
+import torch
+from torch import Tensor
+
+from pushforward.transforms.transform import Transform
+
+__all__ = ["Angles", "Probit"]
+
+# Smallest probability beyond an angle: less than the spacing of angles in float32 near the cut, over 2π.
+_LEAST = 1e-8
+
+
+class Angles(Transform):
+    """Coordinates of circles as angles in [-π, π); the inverse gives coordinates from ``centre - half`` on.
+
+    Arguments:
+        centres: coordinate of the angle 0 of each feature.
+        halves: half of the circumference of each feature, in units of its coordinate.
+    """
+
+    centres: Tensor
+    halves: Tensor
+
+    def __init__(self, centres: Sequence[float], halves: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("centres", torch.tensor(list(centres)), persistent=False)
+        self.register_buffer("halves", torch.tensor(list(halves)), persistent=False)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return _wrapped((x - self.centres) * (pi / self.halves)), self._log_abs_det(x)
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return self.centres + _wrapped(z) * (self.halves / pi), -self._log_abs_det(z)
+
+    def _log_abs_det(self, x: Tensor) -> Tensor:
+        return (pi / self.halves).log().sum().expand(len(x))
+
+
+class Probit(Transform):
+    """Angles in [-π, π) as numbers that are standard normal where the angles are uniform."""
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        # From the nearer end of the interval, where the probability is small and has a small rounding error.
+        beyond = ((pi - x.abs()) / (2 * pi)).clamp(min=_LEAST)
+        z = -torch.special.ndtri(beyond).copysign(-x)
+        return z, self._log_derivative(z).sum(1)
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        x = (pi - 2 * pi * torch.special.ndtr(-z.abs())).copysign(z)
+        return x, -self._log_derivative(z).sum(1)
+
+    @staticmethod
+    def _log_derivative(z: Tensor) -> Tensor:
+        return 0.5 * z.square() - 0.5 * log(2 * pi)
+
+
+def _wrapped(angle: Tensor) -> Tensor:
+    return torch.remainder(angle + pi, 2 * pi) - pi

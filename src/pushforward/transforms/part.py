@@ -1,0 +1,41 @@
+"""A transform of some features, beside others that it neither sees nor changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pushforward.transforms.transform import Transform
+
+__all__ = ["Part"]
+
+
+class Part(Transform):
+    """Apply a transform to some features of axis 1, and leave the others.
+
+    Arguments:
+        transform: of the chosen features, whose number it keeps.
+        features: indices along axis 1.
+    """
+
+    features: Tensor
+
+    def __init__(self, transform: Transform, features: Sequence[int]) -> None:
+        super().__init__()
+        self.transform = transform
+        self.register_buffer("features", torch.as_tensor(list(features)), persistent=False)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        image, log_abs_det = self.transform(x.index_select(1, self.features), condition)
+        return x.index_copy(1, self.features, image), log_abs_det
+
+    def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        image, log_abs_det = self.transform.inverse(z.index_select(1, self.features), condition)
+        return z.index_copy(1, self.features, image), log_abs_det
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        image = self.transform.initialise(x.index_select(1, self.features), condition)
+        return x.index_copy(1, self.features, image)
