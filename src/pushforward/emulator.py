@@ -231,8 +231,13 @@ class Emulator(SpecialVerbs):
             if not spread_at_random(self.preprocessing):
                 return at(x, c)
             generator = torch.Generator().manual_seed(0)
-            places = [torch.rand(x.shape, generator=generator).to(x.device) for _ in range(_PLACES)]
-            return torch.stack([at(x, c, u=u) for u in places]).logsumexp(0) - math.log(_PLACES)
+            z, encoded = self.preprocessing(x, c), self.chunks.encoded(c)
+            found = []
+            for _ in range(_PLACES):
+                u = torch.rand(x.shape, generator=generator).to(x.device)
+                u, log_density = self.model.places(z, u, encoded)
+                found.append(at(x, c, u=u) - log_density)
+            return torch.stack(found).logsumexp(0) - math.log(_PLACES)
 
         return self._each(one, self._samples(x), condition)
 

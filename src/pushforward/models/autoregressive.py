@@ -29,6 +29,7 @@ from torch.nn import functional
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.conditionals import Bins, Cells, Conditional, LogisticMixture
+from pushforward.models.discrete_cells import cells_of
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import CausalTransformer
 from pushforward.randomness import Draws
@@ -36,8 +37,6 @@ from pushforward.spaces import Space
 from pushforward.transforms.monotone import squashed
 
 __all__ = ["Autoregressive"]
-
-_MOST_CELLS = 256
 
 
 class AutoregressiveSettings(Settings):
@@ -107,7 +106,7 @@ class Autoregressive(Model):
 
     @classmethod
     def fitted(cls, settings: BaseModel, preprocessing: Any) -> BaseModel:
-        return settings.model_copy(update={"cells": _cells_of(preprocessing)})
+        return settings.model_copy(update={"cells": cells_of(preprocessing)})
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -182,32 +181,3 @@ class Autoregressive(Model):
 
 def _line(length: int) -> list[float]:
     return [0.0, *[1.0] * (length - 1)] if length else []
-
-
-def _cells_of(preprocessing: Any) -> tuple[tuple[float, ...], ...]:
-    """Edges of the cells of each channel's discrete values; empty where no channel is discrete."""
-    levels, space = getattr(preprocessing, "levels", None), preprocessing.space
-    channels = space.shape[0]
-    if not levels:
-        return ()
-    allowed = levels.allowed if len(levels.allowed) > 1 else levels.allowed * channels
-    found: list[tuple[float, ...]] = []
-    for number, each in enumerate(allowed):
-        values = [] if each is None else list(each.values) or _whole(each.least, each.most)
-        if not 1 < len(values) <= _MOST_CELLS:
-            found.append(())
-            continue
-        x = torch.zeros(len(values) + 1, *space.shape)
-        x[:, number] = torch.tensor([*values, values[-1]]).view(-1, *[1] * (len(space.shape) - 1))
-        u = torch.zeros_like(x)
-        u[-1] = 1.0
-        with torch.no_grad():
-            edges = preprocessing(x, None, u=u)[:, number].reshape(len(x), -1)[:, 0]
-        found.append(tuple(edges.tolist()))
-    return tuple(found) if any(found) else ()
-
-
-def _whole(least: int | None, most: int | None) -> list[float]:
-    if least is None or most is None or most - least >= _MOST_CELLS:
-        return []
-    return [float(value) for value in range(least, most + 1)]

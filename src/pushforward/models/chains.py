@@ -172,8 +172,13 @@ def _(
 
 
 def _as_couplings(settings: AutoregressiveSettings) -> CouplingSettings:
-    sizes = {"couplings": settings.transforms, "width": settings.width, "depth": settings.depth}
-    return CouplingSettings(**sizes, circles=settings.circles, circle_bins=settings.circle_bins)
+    return CouplingSettings(
+        couplings=settings.transforms,
+        width=settings.width,
+        depth=settings.depth,
+        circles=settings.circles,
+        circle_bins=settings.circle_bins,
+    )
 
 
 def _dense(dim: int, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field as Setting
 
 from pushforward.ensembles.supports import Angle
-from pushforward.models.settings import Settings
+from pushforward.models.discrete_cells import DiscreteSettings
 from pushforward.networks import MADE, VectorConditioner
 from pushforward.transforms import (
     ActNorm,
@@ -38,7 +38,7 @@ from pushforward.transforms import (
 __all__ = ["CircleSettings", "circles_of", "circular_autoregressive", "circular_couplings", "shuffle"]
 
 
-class CircleSettings(Settings):
+class CircleSettings(DiscreteSettings):
     """
     Attributes:
         circles: number of the column, coordinate of the angle 0 and half of the circumference, in network units, of

@@ -36,7 +36,10 @@ from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batch import EnergyBatch
+from pushforward.errors import UsageError
 from pushforward.models.circular_chains import CircleSettings, circles_of
+from pushforward.models.dequantisation import Dequantiser
+from pushforward.models.discrete_cells import MOST_CELLS, DiscreteSettings, cells_of
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space
@@ -58,6 +61,7 @@ class FlowSampling(Settings):
 class Flow(Model):
     """A normalizing flow with exact densities and codes; a subclass defines its `chain`."""
 
+    Settings = DiscreteSettings
     Sampling = FlowSampling
 
     def __init__(
@@ -65,6 +69,8 @@ class Flow(Model):
     ) -> None:
         super().__init__(space, condition, settings)
         self.flow = self.chain()
+        cells = self.settings.cells if isinstance(self.settings, DiscreteSettings) else ()
+        self.dequantiser = Dequantiser(space, condition.numbers, cells) if cells else None
 
     @abstractmethod
     def chain(self) -> Transform:
@@ -76,9 +82,17 @@ class Flow(Model):
 
     @classmethod
     def fitted(cls, settings: BaseModel, preprocessing: Any) -> BaseModel:
-        if not isinstance(settings, CircleSettings):
-            return settings
-        return settings.model_copy(update={"circles": circles_of(preprocessing)})
+        found: dict[str, Any] = {}
+        if isinstance(settings, CircleSettings):
+            found["circles"] = circles_of(preprocessing)
+        if isinstance(settings, DiscreteSettings) and settings.dequantisation == "variational":
+            found["cells"] = cells_of(preprocessing)
+            if not found["cells"]:
+                raise UsageError(
+                    "dequantisation=variational is for channels of discrete values, of which these data have none with "
+                    f"at most {MOST_CELLS} of them; leave it out"
+                )
+        return settings.model_copy(update=found)
 
     def prepare(self, batch: Batch) -> None:
         if not isinstance(batch, EnergyBatch):
@@ -89,9 +103,26 @@ class Flow(Model):
         if isinstance(batch, EnergyBatch):
             yield self._on_energy(batch)
         else:
-            nats = -self.log_prob(batch.x, batch.condition) / self.space.size
-            loss = nats.mean()
-            yield Turn("model", loss, {"nll_per_dim": loss.detach()})
+            yield self._on_members(batch)
+
+    def _on_members(self, batch: Batch) -> Turn:
+        if self.dequantiser is None:
+            loss = -self.log_prob(batch.x, batch.condition).mean() / self.space.size
+            return Turn("model", loss, {"nll_per_dim": loss.detach()})
+        u, numbers = batch.draws.uniform(*self.space.shape), self.condition.numbers_of(batch.condition)
+        x, log_q, log_volume = self.dequantiser.spread(batch.x, u, numbers)
+        bound = self.log_prob(x, batch.condition) - log_q
+        loss = -bound.mean() / self.space.size
+        logs = {"nll_per_dim": loss.detach()}
+        bits = self.dequantiser.bits_per_dimension(bound.detach(), log_volume)
+        return Turn("model", loss, logs if bits is None else {**logs, "bits_per_dim": bits})
+
+    def places(
+        self, x: Float[Tensor, "batch *shape"], u: Float[Tensor, "batch *shape"], condition: Condition | None = None
+    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
+        if self.dequantiser is None:
+            return super().places(x, u, condition)
+        return self.dequantiser.places(x, u, self.condition.numbers_of(condition))
 
     def _on_energy(self, batch: EnergyBatch) -> Turn:
         x, log_prob = self.sample_and_log_prob(batch.draws, batch.condition)

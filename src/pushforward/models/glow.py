@@ -15,8 +15,8 @@ from pydantic import Field as Setting
 
 from pushforward.errors import UsageError
 from pushforward.models.chains import halvings
+from pushforward.models.discrete_cells import DiscreteSettings
 from pushforward.models.flow import Flow
-from pushforward.models.model import Settings
 from pushforward.networks import FieldConditioner
 from pushforward.spaces import Field
 from pushforward.transforms import (
@@ -36,7 +36,7 @@ from pushforward.transforms import (
 __all__ = ["Glow"]
 
 
-class GlowSettings(Settings):
+class GlowSettings(DiscreteSettings):
     """
     Attributes:
         levels: times that the grid is halved; None halves it while its sides are even and at least 4.

@@ -28,10 +28,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
+from jaxtyping import Float
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from pushforward.conditions import ConditionSpace
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batch import Batch
 from pushforward.errors import UsageError
 from pushforward.models.registry import families
@@ -158,6 +159,17 @@ class Model(nn.Module, ABC):
         It runs in the prefetch thread, ahead of the step, and draws from ``batch.draws``.
         """
         return None
+
+    def places(
+        self, x: Float[Tensor, "batch *shape"], u: Float[Tensor, "batch *shape"], condition: Condition | None = None
+    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
+        """Places of discrete values within their cells, in [0, 1), and their log-density in nats; by default uniform.
+
+        Arguments:
+            x: samples in network units, anywhere in their cells.
+            u: uniform numbers in [0, 1).
+        """
+        return u, u.new_zeros(len(u))
 
     def remarks(self, figures: Mapping[str, float]) -> list[str]:
         """Remarks on the figures of the last steps, a few words each, shown next to the losses.

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from pushforward.conditions import Condition
 from pushforward.errors import UsageError
+from pushforward.models.discrete_cells import DiscreteSettings
 from pushforward.models.flow import Flow, FlowSampling
-from pushforward.models.model import Settings
 from pushforward.networks import CausalTransformer
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -43,7 +43,7 @@ __all__ = ["TarFlow"]
 _FEWEST_TOKENS, _MOST_TOKENS = 8, 64
 
 
-class TarFlowSettings(Settings):
+class TarFlowSettings(DiscreteSettings):
     """
     Attributes:
         patch: cells along each side of a patch, or numbers of a piece; None takes the smallest that leaves 8 to

@@ -16,8 +16,8 @@ from __future__ import annotations
 from pydantic import Field as Setting
 
 from pushforward.errors import UsageError
+from pushforward.models.discrete_cells import DiscreteSettings
 from pushforward.models.flow import Flow
-from pushforward.models.model import Settings
 from pushforward.networks import VectorConditioner
 from pushforward.spaces import Field
 from pushforward.transforms import (
@@ -34,7 +34,7 @@ from pushforward.transforms import (
 __all__ = ["TRENF"]
 
 
-class TRENFSettings(Settings):
+class TRENFSettings(DiscreteSettings):
     """
     Attributes:
         layers: pairs of a scaling of waves and a spline of values.
