@@ -81,6 +81,10 @@ def autoregressive(monotone: Monotone) -> MaskedAutoregressive:
     return MaskedAutoregressive(monotone, MADE(FEATURES, monotone.parameters, CONDITION, width=10, depth=3))
 
 
+def given(outputs: int) -> VectorConditioner:
+    return VectorConditioner(0, outputs, CONDITION, 8, 1)
+
+
 def residual(monotone: Monotone) -> Coupling:
     return Coupling(monotone, VectorConditioner(2, monotone.parameters, CONDITION, 12, 3, residual=True), 2)
 
@@ -119,6 +123,8 @@ CASES = {
     "linear, vector": (lambda: Linear(FEATURES), (FEATURES,), False),
     "linear, one feature": (lambda: Linear(1), (1,), False),
     "linear, field": (lambda: Linear(FEATURES), (FEATURES, *GRID), False),
+    "linear, vector, conditional": (lambda: Linear(FEATURES, given(9)), (FEATURES,), True),
+    "linear, field, conditional": (lambda: Linear(FEATURES, given(9)), (FEATURES, *GRID), True),
     "permutation, vector": (lambda: Permutation([2, 0, 1]), (FEATURES,), False),
     "permutation, field": (lambda: Permutation([2, 0, 1]), (FEATURES, *GRID), False),
     "squeeze, 2-D": (Squeeze, (2, *GRID), False),
@@ -127,6 +133,8 @@ CASES = {
     "flatten": (lambda: Flatten((2, *GRID)), (2, *GRID), False),
     "rotation, vector": (lambda: Rotation(FEATURES), (FEATURES,), False),
     "rotation, field": (lambda: Rotation(FEATURES), (FEATURES, *GRID), False),
+    "rotation, vector, conditional": (lambda: Rotation(FEATURES, given(3)), (FEATURES,), True),
+    "rotation, field, conditional": (lambda: Rotation(FEATURES, given(3)), (FEATURES, *GRID), True),
     "affine coupling, vector": (lambda: split((FEATURES,), 1), (FEATURES,), True),
     "affine coupling, channels": (lambda: split((3, 2, 4), 2, last=True), (3, 2, 4), True),
     "spline coupling, vector": (lambda: split((FEATURES,), 2, Spline(), last=True), (FEATURES,), True),
@@ -139,7 +147,7 @@ CASES = {
     "elementwise spline, vector": (lambda: Elementwise(Spline(), FEATURES), (FEATURES,), False),
     "elementwise spline, field": (lambda: Elementwise(Spline(), 2), (2, *GRID), False),
     "elementwise affine, conditional": (
-        lambda: Elementwise(Affine(), 2, VectorConditioner(0, 4, CONDITION, 8, 1)),
+        lambda: Elementwise(Affine(), 2, given(4)),
         (2, *GRID),
         True,
     ),

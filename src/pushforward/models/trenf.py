@@ -5,8 +5,8 @@ Layers of two maps, each of which treats all places and directions alike,
     x̂_k ← T(|k|) x̂_k   (waves scaled by their length),     x ← f(x)   (the values of cells, by a monotone spline),
 
 so that the density of a field is that of every shifted or turned copy: with few parameters, a likelihood for isotropic
-random fields whose first layer alone is exact for Gaussian ones. T and f may depend on the condition. Channels are
-mixed by an invertible matrix.
+random fields whose first layer alone is exact for Gaussian ones. Channels are mixed by an invertible matrix. T, f, the
+matrix, and the mean and scale of each channel depend on the condition.
 
 Source: Dai and Seljak 2022 (arXiv:2202.05282).
 """
@@ -22,6 +22,7 @@ from pushforward.networks import VectorConditioner
 from pushforward.spaces import Field
 from pushforward.transforms import (
     ActNorm,
+    Affine,
     Composition,
     Elementwise,
     Flatten,
@@ -70,12 +71,17 @@ class TRENF(Flow):
         for layer in range(settings.layers):
             waves = FourierScaling(channels, space.grid, settings.knots, self._given(channels * (settings.knots + 1)))
             spline = Spline(settings.bins, settings.bound)
-            mix = [Linear(channels)] if channels > 1 else []
+            mix = [Linear(channels, self._given(channels**2))] if channels > 1 else []
             # The spectrum is divided out first, about the mean of all cells.
-            chain += [*([] if layer else [ActNorm(channels)]), *mix, waves]
+            chain += [*([] if layer else self._first()), *mix, waves]
             chain += [Elementwise(spline, channels, self._given(channels * spline.parameters))]
         last = FourierScaling(channels, space.grid, settings.knots, self._given(channels * (settings.knots + 1)))
         return Composition([*chain, last, ActNorm(channels), Flatten(space.shape)])
+
+    def _first(self) -> list[Transform]:
+        given = self._given(Affine.parameters * self.space.shape[0])
+        scaled = [] if given is None else [Elementwise(Affine(), self.space.shape[0], given)]
+        return [ActNorm(self.space.shape[0]), *scaled]
 
     def _given(self, outputs: int) -> VectorConditioner | None:
         if not self.condition.numbers:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.transforms.transform import Transform
 
-__all__ = ["Linear", "Permutation"]
+__all__ = ["Linear", "Permutation", "placed"]
 
 
 class Permutation(Transform):
@@ -50,36 +50,64 @@ class Linear(Transform):
     compose with `Permutation`.
 
     Arguments:
-        features: length of axis 1.
+        features: length of axis 1, called n.
+        network: ``network(batch, condition)`` gives ``(batch, n^2)``, added to the parameters: those of L below the
+            diagonal, those of U above it, and the logarithm of the diagonal; None for a map that does not depend on the
+            condition.
     """
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, network: nn.Module | None = None) -> None:
         super().__init__()
         self.lower = nn.Parameter(torch.zeros(features * (features - 1) // 2))
         self.upper = nn.Parameter(torch.zeros(features * (features - 1) // 2))
         self.log_diagonal = nn.Parameter(torch.zeros(features))
         self.features = features
+        self.network = network
 
-    def factors(self) -> tuple[Float[Tensor, "features features"], Float[Tensor, "features features"]]:
-        """The triangular matrices L and U."""
-        n, device = self.features, self.lower.device
-        rows, columns = torch.tril_indices(n, n, -1, device=device)
-        zeros = self.lower.new_zeros(n, n)
-        lower = zeros.index_put((rows, columns), self.lower) + torch.eye(n, device=device, dtype=zeros.dtype)
-        upper = zeros.index_put((columns, rows), self.upper) + torch.diag(self.log_diagonal.exp())
-        return lower, upper
+    def factors(
+        self, batch: Tensor | None = None, condition: Tensor | None = None
+    ) -> tuple[Float[Tensor, "*b features features"], Float[Tensor, "*b features features"]]:
+        """The triangular matrices L and U; of each row of a batch, if they depend on its condition."""
+        return self._matrices(*self._raw(batch, condition))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        lower, upper = self.factors()
-        return torch.einsum("ij,bj...->bi...", lower @ upper, x), self._log_abs_det(x)
+        raw = self._raw(x, condition)
+        lower, upper = self._matrices(*raw)
+        rows = "b" if self.network is not None else ""
+        return torch.einsum(f"{rows}ij,bj...->bi...", lower @ upper, x), self._log_abs_det(x, raw[2])
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        lower, upper = self.factors()
-        columns = z.transpose(0, 1).flatten(1)
+        raw = self._raw(z, condition)
+        lower, upper = self._matrices(*raw)
+        # One system of equations per row, or a single one for all.
+        columns = z.flatten(2) if z.dim() > 2 else z[..., None]
+        if self.network is None:
+            columns = columns.transpose(0, 1).flatten(1)
         columns = torch.linalg.solve_triangular(lower, columns, upper=False, unitriangular=True)
         columns = torch.linalg.solve_triangular(upper, columns, upper=True)
-        return columns.view(len(columns), len(z), *z.shape[2:]).transpose(0, 1), -self._log_abs_det(z)
+        if self.network is None:
+            columns = columns.unflatten(1, (len(z), -1)).transpose(0, 1)
+        return columns.reshape(z.shape), -self._log_abs_det(z, raw[2])
 
-    def _log_abs_det(self, x: Tensor) -> Tensor:
-        cells = x[0, 0].numel()
-        return (cells * self.log_diagonal.sum()).expand(len(x))
+    def _raw(self, batch: Tensor | None, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Entries of L and of U off the diagonal, and the logarithm of the diagonal."""
+        if self.network is None or batch is None:
+            return self.lower, self.upper, self.log_diagonal
+        given = self.network(batch.new_empty(len(batch), 0), condition).to(batch.dtype)
+        lower, upper, log_diagonal = given.split([len(self.lower), len(self.upper), self.features], 1)
+        return self.lower + lower, self.upper + upper, self.log_diagonal + log_diagonal
+
+    def _matrices(self, lower: Tensor, upper: Tensor, log_diagonal: Tensor) -> tuple[Tensor, Tensor]:
+        n, device = self.features, lower.device
+        rows, columns = torch.tril_indices(n, n, -1, device=device)
+        below, above = placed(n, rows, columns, lower), placed(n, columns, rows, upper)
+        return below + torch.eye(n, device=device, dtype=lower.dtype), above + torch.diag_embed(log_diagonal.exp())
+
+    def _log_abs_det(self, x: Tensor, log_diagonal: Tensor) -> Tensor:
+        return (x[0, 0].numel() * log_diagonal.sum(-1)).expand(len(x))
+
+
+def placed(n: int, rows: Tensor, columns: Tensor, entries: Float[Tensor, "*b entries"]) -> Float[Tensor, "*b n n"]:
+    """Square matrices with entries at some places, and zeros elsewhere."""
+    matrix = entries.new_zeros(n, n, *entries.shape[:-1]).index_put((rows, columns), entries.movedim(-1, 0))
+    return matrix.movedim((0, 1), (-2, -1))

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.transforms.linear import placed
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Rotation"]
@@ -17,23 +18,32 @@ class Rotation(Transform):
     Source: Lezcano-Casado and Martínez-Rubio 2019 (Cheap orthogonal constraints, arXiv:1901.08428), section 3.
 
     Arguments:
-        features: length of axis 1.
+        features: length of axis 1, called n.
+        network: ``network(batch, condition)`` gives ``(batch, n (n - 1) / 2)``, added to A above the diagonal; None for
+            a rotation that does not depend on the condition.
     """
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, network: nn.Module | None = None) -> None:
         super().__init__()
         self.upper = nn.Parameter(torch.zeros(features * (features - 1) // 2))
         self.features = features
+        self.network = network
 
-    def matrix(self) -> Float[Tensor, "features features"]:
-        """The rotation matrix."""
-        n = self.features
-        rows, columns = torch.triu_indices(n, n, 1, device=self.upper.device)
-        triangle = self.upper.new_zeros(n, n).index_put((rows, columns), self.upper)
+    def matrix(
+        self, batch: Tensor | None = None, condition: Tensor | None = None
+    ) -> Float[Tensor, "*b features features"]:
+        """The rotation matrix; of each row of a batch, if it depends on its condition."""
+        n, entries = self.features, self.upper
+        if self.network is not None and batch is not None:
+            entries = entries + self.network(batch.new_empty(len(batch), 0), condition).to(batch.dtype)
+        rows, columns = torch.triu_indices(n, n, 1, device=entries.device)
+        triangle = placed(n, rows, columns, entries)
         return torch.matrix_exp(triangle - triangle.mT)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return torch.einsum("ij,bj...->bi...", self.matrix(), x), x.new_zeros(len(x))
+        rows = "b" if self.network is not None else ""
+        return torch.einsum(f"{rows}ij,bj...->bi...", self.matrix(x, condition), x), x.new_zeros(len(x))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        return torch.einsum("ji,bj...->bi...", self.matrix(), z), z.new_zeros(len(z))
+        rows = "b" if self.network is not None else ""
+        return torch.einsum(f"{rows}ji,bj...->bi...", self.matrix(z, condition), z), z.new_zeros(len(z))
