@@ -4,7 +4,7 @@ import torch
 
 from pushforward.errors import UsageError
 from pushforward.statistics import two_sample_classifiers
-from pushforward.statistics.two_sample_classifiers import CLASSIFIERS, _folds
+from pushforward.statistics.two_sample_classifiers import CLASSIFIERS, folds_of
 
 
 def simulations(rng, count=25, members=12, dim=4):
@@ -93,11 +93,11 @@ def test_error_is_the_scatter_over_seeds():
     assert 0.85 < errors.mean() / areas.std() < 1.2
 
 
-def test_folds_are_even_and_keep_groups_together():
+def testfolds_of_are_even_and_keep_groups_together():
     rng = np.random.default_rng(4)
     member = rng.integers(0, 40, 600)
     labels = np.repeat([0, 1], 300)
-    fold = _folds(member, labels, 5, seed=0)
+    fold = folds_of(member, labels, 5, seed=0)
     assert all(len(set(fold[member == group])) == 1 for group in range(40))
     counts = np.array([[np.sum((fold == f) & (labels == label)) for f in range(5)] for label in (0, 1)])
     assert counts.min() > 40

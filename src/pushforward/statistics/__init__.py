@@ -29,6 +29,7 @@ from pushforward.statistics.difference import Difference, mean_difference
 from pushforward.statistics.energy_distance import EnergyDistance, energy_distance
 from pushforward.statistics.features import low_pass, summary_features, summary_names
 from pushforward.statistics.field_memorisation import field_memorisation
+from pushforward.statistics.held_out_classifiers import HeldOutClassifiers, held_out_classifiers
 from pushforward.statistics.lattice import LatticeObservables, TwoPointFunction, lattice_observables, two_point_function
 from pushforward.statistics.marginals import Marginals, marginals
 from pushforward.statistics.memorisation import Memorisation, excess_of_copies, memorisation
@@ -78,6 +79,7 @@ __all__ = [
     "CrossSpectrum",
     "Difference",
     "EnergyDistance",
+    "HeldOutClassifiers",
     "LatticeObservables",
     "Marginals",
     "Memorisation",
@@ -124,6 +126,7 @@ __all__ = [
     "gaussian_smooth",
     "half_sample_error",
     "half_samples",
+    "held_out_classifiers",
     "joint_p_value",
     "lattice_observables",
     "low_pass",

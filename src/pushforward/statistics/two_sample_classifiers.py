@@ -134,23 +134,23 @@ def two_sample_classifiers(
     for name in classifiers:
         if name not in CLASSIFIERS:
             raise UsageError(f"classifier {name!r} is unknown; there are {', '.join(CLASSIFIERS)}")
-    x, labels, rows, names = _inputs(generated, real, conditions, real_conditions, paired, names, seed)
-    member = _members(groups, real_groups, paired, rows)
-    fold = _folds(member, labels, folds, seed)
+    x, labels, rows, names = inputs_of(generated, real, conditions, real_conditions, paired, names, seed)
+    member = members_of(groups, real_groups, paired, rows)
+    fold = folds_of(member, labels, folds, seed)
     found, models = {}, {}
     for name in classifiers:
         scores, models[name] = _cross_validated(name, x, labels, fold, seed)
-        auc, error = _area(scores, labels, fold, member)
+        auc, error = area(scores, labels, fold, member)
         whole = [torch.full((len(part),), torch.nan, dtype=torch.float64) for part in (generated, real)]
         for part, which in zip(whole, rows, strict=True):
             part[torch.from_numpy(which)] = torch.from_numpy(scores[labels == (part is whole[1])])
         found[name] = ClassifierScores(*torch.tensor([auc, error], dtype=torch.float64), *whole)
     worst = max(found, key=lambda name: float(found[name].auc))
-    losses = _importance(models[worst], x, labels, fold, names, seed) if importance else {}
+    losses = feature_importance(models[worst], x, labels, fold, names, seed) if importance else {}
     return TwoSampleClassifiers(found, worst, losses)
 
 
-def _inputs(
+def inputs_of(
     generated: Array,
     real: Array,
     given: Array | None,
@@ -187,7 +187,7 @@ def _inputs(
     return centred, np.repeat([0, 1], count), (rows[0], rows[1]), [*listed, *(f"{listed[i]} missing" for i in holes)]
 
 
-def _members(groups: Groups, real_groups: Groups, paired: bool, rows: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+def members_of(groups: Groups, real_groups: Groups, paired: bool, rows: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Group of each sample, one number for a name that both sets use."""
     if paired and groups is None and real_groups is None:
         return np.concatenate([np.arange(len(row)) for row in rows])
@@ -207,7 +207,7 @@ def _members(groups: Groups, real_groups: Groups, paired: bool, rows: tuple[np.n
     return np.array([numbers.setdefault(name, len(numbers)) for name in names])
 
 
-def _folds(member: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def folds_of(member: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """Fold of each sample: each group, the largest first, joins the fold that lacks most of its set."""
     rng = np.random.default_rng([seed, 1])
     counts = np.zeros((member.max() + 1, 2))
@@ -230,19 +230,24 @@ def _folds(member: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.
 def _cross_validated(
     name: str, x: np.ndarray, labels: np.ndarray, fold: np.ndarray, seed: int
 ) -> tuple[np.ndarray, list[Any]]:
+    scores, models = np.zeros(len(x)), []
+    for number in range(fold.max() + 1):
+        test = fold == number
+        model = trained(name, x[~test], labels[~test], seed)
+        scores[test] = model.predict_proba(x[test])[:, 1]
+        models.append(model)
+    return scores, models
+
+
+def trained(name: str, x: np.ndarray, labels: np.ndarray, seed: int) -> Any:
+    """A classifier by its name, fitted."""
     from threadpoolctl import threadpool_limits
 
-    scores, models = np.zeros(len(x)), []
     # Work this small is slowed down by a second thread, tenfold where the processor is shared.
     with threadpool_limits(1), warnings.catch_warnings():
         # Stopped before it converged, a classifier is still a valid, only weaker, test.
         warnings.simplefilter("ignore")
-        for number in range(fold.max() + 1):
-            test = fold == number
-            model = _classifier(name, x.shape[1], seed).fit(x[~test], labels[~test])
-            scores[test] = model.predict_proba(x[test])[:, 1]
-            models.append(model)
-    return scores, models
+        return _classifier(name, x.shape[1], seed).fit(x, labels)
 
 
 def _classifier(name: str, dim: int, seed: int) -> Any:
@@ -269,7 +274,7 @@ def _classifier(name: str, dim: int, seed: int) -> Any:
     return MLPClassifier((width, width), max_iter=200, early_stopping=True, n_iter_no_change=20, random_state=seed)
 
 
-def _area(scores: np.ndarray, labels: np.ndarray, fold: np.ndarray, member: np.ndarray) -> tuple[float, float]:
+def area(scores: np.ndarray, labels: np.ndarray, fold: np.ndarray, member: np.ndarray) -> tuple[float, float]:
     """AUC, the mean over all samples of their placements in their folds, and its standard error over groups."""
     placement = np.zeros(len(scores))
     for number in range(fold.max() + 1):
@@ -289,24 +294,25 @@ def _outranked(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (np.searchsorted(ordered, scores, "left") + np.searchsorted(ordered, scores, "right")) / (2 * len(others))
 
 
-def _importance(
+def feature_importance(
     models: list[Any], x: np.ndarray, labels: np.ndarray, fold: np.ndarray, names: list[str], seed: int
 ) -> dict[str, float]:
+    """Loss of the AUC when one feature is permuted among the samples of a fold, by name, the largest first."""
     rng = np.random.default_rng([seed, 2])
     alone = np.arange(len(x))
     losses = np.zeros(x.shape[1])
 
-    def area(values: np.ndarray) -> float:
+    def of(values: np.ndarray) -> float:
         scores = np.zeros(len(x))
         for number, model in enumerate(models):
             scores[fold == number] = model.predict_proba(values[fold == number])[:, 1]
-        return _area(scores, labels, fold, alone)[0]
+        return area(scores, labels, fold, alone)[0]
 
-    whole = area(x)
+    whole = of(x)
     for column in range(x.shape[1]):
         permuted = x.copy()
         for number in range(len(models)):
             rows = np.flatnonzero(fold == number)
             permuted[rows, column] = x[rng.permutation(rows), column]
-        losses[column] = whole - area(permuted)
+        losses[column] = whole - of(permuted)
     return {names[i]: float(losses[i]) for i in np.argsort(-losses, kind="stable")}

@@ -34,7 +34,7 @@ Pairs = tuple[tuple[np.ndarray, np.ndarray], ...]
 
 REPETITIONS = 100
 """Numbers of draws of the floor, and of resamplings for an error, of a cheap statistic."""
-FEWEST, CHEAP = 20, 500
+FEWEST, CHEAP = 20, 300
 """Draws of a statistic of points and their neighbours: fewer the more points beyond `CHEAP`, but so many at least."""
 HALVES = 8
 """Half samples for the error of such a statistic."""
