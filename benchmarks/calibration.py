@@ -18,7 +18,6 @@ from scipy import stats
 from benchmarks.kept import kept
 from benchmarks.planted import SETS
 from benchmarks.timing import report
-from pushforward.validation import judge
 from pushforward.validation.verdict import AT_FLOOR, UNJUDGED, level_of
 
 SEEDS = 40
@@ -50,7 +49,8 @@ def main(seeds: int = SEEDS) -> None:
     notes = [
         f"{seeds} seeds each: the beyond rate of one statistic is known to {100 * (0.05 * 0.95 / seeds) ** 0.5:.1f} "
         "percentage points",
-        "error / scatter: mean quoted error over the standard deviation of the value over seeds",
+        "error / scatter: mean quoted error over the standard deviation over seeds of the value, or of a score's "
+        "distance to that of real data",
         "conditional cosmic-web: 20 simulations of 12 maps are the test, each sample is of a simulation of its own",
     ]
     report("calibration", "Calibration of the judgement", rows, notes=notes, further=further)
@@ -59,7 +59,7 @@ def main(seeds: int = SEEDS) -> None:
 def measured(name: str, seed: int) -> dict[str, Any]:
     """The report of one perfect set of samples."""
     trial = SETS[name](seed)
-    found = judge(trial.generated, trial.test, train=trial.train, seed=seed, progress=False)
+    found = trial.judged(seed)
     return {
         "joint": found.joint_p_value,
         "members": len(trial.test),
@@ -67,7 +67,7 @@ def measured(name: str, seed: int) -> dict[str, Any]:
         "verdicts": {
             v.statistic: {
                 "p": v.p_value,
-                "value": v.value,
+                "value": v.size if v.kind == "excess" else v.value - v.floor if v.kind == "score" else v.value,
                 "error": v.error,
                 "beyond": v.verdict != AT_FLOOR,
                 "level": level_of(v.kind),

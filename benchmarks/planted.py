@@ -19,6 +19,7 @@ from pushforward.ensembles.builtin import simulate
 from pushforward.simulate import Cosmology
 from pushforward.simulate.cosmic_web import OMEGA_M_RANGE, SIGMA_8_RANGE, simulation_maps
 from pushforward.spaces import Field, Vector
+from pushforward.validation import Report, judge
 
 __all__ = ["DEFECTS", "SETS", "Defect", "Trial"]
 
@@ -35,11 +36,18 @@ class Trial:
     Attributes:
         generated: shape ``(n, *space.shape)``, at the conditions of the test members where there are any.
         test: n members. train: others, which a model would have been trained on.
+        asked: whether samples were made at the conditions of the test members.
     """
 
     generated: np.ndarray
     test: Ensemble
     train: Ensemble
+    asked: bool = True
+
+    def judged(self, seed: int) -> Report:
+        """The report on the samples."""
+        condition = None if self.asked else False
+        return judge(self.generated, self.test, condition=condition, train=self.train, seed=seed, progress=False)
 
 
 def _split(ensemble: Ensemble, count: int, seed: int) -> Trial:
@@ -67,6 +75,11 @@ def gaussian_field(seed: int, count: int = 100) -> Trial:
 
 def digits(seed: int, count: int = 162) -> Trial:
     return _split(_digits().with_conditions(None), count, seed)
+
+
+def unlabelled_digits(seed: int, count: int) -> Trial:
+    """Data with labels, samples without."""
+    return replace(_split(_digits(), count, seed), asked=False)
 
 
 def labelled_digits(seed: int, count: int = 120) -> Trial:
@@ -310,7 +323,7 @@ DEFECTS = (
         ("power_noise",),
     ),
     Defect("sigma_8 + 3 %", cosmic_web, 240, _brighter, ("condition_bias/sigma_8", "power_amplitude")),
-    Defect("digit 7 absent", digits, 500, _without_class(7), ("clusters", "classes")),
+    Defect("digit 7 absent", unlabelled_digits, 500, _without_class(7), ("classes", "clusters")),
     Defect("border ring at 85 %", gaussian_field, 1000, _border, ("position",)),
     Defect(
         "P(k) (1 + 0.3 cos 2 phi)",

@@ -16,7 +16,6 @@ import numpy as np
 from benchmarks.kept import kept
 from benchmarks.planted import DEFECTS, Defect
 from benchmarks.timing import report
-from pushforward.validation import judge
 from pushforward.validation.verdict import AT_FLOOR, UNJUDGED, level_of
 
 SEEDS = 10
@@ -62,7 +61,7 @@ def says(defect: Defect, statistic: str) -> bool:
 def measured(defect: Defect, seed: int) -> dict[str, Any]:
     """The report on one set of faulty samples."""
     trial = defect.trial(seed)
-    found = judge(trial.generated, trial.test, train=trial.train, seed=seed, progress=False)
+    found = trial.judged(seed)
     return {
         "joint": found.joint_p_value,
         "members": len(trial.test),

@@ -3,7 +3,8 @@ r"""Memorisation: excess of copies of training members among generated samples o
 Every generated and every test sample is compared with *all* training members. With d the distance to the nearest, and
 a of n generated and b of m test samples within a threshold t, generated and test samples are exchangeable for a model
 that learned the distribution: given a + b, a is hypergeometric, which gives an exact one-sided p-value. Three
-thresholds are looked at, and the smallest p-value is tripled:
+thresholds are looked at, and the smallest p-value is ranked with those of sets that are dealt anew (tripled, where it
+is too small to be ranked):
 
 - t = 0, up to the rounding of single precision: exact copies. Data that repeat themselves (spins, counts, catalogues
   with duplicates) make test samples copies too, and only an excess counts.
@@ -34,6 +35,9 @@ from pushforward.statistics.neighbours import nearest
 from pushforward.statistics.uncertainty import Groups
 
 __all__ = ["Memorisation", "excess_of_copies", "memorisation"]
+
+# Random deals of both sets in which the least p-value is ranked.
+DEALS = 1999
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ def excess_of_copies(
     pooled = torch.cat([distance, test_distance]).sort().values
     places = [max(0, round(share * len(pooled)) - 1) for share in (quantile, min(2 * quantile, 0.5))]
     shares, found = [], []
-    for reach in (0.0, *pooled[places].tolist()):
+    reaches = (0.0, *pooled[places].tolist())
+    for reach in reaches:
         a, b = ((part <= reach).double() for part in (distance, test_distance))
         share, test_share = float(a.mean()), float(b.mean())
         shares.append((share, test_share))
@@ -139,7 +144,13 @@ def excess_of_copies(
     if p < 0.05 and excess < beyond[0] and beyond[1] < 1:
         excess = max(excess, (beyond[0] - beyond[1]) / (1 - beyond[1]))
     excess, p, copied, test_copied, near, test_near = torch.tensor(
-        [excess, min(1.0, len(found) * p), *shares[0], *shares[1]], dtype=torch.float64
+        [
+            excess,
+            _of_all(p, distance, test_distance, reaches, groups is None and test_groups is None),
+            *shares[0],
+            *shares[1],
+        ],
+        dtype=torch.float64,
     )
     return Memorisation(excess, p, copied, test_copied, near, test_near, distance, generated[1], test_distance, test[1])
 
@@ -154,3 +165,18 @@ def _p_value(a: Tensor, b: Tensor, groups: Groups, test_groups: Groups) -> float
         return 1.0 if float(found.value) <= 0 else 0.0
     units = min(len(np.unique(part)) if part is not None else len(x) for part, x in ((groups, a), (test_groups, b)))
     return float(stats.t.sf(float(found.z), units - 1))
+
+
+def _of_all(p: float, distance: Tensor, test_distance: Tensor, reaches: tuple[float, ...], alone: bool) -> float:
+    """The least of the p-values at several thresholds as one p-value."""
+    bound = min(1.0, len(reaches) * p)
+    if not alone or bound < 10 / DEALS:
+        return bound
+    pooled = torch.cat([distance, test_distance]).numpy()
+    steps = np.sort(reaches)
+    within = np.searchsorted(steps, pooled, "left")
+    counts = np.bincount(within, minlength=len(steps) + 1)
+    dealt = np.random.default_rng(0).multivariate_hypergeometric(counts, len(distance), size=DEALS)[:, :-1].cumsum(1)
+    hits = counts[:-1].cumsum()
+    least = stats.hypergeom.sf(dealt - 1, len(pooled), hits, len(distance)).min(1)
+    return float((1 + np.sum(least <= p * (1 + 1e-9))) / (1 + DEALS))

@@ -6,9 +6,9 @@ expected from the margins,
 
     chi^2 = sum (O - E)^2 / E.
 
-Its p-value is that of random tables with the same margins (Patefield 1981, https://doi.org/10.2307/2346669), or of
-groups dealt anew to the two sets: right for small counts and for samples that are not independent. A mode is absent if
-it has less than a tenth of its expected count and chance would leave so few in one mode of a hundred sets.
+Its p-value is that of random tables with the same margins (Patefield 1981, https://doi.org/10.2307/2346669), of groups
+dealt anew to the two sets, or of pairs swapped: right for small counts and for samples that are not independent. A mode
+is absent if it has less than a tenth of its expected count and chance would leave so few in one mode of a hundred sets.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def compare_counts(
     *,
     groups: Groups = None,
     real_groups: Groups = None,
+    paired: bool = False,
     seed: int = 0,
 ) -> ModeCounts:
     """Counts of modes that are known, such as labels.
@@ -74,11 +75,13 @@ def compare_counts(
     Arguments:
         generated, real: number of each sample's mode, from 0.
         names: of the modes.
-        groups, real_groups: groups of samples that are not independent.
+        groups, real_groups: groups of samples that are not independent; of pairs, one of them serves for both.
+        paired: whether ``generated[i]`` was made at the condition of ``real[i]``: then pairs, or groups of them, are
+            swapped, and what the condition does to both cancels.
         seed: of the random tables.
 
     Raises:
-        UsageError: if a mode has no name or the groups do not fit.
+        UsageError: if a mode has no name, or the groups or the pairs do not fit.
         DataError: if a set is empty.
 
     Example:
@@ -91,10 +94,15 @@ def compare_counts(
         raise DataError("a set without samples was given; modes are counted in two sets")
     if min(a.min(), b.min()) < 0 or max(a.max(), b.max()) >= len(names):
         raise UsageError(f"modes from {min(a.min(), b.min())} to {max(a.max(), b.max())} were given {len(names)} names")
+    if paired and len(a) != len(b):
+        raise UsageError(f"{len(a)} and {len(b)} samples were given as pairs; give as many of each")
     counts = np.stack([np.bincount(part, minlength=len(names)) for part in (a, b)])
     total = counts.sum(0)
     present = total > 0
-    tables = _random_tables(a, b, counts, (groups, real_groups), seed)
+    if paired:
+        tables = _swapped_tables(a, b, counts, groups if real_groups is None else real_groups, seed)
+    else:
+        tables = _random_tables(a, b, counts, (groups, real_groups), seed)
     found = _chi_squared(counts[:1], total)[0]
     p_value = (1 + np.sum(_chi_squared(tables, total) >= found * (1 - 1e-9))) / (len(tables) + 1)
     share = len(a) / (len(a) + len(b))
@@ -170,6 +178,7 @@ def cluster_counts(
     clusters: int = 10,
     groups: Groups = None,
     real_groups: Groups = None,
+    paired: bool = False,
     seed: int = 0,
 ) -> ModeCounts:
     """Clusters counted, found by k-means among standardised real samples.
@@ -179,7 +188,7 @@ def cluster_counts(
         training: real samples that the clusters are found among. Without them they are found among one half of
             ``real`` and counted in the other: clusters fit the samples that they were found among.
         clusters: at most; fewer where one would expect less than ten samples.
-        groups, real_groups, seed: as in `compare_counts`.
+        groups, real_groups, paired, seed: as in `compare_counts`; pairs need ``training``.
 
     Raises:
         UsageError: if the shapes or the groups do not fit, or fewer than two clusters are asked for.
@@ -220,7 +229,10 @@ def cluster_counts(
     order = np.argsort(np.argsort(-np.bincount(means.labels_, minlength=count), kind="stable"))
     of_generated, of_real = (order[means.predict(part / scale)] for part in (x, y))
     names = [f"cluster {number + 1}" for number in range(count)]
-    return compare_counts(of_generated, of_real, names, groups=groups, real_groups=real_groups, seed=seed)
+    paired = paired and training is not None
+    return compare_counts(
+        of_generated, of_real, names, groups=groups, real_groups=real_groups, paired=paired, seed=seed
+    )
 
 
 def _finite(generated: Array, real: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -262,3 +274,16 @@ def _random_tables(
     chosen = np.zeros((TABLES, sum(units)))
     np.put_along_axis(chosen, dealt, 1.0, axis=1)
     return np.asarray(chosen @ table)
+
+
+def _swapped_tables(a: np.ndarray, b: np.ndarray, counts: np.ndarray, groups: Groups, seed: int) -> np.ndarray:
+    """Counts of the generated set if a coin for each pair, or group of pairs, decided which of both is generated."""
+    names = np.arange(len(a)) if groups is None else as_tensor(groups).cpu().numpy()
+    if names.shape != a.shape:
+        raise UsageError(f"groups of shape {names.shape} were given for {len(a)} pairs; give one for each")
+    unit = np.unique(names, return_inverse=True)[1]
+    change = np.zeros((unit.max() + 1, counts.shape[1]))
+    np.add.at(change, (unit, b), 1)
+    np.add.at(change, (unit, a), -1)
+    swapped = np.random.default_rng([seed, 3]).random((TABLES, len(change))) < 0.5
+    return np.asarray(counts[0] + swapped @ change)

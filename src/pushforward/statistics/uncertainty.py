@@ -162,7 +162,11 @@ def half_sample_error(values: Float[Tensor, "repetitions *shape"], share: float 
 
 
 def discrepancy_error(
-    value: Float[Array, "*shape"], resampled: Float[Array, "repetitions *shape"], floor: Float[Array, "draws *shape"]
+    value: Float[Array, "*shape"],
+    resampled: Float[Array, "repetitions *shape"],
+    floor: Float[Array, "draws *shape"],
+    *,
+    both_sides: bool = False,
 ) -> Float[Tensor, "*shape"]:
     r"""Standard error of a discrepancy that is positive by construction, such as the mean of \|ratio - 1\|.
 
@@ -172,10 +176,13 @@ def discrepancy_error(
 
         error^2 = (floor's variance + z^2 resampled variance) / (1 + z^2).
 
+    Shares of points with a neighbour in some reach are alike: half samples have other neighbours than the whole.
+
     Arguments:
         value: of all samples.
-        resampled: values of bootstrapped samples.
+        resampled: values of bootstrapped samples, or of half samples.
         floor: values of real data against real data.
+        both_sides: whether a value below the floor is far from it, too.
 
     Raises:
         DataError: if there are fewer than two resampled values or draws of the floor.
@@ -184,7 +191,8 @@ def discrepancy_error(
     if min(len(resampled), len(floor)) < 2:
         raise DataError(f"{len(resampled)} resampled values and {len(floor)} draws of the floor were given; two needed")
     own, null = resampled.var(0), floor.var(0)
-    square = (value - floor.mean(0)).clamp_min(0).square() / null
+    beyond = value - floor.mean(0)
+    square = (beyond if both_sides else beyond.clamp_min(0)).square() / null
     return torch.where(null > 0, (null + square * own) / (1 + square), own).sqrt()
 
 

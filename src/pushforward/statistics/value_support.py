@@ -7,8 +7,8 @@ that one flux is negative: these are differences of support. For each column of 
 - "repeated values": share at values that at least `ATOM` of the real ones have, such as a sentinel or a saturation.
 - "allowed values": share at one of the real values, where these are few (classes, spins, counts); "whole numbers" where
   all real values are whole but many.
-- "bounds": share beyond the smallest and largest real value. Of m new values, k or more lie above the largest of n with
-  probability prod_{i<k} (m - i) / (n + m - i).
+- "bounds", where values are many: share beyond the smallest and largest real value. Of m new values, k or more lie
+  above the largest of n with probability prod_{i<k} (m - i) / (n + m - i).
 - "missing": share of NaN; and for all columns together, "pattern of missing values", by chi^2 of their counts.
 - "direction" of a periodic column: with <e^{i theta}> = R e^{i mu} (Mardia and Jupp 2000, ch. 2), the difference of the
   mean angle mu and of the resultant length R, its p-value from the two components.
@@ -57,6 +57,7 @@ class SupportDifference:
         size: "bounds": how far the farthest value lies beyond, in widths of the real range; "direction": difference of
             the mean angles, radians; "pattern of missing values": half the summed differences of the patterns' shares;
             otherwise the difference of the shares.
+        error: standard error of the difference between ``generated`` and ``real``.
     """
 
     kind: str
@@ -65,6 +66,7 @@ class SupportDifference:
     real: float
     p_value: float
     size: float
+    error: float
 
     @property
     def name(self) -> str:
@@ -135,7 +137,10 @@ class _Shares:
 
     def difference(self, kind: str, column: str, a: np.ndarray, b: np.ndarray) -> SupportDifference:
         share, other = float(a.mean()), float(b.mean())
-        return SupportDifference(kind, column, share, other, self.p_value(a, b), share - other)
+        return SupportDifference(kind, column, share, other, self.p_value(a, b), share - other, self.error(a, b))
+
+    def error(self, a: np.ndarray, b: np.ndarray) -> float:
+        return float(mean_difference(a, b, self.groups, self.real_groups).error) if min(len(a), len(b)) > 1 else np.nan
 
     def p_value(self, a: np.ndarray, b: np.ndarray) -> float:
         whole = all(bool(((part == 0) | (part == 1)).all()) for part in (a, b))
@@ -171,8 +176,10 @@ def _missing(x: np.ndarray, y: np.ndarray, names: Sequence[str], test: _Shares) 
     counts = compare_counts(a, b, titles, groups=test.groups, real_groups=test.real_groups)
     shares = counts.generated.double() / len(x), counts.real.double() / len(y)
     apart = float((shares[0] - shares[1]).abs().sum() / 2)
-    whole, real_whole = (float((~row.any(1)).mean()) for row in rows)
-    yield SupportDifference("pattern of missing values", "", whole, real_whole, float(counts.p_value), apart)
+    whole = [(~row.any(1)).astype(float) for row in rows]
+    shares_whole = [float(part.mean()) for part in whole]
+    error = test.error(*whole)
+    yield SupportDifference("pattern of missing values", "", *shares_whole, float(counts.p_value), apart, error)
 
 
 def _of_column(
@@ -192,12 +199,12 @@ def _of_column(
     if len(values) <= min(FEW_VALUES, some.size // 10):
         values = np.union1d(values, known[~np.isin(known, values)]) if some.size < known.size else values
         yield test.difference("allowed values", name, *((np.isin(part, values)).mean(1) for part in (x, y)))
-    else:
-        repeated = values[(counts >= max(2, ATOM * some.size)) & (values != 0)]
-        if len(repeated):
-            yield test.difference("repeated values", name, *((np.isin(part, repeated)).mean(1) for part in (x, y)))
-        if np.all(known == np.round(known)):
-            yield test.difference("whole numbers", name, *((part == np.round(part)).mean(1) for part in (x, y)))
+        return
+    repeated = values[(counts >= max(2, ATOM * some.size)) & (values != 0)]
+    if len(repeated):
+        yield test.difference("repeated values", name, *((np.isin(part, repeated)).mean(1) for part in (x, y)))
+    if np.all(known == np.round(known)):
+        yield test.difference("whole numbers", name, *((part == np.round(part)).mean(1) for part in (x, y)))
     yield _bounds(x, known, name, test)
 
 
@@ -207,14 +214,15 @@ def _bounds(x: np.ndarray, known: np.ndarray, name: str, test: _Shares) -> Suppo
     share = float((below | above).mean())
     width = high - low if high > low else max(abs(high), 1.0)
     overshoot = float(max(0.0, np.nanmax(x, initial=high) - high, low - np.nanmin(x, initial=low)) / width)
-    p = min(1.0, 2 * min(_beyond(int(side.sum()), x.size, known.size) for side in (below, above)))
-    if x.shape[1] > 1 or test.groups is not None or test.real_groups is not None:
-        # Cells of one sample are not independent: only samples, or groups, count.
-        hits = (below | above).any(1)
-        who = np.arange(len(x)) if test.groups is None else as_tensor(test.groups).cpu().numpy()
-        units = test.degrees(x, np.zeros(known.size // x.shape[1] or 1)) + 1
-        p = _beyond(len(np.unique(who[hits])), len(np.unique(who)), units)
-    return SupportDifference("bounds", name, share, 0.0, p, overshoot)
+    # Cells of one sample are not independent: only samples, or groups, count.
+    who = np.arange(len(x)) if test.groups is None else as_tensor(test.groups).cpu().numpy()
+    hits = [len(np.unique(who[side.any(1)])) for side in (below, above)]
+    new, old = len(np.unique(who)), test.degrees(x, np.zeros(known.size // x.shape[1] or 1)) + 1
+    p = min(1.0, 2 * min(_beyond(count, new, old) for count in hits))
+    # The number beyond one bound follows a geometric law, with variance k (k + 1) about its mean k.
+    each = share / max(1, sum(hits))
+    error = max(each, 1 / new / x.shape[1]) * max(1.0, sum(count * (count + 1) for count in hits)) ** 0.5
+    return SupportDifference("bounds", name, share, 0.0, p, overshoot, error)
 
 
 def _beyond(count: int, new: int, old: int) -> float:
@@ -232,4 +240,5 @@ def _direction(x: np.ndarray, y: np.ndarray, name: str, period: float, test: _Sh
     z = float(np.nanmax(np.abs(found.z.numpy()), initial=0.0))
     p = min(1.0, float(4 * stats.t.sf(z, test.degrees(x, y))))
     turn = float(np.angle(means[0] / means[1])) if abs(means[1]) > 0 else 0.0
-    return SupportDifference("direction", name, float(abs(means[0])), float(abs(means[1])), p, turn)
+    error = float(found.error.max())
+    return SupportDifference("direction", name, float(abs(means[0])), float(abs(means[1])), p, turn, error)

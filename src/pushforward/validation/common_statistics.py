@@ -11,12 +11,12 @@ import torch
 from scipy import stats
 
 from pushforward import statistics
-from pushforward.statistics import Memorisation
+from pushforward.statistics import Memorisation, ModeCounts
 from pushforward.validation.classifiers import CLASSIFIER
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import describe
 from pushforward.validation.kinds import kind_of
-from pushforward.validation.statistic import SingleTest, Statistic, TestResult
+from pushforward.validation.statistic import Rows, SingleTest, Statistic, TestResult
 from pushforward.validation.wording import listing, number
 
 __all__ = ["COMMON_STATISTICS", "COMMON_TESTS", "Neighbours", "nearest_training"]
@@ -30,6 +30,8 @@ BLOCK = 2**27
 """Bytes of training members that are searched at a time."""
 TWINS = 8
 NAMED = 4
+MOST_CELLS = 4096
+"""Cells that tell the class of a sample."""
 
 _MEANINGS = {
     "precision": (
@@ -149,14 +151,33 @@ def _memorised(material: Material) -> TestResult | None:
 
 
 def _clusters(material: Material) -> TestResult | None:
-    generated, real = describe(material)
-    n = material.count
+    generated, real = (kind_of(material.space).clustered or describe)(material)
+    n, groups = material.count, material.own_groups
     training = real[n:] if len(real) - n >= n else None
-    groups = material.own_groups
     found = statistics.cluster_counts(
         torch.from_numpy(generated), torch.from_numpy(real[:n]),
         None if training is None else torch.from_numpy(training), groups=groups, real_groups=groups,
+        paired=material.conditioned,
     )  # fmt: skip
+    return _counted(found, f"{len(found.names)} clusters of the real samples.")
+
+
+def _classes(material: Material) -> TestResult | None:
+    """Classes of the data among samples that were not asked for one."""
+    if material.of_class is None:
+        return None
+    generated, real = (x[:, :MOST_CELLS].astype(float) for x in _cells(material))
+    found = statistics.class_counts(
+        torch.from_numpy(generated), torch.from_numpy(real), material.of_class, material.classes
+    )
+    return _counted(found, f"{len(found.names)} classes of the data, told by a classifier trained on real samples.")
+
+
+def _cells(material: Material) -> Rows:
+    return tuple(x.reshape(len(x), -1) for x in (material.generated, material.test))  # type: ignore[return-value]
+
+
+def _counted(found: ModeCounts, note: str) -> TestResult:
     counts = [np.asarray(x, dtype=float) for x in (found.generated, found.real)]
     first, second = counts
     value = 50 * float(np.abs(first / first.sum() - second / second.sum()).sum())
@@ -174,7 +195,7 @@ def _clusters(material: Material) -> TestResult | None:
         float(low),
         float(high),
         float(statistics.smallest_noticeable(draws, "discrepancy", level=0.025)),
-        f"{len(found.names)} clusters of the real samples.{absent}",
+        note + absent,
     )
 
 
@@ -188,6 +209,8 @@ def _values(material: Material) -> TestResult | None:
     )  # fmt: skip
     if not found:
         return None
+    # A value that all samples of both sets have, or none, says nothing.
+    found = [each for each in found if each.p_value < 1 or each.error > 0] or found[:1]
     p_values = [each.p_value for each in found]
     worst = found[int(np.argmin(p_values))]
     beyond = [each.name for each in found if each.p_value < 0.025 / len(found)]
@@ -197,16 +220,21 @@ def _values(material: Material) -> TestResult | None:
         f"{len(found)} properties were compared"
     )
     note += f"; beyond: {listing(beyond[:NAMED])}." if beyond else "."
-    share = min(max(worst.real, 1 / material.count), 1 - 1 / material.count)
-    error = 100 * math.sqrt(2 * share * (1 - share) / material.count)
+    # Of as many properties, the largest difference, in standard errors, at these quantiles where there is no defect.
+    low, lower, middle, upper, high = (
+        float(stats.norm.isf((1 - q ** (1 / len(found))) / 2)) for q in (0.025, 0.16, 0.5, 0.84, 0.975)
+    )
+    excess = max(0.0, value / (100 * worst.error) - middle) if worst.error > 0 else 0.0
+    spread = math.sqrt(((upper - lower) ** 2 / 4 + excess**2) / (1 + excess**2))
+    unit = 100 * worst.error
     return TestResult(
         value,
-        error,
+        unit * spread,
         1 - (1 - min(p_values)) ** len(found),
-        0.0,
-        0.0,
-        1.96 * error,
-        3.6 * error,
+        unit * middle,
+        unit * low,
+        unit * high,
+        unit * (high + float(stats.norm.isf(0.05))),
         note,
     )
 
@@ -218,6 +246,14 @@ COMMON_TESTS = (
         "Clusters",
         "share of samples that would have to change their cluster",
         _clusters,
+        unit="%",
+        kind="discrepancy",
+    ),
+    SingleTest(
+        "classes",
+        "Classes",
+        "share of samples that would have to change their class",
+        _classes,
         unit="%",
         kind="discrepancy",
     ),

@@ -66,6 +66,8 @@ class Material(Generic[S]):
         given: condition fields of the real members, shape (n + m, channels, *grid), on their own grid; the generated
             samples have the first n. None without condition fields.
         repeats: further samples at the first of the test members' condition fields, shape (2, q, *space.shape).
+        classes: names of the classes of the data, if the samples were not asked for a class.
+        of_class: class of each test member, from 0; None without such classes.
     """
 
     space: S
@@ -84,6 +86,8 @@ class Material(Generic[S]):
     notes: tuple[str, ...] = field(default=())
     given: np.ndarray | None = None
     repeats: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    of_class: np.ndarray | None = None
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def derived(self, function: Callable[[Material], T]) -> T:
@@ -233,6 +237,7 @@ def assemble(
         notes.append(f"{len(chosen):,} of {len(test):,} test members are used.")
     rest = some(len(others), min(max(OTHERS * len(chosen), FEWEST_OTHERS), 2 * SET_BYTES // (4 * space.size)), rng)
 
+    classes, of_class = ((), None) if judged.parameters else _classes(test, chosen)
     if not judged.parameters:
         test, others = test.with_conditions(None), others.with_conditions(None)
     real, condition = _with_conditions(test, chosen, others, rest)
@@ -277,7 +282,17 @@ def assemble(
         notes=tuple(notes),
         given=given,
         repeats=repeats,
+        classes=classes,
+        of_class=of_class,
     )
+
+
+def _classes(test: Ensemble, chosen: np.ndarray) -> tuple[tuple[str, ...], np.ndarray | None]:
+    """Names of the classes of the data, and that of each chosen member, where some condition is a class."""
+    for column, parameter in enumerate(test.parameters):
+        if parameter.classes and test.conditions is not None:
+            return tuple(map(str, parameter.classes)), test.conditions[chosen, column].round().astype(int)
+    return (), None
 
 
 def _check_finite(generated: np.ndarray, space: Space) -> None:

@@ -11,8 +11,9 @@ import torch
 from pushforward import statistics
 from pushforward.spaces import Field
 from pushforward.statistics.power_spectrum import PowerSpectrum, Window
-from pushforward.validation.curves import Curve, Summary, effect, ratio_of_means
+from pushforward.validation.curves import Curve, Summary, ratio_of_means
 from pushforward.validation.evaluation_data import Material
+from pushforward.validation.floor import match
 from pushforward.validation.spectra import correlation, design_of, log_spectra, remove_trend, with_design
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.summaries import summarise
@@ -21,6 +22,10 @@ __all__ = ["field_curves", "field_statistics", "summary_of", "window_of"]
 
 MOST_CHANNELS = 4
 """Largest number of channels with a separate line for the amplitude of their spectrum."""
+WEIGHING = 500
+"""Largest number of pairs of spectra for the weights of a fit."""
+RARE = 0.2
+"""Smallest scatter of a bin, relative to the largest of a curve."""
 BANDS = 6
 """Bands of k in which the correlation of channels is compared."""
 
@@ -154,9 +159,7 @@ def _all_spectra(material: Material[Field]) -> Rows:
         statistics.power_spectrum(torch.from_numpy(x), space.box, bins="all", window=window_of(space))
         for x in (material.generated, material.real)
     )
-    one, other = material.floor.pairs[0] if material.floor.pairs else (np.arange(material.count),) * 2
-    paired = PowerSpectrum(b.k, b.power[other], b.modes) if material.conditions is not None else None
-    weights = statistics.spectrum_weights(PowerSpectrum(b.k, b.power[one], b.modes), paired)
+    weights = statistics.spectrum_weights(*_weighing(material, b))
     packed = np.concatenate([weights.power[:, None].numpy(), weights.rows.numpy()], axis=1)[None]
     return tuple(  # type: ignore[return-value]
         np.concatenate(
@@ -164,6 +167,26 @@ def _all_spectra(material: Material[Field]) -> Rows:
         )
         for x in (a, b)
     )
+
+
+def _weighing(material: Material, real: PowerSpectrum) -> tuple[PowerSpectrum, PowerSpectrum | None]:
+    """Spectra whose scatter sets the weights, in pairs at like conditions where there are some.
+
+    They are not of test members, if others are enough: weights make the scatter of the spectra that they were taken
+    from too small.
+    """
+    rows, n = np.arange(len(real.power)), material.count
+    rows = rows[n:] if len(rows) >= 2 * n else rows
+    rng = np.random.default_rng(n)
+    if material.conditions is None:
+        return PowerSpectrum(real.k, real.power[rows], real.modes), None
+    groups = material.groups[rows]
+    names, member = np.unique(groups if np.ptp(groups) > 0 else rows, return_inverse=True)
+    first = rng.permutation(len(names))[member] < len(names) // 2
+    one, other = (rng.permutation(part)[:WEIGHING] for part in (rows[first], rows[~first]))
+    beside, chosen = match(material.conditions[one], material.conditions[other], material.labels)
+    parts = (PowerSpectrum(real.k, real.power[r], real.modes) for r in (one[beside], other[chosen]))
+    return next(parts), next(parts)
 
 
 def _fitted(a: np.ndarray, b: np.ndarray) -> Mapping[str, float]:
@@ -223,9 +246,16 @@ def _effect(name: str, label: str, summaries: list[Summary]) -> Statistic:
         return np.concatenate([value.reshape(len(value), -1) for value in values], axis=1)
 
     edges = np.cumsum([0] + [summary.generated.shape[1] * int(summary.within.sum()) for summary in summaries])
+    parts = list(pairwise(edges))
+    spread = flat("real").std(axis=0)
+    for i, j in parts:
+        # A bin that few samples have anything in must not outweigh all others.
+        spread[i:j] = np.maximum(spread[i:j], RARE * spread[i:j].max(initial=0.0))
+    spread = np.where(spread > 0, spread, 1.0)
 
     def distance(a: np.ndarray, b: np.ndarray) -> float:
-        return float(np.mean([np.mean(np.abs(effect(a[:, i:j], b[:, i:j]))) for i, j in pairwise(edges)]))
+        found = np.abs(a.mean(axis=0) - b.mean(axis=0)) / spread
+        return float(np.mean([found[i:j].mean() for i, j in parts]))
 
     return Statistic(
         name,

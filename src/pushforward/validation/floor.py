@@ -38,7 +38,8 @@ FEWEST, CHEAP = 20, 300
 """Draws of a statistic of points and their neighbours: fewer the more points beyond `CHEAP`, but so many at least."""
 HALVES = 8
 """Half samples for the error of such a statistic."""
-MATCHINGS = 5
+MATCHINGS, FEW = 5, 500
+"""Assignments of other members to the test members; twice as many where few members make them cheap."""
 SMALLEST_GROUPS = 5
 
 
@@ -153,7 +154,10 @@ class Floor:
             keep = rng.permutation(len(a))[:size]
             floor[index] = distance(real[a[keep]], real[b[keep]])
         error = value * math.nan
-        if len(again) > 1:
+        made = floor[np.isfinite(floor).reshape(len(floor), -1).all(axis=1)]
+        if len(again) > 1 and len(made) > 1 and np.isfinite(value).all() and np.isfinite(again).all():
+            error = discrepancy_error(value, np.array(again, dtype=float), made, both_sides=True).numpy()
+        elif len(again) > 1:
             error = half_sample_error(torch.as_tensor(np.array(again, dtype=float))).numpy()
         return Measured(value, error, floor)
 
@@ -226,14 +230,21 @@ def _matched(
 ) -> Pairs:
     """Pairs of real sets at the test members' conditions: several matchings, and coins within each."""
     others = np.arange(count, len(groups))
-    pairs = []
-    for _ in range(MATCHINGS if len(others) else 0):
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    matchings = 2 * MATCHINGS if count <= FEW else MATCHINGS
+    # At a class any member will do: then test members take part in every other matching only, since statistics of
+    # neighbours depend on which members there are altogether.
+    plenty, classes = len(others) >= 3 * count, len(labels) == conditions.shape[1]
+    for turn in range(matchings if len(others) else 0):
         # Half of the others at a time, so that the matchings differ; all of them where that would leave too few.
-        offered = others if len(others) < 3 * count else rng.choice(others, len(others) // 2, replace=False)
+        mixed = rng.permutation(others)
+        offered, rest = (mixed[: len(others) // 2], mixed[len(others) // 2 :]) if plenty else (others, others)
         test, chosen = match(conditions[:count], conditions[offered], labels)
         other = offered[chosen]
+        if turn % 2 and plenty and classes:
+            test = rest[match(conditions[:count][test], conditions[rest], labels)[1]]
         names, member = np.unique(groups[test], return_inverse=True)
-        for _ in range(REPETITIONS // MATCHINGS):
+        for _ in range(REPETITIONS // matchings):
             coins = rng.random(len(names) if len(names) >= SMALLEST_GROUPS else len(test)) < 0.5
             swap = coins[member] if len(names) >= SMALLEST_GROUPS else coins
             pairs.append((np.where(swap, other, test), np.where(swap, test, other)))

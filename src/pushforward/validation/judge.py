@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -61,7 +61,7 @@ def judge(
     samples: Ensemble | ArrayLike | Tensor,
     data: Ensemble | ArrayLike | Tensor,
     *,
-    condition: ArrayLike | None = None,
+    condition: ArrayLike | Literal[False] | None = None,
     train: Ensemble | ArrayLike | Tensor | None = None,
     log_prob: LogProb | None = None,
     name: str = "samples",
@@ -80,7 +80,8 @@ def judge(
             belong to the members of ``data`` row by row, unless ``condition`` says at which conditions they were made.
         data: members that the code has not seen, an `Ensemble` or an array.
         condition: of the samples, shape ``(n, parameters)``; each sample is set beside the member at the nearest
-            condition. Where ``data`` has no conditions and as many members, it is theirs, too.
+            condition. Where ``data`` has no conditions and as many members, it is theirs, too. False: the samples have
+            none; classes among the conditions of ``data`` are then counted in both sets.
         train: training members of the code, for the search for copies and for the floor. Without them, or if they lack
             the conditions of ``data``, half of ``data`` gives the floor.
         log_prob: log-density of the code, ``(x, condition) -> (n,)``, in nats.
@@ -104,7 +105,10 @@ def judge(
     test = _ensemble(data, None, "data")
     made = _ensemble(samples, test.space, name)
     trained = None if train is None else _ensemble(train, test.space, "training data")
-    if condition is not None and test.conditions is None:
+    without = condition is False
+    if condition is False:
+        condition, made = None, made.with_conditions(None)
+    elif condition is not None and test.conditions is None:
         rows = np.asarray(condition)
         if len(rows) != len(test) or (trained is not None and trained.conditions is None):
             raise UsageError(
@@ -120,12 +124,13 @@ def judge(
     if others is None or not alike or others.condition_field != test.condition_field:
         unseen, rest = halves(test, rng)
         others = test.subset(rest)
-    chosen, members = _paired(made, test, unseen, condition, rng, most_members(test.space, most))
+    beside = test.with_conditions(None) if without else test
+    chosen, members = _paired(made, beside, unseen, condition, rng, most_members(test.space, most))
     if made.space.shape != test.space.shape:
         raise UsageError(
             f"{name} have shape {tuple(made.space.shape)} each, but members of {test.name} {tuple(test.space.shape)}"
         )
-    judged = _Given(name, test.space, test.parameters, test.condition_space, log_prob)
+    judged = _Given(name, test.space, beside.parameters, beside.condition_space, log_prob)
     drawn = made.take(chosen)
     with judging(progress) as watch:
         material = assemble(

@@ -11,7 +11,7 @@ from pushforward import statistics
 from pushforward.spaces import Field, Particles, Series, Vector
 from pushforward.validation import fields, particles, samples, series, vectors
 from pushforward.validation.evaluation_data import Material
-from pushforward.validation.features import field_classified, field_features
+from pushforward.validation.features import field_classified, field_clustered, field_features
 from pushforward.validation.kinds import KindOfSample, Profile, kind_of
 from pushforward.validation.sections import field_sections, particle_sections, series_sections, vector_sections
 from pushforward.validation.spectra import log_spectra, power_matrices
@@ -31,6 +31,7 @@ def _(space: Field) -> KindOfSample:
         statistics=fields.field_statistics,
         features=field_features,
         classified=field_classified,
+        clustered=field_clustered,
         copies=_field_copies,
         profiles=_spectra,
         pictures=field_sections,

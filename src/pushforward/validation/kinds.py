@@ -55,6 +55,7 @@ class KindOfSample:
         tests: those with p-values of their own.
         features: of generated and of real samples, in which distances between samples mean something.
         classified: the features that classifiers see, and their names.
+        clustered: the features in which clusters are counted; None takes ``features``.
         copies: search of training members among samples, ``(generated, training, test, material)``.
         curves: statistics bin by bin. matrices: correlation matrices by name.
         profiles: what is compared in each bin of a condition, and what its slope is followed in.
@@ -76,6 +77,7 @@ class KindOfSample:
     headline: tuple[str, ...]
     unseen: tuple[str, ...] = ()
     tests: tuple[SingleTest, ...] = ()
+    clustered: Callable[[Material], Rows] | None = None
     curves: Callable[[Material], list[Curve]] = field(default=lambda _: [])
     matrices: Callable[[Material], dict[str, np.ndarray]] = field(default=lambda _: {})
     shown: Callable[[Material], tuple[np.ndarray, tuple[str, ...]]] = field(
