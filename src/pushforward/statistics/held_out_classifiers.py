@@ -45,7 +45,7 @@ class HeldOutClassifiers:
 
     Attributes:
         auc: of each classifier, by name. error: standard errors.
-        draws: AUC of the worst for permutations of the tested samples.
+        draws: AUC of the classifier that is the worst in each permutation of the tested samples.
         worst: name of the one whose AUC is farthest above one half, in units of its scatter.
         p_value: probability of one so far, had both sets one distribution; of all classifiers together.
         surest_generated: tested generated samples, the least real to the worst classifier first.
@@ -104,16 +104,17 @@ def held_out_classifiers(
     found = _areas(labels[test][None], np.stack(ranks, 1))[0]
     draws = _areas(dealt, np.stack(ranks, 1))
     scatter = np.maximum(draws.std(0), 1e-12)
-    distance, farthest = (found - 0.5) / scatter, ((draws - 0.5) / scatter).max(1)
+    distance, of_draws = (found - 0.5) / scatter, (draws - 0.5) / scatter
+    farthest = of_draws.argmax(1)
     chosen = int(np.argmax(distance))
     worst = list(classifiers)[chosen]
     order = models[worst].predict_proba(x[test & (labels == 0)])[:, 1].argsort(kind="stable")
     return HeldOutClassifiers(
         aucs,
         errors,
-        torch.from_numpy(draws[:, chosen]),
+        torch.from_numpy(draws[np.arange(len(draws)), farthest]),
         worst,
-        p_value(distance[chosen], farthest, "larger"),
+        p_value(distance[chosen], of_draws.max(1), "larger"),
         torch.from_numpy(rows[0][test[labels == 0]][order]),
         feature_importance([models[worst]], x[test], labels[test], alone, names, seed),
     )

@@ -44,6 +44,7 @@ class ModeCounts:
         p_value: probability of a larger one for two sets of one distribution, at least 1 / 4001.
         z: excess of the generated count of each mode in standard errors; negative where there are too few.
         absent: names of the modes that the generated set lacks.
+        tables: counts of the generated set in random tables.
     """
 
     names: tuple[str, ...]
@@ -53,6 +54,7 @@ class ModeCounts:
     p_value: Float[Tensor, ""]
     z: Float[Tensor, " modes"]
     absent: tuple[str, ...]
+    tables: Float[Tensor, "tables modes"]
 
     @property
     def covered(self) -> int:
@@ -119,6 +121,7 @@ def compare_counts(
         torch.tensor(p_value, dtype=torch.float64),
         torch.from_numpy(z),
         tuple(name for name, gone in zip(names, absent, strict=True) if gone),
+        torch.from_numpy(tables),
     )
 
 

@@ -176,10 +176,9 @@ def _missing(x: np.ndarray, y: np.ndarray, names: Sequence[str], test: _Shares) 
     counts = compare_counts(a, b, titles, groups=test.groups, real_groups=test.real_groups)
     shares = counts.generated.double() / len(x), counts.real.double() / len(y)
     apart = float((shares[0] - shares[1]).abs().sum() / 2)
-    whole = [(~row.any(1)).astype(float) for row in rows]
-    shares_whole = [float(part.mean()) for part in whole]
-    error = test.error(*whole)
-    yield SupportDifference("pattern of missing values", "", *shares_whole, float(counts.p_value), apart, error)
+    a, b = ((~row.any(1)).astype(float) for row in rows)
+    kind, p, error = "pattern of missing values", float(counts.p_value), test.error(a, b)
+    yield SupportDifference(kind, "", float(a.mean()), float(b.mean()), p, apart, error)
 
 
 def _of_column(

@@ -6,6 +6,8 @@ half is set beside permutations of it, which is exact and costs no second traini
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pushforward import statistics
@@ -54,15 +56,16 @@ def _classify(material: Material) -> TestResult | None:
         useful = [feature for feature, loss in list(found.importance.items())[:USEFUL] if loss > 0]
         note += f" It tells them apart by {listing(useful)}." if useful else ""
         note += f" It is surest of samples {listing([str(keep[row]) for row in found.surest_generated[:SUREST]])}."
+    value, null = found.auc[found.worst], float(draws.std())
+    far = max(0.0, value - float(draws.mean())) / null
     return TestResult(
-        found.auc[found.worst],
-        found.error[found.worst],
+        value,
+        math.sqrt((null**2 + (far * found.error[found.worst]) ** 2) / (1 + far**2)),
         p,
         float(np.median(draws)),
         float(low),
         float(high),
-        # Three classifiers were asked.
-        float(smallest_noticeable(draws, "larger", level=level_of("score") / 3)),
+        float(smallest_noticeable(draws, "larger", level=level_of("score"))),
         note,
     )
 

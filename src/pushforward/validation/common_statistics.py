@@ -30,6 +30,8 @@ BLOCK = 2**27
 """Bytes of training members that are searched at a time."""
 TWINS = 8
 NAMED = 4
+CLIPPED = 0.58
+"""Standard deviation of a normal number whose negative values are put to zero."""
 MOST_CELLS = 4096
 """Cells that tell the class of a sample."""
 
@@ -132,6 +134,10 @@ def _memorised(material: Material) -> TestResult | None:
     excess = float(found.excess)
     # Two shares of n samples at the threshold: what they differ by when nothing was copied.
     spread = math.sqrt(2 * QUANTILE * (1 - QUANTILE) / n)
+    # An excess cannot be negative: where nothing was copied it scatters by less.
+    error = math.sqrt(
+        (spread**2 * (CLIPPED**2 * spread**2 + excess**2) / (spread**2 + excess**2)) + excess * (1 - excess) / n
+    )
     note = "100 %: every sample is a copy of a training member."
     if float(found.copied) > 0 or float(found.test_copied) > 0:
         note += (
@@ -140,7 +146,7 @@ def _memorised(material: Material) -> TestResult | None:
         )
     return TestResult(
         100 * excess,
-        100 * math.sqrt((excess * (1 - excess) + 2 * QUANTILE * (1 - QUANTILE)) / n),
+        100 * error,
         float(found.p_value),
         0.0,
         0.0,
@@ -178,13 +184,14 @@ def _cells(material: Material) -> Rows:
 
 
 def _counted(found: ModeCounts, note: str) -> TestResult:
-    counts = [np.asarray(x, dtype=float) for x in (found.generated, found.real)]
-    first, second = counts
-    value = 50 * float(np.abs(first / first.sum() - second / second.sum()).sum())
-    shares = (first + second) / (first + second).sum()
-    rng = np.random.default_rng(0)
-    tables = [rng.multinomial(int(c.sum()), shares, size=400) / max(1.0, c.sum()) for c in counts]
-    draws = 50 * np.abs(tables[0] - tables[1]).sum(axis=1)
+    first, second = (np.asarray(x, dtype=float) for x in (found.generated, found.real))
+
+    def moved(generated: np.ndarray) -> np.ndarray:
+        real = first + second - generated
+        shares = generated / generated.sum(-1, keepdims=True) - real / real.sum(-1, keepdims=True)
+        return np.asarray(50 * np.abs(shares).sum(axis=-1))
+
+    value, draws = float(moved(first)), moved(found.tables.numpy())
     low, high = np.quantile(draws, [0.025, 0.975])
     absent = f" Absent: {listing([str(name) for name in found.absent][:NAMED])}." if found.absent else ""
     return TestResult(
