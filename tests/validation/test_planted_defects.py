@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from benchmarks.planted import DEFECTS, cosmic_web, gaussian_field, unlabelled_digits
 from benchmarks.power import says
+
 from pushforward.validation.verdict import AT_FLOOR, OFF
 
 # Maps of the cosmic web take a minute to simulate: their defects are planted by the benchmark alone.
