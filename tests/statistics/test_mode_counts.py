@@ -16,7 +16,7 @@ def test_chi_squared_and_its_p_value_are_those_of_a_contingency_table():
     table = np.stack([np.bincount(part, minlength=4) for part in (a, b)])
     expected = stats.chi2_contingency(table)
     assert float(found.chi_squared) == pytest.approx(expected.statistic)
-    assert float(found.p_value) == pytest.approx(expected.pvalue, abs=0.02)
+    assert expected.pvalue / 2 < float(found.p_value) < 2 * expected.pvalue
     shares = table / table.sum(1, keepdims=True)
     assert (np.sign(found.z[:4].numpy()) == np.sign(shares[0] - shares[1])).all()
 

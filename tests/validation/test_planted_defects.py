@@ -32,7 +32,7 @@ def test_real_data_are_at_the_floor():
 
 
 def test_classes_that_samples_were_not_asked_for_are_counted_and_named():
-    trial = unlabelled_digits(0, 200)
+    trial = unlabelled_digits(1, 200)
     rows = trial.test.conditions[:, 0] != 3
     missing = replace(trial, generated=trial.test.take(np.resize(np.flatnonzero(rows), 200)))
     verdict = missing.judged(0).verdict("classes")

@@ -16,7 +16,7 @@ from pushforward.validation.classifiers import CLASSIFIER
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import describe
 from pushforward.validation.kinds import kind_of
-from pushforward.validation.statistic import Rows, SingleTest, Statistic, TestResult
+from pushforward.validation.statistic import SingleTest, Statistic, TestResult
 from pushforward.validation.wording import listing, number
 
 __all__ = ["COMMON_STATISTICS", "COMMON_TESTS", "Neighbours", "nearest_training"]
@@ -172,15 +172,16 @@ def _classes(material: Material) -> TestResult | None:
     """Classes of the data among samples that were not asked for one."""
     if material.of_class is None:
         return None
-    generated, real = (x[:, :MOST_CELLS].astype(float) for x in _cells(material))
+    generated, real = (
+        torch.from_numpy(x.reshape(len(x), -1)[:, :MOST_CELLS].astype(float))
+        for x in (material.generated, material.real)
+    )
+    n, of_class = material.count, material.of_class
+    enough = len(real) >= 2 * n
     found = statistics.class_counts(
-        torch.from_numpy(generated), torch.from_numpy(real), material.of_class, material.classes
+        generated, real[:n], of_class[:n], material.classes, training=(real[n:], of_class[n:]) if enough else None
     )
     return _counted(found, f"{len(found.names)} classes of the data, told by a classifier trained on real samples.")
-
-
-def _cells(material: Material) -> Rows:
-    return tuple(x.reshape(len(x), -1) for x in (material.generated, material.test))  # type: ignore[return-value]
 
 
 def _counted(found: ModeCounts, note: str) -> TestResult:

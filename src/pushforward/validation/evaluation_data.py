@@ -67,7 +67,7 @@ class Material(Generic[S]):
             samples have the first n. None without condition fields.
         repeats: further samples at the first of the test members' condition fields, shape (2, q, *space.shape).
         classes: names of the classes of the data, if the samples were not asked for a class.
-        of_class: class of each test member, from 0; None without such classes.
+        of_class: class of each real member, from 0; None without such classes.
     """
 
     space: S
@@ -237,7 +237,7 @@ def assemble(
         notes.append(f"{len(chosen):,} of {len(test):,} test members are used.")
     rest = some(len(others), min(max(OTHERS * len(chosen), FEWEST_OTHERS), 2 * SET_BYTES // (4 * space.size)), rng)
 
-    classes, of_class = ((), None) if judged.parameters else _classes(test, chosen)
+    classes, of_class = ((), None) if judged.parameters else _classes((test, chosen), (others, rest))
     if not judged.parameters:
         test, others = test.with_conditions(None), others.with_conditions(None)
     real, condition = _with_conditions(test, chosen, others, rest)
@@ -287,11 +287,13 @@ def assemble(
     )
 
 
-def _classes(test: Ensemble, chosen: np.ndarray) -> tuple[tuple[str, ...], np.ndarray | None]:
+def _classes(*parts: tuple[Ensemble, np.ndarray]) -> tuple[tuple[str, ...], np.ndarray | None]:
     """Names of the classes of the data, and that of each chosen member, where some condition is a class."""
-    for column, parameter in enumerate(test.parameters):
-        if parameter.classes and test.conditions is not None:
-            return tuple(map(str, parameter.classes)), test.conditions[chosen, column].round().astype(int)
+    first = parts[0][0]
+    for column, parameter in enumerate(first.parameters):
+        if parameter.classes and all(part.parameters == first.parameters for part, _ in parts):
+            values = [part.conditions[rows, column] for part, rows in parts if part.conditions is not None]
+            return tuple(map(str, parameter.classes)), np.concatenate(values).round().astype(int)
     return (), None
 
 
