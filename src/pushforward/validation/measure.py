@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -41,14 +41,26 @@ class Judgement:
 
     Attributes:
         verdicts: one per statistic, in the order of their declaration.
+        p_values: that of all statistics with draws together, then one for each test.
         joint_p_value: joint p-value; NaN if no statistic has a p-value.
         expected_beyond: mean number of verdicts beyond the floor for a perfect emulator.
         failures: statistics that could not be computed, and the reasons.
     """
 
     verdicts: list[Verdict] = field(default_factory=list)
-    joint_p_value: float = math.nan
+    p_values: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    def add(self, verdicts: Iterable[Verdict]) -> None:
+        """Take in verdicts of tests that stand apart from the others, such as that of a density."""
+        for verdict in verdicts:
+            self.verdicts.append(verdict)
+            if math.isfinite(verdict.p_value) and verdict.verdict != UNJUDGED:
+                self.p_values.append(verdict.p_value)
+
+    @property
+    def joint_p_value(self) -> float:
+        return 1 - (1 - min(self.p_values)) ** len(self.p_values) if self.p_values else math.nan
 
     @property
     def expected_beyond(self) -> float:
@@ -74,7 +86,6 @@ def measure(
     tolerances, found = dict(tolerances or {}), Judgement()
     shared: dict[object, Mapping[str | None, Measured] | str] = {}
     columns: list[tuple[float, np.ndarray, Kind]] = []
-    own: list[float] = []
     total = max(1, len(statistics) + len(tests))
     for index, statistic in enumerate(statistics):
         watch(index / total)
@@ -104,11 +115,9 @@ def measure(
         if isinstance(result, str):
             found.failures.append(f"{test.label}: {result}")
         elif result is not None:
-            verdict = _of_test(test, result, tolerances)
-            found.verdicts.append(verdict)
-            if math.isfinite(verdict.p_value):
-                own.append(verdict.p_value)
-    found.joint_p_value = _joint(columns, own, np.random.default_rng(material.count))
+            found.add([_of_test(test, result, tolerances)])
+    if columns:
+        found.p_values.insert(0, _joint(columns, np.random.default_rng(material.count)))
     unknown = [name for name in tolerances if not any(_named(v.statistic, name) for v in found.verdicts)]
     if unknown:
         known = ", ".join(v.statistic for v in found.verdicts)
@@ -201,14 +210,11 @@ def _named(statistic: str, name: str) -> bool:
     return name in (statistic, statistic.partition("/")[0], statistic.rpartition(": ")[2])
 
 
-def _joint(columns: Sequence[tuple[float, np.ndarray, Kind]], own: Sequence[float], rng: np.random.Generator) -> float:
-    """The joint p-value of draws and tests."""
-    parts = list(own)
-    if columns:
-        draws = np.stack([_completed(draws, kind, rng) for _, draws, kind in columns], axis=1)
-        values = np.array([value for value, _, _ in columns])
-        parts.append(float(joint_p_value(values, draws, [alternative_of(kind) for _, _, kind in columns])))
-    return 1 - (1 - min(parts)) ** len(parts) if parts else math.nan
+def _joint(columns: Sequence[tuple[float, np.ndarray, Kind]], rng: np.random.Generator) -> float:
+    """The joint p-value of statistics with draws."""
+    draws = np.stack([_completed(draws, kind, rng) for _, draws, kind in columns], axis=1)
+    values = np.array([value for value, _, _ in columns])
+    return float(joint_p_value(values, draws, [alternative_of(kind) for _, _, kind in columns]))
 
 
 def _completed(draws: np.ndarray, kind: Kind, rng: np.random.Generator) -> np.ndarray:

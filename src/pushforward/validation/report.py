@@ -132,8 +132,7 @@ class Report:
         p = "< 1e-6" if self.joint_p_value < 1e-6 else f"= {number(self.joint_p_value, 2)}"
         return (
             f"A perfect emulator would have about {number(self.expected_beyond, 1)} of {len(judged)} beyond the floor; "
-            f"here {'it is' if beyond == 1 else 'there are'} {beyond}. Joint p-value of the statistics of samples "
-            f"(without densities, calibration and forecasts): p {p}."
+            f"here {'it is' if beyond == 1 else 'there are'} {beyond}. Joint p-value: p {p}."
         )
 
     def to_dict(self) -> dict[str, Any]:

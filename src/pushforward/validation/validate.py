@@ -174,15 +174,14 @@ def report_on(
         lambda part: watch("comparing with data", 0.9 * part),
     )
     density = "density" in judged.abilities
-    verdicts = found.verdicts
     if density:
-        verdicts = [*verdicts, *part("Negative log-density", lambda: judge_density(material, judged))]
-        verdicts += part("Statistical weights", lambda: judge_weights(material, judged))
+        found.add(part("Negative log-density", lambda: judge_density(material, judged)))
+        found.add(part("Statistical weights", lambda: judge_weights(material, judged)))
     if "forecaster" in judged.abilities:
-        verdicts = [*verdicts, *part("Forecasts", lambda: judge_forecasts(material, judged))]
+        found.add(part("Forecasts", lambda: judge_forecasts(material, judged)))
     calibration = next(iter(part("Calibration", lambda: [calibrated(material, judged, seed)])), None)
     if calibration is not None:
-        verdicts = [*verdicts, *judge_calibration(calibration, material)]
+        found.add(judge_calibration(calibration, material))
     neighbours = next(iter(part("Memorisation", lambda: [material.derived(nearest_training)])), None)
     run = getattr(judged, "run", None)
     metrics = _metrics(run)
@@ -193,7 +192,7 @@ def report_on(
         data=material.data,
         space=material.space,
         parameters=tuple(parameter.name for parameter in material.parameters),
-        verdicts=tuple(verdicts),
+        verdicts=tuple(found.verdicts),
         curves=(
             *part("Curves", lambda: [*kind.curves(material), *pair_curves(material)]),
             *(() if calibration is None else (calibration_curve(calibration),)),
