@@ -58,6 +58,7 @@ from pushforward.statistics.spectral_fit import SpectrumFit, SpectrumWeights, am
 from pushforward.statistics.two_sample_classifiers import ClassifierScores, TwoSampleClassifiers, two_sample_classifiers
 from pushforward.statistics.uncertainty import (
     Bootstrap,
+    blended_error,
     bootstrap,
     discrepancy_error,
     half_sample_error,
@@ -106,6 +107,7 @@ __all__ = [
     "Wasserstein2",
     "amplitude_and_slope",
     "bispectrum",
+    "blended_error",
     "bootstrap",
     "border_profile",
     "circular_moments",

@@ -30,6 +30,7 @@ from pushforward.statistics.arrays import Array, as_tensor, wide
 
 __all__ = [
     "Bootstrap",
+    "blended_error",
     "bootstrap",
     "discrepancy_error",
     "group_sums",
@@ -172,10 +173,7 @@ def discrepancy_error(
 
     Resampling adds noise to noise: near the floor, where the value is made of noise alone, the resampled values scatter
     more than the value does (\|x + e\| at x of the size of e, against \|e\|), by a factor of about 1.3. There the
-    floor's own scatter is the error. With z the value's distance beyond the floor's mean in units of its scatter,
-
-        error^2 = (floor's variance + z^2 resampled variance) / (1 + z^2).
-
+    floor's own scatter is the error, and far from it that of the resampled values (`blended_error`).
     Shares of points with a neighbour in some reach are alike: half samples have other neighbours than the whole.
 
     Arguments:
@@ -190,10 +188,30 @@ def discrepancy_error(
     value, resampled, floor = (wide(as_tensor(part)) for part in (value, resampled, floor))
     if min(len(resampled), len(floor)) < 2:
         raise DataError(f"{len(resampled)} resampled values and {len(floor)} draws of the floor were given; two needed")
-    own, null = resampled.var(0), floor.var(0)
     beyond = value - floor.mean(0)
-    square = (beyond if both_sides else beyond.clamp_min(0)).square() / null
-    return torch.where(null > 0, (null + square * own) / (1 + square), own).sqrt()
+    return blended_error(beyond.abs() if both_sides else beyond, floor.std(0), resampled.std(0))
+
+
+def blended_error(
+    beyond: Float[Array, "*shape"], null: Float[Array, "*shape"], own: Float[Array, "*shape"]
+) -> Float[Tensor, "*shape"]:
+    r"""Standard error of a value at any distance from its floor.
+
+    With z the distance beyond the floor's mean in units of the floor's scatter,
+
+        error^2 = (null^2 + w own^2) / (1 + w),      w = max(0, z - 1)^2.
+
+    Arguments:
+        beyond: distance of the value from the floor's mean.
+        null: scatter of the floor. own: standard error of the value far from the floor.
+
+    Example:
+        >>> [round(float(error), 2) for error in blended_error([0.5, 30.0], 1.0, 2.0)]
+        [1.0, 2.0]
+    """
+    beyond, null, own = (wide(as_tensor(part)) for part in (beyond, null, own))
+    weight = (beyond / null - 1).clamp_min(0).square()
+    return torch.where(null > 0, (null.square() + weight * own.square()) / (1 + weight), own.square()).sqrt()
 
 
 def _members(count: int, groups: Groups) -> tuple[Int[Tensor, " samples"], int]:

@@ -51,13 +51,14 @@ class SupportDifference:
     Attributes:
         kind: such as "zeros" or "bounds".
         column: name of the column or channel; empty for a property of all together.
-        generated, real: share of the values, between 0 and 1; of a direction, its resultant length; of a pattern, the
-            share of complete rows.
+        generated, real: share of the values, between 0 and 1; of "bounds", share of the samples with a value beyond; of
+            a direction, its resultant length; of a pattern, the share of complete rows.
         p_value: probability of a difference as large for two sets of one distribution.
         size: "bounds": how far the farthest value lies beyond, in widths of the real range; "direction": difference of
             the mean angles, radians; "pattern of missing values": half the summed differences of the patterns' shares;
             otherwise the difference of the shares.
         error: standard error of the difference between ``generated`` and ``real``.
+        step: of "bounds", share of the samples that one more sample, or group, beyond a bound adds; otherwise 0.
     """
 
     kind: str
@@ -67,6 +68,7 @@ class SupportDifference:
     p_value: float
     size: float
     error: float
+    step: float = 0.0
 
     @property
     def name(self) -> str:
@@ -210,7 +212,7 @@ def _of_column(
 def _bounds(x: np.ndarray, known: np.ndarray, name: str, test: _Shares) -> SupportDifference:
     low, high = float(known.min()), float(known.max())
     below, above = x < low, x > high
-    share = float((below | above).mean())
+    share = float((below | above).any(1).mean())
     width = high - low if high > low else max(abs(high), 1.0)
     overshoot = float(max(0.0, np.nanmax(x, initial=high) - high, low - np.nanmin(x, initial=low)) / width)
     # Cells of one sample are not independent: only samples, or groups, count.
@@ -218,10 +220,10 @@ def _bounds(x: np.ndarray, known: np.ndarray, name: str, test: _Shares) -> Suppo
     hits = [len(np.unique(who[side.any(1)])) for side in (below, above)]
     new, old = len(np.unique(who)), test.degrees(x, np.zeros(known.size // x.shape[1] or 1)) + 1
     p = min(1.0, 2 * min(_beyond(count, new, old) for count in hits))
-    # The number beyond one bound follows a geometric law, with variance k (k + 1) about its mean k.
-    each = share / max(1, sum(hits))
-    error = max(each, 1 / new / x.shape[1]) * max(1.0, sum(count * (count + 1) for count in hits)) ** 0.5
-    return SupportDifference("bounds", name, share, 0.0, p, overshoot, error)
+    # The number beyond one bound follows a geometric law of mean k and variance k (k + 1); of like sets, k = 1.
+    step = max(share / max(1, sum(hits)), 1 / len(x))
+    error = step * max(4.0, sum(count * (count + 1) for count in hits)) ** 0.5
+    return SupportDifference("bounds", name, share, 0.0, p, overshoot, error, step)
 
 
 def _beyond(count: int, new: int, old: int) -> float:

@@ -6,12 +6,10 @@ half is set beside permutations of it, which is exact and costs no second traini
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from pushforward import statistics
-from pushforward.statistics import smallest_noticeable
+from pushforward.statistics import blended_error, smallest_noticeable
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import classified
 from pushforward.validation.statistic import SingleTest, TestResult
@@ -57,10 +55,9 @@ def _classify(material: Material) -> TestResult | None:
         note += f" It tells them apart by {listing(useful)}." if useful else ""
         note += f" It is surest of samples {listing([str(keep[row]) for row in found.surest_generated[:SUREST]])}."
     value, null = found.auc[found.worst], float(draws.std())
-    far = max(0.0, value - float(draws.mean())) / null
     return TestResult(
         value,
-        math.sqrt((null**2 + (far * found.error[found.worst]) ** 2) / (1 + far**2)),
+        float(blended_error(value - float(draws.mean()), null, found.error[found.worst])),
         p,
         float(np.median(draws)),
         float(low),

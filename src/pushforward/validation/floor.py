@@ -146,7 +146,12 @@ class Floor:
         rows = rng.permutation(self.count)[:size]
         value = np.asarray(distance(generated[rows], test[rows]), dtype=float)
         half = max(2, size // 2)
-        again = [distance(generated[_thinned(i, half)], test[_thinned(j, half)]) for i, j in self.halves]
+
+        def halves(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+            rows = [(_thinned(i, half), _thinned(j, half)) for i, j in self.halves]
+            return np.array([distance(one[i], other[j]) for i, j in rows], dtype=float)
+
+        again = halves(generated, test)
         floor = np.full((len(self.pairs), *value.shape), math.nan)
         draws = int(np.clip(len(self.pairs) * (CHEAP / size) ** 2, min(FEWEST, len(self.pairs)), len(self.pairs)))
         for index in np.unique(np.linspace(0, len(self.pairs) - 1, draws).round().astype(int)) if draws else ():
@@ -156,9 +161,15 @@ class Floor:
         error = value * math.nan
         made = floor[np.isfinite(floor).reshape(len(floor), -1).all(axis=1)]
         if len(again) > 1 and len(made) > 1 and np.isfinite(value).all() and np.isfinite(again).all():
-            error = discrepancy_error(value, np.array(again, dtype=float), made, both_sides=True).numpy()
+            # Half samples have other neighbours than the whole: their scatter is set against that of real ones.
+            a, b = self.pairs[0]
+            real_halves = halves(real[a], real[b]) if len(a) >= self.count else again
+            with silent():
+                scale = made.std(axis=0, ddof=1) / real_halves.std(axis=0, ddof=1)
+            again = again * np.where(np.isfinite(scale), np.clip(scale, 0.5, 1.0), 1.0)
+            error = discrepancy_error(value, again, made, both_sides=True).numpy()
         elif len(again) > 1:
-            error = half_sample_error(torch.as_tensor(np.array(again, dtype=float))).numpy()
+            error = half_sample_error(torch.as_tensor(again)).numpy()
         return Measured(value, error, floor)
 
     def band(
