@@ -193,7 +193,7 @@ def discrepancy_error(
 
 
 def blended_error(
-    beyond: Float[Array, "*shape"], null: Float[Array, "*shape"], own: Float[Array, "*shape"]
+    beyond: Float[Array, "*shape"] | float, null: Float[Array, "*shape"] | float, own: Float[Array, "*shape"] | float
 ) -> Float[Tensor, "*shape"]:
     r"""Standard error of a value at any distance from its floor.
 
