@@ -33,6 +33,8 @@ __all__ = ["ModeCounts", "class_counts", "cluster_counts", "compare_counts"]
 ABSENT, CHANCE = 0.1, 0.01
 FOLDS = 5
 TABLES = 4000
+# Standard deviations from the mean beyond which all values count as the same for clusters.
+FARTHEST = 4.0
 
 
 @dataclass(frozen=True)
@@ -237,11 +239,17 @@ def cluster_counts(
             f"{clusters} clusters were asked for among {len(source)}, with {len(x)} and {len(y)} samples to count; "
             "there must be at least two clusters, with ten samples each"
         )
-    scatter = source.std(0)
-    scale = np.where(scatter > 0, scatter, 1.0)
-    means = KMeans(count, n_init=4, random_state=seed).fit(source / scale)
+    centre, scatter = source.mean(0), source.std(0)
+    varies = scatter > 1e-6 * np.abs(source).max(0)
+
+    def standardised(part: np.ndarray) -> np.ndarray:
+        # A rare value far out would be a cluster of its own.
+        z: np.ndarray = ((part - centre) / np.where(varies, scatter, np.inf)).clip(-FARTHEST, FARTHEST)
+        return z
+
+    means = KMeans(count, n_init=4, random_state=seed).fit(standardised(source))
     order = np.argsort(np.argsort(-np.bincount(means.labels_, minlength=count), kind="stable"))
-    of_generated, of_real = (order[means.predict(part / scale)] for part in (x, y))
+    of_generated, of_real = (order[means.predict(standardised(part))] for part in (x, y))
     names = [f"cluster {number + 1}" for number in range(count)]
     paired = paired and training is not None
     return compare_counts(

@@ -105,9 +105,20 @@ def beside_parameter(material: Material, column: int, profile: Profile) -> Rows:
 
 
 def _worst_bin(material: Material, parameter: Parameter, column: int) -> Statistic:
+    assert material.conditions is not None
     profile, bins = profiles_of(material)[0], bins_of(material, column)
-    distance = difference(profile)
-    generated, real = beside_parameter(material, column, profile)
+    compared, standard = difference(profile), _standard(material)
+    width = standard.shape[1]
+    # Two real sets have like conditions, not the same: what a linear response to them explains is taken off.
+    slopes = _slopes(standard, profile.real)
+
+    def distance(a: np.ndarray, b: np.ndarray) -> float:
+        explained = (a[:, :width].mean(axis=0) - b[:, :width].mean(axis=0)) @ slopes
+        return compared(a[:, width:] - explained, b[:, width:])
+
+    values = material.conditions[:, column]
+    generated = np.column_stack([values[: material.count], standard[: material.count], profile.generated])
+    real = np.column_stack([values, standard, profile.real])
     per_bin = bins.each(generated, real[: material.count], distance)
     where = bins.names[int(np.nanargmax(per_bin))] if np.isfinite(per_bin).any() else "none"
     which = "class" if parameter.classes else "third"
@@ -126,17 +137,12 @@ def _worst_bin(material: Material, parameter: Parameter, column: int) -> Statist
 def _slope(material: Material, parameter: Parameter, column: int) -> Statistic:
     """Error of the least-squares slopes on the parameter, at fixed other parameters."""
     assert material.conditions is not None
-    profile = profiles_of(material)[1]
-    numeric = [c for c, p in enumerate(material.parameters) if not p.classes]
-    test = material.conditions[: material.count, numeric]
-    scatter = np.where(test.std(axis=0) > 0, test.std(axis=0), 1.0)
-    standard = (material.conditions[:, numeric] - test.mean(axis=0)) / scatter
+    profile, standard = profiles_of(material)[1], _standard(material)
     width, factor = standard.shape[1], 100.0 if profile.unit == "%" else 1.0
+    place = [c for c, p in enumerate(material.parameters) if not p.classes].index(column)
 
     def slopes(rows: np.ndarray) -> np.ndarray:
-        design = np.column_stack([np.ones(len(rows)), rows[:, :width]])
-        found = np.linalg.lstsq(design, rows[:, width:], rcond=None)[0]
-        return np.asarray(found[1 + numeric.index(column)])
+        return _slopes(rows[:, :width], rows[:, width:])[place]
 
     generated = np.column_stack([standard[: material.count], profile.generated])
     real = np.column_stack([standard, profile.real])
@@ -151,6 +157,21 @@ def _slope(material: Material, parameter: Parameter, column: int) -> Statistic:
         unit=profile.unit,
         group="conditions",
     )
+
+
+def _standard(material: Material) -> np.ndarray:
+    """Numeric parameters of the real members, in standard deviations of the test members from their mean."""
+    assert material.conditions is not None
+    numeric = [c for c, p in enumerate(material.parameters) if not p.classes]
+    test = material.conditions[: material.count, numeric]
+    scatter = np.where(test.std(axis=0) > 0, test.std(axis=0), 1.0)
+    return np.asarray((material.conditions[:, numeric] - test.mean(axis=0)) / scatter, dtype=float)
+
+
+def _slopes(conditions: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Least-squares slopes of values (N, K) on conditions (N, P), shape (P, K)."""
+    design = np.column_stack([np.ones(len(conditions)), conditions])
+    return np.asarray(np.linalg.lstsq(design, values, rcond=None)[0][1:])
 
 
 def _recovered(parameter: Parameter, column: int) -> list[Statistic]:

@@ -66,12 +66,14 @@ class Floor:
         pairs: two arrays of rows of the real members, for each repetition of real against real.
         resamplings: rows of the generated samples and rows of the test members, for each bootstrap.
         halves: the same for random halves without replacement, for distances that repeated points would distort.
+        units: independent samples, or groups, of the test set; 0 if not known.
     """
 
     count: int
     pairs: Pairs
     resamplings: Pairs
     halves: Pairs
+    units: int = 0
 
     @classmethod
     def build(
@@ -106,7 +108,7 @@ class Floor:
         for half in half_samples(count, HALVES, units, seed=seed) if len(np.unique(units)) > 1 else ():
             rows = half.numpy()
             halves.append((rows if together else rng.permutation(count)[: len(rows)], rows))
-        return cls(count, pairs, tuple(resamplings), tuple(halves))
+        return cls(count, pairs, tuple(resamplings), tuple(halves), len(np.unique(units)))
 
     def measure(
         self, distance: Measure, generated: np.ndarray, real: np.ndarray, *, positive: bool = False
@@ -123,6 +125,8 @@ class Floor:
         again = np.array([distance(generated[i], test[j]) for i, j in self.resamplings], dtype=float)
         floor = np.array([distance(real[a], real[b]) for a, b in self.pairs], dtype=float)
         floor = floor.reshape(len(self.pairs), *value.shape)
+        # Drawing U units with replacement gives (U - 1) / U of the variance of their mean.
+        again = value + math.sqrt(self.units / max(1, self.units - 1)) * (again - value) if self.units else again
         with silent():
             error = np.nanstd(again, axis=0, ddof=1)
         if positive and len(floor) > 1 and np.isfinite(again).all() and np.isfinite(floor).all():
