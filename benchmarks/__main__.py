@@ -12,7 +12,16 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-SUPPORT = {"__init__", "__main__", "timing", "judged", "kept", "planted", "flow_peers", "entropy_sets"}
+SUPPORT = {
+    "__init__",
+    "__main__",
+    "timing",
+    "command_line_runs",
+    "stored_results",
+    "planted",
+    "flow_peers",
+    "entropy_sets",
+}
 
 
 def main(names: list[str]) -> int:

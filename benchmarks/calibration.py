@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from benchmarks.kept import kept
 from benchmarks.planted import SETS
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.validation.verdict import AT_FLOOR, UNJUDGED, level_of
 
@@ -27,7 +27,8 @@ def main(seeds: int = SEEDS) -> None:
     rows, further = [], {}
     for name in SETS:
         found = [
-            kept("calibration", f"{name} {seed}", {}, lambda n=name, s=seed: measured(n, s)) for seed in range(seeds)
+            measure_once("calibration", f"{name} {seed}", {}, lambda n=name, s=seed: measured(n, s))
+            for seed in range(seeds)
         ]
         joint = np.array([each["joint"] for each in found])
         test = stats.ks_1samp(joint, stats.uniform.cdf)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.kept import kept, look_up
+from benchmarks.stored_results import measure_once, stored
 from benchmarks.timing import report
 from pushforward import Emulator, fit
 from pushforward.ensembles import Ensemble, read
@@ -49,13 +49,13 @@ RUNS = (*((name, seed) for seed in SEEDS for name in TARGETS), *((name, SEEDS[0]
 def main() -> None:
     torch.set_num_threads(1)
     for name, seed in RUNS:
-        kept("cnf", f"{name} {seed}", SETTING, lambda name=name, seed=seed: _row(name, seed))
+        measure_once("cnf", f"{name} {seed}", SETTING, lambda name=name, seed=seed: _row(name, seed))
     write()
 
 
 def write() -> None:
     """The page, from what has been measured so far."""
-    found = {run: row for run in RUNS if (row := look_up("cnf", f"{run[0]} {run[1]}", SETTING)) is not None}
+    found = {run: row for run in RUNS if (row := stored("cnf", f"{run[0]} {run[1]}", SETTING)) is not None}
     rows = [{"set": name, **row} for (name, seed), row in found.items() if seed == SEEDS[0]]
     seeds = [
         {"set": name, "seed": seed, "gap (nats)": row["gap (nats)"], "mass": row["mass"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.judged import WAYS, training_cost
+from benchmarks.command_line_runs import WAYS, training_cost
 from benchmarks.timing import report
 
 MODELS = ("flow-matching", "realnvp", "wgan-gp", "vae")

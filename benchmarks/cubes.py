@@ -7,7 +7,7 @@ import time
 import torch
 
 import pushforward as pf
-from benchmarks.judged import WAYS, fit_and_judge, row_of, run_of, training_cost
+from benchmarks.command_line_runs import WAYS, fit_and_validate, row_of, run_of, training_cost
 from benchmarks.timing import report
 
 BUDGET = "15m"
@@ -17,7 +17,7 @@ STATISTICS = ("power_spectrum", "power_scatter", "one_point_pdf", "bispectrum", 
 
 
 def main() -> None:
-    found = fit_and_judge("cubes", *ARGUMENTS, "--devices", "2", "--budget", BUDGET)
+    found = fit_and_validate("cubes", *ARGUMENTS, "--devices", "2", "--budget", BUDGET)
     rows = []
     for way, (threads, processes) in WAYS.items():
         step, memory = training_cost(*ARGUMENTS, threads=threads, processes=processes)

@@ -24,7 +24,7 @@ import torch
 
 import pushforward as pf
 from benchmarks.flow_peers import count
-from benchmarks.kept import kept
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.ensembles import builtin
 
@@ -86,7 +86,9 @@ def independent() -> float:
 
 def cell(family: str, steps: int) -> dict[str, Any]:
     settings = FAMILIES[family]
-    return kept("digits_bits", f"{family}, {steps}", {"settings": settings}, lambda: measured(family, steps, settings))
+    return measure_once(
+        "digits_bits", f"{family}, {steps}", {"settings": settings}, lambda: measured(family, steps, settings)
+    )
 
 
 def measured(family: str, steps: int, settings: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import math
 import time
 from typing import Any
 
-from benchmarks.kept import kept
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.energies import Energy, double_well, lattice_phi4, lennard_jones
 from pushforward.energies.bridge import measured_facts
@@ -37,12 +37,14 @@ def main() -> None:
     rows = []
     for name, (energy, options) in ENERGIES.items():
         found = [
-            kept("energies", f"{name} seed {seed}", options, lambda seed=seed, e=energy, o=options: measure(e, o, seed))
+            measure_once(
+                "energies", f"{name} seed {seed}", options, lambda seed=seed, e=energy, o=options: measure(e, o, seed)
+            )
             for seed in SEEDS
         ]
         log_z, log_z_error = combined(found, "log_z")
         mean, mean_error = combined(found, "mean_energy")
-        drawn = kept("energies", f"{name} sampler", {"samples": SAMPLES}, lambda e=energy: draw(e))
+        drawn = measure_once("energies", f"{name} sampler", {"samples": SAMPLES}, lambda e=energy: draw(e))
         rows.append(
             {
                 "energy": name,

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.judged import run_of
+from benchmarks.command_line_runs import run_of
 from benchmarks.timing import report
 
 MODELS = ("flow-matching", "ddpm", "wgan-gp", "realnvp", "vae")

@@ -17,7 +17,7 @@ import torch
 
 import pushforward as pf
 from benchmarks.flow_peers import count
-from benchmarks.kept import kept
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.ensembles import builtin
 from pushforward.simulate import simulate
@@ -34,7 +34,7 @@ def main() -> None:
     rows = []
     for name, (family, steps, settings) in RUNS.items():
         setting = {"steps": steps, "settings": settings}
-        found = kept("field_densities", name, setting, lambda f=family, s=steps, o=settings: measured(f, s, o))
+        found = measure_once("field_densities", name, setting, lambda f=family, s=steps, o=settings: measured(f, s, o))
         rows.append(
             {
                 "family": name,

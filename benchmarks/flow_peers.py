@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -16,9 +17,21 @@ from pydantic import Field as Setting
 from torch import Tensor, nn
 
 from benchmarks.timing import Timing
-from pushforward.models import Model, Settings, Turn
+from pushforward.conditions import Condition
+from pushforward.models import Batch, Model, Settings, Turn
+from pushforward.randomness import Draws
 
-__all__ = ["NFlows", "NormFlows", "Peer", "Zuko", "count", "process_seconds", "processor_in_turn", "width_for"]
+__all__ = [
+    "NFlows",
+    "NormFlows",
+    "Peer",
+    "Zuko",
+    "count",
+    "process_seconds",
+    "processor_in_turn",
+    "stepper",
+    "width_for",
+]
 
 
 class PeerSettings(Settings):
@@ -153,6 +166,21 @@ def width_for(build: Callable[[int], nn.Module], parameters: int) -> int:
 def count(net: nn.Module) -> int:
     """Parameters of a network."""
     return sum(p.numel() for p in net.parameters())
+
+
+def stepper(model: Model, dim: int, condition: Condition | None = None, *, rows: int = 512) -> Callable[[], None]:
+    """One step of training on a batch of vectors, as the loop takes it; the first one is taken."""
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+    batch = Batch(torch.randn(rows, dim), condition, Draws(0, rows))
+
+    def step() -> None:
+        for turn in model.turns(repeat(batch)):
+            optimiser.zero_grad()
+            turn.loss.backward()
+            optimiser.step()
+
+    step()
+    return step
 
 
 def process_seconds(step: Callable[[], object], repeats: int) -> float:

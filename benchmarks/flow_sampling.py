@@ -11,16 +11,15 @@ The samples of the two ways of decoding are compared in float64.
 from __future__ import annotations
 
 from functools import partial
-from itertools import repeat
 from typing import Any
 
 import torch
 
-from benchmarks.flow_peers import NFlows, Zuko, count, processor_in_turn, width_for
-from benchmarks.kept import kept
+from benchmarks.flow_peers import NFlows, Zuko, count, processor_in_turn, stepper, width_for
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.conditions import ConditionSpace
-from pushforward.models import Batch, Model, model_class
+from pushforward.models import Model, model_class
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
 from pushforward.transforms import MaskedAutoregressive
@@ -44,7 +43,7 @@ def main() -> None:
             }
             name = f"D = {dim}, {'affine' if affine else 'spline'}"
             measure = partial(compared, dim, samples, affine=affine)
-            rows += kept("flow_sampling", name, setting, lambda measure=measure: {"rows": measure()})["rows"]
+            rows += measure_once("flow_sampling", name, setting, lambda measure=measure: {"rows": measure()})["rows"]
     notes = [
         f"{TRANSFORMS} transforms of two hidden layers; samples at a time: "
         + ", ".join(f"{samples} at D = {dim}" for dim, samples in SIZES.items())
@@ -70,7 +69,7 @@ def compared(dim: int, samples: int, *, affine: bool) -> list[dict[str, Any]]:
             model.sample(Draws(0, samples))
 
     sampling = processor_in_turn({key: partial(drawn, each) for key, each in flows.items()}, REPEATS[dim])
-    training = processor_in_turn({key: stepper(each, dim) for key, each in flows.items()}, 7)
+    training = processor_in_turn({key: stepper(each, dim, rows=BATCH) for key, each in flows.items()}, 7)
     return [
         {
             "flow": key if key == name else f"{key} {name}",
@@ -102,19 +101,6 @@ def built(name: str, dim: int) -> Model:
 def built_peer(kind: Any, dim: int, affine: bool, width: int) -> Model:
     settings = kind.Settings(affine=affine, transforms=TRANSFORMS, width=width)
     return kind(Vector(dim), ConditionSpace(), settings)
-
-
-def stepper(model: Model, dim: int) -> Any:
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
-    batch = Batch(torch.randn(BATCH, dim), None, Draws(0, BATCH))
-
-    def step() -> None:
-        for turn in model.turns(repeat(batch)):
-            optimiser.zero_grad()
-            turn.loss.backward()
-            optimiser.step()
-
-    return step
 
 
 def difference(model: Model, dim: int) -> float:

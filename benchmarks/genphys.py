@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-import time
 
 import torch
 from examples.genphys.dispersion import FREQUENCIES, is_smoothing
@@ -20,7 +19,7 @@ from examples.genphys.process_flow import ProcessFlow
 from examples.genphys.processes import PROCESSES, continuity_residual, process, transport_residual
 from torch import Tensor
 
-from benchmarks.kept import kept, look_up
+from benchmarks.stored_results import measure_in_turn, measure_once, stored
 from benchmarks.timing import report
 from pushforward.ensembles import read
 from pushforward.networks import MLP
@@ -116,18 +115,17 @@ def plan() -> list[tuple[str, str, int]]:
 def main(seconds: float = float("inf"), *, table: bool = True) -> None:
     """Measure what is not measured yet, beginning nothing after so many seconds."""
     torch.set_num_threads(1)
-    began = time.perf_counter()
-    for row in plan():
-        if time.perf_counter() - began > seconds:
-            return
-        kept("genphys", " ".join(map(str, row)), SETTING, lambda row=row: measured(*row))
-    if table:
+
+    def measure(row: tuple[str, str, int]) -> None:
+        measure_once("genphys", " ".join(map(str, row)), SETTING, lambda: measured(*row))
+
+    if measure_in_turn(plan(), measure, seconds) and table:
         tabulate()
 
 
 def tabulate() -> None:
     """The table of what is measured so far."""
-    done = {row: found["distance"] for row in plan() if (found := look_up("genphys", " ".join(map(str, row)), SETTING))}
+    done = {row: found["distance"] for row in plan() if (found := stored("genphys", " ".join(map(str, row)), SETTING))}
     rows = []
     for name in (*NAMES, *(name for name in FREQUENCIES if name not in PROCESSES)):
         row: dict[str, object] = {"process": name, "smoothing at": "", "continuity": "", "corrected velocity": ""}

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.kept import kept
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report, time_in_turn
 from pushforward import fit
 from pushforward.ensembles import Ensemble, read
@@ -39,8 +39,10 @@ SHOWN = (0.125, 0.25, 0.5, 0.75, 1.0)
 
 def main() -> None:
     torch.set_num_threads(1)
-    found = {box: kept("hybrid_nbody", f"accuracy {box}", SETTING, lambda box=box: _accuracy(box)) for box in BOXES}
-    times = kept("hybrid_nbody", "seconds", SETTING, _seconds)
+    found = {
+        box: measure_once("hybrid_nbody", f"accuracy {box}", SETTING, lambda box=box: _accuracy(box)) for box in BOXES
+    }
+    times = measure_once("hybrid_nbody", "seconds", SETTING, _seconds)
     cases = [
         ({"box (Mpc/h)": f"{box:g}", "Omega_m": f"{matter:g}", "run": run}, found[box][f"{matter:g}"][run])
         for box, matters in TESTS.items()

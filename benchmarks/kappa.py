@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import pushforward as pf
-from benchmarks.judged import fit_and_judge, row_of, run_of
+from benchmarks.command_line_runs import fit_and_validate, row_of, run_of
 from benchmarks.timing import report
 from pushforward.statistics import power_spectrum
 
@@ -29,7 +29,7 @@ def main() -> None:
     if not conditions.exists():
         print(f"skipped: there are no maps in {FOLDER}; set KAPPA to the folder that holds them")
         return
-    found = fit_and_judge(
+    found = fit_and_validate(
         "kappa",
         str(FOLDER / "*.fits"),
         *("--condition", str(conditions), "--crop", "64", "--model", "flow-matching", "--budget", BUDGET),

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,12 @@ import torch
 
 import pushforward as pf
 from benchmarks.entropy_sets import SETS
-from benchmarks.flow_peers import Zuko, count, process_seconds, width_for
-from benchmarks.kept import kept, look_up
+from benchmarks.flow_peers import Zuko, count, process_seconds, stepper, width_for
+from benchmarks.stored_results import measure_once, stored
 from benchmarks.timing import report
 from pushforward.conditions import ConditionSpace
 from pushforward.ensembles import Ensemble
-from pushforward.models import Batch, Model, model_class
-from pushforward.randomness import Draws
+from pushforward.models import Model, model_class
 from pushforward.spaces import Vector
 
 BUDGET, MEMBERS, SCORED = 20.0, 20_000, 5000
@@ -49,7 +47,7 @@ def main() -> None:
     for name in FLOWS:
         row: dict[str, Any] = {"flow": name}
         for data in SETS:
-            found = look_up("known_entropy", f"{data}, {name}", setting(name))
+            found = stored("known_entropy", f"{data}, {name}", setting(name))
             row[data] = "" if found is None else f"{found['gap']:.3f} ± {found['error']:.3f}"
         rows.append(row)
     x = {data: each.draw(20_000, 99) for data, each in SETS.items()}
@@ -68,7 +66,7 @@ def setting(name: str) -> dict[str, Any]:
 
 
 def cell(data: str, name: str) -> dict[str, Any]:
-    return kept("known_entropy", f"{data}, {name}", setting(name), lambda: measured(data, name))
+    return measure_once("known_entropy", f"{data}, {name}", setting(name), lambda: measured(data, name))
 
 
 def measured(data: str, name: str) -> dict[str, Any]:
@@ -105,20 +103,6 @@ def family(dim: int, name: str) -> tuple[type[Model], dict[str, Any]]:
 
 def built(kind: type[Model], dim: int, settings: dict[str, Any]) -> Model:
     return kind(Vector(dim), ConditionSpace(), kind.Settings(**settings))
-
-
-def stepper(model: Model, dim: int) -> Any:
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    batch = Batch(torch.randn(512, dim), None, Draws(0, 512))
-
-    def step() -> None:
-        for turn in model.turns(repeat(batch)):
-            optimiser.zero_grad()
-            turn.loss.backward()
-            optimiser.step()
-
-    step()
-    return step
 
 
 torch.set_num_threads(1)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.kept import kept
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.ensembles import Ensemble, Preprocessing
 from pushforward.simulate import Simulated, simulate
@@ -83,7 +83,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows, facts = [], []
     for each in SETS:
-        found = kept("latent_ode", each.name, SETTING, lambda each=each: measured(each))
+        found = measure_once("latent_ode", each.name, SETTING, lambda each=each: measured(each))
         rows += found["rows"]
         facts.append(found["fact"])
     wins = sum(row["RMSE latent-ode"] < row["RMSE GRU"] for row in rows)

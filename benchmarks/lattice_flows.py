@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 import pushforward as pf
-from benchmarks.kept import kept
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.energies import free_field, lattice_phi4
 
@@ -60,7 +60,7 @@ def main() -> None:
 def cell(name: str) -> dict[str, Any]:
     family, theory, steps, settings = RUNS[name]
     setting = {"steps": steps, "settings": settings, "weighted": WEIGHTED}
-    return kept("lattice_flows", name, setting, lambda: measured(family, theory, steps, settings))
+    return measure_once("lattice_flows", name, setting, lambda: measured(family, theory, steps, settings))
 
 
 def measured(family: str, theory: str, steps: int, settings: dict[str, Any]) -> dict[str, float]:

@@ -8,7 +8,7 @@ moves both coordinates alike), and 1.5 times scikit-learn's S with noise 0.05. B
 sampled with the same solver (dopri5, tolerance 1e-4). torchcfm is used as its examples use it: Adam at 1e-3, sigma 0.1;
 a second row sets its sigma to 0, which is what pushforward's straight lines have.
 
-A run keeps what it has done after every measurement and goes on from there (see `benchmarks.kept`):
+A run keeps what it has done after every measurement and goes on from there (see `benchmarks.stored_results`):
 
     python -m benchmarks optimal_transport
     python -m benchmarks.optimal_transport measure 500    # for about 500 s, without a table
@@ -28,7 +28,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from benchmarks.kept import kept, look_up
+from benchmarks.stored_results import measure_in_turn, measure_once, stored
 from benchmarks.timing import report, time_in_turn
 from pushforward.ensembles.batch import Batch, PairBatch
 from pushforward.models import Player, Turn
@@ -219,7 +219,7 @@ def name_of(row: Row) -> str:
     return " ".join(filter(None, [task, side, coupling, str(seed)]))
 
 
-def find(row: Row) -> dict[str, float]:
+def measure_row(row: Row) -> dict[str, float]:
     """A measurement, made unless it was before."""
     task, side, coupling, seed = row
 
@@ -228,24 +228,19 @@ def find(row: Row) -> dict[str, float]:
             return floor(task, seed)
         return least_energy(task) if side == LEAST else measured(task, side, coupling, seed)
 
-    return kept("optimal_transport", name_of(row), SETTING, measure)
+    return measure_once("optimal_transport", name_of(row), SETTING, measure)
 
 
 def main(seconds: float = float("inf"), *, table: bool = True) -> None:
     """Measure what is not measured yet, beginning nothing after so many seconds."""
     torch.set_num_threads(1)
-    began = time.perf_counter()
-    for row in plan():
-        if time.perf_counter() - began > seconds:
-            return
-        find(row)
-    if table:
+    if measure_in_turn(plan(), measure_row, seconds) and table:
         tabulate()
 
 
 def tabulate() -> None:
     """The table of what is measured so far."""
-    done = {row: found for row in plan() if (found := look_up("optimal_transport", name_of(row), SETTING))}
+    done = {row: found for row in plan() if (found := stored("optimal_transport", name_of(row), SETTING))}
     rows = []
     for task in TASKS:
         floors = [found["distance"] for (its, side, _, _), found in done.items() if (its, side) == (task, FLOOR)]

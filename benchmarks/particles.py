@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
-from benchmarks.kept import kept
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.energies import named_energy
 from pushforward.energies.weights import ess, log_weights
@@ -83,7 +83,7 @@ def measured(name: str, model: str) -> dict[str, Any]:
     """A row of the table, made now or before."""
     steps = STEPS[name, model]
     setting = {"steps": steps, "members": MEMBERS[name], "scored": SCORED[name], "weighted": WEIGHTED[name]}
-    return kept("particles", f"{name} {model}", setting, lambda: measure(name, model, steps))
+    return measure_once("particles", f"{name} {model}", setting, lambda: measure(name, model, steps))
 
 
 def measure(name: str, model: str, steps: int) -> dict[str, Any]:

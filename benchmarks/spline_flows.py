@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,12 @@ import numpy as np
 import torch
 
 import pushforward as pf
-from benchmarks.flow_peers import NFlows, NormFlows, Peer, Zuko, count, process_seconds, width_for
-from benchmarks.kept import kept, look_up
+from benchmarks.flow_peers import NFlows, NormFlows, Peer, Zuko, count, process_seconds, stepper, width_for
+from benchmarks.stored_results import measure_once, stored
 from benchmarks.timing import report
-from pushforward.conditions import Condition, ConditionSpace
+from pushforward.conditions import ConditionSpace
 from pushforward.ensembles import builtin
-from pushforward.models import Batch, Model, model_class
-from pushforward.randomness import Draws
+from pushforward.models import Model, model_class
 from pushforward.simulate import simulate
 from pushforward.spaces import Vector
 
@@ -70,7 +67,7 @@ def cell(name: str, given: bool, seed: int) -> dict[str, Any]:
     """One flow trained from one seed and scored."""
     setting = {"budget": BUDGET}
     key = f"{name}{', given' if given else ''}, {seed}"
-    return look_up("spline_flows", key, setting) or kept(
+    return stored("spline_flows", key, setting) or measure_once(
         "spline_flows", key, setting, lambda: measured(name, given, seed)
     )
 
@@ -78,7 +75,8 @@ def cell(name: str, given: bool, seed: int) -> dict[str, Any]:
 def measured(name: str, given: bool, seed: int) -> dict[str, Any]:
     kind, settings = family(name, given)
     model = built(kind, given, settings)
-    steps = int(BUDGET / process_seconds(stepper(model), TIMED))
+    condition = Condition(torch.eye(2).repeat(256, 1)) if given else None
+    steps = int(BUDGET / process_seconds(stepper(model, 2, condition), TIMED))
     moons = simulate("two-moons", 20_000, 0, labels=given)
     data = builtin.simulate("two-moons", labels=given)
     with tempfile.TemporaryDirectory() as folder:
@@ -112,23 +110,6 @@ def family(name: str, given: bool) -> tuple[type[Model], dict[str, Any]]:
 def built(kind: type[Model], given: bool, settings: dict[str, Any]) -> Model:
     condition = ConditionSpace(2) if given else ConditionSpace()
     return kind(Vector(2), condition, kind.Settings(**settings))
-
-
-def stepper(model: Model) -> Any:
-    """One step of training, as the loop takes it."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    batch = Batch(torch.randn(512, 2), None, Draws(0, 512))
-    if model.condition:
-        batch = replace(batch, condition=Condition(torch.eye(2).repeat(256, 1)))
-
-    def step() -> None:
-        for turn in model.turns(repeat(batch)):
-            optimiser.zero_grad()
-            turn.loss.backward()
-            optimiser.step()
-
-    step()
-    return step
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 import pushforward as pf
-from benchmarks.judged import run_of
+from benchmarks.command_line_runs import run_of
 from benchmarks.timing import report
 from pushforward.models import Batch
 from pushforward.randomness import Draws

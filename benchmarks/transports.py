@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 import pushforward as pf
-from benchmarks.kept import WORK, kept, look_up
+from benchmarks.stored_results import WORK, measure_once, stored
 from benchmarks.timing import ROOT, report
 from pushforward.statistics import classifier_two_sample_test
 from pushforward.validation.evaluation_data import Material, gather
@@ -196,7 +196,7 @@ def main(seconds: float = float("inf"), *, table: bool = True, all_trained: bool
     loaded: dict[str, pf.Emulator] = {}
     for name, whose, setting, function in judgements():
         if (
-            look_up("transports", name, setting)
+            stored("transports", name, setting)
             or not (all_trained or finished(whose))
             or whose not in (only or [whose])
         ):
@@ -205,14 +205,14 @@ def main(seconds: float = float("inf"), *, table: bool = True, all_trained: bool
             return
         if whose not in loaded:
             loaded[whose] = trained(whose)
-        kept("transports", name, setting, lambda f=function, e=loaded[whose]: f(e))
+        measure_once("transports", name, setting, lambda f=function, e=loaded[whose]: f(e))
     if table:
         tabulate()
 
 
 def tabulate() -> None:
     """The page, of what is measured so far."""
-    done = {name: found for name, _, setting, _ in judgements() if (found := look_up("transports", name, setting))}
+    done = {name: found for name, _, setting, _ in judgements() if (found := stored("transports", name, setting))}
     names = [name for name in (*FAMILIES, *TEACHERS) if any(f"{name} {calls}" in done for calls in CALLS)]
     measured = [calls for calls in CALLS if any(f"{name} {calls}" in done for name in names)]
     floor = done["floor"]

@@ -12,14 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WAYS", "fit_and_judge", "row_of", "run_of", "training_cost"]
+__all__ = ["WAYS", "fit_and_validate", "row_of", "run_of", "training_cost"]
 
 WORK = Path("runs/benchmarks")
 # Of using two cores: threads of each process, and processes.
 WAYS = {"one thread": (1, 1), "two threads": (2, 1), "two processes": (1, 2)}
 
 
-def fit_and_judge(name: str, *arguments: str) -> dict[str, Any]:
+def fit_and_validate(name: str, *arguments: str) -> dict[str, Any]:
     """The report of ``pushforward fit ARGUMENTS`` and ``pushforward validate``, in the directory `run_of` this name.
 
     A run that was judged already, of the same version, with the same arguments, is not repeated.
