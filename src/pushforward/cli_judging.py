@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,6 +26,10 @@ from pushforward.options import (
 )
 from pushforward.reading_options import reads_data
 
+if TYPE_CHECKING:
+    from pushforward.emulator import Emulator
+    from pushforward.ensembles import Ensemble, EnsemblePair
+
 __all__ = ["compare", "judge", "validate"]
 
 Further = Annotated[
@@ -45,6 +49,10 @@ def validate(
     data: Annotated[
         list[str] | None, typer.Argument(help="Data to judge against; default the run's test split.")
     ] = None,
+    other: Annotated[
+        str | None,
+        typer.Option("--and", metavar="DATA", help="Second ensemble to judge a translator against; DATA is the first."),
+    ] = None,
     samples: Annotated[int | None, typer.Option(help="Samples to draw for the judgement.", min=2)] = None,
     statistics: Further = None,
     tolerance: Tolerance = None,
@@ -55,11 +63,11 @@ def validate(
 ) -> None:
     """Judge a run: every statistic with its floor, on the terminal and in RUN/report.html and RUN/report.json."""
     check_run(run)
-    check_data(data or [], built_in())
+    check_data([*(data or []), *([] if other is None else [other])], built_in())
     from pushforward.emulator import Emulator
 
     emulator = Emulator.load(run, device=device)
-    ensemble = read_like(emulator.space, data, reading) if data else None
+    ensemble = _evaluation_data(emulator, data, other, reading)
 
     from pushforward.validation import validate
 
@@ -134,6 +142,28 @@ def compare(
         precision=precision,
     )  # fmt: skip
     _show(comparison, out, "compare")
+
+
+def _evaluation_data(
+    emulator: Emulator, data: list[str] | None, other: str | None, reading: dict[str, Any]
+) -> Ensemble | EnsemblePair | None:
+    """The ensembles named on the command line; of a translator, those not named are read again from its training data.
+
+    Raises:
+        UsageError: if a second ensemble is given to a run that learned from one.
+    """
+    first = read_like(emulator.space, data, reading) if data else None
+    if "translator" not in emulator.abilities:
+        if other is not None:
+            raise UsageError(f"{emulator.name} learned from one ensemble; leave --and out")
+        return first
+    from pushforward.validation.translation import completed_pair
+    from pushforward.validation.true_pairs_report import are_true_pairs
+
+    if other is None and (first is None or are_true_pairs(emulator, first)):
+        return first
+    of_b = emulator.preprocessing.towards("b")[1].space
+    return completed_pair(emulator, first, None if other is None else read_like(of_b, [other], reading))
 
 
 def _show(judged: Any, out: Path, name: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 import pushforward as pf
-from pushforward.errors import DataError, UsageError
+from pushforward import cli
+from pushforward.errors import UsageError
 from pushforward.spaces import Vector
 from pushforward.validation.translation import TranslationReport
 
@@ -63,9 +65,20 @@ def test_a_fault_of_one_direction_is_found_in_that_direction(pair):
         report.verdict("marginals")
 
 
-def test_other_data_than_those_of_training_are_refused(pair):
-    with pytest.raises(DataError, match="not the data that this run was trained on"):
-        pf.validate(StandIn(pair), pf.EnsemblePair(pair.b, pair.a), progress=False)
+def test_other_data_than_those_of_training_are_judged_whole(pair):
+    emulator = StandIn(pair)
+    other = pf.EnsemblePair(pair.a, pf.Ensemble.from_array(B[:400] + 2, name="other b"))
+    report = pf.validate(emulator, other, progress=False)
+    (_, from_a), (_, from_b) = emulator.taken[:2]
+    unseen = [{row.tobytes() for row in each.take(np.arange(len(each)))} for each in (pair.a.test, other.b)]
+    assert {row.numpy().tobytes() for row in from_a} <= unseen[0]
+    assert {row.numpy().tobytes() for row in from_b} <= unseen[1]
+    assert report.reports["a"].counts["training"] == len(pair.a.train)
+    assert not report.reports["b"].counts["training"]
+    assert report.verdict("to_b/marginals").verdict == "off"
+
+
+def test_what_is_not_a_pair_of_ensembles_is_refused(pair):
     with pytest.raises(UsageError, match="give both as an EnsemblePair"):
         pf.validate(StandIn(pair), pair.a, progress=False)
     with pytest.raises(UsageError, match="arrays in memory"):
@@ -83,6 +96,40 @@ def test_validate_on_the_command_line_reads_both_again(tmp_path, monkeypatch, co
     assert all(each["counts"]["generated"] == 50 for each in report["directions"].values())
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.index("From a to b") < page.index("From b to a")
+
+
+def test_either_ensemble_can_be_replaced_on_the_command_line(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+
+    def refused(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["pushforward", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert stop.value.code == 2
+        return capsys.readouterr().err
+
+    for name, x in (
+        ("a", A),
+        ("b", B),
+        ("fresh-a", A[:300] + 0.1),
+        ("fresh-b", B[:200] + 0.1),
+        ("wide", B[:, [0, 1, 0]]),
+    ):
+        np.save(f"{name}.npy", x)
+    command("fit", "a.npy", "--and", "b.npy", "--model", "between", "--set", "width=32", "--steps", 20, "--out", "run")
+
+    def goals(*arguments: str) -> list[tuple[str, int]]:
+        command("validate", "run", *arguments)
+        directions = json.loads((tmp_path / "run" / "report.json").read_text())["directions"]
+        return [(each["data"], each["counts"]["test"]) for each in (directions["to_a"], directions["to_b"])]
+
+    assert goals("--and", "fresh-b.npy") == [("a.npy", 80), ("fresh-b.npy", 80)]
+    assert goals("fresh-a.npy", "--and", "fresh-b.npy") == [("fresh-a.npy", 150), ("fresh-b.npy", 100)]
+    assert "shape" in refused("validate", "run", "--and", "wide.npy")
+    command("fit", "a.npy", "--model", "realnvp", "--steps", 2, "--out", "one")
+    assert "leave --and out" in refused("validate", "one", "--and", "b.npy")
+    np.save("b.npy", B + 1)
+    assert "has changed" in refused("validate", "run", "fresh-a.npy")
 
 
 def test_fields_of_crops_are_judged_both_ways(tmp_path):

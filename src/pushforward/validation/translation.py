@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pushforward.emulator import Emulator
     from pushforward.spaces import Space
 
-__all__ = ["Translation", "TranslationReport", "validate_translation"]
+__all__ = ["Translation", "TranslationReport", "completed_pair", "validate_translation"]
 
 ROUND_TRIPS = 256
 """Largest number of members in the round trip."""
@@ -185,16 +185,23 @@ def validate_translation(
 
     Arguments:
         emulator: a translator.
-        pair: the two ensembles that it was trained on, of which the test splits are used; None reads them again.
+        pair: each ensemble is judged by its test split if the emulator was trained on it, whole if it is another data
+            set; None reads those of the training again.
         judged_by: the report on a direction, from it, its evaluation data and the time at which it was begun.
         samples: members to translate at most; None suits the space.
 
     Raises:
-        UsageError: if there is nothing to judge by, or it is not what the emulator was trained on.
+        UsageError: if there is nothing to judge by, or it is not what the emulator translates.
+        DataError: if the training data have changed.
     """
     watch("reading the data", 0.0)
-    pair = _trained_on(emulator, pair)
-    sides = {"a": pair.a, "b": pair.b}
+    if pair is not None and not isinstance(pair, EnsemblePair):
+        raise UsageError(
+            f"{emulator.name} translates between two ensembles: give both as an EnsemblePair (the second one with "
+            "--and), or none to read those of its training again"
+        )
+    pair = completed_pair(emulator) if pair is None else pair
+    sides = {"a": _held_out(emulator, "a", pair.a), "b": _held_out(emulator, "b", pair.b)}
     reports = {}
     for to in ("b", "a"):
         start = sides["a" if to == "b" else "b"].test
@@ -206,7 +213,7 @@ def validate_translation(
 def _direction(
     emulator: Emulator,
     start: Ensemble,
-    goal: Ensemble,
+    goal: _HeldOut,
     to: str,
     judged_by: Callable[..., Report],
     samples: int | None,
@@ -214,18 +221,19 @@ def _direction(
     watch: Watch,
 ) -> Report:
     begun = time.perf_counter()
-    most = min(len(start), most_members(goal.space, samples))
+    space = goal.test.space
+    most = min(len(start), most_members(space, samples))
 
     def draw(condition: Condition | None, count: int, turn: int) -> tuple[np.ndarray, float]:
         watch(f"translating to {to}", 0.0)
         rows, before = some(len(start), count, np.random.default_rng([seed, 4])), time.perf_counter()
-        found = emulator.translate(start.take(rows), to).detach().cpu().numpy()
-        return found, 1000 * (time.perf_counter() - before) / count
+        translated = emulator.translate(start.take(rows), to).detach().cpu().numpy()
+        return translated, 1000 * (time.perf_counter() - before) / count
 
     name = f"{emulator.name}, {'b to a' if to == 'a' else 'a to b'}"
-    judged = Translation(name, goal.space, emulator.config, emulator.run, emulator.model)
-    material = assemble(judged, goal.test, goal.train, draw, train=goal.train, samples=most, seed=seed)
-    return judged_by(judged, material, begun)
+    direction = Translation(name, space, emulator.config, emulator.run, emulator.model)
+    data = assemble(direction, goal.test, goal.train, draw, train=goal.train, samples=most, seed=seed)
+    return judged_by(direction, data, begun)
 
 
 def _round_trip(emulator: Emulator, members: Ensemble, side: str, seed: int) -> float:
@@ -235,25 +243,45 @@ def _round_trip(emulator: Emulator, members: Ensemble, side: str, seed: int) -> 
     return float(np.sqrt(np.mean((back - x) ** 2)) / x.std())
 
 
-def _trained_on(emulator: Emulator, pair: EnsemblePair | None) -> EnsemblePair:
+def completed_pair(emulator: Emulator, a: Ensemble | None = None, b: Ensemble | None = None) -> EnsemblePair:
+    """The two ensembles given, or those of the training in their place, read again.
+
+    Raises:
+        UsageError: if the training data were arrays in memory.
+        DataError: if they have changed.
+    """
     recorded = emulator.config.get("data") or {}
-    fingerprints = [(recorded.get(side) or {}).get("fingerprint") for side in ("a", "b")]
-    if pair is not None:
-        if not isinstance(pair, EnsemblePair):
+
+    def again(side: str) -> Ensemble:
+        record = recorded.get(side) or {}
+        if not record.get("spec"):
             raise UsageError(
-                f"{emulator.name} translates between two ensembles: give both as an EnsemblePair, or none to read "
-                "those of its training again"
+                "this emulator was trained on arrays in memory; give both ensembles as an EnsemblePair to judge it by"
             )
-    elif not recorded.get("spec"):
-        raise UsageError("this emulator was trained on arrays in memory; give the EnsemblePair to judge it by")
-    else:
-        pair = EnsemblePair(*(read(**recorded["spec"][side]) for side in ("a", "b")))
-    if [pair.a.fingerprint, pair.b.fingerprint] != fingerprints:
-        raise DataError(
-            f"{pair.name} are not the data that this run was trained on, so their test split is not held out; "
-            "give those data"
-        )
-    return pair
+        ensemble = read(**record["spec"])
+        if ensemble.fingerprint != record.get("fingerprint"):
+            raise DataError(
+                f"{ensemble.name} is not the data that this run was trained on: it has changed since; give other "
+                "data to judge by"
+            )
+        return ensemble
+
+    return EnsemblePair(again("a") if a is None else a, again("b") if b is None else b)
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Members of one ensemble unseen in training, and the training members; None if these are of another data set."""
+
+    test: Ensemble
+    train: Ensemble | None
+
+
+def _held_out(emulator: Emulator, side: str, ensemble: Ensemble) -> _HeldOut:
+    record = (emulator.config.get("data") or {}).get(side) or {}
+    if ensemble.fingerprint == record.get("fingerprint"):
+        return _HeldOut(ensemble.test, ensemble.train)
+    return _HeldOut(ensemble, None)
 
 
 def _way(to: str) -> str:

@@ -70,8 +70,8 @@ def validate(
     Arguments:
         emulator: what is judged.
         ensemble: what it is judged by: its test split if the emulator was trained on it, all of it if it is another
-            data set; None reads the emulator's own data again. For a translator, the `EnsemblePair` it was trained on,
-            or an ensemble of true pairs: fields with the channels of a and b, vectors with the numbers of both.
+            data set; None reads the emulator's own data again. For a translator, an `EnsemblePair`, or an
+            ensemble of true pairs: fields with the channels of a and b, vectors with the numbers of both.
         samples: how many to generate at most; None suits the space.
         seed: of every random number.
         out: directory for ``report.html`` and ``report.json``; None writes nothing.
