@@ -9,8 +9,9 @@ torch.Size([4, 2])
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pushforward.lazy_names import lazy_names
 
 __version__ = "0.1.0"
 
@@ -80,16 +81,7 @@ __all__ = [
     "validate",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Import names on first use, so that `import pushforward` is fast."""
-    if name in _HOMES:
-        value = getattr(import_module(f"pushforward.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return import_module(f"pushforward.{name}")
-    raise AttributeError(f"module 'pushforward' has no attribute {name!r}")
+__getattr__ = lazy_names("pushforward", _HOMES, _MODULES)
 
 
 def __dir__() -> list[str]:

@@ -60,7 +60,7 @@ def test_a_family_of_one_ensemble_refuses_two(tmp_path):
 
 def test_members_of_another_shape_are_refused(tmp_path):
     pair = pf.EnsemblePair(pf.Ensemble.from_array(A), pf.Ensemble.from_array(RNG.normal(size=(100, 3))))
-    with pytest.raises(UsageError, match="both must be equal"):
+    with pytest.raises(UsageError, match="both ensembles need one shape"):
         pf.fit(pair, "between", steps=1, out=tmp_path / "run", progress=False)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pushforward.simulate.cloud_in_cell import CloudInCell
-from pushforward.simulate.cosmic_cubes import density
+from pushforward.simulate.mesh import density
 
 GRIDS = [(6,), (4, 5), (4, 5, 6)]
 

@@ -11,7 +11,7 @@ from pushforward.simulate import simulate
 from pushforward.simulate.field_pairs import rendered_gas
 from pushforward.statistics import cross_spectra
 
-PLAIN = {"smoothing": 0.0, "displacement": 0.0, "bias": 0.0, "feedback": 0.0, "scatter": 0.0}
+PLAIN = {"box": 100.0, "smoothing": 0.0, "displacement": 0.0, "bias": 0.0, "feedback": 0.0, "scatter": 0.0}
 
 
 def matter(count: int = 6) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pushforward.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from pushforward.ensembles.energy_source import EnergySource
@@ -53,11 +54,4 @@ _HOMES = {
     "write": "writing",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import names on first use, so that files are checked and written without PyTorch."""
-    if name in _HOMES:
-        value = getattr(import_module(f"pushforward.ensembles.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'pushforward.ensembles' has no attribute {name!r}")
+__getattr__ = lazy_names("pushforward.ensembles", _HOMES)

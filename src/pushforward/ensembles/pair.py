@@ -95,6 +95,14 @@ class EnsemblePair:
                     "out (condition=False, --condition none)"
                 )
 
+    def require_equal_shapes(self, reason: str) -> None:
+        """Raise a `UsageError` with the reason if members of a and b differ in shape."""
+        if self.a.space.shape != self.b.space.shape:
+            raise UsageError(
+                f"{reason}, so both ensembles need one shape, but members of {self.a.name} have the shape "
+                f"{self.a.space.shape}, those of {self.b.name} {self.b.space.shape}"
+            )
+
     @property
     def name(self) -> str:
         return f"{self.a.name}-{self.b.name}"

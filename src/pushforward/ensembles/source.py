@@ -23,7 +23,7 @@ from pushforward.ensembles.preprocessing import Preprocessing
 from pushforward.errors import DataError
 from pushforward.spaces import Space
 
-__all__ = ["EnsembleSource", "Source", "checked_training_members", "record_of", "source_of"]
+__all__ = ["EnsembleSource", "OfEnsemble", "Source", "checked_training_members", "record_of", "source_of"]
 
 FEWEST_MEMBERS = 8
 FEWEST_TO_JUDGE = 8
@@ -109,11 +109,10 @@ class Source(Protocol):
 
 
 @dataclass
-class EnsembleSource:
-    """The training split of an ensemble."""
+class OfEnsemble:
+    """Description of a source by that of its ensemble."""
 
     ensemble: Ensemble
-    kind: ClassVar[str] = "ensemble"
 
     @property
     def name(self) -> str:
@@ -134,6 +133,13 @@ class EnsembleSource:
     @property
     def notes(self) -> tuple[str, ...]:
         return self.ensemble.notes
+
+
+@dataclass
+class EnsembleSource(OfEnsemble):
+    """The training split of an ensemble."""
+
+    kind: ClassVar[str] = "ensemble"
 
     def check(self) -> None:
         self.ensemble.check()

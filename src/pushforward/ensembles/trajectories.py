@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batching import BatchSource, Shard, Streamed
 from pushforward.ensembles.ensemble import Ensemble, Parameter
-from pushforward.ensembles.source import record_of, source_of
+from pushforward.ensembles.source import OfEnsemble, record_of, source_of
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Space, Trajectory, space_from_dict, space_to_dict
 
@@ -72,7 +72,7 @@ class Unchanged(nn.Module):
 
 
 @dataclass
-class Trajectories:
+class Trajectories(OfEnsemble):
     """Simulations of moving particles, at the same times in all of them.
 
     Arguments:
@@ -83,32 +83,11 @@ class Trajectories:
         UsageError: if the members are not trajectories.
     """
 
-    ensemble: Ensemble
     kind: ClassVar[str] = "trajectories"
 
     def __post_init__(self) -> None:
         if not isinstance(self.ensemble.space, Trajectory):
             raise UsageError(f"trajectories are needed, but members of {self.ensemble.name} are {self.ensemble.space}")
-
-    @property
-    def name(self) -> str:
-        return self.ensemble.name
-
-    @property
-    def space(self) -> Space:
-        return self.ensemble.space
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        return self.ensemble.parameters
-
-    @property
-    def condition_space(self) -> ConditionSpace:
-        return self.ensemble.condition_space
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self.ensemble.notes
 
     @cached_property
     def train(self) -> Ensemble:

@@ -6,9 +6,9 @@ contract is imported on first use, so that listing the families does not load Py
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pushforward.lazy_names import lazy_names
 from pushforward.models.registry import REGISTRY, Family, find, model_class, register_model, registered
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pushforward.models.model import Model, Player, Settings, Turn
 
 _HOMES = {
-    **dict.fromkeys(("Batch", "EnergyBatch", "PairBatch", "TeacherBatch"), "pushforward.ensembles.batch"),
+    **dict.fromkeys(("Batch", "EnergyBatch", "PairBatch", "TeacherBatch"), ".ensembles.batch"),
     **dict.fromkeys(
         (
             "ABILITIES",
@@ -44,9 +44,9 @@ _HOMES = {
             "Sampler",
             "Translator",
         ),
-        "pushforward.models.abilities",
+        "abilities",
     ),
-    **dict.fromkeys(("Model", "Player", "Settings", "Turn"), "pushforward.models.model"),
+    **dict.fromkeys(("Model", "Player", "Settings", "Turn"), "model"),
 }
 
 __all__ = [
@@ -77,8 +77,4 @@ __all__ = [
     "registered",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'pushforward.models' has no attribute {name!r}")
+__getattr__ = lazy_names("pushforward.models", _HOMES)

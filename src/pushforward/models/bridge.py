@@ -16,7 +16,6 @@ from torch import Tensor
 
 from pushforward.conditions import ConditionSpace
 from pushforward.ensembles.batch import PairBatch
-from pushforward.errors import UsageError
 from pushforward.models.between import Between
 from pushforward.models.custom_networks import with_own_network
 from pushforward.models.model import Batch, Collate, Model, Settings, Turn
@@ -74,11 +73,7 @@ class Bridge(Model):
         Raises:
             UsageError: if the members of the two ensembles differ in shape.
         """
-        if source.a.space.shape != source.b.space.shape:
-            raise UsageError(
-                f"between joins members by straight lines, but those of {source.a.name} have the shape "
-                f"{source.a.space.shape}, those of {source.b.name} {source.b.space.shape}; both must be equal"
-            )
+        source.require_equal_shapes("between joins members by straight lines")
         return with_own_network(settings)
 
     @classmethod

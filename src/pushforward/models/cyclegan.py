@@ -104,11 +104,7 @@ class CycleGAN(Model):
         Raises:
             UsageError: if the members of the two ensembles differ in shape.
         """
-        if source.a.space.shape != source.b.space.shape:
-            raise UsageError(
-                f"members of {source.a.name} have the shape {source.a.space.shape}, those of {source.b.name} "
-                f"{source.b.space.shape}; translators start as the identity, so both must be equal"
-            )
+        source.require_equal_shapes("translators start as the identity")
         return settings
 
     @classmethod

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pushforward.lazy_names import lazy_names
 from pushforward.simulate.registry import SIMULATORS, Simulator
 from pushforward.simulate.run import option_names, simulate
 
@@ -28,11 +28,4 @@ _HOMES = {
     "Simulated": "simulated",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import names that need numpy on first use."""
-    if name in _HOMES:
-        value = getattr(import_module(f"pushforward.simulate.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'pushforward.simulate' has no attribute {name!r}")
+__getattr__ = lazy_names("pushforward.simulate", _HOMES)

@@ -1,13 +1,10 @@
 """Cubes of the cosmic web: the matter of `cosmic_web` on a three-dimensional grid.
 
-A simulation displaces (2 grid)^3 particles from a lattice by second-order Lagrangian perturbation theory. Each particle
-is a cube of the size of a cell, whose mass goes to the cells that it covers (cloud in cell: Hockney & Eastwood 1981,
-section 5-2).
+A simulation displaces (2 grid)^3 particles from a lattice by second-order Lagrangian perturbation theory, and paints
+them by cloud in cell.
 """
 
 from __future__ import annotations
-
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +13,12 @@ from pushforward.errors import UsageError
 from pushforward.simulate.cache import cached
 from pushforward.simulate.cosmology import Cosmology
 from pushforward.simulate.lagrangian import displacement, linear_modes
+from pushforward.simulate.mesh import density
 from pushforward.simulate.progress import shown
 from pushforward.simulate.simulated import Simulated, simulator
 from pushforward.spaces import Field
 
-__all__ = ["cosmic_cubes", "density"]
+__all__ = ["cosmic_cubes"]
 
 _VERSION = 1
 
@@ -76,22 +74,3 @@ def cosmic_cubes(
             f"second-order Lagrangian perturbation theory, initial field smoothed by {smoothing:g} Mpc/h",
         ),
     )
-
-
-def density(positions: NDArray[np.float32], grid: int) -> NDArray[np.float32]:
-    """1 + overdensity of particles on a periodic grid, shape ``(grid, grid, grid)``.
-
-    Arguments:
-        positions: in units of the box, shape ``(3, count)``; wrapped around.
-        grid: cells per side.
-    """
-    places = positions * np.float32(grid)
-    floor = np.floor(places)
-    share = places - floor
-    cell = floor.astype(np.intp)
-    total = np.zeros(grid**3)
-    for corner in product((0, 1), repeat=3):
-        weight = np.prod([share[axis] if up else 1 - share[axis] for axis, up in enumerate(corner)], axis=0)
-        index = np.ravel_multi_index(tuple((cell[axis] + up) % grid for axis, up in enumerate(corner)), (grid,) * 3)
-        total += np.bincount(index, weights=weight, minlength=grid**3)
-    return (total * grid**3 / positions.shape[1]).reshape((grid,) * 3).astype(np.float32)

@@ -15,10 +15,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import trapezoid
-from scipy.special import hyp2f1
 
 from pushforward.errors import UsageError
 from pushforward.simulate.eisenstein_hu import smooth_transfer, transfer
+from pushforward.simulate.expansion import Expansion
 
 __all__ = ["Cosmology"]
 
@@ -61,33 +61,19 @@ class Cosmology:
 
     def matter_fraction(self, z: float = 0.0) -> float:
         """Omega_m(z), the matter fraction of the energy density at redshift ``z``."""
-        matter = self.Omega_m * (1 + z) ** 3
-        return matter / (matter + 1 - self.Omega_m)
+        return float(self._expansion.matter_fraction(1 / (1 + z)))
 
     def growth(self, z: float = 0.0) -> float:
-        """Growth factor D(z) of linear perturbations, D(0) = 1.
-
-        The growing mode D ~ H(a) int da / (a H)^3 (Heath 1977) is, in a flat universe,
-        a 2F1(1/3, 1; 11/6; -a^3 Omega_Lambda / Omega_m).
-        """
-        lambda_over_matter = (1 - self.Omega_m) / self.Omega_m
-
-        def unnormalised(a: float) -> float:
-            return a * float(hyp2f1(1 / 3, 1, 11 / 6, -(a**3) * lambda_over_matter))
-
-        return unnormalised(1 / (1 + z)) / unnormalised(1.0)
+        """Growth factor D(z) of linear perturbations, D(0) = 1."""
+        return float(self._expansion.growth(1 / (1 + z)) / self._expansion.growth(1.0))
 
     def hubble(self, z: float = 0.0) -> float:
         """Expansion rate E(z) = H(z) / H_0."""
-        return float(np.sqrt(self.Omega_m * (1 + z) ** 3 + 1 - self.Omega_m))
+        return float(self._expansion.rate(1 / (1 + z)))
 
     def growth_rate(self, z: float = 0.0) -> float:
-        """Growth rate f(z) = dln D / dln a.
-
-        From the integral of Heath (1977), f = Omega_m(z) [5 a / (2 D) - 3/2] with D -> a at early times.
-        """
-        series = float(hyp2f1(1 / 3, 1, 11 / 6, -((1 + z) ** -3) * (1 - self.Omega_m) / self.Omega_m))
-        return self.matter_fraction(z) * (5 / (2 * series) - 3 / 2)
+        """Growth rate f(z) = dln D / dln a."""
+        return float(self._expansion.growth_rate(1 / (1 + z)))
 
     def second_order_growth_rate(self, z: float = 0.0) -> float:
         """Growth rate dln D2 / dln a of `second_order_growth`."""
@@ -115,6 +101,10 @@ class Cosmology:
     def sigma(self, radius: float, z: float = 0.0) -> float:
         """Standard deviation of the linear overdensity in spheres of ``radius`` Mpc/h."""
         return self.growth(z) * float(np.sqrt(self._amplitude * self._unnormalised_variance(radius)))
+
+    @property
+    def _expansion(self) -> Expansion:
+        return Expansion(self.Omega_m)
 
     @cached_property
     def _amplitude(self) -> float:

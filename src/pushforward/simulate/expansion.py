@@ -43,12 +43,24 @@ class Expansion:
         return np.sqrt(self.Omega_m * a**-3 + 1 - self.Omega_m)
 
     def growth(self, a: float) -> float | Array:
-        """Growth D(a) of displacements, D -> a at early times."""
+        """Growth D(a) of displacements, D -> a at early times.
+
+        The growing mode D ~ E(a) int da / (a E)^3 (Heath 1977) is, in a flat universe,
+        a 2F1(1/3, 1; 11/6; -a^3 Omega_Lambda / Omega_m).
+        """
         return a * hyp2f1(1 / 3, 1, 11 / 6, -(a**3) * (1 - self.Omega_m) / self.Omega_m)
 
+    def matter_fraction(self, a: float) -> float | Array:
+        """Omega_m(a), the matter fraction of the energy density."""
+        return self.Omega_m / (self.Omega_m + (1 - self.Omega_m) * a**3)
+
+    def growth_rate(self, a: float) -> float | Array:
+        """Growth rate f(a) = dln D / dln a = Omega_m(a) [5 a / (2 D) - 3/2] (Heath 1977)."""
+        return self.matter_fraction(a) * (2.5 * a / self.growth(a) - 1.5)
+
     def momentum_growth(self, a: float) -> float | Array:
-        """Growth G(a) = a^3 E dD/da of momenta, from dD/da = Omega_m (5 a - 3 D) / (2 a^4 E^2) (Heath 1977)."""
-        return self.Omega_m * (5 * a - 3 * self.growth(a)) / (2 * a * self.rate(a))
+        """Growth G(a) = a^3 E dD/da = a^2 E f D of momenta."""
+        return a**2 * self.rate(a) * self.growth_rate(a) * self.growth(a)
 
     def drift(self, start: float, end: float, at: float) -> float | Array:
         """Factor on a momentum known at ``at``, for the displacement from ``start`` to ``end``."""

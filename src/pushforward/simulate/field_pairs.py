@@ -15,6 +15,8 @@ distribution, and can be perfect in neither.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
@@ -30,25 +32,12 @@ __all__ = ["field_pairs", "field_pairs_a", "field_pairs_b", "rendered_gas"]
 _SIDES = {"pairs": 0, "a": 1, "b": 2}
 
 
-@simulator
-def field_pairs(
-    count: int,
-    seed: int = 0,
-    *,
-    grid: int = 64,
-    box: float = 100.0,
-    smoothing: float = 1.0,
-    displacement: float = 0.5,
-    bias: float = 0.6,
-    feedback: float = 0.5,
-    scatter: float = 0.1,
-) -> Simulated:
-    """True pairs, shape ``(count, 2, grid, grid)``: matter, then its gas, both in units of their mean; periodic.
+_OPTIONS = """
 
-    Twelve pairs come from one simulation and form a group, as the maps of `cosmic_web`.
+    Twelve maps of each come from one simulation and form a group, as the maps of `cosmic_web`.
 
     Arguments:
-        grid: cells a side.
+        grid: cells per side.
         box: side length in Mpc/h.
         smoothing: R in Mpc/h.
         displacement: A in (Mpc/h)^2.
@@ -57,49 +46,79 @@ def field_pairs(
     Raises:
         UsageError: if an option is out of range.
     """
-    return _made("pairs", count, seed, grid, box, _options(smoothing, displacement, bias, feedback, scatter))
+
+
+def _with_gas(side: str, name: str, summary: str) -> Callable[..., Simulated]:
+    """A simulator with the options of the gas."""
+
+    def made(
+        count: int,
+        seed: int = 0,
+        *,
+        grid: int = 64,
+        box: float = 100.0,
+        smoothing: float = 1.0,
+        displacement: float = 0.5,
+        bias: float = 0.6,
+        feedback: float = 0.5,
+        scatter: float = 0.1,
+    ) -> Simulated:
+        if min(smoothing, displacement, bias, scatter) < 0 or not 0 <= feedback <= 1:
+            raise UsageError(
+                "field-pairs needs smoothing, displacement, bias and scatter of at least 0 and feedback in [0, 1]; got "
+                f"{smoothing}, {displacement}, {bias}, {scatter} and {feedback}"
+            )
+
+        def gas(matter: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+            return rendered_gas(
+                matter,
+                rng,
+                box=box,
+                smoothing=smoothing,
+                displacement=displacement,
+                bias=bias,
+                feedback=feedback,
+                scatter=scatter,
+            )
+
+        return _made(side, count, seed, grid, box, gas)
+
+    made.__name__ = made.__qualname__ = name
+    made.__doc__ = summary + _OPTIONS
+    return simulator(made)
+
+
+field_pairs = _with_gas(
+    "pairs",
+    "field_pairs",
+    "True pairs, shape ``(count, 2, grid, grid)``: matter, then its gas, both in units of their mean; periodic.",
+)
+field_pairs_b = _with_gas(
+    "b",
+    "field_pairs_b",
+    "Maps of gas alone, shape ``(count, 1, grid, grid)``, of other simulations than `field_pairs_a`.",
+)
 
 
 @simulator
 def field_pairs_a(count: int, seed: int = 0, *, grid: int = 64, box: float = 100.0) -> Simulated:
     """Maps of matter alone, shape ``(count, 1, grid, grid)``, of other simulations than `field_pairs_b`."""
-    return _made("a", count, seed, grid, box, {})
+    return _made("a", count, seed, grid, box)
 
 
-@simulator
-def field_pairs_b(
+def _made(
+    side: str,
     count: int,
-    seed: int = 0,
-    *,
-    grid: int = 64,
-    box: float = 100.0,
-    smoothing: float = 1.0,
-    displacement: float = 0.5,
-    bias: float = 0.6,
-    feedback: float = 0.5,
-    scatter: float = 0.1,
+    seed: int,
+    grid: int,
+    box: float,
+    gas: Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]] | None = None,
 ) -> Simulated:
-    """Maps of gas alone, of other simulations than `field_pairs_a`; options as of `field_pairs`."""
-    return _made("b", count, seed, grid, box, _options(smoothing, displacement, bias, feedback, scatter))
-
-
-def _options(smoothing: float, displacement: float, bias: float, feedback: float, scatter: float) -> dict[str, float]:
-    if min(smoothing, displacement, bias, scatter) < 0 or not 0 <= feedback <= 1:
-        raise UsageError(
-            "field-pairs needs smoothing, displacement, bias and scatter of at least 0 and feedback in [0, 1]; got "
-            f"{smoothing}, {displacement}, {bias}, {scatter} and {feedback}"
-        )
-    return {
-        "smoothing": smoothing, "displacement": displacement, "bias": bias, "feedback": feedback, "scatter": scatter,
-    }  # fmt: skip
-
-
-def _made(side: str, count: int, seed: int, grid: int, box: float, options: dict[str, float]) -> Simulated:
     own = len(_SIDES) * seed + _SIDES[side]
     matter = cosmic_web(count, own, grid=grid, box=box, Omega_m=0.3, sigma_8=0.8)
     fields = [matter.x] if side != "b" else []
-    if side != "a":
-        fields.append(rendered_gas(matter.x, np.random.default_rng([own, 1]), box=box, **options))
+    if gas is not None:
+        fields.append(gas(matter.x, np.random.default_rng([own, 1])))
     return Simulated(
         np.concatenate(fields, axis=1),
         Field(len(fields), (grid, grid), periodic=True, box=box, isotropic=True),
@@ -112,12 +131,12 @@ def rendered_gas(
     matter: NDArray[np.float32],
     rng: np.random.Generator,
     *,
-    box: float = 100.0,
-    smoothing: float = 1.0,
-    displacement: float = 0.5,
-    bias: float = 0.6,
-    feedback: float = 0.5,
-    scatter: float = 0.1,
+    box: float,
+    smoothing: float,
+    displacement: float,
+    bias: float,
+    feedback: float,
+    scatter: float,
 ) -> NDArray[np.float32]:
     """The gas of maps of matter, shape ``(count, 1, grid, grid)``: see the head of this module."""
     grid = matter.shape[-1]

@@ -23,11 +23,9 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.simulate.cosmology import Cosmology
-from pushforward.simulate.lagrangian import linear_modes, mode_numbers
+from pushforward.simulate.lagrangian import linear_modes, mode_numbers, second_order_source, squared
 
 __all__ = ["lattice", "linear_overdensity", "perturbed_lattice"]
-
-_PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
 def linear_overdensity(
@@ -84,7 +82,12 @@ def perturbed_lattice(
     psi = _curl_free(-modes, box)
     x, p = first * psi, rate * cosmology.growth_rate(z) * first * psi
     if order == 2:
-        source = _second_order_source(modes, overdensity.shape[1])
+        vectors = _vectors(modes)
+        source = second_order_source(
+            vectors,
+            modes / _squares(vectors),
+            lambda scaled: torch.fft.irfftn(scaled, s=overdensity.shape[1:], dim=(1, 2, 3)),
+        )
         psi = _curl_free(torch.fft.rfftn(source, dim=(1, 2, 3)), box)
         x = x + second * psi
         p = p + rate * cosmology.second_order_growth_rate(z) * second * psi
@@ -99,7 +102,7 @@ def _vectors(modes: Tensor) -> list[Tensor]:
 
 
 def _squares(vectors: list[Tensor]) -> Tensor:
-    squares = vectors[0] ** 2 + vectors[1] ** 2 + vectors[2] ** 2
+    squares = squared(vectors)
     return torch.where(squares == 0, 1.0, squares)
 
 
@@ -113,15 +116,3 @@ def _curl_free(divergence: Tensor, box: float) -> Tensor:
         for n in vectors
     ]
     return torch.stack(parts, -1).flatten(1, 3)
-
-
-def _second_order_source(modes: Tensor, grid: int) -> Tensor:
-    """sum_{i<j} [phi,ii phi,jj - (phi,ij)^2] on the lattice, with lap phi = delta."""
-    vectors = _vectors(modes)
-    scaled = modes / _squares(vectors)
-
-    def second_derivative(i: int, j: int) -> Tensor:
-        return torch.fft.irfftn(vectors[i] * vectors[j] * scaled, s=(grid,) * 3, dim=(1, 2, 3))
-
-    diagonal = [second_derivative(i, i) for i in range(3)]
-    return torch.stack([diagonal[i] * diagonal[j] - second_derivative(i, j).square() for i, j in _PAIRS]).sum(0)

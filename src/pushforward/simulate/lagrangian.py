@@ -13,16 +13,19 @@ where delta is the linear overdensity today. Only the divergence of Psi is neede
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
 from pushforward.simulate.cosmology import Cosmology
 
-__all__ = ["displacement", "linear_modes", "mode_numbers"]
+__all__ = ["displacement", "linear_modes", "mode_numbers", "second_order_source", "squared"]
 
 Modes = NDArray[np.complex64]
-_PAIRS = ((0, 1), (0, 2), (1, 2))
+Array = TypeVar("Array", bound=Any)
 
 
 def mode_numbers(grid: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -48,7 +51,7 @@ def linear_modes(
         smoothing: standard deviation in Mpc/h of the Gaussian that smooths the field.
     """
     white = fft.rfftn(rng.standard_normal((grid, grid, grid), dtype=np.float32))
-    numbers = _squared(mode_numbers(grid)).astype(np.int32)
+    numbers = squared(mode_numbers(grid)).astype(np.int32)
     # |k|^2 takes only the integers up to 3 (grid/2)^2: the spectrum is computed once for each.
     k = 2 * np.pi / box * np.sqrt(np.arange(numbers.max() + 1))
     amplitude = np.sqrt(cosmology.linear_power(k) * grid**3 / box**3) * np.exp(-((k * smoothing) ** 2) / 2)
@@ -69,11 +72,15 @@ def displacement(
     grid = modes.shape[0]
     particles = grid if particles is None else particles
     vectors = mode_numbers(grid)
-    squares = _squared(vectors)
+    squares = squared(vectors)
     squares[0, 0, 0] = 1.0
     divergence = -first * modes
     if second:
-        divergence = divergence + second * fft.rfftn(_second_order_source(modes, vectors, squares))
+
+        def inverse(scaled: Modes) -> NDArray[np.float32]:
+            return fft.irfftn(scaled, s=(grid,) * 3)
+
+        divergence = divergence + second * fft.rfftn(second_order_source(vectors, modes / squares, inverse))
     # With wavevectors 2 pi n / box, -i k / k^2 is -i n / n^2 box / (2 pi): dividing by the box leaves no length.
     divergence *= -1j / (2 * np.pi) / squares
     shape = (particles,) * 3
@@ -83,24 +90,27 @@ def displacement(
     return result
 
 
-def _second_order_source(
-    modes: Modes, vectors: tuple[NDArray[np.float32], ...], squares: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """sum_{i<j} [phi,ii phi,jj - (phi,ij)^2] on the grid, with lap phi = delta."""
-    shape = (modes.shape[0],) * 3
-    scaled = modes / squares
+def second_order_source(vectors: Sequence[Any], scaled: Any, inverse: Callable[[Any], Array]) -> Array:
+    """sum_{i<j} [phi,ii phi,jj - (phi,ij)^2] on the grid, with lap phi = delta; of arrays or of tensors.
 
-    def second_derivative(i: int, j: int) -> NDArray[np.float32]:
-        return fft.irfftn(vectors[i] * vectors[j] * scaled, s=shape)
+    Arguments:
+        vectors: integer wavevectors.
+        scaled: modes of delta over the squared wavevectors.
+        inverse: Fourier transform from modes to the grid.
+    """
+
+    def second_derivative(i: int, j: int) -> Array:
+        return inverse(vectors[i] * vectors[j] * scaled)
 
     diagonal = [second_derivative(i, i) for i in range(3)]
-    source = np.zeros(shape, dtype=np.float32)
-    for i, j in _PAIRS:
+    source = diagonal[0] * diagonal[1] - second_derivative(0, 1) ** 2
+    for i, j in ((0, 2), (1, 2)):
         source += diagonal[i] * diagonal[j] - second_derivative(i, j) ** 2
     return source
 
 
-def _squared(vectors: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
+def squared(vectors: Sequence[Array]) -> Array:
+    """Squared wavevectors."""
     x, y, z = vectors
     return x**2 + y**2 + z**2
 

@@ -5,8 +5,9 @@ Names are imported on first use, so that reading a run does not load modules tha
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pushforward.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from pushforward.training.fitting import fit
@@ -18,10 +19,4 @@ __all__ = ["Interrupted", "Tracker", "TrainingSettings", "fit"]
 
 _HOMES = {"Interrupted": "interrupt", "Tracker": "trackers", "TrainingSettings": "settings", "fit": "fitting"}
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f"pushforward.training.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'pushforward.training' has no attribute {name!r}")
+__getattr__ = lazy_names("pushforward.training", _HOMES)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
 from pushforward.errors import UsageError
+from pushforward.runs.curves import logged_lines
 from pushforward.runs.files import write_text
 
 __all__ = [
@@ -55,7 +56,7 @@ class JsonLines:
     """
 
     def __init__(self, path: Path, after: int = 0) -> None:
-        kept = [line for line in _lines(path) if line["step"] <= after]
+        kept = [line for line in (logged_lines(path) if path.exists() else []) if line["step"] <= after]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         write_text(path, text)
         self._path = path
@@ -75,20 +76,6 @@ class JsonLines:
         # What cannot be written was said already, when it was to be.
         with suppress(OSError):
             self._file.close()
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    found = []
-    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            line = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
-            found.append(line)
-    return found
 
 
 class TensorBoard:

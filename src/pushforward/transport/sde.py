@@ -29,7 +29,6 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
-from pushforward.transport.dpm_solver import log_ratio
 from pushforward.transport.ode import Predictor
 from pushforward.transport.path import Path
 
@@ -63,20 +62,28 @@ def sde(
             f"stochasticity must be 0 or more, with draws if positive; given: {stochasticity}, draws={draws}"
         )
     moments = path.moments(times)
-    clock = [log_ratio(moment.alpha, moment.sigma) for moment in moments]
+    clock = [_log_ratio(moment.alpha, moment.sigma) for moment in moments]
     before: Tensor | None = None
     for i, (now, then) in enumerate(pairwise(moments)):
         data = predict(z, now).data
         extrapolated = data
         step = clock[i + 1] - clock[i]
         if before is not None and math.isfinite(step):
+            # After an infinitely long step, from alpha = 0, the correction vanishes.
             extrapolated = data + (step / (2 * (clock[i] - clock[i - 1]))) * (data - before)
         # At kappa = 0 there is no decay, even over an infinitely long step.
         decay = math.exp(-stochasticity * step) if stochasticity else 1.0
-        kept = (then.sigma / now.sigma) * decay
-        z = kept * z + (then.alpha - kept * now.alpha) * extrapolated
+        remaining = (then.sigma / now.sigma) * decay
+        z = remaining * z + (then.alpha - remaining * now.alpha) * extrapolated
         fresh = then.sigma * math.sqrt(1 - decay**2)
         if fresh > 0 and draws is not None:
             z = z + fresh * draws.normal(*z.shape[1:])
         before = data
     return z
+
+
+def _log_ratio(alpha: float, sigma: float) -> float:
+    """log(alpha / sigma); infinite where one of them vanishes."""
+    if alpha > 0 and sigma > 0:
+        return math.log(alpha / sigma)
+    return math.inf if alpha > 0 else -math.inf
