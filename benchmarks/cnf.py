@@ -55,14 +55,14 @@ def main() -> None:
 
 def write() -> None:
     """The page, from what has been measured so far."""
-    found = {run: row for run in RUNS if (row := stored("cnf", f"{run[0]} {run[1]}", SETTING)) is not None}
-    rows = [{"set": name, **row} for (name, seed), row in found.items() if seed == SEEDS[0]]
+    done = {run: row for run in RUNS if (row := stored("cnf", f"{run[0]} {run[1]}", SETTING)) is not None}
+    rows = [{"set": name, **row} for (name, seed), row in done.items() if seed == SEEDS[0]]
     seeds = [
         {"set": name, "seed": seed, "gap (nats)": row["gap (nats)"], "mass": row["mass"]}
-        for (name, seed), row in found.items()
+        for (name, seed), row in done.items()
         if name in TARGETS
     ]
-    missing = ", ".join(f"{name} (seed {seed})" for name, seed in RUNS if (name, seed) not in found)
+    missing = ", ".join(f"{name} (seed {seed})" for name, seed in RUNS if (name, seed) not in done)
     notes = [
         f"defaults of `cnf`, seed {SEEDS[0]} above, one thread, {STEPS:,} steps a set, of which the first part are "
         f"{CNF.regressions} regressions of flow matching each, {MEMBERS * 8 // 10:,} members to train on",
@@ -113,8 +113,8 @@ def _mass(emulator: Emulator, x: Tensor) -> float:
     return sum(float(emulator.log_prob(part).double().exp().sum()) for part in _grid(*axes)) * area
 
 
-def _grid(first: Tensor, second: Tensor) -> Iterator[Tensor]:
-    return iter(torch.cartesian_prod(first, second).split(10_000))
+def _grid(x: Tensor, y: Tensor) -> Iterator[Tensor]:
+    return iter(torch.cartesian_prod(x, y).split(10_000))
 
 
 def _evaluations(emulator: Emulator, x: Tensor) -> float:

@@ -61,11 +61,11 @@ def training_cost(*arguments: str, threads: int, processes: int = 1, steps: int 
 
 def row_of(report: dict[str, Any], statistics: tuple[str, ...]) -> dict[str, str]:
     """Each statistic as value with its error, then the floor with its range."""
-    found = {each["statistic"]: each for each in report["verdicts"]}
+    verdicts = {each["statistic"]: each for each in report["verdicts"]}
     return {
-        f"{found[name]['label']}{_in_unit(found[name]['unit'])}": _with_floor(found[name])
+        f"{verdicts[name]['label']}{_in_unit(verdicts[name]['unit'])}": _with_floor(verdicts[name])
         for name in statistics
-        if name in found
+        if name in verdicts
     }
 
 

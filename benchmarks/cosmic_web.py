@@ -6,7 +6,6 @@ What `make demo` does, with other budgets: the default model, 64 x 64 cells, con
 from __future__ import annotations
 
 from benchmarks.command_line_runs import fit_and_validate, row_of
-from benchmarks.timing import report
 
 MINUTES = (2, 5, 15)
 STATISTICS = ("power_spectrum", "one_point_pdf", "bispectrum", "peaks", "power_scatter", "coverage", "classifier")
@@ -15,8 +14,8 @@ STATISTICS = ("power_spectrum", "one_point_pdf", "bispectrum", "peaks", "power_s
 def main() -> None:
     rows = []
     for minutes in MINUTES:
-        found = fit_and_validate(f"cosmic-web-{minutes}m", "cosmic-web", "--budget", f"{minutes}m")
-        rows.append({"minutes": minutes, "steps": found["steps"], **row_of(found, STATISTICS)})
+        report = fit_and_validate(f"cosmic-web-{minutes}m", "cosmic-web", "--budget", f"{minutes}m")
+        rows.append({"minutes": minutes, "steps": report["steps"], **row_of(report, STATISTICS)})
     report(
         "cosmic_web",
         "Emulators of the cosmic web by training time",

@@ -36,14 +36,14 @@ SAMPLES = 5000
 def main() -> None:
     rows = []
     for name, (energy, options) in ENERGIES.items():
-        found = [
+        results = [
             measure_once(
                 "energies", f"{name} seed {seed}", options, lambda seed=seed, e=energy, o=options: measure(e, o, seed)
             )
             for seed in SEEDS
         ]
-        log_z, log_z_error = combined(found, "log_z")
-        mean, mean_error = combined(found, "mean_energy")
+        log_z, log_z_error = combined(results, "log_z")
+        mean, mean_error = combined(results, "mean_energy")
         drawn = measure_once("energies", f"{name} sampler", {"samples": SAMPLES}, lambda e=energy: draw(e))
         rows.append(
             {
@@ -75,10 +75,10 @@ def measure(energy: Energy, options: dict[str, Any], seed: int) -> dict[str, flo
     return {key: getattr(facts, key) for key in ("log_z", "log_z_error", "mean_energy", "mean_energy_error")}
 
 
-def combined(found: list[dict[str, float]], key: str) -> tuple[float, float]:
+def combined(results: list[dict[str, float]], key: str) -> tuple[float, float]:
     """Mean over seeds and its standard error."""
-    values = [each[key] for each in found]
-    errors = [each[f"{key}_error"] for each in found]
+    values = [each[key] for each in results]
+    errors = [each[f"{key}_error"] for each in results]
     return sum(values) / len(values), math.hypot(*errors) / len(errors)
 
 

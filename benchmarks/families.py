@@ -48,21 +48,21 @@ def cell(name: str, model: str) -> dict[str, Any]:
         program = Path(sys.executable).with_name("pushforward")
         budget = BUDGETS[name]
         subprocess.run([program, "compare", name, "--models", model, "--budget", budget, "--out", out], check=True)
-    (entry,) = json.loads((out / "compare.json").read_text())["models"]
-    return dict(entry)
+    (result,) = json.loads((out / "compare.json").read_text())["models"]
+    return dict(result)
 
 
-def _row(name: str, entry: dict[str, Any]) -> dict[str, str | float]:
-    if entry["failure"]:
-        return {"model": entry["model"], "quality": entry["failure"]}
-    verdicts = {each["statistic"]: each for each in entry["verdicts"]}
-    found = [verdicts[each] for each in STATISTICS[name] if each in verdicts]
+def _row(name: str, result: dict[str, Any]) -> dict[str, str | float]:
+    if result["failure"]:
+        return {"model": result["model"], "quality": result["failure"]}
+    verdicts = {each["statistic"]: each for each in result["verdicts"]}
+    shown = [verdicts[each] for each in STATISTICS[name] if each in verdicts]
     return {
-        "model": entry["model"],
-        "quality": entry["quality"],
-        "ms a sample": entry["milliseconds_per_sample"],
-        "weights": entry["weights"],
-        "statistics": ", ".join(f"{v['label']} {v['value']:.3g}{v['unit']} ({v['floor']:.3g})" for v in found),
+        "model": result["model"],
+        "quality": result["quality"],
+        "ms a sample": result["milliseconds_per_sample"],
+        "weights": result["weights"],
+        "statistics": ", ".join(f"{v['label']} {v['value']:.3g}{v['unit']} ({v['floor']:.3g})" for v in shown),
     }
 
 

@@ -34,15 +34,15 @@ def main() -> None:
     rows = []
     for name, (family, steps, settings) in RUNS.items():
         setting = {"steps": steps, "settings": settings}
-        found = measure_once("field_densities", name, setting, lambda f=family, s=steps, o=settings: measured(f, s, o))
+        result = measure_once("field_densities", name, setting, lambda f=family, s=steps, o=settings: measured(f, s, o))
         rows.append(
             {
                 "family": name,
-                "parameters": found["parameters"],
+                "parameters": result["parameters"],
                 "steps": steps,
-                "processor seconds": round(found["seconds"]),
-                "entropy, nats per cell": f"{found['entropy']:.4f}",
-                "above it, nats per cell": f"{found['gap']:.4f} ± {found['error']:.4f}",
+                "processor seconds": round(result["seconds"]),
+                "entropy, nats per cell": f"{result['entropy']:.4f}",
+                "above it, nats per cell": f"{result['gap']:.4f} ± {result['error']:.4f}",
             }
         )
     notes = [f"gaussian-field, {GRID} x {GRID}; {SCORED} fresh fields; one seed, one core"]

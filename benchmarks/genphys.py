@@ -125,7 +125,9 @@ def main(seconds: float = float("inf"), *, table: bool = True) -> None:
 
 def tabulate() -> None:
     """The table of what is measured so far."""
-    done = {row: found["distance"] for row in plan() if (found := stored("genphys", " ".join(map(str, row)), SETTING))}
+    done = {
+        row: result["distance"] for row in plan() if (result := stored("genphys", " ".join(map(str, row)), SETTING))
+    }
     rows = []
     for name in (*NAMES, *(name for name in FREQUENCIES if name not in PROCESSES)):
         row: dict[str, object] = {"process": name, "smoothing at": "", "continuity": "", "corrected velocity": ""}

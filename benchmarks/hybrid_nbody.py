@@ -39,12 +39,12 @@ SHOWN = (0.125, 0.25, 0.5, 0.75, 1.0)
 
 def main() -> None:
     torch.set_num_threads(1)
-    found = {
+    results = {
         box: measure_once("hybrid_nbody", f"accuracy {box}", SETTING, lambda box=box: _accuracy(box)) for box in BOXES
     }
     times = measure_once("hybrid_nbody", "seconds", SETTING, _seconds)
     cases = [
-        ({"box (Mpc/h)": f"{box:g}", "Omega_m": f"{matter:g}", "run": run}, found[box][f"{matter:g}"][run])
+        ({"box (Mpc/h)": f"{box:g}", "Omega_m": f"{matter:g}", "run": run}, results[box][f"{matter:g}"][run])
         for box, matters in TESTS.items()
         for matter in matters
         for run in RUNS
@@ -72,7 +72,8 @@ def main() -> None:
             "32^3 particles from a = 0.1 (box of 64 Mpc/h) or 0.05 (12.5 Mpc/h) to 1; fine: a mesh of 64^3 cells, 40 "
             "steps; coarse: 32^3 cells, 12 steps or 20",
             f"learnt from 2 simulations with Omega_m 0.3 in {STEPS} steps of training, "
-            f"{found[64.0]['training seconds']:.0f} s (12 steps) and {found[12.5]['training seconds']:.0f} s (20 steps)"
+            f"{results[64.0]['training seconds']:.0f} s (12 steps) and "
+            f"{results[12.5]['training seconds']:.0f} s (20 steps)"
             f" of one thread; means over {UNSEEN} simulations of another seed",
             "finer mesh: the same particles on a mesh of 128^3 cells with 48 or 80 steps, no correction: by how much "
             "the resolution of the fine simulation itself matters",
@@ -98,13 +99,13 @@ def _accuracy(box: float) -> dict[str, Any]:
         emulator = fit(
             training, "hybrid-nbody", steps=STEPS, out=Path(folder) / "run", settings=settings, progress=False
         )
-        found: dict[str, Any] = {"training seconds": time.perf_counter() - begun}
+        results: dict[str, Any] = {"training seconds": time.perf_counter() - begun}
     for matter in TESTS[box]:
         unseen = read("n-body", members=UNSEEN, seed=UNSEEN_SEED, Omega_m=matter, **simulation)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*extrapolates")
-            found[f"{matter:g}"] = {run: _summary(_compared(emulator, unseen, each)) for run, each in RUNS.items()}
-    return found
+            results[f"{matter:g}"] = {run: _summary(_compared(emulator, unseen, each)) for run, each in RUNS.items()}
+    return results
 
 
 def _compared(emulator: Any, unseen: Ensemble, physics: Physics) -> Comparison:

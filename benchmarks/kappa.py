@@ -14,7 +14,6 @@ import numpy as np
 
 import pushforward as pf
 from benchmarks.command_line_runs import fit_and_validate, row_of, run_of
-from benchmarks.timing import report
 from pushforward.statistics import power_spectrum
 
 FOLDER = Path(os.environ.get("KAPPA", "../shared/data/kappa"))
@@ -29,22 +28,22 @@ def main() -> None:
     if not conditions.exists():
         print(f"skipped: there are no maps in {FOLDER}; set KAPPA to the folder that holds them")
         return
-    found = fit_and_validate(
+    report = fit_and_validate(
         "kappa",
         str(FOLDER / "*.fits"),
         *("--condition", str(conditions), "--crop", "64", "--model", "flow-matching", "--budget", BUDGET),
     )
-    judged = [f"{name}: {value}" for name, value in row_of(found, STATISTICS).items()]
+    lines = [f"{name}: {value}" for name, value in row_of(report, STATISTICS).items()]
     report(
         "kappa",
         "Emulator of weak-lensing maps by source redshift",
         power_by_redshift(),
         notes=[
-            f"One run (seed 0) of {BUDGET}, {found['steps']} steps.",
+            f"One run (seed 0) of {BUDGET}, {report['steps']} steps.",
             "Table: mean power of maps over that of the training part of the sky, at the same redshifts; "
             "k in radians a cell.",
             "Report, on the part of the sky that was held out, 64 of 512 columns of every map: "
-            + "; ".join(judged)
+            + "; ".join(lines)
             + ".",
             "All maps show the same sky at growing source redshift: the 19 x 6 test crops hold 6 independent places.",
         ],

@@ -47,8 +47,8 @@ def main() -> None:
     for name in FLOWS:
         row: dict[str, Any] = {"flow": name}
         for data in SETS:
-            found = stored("known_entropy", f"{data}, {name}", setting(name))
-            row[data] = "" if found is None else f"{found['gap']:.3f} ± {found['error']:.3f}"
+            result = stored("known_entropy", f"{data}, {name}", setting(name))
+            row[data] = "" if result is None else f"{result['gap']:.3f} ± {result['error']:.3f}"
         rows.append(row)
     x = {data: each.draw(20_000, 99) for data, each in SETS.items()}
     entropy = {data: -SETS[data].log_prob(x[data]).mean().item() for data in SETS}

@@ -83,9 +83,9 @@ def main() -> None:
     torch.set_num_threads(1)
     rows, facts = [], []
     for each in SETS:
-        found = measure_once("latent_ode", each.name, SETTING, lambda each=each: measured(each))
-        rows += found["rows"]
-        facts.append(found["fact"])
+        result = measure_once("latent_ode", each.name, SETTING, lambda each=each: measured(each))
+        rows += result["rows"]
+        facts.append(result["fact"])
     wins = sum(row["RMSE latent-ode"] < row["RMSE GRU"] for row in rows)
     report(
         "latent_ode",
@@ -120,14 +120,14 @@ def measured(each: Set) -> dict[str, Any]:
         given = test.x.copy()
         given[..., 1:][hidden] = np.nan
         begun = time.process_time()
-        found = emulator.forecast(given, test.x[..., 0], level=LEVEL)
+        forecast = emulator.forecast(given, test.x[..., 0], level=LEVEL)
         spent = time.process_time() - begun
-        ours = Prediction(*(tensor.numpy() for tensor in (found.mean, found.low, found.high)))
+        ours = Prediction(*(tensor.numpy() for tensor in (forecast.mean, forecast.low, forecast.high)))
         theirs = predict_recurrent(network, preprocessing, test.x, hidden)
         best = fitted_law(each, test, hidden)
         for number, value in enumerate(each.values):
-            error_ours, inside_ours, width_ours = judged(ours, test, hidden, number)
-            error_theirs, inside_theirs, width_theirs = judged(theirs, test, hidden, number)
+            error_ours, inside_ours, width_ours = error_and_band(ours, test, hidden, number)
+            error_theirs, inside_theirs, width_theirs = error_and_band(theirs, test, hidden, number)
             rows.append(
                 {
                     "set": each.name,
@@ -194,11 +194,11 @@ def predict_recurrent(network: Recurrent, preprocessing: Preprocessing, x: Array
     z = preprocessing(torch.from_numpy(x))
     mean, log_scale = network(z, torch.from_numpy(hidden))
     reach = math.sqrt(2) * float(torch.erfinv(torch.tensor(LEVEL))) * log_scale.exp()
-    found = [
+    quantiles = [
         preprocessing.inverse(torch.cat([z[..., :1], values], -1))[..., 1:].numpy()
         for values in (mean, mean - reach, mean + reach)
     ]
-    return Prediction(*found)
+    return Prediction(*quantiles)
 
 
 def fitted_law(each: Set, test: Simulated, hidden: Array, steps: int = 15) -> Array:
@@ -232,13 +232,13 @@ def fitted_law(each: Set, test: Simulated, hidden: Array, steps: int = 15) -> Ar
     return each.law(constants, times)
 
 
-def judged(found: Prediction, test: Simulated, hidden: Array, number: int) -> tuple[float, float, float]:
+def error_and_band(prediction: Prediction, test: Simulated, hidden: Array, number: int) -> tuple[float, float, float]:
     """RMSE, part of the hidden observations inside of the band, and its mean width."""
     wanted = test.x[..., 1 + number]
     asked = hidden & ~np.isnan(wanted)
-    low, high = found.low[..., number][asked], found.high[..., number][asked]
+    low, high = prediction.low[..., number][asked], prediction.high[..., number][asked]
     inside = (wanted[asked] >= low) & (wanted[asked] <= high)
-    return error_of(found.mean, test, hidden, number), float(inside.mean()), float((high - low).mean())
+    return error_of(prediction.mean, test, hidden, number), float(inside.mean()), float((high - low).mean())
 
 
 def error_of(values: Array, test: Simulated, hidden: Array, number: int) -> float:

@@ -37,15 +37,15 @@ ENERGIES = {"free-field": free_field, "phi4": lattice_phi4}
 def main() -> None:
     rows = []
     for name, (family, theory, steps, settings) in RUNS.items():
-        found, facts = cell(name), ENERGIES[theory]().facts
+        result, facts = cell(name), ENERGIES[theory]().facts
         rows.append(
             {
                 "flow": family,
                 "theory": theory,
                 "steps": steps,
-                "processor seconds": round(found["seconds"]),
-                "effective sample size": f"{100 * found['ess'] / WEIGHTED:.1f} %",
-                "ln Z by weights": f"{found['log_z']:.4f} ± {found['log_z_error']:.4f}",
+                "processor seconds": round(result["seconds"]),
+                "effective sample size": f"{100 * result['ess'] / WEIGHTED:.1f} %",
+                "ln Z by weights": f"{result['log_z']:.4f} ± {result['log_z_error']:.4f}",
                 "ln Z": f"{facts.log_z:.4f}" + (f" ± {facts.log_z_error}" if facts.log_z_error else " exactly"),
                 "settings": ", ".join(f"{key}={value}" for key, value in settings.items()),
             }

@@ -71,7 +71,7 @@ def main() -> None:
 
 def rows_of(name: str) -> list[dict[str, str]]:
     """Lines of the table for one set: real points, then every recipe as it is and corrected."""
-    real = [judged(points(name, SAMPLES, FIRST + seed), name) for seed in SEEDS]
+    real = [mode_statistics(points(name, SAMPLES, FIRST + seed), name) for seed in SEEDS]
     rows = [_row("other real points", real, "", "", "")]
     for recipe in RECIPES:
         cells = [cell(recipe, name, seed) for seed in SEEDS]
@@ -100,18 +100,18 @@ def cell(recipe: str, name: str, seed: int) -> dict[str, Any]:
             ensemble, model, steps=steps, seed=seed, out=out, settings=settings, device="cpu", progress=False
         )
     seconds = time.monotonic() - begun
-    found: dict[str, Any] = {"steps": steps, "seconds": seconds, "corrected": None, "acceptance": None}
-    found["plain"] = judged(emulator.sample(SAMPLES, seed=seed).numpy(), name)
+    result: dict[str, Any] = {"steps": steps, "seconds": seconds, "corrected": None, "acceptance": None}
+    result["plain"] = mode_statistics(emulator.sample(SAMPLES, seed=seed).numpy(), name)
     if "corrected" in emulator.model.Sampling.model_fields and settings.get("packing", 1) == 1:
-        found["corrected"] = judged(emulator.sample(SAMPLES, seed=seed, corrected=True).numpy(), name)
-        found["acceptance"] = emulator.model.acceptance
+        result["corrected"] = mode_statistics(emulator.sample(SAMPLES, seed=seed, corrected=True).numpy(), name)
+        result["acceptance"] = emulator.model.acceptance
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1) + "\n")
-    print(recipe, name, seed, json.dumps(found), flush=True)
-    return found
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(recipe, name, seed, json.dumps(result), flush=True)
+    return result
 
 
-def judged(x: np.ndarray, name: str) -> dict[str, float]:
+def mode_statistics(x: np.ndarray, name: str) -> dict[str, float]:
     """Modes with a sample, part of the samples on a mode, and the reverse KL divergence of their shares."""
     centres, std = means(name), SETS[name]["std"]
     distance = np.linalg.norm(x[:, None] - centres, axis=2)
@@ -134,9 +134,9 @@ def points(name: str, count: int, seed: int) -> np.ndarray:
     return simulate(SETS[name]["name"], count, seed, **SETS[name]["options"]).x
 
 
-def _row(recipe: str, found: list[dict[str, float]], steps: str, seconds: str, rate: str) -> dict[str, str]:
-    modes, parts = [each["modes"] for each in found], [100 * each["on a mode"] for each in found]
-    kl = [each["reverse KL"] for each in found]
+def _row(recipe: str, results: list[dict[str, float]], steps: str, seconds: str, rate: str) -> dict[str, str]:
+    modes, parts = [each["modes"] for each in results], [100 * each["on a mode"] for each in results]
+    kl = [each["reverse KL"] for each in results]
     return {
         "recipe": recipe,
         "modes": f"{_spread(modes, 1)} ({min(modes)})",

@@ -240,14 +240,14 @@ def main(seconds: float = float("inf"), *, table: bool = True) -> None:
 
 def tabulate() -> None:
     """The table of what is measured so far."""
-    done = {row: found for row in plan() if (found := stored("optimal_transport", name_of(row), SETTING))}
+    done = {row: result for row in plan() if (result := stored("optimal_transport", name_of(row), SETTING))}
     rows = []
     for task in TASKS:
-        floors = [found["distance"] for (its, side, _, _), found in done.items() if (its, side) == (task, FLOOR)]
+        floors = [result["distance"] for (its, side, _, _), result in done.items() if (its, side) == (task, FLOOR)]
         for coupling in ("ot", "independent"):
             for side in ("pushforward", *SIGMAS):
-                found = [run for key, run in done.items() if key[:3] == (task, side, coupling)]
-                if not found:
+                runs = [run for key, run in done.items() if key[:3] == (task, side, coupling)]
+                if not runs:
                     continue
                 least = done.get((task, LEAST, "", 0), {}).get("energy")
                 rows.append(
@@ -255,11 +255,11 @@ def tabulate() -> None:
                         "task": task,
                         "pairs": coupling,
                         "side": side,
-                        "seeds": len(found),
-                        "W2": _spread([run["distance"] for run in found]),
+                        "seeds": len(runs),
+                        "W2": _spread([run["distance"] for run in runs]),
                         "W2 of two real sets": _spread(floors),
                         "W2 published": PUBLISHED[coupling][task],
-                        "normalised path energy": _spread([abs(run["energy"] - least) / least for run in found])
+                        "normalised path energy": _spread([abs(run["energy"] - least) / least for run in runs])
                         if least
                         else "",
                     }

@@ -49,7 +49,7 @@ FRESH, OTHER = 1, 2
 
 
 def main() -> None:
-    found = {(name, model): measured(name, model) for name, model in STEPS}
+    results = {(name, model): measured(name, model) for name, model in STEPS}
     rows: list[dict[str, Any]] = []
     for name in MEMBERS:
         energy, fresh = named_energy(name), members(name, FRESH)
@@ -57,8 +57,8 @@ def main() -> None:
         facts = energy.facts
         about = "" if facts.exact else f" ± {facts.entropy_error:.2f}"
         rows.append({"system": name, "model": "other members", "NLL (nats)": f"{facts.entropy:.3f}{about}", **floor})
-        rows += [{"system": name, "model": model, **found[name, model]} for system, model in STEPS if system == name]
-    columns: dict[str, None] = dict.fromkeys(key for row in found.values() for key in row)
+        rows += [{"system": name, "model": model, **results[name, model]} for system, model in STEPS if system == name]
+    columns: dict[str, None] = dict.fromkeys(key for row in results.values() for key in row)
     rows = [{key: row.get(key, "") for key in ("system", "model", *columns)} for row in rows]
     counts = ", ".join(f"{count * 8 // 10:,} of {name}" for name, count in MEMBERS.items())
     notes = [
@@ -103,11 +103,11 @@ def measure(name: str, model: str, steps: int) -> dict[str, Any]:
     sampling = (time.process_time() - start) / COMPARED
     weighted = samples[: WEIGHTED[name]]
     logs = log_weights(emulator.log_prob(weighted), energy(weighted.double()))
-    kept_part = len(logs) - 2 * int(REMOVED * len(logs))
+    remaining = len(logs) - 2 * int(REMOVED * len(logs))
     return {
         "NLL (nats)": f"{-scores.mean():.3f} ± {scores.std() / len(scores) ** 0.5:.3f}",
         "gap (nats)": f"{gaps.mean():.3f} ± {gaps.std() / len(gaps) ** 0.5:.3f}",
-        "ESS": f"{100 * ess(logs) / len(logs):.0f} % ({100 * ess(logs, REMOVED) / kept_part:.0f} %)",
+        "ESS": f"{100 * ess(logs) / len(logs):.0f} % ({100 * ess(logs, REMOVED) / remaining:.0f} %)",
         **distances(energy, samples, fresh),
         f"W2 of distances, {FEW} calls": distances(energy, emulator.sample(COMPARED, seed=1, steps=FEW), fresh)[
             "W2 of distances"

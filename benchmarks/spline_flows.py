@@ -41,18 +41,18 @@ CELLS = [(name, given) for given in (False, True) for name in (*OURS, *PEERS) if
 def main() -> None:
     rows = []
     for name, given in CELLS:
-        found = [cell(name, given, seed) for seed in SEEDS]
+        results = [cell(name, given, seed) for seed in SEEDS]
         moons = simulate("two-moons", 1).exact
         floor = moons.conditional_entropy if given else moons.entropy
-        gaps = [each["gap"] for each in found]
+        gaps = [each["gap"] for each in results]
         rows.append(
             {
                 "data": LABELLED[given],
                 "flow": name,
-                "parameters": found[0]["parameters"],
-                "steps": found[0]["steps"],
+                "parameters": results[0]["parameters"],
+                "steps": results[0]["steps"],
                 "floor, nats": f"{floor:.4f}",
-                "above the floor, nats": " ".join(f"{gap:.4f} ± {found[0]['error']:.4f}" for gap in gaps),
+                "above the floor, nats": " ".join(f"{gap:.4f} ± {results[0]['error']:.4f}" for gap in gaps),
             }
         )
     notes = [

@@ -76,12 +76,12 @@ def _z_row(statistic: str, z: Tensor, difference: float) -> dict[str, Any]:
 def _power() -> dict[str, Any]:
     count = 1000
     power = _spectrum(-2.0)
-    found = power_spectrum(_maps(count, power).float(), box=BOX)
-    k, edges = _wavenumber(), (0.5 + torch.arange(len(found.k) + 1)) * 2 * pi / BOX
+    spectrum = power_spectrum(_maps(count, power).float(), box=BOX)
+    k, edges = _wavenumber(), (0.5 + torch.arange(len(spectrum.k) + 1)) * 2 * pi / BOX
     shell = torch.bucketize(k, edges.double(), right=True) - 1
-    expected = torch.stack([power[shell == i].mean() for i in range(len(found.k))])
-    ratio = found.power.mean((0, 1)) / expected - 1
-    z = ratio / (2 / found.modes / count).sqrt()
+    expected = torch.stack([power[shell == i].mean() for i in range(len(spectrum.k))])
+    ratio = spectrum.power.mean((0, 1)) / expected - 1
+    z = ratio / (2 / spectrum.modes / count).sqrt()
     return _z_row(f"P(k) of {count} Gaussian maps, P = k^-2", z, float(ratio.abs().mean()))
 
 
@@ -91,13 +91,13 @@ def _minkowski() -> list[dict[str, Any]]:
     sigma = (power.sum() / AREA).sqrt()
     sigma_1 = (k.square() * power).sum().div(AREA).sqrt() / sigma
     nu = torch.linspace(-3, 3, 25)
-    found = minkowski_functionals(
+    functionals = minkowski_functionals(
         _maps(count, power).float(), nu, box=BOX, periodic=True, mean=torch.zeros(1), sigma=sigma[None]
     )
     exact = gaussian_minkowski(nu, sigma_1[None])
     rows = []
     for name in ("v0", "v1", "v2"):
-        values, expected = getattr(found, name), getattr(exact, name)
+        values, expected = getattr(functionals, name), getattr(exact, name)
         difference = values.mean(0) - expected
         label = f"Minkowski {name.upper()} of {count} Gaussian maps"
         rows.append(_z_row(label, difference / standard_error(values), float(difference.abs().max() / expected.max())))
@@ -130,10 +130,10 @@ def _products(power: Tensor, index: list[list[int]]) -> Tensor:
     count = max(max(triple) for triple in index) + 1
     edges = _default_edges(count)
 
-    def kept(values: Tensor) -> list[Tensor]:
+    def filtered(values: Tensor) -> list[Tensor]:
         return [torch.fft.ifft2(values * ((edges[i] <= k) & (k < edges[i + 1]))).real for i in range(count)]
 
-    one, weighted = kept(torch.ones_like(power)), kept(power)
+    one, weighted = filtered(torch.ones_like(power)), filtered(power)
     means = []
     for triple in index:
         pairs = sum((one[a] * weighted[b] * weighted[c]).sum() for a, b, c in _turns(triple))
@@ -156,9 +156,9 @@ def _published() -> list[dict[str, Any]]:
     scores: dict[str, list[Tensor]] = {name: [] for name in PUBLISHED}
     for seed in range(SEEDS):
         real, fake = torch.randn(2, 10_000, 1000, generator=torch.Generator().manual_seed(seed))
-        found = precision_recall_density_coverage(fake, real)
+        result = precision_recall_density_coverage(fake, real)
         for name, values in scores.items():
-            values.append(getattr(found, name))
+            values.append(getattr(result, name))
     rows = []
     for name, expected in PUBLISHED.items():
         values = torch.stack(scores[name])

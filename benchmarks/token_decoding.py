@@ -43,18 +43,18 @@ def main() -> None:
     report("token_decoding", "Samples of sequences", rows, notes=notes)
 
 
-_kept: dict[str, Model] = {}
+_trained: dict[str, Model] = {}
 
 
 def trained(family: str) -> Model:
-    if family not in _kept:
+    if family not in _trained:
         with tempfile.TemporaryDirectory() as folder:
             emulator = pf.fit(
                 builtin.simulate("digits", labels=False), family, steps=STEPS, settings=SETTINGS[family],
                 out=Path(folder) / "run", device="cpu", progress=False,
             )  # fmt: skip
-        _kept[family] = emulator.model
-    return _kept[family]
+        _trained[family] = emulator.model
+    return _trained[family]
 
 
 def row(family: str, how: str, batch: int, times: Any, first: Any, difference: float) -> dict[str, Any]:

@@ -69,11 +69,11 @@ def loss(emulator: pf.Emulator, real: torch.Tensor, rows: np.ndarray) -> float:
     condition = torch.from_numpy(rows)
     x, code = emulator.preprocessing(real, condition), emulator.preprocessing.encode_condition(condition)
     batches = zip(x.split(32), code.split(32), strict=True)
-    found = [
+    values = [
         next(iter(emulator.model.turns(repeat(Batch(part, given, Draws(number, len(part))))))).loss
         for number, (part, given) in enumerate(batches)
     ]
-    return float(torch.stack(found).mean())
+    return float(torch.stack(values).mean())
 
 
 def error(a: torch.Tensor, b: torch.Tensor) -> float:

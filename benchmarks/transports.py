@@ -18,22 +18,16 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import pushforward as pf
 from benchmarks.stored_results import WORK, measure_once, stored
 from benchmarks.timing import ROOT, report
-from pushforward.statistics import classifier_two_sample_test
-from pushforward.validation.evaluation_data import Material, gather
-from pushforward.validation.features import describe
-from pushforward.validation.fields import judge_fields
+from pushforward.validation.report import Report
 
 STEPS = 7500
 CALLS = (1, 2, 4, 8, 16, 32, 64)
@@ -94,61 +88,36 @@ class Sampled:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.emulator, name)
 
-    def sample_at(self, rows: np.ndarray, seed: int) -> torch.Tensor:
-        return self.emulator.sample_at(rows, seed=seed, **self.sampling)
+    def sample_at(self, condition: Any, seed: int) -> torch.Tensor:
+        return self.emulator.sample_at(condition, seed=seed, **self.sampling)
 
 
-def gathered(emulator: pf.Emulator, calls: int, ensemble: Any = None) -> Material:
+def validated(emulator: pf.Emulator, calls: int, ensemble: Any = None) -> Report:
     ensemble = pf.read("cosmic-web") if ensemble is None else ensemble
-    with warnings.catch_warnings():
-        # Test conditions lie a little beyond the range of the training ones.
-        warnings.filterwarnings("ignore", message=".*extrapolates", category=UserWarning)
-        return gather(
-            Sampled(emulator, steps=calls),  # type: ignore[arg-type]
-            ensemble,
-            samples=len(ensemble),
-            watch=lambda *_: None,
-        )
+    sampled: Any = Sampled(emulator, steps=calls)
+    report = pf.validate(sampled, ensemble, samples=len(ensemble), progress=False)
+    assert isinstance(report, Report)
+    return report
 
 
-def judged(emulator: pf.Emulator, calls: int) -> dict[str, Any]:
-    """Value and error of each statistic with so many evaluations a sample."""
-    material = gathered(emulator, calls)
-    # The floor is that of all; a fifth of the resamplings tells an error well enough.
-    few = replace(material.floor, pairs=material.floor.pairs[::5], resamplings=material.floor.resamplings[::5])
-    material = replace(material, floor=few)
-    fields = judge_fields(material)
-    verdicts = {verdict.statistic: verdict for verdict in fields.verdicts}
-    found: dict[str, Any] = {key: [verdicts[key].value, verdicts[key].error] for key in STATISTICS if key in verdicts}
-    generated, real = describe(material, fields.summaries)
-    found["classifier"] = list(areas(generated, real[: material.count]))
-    found["milliseconds"] = material.milliseconds
-    return found
-
-
-def areas(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    found = classifier_two_sample_test(torch.from_numpy(a), torch.from_numpy(b), classifier="mlp", folds=3)
-    return float(found.auc), float(found.auc_error)
+def scores(emulator: pf.Emulator, calls: int) -> dict[str, Any]:
+    """Value and error of each statistic with so many evaluations per sample, and milliseconds per sample."""
+    report = validated(emulator, calls)
+    result: dict[str, Any] = {key: [report.verdict(key).value, report.verdict(key).error] for key in STATISTICS}
+    return {**result, "milliseconds": report.timing["milliseconds_per_sample"]}
 
 
 def floors(emulator: pf.Emulator) -> dict[str, Any]:
     """Statistics of real maps against other real maps: middle, low and high end of the 95 % range."""
-    material = gathered(emulator, 1)
-    fields = judge_fields(material)
-    found: dict[str, Any] = {
-        each.statistic: [each.floor, each.floor_low, each.floor_high]
-        for each in fields.verdicts
-        if each.statistic in STATISTICS
-    }
-    _, real = describe(material, fields.summaries)
-    again = [areas(real[a], real[b])[0] for a, b in material.floor.pairs[::12][:8]]
-    return {**found, "classifier": [float(np.median(again)), min(again), max(again)]}
+    report = validated(emulator, 1)
+    verdicts = [report.verdict(key) for key in STATISTICS]
+    return {each.statistic: [each.floor, each.floor_low, each.floor_high] for each in verdicts}
 
 
-def judged_on_many(emulator: pf.Emulator) -> dict[str, Any]:
+def scores_on_many(emulator: pf.Emulator) -> dict[str, Any]:
     """The error of P(k) on many fresh maps, of which half are the reference; its floor is the other half's."""
     fresh = pf.read("cosmic-web", members=2 * FRESH, seed=FRESH_SEED)
-    verdict = judge_fields(gathered(emulator, FRESH_CALLS, fresh)).verdicts[0]
+    verdict = validated(emulator, FRESH_CALLS, fresh).verdict("power_spectrum")
     return {"value": verdict.value, "error": verdict.error, "floor": [verdict.floor, verdict.floor_high]}
 
 
@@ -173,18 +142,18 @@ def judgements() -> Iterator[tuple[str, str, dict[str, Any], Any]]:
     yield "floor", "flow-matching", SETTING, floors
     for calls in (16, 4, 2, 1, 8, 32, 64):
         for name in names:
-            yield f"{name} {calls}", name, SETTING, lambda emulator, calls=calls: judged(emulator, calls)
+            yield f"{name} {calls}", name, SETTING, lambda emulator, calls=calls: scores(emulator, calls)
         if calls == 1:
             for name in names[: len(FAMILIES)]:
                 setting = {**SETTING, "fresh": FRESH, "calls": FRESH_CALLS}
-                yield f"{name} fresh", name, setting, judged_on_many
+                yield f"{name} fresh", name, setting, scores_on_many
         if calls == 8:
             for bits in BITS:
                 for name in QUANTISED:
 
                     def coarse(emulator: pf.Emulator, bits: int = bits) -> dict[str, Any]:
                         with quantised(emulator, bits):
-                            return judged(emulator, QUANTISED_CALLS)
+                            return scores(emulator, QUANTISED_CALLS)
 
                     yield f"{name} {bits} bits", name, {**SETTING, "calls": QUANTISED_CALLS}, coarse
 
@@ -212,7 +181,7 @@ def main(seconds: float = float("inf"), *, table: bool = True, all_trained: bool
 
 def tabulate() -> None:
     """The page, of what is measured so far."""
-    done = {name: found for name, _, setting, _ in judgements() if (found := stored("transports", name, setting))}
+    done = {name: result for name, _, setting, _ in judgements() if (result := stored("transports", name, setting))}
     names = [name for name in (*FAMILIES, *TEACHERS) if any(f"{name} {calls}" in done for calls in CALLS)]
     measured = [calls for calls in CALLS if any(f"{name} {calls}" in done for name in names)]
     floor = done["floor"]
@@ -221,26 +190,26 @@ def tabulate() -> None:
         for name in names:
             row: dict[str, Any] = {"statistic": label, "model": name}
             for calls in measured:
-                found = done.get(f"{name} {calls}")
-                row[f"{calls}"] = f"{found[key][0]:.3g} ± {found[key][1]:.1g}" if found else ""
+                result = done.get(f"{name} {calls}")
+                row[f"{calls}"] = f"{result[key][0]:.3g} ± {result[key][1]:.1g}" if result else ""
             row["floor"] = "{:.3g} ({:.3g} to {:.3g})".format(*floor[key])
             rows.append(row)
     many = [
         {
             "model": name,
-            f"P(k) (%), {FRESH} fresh maps": f"{found['value']:.2f} ± {found['error']:.2f}",
-            "floor": "{:.2f} (up to {:.2f})".format(*found["floor"]),
+            f"P(k) (%), {FRESH} fresh maps": f"{result['value']:.2f} ± {result['error']:.2f}",
+            "floor": "{:.2f} (up to {:.2f})".format(*result["floor"]),
         }
         for name in FAMILIES
-        if (found := done.get(f"{name} fresh"))
+        if (result := done.get(f"{name} fresh"))
     ]
     coarse = []
     for name in QUANTISED if any(f"{name} {BITS[0]} bits" in done for name in QUANTISED) else ():
         whole = done.get(f"{name} {QUANTISED_CALLS}")
         row = {"model": name}
         for key in ("power_spectrum", "classifier"):
-            for bits, found in [("32", whole), *((str(b), done.get(f"{name} {b} bits")) for b in BITS)]:
-                row[f"{STATISTICS[key]}, {bits} bits"] = f"{found[key][0]:.3g}" if found else ""
+            for bits, result in [("32", whole), *((str(b), done.get(f"{name} {b} bits")) for b in BITS)]:
+                row[f"{STATISTICS[key]}, {bits} bits"] = f"{result[key][0]:.3g}" if result else ""
         coarse.append(row)
     if len(measured) > 2:
         draw(done, names)
@@ -284,10 +253,10 @@ def draw(done: dict[str, Any], names: list[str]) -> None:
         _, low, high = done["floor"][key]
         axes.axhspan(low, high, color="0.9", lw=0, label="real against real")
         for name, colour in zip(names, COLOURS, strict=False):
-            found = {calls: done[f"{name} {calls}"][key] for calls in CALLS if f"{name} {calls}" in done}
+            result = {calls: done[f"{name} {calls}"][key] for calls in CALLS if f"{name} {calls}" in done}
             style = "--" if name in TEACHERS else "-"
             axes.plot(
-                list(found), [value for value, _ in found.values()], style, c=colour, marker="o", ms=3.5, label=name
+                list(result), [value for value, _ in result.values()], style, c=colour, marker="o", ms=3.5, label=name
             )
         axes.set(xscale="log", title=label)
         if key != "classifier":

@@ -101,16 +101,16 @@ def cell(model: str, seed: int) -> dict[str, Any]:
     seconds = (time.perf_counter() - start) / TIMED
     samples = emulator.sample(PAIRS * POINTS, seed=2).numpy().reshape(PAIRS, POINTS, 2)
     w2 = [distance(samples[pair], real(SAMPLED + pair)) for pair in range(PAIRS)]
-    found = {"model": model, "seed": seed, "steps": steps, "seconds": seconds, "w2": statistics.fmean(w2)}
+    result = {"model": model, "seed": seed, "steps": steps, "seconds": seconds, "w2": statistics.fmean(w2)}
     if "density" in emulator.abilities:
         members = simulate("two-moons", DENSITIES, SCORED)
         assert members.exact is not None
         learned = emulator.log_prob(torch.from_numpy(members.x)).double().numpy()
-        found["nats"] = float(np.mean(members.exact.log_prob(members.x) - learned))
+        result["nats"] = float(np.mean(members.exact.log_prob(members.x) - learned))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found), flush=True)
-    return found
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result), flush=True)
+    return result
 
 
 def real(seed: int) -> np.ndarray:

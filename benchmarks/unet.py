@@ -33,11 +33,13 @@ def networks() -> dict[str, tuple[nn.Module, Network]]:
     """The networks, by name: the module, and how to call it as ``network(x, t)`` with t in [0, 1]."""
     makers = {"diffusers": diffusers, "denoising-diffusion-pytorch": denoising_diffusion_pytorch}
     return {
-        name: make() for peer in PEERS for name, make in ((peer, makers[peer]), (beside(peer), partial(ours, peer)))
+        name: make()
+        for peer in PEERS
+        for name, make in ((peer, makers[peer]), (name_of_ours(peer), partial(ours, peer)))
     }
 
 
-def beside(peer: str) -> str:
+def name_of_ours(peer: str) -> str:
     """The name of our network that is as large as a peer's."""
     return f"pushforward, blocks {BLOCKS[peer]}"
 
@@ -90,8 +92,8 @@ def main() -> None:
     made = networks()
     sizes = {name: sum(parameter.numel() for parameter in module.parameters()) for name, (module, _) in made.items()}
     for peer in PEERS:
-        if abs(sizes[beside(peer)] / sizes[peer] - 1) > WITHIN:
-            raise RuntimeError(f"{peer} has {sizes[peer]} parameters, ours beside it {sizes[beside(peer)]}")
+        if abs(sizes[name_of_ours(peer)] / sizes[peer] - 1) > WITHIN:
+            raise RuntimeError(f"{peer} has {sizes[peer]} parameters, ours {sizes[name_of_ours(peer)]}")
     report(
         "unet",
         "U-Net beside its peers",
@@ -116,7 +118,7 @@ def _rows(made: dict[str, tuple[nn.Module, Network]], sizes: dict[str, int]) -> 
     full, low = _times(made, low=False), _times(made, low=True)
     rows: list[dict[str, str | int | float]] = []
     for peer in PEERS:
-        mine = beside(peer)
+        mine = name_of_ours(peer)
         for name in (mine, peer):
             row: dict[str, str | int | float] = {"network": name, "parameters": sizes[name]}
             for work in ("training step", "sampling call"):

@@ -6,6 +6,7 @@ import ast
 import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,16 @@ def test_fit_looks_a_family_up_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize("family", ["gan", "wgan", "maf", "iaf", "nsf", "realnvp"])
 def test_a_family_that_is_a_setting_or_a_chain_is_a_short_file(family):
     assert len((SOURCE / "models" / f"{family}.py").read_text().splitlines()) < 80
+
+
+SCRIPTS = [path for room in ("benchmarks", "examples") for path in sorted((SOURCE.parents[1] / room).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(SOURCE.parents[1])))
+def test_scripts_import_names_that_exist(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "pushforward":
+            module = import_module(node.module)
+            names = [each.name for each in node.names if f"{node.module}.{each.name}" not in NAMES]
+            absent = [name for name in names if not hasattr(module, name)]
+            assert not absent, f"{path} imports {absent[0]} from {node.module}, which has no such name"
