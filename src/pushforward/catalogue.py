@@ -43,7 +43,7 @@ def describe_family(name: str) -> str:
 def _settings(title: str, settings: type[BaseModel], own: dict[str, str]) -> list[str]:
     lines = ["", title] if settings.model_fields else []
     for name, meaning in meanings(settings).items():
-        default = own.get(name, _said(settings.model_fields[name].get_default(call_default_factory=True)))
+        default = own.get(name, _as_text(settings.model_fields[name].get_default(call_default_factory=True)))
         lines.append(f"  {name} = {default}")
         if meaning:
             lines.append(fill(meaning, 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
@@ -53,17 +53,17 @@ def _settings(title: str, settings: type[BaseModel], own: dict[str, str]) -> lis
 def _own(kind: type[Model], kinds: list[str]) -> dict[str, str]:
     """Defaults of the loop, including those of the family and of the kind of sample."""
     resolved = {each: resolve_settings(kind, _EXAMPLES[each])[1] for each in kinds}
-    found: dict[str, str] = {}
+    defaults: dict[str, str] = {}
     for name in TrainingSettings.model_fields:
-        values = {each: _said(getattr(settings, name)) for each, settings in resolved.items()}
+        values = {each: _as_text(getattr(settings, name)) for each, settings in resolved.items()}
         if len(set(values.values())) == 1:
-            found[name] = next(iter(values.values()))
+            defaults[name] = next(iter(values.values()))
         elif values:
-            found[name] = ", ".join(f"{value} ({each})" for each, value in values.items())
-    return found
+            defaults[name] = ", ".join(f"{value} ({each})" for each, value in values.items())
+    return defaults
 
 
-def _said(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return "none" if value is None else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

@@ -33,10 +33,10 @@ from pushforward.options import (
     extra_options,
     given,
     named_source,
+    options_of_b,
     read_data,
     read_like,
     sampled_at,
-    second_options,
     simulator_options,
 )
 from pushforward.reading_options import READING, reads_data
@@ -158,16 +158,16 @@ def fit(
     if other is not None:
         check_data([other], built_in())
     reading = {k: options.pop(k) for k in READING if k in options}
-    second, origin = options.pop("and", None), options.pop("from", None)
+    other, origin = options.pop("and", None), options.pop("from", None)
     if origin is not None:
-        source: Any = named_source(data, origin, reading, second, settings)
+        source: Any = named_source(data, origin, reading, other, settings)
     else:
         simulator, settings = simulator_options(data, settings, [name])
         source = read_data(data, **reading, **simulator)
-    if second is not None:
+    if other is not None:
         from pushforward.ensembles import EnsemblePair
 
-        source = EnsemblePair(source, read_data(**second_options(second, reading)))
+        source = EnsemblePair(source, read_data(**options_of_b(other, reading)))
 
     from pushforward.training import fit as train
 

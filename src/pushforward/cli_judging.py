@@ -166,9 +166,9 @@ def _evaluation_data(
     return completed_pair(emulator, first, None if other is None else read_like(of_b, [other], reading))
 
 
-def _show(judged: Any, out: Path, name: str) -> None:
+def _show(report: Any, out: Path, name: str) -> None:
     """Print the table, and the path of the page."""
     from rich.console import Console
 
-    Console().print(judged.table())
+    Console().print(report.table())
     print(f"\n{out / f'{name}.html'}\n{out / f'{name}.json'}")

@@ -29,11 +29,11 @@ __all__ = [
     "given",
     "like",
     "named_source",
+    "options_of_b",
     "priors",
     "read_data",
     "read_like",
     "sampled_at",
-    "second_options",
     "simulator_options",
 ]
 
@@ -118,13 +118,13 @@ def sampled_at(conditions: list[str] | None) -> tuple[dict[str, Any], int | None
 
 def priors(words: list[str] | None) -> dict[str, str]:
     """``["a=0:1", "b=3+-0.5"]`` as ``{"a": "0:1", "b": "3+-0.5"}``."""
-    found = {}
+    texts = {}
     for word in words or []:
         name, equals, text = word.partition("=")
         if not equals or not name.strip() or not text.strip():
             raise UsageError(f"--prior takes NAME=LOW:HIGH or NAME=MEAN+-DEVIATION, not {word!r}")
-        found[name.strip()] = text.strip()
-    return found
+        texts[name.strip()] = text.strip()
+    return texts
 
 
 def assigned(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:
@@ -206,19 +206,19 @@ def simulator_options(
     return own, settings
 
 
-def second_options(second: Any, reading: dict[str, Any]) -> dict[str, Any]:
+def options_of_b(other: Any, reading: dict[str, Any]) -> dict[str, Any]:
     """Reading options of the second of two ensembles: those of the first, unless a configuration file overrides them.
 
     Arguments:
-        second: value of ``--and``, or a mapping with ``data`` and its own reading options.
+        other: value of ``--and``, or a mapping with ``data`` and its own reading options.
         reading: options of the first ensemble.
 
     Raises:
         UsageError: for an unknown reading option.
     """
-    if not isinstance(second, dict):
-        return {**reading, "data": [str(second)]}
-    own = dict(second)
+    if not isinstance(other, dict):
+        return {**reading, "data": [str(other)]}
+    own = dict(other)
     data = own.pop("data", None)
     if data is None or (unknown := sorted(set(own) - set(READING))):
         what = "names no data" if data is None else f"has the unknown option {unknown[0]!r}"
@@ -227,7 +227,7 @@ def second_options(second: Any, reading: dict[str, Any]) -> dict[str, Any]:
 
 
 def named_source(
-    data: list[str], origin: str, reading: dict[str, Any], second: Any, settings: dict[str, Any]
+    data: list[str], origin: str, reading: dict[str, Any], other: Any, settings: dict[str, Any]
 ) -> EnergySource:
     """Source of a built-in energy; its options are removed from the settings (``data.NAME``).
 
@@ -239,7 +239,7 @@ def named_source(
 
     if origin != "energy":
         raise UsageError(f"--from must be energy, not {origin!r}; leave it out for samples")
-    if reading or second is not None or len(data) != 1:
+    if reading or other is not None or len(data) != 1:
         raise UsageError("an energy is one name without members to read; leave out the options for reading files")
     own = {key.removeprefix("data."): settings.pop(key) for key in list(settings) if key.startswith("data.")}
     return EnergySource(named_energy(data[0], **own), spec={"name": data[0], **own})

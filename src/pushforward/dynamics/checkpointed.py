@@ -47,7 +47,7 @@ class Checkpointed:
 
     def pull(self, problem: Problem, y: Tensor, gradient: Tensor) -> Tensor:
         adjoint = gradient[-1]
-        for segment in reversed(range(len(self.trail.kept))):
+        for segment in reversed(range(len(self.trail.states))):
             adjoint = self._segment(problem, segment, adjoint, gradient)
         return adjoint + gradient[0] + (0.0 if self.steps is not None else self._waiting(problem, gradient))
 
@@ -66,8 +66,8 @@ class Checkpointed:
     def _segment(self, problem: Problem, index: int, adjoint: Tensor, gradient: Tensor) -> Tensor:
         """The adjoint at the start of a segment, from that at its end."""
         trail = self.trail
-        first, state = trail.kept[index]
-        last = trail.kept[index + 1][0] if index + 1 < len(trail.kept) else len(trail.steps)
+        first, state = trail.states[index]
+        last = trail.states[index + 1][0] if index + 1 < len(trail.states) else len(trail.steps)
         field = bind(self.field, problem.args)
         with torch.enable_grad():
             start = state.detach().requires_grad_()
@@ -84,12 +84,12 @@ class Checkpointed:
                 outputs += self._outputs(i, step, taken, at, gradient)
             inputs = [start, *([at] if at.requires_grad else []), *problem.shared]
             values, cotangents = zip((y, adjoint), *outputs, strict=True)
-            by_start, *found = torch.autograd.grad(values, inputs, cotangents, allow_unused=True)
+            by_start, *gradients = torch.autograd.grad(values, inputs, cotangents, allow_unused=True)
         if problem.by_times is not None:
-            by_time = found.pop(0)
+            by_time = gradients.pop(0)
             if by_time is not None:
                 problem.by_times.add_(by_time)
-        problem.add(found)
+        problem.add(gradients)
         return torch.zeros_like(start) if by_start is None else by_start
 
     def _place(self, index: int, taken: _Taken, at: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,16 +144,16 @@ class _Trail:
     def __init__(self, checkpoints: int | None) -> None:
         self.limit = checkpoints
         self.steps: list[_Taken] = []
-        self.kept: list[tuple[int, Tensor]] = []
+        self.states: list[tuple[int, Tensor]] = []
         self.stride = 1
 
     def record(self, t: Tensor, y: Tensor, dt: Tensor, now: Tensor) -> None:
         index = len(self.steps)
         self.steps.append(_Taken(t, dt, now))
         if index % self.stride == 0:
-            self.kept.append((index, y))
+            self.states.append((index, y))
             limit = self.limit or max(4, math.isqrt(index) * 2)
-            if len(self.kept) > limit:
+            if len(self.states) > limit:
                 # too many: from here on keep every other one
                 self.stride *= 2
-                self.kept = [(i, y) for i, y in self.kept if i % self.stride == 0]
+                self.states = [(i, y) for i, y in self.states if i % self.stride == 0]

@@ -147,7 +147,7 @@ class _Kernel:
     def push(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Value and divergence as columns of one matrix, and values and tangents of each hidden layer but the first,
         stacked to shape (1 + dim, batch, width)."""
-        rows, dim, kept = len(x), self.dim, []
+        rows, dim, stacks = len(x), self.dim, []
         stack = self._begin(x)
         h = stack[0]
         for layer in range(1, len(self.weights) - 1):
@@ -155,14 +155,14 @@ class _Kernel:
             h, tangents = stack[0], stack[1:]
             self._tanh(h, layer, h)
             torch.ops.aten.tanh_backward.grad_input(tangents, h, grad_input=tangents)
-            kept.append(stack)
+            stacks.append(stack)
         out = x.new_empty(rows, dim + 1)
         divergence = out[:, dim]
         torch.addmm(self.biases[-1], h, self.last, out=out[:, :dim])
         torch.mv(stack[1], self.last[:, 0], out=divergence)
         for i in range(1, dim):
             divergence.addmv_(stack[1 + i], self.last[:, i])
-        return out, kept
+        return out, stacks
 
     def _begin(self, x: Tensor) -> Tensor:
         """Values and tangents of the first hidden layer, cheaper to compute again than to keep."""
@@ -183,12 +183,12 @@ class _Kernel:
             out.tanh_()
 
     @torch.inference_mode()
-    def pull(self, x: Tensor, kept: list[Tensor], by_out: Tensor, state_alone: bool) -> tuple[Tensor, list[Tensor]]:
+    def pull(self, x: Tensor, stacks: list[Tensor], by_out: Tensor, state_alone: bool) -> tuple[Tensor, list[Tensor]]:
         """Gradients for the first layer's outputs and, unless ``state_alone``, for weights and biases."""
         dim, count, lines = self.dim, len(self.weights), (1 + self.dim) * len(x)
         by_weights, by_biases = [x] * count, [x] * count
         by_value, by_divergence = by_out[:, :dim], by_out[:, dim]
-        stack = kept[-1] if kept else self._begin(x)
+        stack = stacks[-1] if stacks else self._begin(x)
         h, *tangents = stack.unbind()
         if not state_alone:
             by_last = torch.mm(by_value.t(), h)
@@ -209,7 +209,7 @@ class _Kernel:
                 by_biases[layer] = by_h.sum(0)
             if not layer:
                 break
-            flat, stack = g.view(lines, -1), kept[layer - 2] if layer > 1 else self._begin(x)
+            flat, stack = g.view(lines, -1), stacks[layer - 2] if layer > 1 else self._begin(x)
             h, *tangents = stack.unbind()
             if not state_alone:
                 by_weights[layer] = product(flat.t(), stack.view(lines, -1).t())
@@ -227,15 +227,15 @@ class _Perceptron(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kernel: _Kernel, flat: Tensor, t: Tensor, state: Tensor, *others: Tensor) -> Tensor:
         x = _inputs(kernel.dim, t, state, others)
-        out, kept = kernel.push(x)
+        out, stacks = kernel.push(x)
         ctx.kernel, ctx.count = kernel, 3 + len(others)
-        ctx.save_for_backward(flat, t, state, *others, x, *kept)
+        ctx.save_for_backward(flat, t, state, *others, x, *stacks)
         return out
 
     @staticmethod
     def backward(ctx: Any, by_out: Tensor) -> tuple[Tensor | None, ...]:
         dim = ctx.kernel.dim
-        saved, (x, *kept) = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+        saved, (x, *stacks) = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
         if torch.is_grad_enabled():
             # second derivatives
             flat, t, state, *others = saved
@@ -243,11 +243,11 @@ class _Perceptron(torch.autograd.Function):
             parts = ctx.kernel.split(flat)
             half = len(parts) // 2
             out = _composed(parts[:half], parts[half:], _inputs(dim, t, state, others))
-            found = iter(torch.autograd.grad(out, wanted, by_out, create_graph=True, allow_unused=True))
-            return None, *(next(found) if z.requires_grad else None for z in saved)
+            derivatives = iter(torch.autograd.grad(out, wanted, by_out, create_graph=True, allow_unused=True))
+            return None, *(next(derivatives) if z.requires_grad else None for z in saved)
         alone = getattr(_wanted, "state_alone", False) or not saved[0].requires_grad
         kernel, (_, _, time_wanted, _, *others_wanted) = ctx.kernel, ctx.needs_input_grad
-        by_h, gradients = kernel.pull(x, kept, by_out, alone)
+        by_h, gradients = kernel.pull(x, stacks, by_out, alone)
         by_flat = torch.cat([z.reshape(-1) for z in gradients]) if gradients else None
         by_t = torch.mv(by_h, kernel.first[dim]) if time_wanted else None
         by_others: Sequence[Tensor | None] = [None] * len(others_wanted)

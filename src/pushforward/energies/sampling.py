@@ -74,7 +74,7 @@ def replica_exchange(
     else:
         start = centre(energy.space, initial.double())
     walkers = _Walkers(energy, _supported(energy, start, generator), temperatures, leapfrog, generator)
-    kept: list[Tensor] = []
+    drawn: list[Tensor] = []
     energies: list[Tensor] = []
     sizes: list[Tensor] = []
     for step in watch(range(warm_up + draws * thin)):
@@ -83,11 +83,11 @@ def replica_exchange(
         if step == warm_up - 1:
             walkers.forget()
         if step >= warm_up and (step - warm_up) % thin == thin - 1:
-            kept.append(walkers.x[0].clone())
+            drawn.append(walkers.x[0].clone())
             energies.append(walkers.energy.clone())
             sizes.append((walkers.x - energy.location).square().flatten(2).sum(2))
     return Chains(
-        samples=torch.stack(kept),
+        samples=torch.stack(drawn),
         energies=torch.stack(energies),
         sizes=torch.stack(sizes),
         thin=thin,

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.ensembles.crops import Tiles
-from pushforward.ensembles.members import Generators, Members, Part, Whole
+from pushforward.ensembles.members import Generators, Members, Subset, Whole
 from pushforward.ensembles.stores import Rows, Store
 from pushforward.errors import DataError
 from pushforward.spaces import Field, Space
 
-__all__ = ["Beside", "beside", "field_space", "without_fields"]
+__all__ = ["MembersWithFields", "field_space", "with_condition_fields", "without_fields"]
 
 
-class Beside:
+class MembersWithFields:
     """Members and their condition fields, row by row.
 
     Arguments:
@@ -47,10 +47,10 @@ class Beside:
             return self.members.cut(index, origins * self.factors), self.fields.cut(index, origins)
         return self.members.read(index), self.fields.read(index)
 
-    def subset(self, index: Rows) -> Beside:
-        return Beside(self.members.subset(index), self.fields.subset(index), self.factors)
+    def subset(self, index: Rows) -> MembersWithFields:
+        return MembersWithFields(self.members.subset(index), self.fields.subset(index), self.factors)
 
-    def split(self) -> tuple[Part, Part, Part] | None:
+    def split(self) -> tuple[Subset, Subset, Subset] | None:
         parts = self.members.split()
         if parts is None:
             return None
@@ -60,7 +60,7 @@ class Beside:
     def where(self, index: int) -> str:
         return self.members.where(index)
 
-    def cropped(self, tiles: Tiles) -> tuple[Beside, Field]:
+    def cropped(self, tiles: Tiles) -> tuple[MembersWithFields, Field]:
         """Tiles of the members and of their condition fields at the same places, and the space of the latter.
 
         Raises:
@@ -72,14 +72,16 @@ class Beside:
                 f"{self.factors} times coarser; give a multiple"
             )
         fields = tiles.coarsened(self.fields, self.factors)
-        return Beside(tiles, fields, self.factors), fields.space
+        return MembersWithFields(tiles, fields, self.factors), fields.space
 
-    def _cut_alike(self, tiles: Members) -> Beside:
+    def _cut_alike(self, tiles: Members) -> MembersWithFields:
         assert isinstance(tiles, Tiles)
-        return Beside(tiles, tiles.coarsened(self.fields, self.factors), self.factors)
+        return MembersWithFields(tiles, tiles.coarsened(self.fields, self.factors), self.factors)
 
 
-def beside(members: Whole, space: Space, condition: Store, label: str) -> tuple[Beside, Field]:
+def with_condition_fields(
+    members: Whole, space: Space, condition: Store, label: str
+) -> tuple[MembersWithFields, Field]:
     """Members joined with their condition fields, and the space of these fields.
 
     Arguments:
@@ -101,7 +103,7 @@ def beside(members: Whole, space: Space, condition: Store, label: str) -> tuple[
     field = field_space(condition.shape[1:], space, condition.label)
     last = condition.shape[1:] == (*field.grid, field.channels) and condition.shape[1:] != field.shape
     fields = Whole(condition, field.shape, channels_last=last, rows=members.rows)
-    return Beside(
+    return MembersWithFields(
         members, fields, tuple(fine // cells for cells, fine in zip(field.grid, space.grid, strict=True))
     ), field
 
@@ -131,7 +133,7 @@ def field_space(shape: tuple[int, ...], space: Field, label: str) -> Field:
 
 def without_fields(members: Members) -> Members:
     """Members without their condition fields."""
-    return members.members if isinstance(members, Beside) else members
+    return members.members if isinstance(members, MembersWithFields) else members
 
 
 def _divides(coarse: Sequence[int], grid: Sequence[int]) -> bool:

@@ -29,7 +29,7 @@ __all__ = ["conditions_of", "read_fields", "separate"]
 _TABLES = (".csv", ".txt", ".dat", ".tsv", ".parquet", ".pq")
 
 
-def separate(condition: Any, found: RawData) -> tuple[Any, Store | None]:
+def separate(condition: Any, raw: RawData) -> tuple[Any, Store | None]:
     """Split conditions into a table (None, False, or as given) and the source of the condition fields.
 
     Fields are arrays with more than two axes, files that hold such an array, several files of maps, datasets of the
@@ -39,13 +39,13 @@ def separate(condition: Any, found: RawData) -> tuple[Any, Store | None]:
         UsageError: if two sets of condition fields are given.
     """
     given = list(condition) if _is_list(condition) else [condition]
-    fields = [_fields(each, found) for each in given]
+    fields = [_fields(each, raw) for each in given]
     tables = [each for each, source in zip(given, fields, strict=True) if source is None]
     sources = [source for source in fields if source is not None]
     if len(sources) > 1 and not _are_files(given):
         raise UsageError(f"{len(sources)} sets of condition fields were given; join them as channels of one")
     if not sources:
-        return condition, _own_fields(found) if condition is not False else None
+        return condition, _own_fields(raw) if condition is not False else None
     if len(sources) == len(given) > 1:
         return None, find(given).source
     if len(sources) > 1:
@@ -56,7 +56,7 @@ def separate(condition: Any, found: RawData) -> tuple[Any, Store | None]:
 
 
 def conditions_of(
-    found: RawData, condition: Any, names: Sequence[str] | None, labels: Sequence[str]
+    raw: RawData, condition: Any, names: Sequence[str] | None, labels: Sequence[str]
 ) -> Conditions | None:
     """Numbers and labels that condition the members: those named by the user, or those found in the data.
 
@@ -68,22 +68,22 @@ def conditions_of(
         return None
     columns: Mapping[str, Any]
     if condition is None:
-        inside = [each.conditions for each in found.contents]
+        inside = [each.conditions for each in raw.contents]
         if not inside or any(each is None for each in inside):
-            return _in_paths(found, labels, asked=False)
+            return _in_paths(raw, labels, asked=False)
         columns = _joined([each for each in inside if each is not None])
     elif isinstance(condition, str) and condition == IN_PATHS and not Path(IN_PATHS).exists():
-        return _in_paths(found, labels, asked=True)
-    elif isinstance(condition, str) and (inside_columns := _named_inside(found, condition)) is not None:
+        return _in_paths(raw, labels, asked=True)
+    elif isinstance(condition, str) and (inside_columns := _named_inside(raw, condition)) is not None:
         columns = inside_columns
     elif isinstance(condition, list | tuple) and condition and _are_files(condition):
         columns = _joined([read_columns(each, names) for each in condition])
     else:
-        _refuse_unknown_names(found, condition)
+        _refuse_unknown_names(raw, condition)
         columns = read_columns(condition, names)
-    if found.catalogue is not None:
-        return found.catalogue.conditions(columns, found.counts, found.name, _table_name(condition))
-    return conditions_for(columns, found.counts, found.files, labels=labels, label=found.name)
+    if raw.catalogue is not None:
+        return raw.catalogue.conditions(columns, raw.counts, raw.name, _table_name(condition))
+    return conditions_for(columns, raw.counts, raw.files, labels=labels, label=raw.name)
 
 
 def read_fields(files: Sequence[str]) -> NDArray[np.float32]:
@@ -100,7 +100,7 @@ def read_fields(files: Sequence[str]) -> NDArray[np.float32]:
     return np.concatenate(parts).astype(np.float32)
 
 
-def _fields(condition: Any, found: RawData) -> Store | None:
+def _fields(condition: Any, raw: RawData) -> Store | None:
     """Source of condition fields; None if the condition is None or a table."""
     if isinstance(condition, Ensemble):
         if not isinstance(condition.space, Field) or not isinstance(condition.members, Whole):
@@ -110,8 +110,8 @@ def _fields(condition: Any, found: RawData) -> Store | None:
         return found_array(condition).source if condition.ndim > 2 else None
     if not isinstance(condition, str | Path):
         return None
-    if isinstance(condition, str) and not Path(condition).expanduser().exists() and found.files:
-        inside = _dataset(condition, found)
+    if isinstance(condition, str) and not Path(condition).expanduser().exists() and raw.files:
+        inside = _dataset(condition, raw)
         if inside is not None:
             return inside
     try:
@@ -126,12 +126,12 @@ def _fields(condition: Any, found: RawData) -> Store | None:
     return None
 
 
-def _dataset(name: str, found: RawData) -> Store | None:
+def _dataset(name: str, raw: RawData) -> Store | None:
     """Dataset of the data files that holds fields."""
-    if any(each.column(name) is None for each in found.contents):
+    if any(each.column(name) is None for each in raw.contents):
         return None
     try:
-        sources = [open_file(path, name).source for path in found.files]
+        sources = [open_file(path, name).source for path in raw.files]
     except DataError:
         return None  # an attribute or a header keyword
     if len(sources[0].shape) < 3:
@@ -139,12 +139,12 @@ def _dataset(name: str, found: RawData) -> Store | None:
     return sources[0] if len(sources) == 1 else Joined(sources, name)
 
 
-def _own_fields(found: RawData) -> Store | None:
+def _own_fields(raw: RawData) -> Store | None:
     """Condition fields inside the data files."""
-    sources = [each.condition_fields for each in found.contents if each.condition_fields is not None]
-    if not sources or len(sources) < len(found.contents):
+    sources = [each.condition_fields for each in raw.contents if each.condition_fields is not None]
+    if not sources or len(sources) < len(raw.contents):
         return None
-    return sources[0] if len(sources) == 1 else Joined(sources, f"the condition fields of {found.name}")
+    return sources[0] if len(sources) == 1 else Joined(sources, f"the condition fields of {raw.name}")
 
 
 def _is_list(condition: Any) -> bool:
@@ -155,52 +155,52 @@ def _are_files(given: Sequence[Any]) -> bool:
     return all(isinstance(each, str | Path) for each in given)
 
 
-def _in_paths(found: RawData, labels: Sequence[str], *, asked: bool) -> Conditions | None:
+def _in_paths(raw: RawData, labels: Sequence[str], *, asked: bool) -> Conditions | None:
     """Numbers in the names of files and folders, per member."""
-    if found.catalogue is not None or len(found.files) != len(found.counts):
+    if raw.catalogue is not None or len(raw.files) != len(raw.counts):
         return None
-    per_file: dict[str, Any] = dict(parameters_in_paths(found.files, whole=asked))
+    per_file: dict[str, Any] = dict(parameters_in_paths(raw.files, whole=asked))
     if not per_file and asked:
-        folders = folders_of(found.files)
+        folders = folders_of(raw.files)
         if len(set(folders)) < 2:
             raise UsageError(
-                f"the paths of the files of {found.name} do not differ in numbers or folders, such as kappa_0.25, "
+                f"the paths of the files of {raw.name} do not differ in numbers or folders, such as kappa_0.25, "
                 "T=2.27, or spirals/ and ellipticals/; give a table of conditions"
             )
         per_file = {"folder": np.array(folders)}
     if not per_file:
         return None
-    columns = {name: np.repeat(values, found.counts) for name, values in per_file.items()}
-    made = conditions_for(columns, found.counts, (), labels=labels, label=found.name)
+    columns = {name: np.repeat(values, raw.counts) for name, values in per_file.items()}
+    made = conditions_for(columns, raw.counts, (), labels=labels, label=raw.name)
     note = f"{', '.join(columns)}: read from the names of the files and folders; --condition none leaves them out"
     return replace(made, notes=(*made.notes, note))
 
 
-def _named_inside(found: RawData, name: str) -> Mapping[str, Any] | None:
+def _named_inside(raw: RawData, name: str) -> Mapping[str, Any] | None:
     """Columns of conditions in the data files by name, unless a file of that name exists."""
-    if Path(name).exists() or not found.contents:
+    if Path(name).exists() or not raw.contents:
         return None
     columns: dict[str, Any] = {}
     for each in listed(name):
-        inside = [contents.column(each) for contents in found.contents]
+        inside = [contents.column(each) for contents in raw.contents]
         if any(part is None for part in inside):
             return None
         columns |= _joined([part for part in inside if part is not None])
     return columns
 
 
-def _refuse_unknown_names(found: RawData, condition: Any) -> None:
+def _refuse_unknown_names(raw: RawData, condition: Any) -> None:
     """Raise if a condition is neither a file nor a name in the data files, though it looks like one."""
-    if not isinstance(condition, str) or not found.contents or Path(condition).suffix or glob.has_magic(condition):
+    if not isinstance(condition, str) or not raw.contents or Path(condition).suffix or glob.has_magic(condition):
         return
     if Path(condition).expanduser().exists() or "/" in condition:
         return
-    first = found.contents[0]
+    first = raw.contents[0]
     there = [*dict.fromkeys((*first.names, *first.left_out))]
     absent = next((each for each in listed(condition) if first.column(each) is None), condition)
     near = get_close_matches(absent, there, n=1)
     raise DataError(
-        f"--condition {condition}: there is no such file, and {found.name} has no {absent!r}"
+        f"--condition {condition}: there is no such file, and {raw.name} has no {absent!r}"
         + (f"; it has {', '.join(there)}" if there else "")
         + (f": did you mean {near[0]!r}?" if near else "")
     )

@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pushforward.ensembles.members import Generators, Part, Whole
+from pushforward.ensembles.members import Generators, Subset, Whole
 from pushforward.ensembles.stores import Rows, Store, as_float32
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field
@@ -163,7 +163,7 @@ class Tiles:
             moving=False,
         )
 
-    def split(self) -> tuple[Part, Part, Part] | None:
+    def split(self) -> tuple[Subset, Subset, Subset] | None:
         """Three regions of every field; None if tiles have been selected, which are split like members.
 
         Raises:
@@ -185,10 +185,10 @@ class Tiles:
         train, validation, test = (self._part(axis, (low, high), fields, where) for low, high in pairwise(edges))
         return train, validation, test
 
-    def _part(self, axis: int, span: tuple[int, int], fields: Rows, where: Rows) -> Part:
+    def _part(self, axis: int, span: tuple[int, int], fields: Rows, where: Rows) -> Subset:
         region = tuple(span if number == axis else bounds for number, bounds in enumerate(self.region))
         tiles = _paved(self.source, self.space, region, fields, self.channels_last)
-        return Part(tiles, where[np.searchsorted(fields, tiles.fields)], tiles.places)
+        return Subset(tiles, where[np.searchsorted(fields, tiles.fields)], tiles.places)
 
     def where(self, index: int) -> str:
         return f"the crop at {tuple(self.origins[index].tolist())} of {self.source.where(int(self.fields[index]))}"

@@ -17,8 +17,8 @@ from torch import Tensor
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.centring import at_centre, told_by_centres
 from pushforward.ensembles.checks import check_batch, check_conditions, check_ensemble, too_few
-from pushforward.ensembles.condition_fields import Beside, beside
-from pushforward.ensembles.members import Generators, Members, Part, Whole
+from pushforward.ensembles.condition_fields import MembersWithFields, with_condition_fields
+from pushforward.ensembles.members import Generators, Members, Subset, Whole
 from pushforward.ensembles.precision import narrowed
 from pushforward.ensembles.shapes import layout_of
 from pushforward.ensembles.stores import InMemory, Rows, unmasked
@@ -156,7 +156,7 @@ class Ensemble:
         field = None
         if condition_fields is not None:
             given = InMemory(np.asarray(condition_fields), f"the condition of {name}")
-            members, field = beside(whole, layout.space, given, name)
+            members, field = with_condition_fields(whole, layout.space, given, name)
         ensemble = cls(
             members,
             told,
@@ -201,7 +201,7 @@ class Ensemble:
         """`take`, and the conditions of the members, in the user's units; None for an unconditional ensemble."""
         rows = np.atleast_1d(np.asarray(index, dtype=np.int64))
         field = None
-        if isinstance(self.members, Beside):
+        if isinstance(self.members, MembersWithFields):
             batch, fields = self.members.read_given(rows, rng)
             check_batch(fields, rows, self.members, what="the condition field of ")
             field = torch.from_numpy(fields)
@@ -224,7 +224,7 @@ class Ensemble:
         """Ensemble of some of the members. Selected crops keep their places."""
         rows = np.asarray(index)
         rows = np.flatnonzero(rows) if rows.dtype == bool else np.atleast_1d(rows.astype(np.int64))
-        return self._part(Part(self.members.subset(rows), rows, self.groups[rows]))
+        return self._of_subset(Subset(self.members.subset(rows), rows, self.groups[rows]))
 
     def with_conditions(
         self,
@@ -277,14 +277,14 @@ class Ensemble:
     def _parts(self) -> tuple[Ensemble, Ensemble, Ensemble]:
         regions = self.members.split()
         if regions is not None:
-            train, validation, test = (self._part(region) for region in regions)
+            train, validation, test = (self._of_subset(region) for region in regions)
         else:
             train, validation, test = (self.subset(rows) for rows in split_by_group(self.groups, self.name))
         return train, validation, test
 
-    def _part(self, part: Part) -> Ensemble:
-        conditions = None if self.conditions is None else self.conditions[part.rows]
-        return self.replaced(members=part.members, conditions=conditions, groups=part.groups, spec=None)
+    def _of_subset(self, subset: Subset) -> Ensemble:
+        conditions = None if self.conditions is None else self.conditions[subset.rows]
+        return self.replaced(members=subset.members, conditions=conditions, groups=subset.groups, spec=None)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -296,7 +296,8 @@ class Ensemble:
         if len(self):
             some = np.unique(np.linspace(0, len(self) - 1, 16).astype(np.int64))
             members = self.members
-            for part in members.read_given(some) if isinstance(members, Beside) else (members.read(some, None),):
+            with_fields = members if isinstance(members, MembersWithFields) else None
+            for part in with_fields.read_given(some) if with_fields else (members.read(some, None),):
                 digest.update(part.tobytes())
         if self.conditions is not None:
             digest.update(np.ascontiguousarray(self.conditions).tobytes())

@@ -12,7 +12,7 @@ from pushforward.ensembles.precision import origin_of
 from pushforward.ensembles.stores import Rows, Store, as_float32
 from pushforward.spaces import Space
 
-__all__ = ["Generators", "Members", "Part", "Whole"]
+__all__ = ["Generators", "Members", "Subset", "Whole"]
 
 Generators = np.random.Generator | Sequence[np.random.Generator] | None
 """Random generators that shift crops: one per batch, one per member, or None."""
@@ -21,11 +21,11 @@ _LOOKED_AT = 64 * 2**20
 """Bytes of members inspected for large offsets."""
 
 
-class Part(NamedTuple):
-    """One part of a split.
+class Subset(NamedTuple):
+    """Some of the members.
 
     Attributes:
-        members: members of the part.
+        members: the members.
         rows: for each of them, the index of a member of the whole with the same condition.
         groups: group of each member.
     """
@@ -48,7 +48,7 @@ class Members(Protocol):
 
     def subset(self, index: Rows) -> Members: ...
 
-    def split(self) -> tuple[Part, Part, Part] | None:
+    def split(self) -> tuple[Subset, Subset, Subset] | None:
         """Training, validation and test parts, or None if members are to be split by group."""
         ...
 

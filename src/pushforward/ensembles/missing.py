@@ -118,26 +118,26 @@ class Gaps:
             return rows, ()
         values = conditions.values[rows]
         lacks = ~np.isfinite(values)
-        found = {}
+        counts = {}
         for column, parameter in enumerate(conditions.parameters):
             sentinel = None if parameter.classes else sentinel_among(values[:, column])
             if sentinel is not None:
                 lacks[:, column] |= np.isclose(values[:, column], sentinel)
             if lacks[:, column].any():
                 stands = " (NaN or infinite)" if sentinel is None else f" ({sentinel:g})"
-                found[parameter.name] = f"{parameter.name!r} in {int(lacks[:, column].sum())} of {len(rows)}{stands}"
-        if not found:
+                counts[parameter.name] = f"{parameter.name!r} in {int(lacks[:, column].sum())} of {len(rows)}{stands}"
+        if not counts:
             return rows, ()
-        described = ", ".join(found.values())
+        described = ", ".join(counts.values())
         if self.missing != "drop":
             raise DataError(
                 f"conditions of {label} are missing: {described}; --missing drop leaves out such members, --missing "
                 "keep uses the numbers unchanged"
             )
-        kept = rows[~lacks.any(1)]
-        if len(kept) == 0:
+        complete = rows[~lacks.any(1)]
+        if len(complete) == 0:
             raise DataError(f"every member of {label} lacks a condition: {described}")
-        return kept, (f"conditions are missing: {described}; such members are left out",)
+        return complete, (f"conditions are missing: {described}; such members are left out",)
 
     def _hidden(self, source: Store, layout: Layout, label: str) -> NDArray[np.bool_] | None:
         """Mask in the shape of the members, or with one row for all."""
@@ -304,12 +304,12 @@ def _(space: Vector) -> bool:
 
 def _sentinels(space: Space, some: NDArray[Any], label: str) -> dict[int, float]:
     """Sentinel of each channel that has one."""
-    found: dict[int, float] = {}
+    sentinels: dict[int, float] = {}
     for number, values in enumerate(np.moveaxis(some, channel_axis(space), 0)):
         sentinel = sentinel_among(values.reshape(-1)) if number >= time_channels(space) else None
         if sentinel is not None:
-            found[number] = sentinel
-    return found
+            sentinels[number] = sentinel
+    return sentinels
 
 
 def _medians(space: Space, source: Marked, rows: Rows) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pushforward.ensembles import builtin
 from pushforward.ensembles.centring import told_by_centres
-from pushforward.ensembles.condition_fields import Beside, beside, without_fields
+from pushforward.ensembles.condition_fields import MembersWithFields, with_condition_fields, without_fields
 from pushforward.ensembles.condition_sources import conditions_of, separate
 from pushforward.ensembles.conditions import Conditions
 from pushforward.ensembles.crops import Tiles
@@ -139,7 +139,7 @@ def read(
         own = {name: value for name, value in geometry.items() if value is not None and name in option_names(data)}
         ensemble = builtin.simulate(data, members, seed, **options, **own)
         geometry = {name: None if name in own else value for name, value in geometry.items()}
-        made = {"data": data, "seed": seed, **options, **_said(arguments)}
+        made = {"data": data, "seed": seed, **options, **_without_none(arguments)}
         return _from_built_in(ensemble, condition, space, crop, geometry, made)
     if options:
         raise UsageError(f"read has no argument {next(iter(options))!r}, unless it is an option of a built-in ensemble")
@@ -154,18 +154,18 @@ def read(
         complex_parts=bool(complex_parts),
     )
     if isinstance(data, str | Path) or _is_list_of_paths(data):
-        found = _find(data, reading)
-        spec = _spec(data, condition, _said(arguments))
+        raw = _find(data, reading)
+        spec = _spec(data, condition, _without_none(arguments))
     else:
-        found, spec = found_array(data, reading), None
-    condition, fields = separate(condition, found)
-    conditions = conditions_of(found, condition, names, labels)
-    if isinstance(condition, str) and found.contents:
+        raw, spec = found_array(data, reading), None
+    condition, fields = separate(condition, raw)
+    conditions = conditions_of(raw, condition, names, labels)
+    if isinstance(condition, str) and raw.contents:
         for column in listed(condition):
-            found = found.without_column(column)
+            raw = raw.without_column(column)
     taken = listed(condition) if isinstance(condition, str) else ()
-    found = replace(found, notes=(*found.notes, *found.unused(taken)))
-    whole = _whole(found, conditions, space, members, geometry, spec, Gaps(missing, mask))
+    raw = replace(raw, notes=(*raw.notes, *raw.unused(taken)))
+    whole = _whole(raw, conditions, space, members, geometry, spec, Gaps(missing, mask))
     if fields is not None:
         whole = _given(whole, fields)
     return whole if crop is None else _cropped(whole, crop)
@@ -174,7 +174,7 @@ def read(
 def _given(whole: Ensemble, fields: Store) -> Ensemble:
     """Members with condition fields, one per member."""
     assert isinstance(whole.members, Whole)
-    members, field = beside(whole.members, whole.space, fields, whole.name)
+    members, field = with_condition_fields(whole.members, whole.space, fields, whole.name)
     coarser = "" if field.shape[1:] == whole.space.shape[1:] else f" on a grid of {field.grid}"
     return Ensemble(
         members,
@@ -191,7 +191,7 @@ def _given(whole: Ensemble, fields: Store) -> Ensemble:
 
 
 def _whole(
-    found: RawData,
+    raw: RawData,
     conditions: Conditions | None,
     space: Space | str | None,
     members: int | None,
@@ -200,37 +200,37 @@ def _whole(
     gaps: Gaps,
 ) -> Ensemble:
     """First ``members`` of the raw data, with their conditions and groups."""
-    contents = found.contents[0] if found.contents else None
+    contents = raw.contents[0] if raw.contents else None
     stated = (
         {key: value for key, value in contents.attributes.items() if key in (*geometry, "species")} if contents else {}
     )
-    if found.catalogue is not None:
-        stated, space = found.catalogue.geometry, space or found.catalogue.space(found.source.shape)
+    if raw.catalogue is not None:
+        stated, space = raw.catalogue.geometry, space or raw.catalogue.space(raw.source.shape)
     if contents is not None and contents.kind == TIMED and not isinstance(space, Space):
         space = TIMED
     given = {key: value for key, value in geometry.items() if value is not None}
     if isinstance(space, Space):
         stated = {key: value for key, value in stated.items() if key not in ("species", "centred")}
     layout = layout_of(
-        found.source.shape,
+        raw.source.shape,
         space or (contents.kind if contents else None),
         names=contents.names if contents else (),
         times=contents.attributes.get("times", ()) if contents else (),
-        label=found.name,
+        label=raw.name,
         **stated | given,
     )
-    count = found.source.shape[0]
+    count = raw.source.shape[0]
     if members is not None and members > count:
-        raise DataError(f"{members} members were requested, but {found.name} has {count}")
+        raise DataError(f"{members} members were requested, but {raw.name} has {count}")
     first = np.arange(count if members is None else members)
     groups = conditions.groups if conditions is not None else None
     if contents is not None and "groups" in contents.attributes:
-        groups = np.concatenate([each.attributes["groups"] for each in found.contents])
-    if found.catalogue is not None:
-        groups = found.catalogue.groups(found.counts)
-    source, layout, first, of_gaps = gaps.mended(found.source, layout, first, found.name)
+        groups = np.concatenate([each.attributes["groups"] for each in raw.contents])
+    if raw.catalogue is not None:
+        groups = raw.catalogue.groups(raw.counts)
+    source, layout, first, of_gaps = gaps.mended(raw.source, layout, first, raw.name)
     if conditions is not None:
-        first, more = gaps.with_conditions(conditions, first, found.name)
+        first, more = gaps.with_conditions(conditions, first, raw.name)
         of_gaps += more
     whole = Whole(source, layout.space.shape, channels_last=layout.channels_last, rows=first).widened(layout.space)
     told, of_centres = told_by_centres(
@@ -242,10 +242,10 @@ def _whole(
         conditions=None if conditions is None else conditions.values[first],
         parameters=() if conditions is None else conditions.parameters,
         groups=None if groups is None else np.asarray(groups)[first],
-        name=found.name,
+        name=raw.name,
         notes=(
-            *found.notes,
-            *(_beside(found, count) if conditions is None and found.catalogue is None else ()),
+            *raw.notes,
+            *(_possible_conditions(raw, count) if conditions is None and raw.catalogue is None else ()),
             *layout.notes,
             *of_gaps,
             *of_centres,
@@ -266,9 +266,9 @@ def _units(contents: Contents | None, space: Space) -> tuple[str, ...]:
     return tuple(np.atleast_1d(np.asarray(stated, dtype=object)).astype(str).tolist())
 
 
-def _beside(found: RawData, count: int) -> list[str]:
+def _possible_conditions(raw: RawData, count: int) -> list[str]:
     """Notes on possible conditions, which are used only on request."""
-    return [*tables_beside(found.files, count), *(unused_in_paths(found.files) if len(found.files) > 1 else ())]
+    return [*tables_beside(raw.files, count), *(unused_in_paths(raw.files) if len(raw.files) > 1 else ())]
 
 
 def _from_built_in(
@@ -305,7 +305,7 @@ def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
     if not isinstance(whole.space, Field) or not isinstance(members, Whole):
         raise UsageError(f"crop needs fields, but members of {whole.name} are {whole.space}")
     tiles = Tiles.of(members, whole.space, crop, whole.name)
-    cut, field = whole.members.cropped(tiles) if isinstance(whole.members, Beside) else (tiles, None)
+    cut, field = whole.members.cropped(tiles) if isinstance(whole.members, MembersWithFields) else (tiles, None)
     return Ensemble(
         cut,
         tiles.space,
@@ -362,7 +362,7 @@ def _find(data: Any, reading: Reading) -> RawData:
         raise
 
 
-def _said(arguments: dict[str, Any]) -> dict[str, Any]:
+def _without_none(arguments: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in arguments.items() if value is not None}
 
 

@@ -60,10 +60,10 @@ def sample_likelihood(
 
     def log_prob(theta: NDArray[np.float64]) -> NDArray[np.float64]:
         inside = prior.contains(theta)
-        found = np.full(len(theta), -np.inf)
+        values = np.full(len(theta), -np.inf)
         if inside.any():
-            found[inside] = prior.log_prob(theta[inside]) + log_likelihood(theta[inside])
-        return np.where(np.isnan(found), -np.inf, found)
+            values[inside] = prior.log_prob(theta[inside]) + log_likelihood(theta[inside])
+        return np.where(np.isnan(values), -np.inf, values)
 
     start = _start(log_prob, prior, walkers, rng)
     moves = [(emcee.moves.DEMove(), 0.7), (emcee.moves.DESnookerMove(), 0.1), (emcee.moves.StretchMove(), 0.2)]

@@ -18,7 +18,7 @@ Target = Literal["samples", "conditions"]
 
 
 def target_of(
-    said: str | None,
+    requested: str | None,
     *,
     sampled: Sequence[str],
     conditions: Sequence[str],
@@ -28,24 +28,24 @@ def target_of(
     """Target of a posterior: the user's choice, or the only possible one.
 
     Arguments:
-        said: by the user; None to be found out.
-        sampled, conditions: names of what the model samples and of what samples are given with.
+        requested: the user's choice; None to infer it.
+        sampled, conditions: names of the sampled parameters and of the conditions.
         density: whether the model has one.
         vector: whether samples are vectors.
 
     Raises:
-        UsageError: if the model can infer nothing, or both, or not what the user says.
+        UsageError: if the model can infer nothing, or both, or not what is requested.
     """
     if not conditions:
         raise UsageError("a posterior needs a model with conditions; this one was trained without")
     able = {"samples": vector, "conditions": density}
-    if said is not None:
-        if said not in able:
-            raise UsageError(f"a posterior is of samples or of conditions, not of {said!r}")
-        if not able[said]:
-            lacks = "makes no vectors of parameters" if said == "samples" else "has no density"
-            raise UsageError(f"a posterior of {said} is impossible: this model {lacks}")
-        return "samples" if said == "samples" else "conditions"
+    if requested is not None:
+        if requested not in able:
+            raise UsageError(f"a posterior is of samples or of conditions, not of {requested!r}")
+        if not able[requested]:
+            lacks = "makes no vectors of parameters" if requested == "samples" else "has no density"
+            raise UsageError(f"a posterior of {requested} is impossible: this model {lacks}")
+        return "samples" if requested == "samples" else "conditions"
     if able["samples"] and able["conditions"]:
         raise UsageError(
             f"give the target of inference: of=samples ({_few(sampled)}, for a model of parameters given data), or "

@@ -34,27 +34,27 @@ def draw_within(draw: Draw, prior: Prior, n: int, *, seed: int) -> Posterior:
         raise UsageError(
             "this model has learned the prior of its training members, which can only be truncated; give LOW:HIGH"
         )
-    kept: list[Tensor] = []
-    tried = found = 0
+    accepted: list[Tensor] = []
+    tried = within = 0
     for attempt in range(ATTEMPTS):
         samples = draw(n, attempt)
         inside = torch.from_numpy(prior.contains(samples.double().numpy()))
-        kept.append(samples[inside])
-        tried, found = tried + n, found + int(inside.sum())
-        if found >= n:
+        accepted.append(samples[inside])
+        tried, within = tried + n, within + int(inside.sum())
+        if within >= n:
             break
-    if found < n:
+    if within < n:
         raise UsageError(
-            f"{found} of {tried} posterior samples lie within the prior; the observation does not fit it, or it is far "
-            "from the training data"
+            f"{within} of {tried} posterior samples lie within the prior; the observation does not fit the prior, or is"
+            " far from the training data"
         )
     count = len(prior.names)
     return Posterior(
-        samples=torch.cat(kept)[:n],
+        samples=torch.cat(accepted)[:n],
         names=prior.names,
         method="neural",
         ess=np.full(count, float(n)),
         r_hat=np.full(count, np.nan),
-        acceptance=found / tried,
+        acceptance=within / tried,
         seed=seed,
     )

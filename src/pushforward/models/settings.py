@@ -110,12 +110,12 @@ def _unknown(name: str, whose: str, known: Collection[str]) -> str:
 
 def meanings(kind: type[BaseModel]) -> dict[str, str]:
     """Meaning of each setting of a class, from the ``Attributes:`` in its docstring and those of its bases."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for each in reversed(kind.__mro__):
         # one line may describe several names: "rtol, atol: ..."
         for names, text in _attributes(inspect.cleandoc(each.__doc__ or "")):
-            found |= dict.fromkeys(names, text)
-    return {name: found.get(name, "") for name in kind.model_fields}
+            texts |= dict.fromkeys(names, text)
+    return {name: texts.get(name, "") for name in kind.model_fields}
 
 
 def _attributes(docstring: str) -> list[tuple[list[str], str]]:

@@ -104,21 +104,21 @@ class _Ahead:
         self.net, self.condition = net, condition
         self.last = net._first(count)
         self.known = 0
-        self.kept: list[Tensor | None] = [None] * len(net.blocks)
+        self.cache: list[Tensor | None] = [None] * len(net.blocks)
         self.tried: list[Tensor] = []
 
     def outputs(self, values: Float[Tensor, "batch steps features"]) -> Float[Tensor, "batch steps outputs"]:
         """Outputs of the next positions, if their tokens have these values; the last value is seen by none of them."""
         h = self.net._entered(torch.cat([self.last, values[:, :-1]], 1), self.condition, self.known)
         self.tried = []
-        for block, kept in zip(self.net._blocks(), self.kept, strict=True):
-            h, keys_values = block(h, kept)
+        for block, cache in zip(self.net._blocks(), self.cache, strict=True):
+            h, keys_values = block(h, cache)
             self.tried.append(keys_values)
         return self.net.output(self.net.norm(h))
 
     def append(self, values: Float[Tensor, "batch steps features"]) -> None:
         """Add the tokens whose outputs were asked for last."""
-        self.kept = list(self.tried)
+        self.cache = list(self.tried)
         self.last = values[:, -1:]
         self.known += values.shape[1]
 
@@ -133,16 +133,16 @@ class _Block(nn.Module):
         self.expand = Linear(width, 4 * width)
         self.contract = Linear(4 * width, width)
 
-    def forward(self, h: Tensor, kept: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, h: Tensor, cache: Tensor | None) -> tuple[Tensor, Tensor]:
         """Hidden states, and keys and values of all positions up to the last, (2, batch, heads, positions, size)."""
         parts = self.queries_keys_values(self.norms[0](h)).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         queries, keys_values = parts[0], parts[1:]
         steps = h.shape[1]
-        if kept is None:
+        if cache is None:
             keys, values = keys_values
             attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
         else:
-            keys_values = torch.cat([kept, keys_values], 3)
+            keys_values = torch.cat([cache, keys_values], 3)
             keys, values = keys_values
             mask = None
             if steps > 1:

@@ -144,12 +144,12 @@ def _check_alike(
 ) -> None:
     if theirs != ours:
         raise UsageError(
-            f"teacher={run} cannot be used: it was trained on the {what} {_said(theirs)}, but these data have"
-            f" {_said(ours)}"
+            f"teacher={run} cannot be used: it was trained on the {what} {_described(theirs)}, but these data have"
+            f" {_described(ours)}"
         )
 
 
-def _said(what: Space | tuple[Parameter, ...] | None) -> str:
+def _described(what: Space | tuple[Parameter, ...] | None) -> str:
     if not isinstance(what, tuple):
         return str(what)
     names = [f"{each.name} ({', '.join(each.classes)})" if each.classes else each.name for each in what]

@@ -56,9 +56,9 @@ class Samples(Tensor):
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
-            found = func(*args, **(kwargs or {}))
+            result = func(*args, **(kwargs or {}))
         space = next((each.space for each in _samples_in(args) if "space" in each.__dict__), None)
-        return _told(found, space)
+        return _with_space(result, space)
 
 
 def box_of(samples: Any, box: Any) -> Any:
@@ -74,17 +74,17 @@ def _samples_in(values: Any) -> Iterator[Samples]:
             yield from _samples_in(each)
 
 
-def _told(found: Any, space: Space | None) -> Any:
-    """Results that have the shape of samples know their Space; others are plain tensors."""
-    if isinstance(found, Tensor):
-        if space is not None and found.dim() > 0 and found.shape[1:] == space.shape and found.is_floating_point():
-            return Samples.of(found, space) if not isinstance(found, Samples) else _with(found, space)
-        return found.as_subclass(Tensor) if isinstance(found, Samples) else found
-    if isinstance(found, list | tuple) and type(found) in (list, tuple):
-        return type(found)(_told(each, space) for each in found)
-    return found
+def _with_space(result: Any, space: Space | None) -> Any:
+    """Attach the space to results that have the shape of samples; others are plain tensors."""
+    if isinstance(result, Tensor):
+        if space is not None and result.dim() > 0 and result.shape[1:] == space.shape and result.is_floating_point():
+            return Samples.of(result, space) if not isinstance(result, Samples) else _set_space(result, space)
+        return result.as_subclass(Tensor) if isinstance(result, Samples) else result
+    if isinstance(result, list | tuple) and type(result) in (list, tuple):
+        return type(result)(_with_space(each, space) for each in result)
+    return result
 
 
-def _with(samples: Samples, space: Space) -> Samples:
+def _set_space(samples: Samples, space: Space) -> Samples:
     samples.space = space
     return samples

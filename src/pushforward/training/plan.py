@@ -97,16 +97,16 @@ def resolve_task(model: str | type[Model], data: Any, settings: Mapping[str, Any
         UsageError: for an unknown family or setting, or a family that cannot learn from these data.
         DataError: for data that cannot be read.
     """
-    name, entry = _family(model)
+    name, family = _family(model)
     source = _source(data)
-    kind = entry.load()
+    kind = family.load()
     given = {key: _named(value) for key, value in (settings or {}).items()}
-    _check_suits(name, entry, source)
+    _check_suits(name, family, source)
     of_model, of_loop = resolve_settings(kind, source.space, given)
     if of_loop.teacher is not None:
         source = _taught(name, source, of_loop.teacher, given)
-    if source.kind not in entry.sources:
-        raise UsageError(_unsuited(name, entry, source.kind))
+    if source.kind not in family.sources:
+        raise UsageError(_unsuited(name, family, source.kind))
     return Task(name, kind, source, kind.settled(of_model, source), of_loop, given)
 
 
@@ -139,16 +139,16 @@ def _taught(model: str, source: Source, run: str, given: Mapping[str, Any]) -> T
     return Teacher.read(source, run)
 
 
-def _check_suits(model: str, entry: Family, source: Source) -> None:
+def _check_suits(model: str, family: Family, source: Source) -> None:
     """Raise unless the family can learn this kind of sample and condition."""
     kind = type(source.space).__name__.lower()
-    if kind not in entry.spaces:
-        kinds = " or ".join(f"--space {each}" for each in entry.spaces)
+    if kind not in family.spaces:
+        kinds = " or ".join(f"--space {each}" for each in family.spaces)
         raise UsageError(
-            f"{model} learns {' and '.join(entry.spaces)} data, not {kind} data; if these are such, read them with "
+            f"{model} learns {' and '.join(family.spaces)} data, not {kind} data; if these are such, read them with "
             f"{kinds} (docs/your-data.md)"
         )
-    entry.load().check_condition(source.condition_space)
+    family.load().check_condition(source.condition_space)
 
 
 _SOURCES = {
@@ -160,8 +160,8 @@ _SOURCES = {
 }
 
 
-def _unsuited(model: str, entry: Family, kind: str) -> str:
-    learns = " or ".join(_SOURCES[each] for each in entry.sources)
+def _unsuited(model: str, family: Family, kind: str) -> str:
+    learns = " or ".join(_SOURCES[each] for each in family.sources)
     able = ", ".join(name for name, each in REGISTRY.items() if kind in each.sources) or "none"
     return f"{model} learns from {learns}, not from {_SOURCES[kind]}; models that do are {able}"
 

@@ -94,7 +94,7 @@ class Lines:
         if progress < 1 and time.monotonic() - self._last < self.every:
             return
         self._last = time.monotonic()
-        text = f"{progress:4.0%}  step {step}  {_said(losses, remarks)}  {rate:.0f} samples/s"
+        text = f"{progress:4.0%}  step {step}  {_losses_as_text(losses, remarks)}  {rate:.0f} samples/s"
         self.console.print(text if progress >= 1 else f"{text}  {say_duration(round(left))} left", highlight=False)
 
     def close(self) -> None: ...
@@ -128,7 +128,9 @@ class Bar:
         remarks: Sequence[str] = (),
     ) -> None:
         self._start()
-        text = f"step {step}  {_said(losses, remarks)}  {rate:.0f} samples/s  {say_duration(round(left))} left"
+        text = (
+            f"step {step}  {_losses_as_text(losses, remarks)}  {rate:.0f} samples/s  {say_duration(round(left))} left"
+        )
         self._progress.update(self._task, completed=progress, description=text)
 
     def close(self) -> None:
@@ -154,7 +156,7 @@ def _print(console: Console, lines: Iterable[str]) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _said(losses: dict[str, float], remarks: Sequence[str]) -> str:
+def _losses_as_text(losses: dict[str, float], remarks: Sequence[str]) -> str:
     if len(losses) == 1:
         return "  ".join([f"loss {next(iter(losses.values())):.4g}", *remarks])
     return "  ".join([*(f"{player} {loss:.4g}" for player, loss in losses.items()), *remarks])

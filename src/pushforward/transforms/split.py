@@ -39,7 +39,7 @@ class Split(Transform):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         kept, other = x[:, : self.keep], x[:, self.keep :]
         z, log_abs_det = self.rest(kept, condition)
-        z_other, log_abs_det_other = self.others(other, _beside(kept, condition))
+        z_other, log_abs_det_other = self.others(other, _joined(kept, condition))
         return torch.cat([z, z_other.flatten(1)], 1), log_abs_det + log_abs_det_other
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -47,17 +47,17 @@ class Split(Transform):
         size = self.keep * prod(grid)
         kept, log_abs_det = self.rest.inverse(z[:, :size], condition)
         z_other = z[:, size:].reshape(len(z), channels - self.keep, *grid)
-        other, log_abs_det_other = self.others.inverse(z_other, _beside(kept, condition))
+        other, log_abs_det_other = self.others.inverse(z_other, _joined(kept, condition))
         return torch.cat([kept, other], 1), log_abs_det + log_abs_det_other
 
     @torch.no_grad()
     def initialise(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         kept, other = x[:, : self.keep], x[:, self.keep :]
         z = self.rest.initialise(kept, condition)
-        return torch.cat([z, self.others.initialise(other, _beside(kept, condition)).flatten(1)], 1)
+        return torch.cat([z, self.others.initialise(other, _joined(kept, condition)).flatten(1)], 1)
 
 
-def _beside(kept: Tensor, condition: Tensor | None) -> Tensor:
+def _joined(kept: Tensor, condition: Tensor | None) -> Tensor:
     if condition is None:
         return kept
     constant = condition.view(*condition.shape, *[1] * (kept.dim() - 2)).expand(-1, -1, *kept.shape[2:])
