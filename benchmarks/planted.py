@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from benchmarks.kept import WORK
+from benchmarks.stored_results import WORK
 from pushforward.ensembles import Ensemble
 from pushforward.ensembles.builtin import simulate
 from pushforward.simulate import Cosmology

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.kept import kept
 from benchmarks.planted import DEFECTS, Defect
+from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.validation.verdict import AT_FLOOR, UNJUDGED, level_of
 
@@ -25,7 +25,8 @@ def main(seeds: int = SEEDS) -> None:
     rows, further = [], {}
     for defect in DEFECTS:
         found = [
-            kept("power", f"{defect.name} {seed}", {}, lambda d=defect, s=seed: measured(d, s)) for seed in range(seeds)
+            measure_once("power", f"{defect.name} {seed}", {}, lambda d=defect, s=seed: measured(d, s))
+            for seed in range(seeds)
         ]
         noticed = [any(v["beyond"] for name, v in each["verdicts"].items() if says(defect, name)) for each in found]
         least = _by_statistic(defect, found)
