@@ -18,7 +18,7 @@ from torch import Tensor
 from pushforward.errors import UsageError
 from pushforward.spaces import Field
 
-__all__ = ["Condition", "ConditionSpace", "refined"]
+__all__ = ["Condition", "ConditionSpace", "laid_out", "refined"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ class ConditionSpace:
     numbers: int = 0
     field: Field | None = None
 
+    @property
+    def channels(self) -> int:
+        """Channels of a condition laid out on a grid: those of its field, and one per number."""
+        return self.numbers + (0 if self.field is None else self.field.channels)
+
     def __bool__(self) -> bool:
         return self.numbers > 0 or self.field is not None
 
@@ -123,3 +128,19 @@ def refined(
         factor = cells // field.shape[axis]
         field = field.repeat_interleave(factor, axis) if factor > 1 else field
     return field
+
+
+def laid_out(
+    condition: Float[Tensor, "batch channels *finer"], grid: Sequence[int]
+) -> Float[Tensor, "batch channels *grid"]:
+    """A condition on a grid: numbers as constant fields, a field by the means of its blocks.
+
+    Arguments:
+        grid: the grid; that of a field is a whole multiple of it along each axis.
+    """
+    if condition.dim() == 2:
+        return condition.view(*condition.shape, *[1] * len(grid)).expand(-1, -1, *grid)
+    for axis, cells in enumerate(grid, start=2):
+        if condition.shape[axis] != cells:
+            condition = condition.unflatten(axis, (cells, -1)).mean(axis + 1)
+    return condition

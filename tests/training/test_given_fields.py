@@ -7,14 +7,23 @@ import pytest
 import torch
 
 import pushforward as pf
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.models import model_class
 from pushforward.models.registry import families
+from pushforward.spaces import Field
 
 RNG = np.random.default_rng(0)
 COARSE = RNG.normal(size=(48, 4, 4)).astype(np.float32)
 FINE = np.repeat(np.repeat(COARSE, 2, 1), 2, 2) + 0.1 * RNG.normal(size=(48, 8, 8)).astype(np.float32)
 TAKERS = [name for name, family in families().items() if family.takes_field]
 SMALL = {"width": 4, "batch_size": 4, "multipliers": [1, 1]}
+FLOWS = ("realnvp", "nsf", "glow")
+
+
+def sizes(name: str) -> dict:
+    """Settings of a small network; flows have no U-Net."""
+    return {"width": 4, "batch_size": 4, "learning_rate": 0.02} if name in FLOWS else SMALL
 
 
 def ensemble(**extra) -> pf.Ensemble:
@@ -23,7 +32,8 @@ def ensemble(**extra) -> pf.Ensemble:
 
 @pytest.mark.parametrize("name", TAKERS)
 def test_every_model_that_takes_fields(name, tmp_path):
-    emulator = pf.fit(ensemble(), name, steps=2, out=tmp_path / "run", settings=SMALL, progress=False)
+    steps = 8 if name in FLOWS else 2
+    emulator = pf.fit(ensemble(), name, steps=steps, out=tmp_path / "run", settings=sizes(name), progress=False)
     fields = COARSE[:3]
     samples = emulator.sample(3, fields, seed=1)
     assert samples.shape == (3, 1, 8, 8)
@@ -46,12 +56,31 @@ def test_parameters_and_fields_together(tmp_path):
         emulator.sample(2, COARSE[:2])
 
 
-def test_a_field_decides_what_is_sampled(tmp_path):
-    emulator = pf.fit(ensemble(), steps=150, out=tmp_path / "run", settings={"width": 8}, progress=False)
+@pytest.mark.parametrize("name", ["flow-matching", *FLOWS])
+def test_a_field_decides_what_is_sampled(name, tmp_path):
+    settings = {"width": 8, "couplings": 2, "learning_rate": 1e-2} if name in FLOWS else {"width": 8}
+    steps = 80 if name in FLOWS else 150
+    emulator = pf.fit(ensemble(), name, steps=steps, out=tmp_path / "run", settings=settings, progress=False)
     fresh = np.random.default_rng(5).normal(size=(64, 4, 4)).astype(np.float32)
     samples = emulator.sample(64, fresh, seed=0).numpy()[:, 0]
     r = np.corrcoef(samples.reshape(-1, 4, 2, 4, 2).mean((2, 4)).ravel(), fresh.ravel())[0, 1]
     assert r > 0.8, f"correlation of samples with their fields is {r:.2f}"
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_flow_given_a_field_and_numbers_is_a_density(name):
+    """Codes come back, and both conditions matter."""
+    kind, space = model_class(name), Field(1, (8, 8))
+    torch.manual_seed(0)
+    model = kind(space, ConditionSpace(2, Field(1, (4, 4))), kind.Settings(width=4, couplings=2)).double()
+    for parameter in model.parameters():
+        parameter.data.add_(0.05 * torch.randn_like(parameter))
+    x, numbers, field = (torch.randn(3, *shape).double() for shape in ((1, 8, 8), (2,), (1, 4, 4)))
+    with torch.no_grad():
+        z = model.encode(x, Condition(numbers, field))
+        torch.testing.assert_close(model.decode(z, Condition(numbers, field)), x)
+        for other in (Condition(numbers + 1, field), Condition(numbers, field.flip(-1))):
+            assert not torch.allclose(model.log_prob(x, other), model.log_prob(x, Condition(numbers, field)))
 
 
 WRONG = {

@@ -83,14 +83,17 @@ class AutoregressiveSettings(CircleSettings):
 
 
 @singledispatch
-def coupling_chain(space: Space, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
+def coupling_chain(
+    space: Space, monotone: Monotone, condition_dim: int, settings: CouplingSettings, *, given_field: bool = False
+) -> Transform:
     """Couplings of a space's samples to codes ``(batch, space.size)``.
 
     Arguments:
         space: of the samples.
         monotone: the map of each value.
-        condition_dim: length of a condition vector; 0 for none.
+        condition_dim: length of a condition vector, or channels of a condition field; 0 for none.
         settings: sizes.
+        given_field: whether the condition is a field on the grid of the samples.
 
     Raises:
         UsageError: if the space has no couplings, or a field's grid cannot be halved.
@@ -99,7 +102,9 @@ def coupling_chain(space: Space, monotone: Monotone, condition_dim: int, setting
 
 
 @coupling_chain.register
-def _(space: Vector, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
+def _(
+    space: Vector, monotone: Monotone, condition_dim: int, settings: CouplingSettings, *, given_field: bool = False
+) -> Transform:
     if settings.circles:
         sizes = (settings.couplings or _COUPLINGS, settings.width or _WIDTH, settings.depth)
         return circular_couplings(space.dim, monotone, condition_dim, settings, sizes)
@@ -107,7 +112,9 @@ def _(space: Vector, monotone: Monotone, condition_dim: int, settings: CouplingS
 
 
 @coupling_chain.register
-def _(space: Field, monotone: Monotone, condition_dim: int, settings: CouplingSettings) -> Transform:
+def _(
+    space: Field, monotone: Monotone, condition_dim: int, settings: CouplingSettings, *, given_field: bool = False
+) -> Transform:
     levels = halvings(space.grid, settings.levels)
     channels, factor = space.channels, 2 ** len(space.grid)
     grids = [tuple(cells >> level for cells in space.grid) for level in range(levels + 1)]
@@ -117,7 +124,7 @@ def _(space: Field, monotone: Monotone, condition_dim: int, settings: CouplingSe
         for grid in grids[1:]
     ]
     shape = (channels, *grids[-1])
-    if levels and prod(shape) <= _DENSE_SIZE:
+    if levels and prod(shape) <= _DENSE_SIZE and not given_field:
         coarse = [Flatten(shape), _dense(prod(shape), monotone, condition_dim, settings)]
     else:
         # Where the field is coupled as a whole, its codes are white noise, and waves that are scaled by their length

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import laid_out
 from pushforward.models.chains import CouplingSettings, coupling_chain
 from pushforward.spaces import Field, Space, Vector
 from pushforward.tensors import normal_log_prob
@@ -40,7 +41,7 @@ class Dequantiser(nn.Module):
 
     Arguments:
         space: space of the samples, a vector or a field.
-        condition_dim: length of a condition vector; 0 for none.
+        condition_dim: length of a condition vector, or channels of a condition field; 0 for none.
         cells: edges of the cells of each channel, in network units; empty for a channel that stays as it is.
 
     Raises:
@@ -60,32 +61,32 @@ class Dequantiser(nn.Module):
         self.chain = _couplings(space, len(chosen), condition_dim)
 
     def places(
-        self, x: Float[Tensor, "batch *shape"], u: Float[Tensor, "batch *shape"], numbers: Tensor | None
+        self, x: Float[Tensor, "batch *shape"], u: Float[Tensor, "batch *shape"], condition: Tensor | None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
         """Places within cells, and their log-density in nats.
 
         Arguments:
             x: samples in network units, anywhere in their cells.
             u: uniform numbers in [0, 1); those of other channels are passed on.
-            numbers: condition vectors.
+            condition: condition vectors or fields.
         """
         low, width = self._cell(x)
         seen = squashed(x.index_copy(1, self.discrete, low + width / 2))
         own = u.index_select(1, self.discrete).clamp(_LEAST, 1 - _LEAST)
         noise = torch.special.ndtri(own)
-        v, log_abs_det = self.chain.inverse(noise.flatten(1), _context(seen, numbers))
+        v, log_abs_det = self.chain.inverse(noise.flatten(1), _context(seen, condition))
         log_q = normal_log_prob(noise) - log_abs_det - normal_log_prob(v)
         inside = _LEAST + (1 - 2 * _LEAST) * torch.special.ndtr(v).view_as(own)
         return u.index_copy(1, self.discrete, inside), log_q
 
     def spread(
-        self, x: Float[Tensor, "batch *shape"], u: Float[Tensor, "batch *shape"], numbers: Tensor | None
+        self, x: Float[Tensor, "batch *shape"], u: Float[Tensor, "batch *shape"], condition: Tensor | None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"], Float[Tensor, " batch"]]:
         """Samples at these places in their cells, in network units; log-densities of the places; log-volumes of cells.
 
         Arguments: as of `places`.
         """
-        places, log_q = self.places(x, u, numbers)
+        places, log_q = self.places(x, u, condition)
         low, width = self._cell(x)
         spread = x.index_copy(1, self.discrete, low + width * places.index_select(1, self.discrete))
         return spread, log_q, width.log().flatten(1).sum(1)
@@ -124,8 +125,5 @@ def _(space: Field, channels: int, condition_dim: int) -> Transform:
     return coupling_chain(inner, Affine(), space.channels + condition_dim, settings)
 
 
-def _context(seen: Tensor, numbers: Tensor | None) -> Tensor:
-    if numbers is None:
-        return seen
-    constant = numbers.view(*numbers.shape, *[1] * (seen.dim() - 2)).expand(-1, -1, *seen.shape[2:])
-    return torch.cat([seen, constant], 1)
+def _context(seen: Tensor, condition: Tensor | None) -> Tensor:
+    return seen if condition is None else torch.cat([seen, laid_out(condition, seen.shape[2:])], 1)

@@ -34,7 +34,7 @@ from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
 
-from pushforward.conditions import Condition, ConditionSpace
+from pushforward.conditions import Condition, ConditionSpace, laid_out, refined
 from pushforward.ensembles.batch import EnergyBatch
 from pushforward.errors import UsageError
 from pushforward.models.circular_chains import CircleSettings, circles_of
@@ -59,7 +59,11 @@ class FlowSampling(Settings):
 
 
 class Flow(Model):
-    """A normalizing flow with exact densities and codes; a subclass defines its `chain`."""
+    """A normalizing flow with exact densities and codes; a subclass defines its `chain`.
+
+    Raises:
+        UsageError: if the condition has a field, and the samples are not fields.
+    """
 
     Settings = DiscreteSettings
     Sampling = FlowSampling
@@ -68,9 +72,13 @@ class Flow(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
+        if condition.field is not None and not space.grid:
+            raise UsageError(
+                f"a flow of {space.kind} data cannot take a field as its condition; models that can are those of fields"
+            )
         self.flow = self.chain()
         cells = self.settings.cells if isinstance(self.settings, DiscreteSettings) else ()
-        self.dequantiser = Dequantiser(space, condition.numbers, cells) if cells else None
+        self.dequantiser = Dequantiser(space, condition.channels, cells) if cells else None
 
     @abstractmethod
     def chain(self) -> Transform:
@@ -96,7 +104,7 @@ class Flow(Model):
 
     def prepare(self, batch: Batch) -> None:
         if not isinstance(batch, EnergyBatch):
-            self.flow.initialise(batch.x, self.condition.numbers_of(batch.condition))
+            self.flow.initialise(batch.x, self._told(batch.condition))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
@@ -109,8 +117,8 @@ class Flow(Model):
         if self.dequantiser is None:
             loss = -self.log_prob(batch.x, batch.condition).mean() / self.space.size
             return Turn("model", loss, {"nll_per_dim": loss.detach()})
-        u, numbers = batch.draws.uniform(*self.space.shape), self.condition.numbers_of(batch.condition)
-        x, log_q, log_volume = self.dequantiser.spread(batch.x, u, numbers)
+        u, told = batch.draws.uniform(*self.space.shape), self._told(batch.condition)
+        x, log_q, log_volume = self.dequantiser.spread(batch.x, u, told)
         bound = self.log_prob(x, batch.condition) - log_q
         loss = -bound.mean() / self.space.size
         logs = {"nll_per_dim": loss.detach()}
@@ -122,7 +130,7 @@ class Flow(Model):
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
         if self.dequantiser is None:
             return super().places(x, u, condition)
-        return self.dequantiser.places(x, u, self.condition.numbers_of(condition))
+        return self.dequantiser.places(x, u, self._told(condition))
 
     def _on_energy(self, batch: EnergyBatch) -> Turn:
         x, log_prob = self.sample_and_log_prob(batch.draws, batch.condition)
@@ -137,7 +145,7 @@ class Flow(Model):
 
     def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Log-density at ``x`` in nats, in network units."""
-        z, log_abs_det = self.flow(x, self.condition.numbers_of(condition))
+        z, log_abs_det = self.flow(x, self._told(condition))
         return normal_log_prob(z) + log_abs_det
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
@@ -152,7 +160,7 @@ class Flow(Model):
         """
         temperature = sampling.temperature if isinstance(sampling, FlowSampling) else 1.0
         noise = draws.normal(self.space.size)
-        x, log_abs_det = self.flow.inverse(temperature * noise, self.condition.numbers_of(condition))
+        x, log_abs_det = self.flow.inverse(temperature * noise, self._told(condition))
         base = normal_log_prob(noise) - self.space.size * math.log(temperature)
         return x, base - log_abs_det
 
@@ -160,13 +168,21 @@ class Flow(Model):
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch size"]:
         """Latent vector of each sample, standard normal if the model is correct."""
-        return self.flow(x, self.condition.numbers_of(condition))[0]
+        return self.flow(x, self._told(condition))[0]
 
     def decode(
         self, z: Float[Tensor, "batch size"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Sample of each latent vector; ``decode(encode(x)) == x``."""
-        return self.flow.inverse(z, self.condition.numbers_of(condition))[0]
+        return self.flow.inverse(z, self._told(condition))[0]
+
+    def _told(self, condition: Condition | None) -> Tensor | None:
+        """Numbers, or a field on the grid of the samples with a channel per number, as transforms take them."""
+        numbers = self.condition.numbers_of(condition)
+        if condition is None or condition.field is None:
+            return numbers
+        field = torch.nan_to_num(refined(condition.field, self.space.grid), nan=0.0)
+        return field if numbers is None else torch.cat([field, laid_out(numbers, self.space.grid)], 1)
 
 
 @singledispatch

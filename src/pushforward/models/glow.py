@@ -64,6 +64,7 @@ class Glow(Flow):
     """
 
     Settings = GlowSettings
+    takes_field = True
     settings: GlowSettings
 
     def chain(self) -> Transform:
@@ -97,7 +98,7 @@ class Glow(Flow):
         network = FieldConditioner(
             keep,
             monotone.parameters * (channels - keep),
-            context + self.condition.numbers,
+            context + self.condition.channels,
             self.settings.width,
             self.settings.depth,
             dims=len(grid),

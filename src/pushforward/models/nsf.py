@@ -48,13 +48,15 @@ class NSF(Flow):
     """
 
     Settings = NSFSettings
+    takes_field = True
     settings: NSFSettings
 
     def chain(self) -> Transform:
         spline = Spline(self.settings.bins, self.settings.bound)
         settings = self.settings
         if settings.conditioner == "coupling":
-            return coupling_chain(self.space, spline, self.condition.numbers, settings)
+            channels, given_field = self.condition.channels, self.condition.field is not None
+            return coupling_chain(self.space, spline, channels, settings, given_field=given_field)
         sizes = AutoregressiveSettings(
             transforms=settings.couplings or 5,
             width=settings.width or 128,

@@ -38,7 +38,9 @@ class RealNVP(Flow):
     """
 
     Settings = RealNVPSettings
+    takes_field = True
     settings: RealNVPSettings
 
     def chain(self) -> Transform:
-        return coupling_chain(self.space, Affine(self.settings.limit), self.condition.numbers, self.settings)
+        affine, given_field = Affine(self.settings.limit), self.condition.field is not None
+        return coupling_chain(self.space, affine, self.condition.channels, self.settings, given_field=given_field)

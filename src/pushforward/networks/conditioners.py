@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.conditions import laid_out
 from pushforward.networks.layers import Convolution, channels_last
 from pushforward.networks.linear import Linear
 from pushforward.networks.mlp import MLP
@@ -83,7 +84,7 @@ class FieldConditioner(nn.Module):
 
     Arguments:
         inputs, outputs: channels.
-        context: channels of the condition, a field on the same grid or a vector that every cell sees.
+        context: channels of the condition, a field on the same or a finer grid, or a vector that every cell sees.
         width: channels of the hidden state.
         depth: number of residual blocks.
         dims: axes of the grid.
@@ -120,9 +121,7 @@ class FieldConditioner(nn.Module):
         self, x: Float[Tensor, "batch inputs *grid"], condition: Float[Tensor, "batch ..."] | None = None
     ) -> Float[Tensor, "batch outputs *grid"]:
         if condition is not None:
-            if condition.dim() < x.dim():
-                condition = condition.view(*condition.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])
-            x = torch.cat([x, condition], dim=1)
+            x = torch.cat([x, laid_out(condition, x.shape[2:])], dim=1)
         h = self.first(channels_last(x))
         for block in self.blocks:
             h = h + block(h)

@@ -20,6 +20,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from pushforward.conditions import laid_out
 from pushforward.transforms.squeeze import Haar
 from pushforward.transforms.transform import Transform
 
@@ -35,7 +36,8 @@ class Multiscale(Transform):
     Arguments:
         shape: of one sample, ``(channels, *grid)``.
         details: one transform per level, finest first, of ``((2^d - 1) channels, *grid / 2^level)``, that keeps the
-            shape. Its condition is a field: the block means, then each component of the condition as a constant field.
+            shape. Its condition is a field: the block means, then the condition on the same grid (see
+            `conditions.laid_out`).
         coarse: transform of the coarsest field to a vector; receives the condition unchanged.
 
     Raises:
@@ -95,8 +97,7 @@ class Multiscale(Transform):
         means = x / sqrt(cells) ** (level + 1)
         if condition is None:
             return means
-        constant = condition.view(*condition.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])
-        return torch.cat([means, constant], dim=1)
+        return torch.cat([means, laid_out(condition, x.shape[2:])], dim=1)
 
     def _sizes(self) -> list[int]:
         """Length of each part of the latent vector, coarsest first."""

@@ -15,6 +15,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from pushforward.conditions import laid_out
 from pushforward.transforms.transform import Transform
 
 __all__ = ["Split"]
@@ -26,8 +27,8 @@ class Split(Transform):
     Arguments:
         shape: of one sample, ``(channels, *grid)``.
         keep: channels at the front that go on.
-        others: of the other channels, keeping their shape; its condition is a field, the kept channels and then each
-            component of the condition as a constant field.
+        others: of the other channels, keeping their shape; its condition is a field, the kept channels and then
+            the condition on the same grid (see `conditions.laid_out`).
         rest: of the kept channels, to a vector; its condition is passed on as it is.
     """
 
@@ -60,5 +61,4 @@ class Split(Transform):
 def _joined(kept: Tensor, condition: Tensor | None) -> Tensor:
     if condition is None:
         return kept
-    constant = condition.view(*condition.shape, *[1] * (kept.dim() - 2)).expand(-1, -1, *kept.shape[2:])
-    return torch.cat([kept, constant], dim=1)
+    return torch.cat([kept, laid_out(condition, kept.shape[2:])], dim=1)

@@ -24,8 +24,8 @@ __all__ = ["Composition", "Inverse", "Transform"]
 class Transform(nn.Module, ABC):
     """A bijection of a batch, sample by sample, that may depend on a condition.
 
-    The condition is a vector ``(batch, features)``, or a field ``(batch, channels, *grid)`` on the grid of ``x``, or
-    None; a transform that does not use it ignores it.
+    The condition is a vector ``(batch, features)``, or a field ``(batch, channels, *grid)`` on the grid of ``x`` or a
+    finer one, or None; a transform that does not use it ignores it.
     """
 
     @abstractmethod
