@@ -206,10 +206,18 @@ def sample(
     names = tuple(parameter.name for parameter in emulator.parameters)
     classes = {parameter.name: parameter.classes for parameter in emulator.parameters if parameter.classes}
     origin = {"model": emulator.name, "seed": emulator.seed, "version": f"pushforward {__version__}"}
-    units = tuple((emulator.config.get("data") or {}).get("units") or ())
+    data = emulator.config.get("data") or {}
+    units, box_unit = tuple(data.get("units") or ()), str(data.get("box_unit") or "")
     write(
         Simulated(
-            samples.numpy(), emulator.space, conditions=rows, names=names, classes=classes, units=units, origin=origin
+            samples.numpy(),
+            emulator.space,
+            conditions=rows,
+            names=names,
+            classes=classes,
+            units=units,
+            box_unit=box_unit,
+            origin=origin,
         ),
         output,
     )

@@ -49,7 +49,8 @@ class Forecast:
     @classmethod
     def of(cls, times: Tensor, paths: Tensor, observed: Tensor, level: float) -> Forecast:
         """Forecast with the mean and the band of draws."""
-        low, high = torch.quantile(observed, torch.tensor([0.5 - level / 2, 0.5 + level / 2]), dim=0)
+        ends = observed.new_tensor([0.5 - level / 2, 0.5 + level / 2])
+        low, high = torch.quantile(observed, ends, dim=0)
         return cls(times, paths.mean(0), low, high, level, paths, observed)
 
 

@@ -35,7 +35,10 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     ),
     "mask": (str | None, typer.Option(metavar="FILE", help="Array, non-zero where a value is missing.")),
     "field": (str | None, typer.Option("--field", help="Array to read from a file with several.")),
-    "box": (float | None, typer.Option(help="Side length of a field, in your unit of length.")),
+    "box": (
+        str | None,
+        typer.Option(metavar="LENGTH", help="Side length of a field, with its unit if you like: 25, '25 Mpc/h'."),
+    ),
     "periodic": (bool | None, typer.Option("--periodic/--no-periodic", help="Whether fields are periodic.")),
     "isotropic": (bool | None, typer.Option("--isotropic/--no-isotropic", help="Whether statistics are isotropic.")),
     "complex_parts": (

@@ -92,3 +92,11 @@ def test_the_ability_and_not_the_kind_decides_whether_forecasts_are_judged(abili
     assert not report.failures
     assert bool(abilities) == any(each.group == "forecasts" for each in report.verdicts)
     assert bool(abilities) == ("Coverage of forecasts" in report.html())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_band_is_taken_in_the_precision_of_the_draws(dtype):
+    draws = torch.linspace(0, 1, 101, dtype=dtype).reshape(101, 1, 1, 1)
+    found = Forecast.of(torch.zeros(1, 1, dtype=dtype), draws, draws, 0.9)
+    assert found.low.dtype == dtype
+    torch.testing.assert_close(found.low.squeeze(), torch.tensor(0.05, dtype=dtype))

@@ -16,7 +16,7 @@ from pushforward.validation.summaries import summarise
 
 @pytest.mark.parametrize(
     ("box", "unit", "label"),
-    [(None, "", "1 / cell"), (25.0, "Mpc/h", "h / Mpc"), (25.0, "m", "1 / m"), (25.0, "", "1 / (unit of the box)")],
+    [(None, "", "1/cell"), (25.0, "Mpc/h", "h/Mpc"), (25.0, "m", "1/m"), (25.0, "", "1/(unit of the box)")],
 )
 def test_wavenumbers_are_in_the_unit_of_the_box(box, unit, label):
     fields = np.random.default_rng(0).standard_normal((8, 1, 16, 16)).astype(np.float32)

@@ -66,6 +66,7 @@ class Ensemble:
         spec: arguments of `read` that recreate this ensemble, plain values; None for arrays in memory.
         exact: exact properties of a built-in distribution; None otherwise.
         units: units of the channels or coordinates, or one for all, as stated by the files; empty if unknown.
+        box_unit: unit of lengths and of the box; empty if unknown.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Ensemble:
         spec: dict[str, Any] | None = None,
         exact: Any = None,
         units: Sequence[str] = (),
+        box_unit: str = "",
     ) -> None:
         self.members = members
         self.space = space
@@ -94,6 +96,7 @@ class Ensemble:
         self.spec = spec
         self.exact = exact
         self.units = tuple(units)
+        self.box_unit = box_unit
         if len(self.groups) != len(members):
             raise DataError(
                 f"{name} has {len(members)} members, but {len(self.groups)} groups were given; give one per member"
@@ -256,7 +259,9 @@ class Ensemble:
     def replaced(self, **changes: Any) -> Ensemble:
         """Copy of the ensemble with some constructor arguments replaced, by name."""
         names = ("members", "space", "conditions", "parameters", "condition_field", "groups", "name", "notes")
-        return Ensemble(**{name: getattr(self, name) for name in (*names, "spec", "exact", "units")} | changes)
+        return Ensemble(
+            **{name: getattr(self, name) for name in (*names, "spec", "exact", "units", "box_unit")} | changes
+        )
 
     @cached_property
     def train(self) -> Ensemble:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.ensembles import builtin
+from pushforward.ensembles.boxes import measured
 from pushforward.ensembles.centring import told_by_centres
 from pushforward.ensembles.condition_fields import MembersWithFields, with_condition_fields, without_fields
 from pushforward.ensembles.condition_sources import conditions_of, separate
@@ -43,7 +44,7 @@ def read(
     members: int | None = None,
     periodic: bool | None = None,
     isotropic: bool | None = None,
-    box: float | None = None,
+    box: float | str | None = None,
     centred: bool | None = None,
     field: str | None = None,
     columns: str | Sequence[str] | None = None,
@@ -82,8 +83,8 @@ def read(
         members: number of members to read from the start of a file, or to simulate for a built-in ensemble.
         periodic: whether fields have periodic boundaries.
         isotropic: whether rotations and reflections of a field are as likely as the field.
-        box: side length of a field along its first axis, in the user's unit of length; for a built-in simulation with
-            such an option, the simulated box.
+        box: side length of a field along its first axis, in the user's unit of length, with the unit if reports should
+            show it (``"25 Mpc/h"``); for a built-in simulation with such an option, the simulated box.
         centred: whether to move the centres of mass of particles to the origin, if they are not there; None infers it
             from the file and from some members.
         field: name of the dataset (.h5, .npz, .zarr), the header-data unit (.fits), or the columns (tables, separated
@@ -112,13 +113,14 @@ def read(
         space = space_from_dict(dict(space))
     if members is not None and members < 1:
         raise UsageError(f"members is {members}, but must be at least 1")
-    geometry = {"periodic": periodic, "isotropic": isotropic, "box": box, "centred": centred}
+    side, box_unit = measured(box)
+    geometry = {"periodic": periodic, "isotropic": isotropic, "box": side, "centred": centred}
     arguments = {
         "condition": condition,
         "space": space_to_dict(space) if space is not None and not isinstance(space, str) else space,
         "crop": crop if crop is None or isinstance(crop, int) else list(crop),
         "members": members,
-        **geometry,
+        **geometry | {"box": box if box_unit else side},
         "field": field,
         "columns": list(listed(columns)) or None,
         "id": list(listed(id)) or None,
@@ -166,6 +168,8 @@ def read(
     taken = listed(condition) if isinstance(condition, str) else ()
     raw = replace(raw, notes=(*raw.notes, *raw.unused(taken)))
     whole = _whole(raw, conditions, space, members, geometry, spec, Gaps(missing, mask))
+    if box_unit:
+        whole = whole.replaced(box_unit=box_unit)
     if fields is not None:
         whole = _given(whole, fields)
     return whole if crop is None else _cropped(whole, crop)
@@ -187,6 +191,7 @@ def _given(whole: Ensemble, fields: Store) -> Ensemble:
         notes=(*whole.notes, f"each member is conditional on a field of {fields.label}{coarser}"),
         spec=whole.spec,
         units=whole.units,
+        box_unit=whole.box_unit,
     )
 
 
@@ -254,6 +259,7 @@ def _whole(
         ),
         spec=spec,
         units=_units(contents, layout.space),
+        box_unit=str(contents.attributes.get("box_unit", "")) if contents is not None else "",
     )
 
 
@@ -317,6 +323,7 @@ def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
         notes=(*whole.notes, *tiles.notes()),
         spec=whole.spec,
         units=whole.units,
+        box_unit=whole.box_unit,
     )
 
 

@@ -210,6 +210,7 @@ def record_of(kind: str, ensemble: Ensemble, train: Ensemble) -> dict[str, Any]:
         "parameters": _ranges(train),
         "notes": list(ensemble.notes),
         "units": list(ensemble.units),
+        **({"box_unit": ensemble.box_unit} if ensemble.box_unit else {}),
     }
 
 

@@ -45,6 +45,7 @@ class Simulated:
         truth: for series, noiseless values at every time, shape ``(N, length, dim)``; None if unknown.
         notes: facts on the data for their user, one line each.
         units: of the channels or coordinates, or one for all; empty if unknown.
+        box_unit: unit of lengths and of the box; empty if unknown.
         origin: model, seed and version that made the data (``model``, ``seed``, ``version``), for files that keep it.
     """
 
@@ -59,6 +60,7 @@ class Simulated:
     truth: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    box_unit: str = ""
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -52,7 +52,7 @@ def curve_axes(curves: Sequence[Curve], height: float, shares: tuple[float, floa
     from matplotlib.figure import Figure
 
     first = curves[0]
-    figure = Figure(figsize=(5.2, height))
+    figure = Figure(figsize=(4.6, height))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=shares)
     upper.plot(first.x, first.real, color=REAL, lw=2.2, label="real")
     upper.set_ylabel(first.y_label)

@@ -23,7 +23,8 @@ class Summary:
 
     Attributes:
         name: stable key. title: name for a reader.
-        x: centres of the bins, shape (K,).
+        x_label, y_label: of all channels, or one for each.
+        x: centres of the bins, shape (K,), or (C, K) where channels have their own.
         generated: shape (n, C, K); real: shape (n + m, C, K), the first n of the test members.
         versus: whether the two means are compared by their ratio or, where they may vanish, by their difference in
             units of the scatter of single samples.
@@ -32,8 +33,8 @@ class Summary:
 
     name: str
     title: str
-    x_label: str
-    y_label: str
+    x_label: str | tuple[str, ...]
+    y_label: str | tuple[str, ...]
     x: np.ndarray
     generated: np.ndarray
     real: np.ndarray
@@ -46,7 +47,7 @@ class Summary:
     @property
     def within(self) -> np.ndarray:
         """Bins that enter the headline figure, shape (K,), boolean; all of them where none lies below the cut."""
-        everywhere = np.ones(len(self.x), bool)
+        everywhere = np.ones(self.x.shape[-1], bool)
         below = everywhere if self.cut is None else self.x <= self.cut * (1 + 1e-9)
         return below if below.any() else everywhere
 
@@ -64,9 +65,9 @@ class Summary:
                     name=self.name,
                     channel=channel,
                     title=self.title,
-                    x_label=self.x_label,
-                    y_label=self.y_label,
-                    x=self.x,
+                    x_label=self.x_label if isinstance(self.x_label, str) else self.x_label[index],
+                    y_label=self.y_label if isinstance(self.y_label, str) else self.y_label[index],
+                    x=self.x if self.x.ndim == 1 else self.x[index],
                     real=test.mean(axis=0),
                     real_scatter=test.std(axis=0),
                     generated=generated.mean(axis=0),

@@ -66,7 +66,8 @@ def judge_density(material: Material, emulator: Judgeable) -> list[Verdict]:
             NATS_A_DIMENSION * material.space.size,
             p_value=p,
             smallest_noticeable=3.6 * scatter,
-            note=f"The exact entropy is {float(material.exact.entropy):.4f} nats.",
+            note=f"The exact density gives {entropy:.3f} nats on these members; its entropy is "
+            f"{float(material.exact.entropy):.4f} nats.",
         )
     ]
 

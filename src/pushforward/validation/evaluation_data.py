@@ -36,6 +36,9 @@ SMALLEST = FEWEST_TO_JUDGE
 REPEATED = 64
 """Number of test members with two further samples at their condition field."""
 
+_ALONG = {"field": "channel ", "series": "observation ", "particles": "particle "}
+"""Words for the places along the first axis of a sample; coordinates of a vector are x1, x2, ..."""
+
 T = TypeVar("T")
 S = TypeVar("S", bound=Space)
 
@@ -60,6 +63,7 @@ class Material(Generic[S]):
         train: all training members; None if unavailable.
         training_members: number of all training members.
         milliseconds: wall-clock time to generate one sample.
+        units: units of the values, of each coordinate or channel, or one for all; empty if unknown.
         unit: unit of the box's sides, if known.
         levels: possible values of cells in ascending order, if real ones have only a few (digits, labels, counts).
         notes: notes for the reader on the selection of the sets.
@@ -81,6 +85,7 @@ class Material(Generic[S]):
     milliseconds: float
     data: str
     exact: Any = None
+    units: tuple[str, ...] = ()
     unit: str = ""
     levels: np.ndarray | None = None
     notes: tuple[str, ...] = field(default=())
@@ -115,8 +120,11 @@ class Material(Generic[S]):
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the coordinates or channels along the first axis of a sample."""
-        names = tuple(getattr(self.space, "names", ()))
-        return names or tuple(f"x{i + 1}" for i in range(self.real.shape[1]))
+        names, count = tuple(getattr(self.space, "names", ())), self.real.shape[1]
+        if names or (self.space.kind == "field" and count == 1):
+            return names or ("value",)
+        word = _ALONG.get(self.space.kind, "x")
+        return tuple(f"{word}{i + 1}" for i in range(count))
 
     @property
     def count(self) -> int:
@@ -278,7 +286,8 @@ def assemble(
         data=test.name,
         exact=getattr(test, "exact", None),
         levels=levels,
-        unit="Mpc/h" if any("Mpc/h" in note for note in test.notes) else "",
+        units=tuple(getattr(test, "units", ())),
+        unit=_length_unit(test),
         notes=tuple(notes),
         given=given,
         repeats=repeats,
@@ -295,6 +304,11 @@ def _classes(*parts: tuple[Ensemble, np.ndarray]) -> tuple[tuple[str, ...], np.n
             values = [part.conditions[rows, column] for part, rows in parts if part.conditions is not None]
             return tuple(map(str, parameter.classes)), np.concatenate(values).round().astype(int)
     return (), None
+
+
+def _length_unit(ensemble: Ensemble) -> str:
+    """Unit of lengths: as stated with the box, or in the notes of a built-in set."""
+    return ensemble.box_unit or ("Mpc/h" if any("Mpc/h" in note for note in ensemble.notes) else "")
 
 
 def _check_finite(generated: np.ndarray, space: Space) -> None:

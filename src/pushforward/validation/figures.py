@@ -9,6 +9,7 @@ import numpy as np
 
 from pushforward.validation.axes import curve_axes, draw_floor, name_rows, ratio_axis
 from pushforward.validation.curves import Curve
+from pushforward.validation.labels import labelled
 from pushforward.validation.responses import Response
 from pushforward.validation.style import FLOOR, GENERATED, REAL, VERDICTS, Picture, encode, styled
 from pushforward.validation.verdict import CLOSE, Verdict
@@ -34,7 +35,7 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
     if not shown:
         return None
     with styled():
-        figure = Figure(figsize=(5.6, 0.8 + 0.25 * len(shown)))
+        figure = Figure(figsize=(4.4, 0.8 + 0.25 * len(shown)))
         axes = figure.add_subplot()
         largest = max([CLOSE, *(v.ratio for v in shown)])
         axes.axvspan(CLOSE, 2 * largest, color=VERDICTS["off"], alpha=0.07, lw=0)
@@ -51,8 +52,8 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
             "All discrepancies in units of their floor",
             encode(figure),
             "Each dot is one statistic with its standard error; each grey bar is where real data against other real "
-            "data "
-            f"fall, 95 times in 100. Up to {CLOSE:.0f} times the floor counts as close (orange), beyond as off (red).",
+            f"data fall, 95 times in 100. Up to {CLOSE:.0f} times the floor counts as close (orange), beyond as off "
+            "(red).",
             "; ".join(f"{v.label}: {number(v.ratio, 2)} times its floor, {v.verdict}" for v in shown),
             wide=True,
         )
@@ -62,15 +63,18 @@ def curve_picture(curve: Curve) -> Picture:
     """Means and scatter of generated and real samples, and their comparison with the floor."""
     with styled():
         figure, upper, lower = curve_axes([curve], 4.2, (2.1, 1))
+        never_negative = bool((curve.real >= 0).all() and (curve.generated >= 0).all())
         for mean, scatter, colour in (
             (curve.real, curve.real_scatter, REAL),
             (curve.generated, curve.generated_scatter, GENERATED),
         ):
             low, high = mean - scatter, mean + scatter
-            if curve.log_y:
-                low = np.maximum(low, 0.05 * np.abs(mean))
+            if never_negative:
+                low = np.maximum(low, 0.05 * mean if curve.log_y else 0.0)
+            # A logarithmic axis has no place for a mean of zero.
+            drawn = mean > 0 if curve.log_y else np.isfinite(mean)
             if curve.name != "marginals":
-                upper.fill_between(curve.x, low, high, color=colour, alpha=0.13, lw=0)
+                upper.fill_between(curve.x, low, high, where=drawn, color=colour, alpha=0.13, lw=0)
         upper.plot(curve.x, curve.generated, color=GENERATED, lw=1.5, ls=(0, (5, 1.5)), label="generated")
         upper.legend(loc="best")
         lower.errorbar(
@@ -82,8 +86,8 @@ def curve_picture(curve: Curve) -> Picture:
         )
 
 
-def matrices_picture(matrices: dict[str, np.ndarray]) -> Picture | None:
-    """Correlation matrices of ln P(k): real, generated, difference."""
+def matrices_picture(matrices: dict[str, np.ndarray], unit: str = "") -> Picture | None:
+    """Correlation matrices of ln P(k): real, generated, difference; ``unit`` is that of k."""
     from matplotlib.figure import Figure
 
     if not matrices or len(matrices["k"]) < 2:
@@ -97,17 +101,16 @@ def matrices_picture(matrices: dict[str, np.ndarray]) -> Picture | None:
             axes.set_title(key.capitalize())
             axes.set_xticks(ticks, [number(matrices["k"][t], 2) for t in ticks])
             axes.set_yticks(ticks, [number(matrices["k"][t], 2) for t in ticks])
-            axes.set_xlabel("k")
+            axes.set_xlabel(labelled("k", unit))
             axes.spines[:].set_visible(False)
-        panels[0].set_ylabel("k")
+        panels[0].set_ylabel(labelled("k", unit))
         figure.colorbar(image, ax=panels, shrink=0.8, label="correlation coefficient")
         return Picture(
             "Correlation of the power spectrum",
             encode(figure),
-            "Correlation coefficients of ln P(k) between samples, at fixed condition. Gravity couples scales, so "
-            "bins of "
-            "non-Gaussian data rise and fall together; a model with the right mean spectrum may still miss this. The "
-            "difference should be pale.",
+            "Correlation coefficients of ln P(k) between samples, at fixed condition. Where scales are coupled, as in "
+            "non-Gaussian data, bins rise and fall together; a model with the right mean spectrum may still miss this. "
+            "The difference should be pale.",
             "Three correlation matrices of the power spectrum",
             wide=True,
         )
@@ -119,7 +122,7 @@ def scores_picture(verdicts: Sequence[Verdict]) -> Picture:
 
     shown = [v for v in verdicts if v.kind == "score"]
     with styled():
-        figure = Figure(figsize=(5.2, 0.9 + 0.42 * len(shown)))
+        figure = Figure(figsize=(4.6, 0.9 + 0.42 * len(shown)))
         axes = figure.add_subplot()
         for row, verdict in enumerate(reversed(shown)):
             draw_floor(axes, row, verdict.floor_low, verdict.floor_high, width=9)
@@ -146,7 +149,7 @@ def distances_picture(generated: np.ndarray, test: np.ndarray) -> Picture:
     from matplotlib.figure import Figure
 
     with styled():
-        figure = Figure(figsize=(5.2, 3.0))
+        figure = Figure(figsize=(4.6, 3.0))
         axes = figure.add_subplot()
         top = 1.8 * float(np.quantile(test, 0.99)) or 1.0
         bins = np.linspace(0, top, 36).tolist()
@@ -177,7 +180,7 @@ def training_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
     if not names or len(metrics) < 2:
         return None
     with styled():
-        figure = Figure(figsize=(5.2, 0.8 + 1.9 * len(names)))
+        figure = Figure(figsize=(4.6, 0.8 + 1.9 * len(names)))
         panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
         for axes, name in zip(panels, names, strict=True):
             lines = [(line["step"], line[name]) for line in metrics if isinstance(line.get(name), int | float)]
@@ -207,7 +210,7 @@ def training_log_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
     if not names or len(metrics) < 2:
         return None
     with styled():
-        figure = Figure(figsize=(5.2, 0.8 + 1.5 * len(names)))
+        figure = Figure(figsize=(4.6, 0.8 + 1.5 * len(names)))
         panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
         for axes, name in zip(panels, names, strict=True):
             lines = [(line["step"], line[name]) for line in metrics if isinstance(line.get(name), int | float)]
@@ -236,7 +239,7 @@ def response_picture(response: Response) -> Picture:
 
     bars = len(response.per_bin_names) > 0
     with styled():
-        figure = Figure(figsize=(5.2, 1.7 * (len(response.lines) + bars)))
+        figure = Figure(figsize=(4.6, 1.7 * (len(response.lines) + bars)))
         panels = figure.subplots(len(response.lines) + bars, 1, squeeze=False)[:, 0]
         for index, (axes, line) in enumerate(zip(panels, response.lines, strict=False)):
             for key, colour, style in (("real", REAL, "-"), ("generated", GENERATED, "--")):

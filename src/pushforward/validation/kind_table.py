@@ -9,10 +9,11 @@ import torch
 
 from pushforward import statistics
 from pushforward.spaces import Field, Particles, Series, Vector
-from pushforward.validation import fields, particles, samples, series, vectors
+from pushforward.validation import fields, galleries, particles, series, vectors
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import field_classified, field_clustered, field_features
 from pushforward.validation.kinds import KindOfSample, Profile, kind_of
+from pushforward.validation.labels import wavenumber
 from pushforward.validation.sections import field_sections, particle_sections, series_sections, vector_sections
 from pushforward.validation.spectra import log_spectra, power_matrices
 from pushforward.validation.summaries import summarise
@@ -35,7 +36,7 @@ def _(space: Field) -> KindOfSample:
         copies=_field_copies,
         profiles=_spectra,
         pictures=field_sections,
-        shown=samples.shown_fields,
+        shown=galleries.shown_fields,
         headline=("power_spectrum", "one_point_pdf", "coverage", "classifier"),
         unseen=(
             "Phases beyond triangles, peaks and contours: two fields that agree in these may still differ.",
@@ -112,7 +113,8 @@ def _spectra(material: Material[Field]) -> tuple[Profile, Profile]:
     )
     logs, channels = log_spectra(spectrum), material.space.channels
     blocks = np.array_split(spectrum.x[spectrum.within], logs[0].shape[1] // channels)
-    names = tuple(f"k = {block.mean():.3g}" for block in blocks) * channels
+    unit = wavenumber(material)
+    names = tuple(f"k = {block.mean():.3g} {unit}" for block in blocks) * channels
     return Profile("P(k)", (), generated, real, "%"), Profile("ln P(k)", names, *logs, unit="%")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from pushforward.validation.axes import FAINT, curve_axes, draw_floor, name_rows, ratio_axis
 from pushforward.validation.comparison_entry import Entry
-from pushforward.validation.samples import ColourScale
+from pushforward.validation.galleries import ColourScale
 from pushforward.validation.style import REAL, Picture, encode, styled
 from pushforward.validation.verdict import CLOSE
 

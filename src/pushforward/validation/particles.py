@@ -13,6 +13,7 @@ from pushforward.validation.curves import Curve, Summary
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import standardised
 from pushforward.validation.kinds import Profile
+from pushforward.validation.labels import labelled, length_unit, power
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.vectors import root_energy_distance
 
@@ -137,8 +138,8 @@ def particle_curves(material: Material) -> list[Curve]:
     summary = Summary(
         name="distances",
         title="Radial distribution",
-        x_label="distance of two particles",
-        y_label="probability density",
+        x_label=labelled("distance of two particles", length_unit(material)),
+        y_label=labelled("probability density", power(length_unit(material), -1)),
         x=(edges[1:] + edges[:-1]) / 2,
         generated=density(generated),
         real=density(real),

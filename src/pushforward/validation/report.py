@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushforward.errors import UsageError
-from pushforward.spaces import Space, space_to_dict
+from pushforward.spaces import Field, Space, space_to_dict
 from pushforward.validation.common_statistics import Neighbours
 from pushforward.validation.curves import Curve
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.figures import overview_picture
+from pushforward.validation.galleries import side_text
 from pushforward.validation.kinds import kind_of
+from pushforward.validation.labels import column_labels, column_units, length_unit, wavenumber
 from pushforward.validation.page import render, save_page
 from pushforward.validation.responses import Response
 from pushforward.validation.sections import report_sections
+from pushforward.validation.summaries import half_nyquist
 from pushforward.validation.verdict import AT_FLOOR, NEAR, OFF, STYLES, UNJUDGED, Verdict
 from pushforward.validation.wording import duration, listing, number, plain
 
@@ -39,6 +42,8 @@ GROUPS = {
     "conditions": "Over the range of the condition",
 }
 NAMED = 5
+MOST_NAMES = 12
+"""Coordinates that the head of the page lists."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,8 @@ class Report:
                 "counts": self.counts,
                 "abilities": self.abilities,
                 "notes": self.notes,
+                "units": self.material.units,
+                "box_unit": self.material.unit,
                 "seed": self.seed,
                 "command": self.command,
                 "judging": self.judging,
@@ -237,6 +244,8 @@ class Report:
         """Headline numbers of the page."""
         wanted = kind_of(self.space).headline
         names = {"classifier": "Classifier AUC"}
+        if isinstance(self.space, Field):
+            names["power_spectrum"] = f"Power spectrum to {_highest_wavenumber(self.material)}"
         cards = [
             {
                 "label": names.get(v.statistic, v.label),
@@ -269,8 +278,14 @@ class Report:
         ]
         if self.timing.get("training_seconds"):
             rows.append(("training", duration(float(self.timing["training_seconds"] or 0))))
-        if names := getattr(self.space, "names", ()):
-            rows.append(("coordinates", listing(list(names))))
+        if getattr(self.space, "names", ()):
+            named = list(column_labels(self.material))
+            more = [f"{len(named) - MOST_NAMES} more"] if len(named) > MOST_NAMES else []
+            rows.append(("coordinates", listing([*named[:MOST_NAMES], *more])))
+        if isinstance(self.space, Field):
+            rows.append(("side", side_text(self.material)))
+            if any(column_units(self.material)):
+                rows.append(("unit", listing([unit or "none" for unit in column_units(self.material)])))
         return rows
 
 
@@ -278,6 +293,11 @@ def geometric_mean(ratios: Sequence[float]) -> float:
     """Geometric mean of ratios to floors, none counted as less than 1; NaN if there are none."""
     known = [max(1.0, ratio) for ratio in ratios if math.isfinite(ratio)]
     return math.exp(sum(map(math.log, known)) / len(known)) if known else math.nan
+
+
+def _highest_wavenumber(material: Material[Field]) -> str:
+    unit = wavenumber(material) if length_unit(material) else ""
+    return f"k = {number(half_nyquist(material.space), 2)} {unit}".rstrip()
 
 
 def _lines_of(config: dict[str, Any]) -> str:

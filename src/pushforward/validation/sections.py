@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pushforward.validation import figures, samples
+from pushforward.validation import figures, galleries, samples
+from pushforward.validation.galleries import Gallery
 from pushforward.validation.kinds import kind_of
-from pushforward.validation.samples import Gallery
+from pushforward.validation.labels import wavenumber
 from pushforward.validation.series import series_pictures
 from pushforward.validation.style import Picture
 
@@ -41,9 +42,9 @@ class Section:
 
 def field_sections(report: Report) -> list[Section]:
     """Fields beside data, and the nearest training members."""
-    found = [Section(SAMPLES, "samples", galleries=[samples.field_gallery(report.material)])]
+    found = [Section(SAMPLES, "samples", galleries=galleries.field_galleries(report.material))]
     if report.neighbours is not None:
-        gallery = samples.neighbour_gallery(report.material, report.neighbours)
+        gallery = galleries.neighbour_gallery(report.material, report.neighbours)
         found.append(Section("Nearest training members", "neighbours", galleries=[gallery]))
     return found
 
@@ -71,7 +72,7 @@ def report_sections(report: Report) -> list[Section]:
     first, *rest = kind_of(report.space).pictures(report)
     found = [first]
     curves = [figures.curve_picture(curve) for curve in report.curves]
-    matrices = figures.matrices_picture(report.matrices)
+    matrices = figures.matrices_picture(report.matrices, wavenumber(report.material) if report.matrices else "")
     found.append(Section("Statistics", "statistics", [*curves, *([matrices] if matrices else [])]))
 
     sets = [figures.scores_picture([v for v in report.verdicts if v.group == "sets" and np.isfinite(v.floor)])]

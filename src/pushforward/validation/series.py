@@ -23,6 +23,7 @@ from pushforward.spaces import Series
 from pushforward.validation.curves import Curve, Summary
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import describe
+from pushforward.validation.labels import labelled, power, series_units
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.style import GENERATED, REAL, Picture, encode, styled
 from pushforward.validation.vectors import root_energy_distance
@@ -162,6 +163,7 @@ def series_pictures(material: Material[Series]) -> list[Picture]:
     from matplotlib.figure import Figure
 
     space = material.space
+    of_time, of_values = series_units(material)
     with styled():
         figure = Figure(figsize=(8.6, 1.0 + 2.1 * space.dim))
         panels = figure.subplots(space.dim, 2, sharex=True, sharey="row", squeeze=False)
@@ -176,9 +178,9 @@ def series_pictures(material: Material[Series]) -> list[Picture]:
                         times[each, seen], values[each, seen, row], "o-", color=colour, ms=2.5, lw=0.7,
                         alpha=1 - 0.75 * each / SHOWN,
                     )  # fmt: skip
-                panels[row, 0].set_ylabel(name or "value")
+                panels[row, 0].set_ylabel(labelled(name or "value", of_values[row]))
             panels[0, column].set_title(title)
-            panels[-1, column].set_xlabel("time")
+            panels[-1, column].set_xlabel(labelled("time", of_time))
         return [
             Picture(
                 "Samples beside data",
@@ -205,6 +207,7 @@ def _parts(x: np.ndarray, space: Series) -> tuple[np.ndarray, np.ndarray]:
 def _summaries(material: Material[Series]) -> tuple[Summary, Summary]:
     """Values at even times, and the structure function, of every sample."""
     space = material.space
+    of_time, of_values = series_units(material)
     real_times, _ = _parts(material.real, space)
     first, last = float(real_times.min()), float(real_times.max())
     at = first + (last - first) * (np.arange(TIMES) + 0.5) / TIMES
@@ -218,8 +221,8 @@ def _summaries(material: Material[Series]) -> tuple[Summary, Summary]:
     over_time = Summary(
         name="values_over_time",
         title="Value over time",
-        x_label="time",
-        y_label="value",
+        x_label=labelled("time", of_time),
+        y_label=tuple(labelled("value", unit) for unit in of_values),
         x=at,
         generated=generated,
         real=real,
@@ -231,8 +234,8 @@ def _summaries(material: Material[Series]) -> tuple[Summary, Summary]:
     structure = Summary(
         name="structure_function",
         title="Structure function",
-        x_label="τ",
-        y_label="S(τ)",
+        x_label=labelled("τ", of_time),
+        y_label=tuple(labelled("S(τ)", power(unit, 2)) for unit in of_values),
         x=np.sqrt(edges[1:] * edges[:-1]),
         generated=generated,
         real=real,

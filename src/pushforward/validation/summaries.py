@@ -14,6 +14,16 @@ from pushforward.errors import UsageError
 from pushforward.spaces import Field
 from pushforward.validation.curves import Summary
 from pushforward.validation.evaluation_data import Material
+from pushforward.validation.labels import (
+    column_units,
+    labelled,
+    length_unit,
+    power,
+    product,
+    value_label,
+    wavenumber,
+    wavenumber_label,
+)
 from pushforward.validation.scales import Heights, Values
 
 __all__ = ["half_nyquist", "summarise"]
@@ -37,22 +47,29 @@ def summarise(material: Material[Field]) -> dict[str, Summary]:
     heights = Heights.fit(material.test)
     risen = heights(material.rounded), heights(material.real)
     if min(space.grid) > 4:
-        found.append(_peaks(*risen, space))
+        found.append(_peaks(*risen, material))
     if len(space.grid) == 2 and min(space.grid) > 6:
-        found += _minkowski(*risen, space)
+        found += _minkowski(*risen, material)
     return {summary.name: summary for summary in found}
+
+
+def _value_labels(material: Material, logarithmic: bool) -> tuple[str, ...]:
+    """Label of an axis of values of each channel, with its unit."""
+    return tuple(value_label(unit, logarithmic) for unit in column_units(material))
+
+
+def _per_channel(material: Material, name: str, unit: Callable[[str], str]) -> tuple[str, ...]:
+    """Label of each channel, with a unit that follows from that of its values."""
+    return tuple(labelled(name, unit(each)) for each in column_units(material))
+
+
+def _length(material: Material) -> str:
+    return length_unit(material) or "(unit of the box)"
 
 
 def _both(material: Material, function: Callable[[torch.Tensor], Any]) -> tuple[Any, Any]:
     """A statistic of the generated and of the real samples."""
     return function(torch.from_numpy(material.generated)), function(torch.from_numpy(material.real))
-
-
-def _wavenumber_label(material: Material[Field]) -> str:
-    """Label of k with its unit: h/Mpc for lengths in Mpc/h, otherwise one over the unit of the box, or over a cell."""
-    if not material.space.box:
-        return "k  [1 / cell]"
-    return "k  [h / Mpc]" if material.unit == "Mpc/h" else f"k  [1 / {material.unit or '(unit of the box)'}]"
 
 
 def _power_spectrum(material: Material, space: Field) -> Summary:
@@ -61,8 +78,10 @@ def _power_spectrum(material: Material, space: Field) -> Summary:
     return Summary(
         name="power_spectrum",
         title="Power spectrum",
-        x_label=_wavenumber_label(material),
-        y_label="P(k)",
+        x_label=wavenumber_label(material),
+        y_label=_per_channel(
+            material, "P(k)", lambda u: product(power(u, 2), power(_length(material), len(space.grid)))
+        ),
         x=real.k.numpy(),
         generated=generated.power.numpy(),
         real=real.power.numpy(),
@@ -99,9 +118,9 @@ def _one_point_pdf(material: Material) -> Summary:
     return Summary(
         name="one_point_pdf",
         title="One-point PDF",
-        x_label="ln(value)" if scale.logarithmic else "value",
-        y_label="probability density",
-        x=((edges[0, 1:] + edges[0, :-1]) / 2).numpy(),
+        x_label=_value_labels(material, scale.logarithmic),
+        y_label=_per_channel(material, "probability density", lambda u: "" if scale.logarithmic else power(u, -1)),
+        x=((edges[:, 1:] + edges[:, :-1]) / 2).numpy(),
         generated=generated.numpy(),
         real=real.numpy(),
         versus="ratio",
@@ -135,8 +154,8 @@ def _bispectra(material: Material, space: Field) -> list[Summary]:
             Summary(
                 name=f"bispectrum_{shape}",
                 title=f"Bispectrum, {shape}",
-                x_label=_wavenumber_label(material),
-                y_label="k⁴ B(k)" if dimensions == 2 else "k⁶ B(k)",
+                x_label=wavenumber_label(material),
+                y_label=_per_channel(material, "k⁴ B(k)" if dimensions == 2 else "k⁶ B(k)", lambda u: power(u, 3)),
                 x=k,
                 generated=generated.bispectrum[..., rows].numpy() * weight,
                 real=real.bispectrum[..., rows].numpy() * weight,
@@ -151,7 +170,8 @@ def _bispectra(material: Material, space: Field) -> list[Summary]:
     return found
 
 
-def _peaks(generated: np.ndarray, real: np.ndarray, space: Field) -> Summary:
+def _peaks(generated: np.ndarray, real: np.ndarray, material: Material[Field]) -> Summary:
+    space = material.space
     thresholds = torch.from_numpy(PEAK_HEIGHTS)
     zero, one = torch.zeros(1), torch.ones(1)
 
@@ -166,7 +186,7 @@ def _peaks(generated: np.ndarray, real: np.ndarray, space: Field) -> Summary:
         name="peaks",
         title="Peak counts",
         x_label=HEIGHT,
-        y_label="peaks in a bin, each sample",
+        y_label="peaks per bin and sample",
         x=PEAK_HEIGHTS + 0.5 * (PEAK_HEIGHTS[1] - PEAK_HEIGHTS[0]),
         generated=by_height(generated),
         real=by_height(real),
@@ -177,7 +197,8 @@ def _peaks(generated: np.ndarray, real: np.ndarray, space: Field) -> Summary:
     )
 
 
-def _minkowski(generated: np.ndarray, real: np.ndarray, space: Field) -> list[Summary]:
+def _minkowski(generated: np.ndarray, real: np.ndarray, material: Material[Field]) -> list[Summary]:
+    space = material.space
     thresholds = torch.from_numpy(LEVELS)
     zero, one = torch.zeros(1), torch.ones(1)
 
@@ -198,7 +219,7 @@ def _minkowski(generated: np.ndarray, real: np.ndarray, space: Field) -> list[Su
             name=f"minkowski_{order}",
             title=f"Minkowski functional: {label}",
             x_label=HEIGHT,
-            y_label=label.split()[-1],
+            y_label=labelled(label.split()[-1], power(wavenumber(material), order)),
             x=LEVELS,
             generated=of_generated,
             real=of_real,

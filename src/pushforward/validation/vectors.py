@@ -9,9 +9,11 @@ import torch
 
 from pushforward import statistics
 from pushforward.spaces import Vector
+from pushforward.validation.coordinate_axes import CoordinateAxis
 from pushforward.validation.curves import Curve, Summary
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import standardised
+from pushforward.validation.labels import column_units, common_unit, labelled, power
 from pushforward.validation.spectra import correlation
 from pushforward.validation.statistic import Rows, Statistic
 
@@ -30,7 +32,7 @@ ALIKE = 3.0
 """Coordinates whose scatters differ by more than this factor are measured in standard deviations."""
 TRANSPORTED, SLICED, PAIRED = 1000, 2000, 1500
 """Points of each set for optimal transport, which costs about their number cubed, and for other distances."""
-MARGINAL_BINS = 40
+FEWEST_BINS, MARGINAL_BINS = 12, 40
 DRAWN = 6
 """Coordinates whose marginals are drawn."""
 
@@ -95,14 +97,16 @@ def _scaled(material: Material) -> tuple[Rows, str]:
     scatter = np.where(scatter > 0, scatter, 1.0)
     alike = scatter.max() <= ALIKE * scatter.min()
     generated, real = material.generated.astype(float), material.real.astype(float)
-    return ((generated, real), "") if alike else ((generated / scatter, real / scatter), "σ")
+    if alike:
+        return (generated, real), common_unit(material)
+    return (generated / scatter, real / scatter), "σ"
 
 
 def vector_curves(material: Material) -> list[Curve]:
     """The marginals of the worst coordinates."""
     shown = worst_columns(material, DRAWN)
     names = coordinate_names(material.space)
-    return _marginals(material, shown).curves(material.floor, tuple(names[i] for i in shown))
+    return [curve for i in shown for curve in _marginal(material, i).curves(material.floor, (names[i],))]
 
 
 def worst_columns(material: Material, most: int) -> list[int]:
@@ -167,30 +171,37 @@ def root_energy_distance(a: np.ndarray, b: np.ndarray) -> float:
     return math.sqrt(max(0.0, 2 * float(found.between) - within))
 
 
-def _marginals(material: Material, shown: list[int]) -> Summary:
-    """Each sample's bin along each coordinate; all coordinates share one axis, in standard deviations of their own."""
-    drawn = material.test[:, shown]
-    centre, scatter = drawn.mean(axis=0), drawn.std(axis=0)
-    scatter = np.where(scatter > 0, scatter, 1.0)
-    low, high = np.quantile((drawn - centre) / scatter, [0.001, 0.999])
-    edges = np.linspace(low - 0.25, high + 0.25, MARGINAL_BINS + 1)
-    width = edges[1] - edges[0]
+def _marginal(material: Material, column: int) -> Summary:
+    """Each sample's bin along one coordinate, logarithmic over decades."""
+    unit = column_units(material)[column]
+    name = coordinate_names(material.space)[column]
+    axis = CoordinateAxis.of(material.test[:, column], labelled(name, unit), 0.04, MARGINAL_BINS)
+    edges = axis.edges(int(np.clip(material.count**0.5, FEWEST_BINS, MARGINAL_BINS)))
+    measure = np.log(edges) if axis.logarithmic else edges
+    width = np.ones(len(edges) - 1) if axis.levels else np.diff(measure)
 
     def bins(x: np.ndarray) -> np.ndarray:
-        index = np.clip(((x[:, shown] - centre) / scatter - edges[0]) / width, 0, MARGINAL_BINS - 1).astype(int)
-        return np.eye(MARGINAL_BINS, dtype=np.float32)[index] / width
+        index = np.clip(np.digitize(x[:, column], edges) - 1, 0, len(width) - 1)
+        return (np.eye(len(width), dtype=np.float32)[index] / width)[:, None]
 
+    if axis.levels:
+        density = "share of the samples"
+    elif axis.logarithmic:
+        density = f"density of ln({name})"
+    else:
+        density = labelled("probability density", power(unit, -1))
+    middle = (edges[1:] + edges[:-1]) / 2
     return Summary(
         name="marginals",
         title="Marginal",
-        x_label="standardised value",
-        y_label="probability density",
-        x=(edges[1:] + edges[:-1]) / 2,
+        x_label=axis.label,
+        y_label=density,
+        x=np.array(axis.levels) if axis.levels else np.sqrt(edges[1:] * edges[:-1]) if axis.logarithmic else middle,
         generated=bins(material.generated),
         real=bins(material.real),
         versus="ratio",
-        caption="Each coordinate on its own, standardised by the real mean and scatter. Below, the ratio of "
-        "generated to "
-        "real density with its standard error: it should stay within the grey band. Beyond the ends, "
-        "values are counted in the last bins.",
+        caption="One coordinate on its own. Below, the ratio of generated to real density with its standard error: it "
+        "should stay within the grey band. Values beyond the ends of the axis are counted in the last bins"
+        + (", zeros in the first." if axis.logarithmic else "."),
+        log_x=axis.logarithmic,
     )

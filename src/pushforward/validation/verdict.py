@@ -22,7 +22,7 @@ from scipy import stats
 
 from pushforward.statistics import p_value, smallest_noticeable
 from pushforward.statistics.calibration import Alternative
-from pushforward.validation.wording import number, plain, with_error, with_unit
+from pushforward.validation.wording import number, plain, with_error, with_range, with_unit
 
 __all__ = [
     "AT_FLOOR",
@@ -132,13 +132,16 @@ class Verdict:
         if not math.isfinite(self.floor):
             return "–"
         digits = 4 if self.group == "density" else 3 if self.kind == "score" else 2
-        middle = with_error(self.floor, self.floor_error) if self.floor_error > 0 else number(self.floor, digits)
+        ranged = math.isfinite(self.floor_low + self.floor_high)
+        middle, ends = number(self.floor, digits), ""
+        if ranged:
+            rounded, ends = with_range(self.floor, self.floor_low, self.floor_high, digits)
+            middle = middle if self.group == "density" else rounded
+        if self.floor_error > 0:
+            middle = with_error(self.floor, self.floor_error)
         middle = with_unit(middle, self.unit)
         middle = f"{middle} {self.reference}" if self.group == "density" else middle
-        if not math.isfinite(self.floor_low + self.floor_high):
-            return middle
-        low, high = (number(bound, min(digits, 3)) for bound in (self.floor_low, self.floor_high))
-        return f"{middle} ({low} to {high})"
+        return f"{middle} {ends}".rstrip()
 
     @property
     def reference(self) -> str:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-__all__ = ["duration", "listing", "number", "plain", "with_error", "with_unit"]
+__all__ = ["duration", "listing", "number", "plain", "with_error", "with_range", "with_unit"]
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -28,12 +28,31 @@ def with_error(value: float, error: float) -> str:
     """
     if not math.isfinite(value) or not math.isfinite(error) or error <= 0:
         return number(value)
-    if abs(value) >= 1e6 or max(abs(value), error) < 1e-4:
+    if max(abs(value), error) >= 1e6 or max(abs(value), error) < 1e-4:
         return f"{value:.1e} ± {error:.0e}"
     magnitude = math.floor(math.log10(error))
     decimals = -magnitude + (1 if error / 10.0**magnitude < 3.55 else 0)
     decimals = min(max(0, decimals), 6)
-    return f"{value:,.{decimals}f} ± {error:,.{decimals}f}"
+    return f"{_fixed(value, decimals)} ± {error:,.{decimals}f}"
+
+
+def with_range(middle: float, low: float, high: float, digits: int = 3) -> tuple[str, str]:
+    """A middle value, to no more decimal places than the ends of its range, and the range: 0.26, (-9.44 to 8.29)."""
+    ends = [number(bound, min(digits, 3)) for bound in (low, high)]
+    text, known = number(middle, digits), max(_decimals(end) for end in ends)
+    if "e" not in "".join(ends) and ("e" in text or _decimals(text) > known):
+        text = _fixed(middle, known)
+    return text, f"({ends[0]} to {ends[1]})"
+
+
+def _fixed(value: float, decimals: int) -> str:
+    """``value`` with so many decimals, without the sign of a zero."""
+    text = f"{value:,.{decimals}f}"
+    return text.removeprefix("-") if not text.strip("-0.,") else text
+
+
+def _decimals(text: str) -> int:
+    return len(text.partition(".")[2])
 
 
 def with_unit(text: str, unit: str) -> str:

@@ -158,6 +158,8 @@ def write_file(simulated: Simulated, path: Path) -> None:
             continue
         header[key[:8].upper()] = " ".join(map(str, value)) if isinstance(value, tuple) else value
     if simulated.space.kind != "vector":
+        if len(set(simulated.units)) == 1:
+            header["BUNIT"] = simulated.units[0]
         fits.PrimaryHDU(simulated.x, header).writeto(path, overwrite=True)
         return
     names = coordinate_names(simulated.space)

@@ -30,8 +30,9 @@ from pushforward.simulate.simulated import Simulated
 __all__ = ["open_file", "write_file"]
 
 _ATTRIBUTES = {
-    **{name: name for name in ("box", "periodic", "isotropic", "centred")},
+    **{name: name for name in ("box", "box_unit", "periodic", "isotropic", "centred")},
     "box_size": "box",
+    "box_units": "box_unit",
     "boxsize": "box",
 }
 

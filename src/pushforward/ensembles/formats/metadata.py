@@ -24,6 +24,8 @@ def attributes(simulated: Simulated) -> dict[str, Any]:
         values["columns"] = names
     if simulated.units:
         values["units"] = simulated.units
+    if simulated.box_unit:
+        values["box_unit"] = simulated.box_unit
     return {**values, **simulated.origin}
 
 

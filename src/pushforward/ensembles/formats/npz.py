@@ -30,7 +30,7 @@ from pushforward.simulate.simulated import Simulated
 __all__ = ["open_file", "write_file"]
 
 _NAMED = (CONDITION_FIELDS, *CONDITION_NAMES)
-_ATTRIBUTES = ("box", "periodic", "isotropic", "groups", "centred", "species", "units")
+_ATTRIBUTES = ("box", "box_unit", "periodic", "isotropic", "groups", "centred", "species", "units")
 _OF_SAMPLES = ("columns", "seed", "version", "model")
 
 

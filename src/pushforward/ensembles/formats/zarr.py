@@ -26,7 +26,7 @@ from pushforward.simulate.simulated import Simulated
 
 __all__ = ["open_file", "write_file"]
 
-_ATTRIBUTES = ("box", "periodic", "isotropic", "centred")
+_ATTRIBUTES = ("box", "box_unit", "periodic", "isotropic", "centred")
 _BESIDE = (*CONDITION_NAMES, CONDITION_FIELDS, "groups")
 _LISTS = ("units", "species", "times")
 

@@ -1,0 +1,105 @@
+"""Labels of axes, with the units of the data and of their box.
+
+A unit that no file states leaves its label without one; lengths without a box are in cells.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pushforward.spaces import Field, Particles, Series, Vector
+
+if TYPE_CHECKING:
+    from pushforward.validation.evaluation_data import Material
+
+__all__ = [
+    "column_labels",
+    "column_units",
+    "common_unit",
+    "labelled",
+    "length_unit",
+    "power",
+    "product",
+    "series_units",
+    "value_label",
+    "wavenumber",
+    "wavenumber_label",
+]
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_WIDTHS = {"Mpc/h": "h/Mpc"}
+"""Units of wavenumbers that are not written as one over the unit of length."""
+
+
+def labelled(name: str, unit: str) -> str:
+    """``name`` with its unit, such as ``mass  [Msun]``."""
+    return f"{name}  [{unit}]" if unit else name
+
+
+def power(unit: str, exponent: int) -> str:
+    """A unit to a power: K², (Mpc/h)², 1/cell."""
+    if not unit or exponent == 0:
+        return ""
+    if exponent == 1:
+        return unit
+    simple = re.fullmatch(r"[^\W\d]+", unit) is not None
+    held = unit if simple else f"({unit})"
+    return f"1/{held}" if exponent == -1 else held + str(exponent).translate(_SUPERSCRIPTS)
+
+
+def value_label(unit: str, logarithmic: bool = False) -> str:
+    """Label of an axis of values: ``value  [K]``, ``ln(value / K)``."""
+    if logarithmic:
+        return f"ln(value / {unit})" if unit else "ln(value)"
+    return labelled("value", unit)
+
+
+def product(*units: str) -> str:
+    """Units side by side, without those that are empty."""
+    return " ".join(unit for unit in units if unit)
+
+
+def length_unit(material: Material) -> str:
+    """Unit of lengths: that of the box, or a cell; empty for a box or positions without one."""
+    space = material.space
+    if isinstance(space, Field) and not space.box:
+        return "cell"
+    return material.unit or (common_unit(material) if isinstance(space, Particles) else "")
+
+
+def wavenumber(material: Material) -> str:
+    """Unit of wavenumbers: h/Mpc for lengths in Mpc/h, otherwise one over the unit of length."""
+    unit = length_unit(material) or "(unit of the box)"
+    return _WIDTHS.get(unit) or (f"1/{unit}" if unit.startswith("(") else power(unit, -1))
+
+
+def wavenumber_label(material: Material) -> str:
+    """Label of an axis of k."""
+    return labelled("k", wavenumber(material))
+
+
+def column_units(material: Material) -> tuple[str, ...]:
+    """Unit of each coordinate or channel; empty texts where none is stated."""
+    count = len(material.column_names)
+    units = tuple(material.units)
+    return units * count if len(units) == 1 else units if len(units) == count else ("",) * count
+
+
+def common_unit(material: Material) -> str:
+    """The unit that all coordinates or channels share; empty if they do not."""
+    units = set(column_units(material))
+    return units.pop() if len(units) == 1 else ""
+
+
+def column_labels(material: Material[Vector]) -> tuple[str, ...]:
+    """Names of the coordinates with their units."""
+    return tuple(labelled(name, unit) for name, unit in zip(material.column_names, column_units(material), strict=True))
+
+
+def series_units(material: Material[Series]) -> tuple[str, tuple[str, ...]]:
+    """Unit of the times, and of each coordinate of series; empty texts where none is stated."""
+    space, units = material.space, tuple(material.units)
+    if len(units) == space.dim + 1:
+        return units[0], units[1:]
+    return "", units if len(units) == space.dim else units * space.dim if len(units) == 1 else ("",) * space.dim
