@@ -19,6 +19,7 @@ from pushforward.ensembles.source import FEWEST_TO_JUDGE
 from pushforward.errors import DataError, UsageError
 from pushforward.randomness import seed_for
 from pushforward.spaces import Space
+from pushforward.validation.chosen_rows import halves, some
 from pushforward.validation.floor import Floor
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.kinds import kind_of
@@ -376,21 +377,6 @@ def _check(emulator: Judgeable, test: Ensemble) -> None:
 def most_members(space: Space, samples: int | None = None) -> int:
     """Largest number of samples, and of test members, in the comparison."""
     return max(SMALLEST, min(samples or kind_of(space).samples, SET_BYTES // (4 * space.size)))
-
-
-def halves(ensemble: Ensemble, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of two halves of an ensemble; groups stay together where there are enough."""
-    names, member = np.unique(ensemble.groups, return_inverse=True)
-    if len(names) < SMALLEST:
-        first = rng.permutation(len(ensemble)) < len(ensemble) // 2
-    else:
-        first = (rng.permutation(len(names)) < len(names) // 2)[member]
-    return np.flatnonzero(first), np.flatnonzero(~first)
-
-
-def some(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most so many rows of all, in order."""
-    return np.arange(total) if total <= most else np.sort(rng.choice(total, most, replace=False))
 
 
 def _generate(
