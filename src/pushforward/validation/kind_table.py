@@ -13,10 +13,11 @@ from pushforward.validation import fields, galleries, particles, series, vectors
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.features import field_classified, field_clustered, field_features
 from pushforward.validation.kinds import KindOfSample, Profile, kind_of
-from pushforward.validation.labels import wavenumber
+from pushforward.validation.labels import column_units, length_unit, wavenumber
 from pushforward.validation.sections import field_sections, particle_sections, series_sections, vector_sections
 from pushforward.validation.spectra import log_spectra, power_matrices
-from pushforward.validation.summaries import summarise
+from pushforward.validation.summaries import half_nyquist, summarise
+from pushforward.validation.wording import listing, number
 
 __all__: list[str] = []
 
@@ -44,6 +45,8 @@ def _(space: Field) -> KindOfSample:
         ),
         curves=fields.field_curves,
         matrices=lambda material: power_matrices(material.derived(summarise)["power_spectrum"], material),
+        card_names=_power_card,
+        facts=_field_facts,
         samples=512,
         chunk=64,
         levels=_levels,
@@ -104,6 +107,19 @@ def _field_copies(
         torch.from_numpy(generated), torch.from_numpy(training), torch.from_numpy(test),
         periodic=space.periodic, isotropic=space.isotropic,
     )  # fmt: skip
+
+
+def _power_card(material: Material[Field]) -> dict[str, str]:
+    """Name of the card of the power spectrum, with the wavenumber that its figure reaches to."""
+    unit = wavenumber(material) if length_unit(material) else ""
+    return {"power_spectrum": f"Power spectrum to k = {number(half_nyquist(material.space), 2)} {unit}".rstrip()}
+
+
+def _field_facts(material: Material[Field]) -> list[tuple[str, str]]:
+    """Side of a map, and the units of its values."""
+    units = column_units(material)
+    stated = [("unit", listing([unit or "none" for unit in units]))] if any(units) else []
+    return [("side", galleries.side_text(material)), *stated]
 
 
 def _spectra(material: Material[Field]) -> tuple[Profile, Profile]:

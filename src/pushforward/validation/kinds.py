@@ -62,6 +62,8 @@ class KindOfSample:
         pictures: sections of samples beside data, from the report.
         shown: rows of the test members that a comparison shows, and a text for each (none where points are drawn).
         headline: statistics on the cards at the head of the page.
+        card_names: names of cards that differ from those of their statistics.
+        facts: facts on the samples for the head of the page.
         unseen: properties that are not tested, one line each.
         samples: generated at most, unless asked otherwise. chunk: of them at a time; None for all.
         levels: values of discrete samples, from the real ones; None where they are continuous.
@@ -83,6 +85,8 @@ class KindOfSample:
     shown: Callable[[Material], tuple[np.ndarray, tuple[str, ...]]] = field(
         default=lambda material: (np.arange(min(MOST_POINTS, material.count)), ())
     )
+    card_names: Callable[[Material], dict[str, str]] = field(default=lambda _: {})
+    facts: Callable[[Material], list[tuple[str, str]]] = field(default=lambda _: [])
     samples: int = 5000
     chunk: int | None = None
     levels: Callable[[np.ndarray], np.ndarray | None] = field(default=lambda _: None)

@@ -6,9 +6,10 @@ A unit that no file states leaves its label without one; lengths without a box a
 from __future__ import annotations
 
 import re
+from functools import singledispatch
 from typing import TYPE_CHECKING
 
-from pushforward.spaces import Field, Particles, Series, Vector
+from pushforward.spaces import Field, Particles, Series, Space, Vector
 
 if TYPE_CHECKING:
     from pushforward.validation.evaluation_data import Material
@@ -62,10 +63,22 @@ def product(*units: str) -> str:
 
 def length_unit(material: Material) -> str:
     """Unit of lengths: that of the box, or a cell; empty for a box or positions without one."""
-    space = material.space
-    if isinstance(space, Field) and not space.box:
-        return "cell"
-    return material.unit or (common_unit(material) if isinstance(space, Particles) else "")
+    return _unit_of_lengths(material.space, material)
+
+
+@singledispatch
+def _unit_of_lengths(space: Space, material: Material) -> str:
+    return material.unit
+
+
+@_unit_of_lengths.register(Field)
+def _(space: Field, material: Material) -> str:
+    return material.unit if space.box else "cell"
+
+
+@_unit_of_lengths.register(Particles)
+def _(space: Particles, material: Material) -> str:
+    return material.unit or common_unit(material)
 
 
 def wavenumber(material: Material) -> str:

@@ -12,18 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pushforward.errors import UsageError
-from pushforward.spaces import Field, Space, space_to_dict
+from pushforward.spaces import Space, space_to_dict
 from pushforward.validation.common_statistics import Neighbours
 from pushforward.validation.curves import Curve
 from pushforward.validation.evaluation_data import Material
 from pushforward.validation.figures import overview_picture
-from pushforward.validation.galleries import side_text
 from pushforward.validation.kinds import kind_of
-from pushforward.validation.labels import column_labels, column_units, length_unit, wavenumber
+from pushforward.validation.labels import column_labels
 from pushforward.validation.page import render, save_page
 from pushforward.validation.responses import Response
 from pushforward.validation.sections import report_sections
-from pushforward.validation.summaries import half_nyquist
 from pushforward.validation.verdict import AT_FLOOR, NEAR, OFF, STYLES, UNJUDGED, Verdict
 from pushforward.validation.wording import duration, listing, number, plain
 
@@ -244,8 +242,7 @@ class Report:
         """Headline numbers of the page."""
         wanted = kind_of(self.space).headline
         names = {"classifier": "Classifier AUC"}
-        if isinstance(self.space, Field):
-            names["power_spectrum"] = f"Power spectrum to {_highest_wavenumber(self.material)}"
+        names |= kind_of(self.space).card_names(self.material)
         cards = [
             {
                 "label": names.get(v.statistic, v.label),
@@ -282,10 +279,7 @@ class Report:
             named = list(column_labels(self.material))
             more = [f"{len(named) - MOST_NAMES} more"] if len(named) > MOST_NAMES else []
             rows.append(("coordinates", listing([*named[:MOST_NAMES], *more])))
-        if isinstance(self.space, Field):
-            rows.append(("side", side_text(self.material)))
-            if any(column_units(self.material)):
-                rows.append(("unit", listing([unit or "none" for unit in column_units(self.material)])))
+        rows += kind_of(self.space).facts(self.material)
         return rows
 
 
@@ -293,11 +287,6 @@ def geometric_mean(ratios: Sequence[float]) -> float:
     """Geometric mean of ratios to floors, none counted as less than 1; NaN if there are none."""
     known = [max(1.0, ratio) for ratio in ratios if math.isfinite(ratio)]
     return math.exp(sum(map(math.log, known)) / len(known)) if known else math.nan
-
-
-def _highest_wavenumber(material: Material[Field]) -> str:
-    unit = wavenumber(material) if length_unit(material) else ""
-    return f"k = {number(half_nyquist(material.space), 2)} {unit}".rstrip()
 
 
 def _lines_of(config: dict[str, Any]) -> str:
