@@ -28,6 +28,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pushforward.errors import UsageError
+from pushforward.tensors import is_plain
 
 __all__ = ["KINDS", "Knots", "formula", "forward", "inverse", "known", "log_derivative"]
 
@@ -58,9 +59,9 @@ class Knots(NamedTuple):
 
 def forward(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
     """Function of ``u``. Outside the support of the logarithm, its value at the smallest positive number."""
-    if kind in _LINEAR or knots is None:
+    if kind in _LINEAR or knots is None or _known_within(kind, u, knots.low, knots.high):
         return _formula(kind, u, exponent)
-    inside = _inside(kind, u, knots)
+    inside = _inside(kind, u, knots.low, knots.high)
     beyond = u - inside
     return torch.addcmul(_formula(kind, inside, exponent), beyond, _slope(kind, beyond, exponent, knots))
 
@@ -69,25 +70,37 @@ def inverse(kind: str, v: Float[Tensor, "*shape"], exponent: Tensor, knots: Knot
     """Inverse function: ``u`` for ``v``."""
     if kind in _LINEAR or knots is None:
         return _inverse_formula(kind, v, exponent)
-    high = _formula(kind, knots.high, exponent)
-    inside = torch.minimum(v, high)
-    if kind != "log":
-        inside = torch.maximum(inside, _formula(kind, knots.low, exponent))
+    low, high = (_formula(kind, knot, exponent) for knot in (knots.low, knots.high))
+    if _known_within(kind, v, low, high):
+        return _inverse_formula(kind, v, exponent)
+    inside = _inside(kind, v, low, high)
     u, beyond = _inverse_formula(kind, inside, exponent), v - inside
     return torch.where(v == inside, u, torch.addcdiv(u, beyond, _slope(kind, beyond, exponent, knots)))
 
 
 def log_derivative(kind: str, u: Float[Tensor, "*shape"], exponent: Tensor, knots: Knots | None = None) -> Tensor:
     """``ln dv/du``; minus infinity outside the support of the logarithm, where there is no density."""
-    if kind in _LINEAR or knots is None:
+    if kind in _LINEAR or knots is None or _known_within(kind, u, knots.low, knots.high):
         return _log_slope(kind, u, exponent)
-    inside = _inside(kind, u, knots)
+    inside = _inside(kind, u, knots.low, knots.high)
     return torch.where(u == inside, _log_slope(kind, u, exponent), _slope(kind, u - inside, exponent, knots).log())
 
 
-def _inside(kind: str, u: Tensor, knots: Knots) -> Tensor:
-    below = torch.minimum(u, knots.high)
-    return below if kind == "log" else torch.maximum(below, knots.low)
+def _known_within(kind: str, u: Tensor, low: Tensor, high: Tensor) -> bool:
+    """Whether no value is beyond a knot, as in most batches; False if only a wait or a graph break could tell.
+
+    The extremes of a tensor cost much less than any function of it.
+    """
+    if u.device.type != "cpu" or not u.numel() or not is_plain(u, low, high):
+        return False
+    shared = [axis for axis in range(-u.dim(), 0) if axis < -high.dim() or high.shape[axis] == 1]
+    below = bool((u.amax(shared, keepdim=True) <= high).all())
+    return below and (kind == "log" or bool((u.amin(shared, keepdim=True) >= low).all()))
+
+
+def _inside(kind: str, u: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    below = torch.minimum(u, high)
+    return below if kind == "log" else torch.maximum(below, low)
 
 
 def _slope(kind: str, beyond: Tensor, exponent: Tensor, knots: Knots) -> Tensor:
@@ -107,7 +120,7 @@ def _slope_at(kind: str, knot: Tensor, exponent: Tensor, least: Tensor) -> Tenso
 def _formula(kind: str, u: Tensor, exponent: Tensor) -> Tensor:
     match kind:
         case "log":
-            return u.clamp_min(torch.finfo(u.dtype).tiny).log()
+            return u.clamp_min(torch.finfo(u.dtype).tiny).log_()
         case "asinh":
             return u.asinh()
         case "yeo-johnson":

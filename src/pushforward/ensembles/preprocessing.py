@@ -223,7 +223,10 @@ class Preprocessing(nn.Module):
         """
         y = self.supports(self.levels(without_origin(x, self.origin, self.space), u), u)
         location, unit, exponent, mean, deviation, *knots = self._constants(y, condition)
-        return (self._each(pointwise.forward, (y - location) / unit, exponent, *knots) - mean) / deviation
+        # Differences are tensors of their own, which may be divided in place: a pass over large maps costs as much as
+        # most functions of them.
+        scaled = (y - location).div_(unit)
+        return (self._each(pointwise.forward, scaled, exponent, *knots) - mean).div_(deviation)
 
     def inverse(
         self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
