@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,27 +20,43 @@ __all__ = ["judge_density"]
 DENSITY_MEMBERS, FEWEST_DENSITIES, DENSITY_VALUES = 2000, 8, 2**16
 """Largest and smallest number of members whose density is evaluated; between them, as many as hold so many values.
 
-A density that is an integral over time costs much more than a sample. The members must not depend on that cost: models
-are compared by the mean over the same ones.
+With these, the standard error of the mean is about a twentieth of `NATS_A_DIMENSION` times the dimension, since the
+scatter of log p among members grows as the root of the dimension.
+"""
+FIRST_DENSITIES, DENSITY_SECONDS = 16, 45.0
+"""Members of the first batch, and the time after which fewer than the number above must do.
+
+A density that is an integral of a divergence over time can take a second per member. Batches double, so that the number
+of members hardly depends on the machine, and the members of a slower model are among those of a faster one.
 """
 NATS_A_DIMENSION = 0.05
 """A log-density this far below the exact one, for each dimension, still counts as close."""
 
 
-def judge_density(material: Material, emulator: Judgeable) -> list[Verdict]:
+def judge_density(
+    material: Material,
+    emulator: Judgeable,
+    watch: Callable[[float], None] = lambda part: None,
+    seconds: float = DENSITY_SECONDS,
+) -> list[Verdict]:
     """Verdict on the mean of -log p over test members, compared with the entropy if it is known.
 
     The gap to the exact density on the same members estimates the Kullback-Leibler divergence KL(data | model), with
     less noise than either mean. A model at the floor is within 1.96 standard errors of none.
+
+    Arguments:
+        watch: function called with the completed fraction.
+        seconds: time that the densities may take, beyond that of the first batch.
     """
-    members = min(material.count, DENSITY_MEMBERS, max(FEWEST_DENSITIES, DENSITY_VALUES // material.space.size))
-    # Evenly over the test set, whose members are ordered by simulation.
-    rows = np.linspace(0, material.count - 1, members).round().astype(int)
-    x = material.test[rows]
-    conditions = material.given_to(rows)
-    with torch.no_grad():
-        model = np.asarray(emulator.log_prob(torch.from_numpy(x), conditions).detach().cpu(), dtype=float)
+    most = min(material.count, DENSITY_MEMBERS, max(FEWEST_DENSITIES, DENSITY_VALUES // material.space.size))
+    # Evenly over the test set, whose members are ordered by simulation, and the first few at random among them.
+    rows = np.random.default_rng(0).permutation(np.linspace(0, material.count - 1, most).round().astype(int))
+    model, taken = _log_prob_within(seconds, material, emulator, rows, watch)
+    members, x = len(model), material.test[rows[: len(model)]]
     value, error = -float(model.mean()), float(model.std(ddof=1)) / math.sqrt(members)
+    limited = ""
+    if members < most:
+        limited = f"A density took {taken / members:.2g} s, so that {members} members, not {most:,}, were evaluated."
     exact = _exact_log_prob(material, x)
     verdict = Verdict(
         "nll",
@@ -53,6 +71,7 @@ def judge_density(material: Material, emulator: Judgeable) -> list[Verdict]:
         UNJUDGED,
         kind="excess",
         group="density",
+        note=limited,
     )
     if exact is None:
         return [verdict]
@@ -67,9 +86,26 @@ def judge_density(material: Material, emulator: Judgeable) -> list[Verdict]:
             p_value=p,
             smallest_noticeable=3.6 * scatter,
             note=f"The exact density gives {entropy:.3f} nats on these members; its entropy is "
-            f"{float(material.exact.entropy):.4f} nats.",
+            f"{float(material.exact.entropy):.4f} nats. {limited}".strip(),
         )
     ]
+
+
+def _log_prob_within(
+    seconds: float, material: Material, emulator: Judgeable, rows: np.ndarray, watch: Callable[[float], None]
+) -> tuple[np.ndarray, float]:
+    """Log-densities of the first of some test members, as many as the time suffices for, and the time taken."""
+    parts, begun, start, size, last = list[np.ndarray](), time.perf_counter(), 0, FIRST_DENSITIES, 0.0
+    # A batch twice as large takes up to twice as long.
+    while start < len(rows) and ((taken := time.perf_counter() - begun) + 2 * last <= seconds or not parts):
+        part = rows[start : start + size]
+        with torch.no_grad():
+            logs = emulator.log_prob(torch.from_numpy(material.test[part]), material.given_to(part))
+        parts.append(np.asarray(logs.detach().cpu(), dtype=float))
+        last = time.perf_counter() - begun - taken
+        start, size = start + len(part), 2 * size
+        watch(start / len(rows))
+    return np.concatenate(parts), time.perf_counter() - begun
 
 
 def _exact_log_prob(material: Material, x: np.ndarray) -> np.ndarray | None:

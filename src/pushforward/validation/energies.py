@@ -8,6 +8,7 @@ it at the data.
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ __all__ = ["energy_statistics", "judge_weights", "weight_verdicts"]
 
 MOST_WEIGHTED, FEWEST_WEIGHTED, WEIGHTED_VALUES = 1000, 64, 2**13
 """Largest and smallest number of weighted samples; between them, as many as hold so many values."""
+FIRST_WEIGHTED, WEIGHT_SECONDS = 16, 20.0
+"""Samples of a trial that measures their cost, and seconds for weights; at least twice the trial are weighted."""
 REPETITIONS = 200
 NATS = 0.1
 """Negligible error of ln Z."""
@@ -48,15 +51,24 @@ def energy_statistics(material: Material) -> list[Statistic]:
     ]
 
 
-def judge_weights(material: Material, judged: Judgeable) -> list[Verdict]:
-    """Effective sample size and ln Z by weights, for models that give samples with their densities."""
+def judge_weights(material: Material, judged: Judgeable, seconds: float = WEIGHT_SECONDS) -> list[Verdict]:
+    """Effective sample size and ln Z by weights, for models that give samples with their densities.
+
+    Arguments:
+        seconds: time that the weights may take, if a few samples cost more.
+    """
     energy = _energy(material)
     # Densities of fields may be estimates, whose noise the weights would be judged by.
     if energy is None or "joint" not in judged.abilities or material.space.grid:
         return []
     count = min(MOST_WEIGHTED, max(FEWEST_WEIGHTED, WEIGHTED_VALUES // material.space.size))
+    reweight = getattr(judged, "reweight")  # noqa: B009
     with torch.no_grad():
-        weighted = getattr(judged, "reweight")(count, energy=energy, seed=material.count)  # noqa: B009
+        begun = time.perf_counter()
+        reweight(FIRST_WEIGHTED, energy=energy, seed=material.count)
+        affordable = int(seconds * FIRST_WEIGHTED / (time.perf_counter() - begun))
+        count = min(count, max(2 * FIRST_WEIGHTED, affordable))
+        weighted = reweight(count, energy=energy, seed=material.count)
     return weight_verdicts(weighted, energy)
 
 

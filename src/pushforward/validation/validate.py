@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -175,7 +176,8 @@ def report_on(
     )
     density = "density" in judged.abilities
     if density:
-        found.add(part("Negative log-density", lambda: judge_density(material, judged)))
+        watched = partial(watch, "evaluating densities")
+        found.add(part("Negative log-density", lambda: judge_density(material, judged, watched)))
         found.add(part("Statistical weights", lambda: judge_weights(material, judged)))
     if "forecaster" in judged.abilities:
         found.add(part("Forecasts", lambda: judge_forecasts(material, judged)))
