@@ -12,13 +12,13 @@ from pushforward.statistics import (
     classifier_two_sample_test,
     low_pass,
     mean_difference,
-    nearest_neighbours,
+    memorisation,
     precision_recall_density_coverage,
     standard_error,
     summary_features,
     summary_names,
 )
-from pushforward.statistics.classifier import _area_under_curve
+from pushforward.statistics.two_sample_classifiers import area
 
 
 def by_definition(x, y, k):
@@ -89,12 +89,15 @@ def test_only_a_nonlinear_classifier_sees_a_difference_in_width():
 
 def test_area_under_curve_and_its_error():
     rng = np.random.default_rng(0)
-    positive, negative = np.round(rng.normal(1, 1, 50), 1), np.round(rng.normal(0, 1, 80), 1)
-    area, _ = _area_under_curve(positive, negative)
-    labels = np.repeat([1, 0], [50, 80])
-    assert area == pytest.approx(roc_auc_score(labels, np.concatenate([positive, negative])))
-    draws = [_area_under_curve(rng.normal(1, 1, 50), rng.normal(0, 1, 80)) for _ in range(400)]
-    assert np.std([d[0] for d in draws]) == pytest.approx(np.mean([d[1] for d in draws]) ** 0.5, rel=0.15)
+    labels, alone = np.repeat([1, 0], [50, 80]), np.zeros(130, dtype=int)
+
+    def of(scores):
+        return area(scores, labels, alone, np.arange(130))
+
+    rounded = np.round(rng.normal(labels, 1), 1)
+    assert of(rounded)[0] == pytest.approx(roc_auc_score(labels, rounded))
+    draws = [of(rng.normal(labels, 1)) for _ in range(400)]
+    assert np.std([d[0] for d in draws]) == pytest.approx(np.mean([d[1] ** 2 for d in draws]) ** 0.5, rel=0.15)
 
 
 def test_classifier_says_what_is_wrong():
@@ -108,36 +111,10 @@ def test_classifier_says_what_is_wrong():
 
 def test_neighbours_are_the_nearest():
     generated, training, test = torch.randn(20, 20), torch.randn(30, 20), torch.randn(25, 20)
-    found = nearest_neighbours(generated, training, test)
+    found = memorisation(generated, training, test)
     distance = torch.cdist(generated.double(), training.double())
     torch.testing.assert_close(found.distance, distance.min(1).values)
     assert torch.equal(found.index, distance.argmin(1))
-
-
-@pytest.mark.parametrize("dim", [2, 50])
-def test_copies_of_the_training_set_are_found(dim):
-    training, test = torch.randn(2000, dim) + 10, torch.randn(1000, dim) + 10
-    honest = nearest_neighbours(torch.randn(1000, dim) + 10, training, test)
-    assert abs(honest.closer - 0.05) < 4 * honest.error
-    assert abs(honest.ratio - 1) < 0.2
-    copied = nearest_neighbours(torch.cat([test[:500], training[:500]]), training, test)
-    assert abs(copied.closer - 0.525) < 0.03
-    assert torch.equal(copied.index[500:], torch.arange(500))
-    assert copied.distance[500:].max() == 0
-
-
-@pytest.mark.parametrize("repeated", [0.04, 0.06, 0.3])
-def test_data_that_repeat_themselves_are_closer_as_often_as_the_quantile_says(repeated):
-    training = torch.randn(500, 3)
-
-    def real(count):
-        copied = torch.rand(count) < repeated
-        return torch.where(copied[:, None], training[torch.randint(500, (count,))], torch.randn(count, 3))
-
-    honest = nearest_neighbours(real(4000), training, real(4000))
-    assert abs(honest.closer - 0.05) < 4 * honest.error
-    copies = nearest_neighbours(training, training, real(4000))
-    assert copies.closer > min(0.9, 0.8 * 0.05 / repeated)
 
 
 def test_low_pass_keeps_large_scales():

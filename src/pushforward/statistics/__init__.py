@@ -35,7 +35,6 @@ from pushforward.statistics.marginals import Marginals, marginals
 from pushforward.statistics.memorisation import Memorisation, excess_of_copies, memorisation
 from pushforward.statistics.minkowski import MinkowskiFunctionals, gaussian_minkowski, minkowski_functionals
 from pushforward.statistics.mode_counts import ModeCounts, class_counts, cluster_counts, compare_counts
-from pushforward.statistics.neighbours import NearestNeighbours, nearest_neighbours
 from pushforward.statistics.one_point import OnePointDistance, OnePointPDF, one_point_distance, one_point_pdf
 from pushforward.statistics.particles import (
     RadialDistribution,
@@ -86,7 +85,6 @@ __all__ = [
     "Memorisation",
     "MinkowskiFunctionals",
     "ModeCounts",
-    "NearestNeighbours",
     "OnePointDistance",
     "OnePointPDF",
     "PeakCounts",
@@ -136,7 +134,6 @@ __all__ = [
     "mean_difference",
     "memorisation",
     "minkowski_functionals",
-    "nearest_neighbours",
     "one_point_distance",
     "one_point_pdf",
     "p_value",
