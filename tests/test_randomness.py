@@ -12,8 +12,7 @@ import pushforward as pf
 from pushforward.randomness import Purpose, seed_for
 
 SOURCE = Path(pf.__file__).parent
-FILES = [path for path in sorted(SOURCE.rglob("*.py")) if path.name != "randomness.py"]
-TREES = [ast.parse(path.read_text()) for path in FILES if "validation" not in path.parts]
+TREES = [ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py")) if path.name != "randomness.py"]
 
 
 def purposes(tree: ast.AST) -> set[str]:

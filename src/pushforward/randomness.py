@@ -18,7 +18,7 @@ __all__ = ["Draws", "Purpose", "seed_for"]
 
 @unique
 class Purpose(IntEnum):
-    """Last key of every seed derived from that of a run, so that no two uses share a stream of random numbers."""
+    """Last key of every seed derived from that of a run or report, so that no two uses share random numbers."""
 
     BATCH = 0
     """Noise and times of a joined batch; number 0 is the batch that prepares the model."""
@@ -46,6 +46,20 @@ class Purpose(IntEnum):
     """Importance samples of a bound on a log-density."""
     FORECASTS = 12
     """A chunk of forecasts."""
+    JUDGED_MEMBERS = 13
+    """Members chosen for a report."""
+    JUDGED_SAMPLES = 14
+    """A chunk of the samples of a report."""
+    FLOOR = 15
+    """Repetitions of a comparison between real members."""
+    PARTNERS = 16
+    """Members that samples of another code are compared with."""
+    TRANSLATIONS = 17
+    """Members translated for a report."""
+    ROUND_TRIPS = 18
+    """Members translated there and back for a report."""
+    POSTERIORS = 19
+    """Members whose posteriors are calibrated."""
 
 
 def seed_for(*keys: int) -> int:

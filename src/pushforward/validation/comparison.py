@@ -49,7 +49,7 @@ class Comparison:
 
     Attributes:
         data: name of the ensemble. budget: training time of each, seconds.
-        entries: in the order in which they were asked for.
+        entries: in the requested order.
         out: directory that holds a folder for each.
     """
 

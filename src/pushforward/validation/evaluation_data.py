@@ -17,7 +17,7 @@ import torch
 from pushforward.conditions import Condition, refined
 from pushforward.ensembles.source import FEWEST_TO_JUDGE
 from pushforward.errors import DataError, UsageError
-from pushforward.randomness import seed_for
+from pushforward.randomness import Purpose, seed_for
 from pushforward.spaces import Space
 from pushforward.validation.chosen_rows import halves, some
 from pushforward.validation.floor import Floor
@@ -234,7 +234,7 @@ def assemble(
         UsageError: if the data are not what is judged, or samples are not finite.
     """
     _check(judged, test)
-    rng = np.random.default_rng([seed, 0])
+    rng = np.random.default_rng([seed, Purpose.JUDGED_MEMBERS])
     space, notes, kind = judged.space, [], kind_of(judged.space)
     most = most_members(space, samples)
     if others is None:
@@ -391,9 +391,11 @@ def _generate(
         begun = time.perf_counter()
         with torch.no_grad():
             if condition is not None:
-                x = emulator.sample_at(condition[start : start + size], seed=seed_for(seed, index))
+                x = emulator.sample_at(
+                    condition[start : start + size], seed=seed_for(seed, index, Purpose.JUDGED_SAMPLES)
+                )
             else:
-                x = emulator.sample(size, seed=seed_for(seed, index))
+                x = emulator.sample(size, seed=seed_for(seed, index, Purpose.JUDGED_SAMPLES))
         parts.append(x.detach().cpu().numpy())
         times.append((time.perf_counter() - begun) / size)
     watch("generating samples", 1.0)

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from pushforward.randomness import Purpose
 from pushforward.statistics import discrepancy_error, half_sample_error, half_samples
 
 __all__ = ["Floor", "Measure", "Measured", "match", "silent"]
@@ -95,7 +96,7 @@ class Floor:
             together: whether each generated sample belongs to its test member, as it does with conditions.
         """
         together = together or conditions is not None
-        rng = np.random.default_rng([seed, 1])
+        rng = np.random.default_rng([seed, Purpose.FLOOR])
         if conditions is None:
             pairs = tuple(_split(groups, count, rng) for _ in range(REPETITIONS))
         else:

@@ -16,6 +16,7 @@ from torch import Tensor
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Ensemble, Parameter
 from pushforward.errors import UsageError
+from pushforward.randomness import Purpose
 from pushforward.spaces import Space
 from pushforward.validation.battery import statistics_named
 from pushforward.validation.evaluation_data import assemble, halves, most_members, some
@@ -118,7 +119,7 @@ def judge(
         test = test.with_conditions(rows)
     elif test.conditions is None and test.condition_field is None and made.conditions is not None:
         made = made.with_conditions(None)
-    rng = np.random.default_rng([seed, 3])
+    rng = np.random.default_rng([seed, Purpose.PARTNERS])
     others, unseen = trained, np.arange(len(test))
     alike = trained is not None and trained.parameters == test.parameters
     if others is None or not alike or others.condition_field != test.condition_field:

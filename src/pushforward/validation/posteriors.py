@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from pushforward.conditions import Condition
+from pushforward.randomness import Purpose
 from pushforward.statistics import PosteriorCalibration, posterior_calibration
 from pushforward.validation.curves import Curve
 from pushforward.validation.evaluation_data import Material, some
@@ -35,7 +36,7 @@ def calibrated(material: Material[Any], judged: Judgeable, seed: int = 0) -> Pos
     """
     if material.space.kind != "vector" or not material.conditioned or "sampler" not in judged.abilities:
         return None
-    rows = some(material.count, MEMBERS, np.random.default_rng([seed, 11]))
+    rows = some(material.count, MEMBERS, np.random.default_rng([seed, Purpose.POSTERIORS]))
     given = material.given_to(rows)
     if given is None or len(rows) < FEWEST or not _distinct(given):
         return None

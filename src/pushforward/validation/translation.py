@@ -19,6 +19,7 @@ import torch
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Ensemble, EnsemblePair, Parameter, read
 from pushforward.errors import DataError, UsageError
+from pushforward.randomness import Purpose
 from pushforward.validation.evaluation_data import Watch, assemble, most_members, some
 from pushforward.validation.page import render, save_page
 from pushforward.validation.report import Report, geometric_mean
@@ -226,7 +227,7 @@ def _direction(
 
     def draw(condition: Condition | None, count: int, turn: int) -> tuple[np.ndarray, float]:
         watch(f"translating to {to}", 0.0)
-        rows, before = some(len(start), count, np.random.default_rng([seed, 4])), time.perf_counter()
+        rows, before = some(len(start), count, np.random.default_rng([seed, Purpose.TRANSLATIONS])), time.perf_counter()
         translated = emulator.translate(start.take(rows), to).detach().cpu().numpy()
         return translated, 1000 * (time.perf_counter() - before) / count
 
@@ -237,7 +238,7 @@ def _direction(
 
 
 def _round_trip(emulator: Emulator, members: Ensemble, side: str, seed: int) -> float:
-    x = members.take(some(len(members), ROUND_TRIPS, np.random.default_rng([seed, 5])))
+    x = members.take(some(len(members), ROUND_TRIPS, np.random.default_rng([seed, Purpose.ROUND_TRIPS])))
     other = "b" if side == "a" else "a"
     back = emulator.translate(emulator.translate(x, other), side).detach().cpu().numpy()
     return float(np.sqrt(np.mean((back - x) ** 2)) / x.std())
