@@ -66,7 +66,7 @@ class Move(NamedTuple):
         state: the new state.
         accepted: which samples accepted the step, shape ``(batch,)``.
         dt: length of the attempted step, shape ``(batch,)``.
-        step: the step itself, with its stages; None unless asked for.
+        step: the step itself, with its stages; None unless requested.
     """
 
     state: State

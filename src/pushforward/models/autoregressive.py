@@ -1,14 +1,13 @@
-r"""Autoregressive model: a causal transformer that says the density of every number given those before it.
+r"""Autoregressive model: a causal transformer that gives the density of each number conditional on the preceding ones.
 
     p(x | c) = ∏_i p(x_i | x_1, ..., x_{i-1}, c)
 
 over the numbers of a vector in their order, or over the cells of a field row by row (and their channels one by one).
-Continuous numbers have mixtures of logistic densities, or bins. Of discrete values (spins, counts, grey levels, labels)
-up to 256 the probability of each is an output, so that log-probabilities are exact, with no dequantisation gap:
-``score`` gives them in nats, and -log P / (D ln 2) is the model's code length in bits per dimension. Continuous columns
-and discrete ones may stand side by side.
+Continuous numbers have mixtures of logistic densities, or bins. Discrete values (spins, counts, grey levels, labels;
+up to 256) have one output each, so log-probabilities are exact, without a dequantisation gap: ``score`` gives them in
+nats, and -log P / (D ln 2) is the code length in bits per dimension. Continuous and discrete columns can be mixed.
 
-Sampling takes a step for each number, and keeps the keys and values of those that are known.
+Sampling takes one step per number, with cached keys and values of the known ones.
 
 Sources: Larochelle and Murray 2011 (NADE); van den Oord, Kalchbrenner and Kavukcuoglu 2016 (arXiv:1601.06759); Salimans
 et al. 2017 (PixelCNN++, arXiv:1701.05517); Chen et al. 2020 (Image GPT).
@@ -42,14 +41,14 @@ __all__ = ["Autoregressive"]
 class AutoregressiveSettings(Settings):
     """
     Attributes:
-        width: of a number's hidden state.
+        width: length of the hidden state per number.
         depth: layers of the transformer.
-        heads: of attention; None takes one for every 32 features.
+        heads: attention heads; None is one per 32 features.
         outputs: densities of continuous numbers, a "mixture" of logistic densities or "bins".
         components: of a mixture.
         bins: on [-5, 5], in network units of standard deviation one.
-        cells: edges of the cells that discrete values are spread over, of each channel, in network units; empty for a
-            channel that is continuous. Found from the data.
+        cells: edges of the cells of discrete values, for each channel, in network units; empty for a continuous
+            channel. Determined from the data.
     """
 
     width: int = Setting(default=96, ge=1)
@@ -129,7 +128,7 @@ class Autoregressive(Model):
     def sample_and_log_prob(
         self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
-        """Samples and the log-density that they were drawn from, number by number."""
+        """Samples and their log-density, number by number."""
         size = self.space.size
         uniform = draws.uniform(size, 2)
         steps = self.net.blocks_ahead(self.condition.numbers_of(condition), draws.count)
@@ -144,7 +143,7 @@ class Autoregressive(Model):
         return self._sample_of(torch.cat(values, 1)), total
 
     def _sequence(self, x: Tensor) -> Float[Tensor, "batch size"]:
-        """The numbers of a sample, those of a cell side by side."""
+        """Numbers of a sample, ordered by cell, then by channel."""
         return x.movedim(1, -1).flatten(1) if self.space.grid else x
 
     def _sample_of(self, values: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-r"""Chains of transforms for vectors some of whose numbers are angles.
+r"""Chains of transforms for vectors that contain angles.
 
-An angle is never cut open: after `Angles` it is mapped by splines of the circle, networks see its cosine and sine, and
-its code is normal where the last spline makes it uniform (`Probit`). Numbers of the line are scaled and mixed among
-themselves, and each kind is transformed given the other.
+Angles stay on the circle: after `Angles` they are mapped by circular splines, networks receive their cosine and sine,
+and `Probit` maps a uniform angle to a normal code. The other numbers are scaled and mixed among themselves, and each
+kind is transformed given the other.
 
 Source: Rezende et al. 2020 (Normalizing flows on tori and spheres, arXiv:2002.02428), section 2.
 """
@@ -41,8 +41,8 @@ __all__ = ["CircleSettings", "circles_of", "circular_autoregressive", "circular_
 class CircleSettings(DiscreteSettings):
     """
     Attributes:
-        circles: number of the column, coordinate of the angle 0 and half of the circumference, in network units, of
-            each column of a vector that is an angle. Found from the data.
+        circles: for each column that is an angle, its index, the coordinate of the angle 0 and half of the
+            circumference, in network units. Determined from the data.
         circle_bins: bins of the splines of angles.
     """
 
@@ -82,7 +82,7 @@ def circular_couplings(
     for step in range(count):
         last = step % 2 == 1 and dim > 1
         chain += _mixed(kinds)
-        # With two numbers, the alternating halves are all the orders there are.
+        # Of two numbers, the alternating halves are all possible orders.
         if step and step % 2 == 0 and dim > 2:
             order = shuffle(dim, step)
             kinds = Columns(kinds.line, kinds.circle, [kinds.circular[place] for place in order])

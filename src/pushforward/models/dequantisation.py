@@ -1,14 +1,14 @@
-r"""Variational dequantisation: places of discrete values within their cells, drawn from a density that is learned.
+r"""Variational dequantisation: noise within the cells of discrete values, with a learned density.
 
 A flow gives the density p of numbers z, a discrete value x the cell of all z that are mapped back to it. With any
 density q of the place u in [0, 1) within the cell,
 
     log P(x) = log ∫_0^1 p(x + u) du ≥ E_q[log p(x + u) - log q(u | x)],
 
-with equality where q(u | x) ∝ p(x + u). Uniform dequantisation is q = 1, which p can only follow with steps at the
-edges of cells. Here u = Φ(v), with Φ the normal distribution and v from couplings that see the discrete values; they
-begin as the identity, and q as uniform. Divided by the number of dimensions and ln 2, the bound is one of the code
-length in bits per dimension.
+with equality if q(u | x) ∝ p(x + u). Uniform dequantisation is q = 1, for which the optimal p has steps at the edges of
+cells. Here u = Φ(v), with Φ the normal distribution function and v from couplings conditional on the discrete values;
+they start as the identity, so that q starts as uniform. Divided by the number of dimensions and ln 2, minus the bound
+is an upper bound on the code length in bits per dimension.
 
 Source: Ho, Chen, Srinivas, Duan and Abbeel 2019 (Flow++, arXiv:1902.00275), equations 11 and 12.
 """
@@ -37,12 +37,12 @@ _LEAST = 1e-6
 
 
 class Dequantiser(nn.Module):
-    """Learned places of discrete values within their cells.
+    """Learned noise within the cells of discrete values.
 
     Arguments:
         space: space of the samples, a vector or a field.
         condition_dim: length of a condition vector, or channels of a condition field; 0 for none.
-        cells: edges of the cells of each channel, in network units; empty for a channel that stays as it is.
+        cells: edges of the cells of each channel, in network units; empty for an unchanged channel.
 
     Raises:
         UsageError: if the space is neither a vector nor a field.

@@ -6,8 +6,8 @@ At a sample x of the generator, members y+ of the data attract and other samples
 
 with weights from affinities that are normalised over both sets, A = sqrt(softmax over y times softmax over x) of
 -‖x - y‖ / tau, and balanced, W+ = A+ sum(A-), W- = A- sum(A+), so that they sum to the same. V is antisymmetric in the
-two distributions, and so zero where they agree: nothing is left to collapse to. The drifts of several tau are each
-brought to unit size and added; distances are in units in which the mean one between members is sqrt(D).
+two distributions, hence zero if they agree. The drifts of several tau are each normalised to unit size and added.
+Distances are in units in which the mean distance between members is sqrt(D).
 
 Source: Deng, Li, Li, Du and He 2026, https://arxiv.org/abs/2602.04770.
 """
@@ -38,13 +38,13 @@ __all__ = ["Drifting", "drift"]
 class DriftingSettings(Settings):
     """
     Attributes:
-        latent_dim: numbers of noise that a sample is made from; None chooses by the space.
-        latent_bits: fair coins beside the noise, for a generator that starts from a vector.
-        width: hidden features of the generator, or its channels at full resolution; None chooses by the space.
+        latent_dim: noise numbers per sample; None follows from the space.
+        latent_bits: random bits in addition to the noise, for a generator that starts from a vector.
+        width: hidden features of the generator, or its channels at full resolution; None follows from the space.
         depth: hidden layers of a vector's generator.
         network: of fields: ``default`` or ``dcgan``.
         temperatures: tau of each kernel, in units of the square root of the number of dimensions.
-        halvings: of a field's grid before the network (see `WaveletBands`); None chooses by the grid.
+        halvings: of a field's grid before the network (see `WaveletBands`); None follows from the grid.
     """
 
     latent_dim: int | None = Setting(default=None, ge=1)
@@ -59,8 +59,7 @@ class DriftingSettings(Settings):
 class Drifting(Model):
     """A generator that follows the drift of its own samples.
 
-    Where there are conditions, they join the distance as further coordinates: samples drift towards members of like
-    conditions.
+    Conditions enter the distance as further coordinates: samples drift towards members with similar conditions.
     """
 
     Settings = DriftingSettings
@@ -89,7 +88,7 @@ class Drifting(Model):
         real = self.bands(batch.x).flatten(1)
         fake = self.generator(self.generator.noise(batch.draws), batch.condition).float().flatten(1)
         given = None if batch.condition is None else joined_rows(batch.condition.flat().nan_to_num())
-        # All processes' samples move each other, as those of one process would.
+        # The samples of all processes interact, as in a single process.
         motion = drift(joined_rows(fake.detach()), joined_rows(real), self.settings.temperatures, given)
         motion = motion[batch.draws.first :][: len(fake)] if len(motion) > len(fake) else motion
         loss = (fake - (fake + motion).detach()).square().mean()
@@ -117,7 +116,7 @@ def drift(
     count, dim = x.shape
     ours, theirs = x, data
     if condition is not None:
-        # As far apart as samples are on average, if their conditions are.
+        # Conditions at their mean distance are as far apart as samples at theirs.
         weight = (dim / condition.shape[1]) ** 0.5
         ours, theirs = (torch.cat([each, weight * condition], 1) for each in (x, data))
     among = torch.cdist(theirs, theirs)

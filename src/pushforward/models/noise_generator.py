@@ -1,7 +1,7 @@
-"""A generator with the noise that it takes: what adversarial models and `drifting` train, and draw samples from.
+"""Generator of adversarial models and of `drifting`, with its noise.
 
-A field that looks alike everywhere is made from a map of noise that has the data's power spectrum
-(`StationaryGenerator`), any other sample from one vector of normal numbers and fair coins.
+A statistically homogeneous field is generated from a map of noise with the data's power spectrum
+(`StationaryGenerator`), any other sample from one vector of normal numbers and random signs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["NoiseGenerator", "width_for"]
 
 
 class NoiseGeneratorSettings(Protocol):
-    """The settings of a family that say which generator it has; see `NoiseGenerator`."""
+    """Settings of a family that determine its generator; see `NoiseGenerator`."""
 
     @property
     def latent_dim(self) -> int | None: ...
@@ -50,10 +50,10 @@ class NoiseGenerator(nn.Module):
     Arguments:
         space: of the samples.
         bands: from samples to coefficients.
-        condition: what each sample is given with.
-        latent_dim: normal numbers in a code; None chooses by the space: on a stationary field, one for each value.
-        latent_bits: fair coins, +1 or -1, in a code that is one vector.
-        width, depth, network: of the network (see `Generator`); no depth and no choice for a stationary field.
+        condition: space of the condition.
+        latent_dim: normal numbers per code; None follows from the space: on a stationary field, one per value.
+        latent_bits: random signs, +1 or -1, per code that is one vector.
+        width, depth, network: of the network (see `Generator`); a stationary field uses the width alone.
 
     Attributes:
         latent: length of a code.
@@ -86,7 +86,7 @@ class NoiseGenerator(nn.Module):
     def of(
         cls, space: Space, bands: WaveletBands, condition: ConditionSpace, settings: NoiseGeneratorSettings
     ) -> NoiseGenerator:
-        """The generator that the settings of a family describe."""
+        """Generator for the settings of a family."""
         return cls(
             space,
             bands,
@@ -99,7 +99,7 @@ class NoiseGenerator(nn.Module):
         )
 
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Take what the network needs to know of the data from a batch of samples."""
+        """Initialise data-dependent constants of the network from a batch of samples."""
         if isinstance(self.network, StationaryGenerator):
             self.network.initialise(x)
 

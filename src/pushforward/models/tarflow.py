@@ -1,11 +1,11 @@
-r"""TarFlow: causal transformers over patches, each of which scales and shifts a patch given the patches before it.
+r"""TarFlow: causal transformers over patches; each scales and shifts a patch given the preceding ones.
 
     z_t = x_t exp(s_t(x_1, ..., x_{t-1}, c)) + m_t(x_1, ..., x_{t-1}, c)
 
-for the numbers of token t, a patch of a field or a piece of a vector, in blocks that go through the tokens in opposite
-orders. One pass gives a density. A sample is found token by token with the keys and values of known tokens kept, or
-several tokens at a time as a fixed point (``--set block=16``), which takes fewer and larger steps to the same sample
-(see `transforms.decoding`).
+for the numbers of token t, a patch of a field or a section of a vector, in blocks with alternating order of the tokens.
+One pass gives a density. Samples are computed token by token, with cached keys and values of known tokens, or several
+tokens at a time as a fixed point (``--set block=16``), which gives the same samples in fewer and larger steps (see
+`transforms.decoding`).
 
 Source: Zhai et al. 2024 (Normalizing flows are capable generative models, arXiv:2412.06329); written from the paper.
 """
@@ -49,9 +49,9 @@ class TarFlowSettings(DiscreteSettings):
         patch: cells along each side of a patch, or numbers of a piece; None takes the smallest that leaves 8 to
             64 tokens.
         transforms: causal transformers in the chain, every second one in the opposite order.
-        width: of a token's hidden state.
+        width: length of the hidden state per token.
         depth: layers of each transformer.
-        heads: of attention; None takes one for every 32 features.
+        heads: attention heads; None is one per 32 features.
         monotone: the map of each value, "affine" or "spline".
         bins, bound: of the splines, as for `nsf`.
         limit: bound of the absolute log-scale of one affine map, in nats.
@@ -71,7 +71,7 @@ class TarFlowSettings(DiscreteSettings):
 class TarFlowSampling(FlowSampling):
     """
     Attributes:
-        block: tokens that are decoded at a time; samples are the same to rounding.
+        block: number of tokens decoded at a time; samples are the same up to rounding.
     """
 
     block: int = Setting(default=1, ge=1)

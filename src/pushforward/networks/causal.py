@@ -95,9 +95,9 @@ class CausalTransformer(nn.Module):
 
 
 class _Ahead:
-    """The network evaluated as its tokens become known; keys and values of known positions are kept.
+    """Evaluation of the network token by token, with cached keys and values of known positions.
 
-    `outputs` may be asked for the same positions again with other values; `append` keeps what was asked for last.
+    `outputs` can be called again for the same positions with other values; `append` accepts those of the last call.
     """
 
     def __init__(self, net: CausalTransformer, condition: Tensor | None, count: int) -> None:
@@ -108,7 +108,7 @@ class _Ahead:
         self.tried: list[Tensor] = []
 
     def outputs(self, values: Float[Tensor, "batch steps features"]) -> Float[Tensor, "batch steps outputs"]:
-        """Outputs of the next positions, if their tokens have these values; the last value is seen by none of them."""
+        """Outputs of the next positions at these values of their tokens; none depends on the last value."""
         h = self.net._entered(torch.cat([self.last, values[:, :-1]], 1), self.condition, self.known)
         self.tried = []
         for block, cache in zip(self.net._blocks(), self.cache, strict=True):
@@ -117,7 +117,7 @@ class _Ahead:
         return self.net.output(self.net.norm(h))
 
     def append(self, values: Float[Tensor, "batch steps features"]) -> None:
-        """Add the tokens whose outputs were asked for last."""
+        """Append the tokens of the last call of `outputs`."""
         self.cache = list(self.tried)
         self.last = values[:, -1:]
         self.known += values.shape[1]

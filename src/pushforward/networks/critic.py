@@ -1,10 +1,10 @@
-"""The critic of a GAN: one score per sample, and what it is told of the condition.
+"""Critic of a GAN: one score per sample, and its use of the condition.
 
 | conditioning | score of a sample x given c                  | source                                             |
 |--------------|----------------------------------------------|----------------------------------------------------|
 | joined       | f(x, c), the condition in every layer        | Mirza and Osindero 2014, arXiv:1411.1784           |
 | projection   | a(h(x)) + h(x) . e(c)                        | Miyato and Koyama 2018, arXiv:1802.05637, eq. 3    |
-| auxiliary    | a(h(x)), and c is guessed from h(x) as B h   | Odena, Olah and Shlens 2017, arXiv:1610.09585      |
+| auxiliary    | a(h(x)), and c is predicted as B h(x)        | Odena, Olah and Shlens 2017, arXiv:1610.09585      |
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Critic(nn.Module):
 
     Arguments:
         space, condition, width, depth, network: as of `Encoder`.
-        conditioning: see above; of no consequence without a condition.
-        octaves: of a vector, how many frequencies of each coordinate, pi 2^j per unit, are put beside it as sine and
-            cosine: a perceptron of the coordinates alone is slow to learn what is narrow (Tancik et al. 2020,
+        conditioning: see above; ignored without a condition.
+        octaves: of a vector, number of frequencies pi 2^j per unit whose sine and cosine are added to the input per
+            coordinate: a perceptron of the coordinates alone learns narrow structure slowly (Tancik et al. 2020,
             arXiv:2006.10739).
         spectral_norm: divide each layer's weights by their largest singular value (see `networks.spectral_norm`).
 
@@ -81,7 +81,7 @@ class Critic(nn.Module):
     def assess(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch numbers"] | None]:
-        """Scores, and the guess of each sample's condition where it is not told."""
+        """Scores, and predictions of the conditions for ``auxiliary`` conditioning."""
         numbers = self.condition.numbers_of(condition)
         if self.octaves:
             phases = torch.cat([torch.pi * 2**octave * x for octave in range(self.octaves)], 1)

@@ -1,9 +1,8 @@
-r"""Layers divided by their largest singular value, which holds the slope of the network that they make up.
+r"""Layers divided by their largest singular value, which bounds the slope of the network.
 
     W = V / s,     s = u^T V v,     v <- V^T u / |V^T u|,     u <- V v / |V v|
 
-One power iteration is done when asked for, after each step of the weights, and not at every call, so that what a
-network answers does not depend on how often it was asked.
+Power iterations are separate calls, one per step of the weights, so that evaluating a network does not change it.
 
 Source: Miyato et al. 2018, https://arxiv.org/abs/1802.05957, algorithm 1.
 """

@@ -5,12 +5,12 @@ From the projected density rho of `cosmic_web`, in units of its mean, its gas fo
     rho_1(x) = (W_R * rho)(x + A grad ln(W_2R * rho)(x)),      smoothed, and moved out of dense places
     rho_2    = rho_1^b,   b = 1 + beta / (1 + rho_1),          a bias that depends on the density
     rho_3    = rho_2 (1 - h S(4 ln(rho_1 / rho_f))),           holes that feedback makes in the densest places
-    gas      = rho_3 exp(s n - s^2 / 2) / mean,                and what matter does not tell,
+    gas      = rho_3 exp(s n - s^2 / 2) / mean,                and a scatter independent of matter,
 
 with W_R a Gaussian of standard deviation R, S the logistic function, and n a Gaussian field of unit variance whose
-correlations are those of white noise under W_R. The relation is local but for R and A, grows with scale, cannot be
-inverted where holes fold it, and has a scatter: translators are asked for the mean relation and for the right
-distribution, and can be perfect in neither.
+correlations are those of white noise under W_R. The relation is local except for R and A, grows with scale, is not
+invertible where holes fold it, and has a scatter: a translator can reproduce neither the mean relation nor the
+distribution perfectly.
 """
 
 from __future__ import annotations

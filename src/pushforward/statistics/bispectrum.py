@@ -91,7 +91,7 @@ def bispectrum(
             shell numbers.
 
     Raises:
-        UsageError: if no triangle closes in a triple that was asked for, its sides are too long for the grid, or the
+        UsageError: if no triangle closes in a requested triple, its sides are too long for the grid, or the
             shape, the box or the bins make no sense.
 
     Example:

@@ -207,7 +207,7 @@ def cluster_counts(
         groups, real_groups, paired, seed: as in `compare_counts`; pairs need ``training``.
 
     Raises:
-        UsageError: if the shapes or the groups do not fit, or fewer than two clusters are asked for.
+        UsageError: if the shapes or the groups do not fit, or ``clusters`` is below two.
         DataError: if there are too few samples for two clusters.
 
     Example:
@@ -236,8 +236,8 @@ def cluster_counts(
     count = min(clusters, min(len(x), len(y), len(source)) // 10)
     if clusters < 2 or count < 2:
         raise (UsageError if clusters < 2 else DataError)(
-            f"{clusters} clusters were asked for among {len(source)}, with {len(x)} and {len(y)} samples to count; "
-            "there must be at least two clusters, with ten samples each"
+            f"at least two clusters with ten samples each are needed; clusters={clusters}, and there are {len(source)} "
+            f"samples to find them, {len(x)} generated and {len(y)} real samples to count"
         )
     centre, scatter = source.mean(0), source.std(0)
     varies = scatter > 1e-6 * np.abs(source).max(0)

@@ -64,7 +64,7 @@ class TwoSampleClassifiers:
         by_name: scores of each.
         worst: name of the one with the largest AUC, the worst news of the generated samples.
         importance: loss of its AUC when one feature is permuted among the unseen samples, by name, the largest first;
-            empty where it was not asked for.
+            empty unless requested.
     """
 
     by_name: dict[str, ClassifierScores]

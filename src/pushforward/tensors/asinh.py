@@ -1,4 +1,4 @@
-"""Inverse hyperbolic sine of many numbers: `torch.asinh` has no vector form on processors, the logarithm has."""
+"""Vectorised inverse hyperbolic sine on the CPU, by the logarithm: `torch.asinh` is not vectorised there."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pushforward.tensors.wrapped import is_plain
 
 __all__ = ["asinh"]
 
-# Numbers from which the vector form wins, although it takes more operations.
+# Count of numbers above which the vectorised form is faster, despite more operations.
 _MANY = 4096
 # Beyond this the square overflows in single precision.
 _LARGEST = 1e18
 
 
 def asinh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """``asinh(x)``, with an absolute error of rounding, and its derivatives of every order.
+    """``asinh(x)`` up to an absolute error of rounding, with derivatives of every order.
 
     >>> asinh(torch.tensor([-3.0, 0.0, 3.0]))
     tensor([-1.8184,  0.0000,  1.8184])
@@ -41,5 +41,5 @@ class _Asinh(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, by_out: Tensor) -> Tensor:
         x, root = ctx.saved_tensors
-        # Where a derivative of this derivative is wanted, the root has to depend on x.
+        # Second derivatives need a root that depends on x.
         return by_out / ((x.square() + 1).sqrt() if torch.is_grad_enabled() else root)

@@ -1,7 +1,7 @@
 """Matrix products on the CPU by the library that is fastest at their size.
 
-The library behind `torch.mm` uses 512-bit vectors in single precision on processors of one maker only; oneDNN uses them
-on all and takes half the time there. Its overhead is larger for small matrices.
+`torch.mm` calls MKL, which uses 512-bit vectors in single precision on Intel processors only; oneDNN uses them on all,
+and takes half the time on the others. Its overhead is larger for small matrices.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WIDE = 64
 
 
 def _is_intel() -> bool:
-    """Whether the processor is of the maker on which `torch.mm` is the fast one."""
+    """Whether the processor is made by Intel, where `torch.mm` is faster."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as information:
             return "GenuineIntel" in information.read(4096)

@@ -1,9 +1,9 @@
-r"""Beginning and end of a flow on circles: coordinates to angles, and angles to normal numbers.
+r"""First and last transform of a flow on circles: coordinates to angles, and angles to normal numbers.
 
     θ = π (x - centre) / half  mod 2π,     z = Φ⁻¹((θ + π) / 2π)
 
-with Φ the normal distribution. Under a standard normal density of z, the angle θ is uniform on the circle: a flow whose
-maps between the two are continuous around the circle has a density without a step where the circle is cut.
+with Φ the normal distribution function. For standard normal z the angle θ is uniform on the circle, so a flow with
+continuous maps of the circle between the two has a density that is continuous across the cut.
 
 Source: a uniform base on the circle as in Rezende et al. 2020 (arXiv:2002.02428), section 2.
 """

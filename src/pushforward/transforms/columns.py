@@ -1,4 +1,4 @@
-"""Features of two kinds, of the line and of the circle, side by side in one vector."""
+"""Features on the line and on the circle in one vector."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Columns"]
 
 
 class Columns(Monotone):
-    """One map for features of the line, another for features of the circle.
+    """One map for features on the line, another for features on the circle.
 
     The number of parameters is the larger of the two; a map with fewer ignores the last ones.
 
     Arguments:
         line, circle: the two maps.
-        circular: whether each feature, along the last axis, is of the circle.
+        circular: for each feature, along the last axis, whether it is on the circle.
 
     >>> from pushforward.transforms import Affine, CircularSpline
     >>> columns = Columns(Affine(), CircularSpline(), [False, True])

@@ -65,21 +65,21 @@ class Incremental(Protocol):
 
 
 class BlocksAhead(Protocol):
-    """The outputs of a network for some steps ahead, on trial."""
+    """Trial outputs of a network for the next steps."""
 
     def outputs(self, values: Float[Tensor, "batch steps features"]) -> Float[Tensor, "batch steps outputs"]:
-        """Those of the next steps, if the steps have these values and those before are as they were appended."""
+        """Outputs of the next steps at trial values of these, given the values appended so far."""
 
     def append(self, values: Float[Tensor, "batch steps features"]) -> None:
-        """Keep the steps whose outputs were asked for last."""
+        """Accept the trial values of the last call of `outputs`."""
 
 
 @runtime_checkable
 class Blocks(Protocol):
-    """A network of sequences that can be evaluated for some steps at a time."""
+    """A network of sequences that can be evaluated several steps at a time."""
 
     def blocks_ahead(self, condition: Tensor | None, count: int) -> BlocksAhead:
-        """Start with no step known, for ``count`` samples."""
+        """Start without known steps, for ``count`` samples."""
 
 
 def one_by_one(
@@ -109,9 +109,9 @@ def fixed_point(
 
     Arguments:
         monotone: the map of each value.
-        parameters: a function of samples and conditions that gives (P, batch, features).
-        z: to be inverted.
-        condition: a row for each sample.
+        parameters: function of samples and conditions, with values (P, batch, features).
+        z: values to invert.
+        condition: one row per sample.
     """
     x, log_derivative, _ = fixed_point_within(z.shape[1] + 1, monotone, parameters, z, condition)
     return x, log_derivative
@@ -124,12 +124,12 @@ def fixed_point_within(
     z: Float[Tensor, "batch features"],
     condition: Tensor | None = None,
 ) -> tuple[Float[Tensor, "batch features"], Float[Tensor, "batch features"], Int[Tensor, " open"]]:
-    """As `fixed_point`, as far as some sweeps lead; and the rows that are not solved by then.
+    """As `fixed_point` with a limited number of sweeps; also returns the unsolved rows.
 
-    It ends before if the last sweeps say that the rest will not suffice.
+    Stops early if the rate of convergence shows that the remaining sweeps will not suffice.
 
     Arguments:
-        sweeps: at most. The others: as of `fixed_point`.
+        sweeps: largest number of sweeps; the other arguments as in `fixed_point`.
     """
     tolerance = _UNITS * torch.finfo(z.dtype).eps
     x, log_derivative = z.clone(), torch.zeros_like(z)
@@ -139,11 +139,11 @@ def fixed_point_within(
         target, guess = z[open_rows], x[open_rows]
         raw = parameters(guess, None if condition is None else condition[open_rows])
         value, log = monotone.inverse(target, raw)
-        # Features that are not exact yet may be anything, and must not spoil what is multiplied by a mask's zero.
+        # Features that are not yet exact may be infinite, and infinity times the zero of a mask is NaN.
         value = value.nan_to_num(0.0)
         x[open_rows], log_derivative[open_rows] = value, log
         change = (value - guess).abs() / (1 + value.abs())
-        # A sweep for each feature is exact whatever it changes.
+        # As many sweeps as features are always exact.
         solved = (change <= tolerance).flatten(1).all(1) | (sweep >= z.shape[1])
         open_rows = open_rows[~solved]
         if not len(open_rows):
@@ -168,8 +168,8 @@ def by_blocks(
     Arguments:
         monotone: the map of each value.
         steps: gives its parameters.
-        z: to be inverted.
-        block: steps that are solved at once. The solution does not depend on it beyond rounding.
+        z: values to invert.
+        block: number of steps solved at once; the solution depends on it only by rounding.
     """
     tolerance = _UNITS * torch.finfo(z.dtype).eps
     values, log_derivatives = [], []

@@ -1,4 +1,4 @@
-"""The same increasing map for every value of a feature or channel, which nothing but the condition changes."""
+"""Increasing maps of single values, the same for all cells of a channel; they depend on the condition alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Elementwise"]
 
 
 class Elementwise(Transform):
-    """A monotone map of each feature of a vector, or of all cells of a channel; it commutes with every move of cells.
+    """A monotone map of each feature of a vector, or of all cells of a channel; it commutes with permuting cells.
 
     Arguments:
         monotone: the map, with P parameters.

@@ -1,4 +1,4 @@
-r"""Scaling of a field's waves by their length: the linear map that commutes with translations and rotations.
+r"""Scaling of Fourier modes by their wavenumber: the linear map that commutes with translations and rotations.
 
     ẑ_k = T_c(|k|) x̂_k,     T > 0,     log |det ∂z/∂x| = Σ_k Σ_c log T_c(|k|)
 
@@ -24,14 +24,14 @@ _SMALLEST_POWER = 1e-12
 
 
 class FourierScaling(Transform):
-    """Multiply the waves of each channel of a periodic field by a positive function of their wavenumber.
+    """Multiply the Fourier modes of each channel of a periodic field by a positive function of the wavenumber.
 
-    After `initialise` the first batch comes out white. Where a network is given, the function depends on the condition.
+    `initialise` whitens the first batch. With a network the function depends on the condition.
 
     Arguments:
         channels: of the field.
         grid: cells along each axis; wavenumbers are in units of the longest axis' fundamental.
-        knots: values of log T beside that at k = 0, evenly spaced in log k.
+        knots: number of values of log T, evenly spaced in log k, in addition to that at k = 0.
         network: ``network(batch, condition)`` gives ``(batch, channels * (knots + 1))``, added to the values.
 
     >>> scaling = FourierScaling(1, (8, 8))
@@ -60,7 +60,7 @@ class FourierScaling(Transform):
     def initialise(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         power = torch.fft.fftn(x.double(), dim=self._axes(x), norm="ortho").abs().square().mean(0).flatten(1)
         basis = self.basis.to(power)
-        # Weighted least squares of the logarithm, so that a knot between few waves is held by its neighbours.
+        # Weighted least squares of the logarithm, so that neighbours constrain a knot with few modes.
         target = -0.5 * power.clamp(min=_SMALLEST_POWER).log()
         count = torch.einsum("wk,wl->kl", basis, basis)
         ridge = 1e-6 * count.diagonal().mean() * torch.eye(len(count), dtype=count.dtype, device=count.device)
