@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from stand_ins import blobs, conditional_maps
 import pushforward.training
 from pushforward.errors import UsageError
 from pushforward.validation import compare
+from pushforward.validation.comparison_entry import Entry
+from pushforward.validation.curves import Curve
+from pushforward.validation.overlays import curve_pictures
 from pushforward.validation.report import geometric_mean
 
 
@@ -89,3 +93,23 @@ def test_maps_are_shown_in_rows_at_the_same_conditions(tmp_path):
 def test_a_ratio_below_one_is_no_merit():
     assert geometric_mean([0.5, 4.0]) == pytest.approx(2.0)
     assert geometric_mean([0.9, 0.8]) == 1.0
+
+
+def test_a_comparison_draws_what_all_models_have(plane):
+    def entry(model, *channels):
+        curve = Curve(
+            "marginals", "", "Marginal", "x", "density", np.arange(4.0), *np.ones((4, 4)), "ratio", *np.ones((4, 4)), ""
+        )
+        return Entry(model, report={"curves": [replace(curve, channel=each).to_dict() for each in channels]})
+
+    colours = {"a": "red", "b": "blue"}
+    titles = [each.title for each in curve_pictures([entry("a", "x", "y"), entry("b", "y", "z")], colours)]
+    assert titles == ["Marginal: y"]
+    assert len(curve_pictures([entry("a", "x"), entry("b", "z")], colours)) == 2
+
+
+def test_no_heading_is_cut_on_a_terminal(plane, tmp_path):
+    comparison = compare(plane, ["realnvp"], budget=1, out=tmp_path, progress=False)
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    console.print(comparison.table())
+    assert "…" not in console.file.getvalue()

@@ -49,7 +49,10 @@ def test_a_translation_that_is_right_is_found_so(emulator, tmp_path):
         assert report.figure("transfer_function", to).untranslated > 60
     values = json.loads((tmp_path / "report.json").read_text())
     assert len(values["verdicts"]) == 8
-    assert "Round trip" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "Round trip" in page
+    assert "– %" not in page, "a floor that is not known has no unit"
+    assert report.wavenumber == "1/cell"
 
 
 def test_members_that_belong_to_others_have_no_correlation(emulator):

@@ -263,6 +263,11 @@ class Ensemble:
             **{name: getattr(self, name) for name in (*names, "spec", "exact", "units", "box_unit")} | changes
         )
 
+    @property
+    def length_unit(self) -> str:
+        """Unit of lengths: as stated with the box, or in the notes of a built-in set; empty if unknown."""
+        return self.box_unit or ("Mpc/h" if any("Mpc/h" in note for note in self.notes) else "")
+
     @cached_property
     def train(self) -> Ensemble:
         """Four fifths of the groups; for a cropped ensemble, the largest of three regions of every field."""

@@ -166,7 +166,10 @@ class Comparison:
         table = Table(title=f"{self.count} on {self.data}", title_justify="left", box=None, padding=(0, 1, 0, 0))
         heads, lines = self._leaderboard(short=True)
         for index, name in enumerate(heads):
-            table.add_column(name, justify="left" if index in (0, len(heads) - 1) else "right", no_wrap=index == 0)
+            last = index == len(heads) - 1
+            table.add_column(
+                name, justify="left" if last or not index else "right", no_wrap=not last, min_width=8 * last
+            )
         for line in lines:
             table.add_row(*(Text(cell["text"], style=STYLES.get(cell["verdict"], "")) for cell in line))
         for entry in self.failures:

@@ -288,7 +288,7 @@ def assemble(
         exact=getattr(test, "exact", None),
         levels=levels,
         units=tuple(getattr(test, "units", ())),
-        unit=_length_unit(test),
+        unit=test.length_unit,
         notes=tuple(notes),
         given=given,
         repeats=repeats,
@@ -305,11 +305,6 @@ def _classes(*parts: tuple[Ensemble, np.ndarray]) -> tuple[tuple[str, ...], np.n
             values = [part.conditions[rows, column] for part, rows in parts if part.conditions is not None]
             return tuple(map(str, parameter.classes)), np.concatenate(values).round().astype(int)
     return (), None
-
-
-def _length_unit(ensemble: Ensemble) -> str:
-    """Unit of lengths: as stated with the box, or in the notes of a built-in set."""
-    return ensemble.box_unit or ("Mpc/h" if any("Mpc/h" in note for note in ensemble.notes) else "")
 
 
 def _check_finite(generated: np.ndarray, space: Space) -> None:

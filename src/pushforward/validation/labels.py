@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import singledispatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pushforward.spaces import Field, Particles, Series, Space, Vector
 
@@ -26,6 +26,7 @@ __all__ = [
     "value_label",
     "wavenumber",
     "wavenumber_label",
+    "wavenumber_unit",
 ]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -63,28 +64,39 @@ def product(*units: str) -> str:
 
 def length_unit(material: Material) -> str:
     """Unit of lengths: that of the box, or a cell; empty for a box or positions without one."""
-    return _unit_of_lengths(material.space, material)
-
-
-@singledispatch
-def _unit_of_lengths(space: Space, material: Material) -> str:
-    return material.unit
-
-
-@_unit_of_lengths.register(Field)
-def _(space: Field, material: Material) -> str:
-    return material.unit if space.box else "cell"
-
-
-@_unit_of_lengths.register(Particles)
-def _(space: Particles, material: Material) -> str:
-    return material.unit or common_unit(material)
+    return _length(material.space, material.unit or _of_positions(material.space, material))
 
 
 def wavenumber(material: Material) -> str:
+    """Unit of wavenumbers, as `wavenumber_unit` has it."""
+    return wavenumber_unit(material.space, material.unit)
+
+
+def wavenumber_unit(space: Space, unit: str) -> str:
     """Unit of wavenumbers: h/Mpc for lengths in Mpc/h, otherwise one over the unit of length."""
-    unit = length_unit(material) or "(unit of the box)"
+    unit = _length(space, unit) or "(unit of the box)"
     return _WIDTHS.get(unit) or (f"1/{unit}" if unit.startswith("(") else power(unit, -1))
+
+
+@singledispatch
+def _length(space: Space, unit: str) -> str:
+    return unit
+
+
+@_length.register
+def _(space: Field, unit: str) -> str:
+    return unit if space.box else "cell"
+
+
+@singledispatch
+def _of_positions(space: Space, material: Any) -> str:
+    """Unit of lengths that follows from that of the values."""
+    return ""
+
+
+@_of_positions.register
+def _(space: Particles, material: Any) -> str:
+    return common_unit(material)
 
 
 def wavenumber_label(material: Material) -> str:

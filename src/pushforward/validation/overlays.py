@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from pushforward.validation.axes import FAINT, curve_axes, draw_floor, name_rows, ratio_axis
 from pushforward.validation.comparison_entry import Entry
+from pushforward.validation.coordinate_axes import CoordinateAxis
 from pushforward.validation.galleries import ColourScale
+from pushforward.validation.labels import labelled
 from pushforward.validation.style import REAL, Picture, encode, styled
 from pushforward.validation.verdict import CLOSE
 
@@ -49,24 +49,34 @@ def scatter_panels(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
         return None
     panels = [("real", shown[0].real, REAL)]
     panels += [(e.model, e.generated, colours[e.model]) for e in shown if e.generated is not None]
-    low, high = np.quantile(shown[0].real[:, :2], [0.001, 0.999], axis=0)
-    margin = 0.15 * (high - low)
+    report = shown[0].report
+    names, dim = report["space"].get("names") or [], shown[0].real.shape[1]
+    units = list(report.get("units") or [])
+    units = units if len(units) == dim else units * dim if len(units) == 1 else [""] * dim
+    rulers = [
+        CoordinateAxis.of(shown[0].real[:, i], labelled(names[i] if names else f"x{i + 1}", units[i]), 0.15)
+        for i in range(2)
+    ]
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     with styled():
         figure = Figure(figsize=(3.0 * columns, 2.9 * rows))
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for panel, (name, points, colour) in zip(axes, panels, strict=False):
-            panel.scatter(points[:, 0], points[:, 1], s=2.5, lw=0, alpha=0.6, color=colour)
+            x, y = (ruler.clipped(points[:, i]) for i, ruler in enumerate(rulers))
+            panel.scatter(x, y, s=2.5, lw=0, alpha=0.6, color=colour)
             panel.set_title(name)
-            panel.set_xlim(low[0] - margin[0], high[0] + margin[0])
-            panel.set_ylim(low[1] - margin[1], high[1] + margin[1])
+            rulers[0].apply(panel, "x")
+            rulers[1].apply(panel, "y")
+            panel.set_xlabel(rulers[0].label)
+        axes[0].set_ylabel(rulers[1].label)
         for panel in axes[len(panels) :]:
             panel.set_visible(False)
         return Picture(
             "Samples of every model",
             encode(figure),
-            "As many points in each panel. Look for bridges between modes, missing arms, and blur.",
+            ("As many points in each panel" if dim == 2 else f"The first two of {dim} coordinates")
+            + ". Look for bridges between modes, missing arms, and blur.",
             "Scatter of real points and of every model's",
             wide=True,
         )
@@ -169,11 +179,15 @@ def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
 
 
 def curve_pictures(entries: Sequence[Entry], colours: Mapping[str, str]) -> list[Picture]:
-    """Each statistic's curves of all models on one pair of axes, with the floor band."""
+    """Each statistic's curves of all models on one pair of axes, with the floor band.
+
+    Curves that only some models have (of the coordinates that are worst for each) are drawn where there are no others.
+    """
     by_model = {entry.model: {(c.name, c.channel): c for c in entry.curves} for entry in entries}
     keys = list(dict.fromkeys(key for curves in by_model.values() for key in curves))
+    common = [key for key in keys if all(key in curves for curves in by_model.values())]
     pictures = []
-    for key in keys:
+    for key in common or keys:
         curves = {model: found[key] for model, found in by_model.items() if key in found}
         first = next(iter(curves.values()))
         with styled():
@@ -190,8 +204,8 @@ def curve_pictures(entries: Sequence[Entry], colours: Mapping[str, str]) -> list
                 Picture(
                     title,
                     encode(figure),
-                    "Means of all models, and below how they compare with the real mean; the grey band holds real data "
-                    "against real data.",
+                    f"{'Means of all models' if common else 'Mean'}, and below how it compares with the real mean; the "
+                    "grey band holds real data against real data.",
                     f"{title} of every model",
                 )
             )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pushforward.ensembles import Ensemble
+from pushforward.validation.labels import labelled, wavenumber_unit
 from pushforward.validation.page import render, save_page
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import Picture, encode, styled
@@ -34,6 +35,7 @@ class TruePairsReport:
         model, data: names.
         figures: of both directions.
         members: of each ensemble that were translated.
+        wavenumber: unit of k.
         config: of the run.
     """
 
@@ -41,6 +43,7 @@ class TruePairsReport:
     data: str
     figures: tuple[Figure, ...]
     members: int
+    wavenumber: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
 
     def figure(self, statistic: str, to: str) -> Figure:
@@ -109,14 +112,17 @@ class TruePairsReport:
         titles = {"power_spectrum": "P(k) / P_real(k)", "round_trip": "r(k) of the round trip",
                   "correlation_with_truth": "r(k) with the truth", "transfer_function": "T(k)"}  # fmt: skip
         with styled():
-            canvas = Canvas(figsize=(3.2 * len(names), 2.8))
-            for axes, name in zip(canvas.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+            columns = min(2, len(names))
+            rows = -(-len(names) // columns)
+            canvas = Canvas(figsize=(4.3 * columns, 2.6 * rows))
+            for axes, name in zip(canvas.subplots(rows, columns, squeeze=False).flat, names, strict=False):
                 axes.axhline(1, color=GREY, linewidth=3)
                 for each in curves:
                     if each.statistic == name and each.k is not None and each.curve is not None:
                         axes.plot(each.k, each.curve, label="a to b" if "a to b" in each.label else "b to a")
-                axes.set(xlabel="k", title=titles[name])
-            axes.legend()
+                axes.set(xlabel=labelled("k", self.wavenumber), title=titles[name])
+                if name == names[0]:
+                    axes.legend()
             source = encode(canvas)
         return Picture(
             "Translations over the wavenumber", source, "One is a translation that cannot be told from the truth.",
@@ -146,7 +152,8 @@ def validate_true_pairs(emulator: Emulator, pairs: Ensemble, *, samples: int | N
     x = torch.from_numpy(pairs.take(np.arange(min(len(pairs), samples or _MOST))))
     axis = emulator.space.shape[0]
     figures = translation_figures(emulator, Sides(x[:, :axis], x[:, axis:]))
-    return TruePairsReport(emulator.name, pairs.name, tuple(figures), len(x), emulator.config)
+    unit = wavenumber_unit(pairs.space, pairs.length_unit)
+    return TruePairsReport(emulator.name, pairs.name, tuple(figures), len(x), unit, emulator.config)
 
 
 def _verdict(each: Figure) -> str:

@@ -56,8 +56,8 @@ def _decimals(text: str) -> int:
 
 
 def with_unit(text: str, unit: str) -> str:
-    """``text`` followed by its unit, if it has one."""
-    return f"{text} {unit}" if unit else text
+    """``text`` followed by its unit, if it has one; a number that is not known has none."""
+    return f"{text} {unit}" if unit and text != "–" else text
 
 
 def duration(seconds: float) -> str:
