@@ -53,6 +53,14 @@ def test_other_datasets_are_named_unless_one_is_the_condition(tmp_path, ending):
     assert [each.name for each in given.parameters] == ["redshift"]
 
 
+def test_a_column_that_names_the_series_is_not_left_out(tmp_path):
+    rows = [(f"star{star}", 2.0 * time, star, "a note") for star in range(12) for time in range(5)]
+    pd.DataFrame(rows, columns=["star", "mjd", "mag", "remark"]).to_csv(tmp_path / "s.csv", index=False)
+    (left,) = [note for note in read(tmp_path / "s.csv", id="star", time="mjd").notes if "left out" in note]
+    assert "remark" in left
+    assert "star" not in left
+
+
 def test_a_column_of_words_is_named_unless_it_is_the_condition(table):
     assert any("kind; --condition uses one as a label" in note for note in read(table).notes)
     assert not any("left out" in note for note in read(table, condition="kind").notes)

@@ -57,7 +57,7 @@ def test_simulations_that_do_not_move_are_refused():
 
 
 def test_a_transform_is_refused():
-    with pytest.raises(UsageError, match="user's units"):
+    with pytest.raises(UsageError, match="units of the data"):
         Trajectories(simulations(3)).preprocessing({"transform": "log"})
 
 

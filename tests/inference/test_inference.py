@@ -123,7 +123,7 @@ def test_bounds_cut_what_a_model_of_parameters_has_learned():
 def test_what_is_inferred_is_asked_where_both_are_possible():
     both = Linear(of_parameters=True)
     both.abilities = ("sampler", "density")
-    with pytest.raises(UsageError, match="give the target of inference: of=samples"):
+    with pytest.raises(UsageError, match="give the target of inference: --of samples"):
         inferred(both)
     assert inferred(both, "conditions") == "conditions"
     both.wanted = ()

@@ -93,6 +93,15 @@ def test_times_may_come_in_any_order_and_anywhere_from_the_first(emulator):
         emulator.forecast(x, [55.0], level=1.5)
 
 
+def test_forecasts_at_julian_dates_have_a_band():
+    x = waves(40).astype(np.float64)
+    x[..., 0] += 2_450_000
+    preprocessing = Preprocessing.fit(Ensemble.from_array(x, space=SPACE))
+    emulator = Emulator(LatentODE(SPACE), preprocessing, name="latent-ode")
+    found = emulator.forecast(x[:2], np.array([2_450_055.0, 2_450_058.0]), draws=20, starts=0)
+    assert (found.low <= found.high).all()
+
+
 def test_what_was_not_observed_cannot_matter(emulator):
     x = waves(2, seed=5)
     hidden = x.copy()

@@ -164,15 +164,16 @@ def _log_slope(kind: str, u: Tensor, exponent: Tensor) -> Tensor:
 def formula(kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float) -> str:
     """Formula of a function with its constants, for the terminal and the report."""
     shifted = f"(x - {location:.4g})" if location > 0 else f"(x + {-location:.4g})" if location < 0 else "x"
+    less_mean = f" - {mean:.4g}" if mean >= 0 else f" + {-mean:.4g}"
     match kind:
         case "none":
             return "unchanged"
         case "standardise":
             return f"standardise, {shifted} / {unit:.4g}"
         case "log":
-            return f"log, (ln({shifted} / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
+            return f"log, (ln({shifted} / {unit:.4g}){less_mean}) / {deviation:.4g}"
         case "asinh":
-            return f"asinh, (asinh({shifted} / {unit:.4g}) - {mean:.4g}) / {deviation:.4g}"
+            return f"asinh, (asinh({shifted} / {unit:.4g}){less_mean}) / {deviation:.4g}"
         case _:
             return f"Yeo-Johnson of {shifted} / {unit:.4g} with exponent {exponent:.3g}, then standardised"
 

@@ -163,7 +163,11 @@ class Preprocessing(nn.Module):
             suited(ensemble.space, *each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)
         ]
         choices = [
-            replace(c, reason=f"{100 * np.mean(v < 0):.2g} % zeros") if isinstance(s, Zeros) else c
+            replace(c, reason=f"{100 * np.mean(v < 0):.2g} % zeros")
+            if isinstance(s, Zeros)
+            else replace(c, reason="angles are only scaled")
+            if isinstance(s, Angle)
+            else c
             for c, s, v in zip(choices, supports.supports, channels, strict=True)
         ]
         reshaped = bool(levels or supports.reshapes)

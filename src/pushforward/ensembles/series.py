@@ -123,7 +123,9 @@ def series_of_tables(
         f"{label}: {len(counts)} series of {counts.min()} to {counts.max()} observations; "
         f"time from {names[0]!r}, values from {', '.join(map(repr, names[1:]))}",
     )
-    return replace(tables[0], source=InMemory(x, label), names=(), kind=TIMED, one_member=False, notes=notes)
+    left = {name: text for name, text in tables[0].left_out.items() if name not in parts[0][3]}
+    source = InMemory(x, label)
+    return replace(tables[0], source=source, names=(), kind=TIMED, one_member=False, notes=notes, left_out=left)
 
 
 def _observations(
@@ -133,8 +135,8 @@ def _observations(
     identifiers: Sequence[str],
     time: str | None,
     columns: Sequence[str],
-) -> tuple[NDArray[Any], tuple[str, ...], NDArray[Any]]:
-    """Names of the series of each row; names of the columns; times and values, shape ``(rows, 1 + dim)``."""
+) -> tuple[NDArray[Any], tuple[str, ...], NDArray[Any], tuple[str, ...]]:
+    """Series of each row; names of the columns; times and values, shape ``(rows, 1 + dim)``; the identifiers used."""
     found = [_named(table, name, label) for name in identifiers]
     if not identifiers:
         own = next((name for name in IDENTIFIERS if table.column(name) is not None), None)
@@ -159,7 +161,7 @@ def _observations(
     keys = np.array([f"{number:09d} {each}" for each in words])
     if not columns:
         _check_kinds(table, keys, (*identifiers, time), label)
-    return keys, (time, *values), chosen
+    return keys, (time, *values), chosen, tuple(identifiers)
 
 
 def _named(table: Contents, name: str, label: str) -> NDArray[Any]:

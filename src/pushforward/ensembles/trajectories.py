@@ -60,7 +60,7 @@ class Unchanged(nn.Module):
 
     def describe(self) -> list[str]:
         """One line for the terminal and the report."""
-        return ["samples stay in the user's units"]
+        return ["samples stay in the units of the data"]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `from_dict`."""
@@ -119,7 +119,7 @@ class Trajectories(OfEnsemble):
             UsageError: if another transform is requested.
         """
         if options.get("transform", "auto") not in ("auto", "none"):
-            raise UsageError("trajectories stay in the user's units; leave the transform out")
+            raise UsageError("trajectories stay in the units of the data; leave the transform out")
         return Unchanged(self.space, tuple(parameter.name for parameter in self.parameters))
 
     def batches(

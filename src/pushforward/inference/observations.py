@@ -48,8 +48,8 @@ def target_of(
         return "samples" if requested == "samples" else "conditions"
     if able["samples"] and able["conditions"]:
         raise UsageError(
-            f"give the target of inference: of=samples ({_few(sampled)}, for a model of parameters given data), or "
-            f"of=conditions ({_few(conditions)}, for a model of data given parameters)"
+            f"give the target of inference: --of samples ({_few(sampled)}, for a model of parameters given data), or "
+            f"--of conditions ({_few(conditions)}, for a model of data given parameters)"
         )
     if not any(able.values()):
         raise UsageError("this model has no density and makes no vectors of parameters: it has no posterior")

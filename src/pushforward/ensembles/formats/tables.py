@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import parquet
 
 from pushforward.ensembles.formats.contents import Contents
 from pushforward.ensembles.formats.metadata import condition_columns, coordinate_names, digits
@@ -20,6 +23,7 @@ __all__ = ["open_file", "read_frame", "write_conditions", "write_file"]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _LIKE_NUMBER = re.compile(r"[-+]?\d[\d.,' ]*([eEdD][-+]?\d+)?")
+_PARQUET = (".parquet", ".pq")
 _EPOCH = 40587.0
 """Modified Julian Date of 1970-01-01."""
 _SHARE = 0.5
@@ -65,6 +69,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         InMemory(values, path.name),
         names=tuple(str(name) for name in numeric),
         column=lambda name: {name: frame[name].to_numpy()} if name in frame.columns else None,
+        attributes={"units": units} if (units := _units(path)) else {},
         kind="vector",
         one_member=False,
         notes=(
@@ -85,7 +90,7 @@ def read_frame(path: Path) -> pd.DataFrame:
         DataError: if the file is empty or is not a table.
     """
     try:
-        frame = pd.read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_text(path)
+        frame = pd.read_parquet(path) if path.suffix.lower() in _PARQUET else read_text(path)
     except DataError:
         raise
     except (ValueError, OSError) as error:
@@ -96,6 +101,24 @@ def read_frame(path: Path) -> pd.DataFrame:
         if text and len(words) and all(isinstance(word, str) and _DATE.fullmatch(word) for word in words):
             frame[name] = pd.to_datetime(words, format="ISO8601", utc=True)
     return frame
+
+
+def _units(path: Path) -> dict[str, str]:
+    """Units of columns in Parquet, stated as ``unit`` or ``units`` in the metadata of a column."""
+    if path.suffix.lower() not in _PARQUET:
+        return {}
+    stated = {column.name: column.metadata or {} for column in parquet.read_schema(path)}
+    found = {name: values.get(b"unit", values.get(b"units", b"")).decode() for name, values in stated.items()}
+    return {name: unit for name, unit in found.items() if unit}
+
+
+def _write_parquet(frame: pd.DataFrame, units: Mapping[str, str], path: Path) -> None:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    columns = [
+        column.with_metadata({"unit": units[column.name]}) if units.get(column.name) else column
+        for column in table.schema
+    ]
+    parquet.write_table(table.cast(pa.schema(columns, table.schema.metadata)), path)
 
 
 def _reason(error: Exception) -> str:
@@ -162,22 +185,25 @@ def _words_among_numbers(words: pd.DataFrame, numeric: list[str], label: str) ->
 
 
 def write_file(simulated: Simulated, path: Path) -> None:
-    """Write vectors with one row each, timed series with one row per observation.
+    """Write vectors with one row each, timed series with one row per observation; .parquet also keeps units of vectors.
 
     Raises:
         UsageError: for members of other kinds.
     """
+    units: dict[str, str] = {}
     if simulated.space.timed:
         frame, missing = _observations(simulated), ""
     elif simulated.space.kind == "vector":
         missing = "nan"  # numpy.loadtxt does not read an empty field as a number
+        if len(simulated.units) == simulated.space.dim:
+            units = dict(zip(coordinate_names(simulated.space), simulated.units, strict=True))
         frame = pd.DataFrame(simulated.x, columns=list(coordinate_names(simulated.space)))
     else:
         raise UsageError(
             f"a table holds vectors or timed series, not members of shape {simulated.space.shape}; write .h5 or .npz"
         )
     if path.suffix.lower() == ".parquet":
-        frame.to_parquet(path)
+        _write_parquet(frame, units, path)
     else:
         frame.to_csv(path, index=False, float_format=digits(simulated.x), na_rep=missing)
 
