@@ -195,9 +195,10 @@ def write_file(simulated: Simulated, path: Path) -> None:
         frame, missing = _observations(simulated), ""
     elif simulated.space.kind == "vector":
         missing = "nan"  # numpy.loadtxt does not read an empty field as a number
-        if len(simulated.units) == simulated.space.dim:
-            units = dict(zip(coordinate_names(simulated.space), simulated.units, strict=True))
-        frame = pd.DataFrame(simulated.x, columns=list(coordinate_names(simulated.space)))
+        names = coordinate_names(simulated.space)
+        if len(simulated.units) == len(names):
+            units = dict(zip(names, simulated.units, strict=True))
+        frame = pd.DataFrame(simulated.x, columns=list(names))
     else:
         raise UsageError(
             f"a table holds vectors or timed series, not members of shape {simulated.space.shape}; write .h5 or .npz"
