@@ -13,16 +13,16 @@ from pushforward.transforms import (
     Affine,
     Angles,
     CircularSpline,
-    Columns,
     Composition,
     Coupling,
+    LineAndCircle,
     MaskedAutoregressive,
     Part,
     Probit,
 )
 
 CIRCULAR = [False, True, True, False]
-KINDS = Columns(Affine(), CircularSpline(), CIRCULAR)
+KINDS = LineAndCircle(Affine(), CircularSpline(), CIRCULAR)
 CONDITION = 2
 
 

@@ -47,8 +47,9 @@ __all__ = ["AutoregressiveSettings", "CouplingSettings", "autoregressive_chain",
 # Dense networks model a coarsest field of few values better: they see all cells and their positions.
 _DENSE_SIZE = 64
 _SMALLEST_SIDE = 4
-# Of a chain on vectors.
+# Defaults of a chain on vectors, and of one on fields.
 _COUPLINGS, _WIDTH = 10, 128
+_FIELD_COUPLINGS, _FIELD_WIDTH = 4, 32
 
 
 class CouplingSettings(CircleSettings):
@@ -106,8 +107,15 @@ def _(
     space: Vector, monotone: Monotone, condition_dim: int, settings: CouplingSettings, *, given_field: bool = False
 ) -> Transform:
     if settings.circles:
-        sizes = (settings.couplings or _COUPLINGS, settings.width or _WIDTH, settings.depth)
-        return circular_couplings(space.dim, monotone, condition_dim, settings, sizes)
+        return circular_couplings(
+            space.dim,
+            monotone,
+            condition_dim,
+            settings,
+            count=settings.couplings or _COUPLINGS,
+            width=settings.width or _WIDTH,
+            depth=settings.depth,
+        )
     return _dense(space.dim, monotone, condition_dim, settings)
 
 
@@ -160,8 +168,17 @@ def _(
     dim = space.dim
     random = settings.order == "random"
     if settings.circles and dim > 1:
-        sizes = (settings.transforms, settings.width, settings.depth)
-        return circular_autoregressive(dim, monotone, condition_dim, settings, sizes, shuffled=random, inverse=inverse)
+        return circular_autoregressive(
+            dim,
+            monotone,
+            condition_dim,
+            settings,
+            count=settings.transforms,
+            width=settings.width,
+            depth=settings.depth,
+            shuffled=random,
+            inverse=inverse,
+        )
     if settings.circles:
         return coupling_chain(space, monotone, condition_dim, _as_couplings(settings))
     chain: list[Transform] = []
@@ -213,12 +230,12 @@ def _convolutional(
 ) -> list[Transform]:
     """[ActNorm, Linear, MaskedCoupling] repeated, with the two halves of a checkerboard as alternating masks."""
     chain: list[Transform] = []
-    for step in range(settings.couplings or 4):
+    for step in range(settings.couplings or _FIELD_COUPLINGS):
         network = FieldConditioner(
             features,
             monotone.parameters * features,
             context,
-            settings.width or 32,
+            settings.width or _FIELD_WIDTH,
             settings.depth,
             dims=len(grid),
             periodic=periodic,

@@ -1,15 +1,14 @@
 r"""Chains of transforms for vectors that contain angles.
 
 Angles stay on the circle: after `Angles` they are mapped by circular splines, networks receive their cosine and sine,
-and `Probit` maps a uniform angle to a normal code. The other numbers are scaled and mixed among themselves, and each
-kind is transformed given the other.
+and `Probit` maps a uniform angle to a normal code. Scalings and linear mixings act on the other numbers only; couplings
+and autoregressive transforms condition each kind on the other.
 
 Source: Rezende et al. 2020 (Normalizing flows on tori and spheres, arXiv:2002.02428), section 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,10 +21,10 @@ from pushforward.transforms import (
     ActNorm,
     Angles,
     CircularSpline,
-    Columns,
     Composition,
     Coupling,
     Inverse,
+    LineAndCircle,
     Linear,
     MaskedAutoregressive,
     Monotone,
@@ -65,37 +64,44 @@ def circles_of(preprocessing: Any) -> tuple[tuple[int, float, float], ...]:
 
 
 def circular_couplings(
-    dim: int, monotone: Monotone, condition_dim: int, settings: CircleSettings, sizes: tuple[int, int, int]
+    dim: int,
+    monotone: Monotone,
+    condition_dim: int,
+    settings: CircleSettings,
+    *,
+    count: int,
+    width: int,
+    depth: int,
 ) -> Transform:
-    """Couplings of the first and the last half alternately, in random orders.
+    """Couplings of vectors with angles to normal codes; they keep the first and the last half alternately.
 
     Arguments:
         dim: length of a vector.
-        monotone: the map of numbers of the line.
+        monotone: the map of each number on the line.
         condition_dim: length of a condition vector; 0 for none.
         settings: the circles.
-        sizes: number of couplings; hidden features and hidden layers of each network.
+        count: number of couplings.
+        width, depth: hidden features and hidden layers of each network.
     """
-    count, width, depth = sizes
-    kinds = _kinds(dim, monotone, settings)
-    chain: list[Transform] = [_begun(settings)]
+    maps = _maps(dim, monotone, settings)
+    chain: list[Transform] = [_to_angles(settings)]
     for step in range(count):
         last = step % 2 == 1 and dim > 1
-        chain += _mixed(kinds)
-        # Of two numbers, the alternating halves are all possible orders.
+        chain += _scaled_and_mixed(maps)
+        # Two features have no orders beyond those of the alternating halves.
         if step and step % 2 == 0 and dim > 2:
             order = shuffle(dim, step)
-            kinds = Columns(kinds.line, kinds.circle, [kinds.circular[place] for place in order])
+            maps = maps.permuted(order)
             chain.append(Permutation(order))
         keep = (dim + 1) // 2 if last else dim // 2
-        changed, kept = (kinds.of(slice(dim - keep)), kinds.of(slice(dim - keep, dim)))
-        if not last:
-            kept, changed = kinds.of(slice(keep)), kinds.of(slice(keep, dim))
+        cut = dim - keep if last else keep
+        first, second = maps.of(slice(cut)), maps.of(slice(cut, dim))
+        kept, changed = (second, first) if last else (first, second)
         network = VectorConditioner(
-            keep, kinds.parameters * (dim - keep), condition_dim, width, depth, angles=_places(kept, circular=True)
+            keep, maps.parameters * (dim - keep), condition_dim, width, depth, angles=_features(kept, circular=True)
         )
         chain.append(Coupling(changed, network, keep, last=last, seen=kept.seen))
-    return Composition([*chain, *_ended(kinds)])
+    return Composition([*chain, *_to_codes(maps)])
 
 
 def circular_autoregressive(
@@ -103,57 +109,65 @@ def circular_autoregressive(
     monotone: Monotone,
     condition_dim: int,
     settings: CircleSettings,
-    sizes: tuple[int, int, int],
     *,
+    count: int,
+    width: int,
+    depth: int,
     shuffled: bool = False,
     inverse: bool = False,
 ) -> Transform:
-    """Masked autoregressive transforms in alternating or random orders; other arguments as of `circular_couplings`."""
-    count, width, depth = sizes
-    kinds = _kinds(dim, monotone, settings)
-    chain: list[Transform] = [_begun(settings)]
+    """Masked autoregressive transforms of vectors with angles to normal codes.
+
+    Arguments:
+        dim, monotone, condition_dim, settings, width, depth: as in `circular_couplings`.
+        count: number of transforms.
+        shuffled: random orders of the features instead of alternating ones.
+        inverse: sample in one pass and compute densities one feature after another, instead of vice versa.
+    """
+    maps = _maps(dim, monotone, settings)
+    chain: list[Transform] = [_to_angles(settings)]
     for step in range(count):
-        chain += _scaled(kinds)
+        chain += _scaled(maps)
         if step:
             order = shuffle(dim, step) if shuffled else list(range(dim))[::-1]
-            kinds = Columns(kinds.line, kinds.circle, [kinds.circular[place] for place in order])
+            maps = maps.permuted(order)
             chain.append(Permutation(order))
-        angles = _places(kinds, circular=True)
-        network = MADE(dim, kinds.parameters, condition_dim, width, depth, angles=angles)
-        transform = MaskedAutoregressive(kinds, network)
+        angles = _features(maps, circular=True)
+        network = MADE(dim, maps.parameters, condition_dim, width, depth, angles=angles)
+        transform = MaskedAutoregressive(maps, network)
         chain.append(Inverse(transform) if inverse else transform)
-    return Composition([*chain, *_ended(kinds)])
+    return Composition([*chain, *_to_codes(maps)])
 
 
 def shuffle(dim: int, step: int) -> list[int]:
-    """A random order of some features, the same for the same step."""
+    """Random order of ``dim`` features, always the same for a step."""
     return torch.randperm(dim, generator=torch.Generator().manual_seed(step)).tolist()
 
 
-def _kinds(dim: int, monotone: Monotone, settings: CircleSettings) -> Columns:
-    angles = {place for place, *_ in settings.circles}
-    return Columns(monotone, CircularSpline(settings.circle_bins), [place in angles for place in range(dim)])
+def _maps(dim: int, monotone: Monotone, settings: CircleSettings) -> LineAndCircle:
+    angles = {feature for feature, *_ in settings.circles}
+    return LineAndCircle(monotone, CircularSpline(settings.circle_bins), [feature in angles for feature in range(dim)])
 
 
-def _places(kinds: Columns, *, circular: bool) -> list[int]:
-    return [place for place, each in enumerate(kinds.circular) if each is circular]
+def _features(maps: LineAndCircle, *, circular: bool) -> list[int]:
+    return [feature for feature, each in enumerate(maps.circular) if each is circular]
 
 
-def _begun(settings: CircleSettings) -> Transform:
-    places, centres, halves = zip(*settings.circles, strict=True)
-    return Part(Angles(centres, halves), places)
+def _to_angles(settings: CircleSettings) -> Transform:
+    features, centres, halves = zip(*settings.circles, strict=True)
+    return Part(Angles(centres, halves), features)
 
 
-def _scaled(kinds: Columns) -> list[Transform]:
-    line = _places(kinds, circular=False)
+def _scaled(maps: LineAndCircle) -> list[Transform]:
+    line = _features(maps, circular=False)
     return [Part(ActNorm(len(line)), line)] if line else []
 
 
-def _mixed(kinds: Columns) -> list[Transform]:
-    line = _places(kinds, circular=False)
+def _scaled_and_mixed(maps: LineAndCircle) -> list[Transform]:
+    line = _features(maps, circular=False)
     mix = [Linear(len(line))] if len(line) > 1 else []
     return [Part(Composition([ActNorm(len(line)), *mix]), line)] if line else []
 
 
-def _ended(kinds: Columns) -> Sequence[Transform]:
-    return [*_scaled(kinds), Part(Probit(), _places(kinds, circular=True))]
+def _to_codes(maps: LineAndCircle) -> list[Transform]:
+    return [*_scaled(maps), Part(Probit(), _features(maps, circular=True))]

@@ -16,10 +16,10 @@ from __future__ import annotations
 from pushforward.transforms.actnorm import ActNorm
 from pushforward.transforms.autoregressive import MaskedAutoregressive
 from pushforward.transforms.circles import Angles, Probit
-from pushforward.transforms.columns import Columns
 from pushforward.transforms.coupling import Coupling, MaskedCoupling, checkerboard
 from pushforward.transforms.elementwise import Elementwise
 from pushforward.transforms.fourier import FourierScaling
+from pushforward.transforms.line_and_circle import LineAndCircle
 from pushforward.transforms.linear import Linear, Permutation
 from pushforward.transforms.monotone import Affine, Monotone
 from pushforward.transforms.multiscale import Multiscale
@@ -38,7 +38,6 @@ __all__ = [
     "Affine",
     "Angles",
     "CircularSpline",
-    "Columns",
     "Composition",
     "Coupling",
     "Elementwise",
@@ -46,6 +45,7 @@ __all__ = [
     "FourierScaling",
     "Haar",
     "Inverse",
+    "LineAndCircle",
     "Linear",
     "MaskedAutoregressive",
     "MaskedCoupling",

@@ -20,12 +20,12 @@ from pushforward.transforms.transform import Transform
 
 __all__ = ["Angles", "Probit"]
 
-# Smallest probability beyond an angle: less than the spacing of angles in float32 near the cut, over 2π.
-_LEAST = 1e-8
+# Below the spacing of float32 angles near the cut, over 2π: no representable angle but the cut itself is moved.
+_SMALLEST_TAIL = 1e-8
 
 
 class Angles(Transform):
-    """Coordinates of circles as angles in [-π, π); the inverse gives coordinates from ``centre - half`` on.
+    """Coordinates of circles to angles in [-π, π); the inverse gives ``[centre - half, centre + half)``.
 
     Arguments:
         centres: coordinate of the angle 0 of each feature.
@@ -51,12 +51,12 @@ class Angles(Transform):
 
 
 class Probit(Transform):
-    """Angles in [-π, π) as numbers that are standard normal where the angles are uniform."""
+    """Angles in [-π, π) to numbers that are standard normal if the angles are uniform."""
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        # From the nearer end of the interval, where the probability is small and has a small rounding error.
-        beyond = ((pi - x.abs()) / (2 * pi)).clamp(min=_LEAST)
-        z = -torch.special.ndtri(beyond).copysign(-x)
+        # The probability beyond the nearer end is small, and so is its rounding error.
+        tail = ((pi - x.abs()) / (2 * pi)).clamp(min=_SMALLEST_TAIL)
+        z = -torch.special.ndtri(tail).copysign(-x)
         return z, self._log_derivative(z).sum(1)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:

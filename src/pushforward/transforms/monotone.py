@@ -48,11 +48,11 @@ class Monotone(ABC):
         """``x`` with ``f(x; θ) = z``, and ``log ∂x/∂z`` of each value, in nats."""
 
     def of(self, features: int | slice) -> Monotone:
-        """The map of some features of the last axis; the same for all, unless a subclass tells them apart."""
+        """The map of some features of the last axis; the same for all unless a subclass overrides this."""
         return self
 
     def seen(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Values as networks see them."""
+        """Values as inputs of a network: compressed, so that an outlier cannot overflow it (see `squashed`)."""
         return squashed(x)
 
 

@@ -1,4 +1,4 @@
-"""A transform of some features, beside others that it neither sees nor changes."""
+"""Transform of some features of a sample; the others are neither used nor changed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Part"]
 
 
 class Part(Transform):
-    """Apply a transform to some features of axis 1, and leave the others.
+    """Apply a transform to some features of axis 1 and pass the others through.
 
     Arguments:
-        transform: of the chosen features, whose number it keeps.
-        features: indices along axis 1.
+        transform: the transform of the chosen features; it keeps their number.
+        features: their indices along axis 1.
     """
 
     features: Tensor
