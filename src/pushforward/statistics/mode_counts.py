@@ -6,11 +6,11 @@ expected from the margins,
 
     chi^2 = sum (O - E)^2 / E.
 
-One mode that is absent among many adds little to chi^2, so the largest lack of one mode, in standard errors, is looked
-at too. The smaller p-value of both is ranked with those of random tables with the same margins (Patefield 1981,
-https://doi.org/10.2307/2346669), of groups dealt anew to the two sets, or of pairs swapped: right for small counts and
-for samples that are not independent. A mode
-is absent if it has less than a tenth of its expected count and chance would leave so few in one mode of a hundred sets.
+One absent mode among many adds little to chi^2, so the largest deficit of one mode, in standard errors, is tested as
+well. The smaller of the two p-values is ranked among those of random tables: with the same margins (Patefield 1981,
+https://doi.org/10.2307/2346669), with groups reassigned to the two sets, or with pairs swapped. The test is therefore
+exact for small counts and for dependent samples. A mode is absent if it has less than a tenth of its expected count,
+and by chance a mode would have so few in at most one of a hundred sets.
 """
 
 from __future__ import annotations
@@ -31,24 +31,28 @@ from pushforward.statistics.uncertainty import Groups
 __all__ = ["ModeCounts", "class_counts", "cluster_counts", "compare_counts"]
 
 ABSENT, CHANCE = 0.1, 0.01
+"""Share of the expected count below which a mode is absent, and the largest probability of so few by chance."""
 FOLDS = 5
+TREES = 100
 TABLES = 4000
-# Standard deviations from the mean beyond which all values count as the same for clusters.
+PER_CLUSTER = 10
+"""Mean number of samples per cluster, at least."""
 FARTHEST = 4.0
+"""Standard deviations from the mean beyond which all values count as the same for clusters."""
 
 
 @dataclass(frozen=True)
 class ModeCounts:
-    """Samples in each mode.
+    """Number of samples in each mode.
 
     Attributes:
-        names: of the modes.
+        names: names of the modes.
         generated, real: counts.
-        chi_squared: of the table of both.
-        p_value: of chi^2 and the largest lack together, for two sets of one distribution; at least 1 / 4001.
+        chi_squared: chi^2 of the table of both sets.
+        p_value: p-value of chi^2 and the largest deficit together; at least 1 / 4001.
         z: excess of the generated count of each mode in standard errors; negative where there are too few.
         absent: names of the modes that the generated set lacks.
-        tables: counts of the generated set in random tables.
+        tables: counts of the generated set in random tables of two sets of one distribution.
     """
 
     names: tuple[str, ...]
@@ -76,15 +80,15 @@ def compare_counts(
     paired: bool = False,
     seed: int = 0,
 ) -> ModeCounts:
-    """Counts of modes that are known, such as labels.
+    """Compare the counts of known modes, such as labels.
 
     Arguments:
-        generated, real: number of each sample's mode, from 0.
-        names: of the modes.
-        groups, real_groups: groups of samples that are not independent; of pairs, one of them serves for both.
+        generated, real: index of each sample's mode, from 0.
+        names: names of the modes.
+        groups, real_groups: group of each sample, if samples are not independent; for pairs, either serves for both.
         paired: whether ``generated[i]`` was made at the condition of ``real[i]``: then pairs, or groups of them, are
-            swapped, and what the condition does to both cancels.
-        seed: of the random tables.
+            swapped, so that the effect of the condition on both cancels.
+        seed: seed of the random tables.
 
     Raises:
         UsageError: if a mode has no name, or the groups or the pairs do not fit.
@@ -141,14 +145,15 @@ def class_counts(
     real_groups: Groups = None,
     seed: int = 0,
 ) -> ModeCounts:
-    """Classes counted by a classifier trained on real samples (100 randomised trees).
+    """Compare the counts of classes, assigned by a classifier trained on real samples (100 randomised trees).
 
     Without ``training`` it is trained on the real samples themselves, in five folds: a real sample is classified by
-    trees that have not seen it, a generated one by those of one of the folds.
+    the trees that were not trained on it, a generated one by those of a random fold.
 
     Arguments:
         generated, real: vectors or features; further axes are flattened.
-        labels: class of each real sample, from 0. names: of the classes.
+        labels: class of each real sample, from 0.
+        names: names of the classes.
         training: further real samples and their classes.
         groups, real_groups, seed: as in `compare_counts`.
 
@@ -170,7 +175,7 @@ def class_counts(
         raise UsageError(f"labels of shape {label.shape} were given for {len(y)} real samples; give one for each")
     if len(np.unique(label)) < 2 or len(y) < 2 * FOLDS:
         raise DataError(f"{len(y)} samples of {len(np.unique(label))} classes were given; classes need ten and two")
-    trees = ExtraTreesClassifier(100, random_state=seed)
+    trees = ExtraTreesClassifier(TREES, random_state=seed)
     if training is not None:
         trees.fit(_finite(training[0], real)[0], as_tensor(training[1]).cpu().long().numpy())
         of_generated, of_real = trees.predict(x), trees.predict(y)
@@ -197,13 +202,13 @@ def cluster_counts(
     paired: bool = False,
     seed: int = 0,
 ) -> ModeCounts:
-    """Clusters counted, found by k-means among standardised real samples.
+    """Compare the counts of clusters, found by k-means among standardised real samples.
 
     Arguments:
         generated, real: vectors or features; further axes are flattened.
-        training: real samples that the clusters are found among. Without them they are found among one half of
-            ``real`` and counted in the other: clusters fit the samples that they were found among.
-        clusters: at most; fewer where one would expect less than ten samples.
+        training: further real samples, in which the clusters are found. Without them, clusters are found in one half
+            of ``real`` and counted in the other, since they fit the samples in which they were found too well.
+        clusters: largest number of clusters; there are fewer if each would hold less than ten samples on average.
         groups, real_groups, paired, seed: as in `compare_counts`; pairs need ``training``.
 
     Raises:
@@ -221,19 +226,12 @@ def cluster_counts(
 
     x, y = _finite(generated, real)
     if training is None:
-        rng = np.random.default_rng(seed)
-        half = np.zeros(len(y), dtype=bool)
-        if real_groups is None:
-            half[rng.permutation(len(y))[: len(y) // 2]] = True
-        else:
-            _, member = np.unique(as_tensor(real_groups).cpu().numpy(), return_inverse=True)
-            units = member.max() + 1
-            half = np.isin(member, rng.permutation(units)[: units // 2])
-            real_groups = member[~half]
+        half = _half(len(y), real_groups, np.random.default_rng(seed))
+        real_groups = None if real_groups is None else as_tensor(real_groups).cpu()[torch.from_numpy(~half)]
         source, y = y[half], y[~half]
     else:
         source = _finite(training, real)[0]
-    count = min(clusters, min(len(x), len(y), len(source)) // 10)
+    count = min(clusters, min(len(x), len(y), len(source)) // PER_CLUSTER)
     if clusters < 2 or count < 2:
         raise (UsageError if clusters < 2 else DataError)(
             f"at least two clusters with ten samples each are needed; clusters={clusters}, and there are {len(source)} "
@@ -243,7 +241,7 @@ def cluster_counts(
     varies = scatter > 1e-6 * np.abs(source).max(0)
 
     def standardised(part: np.ndarray) -> np.ndarray:
-        # A rare value far out would be a cluster of its own.
+        # A rare outlier would be a cluster of its own.
         z: np.ndarray = ((part - centre) / np.where(varies, scatter, np.inf)).clip(-FARTHEST, FARTHEST)
         return z
 
@@ -257,6 +255,14 @@ def cluster_counts(
     )
 
 
+def _half(count: int, groups: Groups, rng: np.random.Generator) -> np.ndarray:
+    """Mask of a random half of the samples; groups are taken whole."""
+    member = np.arange(count) if groups is None else as_tensor(groups).cpu().numpy()
+    _, unit = np.unique(member, return_inverse=True)
+    units = unit.max() + 1
+    return np.isin(unit, rng.permutation(units)[: units // 2])
+
+
 def _finite(generated: Array, real: Array) -> tuple[np.ndarray, np.ndarray]:
     a, b = same_device(as_vectors(generated), as_vectors(real))
     if not bool(a.isfinite().all() and b.isfinite().all()):
@@ -265,18 +271,18 @@ def _finite(generated: Array, real: Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _chi_squared(of_generated: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """chi^2 of tables (tables, modes) of the generated counts, with the margins of the first one's set."""
+    """chi^2 of each table of generated counts, shape (tables, modes), given the counts of both sets together."""
     present = total > 0
     size = of_generated.sum(1, keepdims=True)
     expected = size * total[present] / total.sum()
     excess = of_generated[:, present] - expected
-    # The other set misses what this one has too many of.
+    # An excess in one set is a deficit in the other.
     other = (total.sum() - size) * total[present] / total.sum()
     return np.asarray((excess**2 * (1 / expected + 1 / other)).sum(1))
 
 
 def _exceedance(values: np.ndarray) -> np.ndarray:
-    """Share of the tables that each value is beyond, the first table's included."""
+    """Fraction of all tables, the first included, with a smaller value than each table's."""
     ranks = stats.rankdata(np.round(values, 9), "min") - 1
     return np.asarray(ranks / len(values))
 
@@ -284,7 +290,7 @@ def _exceedance(values: np.ndarray) -> np.ndarray:
 def _random_tables(
     a: np.ndarray, b: np.ndarray, counts: np.ndarray, groups: tuple[Groups, Groups], seed: int
 ) -> np.ndarray:
-    """Counts of the generated set if its samples, or groups, were drawn from both sets together."""
+    """Counts of the generated set, shape (tables, modes), if its samples, or groups, are drawn from both sets."""
     rng = np.random.default_rng([seed, 3])
     if groups[0] is None and groups[1] is None:
         return rng.multivariate_hypergeometric(counts.sum(0), len(a), size=TABLES).astype(float)
@@ -305,7 +311,7 @@ def _random_tables(
 
 
 def _swapped_tables(a: np.ndarray, b: np.ndarray, counts: np.ndarray, groups: Groups, seed: int) -> np.ndarray:
-    """Counts of the generated set if a coin for each pair, or group of pairs, decided which of both is generated."""
+    """Counts of the generated set, shape (tables, modes), if random pairs, or groups of pairs, are swapped."""
     names = np.arange(len(a)) if groups is None else as_tensor(groups).cpu().numpy()
     if names.shape != a.shape:
         raise UsageError(f"groups of shape {names.shape} were given for {len(a)} pairs; give one for each")
