@@ -1,7 +1,7 @@
-"""Tasks of the benchmark of simulation-based inference (Lueckmann et al. 2021, arXiv:2101.04653), by their definitions.
+"""Tasks of the benchmark of simulation-based inference (Lueckmann et al. 2021, arXiv:2101.04653).
 
-Priors and simulators are written here; observations and reference samples of the posterior are the files that the
-package `sbibm` carries, which is looked for but never imported (`pip install --no-deps sbibm`).
+Priors and simulators are defined here; observations and reference samples of the posteriors are files of the package
+`sbibm`, which is located but never imported (`pip install --no-deps sbibm`).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Task:
-    """A task.
+    """Prior and simulator of a task.
 
     Attributes:
         dim: number of parameters.
-        bound: of the uniform prior on [-bound, bound]; None for a normal one of variance 0.1.
-        simulate: data (n, numbers) of parameters (n, dim).
+        bound: the prior is uniform on [-bound, bound]; None for a normal prior of variance 0.1.
+        simulate: simulator, from parameters (n, dim) to data (n, numbers).
     """
 
     dim: int
@@ -48,7 +48,7 @@ def two_moons(theta: Array, rng: np.random.Generator) -> Array:
 
 
 def slcp(theta: Array, rng: np.random.Generator) -> Array:
-    """Four points of a plane normal distribution whose mean and covariance the parameters set."""
+    """Four points from a bivariate normal distribution; the parameters are its mean, scales and correlation."""
     scales, correlation = theta[:, None, 2:4] ** 2, np.tanh(theta[:, None, 4])
     noise = rng.normal(size=(len(theta), 4, 2))
     second = correlation * noise[..., 0] + np.sqrt(1 - correlation**2) * noise[..., 1]

@@ -1,8 +1,8 @@
 """Posteriors of models that learned parameters given simulated data, beside reference posteriors.
 
 Each model learns from 10,000 simulations of a task (see `benchmarks.posterior_tasks`) and draws 10,000 parameters given
-an observation. The score is that of the benchmark's authors: the accuracy, in five folds, of a perceptron that tells
-these from the reference samples (C2ST; 0.5 is perfect, 1 means told apart without an error).
+an observation. The score is that of the benchmark's authors (C2ST): the cross-validated accuracy of a perceptron that
+separates these from the reference samples; 0.5 is perfect, 1 is complete separation.
 
     python -m benchmarks posteriors
     python -m benchmarks.posteriors nsf two_moons 1        # one cell, without a table
@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,34 +53,33 @@ def main() -> None:
 
 
 def setting(name: str) -> dict[str, Any]:
+    """Everything that the numbers of a model depend on."""
     return {"model": MODELS[name], "steps": STEPS, "simulations": SIMULATIONS, "samples": SAMPLES}
 
 
-_trained: dict[tuple[str, str], tuple[pf.Emulator, float]] = {}
-
-
+@cache
 def trained(name: str, task: str) -> tuple[pf.Emulator, float]:
     """The emulator of a task, and the processor seconds of its training."""
-    if (name, task) not in _trained:
-        family, settings = MODELS[name]
-        rng = np.random.default_rng(0)
-        theta = TASKS[task].prior(SIMULATIONS, rng)
-        data = TASKS[task].simulate(theta, rng)
-        start = time.process_time()
-        with tempfile.TemporaryDirectory() as folder:
-            emulator = pf.fit(
-                pf.read(theta, condition=data, space="vector"), family, steps=STEPS, settings=settings,
-                out=Path(folder) / "run", device="cpu", progress=False,
-            )  # fmt: skip
-        _trained[name, task] = emulator, time.process_time() - start
-    return _trained[name, task]
+    family, settings = MODELS[name]
+    rng = np.random.default_rng(0)
+    theta = TASKS[task].prior(SIMULATIONS, rng)
+    data = TASKS[task].simulate(theta, rng)
+    start = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        emulator = pf.fit(
+            pf.read(theta, condition=data, space="vector"), family, steps=STEPS, settings=settings,
+            out=Path(folder) / "run", device="cpu", progress=False,
+        )  # fmt: skip
+    return emulator, time.process_time() - start
 
 
-def cell(name: str, task: str, number: int) -> dict[str, Any]:
+def measure_cell(name: str, task: str, number: int) -> dict[str, Any]:
+    """The stored score of a model on one observation of a task, measured now if there is none."""
     return measure_once("posteriors", f"{name}, {task}, {number}", setting(name), lambda: measured(name, task, number))
 
 
 def measured(name: str, task: str, number: int) -> dict[str, Any]:
+    """C2ST accuracy, processor seconds of training, and number of parameters."""
     emulator, seconds = trained(name, task)
     bound = TASKS[task].bound
     prior = None if bound is None else {f"x{place + 1}": (-bound, bound) for place in range(TASKS[task].dim)}
@@ -89,7 +89,7 @@ def measured(name: str, task: str, number: int) -> dict[str, Any]:
 
 
 def classified(real: NDArray[np.float64], drawn: NDArray[np.float32]) -> float:
-    """Accuracy of the perceptron over five folds."""
+    """C2ST: mean accuracy over five folds of a perceptron between reference and model samples, shapes (n, dim)."""
     from sklearn.model_selection import KFold, cross_val_score
     from sklearn.neural_network import MLPClassifier
 
@@ -103,6 +103,6 @@ def classified(real: NDArray[np.float64], drawn: NDArray[np.float32]) -> float:
 
 torch.set_num_threads(1)
 if __name__ == "__main__":
-    model, name, *numbers = sys.argv[1:]
-    for each in numbers or OBSERVATIONS:
-        cell(model, name, int(each))
+    model, task, *numbers = sys.argv[1:]
+    for number in numbers or OBSERVATIONS:
+        measure_cell(model, task, int(number))

@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,9 @@ class Stream:
         preprocessing = pf.Preprocessing.fit(maps)
         try:
             from pushforward.ensembles.batching import Shard, Streamed
-        except ImportError:  # the names of commits before November 26th 2026
-            from pushforward.training.batches import Members as Streamed
-            from pushforward.training.batches import Part as Shard
+        except ImportError:  # the earlier commit may have these classes under their former names
+            batches = import_module("pushforward.training.batches")
+            Streamed, Shard = batches.Members, batches.Part
         source = Streamed(maps, preprocessing, Shard(8), seed=0)
         self.actions: dict[str, Callable[[], object]] = {"batches": lambda: [source(n + 1) for n in range(BATCHES)]}
 

@@ -1,8 +1,8 @@
-"""Samples of sequences: kept keys and values against whole passes, and tokens in blocks against one by one.
+"""Sampling of sequences: cached keys and values compared with full passes, and tokens in blocks with one by one.
 
-`autoregressive` and `tarflow` are trained on digits (8 x 8 cells, 150 steps each). With keys and values kept, a step of
-sampling computes one token; without, a whole pass. `tarflow` can solve a block of tokens at a time as a fixed point, to
-the same samples. Processor time of one core, in turn.
+`autoregressive` and `tarflow` are trained on digits (8 x 8 cells, 150 steps each). With cached keys and values a step
+of sampling evaluates one token, otherwise all of them. `tarflow` can solve a block of tokens at a time as a fixed
+point, which gives the same samples. Times are processor time of one core, measured in alternation.
 
     python -m benchmarks token_decoding
 """
@@ -10,7 +10,8 @@ the same samples. Processor time of one core, in turn.
 from __future__ import annotations
 
 import tempfile
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,34 +44,38 @@ def main() -> None:
     report("token_decoding", "Samples of sequences", rows, notes=notes)
 
 
-_trained: dict[str, Model] = {}
-
-
+@cache
 def trained(family: str) -> Model:
-    if family not in _trained:
-        with tempfile.TemporaryDirectory() as folder:
-            emulator = pf.fit(
-                builtin.simulate("digits", labels=False), family, steps=STEPS, settings=SETTINGS[family],
-                out=Path(folder) / "run", device="cpu", progress=False,
-            )  # fmt: skip
-        _trained[family] = emulator.model
-    return _trained[family]
+    """The model of a family, trained on digits."""
+    with tempfile.TemporaryDirectory() as folder:
+        emulator = pf.fit(
+            builtin.simulate("digits", labels=False), family, steps=STEPS, settings=SETTINGS[family],
+            out=Path(folder) / "run", device="cpu", progress=False,
+        )  # fmt: skip
+    return emulator.model
 
 
-def row(family: str, how: str, batch: int, times: Any, first: Any, difference: float) -> dict[str, Any]:
-    return {
-        "family": family,
-        "samples": batch,
-        "tokens found": how,
-        "a sampling": str(times),
-        "times faster": f"{first.median / times.median:.1f}",
-        "difference": f"{difference:.1e}",
-    }
+def timed(family: str, ways: Mapping[str, Callable[[], Tensor]], batch: int) -> list[dict[str, Any]]:
+    """A row per way of sampling, compared with the first."""
+    samples = {name: way() for name, way in ways.items()}
+    times = processor_in_turn(ways, ROUNDS)
+    first = next(iter(ways))
+    return [
+        {
+            "family": family,
+            "samples": batch,
+            "tokens found": name,
+            "a sampling": str(times[name]),
+            "times faster": f"{times[first].median / times[name].median:.1f}",
+            "difference": f"{float((samples[name] - samples[first]).abs().max()):.1e}",
+        }
+        for name in ways
+    ]
 
 
 @torch.no_grad()
 def cached(model: Any, batch: int) -> list[dict[str, Any]]:
-    """Of `autoregressive`: by whole passes, and with keys and values kept."""
+    """Rows of `autoregressive`: by full passes, and with cached keys and values."""
 
     def whole() -> Tensor:
         uniform = Draws(0, batch).uniform(model.space.size, 2)
@@ -82,34 +87,15 @@ def cached(model: Any, batch: int) -> list[dict[str, Any]]:
         return model._sample_of(values)
 
     ways = {"by a whole pass each": whole, "with keys and values kept": lambda: model.sample(Draws(0, batch))}
-    with torch.no_grad():
-        samples = {name: way() for name, way in ways.items()}
-        times = processor_in_turn(ways, ROUNDS)
-    first = next(iter(ways))
-    return [
-        row(
-            "autoregressive",
-            name,
-            batch,
-            times[name],
-            times[first],
-            float((samples[name] - samples[first]).abs().max()),
-        )
-        for name in ways
-    ]
+    return timed("autoregressive", ways, batch)
 
 
 @torch.no_grad()
 def in_blocks(model: Any, batch: int) -> list[dict[str, Any]]:
+    """Rows of `tarflow`: tokens one by one, and in blocks."""
+
     def drawn(block: int) -> Tensor:
-        with torch.no_grad():
-            return model.sample(Draws(0, batch), sampling=model.Sampling(block=block))
+        return model.sample(Draws(0, batch), sampling=model.Sampling(block=block))
 
     ways = {("one by one" if block == 1 else f"{block} at a time"): partial(drawn, block) for block in BLOCKS}
-    samples = {name: way() for name, way in ways.items()}
-    times = processor_in_turn(ways, ROUNDS)
-    first = next(iter(ways))
-    return [
-        row("tarflow", name, batch, times[name], times[first], float((samples[name] - samples[first]).abs().max()))
-        for name in ways
-    ]
+    return timed("tarflow", ways, batch)
