@@ -3,7 +3,7 @@
 A statistic that is calibrated is beyond its floor as often as its level says (2.5 % where only larger values are worse,
 5 % where both directions are), the joint p-value is uniform, and a quoted error is the scatter of the value over seeds.
 
-    python -m benchmarks calibration [SEEDS]
+    python -m benchmarks.calibration [SEEDS]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 from pushforward.validation.verdict import AT_FLOOR, UNJUDGED, level_of
 
-SEEDS = 40
+SEEDS = 200
 
 
 def main(seeds: int = SEEDS) -> None:

@@ -3,7 +3,7 @@
 A defect is noticed where a statistic whose name says what is wrong is beyond its floor. Where it is not, the smallest
 defect that the report claims it would notice should be larger than what was planted.
 
-    python -m benchmarks power [SEEDS]
+    python -m benchmarks.power [SEEDS]
 """
 
 from __future__ import annotations
