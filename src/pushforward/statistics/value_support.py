@@ -40,6 +40,8 @@ ATOM = 0.01
 FEW_VALUES = 256
 # Values of a column that are sorted to look for repeated ones.
 MANY_VALUES = 1 << 20
+# Largest number of values beyond a bound, by chance, that is drawn.
+MOST_BEYOND = 40
 # Patterns of missing values that are counted one by one; the rarer ones are counted together.
 PATTERNS = 16
 
@@ -59,6 +61,7 @@ class SupportDifference:
             otherwise the difference of the shares.
         error: standard error of the difference between ``generated`` and ``real``.
         step: of "bounds", share of the samples that one more sample, or group, beyond a bound adds; otherwise 0.
+        units: of "bounds", generated and real samples, or groups.
     """
 
     kind: str
@@ -69,10 +72,24 @@ class SupportDifference:
     size: float
     error: float
     step: float = 0.0
+    units: tuple[int, int] = (0, 0)
 
     @property
     def name(self) -> str:
         return f"{self.kind} of {self.column}" if self.column else self.kind
+
+    def of_like_sets(self, draws: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """P-values and absolute differences of two sets of one distribution.
+
+        A share is normal. The number of n generated values beyond the outermost of m real ones is k or more with
+        probability n! (n + m - k)! / ((n - k)! (n + m)!); both bounds have a number of their own.
+        """
+        if not self.step:
+            z = np.abs(rng.standard_normal(draws))
+            return 2 * stats.norm.sf(z), self.error * z
+        tail = np.array([_beyond(count, *self.units) for count in range(MOST_BEYOND)])
+        beyond = (rng.random((draws, 2, 1)) < tail[1:]).sum(2)
+        return np.minimum(1.0, 2 * tail[beyond.max(1)]), self.step * beyond.sum(1)
 
 
 def value_support(
@@ -223,7 +240,7 @@ def _bounds(x: np.ndarray, known: np.ndarray, name: str, test: _Shares) -> Suppo
     # The number beyond one bound follows a geometric law of mean k and variance k (k + 1); of like sets, k = 1.
     step = max(share / max(1, sum(hits)), 1 / len(x))
     error = step * max(4.0, sum(count * (count + 1) for count in hits)) ** 0.5
-    return SupportDifference("bounds", name, share, 0.0, p, overshoot, error, step)
+    return SupportDifference("bounds", name, share, 0.0, p, overshoot, error, step, (new, old))
 
 
 def _beyond(count: int, new: int, old: int) -> float:

@@ -245,21 +245,11 @@ def _values(material: Material) -> TestResult | None:
 
 
 def _of_like_sets(differences: list[statistics.SupportDifference]) -> tuple[np.ndarray, np.ndarray]:
-    """Least p-value of several properties of two sets of one distribution, and the difference there in per cent.
-
-    A share is normal; the numbers beyond the upper and the lower bound of as many samples are geometric.
-    """
+    """Least p-value of several properties of two sets of one distribution, and the difference there in per cent."""
     rng = np.random.default_rng(0)
-    p, size = np.empty((2, WORST, len(differences)))
-    for column, each in enumerate(differences):
-        if each.step > 0:
-            beyond = rng.geometric(0.5, (WORST, 2)) - 1
-            p[:, column], size[:, column] = np.minimum(1.0, 2 * 0.5 ** beyond.max(1)), each.step * beyond.sum(1)
-        else:
-            z = np.abs(rng.standard_normal(WORST))
-            p[:, column], size[:, column] = 2 * stats.norm.sf(z), each.error * z
-    worst = p.argmin(1)
-    rows = np.arange(WORST)
+    drawn = [each.of_like_sets(WORST, rng) for each in differences]
+    p, size = (np.stack(columns, axis=1) for columns in zip(*drawn, strict=True))
+    rows, worst = np.arange(WORST), p.argmin(axis=1)
     return p[rows, worst], 100 * size[rows, worst]
 
 

@@ -6,6 +6,8 @@ accounts for their correlations (`statistics.joint_p_value`). Tests with their o
 
     p = 1 - (1 - min(p_draws, p_1, ..., p_T))^(T + 1)        (Sidak 1967, exact for independent tests).
 
+Of tests of counts, which have p = 1 where nothing was found to count, only those with p < 1 are among the T.
+
 A draw that was too costly to be made is filled in from the predictive law of those that were: Student's t, of the cube
 root of the square for a discrepancy, which is nearly Gaussian (Wilson and Hilferty 1931).
 """
@@ -60,7 +62,8 @@ class Judgement:
 
     @property
     def joint_p_value(self) -> float:
-        return 1 - (1 - min(self.p_values)) ** len(self.p_values) if self.p_values else math.nan
+        telling = [p for p in self.p_values if p < 1]
+        return 1 - (1 - min(telling)) ** len(telling) if telling else 1.0 if self.p_values else math.nan
 
     @property
     def expected_beyond(self) -> float:
