@@ -69,6 +69,11 @@ def test_priors_that_make_no_sense_are_refused(given, sentence):
         _prior(given)
 
 
+def test_the_bounds_of_the_simulations_are_allowed_though_draws_end_short_of_them():
+    prior = prior_of({"a": "0.2:0.4"}, ["a"], np.array([0.2001]), np.array([0.3999]))
+    assert (prior.low[0], prior.high[0]) == (0.2, 0.4)
+
+
 class Linear:
     """x = theta + 0.1 noise with theta uniform over (0, 1): both kinds of emulator, with their exact densities."""
 

@@ -20,6 +20,9 @@ from pushforward.errors import UsageError
 
 __all__ = ["Prior", "prior_of"]
 
+_SLACK = 0.01
+"""Largest excess of a bound over the range in training, relative to it; draws end short of their prior's bounds."""
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -72,7 +75,8 @@ def prior_of(given: Mapping[str, Any] | None, names: Sequence[str], low: NDArray
         low, high: range in training, shape ``(P,)``, beyond which the model must not be evaluated.
 
     Raises:
-        UsageError: for an unknown name, a prior that cannot be read, or bounds outside of the range in training.
+        UsageError: for an unknown name, a prior that cannot be read, or bounds clearly outside of the range in
+            training.
     """
     low, high = np.array(low, dtype=np.float64), np.array(high, dtype=np.float64)
     mean, deviation = np.zeros(len(low)), np.full(len(low), np.inf)
@@ -90,7 +94,7 @@ def prior_of(given: Mapping[str, Any] | None, names: Sequence[str], low: NDArray
             continue
         bounds = _two(name, text.split(":") if isinstance(text, str) else text, text)
         first, last = widest[column]
-        slack = 1e-6 * (last - first)
+        slack = _SLACK * (last - first)
         if not bounds[0] < bounds[1]:
             raise UsageError(f"the prior {name}={text} has no width; give the lower bound first")
         if bounds[0] < first - slack or bounds[1] > last + slack:
