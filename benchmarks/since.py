@@ -1,6 +1,6 @@
 """Processor time of public actions in this tree beside an earlier commit.
 
-    python -m benchmarks since COMMIT
+    python -m benchmarks.since COMMIT [--only maps/vae]
 
 Every measured action is a call that both trees have: batches of a large .npy, training steps, samples, densities and
 `validate` of several families, on vectors and on maps. Each tree runs in a process of its own with one thread, and
@@ -35,8 +35,10 @@ FAMILIES = {
     "two-moons": ("ddpm", "flow-matching", "pfgm++", "vae", "wgan-gp", "realnvp", "cnf"),
     "maps": ("ddpm", "flow-matching", "pfgm++", "vae", "wgan-gp"),
 }
+CASES: list[tuple[str, ...]] = [(), *((data, family) for data, families in FAMILIES.items() for family in families)]
+"""Families on data; the empty case is the batches of a large file."""
 VALIDATED = ("flow-matching", "realnvp")
-STEPS = {"two-moons": 50, "maps": 6}
+STEPS = {"two-moons": 30, "maps": 4}
 SAMPLES = {"two-moons": 2048, "maps": 32}
 FEW_STEPS = {"ddpm", "flow-matching", "pfgm++"}
 """Families whose samples take many calls of a network; their samples of maps are drawn in ten steps."""
@@ -44,6 +46,7 @@ DENSITIES = {"realnvp": 20_000, "cnf": 512, "flow-matching": 64}
 """Points at which the densities of vectors are evaluated, by family."""
 MEMBERS, SIDE, BATCHES = 1200, 256, 20
 """Size of the large .npy, 315 MB, above the limit up to which files are held in memory; batches in one measurement."""
+LARGE = (f".npy, {MEMBERS} maps of {SIDE} x {SIDE}", "")
 SHORTEST, LONG = 0.1, 2.0
 """Seconds: shorter actions are repeated within a measurement, longer ones are measured once in a process."""
 
@@ -68,7 +71,7 @@ class Case:
 
         self.data, self.family, self.run = data, family, run
         self.read: Any = data if data != "maps" else pf.read(folder / "maps.npy", periodic=True, isotropic=True)
-        self.emulator = self._fit(20)
+        self.emulator = self._fit(20 if data != "maps" else 4)
         x = self.emulator.sample(max(DENSITIES.values()), seed=1) if family in DENSITIES and data != "maps" else None
         steps = {"steps": 10} if data == "maps" and family in FEW_STEPS else {}
         self.actions: dict[str, Callable[[], object]] = {
@@ -188,11 +191,22 @@ def row(case: Sequence[str], action: str, times: np.ndarray) -> dict[str, object
     ratios = times[:, 1] / times[:, 0]
     error = np.std(ratios, ddof=1) * np.sqrt(np.pi / 2 / len(ratios)) if len(ratios) > 1 else np.nan
     before, now = 1e3 * np.median(times, 0)
-    data, model = case or (f".npy, {MEMBERS} maps of {SIDE} x {SIDE}", "")
+    data, model = case or LARGE
     line = {"data": data, "model": model, "action": action, "before (ms)": float(before), "now (ms)": float(now)}
     line["now / before"] = f"{np.median(ratios):.3f} ± {error:.3f}"
     print(*line.values(), sep="  ", flush=True)
     return line
+
+
+def called(case: Sequence[str]) -> str:
+    """Name of a case on the command line."""
+    return "/".join(case) or "batches"
+
+
+def kept() -> list[dict[str, object]]:
+    """Rows of the latest page."""
+    path = ROOT / "benchmarks" / "results" / "since.json"
+    return json.loads(path.read_text())[-1]["rows"] if path.exists() else []
 
 
 @contextmanager
@@ -211,36 +225,35 @@ def tree_of(commit: str) -> Iterator[Path]:
 def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("commit", nargs="?", default="14a9062", help="the earlier state")
-    parser.add_argument("--pairs", type=int, default=5, help="pairs of processes")
-    parser.add_argument("--turns", type=int, default=8, help="measurements of each action in each process")
-    parser.add_argument(
-        "--only", default="", help="cases whose name, as in maps/ddpm, contains this; no page is written"
-    )
+    parser.add_argument("--pairs", type=int, default=3, help="pairs of processes")
+    parser.add_argument("--turns", type=int, default=3, help="measurements of each action in each process")
+    parser.add_argument("--only", default="", help="measure cases named like maps/ddpm again, keep the page's others")
     parser.add_argument("--worker", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.worker:
         tree, folder, *case = options.worker
         return serve(Path(tree), Path(folder), case)
-    cases: list[tuple[str, ...]] = [(data, family) for data, families in FAMILIES.items() for family in families]
-    cases = [case for case in [(), *cases] if options.only in ("/".join(case) or "stream")]
+    cases = [case for case in CASES if options.only in called(case)]
     with tree_of(options.commit) as old, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_maps(folder / "maps.npy", 200, 32)
-        write_maps(folder / "large.npy", MEMBERS, SIDE)
+        if () in cases:
+            write_maps(folder / "large.npy", MEMBERS, SIDE)
         rows = [row for case in cases for row in compare(case, old, folder, options.pairs, options.turns)]
-    if options.only:
-        return None
+    measured = {(row["data"], row["model"], row["action"]): row for row in [*(kept() if options.only else []), *rows]}
+    missing = [called(case) for case in CASES if not any((case or LARGE) == key[:2] for key in measured)]
     report(
         "since",
         f"Processor time since commit {options.commit}",
-        rows,
+        list(measured.values()),
         notes=[
             f"Target: no ratio above {LIMIT}.",
-            f"Processor time on one thread, the shortest of {options.turns} measurements in a process (one of actions "
-            f"above {LONG:g} s); medians over {options.pairs} pairs of processes.",
+            f"Processor time on one thread, the shortest of at least {options.turns} measurements in a process (one of "
+            f"actions above {LONG:g} s); medians over {options.pairs} pairs of processes.",
             f"steps: `fit` of {STEPS['two-moons']} steps ({STEPS['maps']} on maps), beginning and end included; "
             f"sample: {SAMPLES['two-moons']} vectors, or {SAMPLES['maps']} maps of 32 x 32; "
             f"batches: {BATCHES} of 8 maps, read, augmented and in network units.",
+            *([f"Not measured yet: {', '.join(missing)}."] if missing else []),
         ],
     )
     return None
