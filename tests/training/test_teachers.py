@@ -171,7 +171,7 @@ def test_a_student_is_known_again_by_a_comparison(conditional, teacher, tmp_path
     settings = {"teacher": str(teacher), "width": 16, "depth": 1}
     options = {"budget": "1s", "out": tmp_path / "c", "samples": 20, "settings": settings, "progress": False}
     first = pf.compare(conditional, ["consistency"], **options)
-    assert not first.entries[0].failure
+    assert not first.results[0].failure
     weights = tmp_path / "c" / "consistency" / "report.json"
     before = weights.stat().st_mtime_ns
     pf.compare(conditional, ["consistency"], **options)

@@ -17,7 +17,7 @@ from pushforward.transforms import (
     Coupling,
     LineAndCircle,
     MaskedAutoregressive,
-    Part,
+    OnFeatures,
     Probit,
 )
 
@@ -49,8 +49,8 @@ TRANSFORMS = {
     "coupling-last": lambda: coupling(True),
     "autoregressive": autoregressive,
     "fixed-point": lambda: autoregressive("fixed point"),
-    "angles": lambda: Part(Angles([0.1, 0.2], [1.5, 3.0]), [1, 2]),
-    "probit": lambda: Part(Probit(), [1, 2]),
+    "angles": lambda: OnFeatures(Angles([0.1, 0.2], [1.5, 3.0]), [1, 2]),
+    "probit": lambda: OnFeatures(Probit(), [1, 2]),
 }
 transforms = pytest.mark.parametrize("make", TRANSFORMS.values(), ids=TRANSFORMS)
 
@@ -131,6 +131,6 @@ def test_a_part_is_initialised_on_its_features_alone():
     from pushforward.transforms import ActNorm
 
     x = 5 + 3 * torch.randn(1000, 3)
-    z = Composition([Part(ActNorm(2), [0, 2])]).initialise(x)
+    z = Composition([OnFeatures(ActNorm(2), [0, 2])]).initialise(x)
     torch.testing.assert_close(z[:, [0, 2]].mean(0), torch.zeros(2), atol=1e-5, rtol=0)
     assert torch.equal(z[:, 1], x[:, 1])

@@ -12,8 +12,8 @@ from stand_ins import blobs, conditional_maps
 import pushforward.training
 from pushforward.errors import UsageError
 from pushforward.validation import compare
-from pushforward.validation.comparison_entry import Entry
 from pushforward.validation.curves import Curve
+from pushforward.validation.model_result import ModelResult
 from pushforward.validation.overlays import curve_pictures
 from pushforward.validation.report import geometric_mean
 
@@ -100,7 +100,7 @@ def test_a_comparison_draws_what_all_models_have(plane):
         curve = Curve(
             "marginals", "", "Marginal", "x", "density", np.arange(4.0), *np.ones((4, 4)), "ratio", *np.ones((4, 4)), ""
         )
-        return Entry(model, report={"curves": [replace(curve, channel=each).to_dict() for each in channels]})
+        return ModelResult(model, report={"curves": [replace(curve, channel=each).to_dict() for each in channels]})
 
     colours = {"a": "red", "b": "blue"}
     titles = [each.title for each in curve_pictures([entry("a", "x", "y"), entry("b", "y", "z")], colours)]

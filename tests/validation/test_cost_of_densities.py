@@ -42,31 +42,31 @@ def judged(monkeypatch):
 
     def judge(seconds_per_member, seconds):
         model = Slow(ensemble.train, Clock(monkeypatch, density), seconds_per_member)
-        material, heard = gather(model, ensemble.test, watch=lambda *_: None), []
-        (verdict,) = judge_density(material, model, heard.append, seconds)
-        return verdict, np.array(model.seen), material, heard
+        data, heard = gather(model, ensemble.test, watch=lambda *_: None), []
+        (verdict,) = judge_density(data, model, heard.append, seconds)
+        return verdict, np.array(model.seen), data, heard
 
     return judge
 
 
 def test_a_cheap_density_is_evaluated_evenly_over_all_members(judged):
-    verdict, seen, material, heard = judged(1e-5, 45.0)
-    assert len(seen) == material.count
-    assert verdict.value == pytest.approx(np.abs(material.test).sum(1).mean(), abs=1e-5)
+    verdict, seen, data, heard = judged(1e-5, 45.0)
+    assert len(seen) == data.count
+    assert verdict.value == pytest.approx(np.abs(data.test).sum(1).mean(), abs=1e-5)
     assert verdict.note == ""
     assert heard[-1] == 1.0
     assert sorted(heard) == heard
 
 
 def test_an_expensive_density_is_evaluated_at_fewer_and_the_page_says_at_how_many(judged):
-    verdict, seen, material, _ = judged(0.5, 45.0)
+    verdict, seen, data, _ = judged(0.5, 45.0)
     assert len(seen) == 16 + 32, "the batch after these would have taken until 56 s"
     assert "48 members" in verdict.note
     assert "0.5 s" in verdict.note
     assert "48 test members" in verdict.quantity
     values = np.abs(seen).sum(1)
     assert verdict.error == pytest.approx(values.std(ddof=1) / np.sqrt(48), rel=1e-5)
-    assert abs(verdict.value - np.abs(material.test).sum(1).mean()) < 4 * verdict.error
+    assert abs(verdict.value - np.abs(data.test).sum(1).mean()) < 4 * verdict.error
 
 
 def test_members_of_a_slower_model_are_among_those_of_a_faster(judged):
@@ -92,7 +92,7 @@ def test_weights_are_of_as_many_samples_as_there_is_time_for(members, monkeypatc
             return super().reweight(n, **more)
 
     model = Costly(members.train)
-    material = gather(model, members.test, watch=lambda *_: None)
-    effective = judge_weights(material, model, 20.0)[0]
+    data = gather(model, members.test, watch=lambda *_: None)
+    effective = judge_weights(data, model, 20.0)[0]
     assert f"{expected} samples" in effective.quantity
     assert np.isfinite(effective.value)

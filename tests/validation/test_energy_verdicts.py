@@ -47,10 +47,10 @@ class Boltzmann(StandIn):
 def verdicts(members):
     def of(stretch):
         model = Boltzmann(members.train, stretch)
-        material = gather(model, members.test, watch=lambda *_: None)
-        found = measure(material, energy_statistics(material))
+        data = gather(model, members.test, watch=lambda *_: None)
+        found = measure(data, energy_statistics(data))
         assert not found.failures
-        return {verdict.statistic: verdict for verdict in [*found.verdicts, *judge_weights(material, model)]}
+        return {verdict.statistic: verdict for verdict in [*found.verdicts, *judge_weights(data, model)]}
 
     return {stretch: of(stretch) for stretch in (1.0, 1.05)}
 

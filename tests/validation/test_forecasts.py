@@ -60,8 +60,8 @@ def forecaster(timed: bool, scale: float = 1.0, members: int = 800, abilities: t
 def verdicts_on(timed: bool, scale: float) -> dict:
     emulator, ensemble = forecaster(timed, scale, members=1500)
     x = ensemble.take(np.arange(1500))
-    material = SimpleNamespace(test=x, count=len(x), space=ensemble.space, given_to=lambda rows: None)
-    return {verdict.statistic: verdict for verdict in judge_forecasts(material, emulator)}
+    data = SimpleNamespace(test=x, count=len(x), space=ensemble.space, given_to=lambda rows: None)
+    return {verdict.statistic: verdict for verdict in judge_forecasts(data, emulator)}
 
 
 @pytest.fixture(autouse=True)

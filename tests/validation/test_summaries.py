@@ -9,7 +9,7 @@ from stand_ins import StandIn
 from pushforward.ensembles import Ensemble
 from pushforward.spaces import Field
 from pushforward.validation import validate
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import Floor
 from pushforward.validation.summaries import summarise
 
@@ -20,7 +20,7 @@ from pushforward.validation.summaries import summarise
 )
 def test_wavenumbers_are_in_the_unit_of_the_box(box, unit, label):
     fields = np.random.default_rng(0).standard_normal((8, 1, 16, 16)).astype(np.float32)
-    material = Material(
+    data = EvaluationData(
         space=Field(1, (16, 16), periodic=True, box=box),
         parameters=(),
         generated=fields[:4],
@@ -30,9 +30,9 @@ def test_wavenumbers_are_in_the_unit_of_the_box(box, unit, label):
         groups=np.arange(8),
         train=None,
         milliseconds=1.0,
-        data="noise",
+        name="noise",
     )
-    found = summarise(replace(material, unit=unit))
+    found = summarise(replace(data, unit=unit))
     for name in ("power_spectrum", "bispectrum_equilateral", "bispectrum_squeezed"):
         assert found[name].x_label == f"k  [{label}]"
 
@@ -51,9 +51,9 @@ def test_discrete_fields_are_judged_as_such():
 
     report = validate(StandIn(ensemble, draw), ensemble, progress=False)
     assert any("rounding" in note for note in report.notes)
-    assert set(np.unique(report.material.rounded)) <= set(np.unique(ensemble.take(np.arange(300))))
+    assert set(np.unique(report.evaluation.rounded)) <= set(np.unique(ensemble.take(np.arange(300))))
     pdf = next(curve for curve in report.curves if curve.name == "one_point_pdf")
-    np.testing.assert_allclose(pdf.x, report.material.levels)
+    np.testing.assert_allclose(pdf.x, report.evaluation.levels)
     assert np.isfinite(pdf.compared[:8]).all()
     # Only the statistic of possible values may notice that these are not whole numbers, and it must.
     assert [v.statistic for v in report.verdicts if v.verdict == "off"] == ["value_support"]

@@ -108,7 +108,7 @@ def test_marginals_have_axes_of_their_own(catalogue):
 
 
 def test_a_corner_says_how_many_coordinates_it_shows(catalogue):
-    (picture,) = vector_pictures(catalogue.material)
+    (picture,) = vector_pictures(catalogue.evaluation)
     assert picture.title == "6 of 9 coordinates"
     assert "differ most" in picture.caption
     assert "Zeros lie at the lower end" in picture.caption

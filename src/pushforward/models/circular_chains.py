@@ -28,7 +28,7 @@ from pushforward.transforms import (
     Linear,
     MaskedAutoregressive,
     Monotone,
-    Part,
+    OnFeatures,
     Permutation,
     Probit,
     Transform,
@@ -155,19 +155,19 @@ def _features(maps: LineAndCircle, *, circular: bool) -> list[int]:
 
 def _to_angles(settings: CircleSettings) -> Transform:
     features, centres, halves = zip(*settings.circles, strict=True)
-    return Part(Angles(centres, halves), features)
+    return OnFeatures(Angles(centres, halves), features)
 
 
 def _scaled(maps: LineAndCircle) -> list[Transform]:
     line = _features(maps, circular=False)
-    return [Part(ActNorm(len(line)), line)] if line else []
+    return [OnFeatures(ActNorm(len(line)), line)] if line else []
 
 
 def _scaled_and_mixed(maps: LineAndCircle) -> list[Transform]:
     line = _features(maps, circular=False)
     mix = [Linear(len(line))] if len(line) > 1 else []
-    return [Part(Composition([ActNorm(len(line)), *mix]), line)] if line else []
+    return [OnFeatures(Composition([ActNorm(len(line)), *mix]), line)] if line else []
 
 
 def _to_codes(maps: LineAndCircle) -> list[Transform]:
-    return [*_scaled(maps), Part(Probit(), _features(maps, circular=True))]
+    return [*_scaled(maps), OnFeatures(Probit(), _features(maps, circular=True))]

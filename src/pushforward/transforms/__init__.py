@@ -23,7 +23,7 @@ from pushforward.transforms.line_and_circle import LineAndCircle
 from pushforward.transforms.linear import Linear, Permutation
 from pushforward.transforms.monotone import Affine, Monotone
 from pushforward.transforms.multiscale import Multiscale
-from pushforward.transforms.part import Part
+from pushforward.transforms.on_features import OnFeatures
 from pushforward.transforms.patches import Patches
 from pushforward.transforms.reshape import Flatten
 from pushforward.transforms.rotation import Rotation
@@ -51,7 +51,7 @@ __all__ = [
     "MaskedCoupling",
     "Monotone",
     "Multiscale",
-    "Part",
+    "OnFeatures",
     "Patches",
     "Permutation",
     "Probit",

@@ -67,7 +67,7 @@ class Linear(Transform):
     def factors(
         self, batch: Tensor | None = None, condition: Tensor | None = None
     ) -> tuple[Float[Tensor, "*b features features"], Float[Tensor, "*b features features"]]:
-        """The triangular matrices L and U; of each row of a batch, if they depend on its condition."""
+        """Triangular matrices L and U; one pair per row of a batch if they depend on the condition."""
         return self._matrices(*self._raw(batch, condition))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""A vector or a field as a sequence of tokens, for transforms that go through a sample step by step."""
+"""A vector or a field as a sequence of tokens, for autoregressive transforms of tokens."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Patches(Transform):
     """``(batch, *shape)`` to ``(batch, tokens, features)``: pieces of a vector, or patches of a field row by row.
 
     The features of a token are the numbers of its piece; of a field, channel by channel, each row by row. Numbers are
-    only moved, so that the determinant is one.
+    only reordered, so the determinant is one.
 
     Arguments:
         shape: of one sample, ``(dim,)`` or ``(channels, *grid)``.
-        patch: numbers of a piece, or cells along each side of a patch.
+        patch: numbers per piece, or cells along each side of a patch.
 
     Raises:
         UsageError: if the patch does not divide the vector or the grid.

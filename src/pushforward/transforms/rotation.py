@@ -32,7 +32,7 @@ class Rotation(Transform):
     def matrix(
         self, batch: Tensor | None = None, condition: Tensor | None = None
     ) -> Float[Tensor, "*b features features"]:
-        """The rotation matrix; of each row of a batch, if it depends on its condition."""
+        """Rotation matrix; one per row of a batch if it depends on the condition."""
         n, entries = self.features, self.upper
         if self.network is not None and batch is not None:
             entries = entries + self.network(batch.new_empty(len(batch), 0), condition).to(batch.dtype)

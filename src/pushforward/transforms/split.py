@@ -1,9 +1,9 @@
-r"""Part of a sample is done, the rest goes on: the multiscale architecture of couplings.
+r"""Multiscale architecture of couplings: at each level some channels become codes, the rest is transformed further.
 
     x = (a, b),     z = (g(a), f(b; a)),     log |det ∂z/∂x| = log |det ∂g/∂a| + log |det ∂f/∂b|
 
-The Jacobian is block triangular, since a does not see b. At every level of a flow on a grid half of the channels leave
-in this way, which saves work and gives each scale codes of its own.
+The Jacobian is block triangular, since the transform of a does not depend on b. At each level of a flow on a grid half
+of the channels become codes, which saves work and gives each scale its own codes.
 
 Source: Dinh, Sohl-Dickstein and Bengio 2017 (RealNVP, arXiv:1605.08803), section 3.6.
 """
@@ -22,11 +22,11 @@ __all__ = ["Split"]
 
 
 class Split(Transform):
-    """Channels ``(batch, channels, *grid)`` to a vector: the codes of the kept ones, then those of the others.
+    """Channels ``(batch, channels, *grid)`` to a vector: the codes of the first ones, then those of the others.
 
     Arguments:
         shape: of one sample, ``(channels, *grid)``.
-        keep: channels at the front that go on.
+        keep: number of the first channels, which are transformed further.
         others: of the other channels, keeping their shape; its condition is a field, the kept channels and then
             the condition on the same grid (see `conditions.laid_out`).
         rest: of the kept channels, to a vector; its condition is passed on as it is.

@@ -131,16 +131,16 @@ def statistics_named(wanted: Sequence[Statistic | str]) -> list[Statistic]:
     Raises:
         UsageError: for an unknown name.
     """
-    found: list[Statistic] = []
+    declared: list[Statistic] = []
     for each in wanted:
         if not isinstance(each, str):
-            found.append(each)
+            declared.append(each)
         elif each in BATTERIES:
-            found += BATTERIES[each]
+            declared += BATTERIES[each]
         elif each in plugins("statistics"):
             brought = load_plugin("statistics", each)
-            found += brought if isinstance(brought, list | tuple) else [brought]
+            declared += brought if isinstance(brought, list | tuple) else [brought]
         else:
             known = ", ".join([*BATTERIES, *plugins("statistics")])
             raise UsageError(f"no statistic is called {each!r}; there are {known}")
-    return found
+    return declared

@@ -10,7 +10,7 @@ import numpy as np
 
 from pushforward import statistics
 from pushforward.statistics import blended_error, smallest_noticeable
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.features import classified
 from pushforward.validation.statistic import SingleTest, TestResult
 from pushforward.validation.verdict import level_of
@@ -27,37 +27,39 @@ USEFUL = 3
 SUREST = 5
 
 
-def _classify(material: Material) -> TestResult | None:
-    (generated, real), names = classified(material)
-    n = material.count
+def _classify(data: EvaluationData) -> TestResult | None:
+    (generated, real), names = classified(data)
+    n = data.count
     if n < FEWEST:
         return None
     keep = np.sort(np.random.default_rng(n).permutation(n)[:MOST])
-    conditions = None if material.conditions is None else material.conditions[keep].astype(float)
-    groups = material.groups[keep]
+    conditions = None if data.conditions is None else data.conditions[keep].astype(float)
+    groups = data.groups[keep]
     torn = not FEWEST_GROUPS <= len(np.unique(groups)) < len(keep)
-    found = statistics.held_out_classifiers(
+    test = statistics.held_out_classifiers(
         generated[keep],
         real[keep],
         conditions=conditions,
         real_conditions=conditions,
-        groups=None if torn or not material.conditioned else groups,
+        groups=None if torn or not data.conditioned else groups,
         real_groups=None if torn else groups,
-        paired=material.conditioned,
-        names=(*names, *(p.name for p in material.parameters)) if conditions is not None else names,
+        paired=data.conditioned,
+        names=(*names, *(p.name for p in data.parameters)) if conditions is not None else names,
     )
-    draws = found.draws.numpy()
+    draws = test.draws.numpy()
     low, high = np.quantile(draws, [0.025, 0.975])
-    p = float(found.p_value)
-    note = f"The worst of three classifiers, {_SAID[found.worst]}. 0.5: it cannot tell them apart; 1: it always can."
+    p = float(test.p_value)
+    note = (
+        f"The worst of three classifiers, {_DESCRIBED[test.worst]}. 0.5: it cannot tell them apart; 1: it always can."
+    )
     if p < level_of("score"):
-        useful = [feature for feature, loss in list(found.importance.items())[:USEFUL] if loss > 0]
+        useful = [feature for feature, loss in list(test.importance.items())[:USEFUL] if loss > 0]
         note += f" It tells them apart by {listing(useful)}." if useful else ""
-        note += f" It is surest of samples {listing([str(keep[row]) for row in found.surest_generated[:SUREST]])}."
-    value, null = found.auc[found.worst], float(draws.std())
+        note += f" It is surest of samples {listing([str(keep[row]) for row in test.surest_generated[:SUREST]])}."
+    value, null = test.auc[test.worst], float(draws.std())
     return TestResult(
         value,
-        float(blended_error(value - float(draws.mean()), null, found.error[found.worst])),
+        float(blended_error(value - float(draws.mean()), null, test.error[test.worst])),
         p,
         float(np.median(draws)),
         float(low),
@@ -67,7 +69,7 @@ def _classify(material: Material) -> TestResult | None:
     )
 
 
-_SAID = {"linear": "a linear one", "trees": "boosted trees", "network": "a small network"}
+_DESCRIBED = {"linear": "a linear one", "trees": "boosted trees", "network": "a small network"}
 
 CLASSIFIER = SingleTest(
     "classifier",

@@ -13,7 +13,7 @@ from scipy import stats
 from pushforward import statistics
 from pushforward.statistics import Memorisation, ModeCounts
 from pushforward.validation.classifiers import CLASSIFIER
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.features import describe
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.statistic import SingleTest, Statistic, TestResult
@@ -89,28 +89,33 @@ class Neighbours:
     Attributes:
         rows: generated samples that are nearest to a training member, the nearest first. twins: these members.
         generated, test: distances, in the features of `describe` or, for fields, of their large scales, shapes (n,).
-        found: excess of copies, and its p-value.
+        memorisation: excess of copies, and its p-value.
     """
 
     rows: np.ndarray
     twins: np.ndarray
     generated: np.ndarray
     test: np.ndarray
-    found: Memorisation
+    memorisation: Memorisation
 
 
-def nearest_training(material: Material) -> Neighbours | None:
+def nearest_training(data: EvaluationData) -> Neighbours | None:
     """The nearest training members among all, searched a block at a time; None if they are not at hand."""
-    train = material.train
+    train = data.train
     if train is None or len(train) == 0:
         return None
-    search = kind_of(material.space).copies
-    size = max(1, BLOCK // (4 * material.space.size))
+    search = kind_of(data.space).copies
+    size = max(1, BLOCK // (4 * data.space.size))
     nearest: list[list[torch.Tensor]] = []
     for start in range(0, len(train), size):
         members = train.take(np.arange(start, min(start + size, len(train))))
-        found = search(material.generated, members, material.test, material)
-        block = [found.distance, found.index + start, found.test_distance, found.test_index + start]
+        memorisation = search(data.generated, members, data.test, data)
+        block = [
+            memorisation.distance,
+            memorisation.index + start,
+            memorisation.test_distance,
+            memorisation.test_index + start,
+        ]
         if nearest:
             old = nearest[0]
             for place in (0, 2):
@@ -120,20 +125,20 @@ def nearest_training(material: Material) -> Neighbours | None:
         else:
             nearest.append(block)
     distance, index, test_distance, test_index = nearest[0]
-    groups = material.own_groups
-    found = statistics.excess_of_copies(
+    groups = data.own_groups
+    memorisation = statistics.excess_of_copies(
         (distance, index), (test_distance, test_index), quantile=QUANTILE, groups=groups, test_groups=groups
     )
     rows = np.argsort(distance.numpy(), kind="stable")[:TWINS]
-    return Neighbours(rows, train.take(index.numpy()[rows]), distance.numpy(), test_distance.numpy(), found)
+    return Neighbours(rows, train.take(index.numpy()[rows]), distance.numpy(), test_distance.numpy(), memorisation)
 
 
-def _memorised(material: Material) -> TestResult | None:
-    neighbours = material.derived(nearest_training)
+def _memorised(data: EvaluationData) -> TestResult | None:
+    neighbours = data.derived(nearest_training)
     if neighbours is None:
         return None
-    found, n = neighbours.found, len(neighbours.test)
-    excess = float(found.excess)
+    memorisation, n = neighbours.memorisation, len(neighbours.test)
+    excess = float(memorisation.excess)
     # Two shares of n samples at the threshold: what they differ by when nothing was copied.
     spread = math.sqrt(2 * QUANTILE * (1 - QUANTILE) / n)
     # An excess cannot be negative: where nothing was copied it scatters by less.
@@ -141,15 +146,15 @@ def _memorised(material: Material) -> TestResult | None:
         (spread**2 * (CLIPPED**2 * spread**2 + excess**2) / (spread**2 + excess**2)) + excess * (1 - excess) / n
     )
     note = "100 %: every sample is a copy of a training member."
-    if float(found.copied) > 0 or float(found.test_copied) > 0:
+    if float(memorisation.copied) > 0 or float(memorisation.test_copied) > 0:
         note += (
-            f" {100 * float(found.copied):.3g} % of the samples equal a training member, "
-            f"{100 * float(found.test_copied):.3g} % of the unseen real ones do."
+            f" {100 * float(memorisation.copied):.3g} % of the samples equal a training member, "
+            f"{100 * float(memorisation.test_copied):.3g} % of the unseen real ones do."
         )
     return TestResult(
         100 * excess,
         100 * error,
-        float(found.p_value),
+        float(memorisation.p_value),
         0.0,
         0.0,
         100 * stats.norm.isf(0.025) * spread,
@@ -158,49 +163,50 @@ def _memorised(material: Material) -> TestResult | None:
     )
 
 
-def _clusters(material: Material) -> TestResult | None:
-    generated, real = (kind_of(material.space).clustered or describe)(material)
-    n, groups = material.count, material.own_groups
+def _clusters(data: EvaluationData) -> TestResult | None:
+    generated, real = (kind_of(data.space).clustered or describe)(data)
+    n, groups = data.count, data.own_groups
     training = real[n:] if len(real) - n >= n else None
     found = statistics.cluster_counts(
         torch.from_numpy(generated), torch.from_numpy(real[:n]),
         None if training is None else torch.from_numpy(training), groups=groups, real_groups=groups,
-        paired=material.conditioned,
+        paired=data.conditioned,
     )  # fmt: skip
-    return _counted(found, f"{len(found.names)} clusters of the real samples.")
+    return _result_of_counts(found, f"{len(found.names)} clusters of the real samples.")
 
 
-def _classes(material: Material) -> TestResult | None:
+def _classes(data: EvaluationData) -> TestResult | None:
     """Classes of the data among samples that were not asked for one."""
-    if material.of_class is None:
+    if data.of_class is None:
         return None
     generated, real = (
-        torch.from_numpy(x.reshape(len(x), -1)[:, :MOST_CELLS].astype(float))
-        for x in (material.generated, material.real)
+        torch.from_numpy(x.reshape(len(x), -1)[:, :MOST_CELLS].astype(float)) for x in (data.generated, data.real)
     )
-    n, of_class = material.count, material.of_class
+    n, of_class = data.count, data.of_class
     enough = len(real) >= 2 * n
     found = statistics.class_counts(
-        generated, real[:n], of_class[:n], material.classes, training=(real[n:], of_class[n:]) if enough else None
+        generated, real[:n], of_class[:n], data.classes, training=(real[n:], of_class[n:]) if enough else None
     )
-    return _counted(found, f"{len(found.names)} classes of the data, told by a classifier trained on real samples.")
+    return _result_of_counts(
+        found, f"{len(found.names)} classes of the data, told by a classifier trained on real samples."
+    )
 
 
-def _counted(found: ModeCounts, note: str) -> TestResult:
-    first, second = (np.asarray(x, dtype=float) for x in (found.generated, found.real))
+def _result_of_counts(counts: ModeCounts, note: str) -> TestResult:
+    first, second = (np.asarray(x, dtype=float) for x in (counts.generated, counts.real))
 
     def moved(generated: np.ndarray) -> np.ndarray:
         real = first + second - generated
         shares = generated / generated.sum(-1, keepdims=True) - real / real.sum(-1, keepdims=True)
         return np.asarray(50 * np.abs(shares).sum(axis=-1))
 
-    value, draws = float(moved(first)), moved(found.tables.numpy())
+    value, draws = float(moved(first)), moved(counts.tables.numpy())
     low, high = np.quantile(draws, [0.025, 0.975])
-    absent = f" Absent: {listing([str(name) for name in found.absent][:NAMED])}." if found.absent else ""
+    absent = f" Absent: {listing([str(name) for name in counts.absent][:NAMED])}." if counts.absent else ""
     return TestResult(
         value,
         float(draws.std()),
-        float(found.p_value),
+        float(counts.p_value),
         float(np.median(draws)),
         float(low),
         float(high),
@@ -209,28 +215,28 @@ def _counted(found: ModeCounts, note: str) -> TestResult:
     )
 
 
-def _values(material: Material) -> TestResult | None:
+def _values(data: EvaluationData) -> TestResult | None:
     """Property of the values with the most significant difference."""
-    names = material.column_names
-    groups = material.own_groups
-    found = statistics.value_support(
-        torch.from_numpy(material.generated), torch.from_numpy(material.test), names=names, groups=groups,
+    names = data.column_names
+    groups = data.own_groups
+    properties = statistics.value_support(
+        torch.from_numpy(data.generated), torch.from_numpy(data.test), names=names, groups=groups,
         real_groups=groups,
     )  # fmt: skip
-    if not found:
+    if not properties:
         return None
     # A value that all samples of both sets have, or none, says nothing.
-    found = [each for each in found if each.p_value < 1 or each.error > 0] or found[:1]
-    p_values = [each.p_value for each in found]
-    worst = found[int(np.argmin(p_values))]
-    beyond = [each.name for each in found if each.p_value < 0.025 / len(found)]
+    properties = [each for each in properties if each.p_value < 1 or each.error > 0] or properties[:1]
+    p_values = [each.p_value for each in properties]
+    worst = properties[int(np.argmin(p_values))]
+    beyond = [each.name for each in properties if each.p_value < 0.025 / len(properties)]
     value = 100 * abs(worst.generated - worst.real)
     note = (
         f"{worst.name}: {number(100 * worst.generated)} % of the samples, {number(100 * worst.real)} % of real ones. "
-        f"{len(found)} properties were compared"
+        f"{len(properties)} properties were compared"
     )
     note += f"; beyond: {listing(beyond[:NAMED])}." if beyond else "."
-    least, draws = _of_like_sets(found)
+    least, draws = _of_like_sets(properties)
     null, low, high = float(draws.std()), *(float(q) for q in np.quantile(draws, [0.025, 0.975]))
     return TestResult(
         value,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import UsageError
 from pushforward.validation.comparison import Comparison
-from pushforward.validation.comparison_entry import Contest, enter
+from pushforward.validation.model_result import Contest, train_and_judge
 
 if TYPE_CHECKING:
     from pushforward.ensembles import Ensemble
@@ -73,10 +73,10 @@ def compare(
         precision=precision,
         progress=progress,
     )
-    entries = []
+    results = []
     for model in models:
-        entries.append(enter(model, contest))
-        comparison = Comparison(ensemble.name, contest.budget, seed, tuple(entries), contest.out)
+        results.append(train_and_judge(model, contest))
+        comparison = Comparison(ensemble.name, contest.budget, seed, tuple(results), contest.out)
         # Written after every model, so that an interrupted comparison can be read.
         comparison.save(contest.out / "compare.json")
         comparison.save(contest.out / "compare.html")

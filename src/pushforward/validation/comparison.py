@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.validation import overlays
-from pushforward.validation.comparison_entry import Entry
+from pushforward.validation.model_result import ModelResult
 from pushforward.validation.page import render, save_page
 from pushforward.validation.style import MODELS
 from pushforward.validation.verdict import OFF, STYLES
@@ -49,24 +49,24 @@ class Comparison:
 
     Attributes:
         data: name of the ensemble. budget: training time of each, seconds.
-        entries: in the requested order.
+        results: of the models, in the requested order.
         out: directory that holds a folder for each.
     """
 
     data: str
     budget: float
     seed: int
-    entries: tuple[Entry, ...]
+    results: tuple[ModelResult, ...]
     out: Path | None = None
 
     @cached_property
-    def ranking(self) -> list[Entry]:
-        """Entries that have a report, the best quality first."""
-        return sorted((entry for entry in self.entries if entry.report), key=lambda entry: entry.quality)
+    def ranking(self) -> list[ModelResult]:
+        """Results with a report, the best quality first."""
+        return sorted((result for result in self.results if result.report), key=lambda result: result.quality)
 
     @property
-    def failures(self) -> list[Entry]:
-        return [entry for entry in self.entries if not entry.report]
+    def failures(self) -> list[ModelResult]:
+        return [result for result in self.results if not result.report]
 
     @cached_property
     def recommendations(self) -> list[Recommendation]:
@@ -79,38 +79,38 @@ class Comparison:
         also = f"; {listing(alike)} {'are' if len(alike) > 1 else 'is'} within {100 * (ALIKE - 1):.0f} % of it" * bool(
             alike
         )
-        found = [Recommendation("Best quality", best.model, f"{_quality(best)}, {_speed(best)}{also}.")]
-        fastest = min(ranking, key=lambda entry: entry.milliseconds)
+        recommended = [Recommendation("Best quality", best.model, f"{_quality(best)}, {_speed(best)}{also}.")]
+        fastest = min(ranking, key=lambda result: result.milliseconds)
         factor = best.milliseconds / fastest.milliseconds
         against = (
             "; it is also the best" if fastest is best else f", {number(factor, 2)} times faster than {best.model}"
         )
-        found.append(
+        recommended.append(
             Recommendation("Fastest sampling", fastest.model, f"{_speed(fastest)}{against}; {_quality(fastest)}.")
         )
         for ability, purpose in (("density", "Density needed"), ("latent", "Latent code needed")):
             name = _with_density if ability == "density" else _name
-            able = [entry for entry in ranking if ability in entry.report.get("abilities", ())]
+            able = [result for result in ranking if ability in result.report.get("abilities", ())]
             if not able:
-                found.append(Recommendation(purpose, "", "none of these models has one."))
+                recommended.append(Recommendation(purpose, "", "none of these models has one."))
                 continue
             chosen = able[0]
             sentence = _quality(chosen)
             if ability == "density":
                 # With a density the models can be told apart by it, more sharply than by any distance.
-                judged = [entry for entry in able if entry.verdict("nll")]
-                chosen = min(judged, key=lambda entry: entry.verdict("nll")["value"]) if judged else chosen  # type: ignore[index]
+                densities = [(line["value"], result) for result in able if (line := result.verdict("nll"))]
+                chosen = min(densities, key=lambda pair: pair[0])[1] if densities else chosen
                 line = chosen.verdict("nll")
                 sentence = f"mean −log p of {_value(line)}; {_quality(chosen)}" if line else _quality(chosen)
-            others = [name(entry) for entry in able if entry is not chosen]
+            others = [name(result) for result in able if result is not chosen]
             also = f"; {listing(others)} {'have' if len(others) > 1 else 'has'} one too" if others else ""
-            found.append(Recommendation(purpose, chosen.model, f"{sentence}{also}."))
-        return found
+            recommended.append(Recommendation(purpose, chosen.model, f"{sentence}{also}."))
+        return recommended
 
     @property
     def count(self) -> str:
         """Number of compared models, in words."""
-        return f"{len(self.entries)} model{'s' * (len(self.entries) != 1)}"
+        return f"{len(self.results)} model{'s' * (len(self.results) != 1)}"
 
     @property
     def summary(self) -> str:
@@ -123,7 +123,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Every number under stable keys, as plain values; what is not finite is None."""
-        ranks = {entry.model: rank for rank, entry in enumerate(self.ranking, start=1)}
+        ranks = {result.model: rank for rank, result in enumerate(self.ranking, start=1)}
         return plain(  # type: ignore[return-value]
             {
                 "data": self.data,
@@ -133,18 +133,18 @@ class Comparison:
                 "recommendations": [asdict(recommendation) for recommendation in self.recommendations],
                 "models": [
                     {
-                        "model": entry.model,
-                        "status": "judged" if entry.report else "failed",
-                        "failure": entry.failure or None,
-                        "rank": ranks.get(entry.model),
-                        "quality": entry.quality,
-                        "milliseconds_per_sample": entry.milliseconds,
-                        "training_seconds": entry.report.get("timing", {}).get("training_seconds"),
-                        "weights": entry.report.get("counts", {}).get("weights"),
-                        "abilities": entry.report.get("abilities", []),
-                        "verdicts": entry.report.get("verdicts", []),
+                        "model": result.model,
+                        "status": "judged" if result.report else "failed",
+                        "failure": result.failure or None,
+                        "rank": ranks.get(result.model),
+                        "quality": result.quality,
+                        "milliseconds_per_sample": result.milliseconds,
+                        "training_seconds": result.report.get("timing", {}).get("training_seconds"),
+                        "weights": result.report.get("counts", {}).get("weights"),
+                        "abilities": result.report.get("abilities", []),
+                        "verdicts": result.report.get("verdicts", []),
                     }
-                    for entry in self.entries
+                    for result in self.results
                 ],
             }
         )
@@ -172,17 +172,17 @@ class Comparison:
             )
         for line in lines:
             table.add_row(*(Text(cell["text"], style=STYLES.get(cell["verdict"], "")) for cell in line))
-        for entry in self.failures:
-            table.add_row(entry.model, "failed", *[""] * (len(heads) - 2))
+        for result in self.failures:
+            table.add_row(result.model, "failed", *[""] * (len(heads) - 2))
         words = [f"{r.purpose}: {r.model}{', ' if r.model else ''}{r.sentence}" for r in self.recommendations]
-        words += [f"{entry.model} failed: {entry.failure}" for entry in self.failures]
+        words += [f"{result.model} failed: {result.failure}" for result in self.failures]
         return Group(table, Text(), *map(Text, words))
 
     def html(self) -> str:
         """Page of the comparison: one self-contained document with links to the reports of the models."""
         heads, lines = self._leaderboard()
         ranking = self.ranking
-        colours = {entry.model: MODELS[index % len(MODELS)] for index, entry in enumerate(ranking)}
+        colours = {result.model: MODELS[index % len(MODELS)] for index, result in enumerate(ranking)}
         return render(
             "compare.html.j2",
             comparison=self,
@@ -205,23 +205,23 @@ class Comparison:
         """
         value = _short_value if short else _value
         ranking = self.ranking
-        present = [key for key in SHOWN if any(entry.verdict(key) for entry in ranking)]
+        present = [key for key in SHOWN if any(result.verdict(key) for result in ranking)]
         labels = {key: next(v["label"] for e in ranking if (v := e.verdict(key))) for key in present}
         if short:
             labels |= {key: symbol for key, symbol in SYMBOLS.items() if key in present}
         heads = ["Model", "Quality", *labels.values(), "ms" if short else "ms a sample", "Weights", "Has"]
         lines = []
-        for entry in ranking:
-            cells = [{"text": entry.model, "verdict": ""}, {"text": f"{number(entry.quality, 2)} ×", "verdict": ""}]
+        for result in ranking:
+            cells = [{"text": result.model, "verdict": ""}, {"text": f"{number(result.quality, 2)} ×", "verdict": ""}]
             for key in present:
-                verdict = entry.verdict(key)
+                verdict = result.verdict(key)
                 cells.append(
                     {"text": value(verdict), "verdict": verdict["verdict"]} if verdict else {"text": "–", "verdict": ""}
                 )
-            abilities = [ability for ability in entry.report["abilities"] if ability]
+            abilities = [ability for ability in result.report["abilities"] if ability]
             for text in (
-                number(entry.milliseconds),
-                f"{entry.report['counts']['weights']:,}",
+                number(result.milliseconds),
+                f"{result.report['counts']['weights']:,}",
                 ", ".join(abilities) or "–",
             ):
                 cells.append({"text": text, "verdict": ""})
@@ -248,25 +248,25 @@ def _short_value(verdict: dict[str, Any]) -> str:
     return with_unit(number(verdict["value"], 4 if verdict["statistic"] == "nll" else 2), unit)
 
 
-def _quality(entry: Entry) -> str:
-    if not math.isfinite(entry.quality):
+def _quality(result: ModelResult) -> str:
+    if not math.isfinite(result.quality):
         return "no statistic that could be set against a floor"
-    text = f"on average {number(entry.quality, 2)} times as far from the data as other real data are"
-    copied = entry.verdict("memorisation")
+    text = f"on average {number(result.quality, 2)} times as far from the data as other real data are"
+    copied = result.verdict("memorisation")
     if copied and copied["verdict"] == OFF:
         text += f", but {_value(copied)} of its samples are nearer to training members than unseen data are"
     return text
 
 
-def _name(entry: Entry) -> str:
-    return entry.model
+def _name(result: ModelResult) -> str:
+    return result.model
 
 
-def _with_density(entry: Entry) -> str:
+def _with_density(result: ModelResult) -> str:
     """The model, and its mean negative log-density where it was judged."""
-    line = entry.verdict("nll")
-    return f"{entry.model} ({with_unit(number(line['value'], 4), line['unit'])})" if line else entry.model
+    line = result.verdict("nll")
+    return f"{result.model} ({with_unit(number(line['value'], 4), line['unit'])})" if line else result.model
 
 
-def _speed(entry: Entry) -> str:
-    return f"{number(entry.milliseconds)} ms a sample"
+def _speed(result: ModelResult) -> str:
+    return f"{number(result.milliseconds)} ms a sample"

@@ -25,7 +25,7 @@ import torch
 from pushforward import statistics
 from pushforward.spaces import Field
 from pushforward.validation.curves import Curve, Summary, ratio_of_means
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import REPETITIONS, Floor
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.summaries import summarise
@@ -33,11 +33,11 @@ from pushforward.validation.summaries import summarise
 __all__ = ["pair_curves", "pair_statistics"]
 
 
-def pair_statistics(material: Material) -> list[Statistic]:
+def pair_statistics(data: EvaluationData) -> list[Statistic]:
     """Correlation with the condition field and with the truth, and the transfer function."""
-    if material.given is None or material.repeats is None:
+    if data.given is None or data.repeats is None:
         return []
-    within = material.derived(with_field).within
+    within = data.derived(with_field).within
     half = "up to half the Nyquist frequency"
     return [
         Statistic(
@@ -77,16 +77,16 @@ def pair_statistics(material: Material) -> list[Statistic]:
     ]
 
 
-def pair_curves(material: Material) -> list[Curve]:
+def pair_curves(data: EvaluationData) -> list[Curve]:
     """Curves of the same three."""
-    if material.given is None or material.repeats is None:
+    if data.given is None or data.repeats is None:
         return []
-    of_truth, transfer = material.derived(with_truth)
-    of_field, exchange = material.derived(with_field), material.derived(exchangeable)
+    of_truth, transfer = data.derived(with_truth)
+    of_field, exchange = data.derived(with_field), data.derived(exchangeable)
     channels, pairs = of_truth.real.shape[1], of_field.real.shape[1]
     names = tuple(f"channel {c + 1}" for c in range(channels)) if channels > 1 else ("",)
     of_pairs = tuple(f"pair {c + 1}" for c in range(pairs)) if pairs > 1 else ("",)
-    curves = of_field.curves(material.floor, of_pairs)
+    curves = of_field.curves(data.floor, of_pairs)
     return curves + of_truth.curves(exchange, names) + transfer.curves(exchange, names)
 
 
@@ -94,13 +94,13 @@ def _both(summary: Summary) -> Rows:
     return summary.generated, summary.real
 
 
-def _truth_rows(material: Material) -> Rows:
+def _truth_rows(data: EvaluationData) -> Rows:
     """Correlations of a sample with the truth; and of two samples: the first pair, then all pairs that play its part.
 
     A perfect emulator's truth is one more sample, so that any two correlations that share a sample can be exchanged.
     """
-    assert material.repeats is not None
-    summary, count = material.derived(with_truth)[0], material.repeats.shape[1]
+    assert data.repeats is not None
+    summary, count = data.derived(with_truth)[0], data.repeats.shape[1]
     truth, samples = summary.real[:count], summary.real[count:]
     return truth, np.concatenate([samples[:count], samples])
 
@@ -109,31 +109,31 @@ def _level(rows: np.ndarray, within: np.ndarray) -> float:
     return float(np.nanmean(rows.mean(axis=0)[:, within]))
 
 
-def with_field(material: Material) -> Summary:
+def with_field(data: EvaluationData) -> Summary:
     """Correlation of every member with the field that it is given with."""
     return _summary(
-        material.derived(summarise)["power_spectrum"],
+        data.derived(summarise)["power_spectrum"],
         "correlation_with_condition",
         "Correlation with the condition field",
         "r(k)",
-        _against_field(material, material.generated),
-        _against_field(material, material.real),
+        _against_field(data, data.generated),
+        _against_field(data, data.real),
         "effect",
         "Correlation of each sample with the field that it was given with, mode by mode, beside that of real members "
         "with theirs. Too low: the emulator does not use what the field tells.",
     )
 
 
-def with_truth(material: Material) -> tuple[Summary, Summary]:
+def with_truth(data: EvaluationData) -> tuple[Summary, Summary]:
     """Correlation and power of samples of the same field. "Real" rows are of the truth first, then of samples alone."""
-    assert material.repeats is not None
-    spectrum = material.derived(summarise)["power_spectrum"]
-    count = int(material.repeats.shape[1])
-    truth, one = material.test[:count], material.generated[:count]
-    two, three = material.repeats
-    r = [_cross(material, *pair).correlation.numpy() for pair in ((one, two), (one, truth), (one, three), (two, three))]
+    assert data.repeats is not None
+    spectrum = data.derived(summarise)["power_spectrum"]
+    count = int(data.repeats.shape[1])
+    truth, one = data.test[:count], data.generated[:count]
+    two, three = data.repeats
+    r = [_cross(data, *pair).correlation.numpy() for pair in ((one, two), (one, truth), (one, three), (two, three))]
     power = [np.sqrt(spectrum.generated[:count]), np.sqrt(spectrum.real[:count])]
-    power += [np.sqrt(_power(material, sample)) for sample in (two, three)]
+    power += [np.sqrt(_power(data, sample)) for sample in (two, three)]
     of_truth = _summary(
         spectrum,
         "correlation_with_truth",
@@ -179,15 +179,15 @@ def _summary(
     )  # fmt: skip
 
 
-def exchangeable(material: Material) -> Floor:
+def exchangeable(data: EvaluationData) -> Floor:
     """Repetitions in which one of three samples of each field plays the truth.
 
     Rows are as `with_truth` stacks them: ``count`` of the truth, then of samples 1 and 2, 1 and 3, 2 and 3 (or of
     sample 1, 2, 3).
     """
-    assert material.repeats is not None
-    count = int(material.repeats.shape[1])
-    rng = np.random.default_rng(material.count)
+    assert data.repeats is not None
+    count = int(data.repeats.shape[1])
+    rng = np.random.default_rng(data.count)
     orders: np.ndarray = np.array(list(permutations((1, 2, 3))))
     fields: np.ndarray = np.arange(count)
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
@@ -200,21 +200,21 @@ def exchangeable(material: Material) -> Floor:
     return Floor(count, tuple(pairs), tuple(resamplings), ())
 
 
-def _against_field(material: Material, x: np.ndarray) -> np.ndarray:
+def _against_field(data: EvaluationData, x: np.ndarray) -> np.ndarray:
     """r(k) of every channel of members with every channel of their fields, shape (n, channels x channels, K)."""
-    assert material.refined is not None
-    given = material.refined[: len(x)]
+    assert data.refined is not None
+    given = data.refined[: len(x)]
     ours = np.repeat(x, given.shape[1], axis=1)
-    return _cross(material, ours, np.tile(given, (1, x.shape[1], *[1] * (x.ndim - 2)))).correlation.numpy()
+    return _cross(data, ours, np.tile(given, (1, x.shape[1], *[1] * (x.ndim - 2)))).correlation.numpy()
 
 
-def _cross(material: Material[Field], a: np.ndarray, b: np.ndarray) -> statistics.CrossSpectrum:
-    space = material.space
+def _cross(data: EvaluationData[Field], a: np.ndarray, b: np.ndarray) -> statistics.CrossSpectrum:
+    space = data.space
     return statistics.cross_power_spectrum(torch.from_numpy(a), torch.from_numpy(b), space.box, window=_window(space))
 
 
-def _power(material: Material[Field], x: np.ndarray) -> Any:
-    space = material.space
+def _power(data: EvaluationData[Field], x: np.ndarray) -> Any:
+    space = data.space
     return statistics.power_spectrum(torch.from_numpy(x), space.box, window=_window(space)).power.numpy()
 
 

@@ -15,12 +15,12 @@ import numpy as np
 
 from pushforward.ensembles import Parameter
 from pushforward.validation.curves import effect
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.features import describe
 from pushforward.validation.kinds import Profile, kind_of
 from pushforward.validation.statistic import Rows, Statistic
 
-__all__ = ["Bins", "beside_parameter", "bins_of", "condition_statistics", "difference", "profiles_of"]
+__all__ = ["Bins", "bins_of", "condition_statistics", "difference", "profiles_of", "with_parameter"]
 
 SMALLEST_BIN = 8
 FOLDS = 5
@@ -47,20 +47,20 @@ class Bins:
         return np.array(found)
 
 
-def condition_statistics(material: Material) -> list[Statistic]:
+def condition_statistics(data: EvaluationData) -> list[Statistic]:
     """Statistics of every parameter that varies among the test members."""
-    if material.conditions is None:
+    if data.conditions is None:
         return []
-    found: list[Statistic] = []
-    for column, parameter in enumerate(material.parameters):
-        if len(np.unique(material.conditions[: material.count, column])) < 2:
+    declared: list[Statistic] = []
+    for column, parameter in enumerate(data.parameters):
+        if len(np.unique(data.conditions[: data.count, column])) < 2:
             continue
-        if bins_of(material, column).names:
-            found.append(_worst_bin(material, parameter, column))
+        if bins_of(data, column).names:
+            declared.append(_worst_bin(data, parameter, column))
         if not parameter.classes:
-            found.append(_slope(material, parameter, column))
-        found += _recovered(parameter, column)
-    return found
+            declared.append(_slope(data, parameter, column))
+        declared += _recovered(parameter, column)
+    return declared
 
 
 def difference(profile: Profile) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -70,19 +70,19 @@ def difference(profile: Profile) -> Callable[[np.ndarray, np.ndarray], float]:
     return lambda a, b: float(np.mean(np.abs(effect(a, b))))
 
 
-def profiles_of(material: Material) -> tuple[Profile, Profile]:
+def profiles_of(data: EvaluationData) -> tuple[Profile, Profile]:
     """Profiles for the comparison per bin and for the slope, computed once."""
-    return material.derived(_profiles)
+    return data.derived(_profiles)
 
 
-def _profiles(material: Material) -> tuple[Profile, Profile]:
-    return kind_of(material.space).profiles(material)
+def _profiles(data: EvaluationData) -> tuple[Profile, Profile]:
+    return kind_of(data.space).profiles(data)
 
 
-def bins_of(material: Material, column: int) -> Bins:
+def bins_of(data: EvaluationData, column: int) -> Bins:
     """Terciles of a parameter, or the classes that have enough members; none where that leaves only one."""
-    assert material.conditions is not None
-    values, classes = material.conditions[: material.count, column], material.parameters[column].classes
+    assert data.conditions is not None
+    values, classes = data.conditions[: data.count, column], data.parameters[column].classes
     if classes:
         known = [c for c in range(len(classes)) if (values == c).sum() >= SMALLEST_BIN]
         cuts = [(c - 0.5, c + 0.5) for c in known]
@@ -97,17 +97,17 @@ def bins_of(material: Material, column: int) -> Bins:
     return Bins(tuple(cuts), tuple(names)) if len(cuts) > 1 else Bins((), ())
 
 
-def beside_parameter(material: Material, column: int, profile: Profile) -> Rows:
+def with_parameter(data: EvaluationData, column: int, profile: Profile) -> Rows:
     """The parameter in front of the profile's rows, so that resampled rows keep it."""
-    assert material.conditions is not None
-    values = material.conditions[:, column]
-    return np.column_stack([values[: material.count], profile.generated]), np.column_stack([values, profile.real])
+    assert data.conditions is not None
+    values = data.conditions[:, column]
+    return np.column_stack([values[: data.count], profile.generated]), np.column_stack([values, profile.real])
 
 
-def _worst_bin(material: Material, parameter: Parameter, column: int) -> Statistic:
-    assert material.conditions is not None
-    profile, bins = profiles_of(material)[0], bins_of(material, column)
-    compared, standard = difference(profile), _standard(material)
+def _worst_bin(data: EvaluationData, parameter: Parameter, column: int) -> Statistic:
+    assert data.conditions is not None
+    profile, bins = profiles_of(data)[0], bins_of(data, column)
+    compared, standard = difference(profile), _standard(data)
     width = standard.shape[1]
     # Two real sets have like conditions, not the same: what a linear response to them explains is taken off.
     slopes = _slopes(standard, profile.real)
@@ -116,10 +116,10 @@ def _worst_bin(material: Material, parameter: Parameter, column: int) -> Statist
         explained = (a[:, :width].mean(axis=0) - b[:, :width].mean(axis=0)) @ slopes
         return compared(a[:, width:] - explained, b[:, width:])
 
-    values = material.conditions[:, column]
-    generated = np.column_stack([values[: material.count], standard[: material.count], profile.generated])
+    values = data.conditions[:, column]
+    generated = np.column_stack([values[: data.count], standard[: data.count], profile.generated])
     real = np.column_stack([values, standard, profile.real])
-    per_bin = bins.each(generated, real[: material.count], distance)
+    per_bin = bins.each(generated, real[: data.count], distance)
     where = bins.names[int(np.nanargmax(per_bin))] if np.isfinite(per_bin).any() else "none"
     which = "class" if parameter.classes else "third"
     meaning = "mean relative error of P(k)" if profile.unit == "%" else "mean error of means and squares"
@@ -134,19 +134,19 @@ def _worst_bin(material: Material, parameter: Parameter, column: int) -> Statist
     )
 
 
-def _slope(material: Material, parameter: Parameter, column: int) -> Statistic:
+def _slope(data: EvaluationData, parameter: Parameter, column: int) -> Statistic:
     """Error of the least-squares slopes on the parameter, at fixed other parameters."""
-    assert material.conditions is not None
-    profile, standard = profiles_of(material)[1], _standard(material)
+    assert data.conditions is not None
+    profile, standard = profiles_of(data)[1], _standard(data)
     width, factor = standard.shape[1], 100.0 if profile.unit == "%" else 1.0
-    place = [c for c, p in enumerate(material.parameters) if not p.classes].index(column)
+    place = [c for c, p in enumerate(data.parameters) if not p.classes].index(column)
 
     def slopes(rows: np.ndarray) -> np.ndarray:
         return _slopes(rows[:, :width], rows[:, width:])[place]
 
-    generated = np.column_stack([standard[: material.count], profile.generated])
+    generated = np.column_stack([standard[: data.count], profile.generated])
     real = np.column_stack([standard, profile.real])
-    size = factor * float(np.mean(np.abs(slopes(real[: material.count]))))
+    size = factor * float(np.mean(np.abs(slopes(real[: data.count]))))
     return Statistic(
         f"condition_response/{parameter.name}",
         f"Response to {parameter.name}",
@@ -159,13 +159,13 @@ def _slope(material: Material, parameter: Parameter, column: int) -> Statistic:
     )
 
 
-def _standard(material: Material) -> np.ndarray:
+def _standard(data: EvaluationData) -> np.ndarray:
     """Numeric parameters of the real members, in standard deviations of the test members from their mean."""
-    assert material.conditions is not None
-    numeric = [c for c, p in enumerate(material.parameters) if not p.classes]
-    test = material.conditions[: material.count, numeric]
+    assert data.conditions is not None
+    numeric = [c for c, p in enumerate(data.parameters) if not p.classes]
+    test = data.conditions[: data.count, numeric]
     scatter = np.where(test.std(axis=0) > 0, test.std(axis=0), 1.0)
-    return np.asarray((material.conditions[:, numeric] - test.mean(axis=0)) / scatter, dtype=float)
+    return np.asarray((data.conditions[:, numeric] - test.mean(axis=0)) / scatter, dtype=float)
 
 
 def _slopes(conditions: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -177,8 +177,8 @@ def _slopes(conditions: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _recovered(parameter: Parameter, column: int) -> list[Statistic]:
     """Error and bias of a parameter estimated from samples by a regression trained on real members."""
 
-    def rows(material: Material) -> Rows:
-        return material.derived(_readings)[column]
+    def rows(data: EvaluationData) -> Rows:
+        return data.derived(_readings)[column]
 
     if parameter.classes:
 
@@ -231,20 +231,20 @@ def _recovered(parameter: Parameter, column: int) -> list[Statistic]:
     ]
 
 
-def _readings(material: Material) -> list[Rows]:
+def _readings(data: EvaluationData) -> list[Rows]:
     """Estimates of each parameter with the truth, in units of its scatter, for generated and real members.
 
     The regressions are trained on folds of the other real members, split by group. Another real member is estimated by
     the regression that has not seen its group; a test member and the sample at its condition by the same regression.
     """
-    assert material.conditions is not None
-    n = material.count
-    generated, real = describe(material)
+    assert data.conditions is not None
+    n = data.count
+    generated, real = describe(data)
     others = np.arange(n, len(real)) if len(real) - n >= 2 * FOLDS else np.arange(len(real))
-    folds = _folds(material.groups[others])
+    folds = _folds(data.groups[others])
     found = []
-    for column, parameter in enumerate(material.parameters):
-        truth = material.conditions[:, column].astype(float)
+    for column, parameter in enumerate(data.parameters):
+        truth = data.conditions[:, column].astype(float)
         scatter = 1.0 if parameter.classes else truth[:n].std() or 1.0
         read, of_generated = truth * np.nan, np.full(n, np.nan)
         turns = np.arange(n) % FOLDS

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
 
@@ -34,7 +34,7 @@ NATS_A_DIMENSION = 0.05
 
 
 def judge_density(
-    material: Material,
+    data: EvaluationData,
     emulator: Judgeable,
     watch: Callable[[float], None] = lambda part: None,
     seconds: float = DENSITY_SECONDS,
@@ -48,16 +48,16 @@ def judge_density(
         watch: function called with the completed fraction.
         seconds: time that the densities may take, beyond that of the first batch.
     """
-    most = min(material.count, DENSITY_MEMBERS, max(FEWEST_DENSITIES, DENSITY_VALUES // material.space.size))
+    most = min(data.count, DENSITY_MEMBERS, max(FEWEST_DENSITIES, DENSITY_VALUES // data.space.size))
     # Evenly over the test set, whose members are ordered by simulation, and the first few at random among them.
-    rows = np.random.default_rng(0).permutation(np.linspace(0, material.count - 1, most).round().astype(int))
-    model, taken = _log_prob_within(seconds, material, emulator, rows, watch)
-    members, x = len(model), material.test[rows[: len(model)]]
+    rows = np.random.default_rng(0).permutation(np.linspace(0, data.count - 1, most).round().astype(int))
+    model, taken = _log_prob_within(seconds, data, emulator, rows, watch)
+    members, x = len(model), data.test[rows[: len(model)]]
     value, error = -float(model.mean()), float(model.std(ddof=1)) / math.sqrt(members)
     limited = ""
     if members < most:
         limited = f"A density took {taken / members:.2g} s, so that {members} members, not {most:,}, were evaluated."
-    exact = _exact_log_prob(material, x)
+    exact = _exact_log_prob(data, x)
     verdict = Verdict(
         "nll",
         "Negative log-density",
@@ -82,17 +82,17 @@ def judge_density(
     return [
         ruled(
             replace(verdict, floor=entropy, floor_low=entropy - 1.96 * scatter, floor_high=entropy + 1.96 * scatter),
-            NATS_A_DIMENSION * material.space.size,
+            NATS_A_DIMENSION * data.space.size,
             p_value=p,
             smallest_noticeable=3.6 * scatter,
             note=f"The exact density gives {entropy:.3f} nats on these members; its entropy is "
-            f"{float(material.exact.entropy):.4f} nats. {limited}".strip(),
+            f"{float(data.exact.entropy):.4f} nats. {limited}".strip(),
         )
     ]
 
 
 def _log_prob_within(
-    seconds: float, material: Material, emulator: Judgeable, rows: np.ndarray, watch: Callable[[float], None]
+    seconds: float, data: EvaluationData, emulator: Judgeable, rows: np.ndarray, watch: Callable[[float], None]
 ) -> tuple[np.ndarray, float]:
     """Log-densities of the first of some test members, as many as the time suffices for, and the time taken."""
     parts, begun, start, size, last = list[np.ndarray](), time.perf_counter(), 0, FIRST_DENSITIES, 0.0
@@ -100,7 +100,7 @@ def _log_prob_within(
     while start < len(rows) and ((taken := time.perf_counter() - begun) + 2 * last <= seconds or not parts):
         part = rows[start : start + size]
         with torch.no_grad():
-            logs = emulator.log_prob(torch.from_numpy(material.test[part]), material.given_to(part))
+            logs = emulator.log_prob(torch.from_numpy(data.test[part]), data.given_to(part))
         parts.append(np.asarray(logs.detach().cpu(), dtype=float))
         last = time.perf_counter() - begun - taken
         start, size = start + len(part), 2 * size
@@ -108,8 +108,8 @@ def _log_prob_within(
     return np.concatenate(parts), time.perf_counter() - begun
 
 
-def _exact_log_prob(material: Material, x: np.ndarray) -> np.ndarray | None:
-    log_prob = getattr(material.exact, "log_prob", None)
-    if log_prob is None or getattr(material.exact, "entropy", None) is None or material.conditions is not None:
+def _exact_log_prob(data: EvaluationData, x: np.ndarray) -> np.ndarray | None:
+    log_prob = getattr(data.exact, "log_prob", None)
+    if log_prob is None or getattr(data.exact, "entropy", None) is None or data.conditions is not None:
         return None
     return np.asarray(log_prob(x), dtype=float)

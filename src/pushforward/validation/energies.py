@@ -16,7 +16,7 @@ from scipy import stats
 
 from pushforward.energies import Energy, Reweighted
 from pushforward.energies.weights import ess
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
@@ -32,9 +32,9 @@ NATS = 0.1
 """Negligible error of ln Z."""
 
 
-def energy_statistics(material: Material) -> list[Statistic]:
+def energy_statistics(data: EvaluationData) -> list[Statistic]:
     """The distribution of the energy, if there is one that all data follow."""
-    if _energy(material) is None:
+    if _energy(data) is None:
         return []
     return [
         Statistic(
@@ -51,24 +51,24 @@ def energy_statistics(material: Material) -> list[Statistic]:
     ]
 
 
-def judge_weights(material: Material, judged: Judgeable, seconds: float = WEIGHT_SECONDS) -> list[Verdict]:
+def judge_weights(data: EvaluationData, emulator: Judgeable, seconds: float = WEIGHT_SECONDS) -> list[Verdict]:
     """Effective sample size and ln Z by weights, for models that give samples with their densities.
 
     Arguments:
         seconds: time that the weights may take, if a few samples cost more.
     """
-    energy = _energy(material)
+    energy = _energy(data)
     # Densities of fields may be estimates, whose noise the weights would be judged by.
-    if energy is None or "joint" not in judged.abilities or material.space.grid:
+    if energy is None or "joint" not in emulator.abilities or data.space.grid:
         return []
-    count = min(MOST_WEIGHTED, max(FEWEST_WEIGHTED, WEIGHTED_VALUES // material.space.size))
-    reweight = getattr(judged, "reweight")  # noqa: B009
+    count = min(MOST_WEIGHTED, max(FEWEST_WEIGHTED, WEIGHTED_VALUES // data.space.size))
+    reweight = getattr(emulator, "reweight")  # noqa: B009
     with torch.no_grad():
         begun = time.perf_counter()
-        reweight(FIRST_WEIGHTED, energy=energy, seed=material.count)
+        reweight(FIRST_WEIGHTED, energy=energy, seed=data.count)
         affordable = int(seconds * FIRST_WEIGHTED / (time.perf_counter() - begun))
         count = min(count, max(2 * FIRST_WEIGHTED, affordable))
-        weighted = reweight(count, energy=energy, seed=material.count)
+        weighted = reweight(count, energy=energy, seed=data.count)
     return weight_verdicts(weighted, energy)
 
 
@@ -98,7 +98,8 @@ def weight_verdicts(weighted: Reweighted, energy: Energy) -> list[Verdict]:
 def _free_energy(weighted: Reweighted, energy: Energy) -> list[Verdict]:
     known = energy.facts.log_z
     error = math.hypot(weighted.log_z_error, energy.facts.log_z_error)
-    if known is None or not 0 < error < math.inf:
+    # Equal weights have an error of rounding, by which nothing can be judged.
+    if known is None or not 1e-12 < error < math.inf:
         return []
     verdict = Verdict(
         "log_z",
@@ -119,13 +120,13 @@ def _free_energy(weighted: Reweighted, energy: Energy) -> list[Verdict]:
     return [ruled(verdict, NATS, p_value=p, smallest_noticeable=3.6 * error)]
 
 
-def _energy(material: Material) -> Energy | None:
-    found = getattr(material.exact, "energy", None)
-    return found if isinstance(found, Energy) and material.conditions is None else None
+def _energy(data: EvaluationData) -> Energy | None:
+    found = getattr(data.exact, "energy", None)
+    return found if isinstance(found, Energy) and data.conditions is None else None
 
 
-def _energies(material: Material) -> Rows:
-    energy = _energy(material)
+def _energies(data: EvaluationData) -> Rows:
+    energy = _energy(data)
     assert energy is not None
     highest = np.finfo(np.float32).max
 
@@ -134,7 +135,7 @@ def _energies(material: Material) -> Rows:
         return np.where(np.isfinite(values), values, highest)[:, None]
 
     with torch.no_grad():
-        return of(material.generated), of(material.real)
+        return of(data.generated), of(data.real)
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:

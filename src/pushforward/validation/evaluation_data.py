@@ -27,7 +27,7 @@ from pushforward.validation.kinds import kind_of
 if TYPE_CHECKING:
     from pushforward.ensembles import Ensemble, Parameter
 
-__all__ = ["Material", "Watch", "assemble", "gather", "halves", "home_ensemble", "most_members", "some"]
+__all__ = ["EvaluationData", "Watch", "assemble", "gather", "halves", "home_ensemble", "most_members", "some"]
 
 OTHERS = 3
 """Number of other real members per test member: enough to find one at nearly the same condition."""
@@ -50,7 +50,7 @@ Draw = Callable[[Condition | None, int, int], tuple[np.ndarray, float]]
 
 
 @dataclass(frozen=True)
-class Material(Generic[S]):
+class EvaluationData(Generic[S]):
     """Data available to a statistic, in the user's units.
 
     Attributes:
@@ -84,7 +84,7 @@ class Material(Generic[S]):
     groups: np.ndarray
     train: Ensemble | None
     milliseconds: float
-    data: str
+    name: str
     exact: Any = None
     units: tuple[str, ...] = ()
     unit: str = ""
@@ -96,7 +96,7 @@ class Material(Generic[S]):
     of_class: np.ndarray | None = None
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def derived(self, function: Callable[[Material], T]) -> T:
+    def derived(self, function: Callable[[EvaluationData], T]) -> T:
         """Result of a function of the evaluation data, computed once."""
         if function not in self.memo:
             self.memo[function] = function(self)
@@ -188,7 +188,7 @@ def home_ensemble(emulator: Judgeable) -> Ensemble | None:
 
 def gather(
     emulator: Judgeable, ensemble: Ensemble | None, *, samples: int | None = None, seed: int = 0, watch: Watch
-) -> Material:
+) -> EvaluationData:
     """Choose the members, generate the samples, and plan the repetitions.
 
     Arguments:
@@ -210,7 +210,7 @@ def gather(
 
 
 def assemble(
-    judged: Judgeable,
+    emulator: Judgeable,
     test: Ensemble,
     others: Ensemble | None,
     draw: Draw,
@@ -219,7 +219,7 @@ def assemble(
     samples: int | None = None,
     seed: int = 0,
     whole: bool = False,
-) -> Material:
+) -> EvaluationData:
     """Evaluation data from test members, other real members, and a function that samples at the test conditions.
 
     Arguments:
@@ -233,9 +233,9 @@ def assemble(
     Raises:
         UsageError: if the data are not what is judged, or samples are not finite.
     """
-    _check(judged, test)
+    _check(emulator, test)
     rng = np.random.default_rng([seed, Purpose.JUDGED_MEMBERS])
-    space, notes, kind = judged.space, [], kind_of(judged.space)
+    space, notes, kind = emulator.space, [], kind_of(emulator.space)
     most = most_members(space, samples)
     if others is None:
         first, second = halves(test, rng)
@@ -246,15 +246,15 @@ def assemble(
         notes.append(f"{len(chosen):,} of {len(test):,} test members are used.")
     rest = some(len(others), min(max(OTHERS * len(chosen), FEWEST_OTHERS), 2 * SET_BYTES // (4 * space.size)), rng)
 
-    classes, of_class = ((), None) if judged.parameters else _classes((test, chosen), (others, rest))
-    if not judged.parameters:
+    classes, of_class = ((), None) if emulator.parameters else _classes((test, chosen), (others, rest))
+    if not emulator.parameters:
         test, others = test.with_conditions(None), others.with_conditions(None)
     real, condition = _with_conditions(test, chosen, others, rest)
     conditions = None if condition is None or condition.numbers is None else condition.numbers.numpy()
     given = None if condition is None or condition.field is None else condition.field.numpy()
     # Groups are numbered within an ensemble; members of two ensembles are never one group.
     groups = np.concatenate([test.groups[chosen], others.groups[rest] + 1 + test.groups.max()])
-    labels = [column for column, parameter in enumerate(judged.parameters) if parameter.classes]
+    labels = [column for column, parameter in enumerate(emulator.parameters) if parameter.classes]
     count = len(chosen)
     floor = Floor.build(groups, count, conditions=conditions, labels=labels, together=given is not None, seed=seed)
 
@@ -274,17 +274,17 @@ def assemble(
             f"The test members are of {len(np.unique(groups[:count]))} independent group(s) only: their common "
             "fluctuations cannot be told from a defect."
         )
-    return Material(
+    return EvaluationData(
         space=space,
-        parameters=tuple(judged.parameters),
+        parameters=tuple(emulator.parameters),
         generated=generated,
         real=real,
         conditions=conditions,
         floor=floor,
         groups=groups,
-        train=train if judged.parameters or train is None else train.with_conditions(None),
+        train=train if emulator.parameters or train is None else train.with_conditions(None),
         milliseconds=milliseconds,
-        data=test.name,
+        name=test.name,
         exact=getattr(test, "exact", None),
         levels=levels,
         units=tuple(getattr(test, "units", ())),

@@ -68,14 +68,14 @@ class Comparison:
 
 
 def compare_trajectories(
-    found: Float[Tensor, "simulations T 2 count dim"],
+    evolved: Float[Tensor, "simulations T 2 count dim"],
     reference: Float[Tensor, "simulations T 2 count dim"],
     space: Trajectory,
 ) -> Comparison:
     """Compare trajectories with their reference, at all times but the first, which they share.
 
     Arguments:
-        found, reference: the same particles of the same simulations.
+        evolved, reference: the same particles of the same simulations.
         space: gives times and box.
 
     Raises:
@@ -83,17 +83,19 @@ def compare_trajectories(
     """
     if space.box is None:
         raise UsageError("trajectories are compared in a periodic box; give it (--box, the attribute box of the file)")
-    if found.shape != reference.shape:
-        raise UsageError(f"trajectories of shapes {tuple(found.shape)} and {tuple(reference.shape)} cannot be compared")
+    if evolved.shape != reference.shape:
+        raise UsageError(
+            f"trajectories of shapes {tuple(evolved.shape)} and {tuple(reference.shape)} cannot be compared"
+        )
     side = round(space.count ** (1 / space.dim))
     ratios, correlations = [], []
-    for a, b in zip(found[:, 1:, 0].unbind(1), reference[:, 1:, 0].unbind(1), strict=True):
+    for a, b in zip(evolved[:, 1:, 0].unbind(1), reference[:, 1:, 0].unbind(1), strict=True):
         # A shell beyond the lattice's Nyquist wavenumber holds modes that the particles do not carry.
         edges = [(shell + 0.5) * 2 * pi / space.box for shell in range(side // 2 + 1)]
         spectrum = cross_power_spectrum(_density(b, space, 2 * side), _density(a, space, 2 * side), space.box, edges)
         ratios.append(spectrum.transfer[:, 0].square())
         correlations.append(spectrum.correlation[:, 0])
-    apart = found[:, 1:, 0] - reference[:, 1:, 0]
+    apart = evolved[:, 1:, 0] - reference[:, 1:, 0]
     apart = apart - space.box * (apart / space.box).round()
     distance = apart.square().sum(-1).mean(-1).sqrt() / (space.box / side)
     return Comparison(

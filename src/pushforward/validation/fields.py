@@ -12,7 +12,7 @@ from pushforward import statistics
 from pushforward.spaces import Field
 from pushforward.statistics.power_spectrum import PowerSpectrum, Window
 from pushforward.validation.curves import Curve, Summary, ratio_of_means
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import match
 from pushforward.validation.spectra import correlation, design_of, log_spectra, remove_trend, with_design
 from pushforward.validation.statistic import Rows, Statistic
@@ -35,24 +35,24 @@ def window_of(space: Field) -> Window:
     return None if space.periodic else "hann"
 
 
-def summary_of(name: str) -> Callable[[Material], Summary]:
+def summary_of(name: str) -> Callable[[EvaluationData], Summary]:
     """One of the `Summary`s of the fields, computed once for all statistics."""
-    return lambda material: material.derived(summarise)[name]
+    return lambda data: data.derived(summarise)[name]
 
 
-def _rows(name: str) -> Callable[[Material], Rows]:
-    def rows(material: Material) -> Rows:
-        summary = summary_of(name)(material)
+def _rows(name: str) -> Callable[[EvaluationData], Rows]:
+    def rows(data: EvaluationData) -> Rows:
+        summary = summary_of(name)(data)
         return summary.generated, summary.real
 
     return rows
 
 
-def field_statistics(material: Material[Field]) -> list[Statistic]:
+def field_statistics(data: EvaluationData[Field]) -> list[Statistic]:
     """Every statistic of a `Field`."""
-    space, summaries = material.space, material.derived(summarise)
-    fixed = " at fixed condition" if material.conditions is not None else ""
-    found = [
+    space, summaries = data.space, data.derived(summarise)
+    fixed = " at fixed condition" if data.conditions is not None else ""
+    declared = [
         Statistic(
             "power_spectrum",
             "Power spectrum",
@@ -68,7 +68,7 @@ def field_statistics(material: Material[Field]) -> list[Statistic]:
             "Scatter of P(k)",
             f"mean relative error of the standard deviation of ln P(k) between samples{fixed}",
             rows=_spectra_and_design,
-            distance=_scatter(material),
+            distance=_scatter(data),
             unit="%",
             headline=True,
         ),
@@ -77,7 +77,7 @@ def field_statistics(material: Material[Field]) -> list[Statistic]:
             "Correlation of P(k)",
             f"root mean square error of the correlation coefficients between bins of ln P(k){fixed}",
             rows=_spectra_and_design,
-            distance=_correlations(material),
+            distance=_correlations(data),
             headline=True,
         ),
         Statistic(
@@ -91,7 +91,7 @@ def field_statistics(material: Material[Field]) -> list[Statistic]:
         ),
     ]
     if log_spectra(summaries["power_spectrum"])[1].shape[1] < 2:
-        found = [each for each in found if each.name != "power_correlation"]
+        declared = [each for each in declared if each.name != "power_correlation"]
     for names, label in (
         (("bispectrum_equilateral", "bispectrum_squeezed"), "Bispectrum"),
         (("peaks",), "Peak counts"),
@@ -99,16 +99,16 @@ def field_statistics(material: Material[Field]) -> list[Statistic]:
     ):
         present = [name for name in names if name in summaries]
         if present:
-            found.append(_effect(present[0].split("_")[0], label, [summaries[name] for name in present]))
-    return found + _directions_channels_places(space)
+            declared.append(_effect(present[0].split("_")[0], label, [summaries[name] for name in present]))
+    return declared + _directions_channels_places(space)
 
 
-def field_curves(material: Material[Field]) -> list[Curve]:
+def field_curves(data: EvaluationData[Field]) -> list[Curve]:
     """Every summary of the fields, a curve per channel."""
-    channels = material.space.channels
+    channels = data.space.channels
     names = tuple(f"channel {c + 1}" for c in range(channels)) if channels > 1 else ("",)
-    summaries = material.derived(summarise).values()
-    return [curve for summary in summaries for curve in summary.curves(material.floor, names)]
+    summaries = data.derived(summarise).values()
+    return [curve for summary in summaries for curve in summary.curves(data.floor, names)]
 
 
 def _power(within: np.ndarray) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -132,11 +132,11 @@ def _amplitudes(space: Field) -> list[Statistic]:
             False,
         ),
     }
-    found = []
+    declared = []
     for channel in range(space.channels if space.channels <= MOST_CHANNELS else 1):
         suffix = f"/channel {channel + 1}" if space.channels > 1 else ""
         for name, (label, quantity, unit, headline) in meanings.items():
-            found.append(
+            declared.append(
                 Statistic(
                     f"power_{name}{suffix}",
                     f"{label}, channel {channel + 1}" if suffix else label,
@@ -149,17 +149,17 @@ def _amplitudes(space: Field) -> list[Statistic]:
                     headline=headline,
                 )
             )
-    return found
+    return declared
 
 
-def _all_spectra(material: Material[Field]) -> Rows:
+def _all_spectra(data: EvaluationData[Field]) -> Rows:
     """Spectra with every scale of the grid, and the weights of the fit in one more row each, which all rows share."""
-    space = material.space
+    space = data.space
     a, b = (
         statistics.power_spectrum(torch.from_numpy(x), space.box, bins="all", window=window_of(space))
-        for x in (material.generated, material.real)
+        for x in (data.generated, data.real)
     )
-    weights = statistics.spectrum_weights(*_weighing(material, b))
+    weights = statistics.spectrum_weights(*_weighing(data, b))
     packed = np.concatenate([weights.power[:, None].numpy(), weights.rows.numpy()], axis=1)[None]
     return tuple(  # type: ignore[return-value]
         np.concatenate(
@@ -169,22 +169,22 @@ def _all_spectra(material: Material[Field]) -> Rows:
     )
 
 
-def _weighing(material: Material, real: PowerSpectrum) -> tuple[PowerSpectrum, PowerSpectrum | None]:
+def _weighing(data: EvaluationData, real: PowerSpectrum) -> tuple[PowerSpectrum, PowerSpectrum | None]:
     """Spectra whose scatter sets the weights, in pairs at like conditions where there are some.
 
     They are not of test members, if others are enough: weights make the scatter of the spectra that they were taken
     from too small.
     """
-    rows, n = np.arange(len(real.power)), material.count
+    rows, n = np.arange(len(real.power)), data.count
     rows = rows[n:] if len(rows) >= 2 * n else rows
     rng = np.random.default_rng(n)
-    if material.conditions is None:
+    if data.conditions is None:
         return PowerSpectrum(real.k, real.power[rows], real.modes), None
-    groups = material.groups[rows]
+    groups = data.groups[rows]
     names, member = np.unique(groups if np.ptp(groups) > 0 else rows, return_inverse=True)
     first = rng.permutation(len(names))[member] < len(names) // 2
     one, other = (rng.permutation(part)[:WEIGHING] for part in (rows[first], rows[~first]))
-    beside, chosen = match(material.conditions[one], material.conditions[other], material.labels)
+    beside, chosen = match(data.conditions[one], data.conditions[other], data.labels)
     parts = (PowerSpectrum(real.k, real.power[r], real.modes) for r in (one[beside], other[chosen]))
     return next(parts), next(parts)
 
@@ -203,23 +203,23 @@ def _fitted(a: np.ndarray, b: np.ndarray) -> Mapping[str, float]:
     return found
 
 
-def _spectra_and_design(material: Material) -> Rows:
+def _spectra_and_design(data: EvaluationData) -> Rows:
     """ln P(k) in wide bins behind the regressors of the condition, so that resampled rows keep both."""
-    return with_design(log_spectra(summary_of("power_spectrum")(material)), material)
+    return with_design(log_spectra(summary_of("power_spectrum")(data)), data)
 
 
-def _residuals(material: Material) -> Callable[[np.ndarray], np.ndarray]:
-    columns = 0 if material.conditions is None else design_of(material).shape[1]
+def _residuals(data: EvaluationData) -> Callable[[np.ndarray], np.ndarray]:
+    columns = 0 if data.conditions is None else design_of(data).shape[1]
     return lambda rows: remove_trend(rows[:, columns:], rows[:, :columns])
 
 
-def _scatter(material: Material) -> Callable[[np.ndarray, np.ndarray], float]:
-    residuals = _residuals(material)
+def _scatter(data: EvaluationData) -> Callable[[np.ndarray, np.ndarray], float]:
+    residuals = _residuals(data)
     return lambda a, b: 100 * float(np.mean(np.abs(residuals(a).std(axis=0) / residuals(b).std(axis=0) - 1)))
 
 
-def _correlations(material: Material) -> Callable[[np.ndarray, np.ndarray], float]:
-    residuals = _residuals(material)
+def _correlations(data: EvaluationData) -> Callable[[np.ndarray, np.ndarray], float]:
+    residuals = _residuals(data)
 
     def distance(a: np.ndarray, b: np.ndarray) -> float:
         difference = correlation(residuals(a)) - correlation(residuals(b))
@@ -261,7 +261,7 @@ def _effect(name: str, label: str, summaries: list[Summary]) -> Statistic:
         name,
         label,
         "mean difference, in standard deviations of a single sample",
-        rows=lambda material: (flat("generated"), flat("real")),
+        rows=lambda data: (flat("generated"), flat("real")),
         distance=distance,
         unit="σ",
         headline=True,
@@ -270,9 +270,9 @@ def _effect(name: str, label: str, summaries: list[Summary]) -> Statistic:
 
 def _directions_channels_places(space: Field) -> list[Statistic]:
     """Statistics of the dependence on direction, between channels, and on position."""
-    found: list[Statistic] = []
+    declared: list[Statistic] = []
     if len(space.grid) in (2, 3) and min(space.grid) > 4:
-        found.append(
+        declared.append(
             Statistic(
                 "quadrupole",
                 "Direction",
@@ -285,7 +285,7 @@ def _directions_channels_places(space: Field) -> list[Statistic]:
             )
         )
     if space.channels > 1:
-        found.append(
+        declared.append(
             Statistic(
                 "cross_spectra",
                 "Correlation of channels",
@@ -295,7 +295,7 @@ def _directions_channels_places(space: Field) -> list[Statistic]:
             )
         )
     if min(space.grid) >= 4:
-        found.append(
+        declared.append(
             Statistic(
                 "position",
                 "Border",
@@ -306,7 +306,7 @@ def _directions_channels_places(space: Field) -> list[Statistic]:
                 unit="%",
             )
         )
-    return found
+    return declared
 
 
 def _channel_correlations(x: torch.Tensor, space: Field) -> torch.Tensor:
@@ -317,11 +317,11 @@ def _channel_correlations(x: torch.Tensor, space: Field) -> torch.Tensor:
     return torch.stack(means, -1).flatten(1)
 
 
-def _rings(material: Material[Field]) -> Rows:
-    space = material.space
-    profiles = [statistics.border_profile(torch.from_numpy(x), space.box) for x in (material.generated, material.real)]
-    axes = tuple(range(2, material.real.ndim))
-    scatter = material.test.std(axis=(0, *axes)).astype(float)[:, None]
+def _rings(data: EvaluationData[Field]) -> Rows:
+    space = data.space
+    profiles = [statistics.border_profile(torch.from_numpy(x), space.box) for x in (data.generated, data.real)]
+    axes = tuple(range(2, data.real.ndim))
+    scatter = data.test.std(axis=(0, *axes)).astype(float)[:, None]
     scatter = np.where(scatter > 0, scatter, 1.0)
     a, b = (
         np.concatenate([p.mean.numpy() / scatter, p.variance.numpy() / scatter**2], axis=2).reshape(len(p.mean), -1)
@@ -330,8 +330,8 @@ def _rings(material: Material[Field]) -> Rows:
     return a, b
 
 
-def _both(material: Material, function: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
-    a, b = (function(torch.from_numpy(x)).numpy() for x in (material.generated, material.real))
+def _both(data: EvaluationData, function: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
+    a, b = (function(torch.from_numpy(x)).numpy() for x in (data.generated, data.real))
     return a, b
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pushforward.spaces import Series
-from pushforward.validation.evaluation_data import Material, some
+from pushforward.validation.evaluation_data import EvaluationData, some
 from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
 from pushforward.validation.wording import number, with_unit
 
@@ -32,14 +32,14 @@ SERIES, DRAWS, LEVEL = 200, 100, 0.9
 FEWEST = 8
 
 
-def judge_forecasts(material: Material[Series], forecaster: Any) -> list[Verdict]:
+def judge_forecasts(data: EvaluationData[Series], forecaster: Any) -> list[Verdict]:
     """Verdicts on the forecasts of test series from their first halves; none if the second halves are too short.
 
     Arguments:
         forecaster: with the method `Emulator.forecast`.
     """
-    rows = some(material.count, SERIES, np.random.default_rng(0))
-    x, space = material.test[rows], material.space
+    rows = some(data.count, SERIES, np.random.default_rng(0))
+    x, space = data.test[rows], data.space
     half = space.length // 2
     values = x[:, half:, 1:].astype(float) if space.timed else x[:, half:].astype(float)
     times = x[:, half:, 0] if space.timed else np.arange(half, space.length, dtype=float)
@@ -47,7 +47,7 @@ def judge_forecasts(material: Material[Series], forecaster: Any) -> list[Verdict
     if half == 0 or found.sum() < FEWEST:
         return []
     with torch.no_grad():
-        forecast = forecaster.forecast(x[:, :half], times, material.given_to(rows), draws=DRAWS, level=LEVEL)
+        forecast = forecaster.forecast(x[:, :half], times, data.given_to(rows), draws=DRAWS, level=LEVEL)
     mean, low, high = (np.asarray(each, dtype=float)[found] for each in (forecast.mean, forecast.low, forecast.high))
     scatter = np.asarray(forecast.observed, dtype=float).std(axis=0, ddof=1)[found]
     values, before = values[found], _last_seen(x[found, :half, space.timed :].astype(float))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pushforward.spaces import Field
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.labels import column_units, length_unit, value_label
 from pushforward.validation.scales import Values
 from pushforward.validation.style import FIELD_MAP, encode, encode_cells, styled
@@ -78,30 +78,30 @@ def condition_text(parameters: Sequence[Parameter], row: np.ndarray | None) -> s
     return ", ".join(parts)
 
 
-def field_galleries(material: Material[Field]) -> list[Gallery]:
+def field_galleries(data: EvaluationData[Field]) -> list[Gallery]:
     """Generated samples beside test members at the same conditions, spread over the range of the first of them.
 
     One gallery for each channel, up to `MOST_CHANNELS`.
     """
-    channels = material.space.channels
-    return [_gallery(material, channel) for channel in range(min(channels, MOST_CHANNELS))]
+    channels = data.space.channels
+    return [_gallery(data, channel) for channel in range(min(channels, MOST_CHANNELS))]
 
 
-def _gallery(material: Material[Field], channel: int) -> Gallery:
-    space, tiles = material.space, []
-    scale = ColourScale(material.test, channel, column_units(material)[channel])
-    fields = material.refined
-    of_fields = None if fields is None else ColourScale(fields[: material.count])
-    for row in spread(material):
-        text = condition_text(material.parameters, None if material.conditions is None else material.conditions[row])
+def _gallery(data: EvaluationData[Field], channel: int) -> Gallery:
+    space, tiles = data.space, []
+    scale = ColourScale(data.test, channel, column_units(data)[channel])
+    fields = data.refined
+    of_fields = None if fields is None else ColourScale(fields[: data.count])
+    for row in spread(data):
+        text = condition_text(data.parameters, None if data.conditions is None else data.conditions[row])
         given = "" if of_fields is None or fields is None else of_fields.picture(fields[row])
-        tiles.append(Tile(scale.picture(material.test[row]), scale.picture(material.generated[row]), text, given))
-    if material.given is not None:
+        tiles.append(Tile(scale.picture(data.test[row]), scale.picture(data.generated[row]), text, given))
+    if data.given is not None:
         caption = (
             "The field that each was given with (on its own scale), the unseen truth, and a sample: alike where the "
             "field decides, unlike in what it leaves open."
         )
-    elif material.conditions is None:
+    elif data.conditions is None:
         caption = "Real members, picked at random, and generated samples; nothing else connects the two of a pair."
     else:
         caption = "Unseen real members, and generated samples at the same conditions: alike in kind, not in detail."
@@ -115,28 +115,28 @@ def _gallery(material: Material[Field], channel: int) -> Gallery:
         tuple(tiles),
         scale.bar(),
         caption + " One colour scale.",
-        side_text(material),
+        side_text(data),
     )
 
 
-def side_text(material: Material[Field]) -> str:
+def side_text(data: EvaluationData[Field]) -> str:
     """Length of the horizontal side of a map, such as ``25 Mpc/h`` or ``64 cells``."""
-    space = material.space
+    space = data.space
     if not space.box:
         return f"{space.grid[-1]} cells"
     side = space.box * space.grid[-1] / space.grid[0]
-    return f"{side:.4g} {length_unit(material)}".rstrip()
+    return f"{side:.4g} {length_unit(data)}".rstrip()
 
 
-def neighbour_gallery(material: Material[Field], neighbours: Neighbours) -> Gallery:
+def neighbour_gallery(data: EvaluationData[Field], neighbours: Neighbours) -> Gallery:
     """The generated samples that are nearest to a training member, and that member moved and turned to fit them."""
-    scale, tiles = ColourScale(material.test, 0, column_units(material)[0]), []
+    scale, tiles = ColourScale(data.test, 0, column_units(data)[0]), []
     for row, twin in zip(neighbours.rows, neighbours.twins, strict=True):
-        space = material.space
+        space = data.space
         if space.periodic:
-            twin = _aligned(twin, material.generated[row], turn=space.isotropic)
+            twin = _aligned(twin, data.generated[row], turn=space.isotropic)
         text = f"distance {number(float(neighbours.generated[row]), 2)}"
-        tiles.append(Tile(scale.picture(material.generated[row]), scale.picture(twin), text))
+        tiles.append(Tile(scale.picture(data.generated[row]), scale.picture(twin), text))
     return Gallery(
         "Nearest training members",
         ("generated", "nearest in training"),
@@ -144,8 +144,8 @@ def neighbour_gallery(material: Material[Field], neighbours: Neighbours) -> Gall
         scale.bar(),
         "The generated samples that come nearest to a training member, beside that member (moved, turned and "
         "mirrored to fit where the symmetry of the data allows). A pair that agrees in detail is a copy."
-        + (" The first channel is shown." if material.space.channels > 1 else ""),
-        side_text(material),
+        + (" The first channel is shown." if data.space.channels > 1 else ""),
+        side_text(data),
     )
 
 
@@ -187,20 +187,18 @@ class ColourScale:
             return encode(figure)
 
 
-def spread(material: Material) -> np.ndarray:
+def spread(data: EvaluationData) -> np.ndarray:
     """Rows of test members to show: evenly over the order of the first parameter, or over the members."""
-    order = np.arange(material.count)
-    if material.conditions is not None:
-        order = np.argsort(material.conditions[: material.count, 0], kind="stable")
+    order = np.arange(data.count)
+    if data.conditions is not None:
+        order = np.argsort(data.conditions[: data.count, 0], kind="stable")
     return order[np.unique(np.linspace(0, len(order) - 1, SHOWN).round().astype(int))]
 
 
-def shown_fields(material: Material) -> tuple[np.ndarray, tuple[str, ...]]:
+def shown_fields(data: EvaluationData) -> tuple[np.ndarray, tuple[str, ...]]:
     """Rows of the fields that a comparison shows, and their conditions in words."""
-    rows, conditions = spread(material), material.conditions
-    return rows, tuple(
-        condition_text(material.parameters, None if conditions is None else conditions[row]) for row in rows
-    )
+    rows, conditions = spread(data), data.conditions
+    return rows, tuple(condition_text(data.parameters, None if conditions is None else conditions[row]) for row in rows)
 
 
 def _aligned(field: np.ndarray, target: np.ndarray, turn: bool) -> np.ndarray:

@@ -131,13 +131,19 @@ def judge(
         raise UsageError(
             f"{name} have shape {tuple(made.space.shape)} each, but members of {test.name} {tuple(test.space.shape)}"
         )
-    judged = _Given(name, test.space, beside.parameters, beside.condition_space, log_prob)
+    emulator = _Given(name, test.space, beside.parameters, beside.condition_space, log_prob)
     drawn = made.take(chosen)
     with judging(progress) as watch:
-        material = assemble(
-            judged, test.subset(members), others, lambda *_: (drawn, float("nan")), train=trained, seed=seed, whole=True
+        evaluation = assemble(
+            emulator,
+            test.subset(members),
+            others,
+            lambda *_: (drawn, float("nan")),
+            train=trained,
+            seed=seed,
+            whole=True,
         )
-        report = report_on(judged, material, seed, begun, watch, more, tolerances, command)
+        report = report_on(emulator, evaluation, seed, begun, watch, more, tolerances, command)
         write(report, out, watch)
     return report
 

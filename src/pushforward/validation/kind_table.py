@@ -10,7 +10,7 @@ import torch
 from pushforward import statistics
 from pushforward.spaces import Field, Particles, Series, Vector
 from pushforward.validation import fields, galleries, particles, series, vectors
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.features import field_classified, field_clustered, field_features
 from pushforward.validation.kinds import KindOfSample, Profile, kind_of
 from pushforward.validation.labels import column_units, length_unit, wavenumber
@@ -44,7 +44,7 @@ def _(space: Field) -> KindOfSample:
             "Places away from the border: moments are compared ring by ring, not cell by cell.",
         ),
         curves=fields.field_curves,
-        matrices=lambda material: power_matrices(material.derived(summarise)["power_spectrum"], material),
+        matrices=lambda data: power_matrices(data.derived(summarise)["power_spectrum"], data),
         card_names=_power_card,
         facts=_field_facts,
         samples=512,
@@ -100,47 +100,47 @@ def _(space: Particles) -> KindOfSample:
 
 
 def _field_copies(
-    generated: np.ndarray, training: np.ndarray, test: np.ndarray, material: Material[Field]
+    generated: np.ndarray, training: np.ndarray, test: np.ndarray, data: EvaluationData[Field]
 ) -> statistics.Memorisation:
-    space = material.space
+    space = data.space
     return statistics.field_memorisation(
         torch.from_numpy(generated), torch.from_numpy(training), torch.from_numpy(test),
         periodic=space.periodic, isotropic=space.isotropic,
     )  # fmt: skip
 
 
-def _power_card(material: Material[Field]) -> dict[str, str]:
+def _power_card(data: EvaluationData[Field]) -> dict[str, str]:
     """Name of the card of the power spectrum, with the wavenumber that its figure reaches to."""
-    unit = wavenumber(material) if length_unit(material) else ""
-    return {"power_spectrum": f"Power spectrum to k = {number(half_nyquist(material.space), 2)} {unit}".rstrip()}
+    unit = wavenumber(data) if length_unit(data) else ""
+    return {"power_spectrum": f"Power spectrum to k = {number(half_nyquist(data.space), 2)} {unit}".rstrip()}
 
 
-def _field_facts(material: Material[Field]) -> list[tuple[str, str]]:
+def _field_facts(data: EvaluationData[Field]) -> list[tuple[str, str]]:
     """Side of a map, and the units of its values."""
-    units = column_units(material)
+    units = column_units(data)
     stated = [("unit", listing([unit or "none" for unit in units]))] if any(units) else []
-    return [("side", galleries.side_text(material)), *stated]
+    return [("side", galleries.side_text(data)), *stated]
 
 
-def _spectra(material: Material[Field]) -> tuple[Profile, Profile]:
-    spectrum = material.derived(summarise)["power_spectrum"]
+def _spectra(data: EvaluationData[Field]) -> tuple[Profile, Profile]:
+    spectrum = data.derived(summarise)["power_spectrum"]
     generated, real = (
         values[..., spectrum.within].reshape(len(values), -1) for values in (spectrum.generated, spectrum.real)
     )
-    logs, channels = log_spectra(spectrum), material.space.channels
+    logs, channels = log_spectra(spectrum), data.space.channels
     blocks = np.array_split(spectrum.x[spectrum.within], logs[0].shape[1] // channels)
-    unit = wavenumber(material)
+    unit = wavenumber(data)
     names = tuple(f"k = {block.mean():.3g} {unit}" for block in blocks) * channels
     return Profile("P(k)", (), generated, real, "%"), Profile("ln P(k)", names, *logs, unit="%")
 
 
-def _moments(material: Material) -> tuple[Profile, Profile]:
-    return _followed(material.generated, material.real, 1, vectors.coordinate_names(material.space))
+def _moments(data: EvaluationData) -> tuple[Profile, Profile]:
+    return _followed(data.generated, data.real, 1, vectors.coordinate_names(data.space))
 
 
-def _description(material: Material) -> tuple[Profile, Profile]:
+def _description(data: EvaluationData) -> tuple[Profile, Profile]:
     """Profiles of the features of series, evenly selected, since their values may be missing."""
-    generated, real = series.describe_series(material)
+    generated, real = series.describe_series(data)
     step = max(1, real.shape[1] // MOMENTS)
     return _followed(generated, real, step, tuple(f"x{i + 1}" for i in range(real.shape[1])))
 

@@ -21,7 +21,7 @@ from pushforward.validation.statistic import Rows, SingleTest, Statistic
 if TYPE_CHECKING:
     from pushforward.spaces import Space
     from pushforward.statistics import Memorisation
-    from pushforward.validation.evaluation_data import Material
+    from pushforward.validation.evaluation_data import EvaluationData
     from pushforward.validation.report import Report
 
 __all__ = ["KindOfSample", "Profile", "kind_of"]
@@ -56,7 +56,7 @@ class KindOfSample:
         features: of generated and of real samples, in which distances between samples mean something.
         classified: the features that classifiers see, and their names.
         clustered: the features in which clusters are counted; None takes ``features``.
-        copies: search of training members among samples, ``(generated, training, test, material)``.
+        copies: search of training members among samples, ``(generated, training, test, data)``.
         curves: statistics bin by bin. matrices: correlation matrices by name.
         profiles: what is compared in each bin of a condition, and what its slope is followed in.
         pictures: sections of samples beside data, from the report.
@@ -70,23 +70,23 @@ class KindOfSample:
         broken: samples that hold values which are not finite, a mask ``(n,)``.
     """
 
-    statistics: Callable[[Material], Sequence[Statistic]]
-    features: Callable[[Material], Rows]
-    classified: Callable[[Material], tuple[Rows, tuple[str, ...]]]
-    copies: Callable[[np.ndarray, np.ndarray, np.ndarray, Material], Memorisation]
-    profiles: Callable[[Material], tuple[Profile, Profile]]
+    statistics: Callable[[EvaluationData], Sequence[Statistic]]
+    features: Callable[[EvaluationData], Rows]
+    classified: Callable[[EvaluationData], tuple[Rows, tuple[str, ...]]]
+    copies: Callable[[np.ndarray, np.ndarray, np.ndarray, EvaluationData], Memorisation]
+    profiles: Callable[[EvaluationData], tuple[Profile, Profile]]
     pictures: Callable[[Report], list[Any]]
     headline: tuple[str, ...]
     unseen: tuple[str, ...] = ()
     tests: tuple[SingleTest, ...] = ()
-    clustered: Callable[[Material], Rows] | None = None
-    curves: Callable[[Material], list[Curve]] = field(default=lambda _: [])
-    matrices: Callable[[Material], dict[str, np.ndarray]] = field(default=lambda _: {})
-    shown: Callable[[Material], tuple[np.ndarray, tuple[str, ...]]] = field(
-        default=lambda material: (np.arange(min(MOST_POINTS, material.count)), ())
+    clustered: Callable[[EvaluationData], Rows] | None = None
+    curves: Callable[[EvaluationData], list[Curve]] = field(default=lambda _: [])
+    matrices: Callable[[EvaluationData], dict[str, np.ndarray]] = field(default=lambda _: {})
+    shown: Callable[[EvaluationData], tuple[np.ndarray, tuple[str, ...]]] = field(
+        default=lambda data: (np.arange(min(MOST_POINTS, data.count)), ())
     )
-    card_names: Callable[[Material], dict[str, str]] = field(default=lambda _: {})
-    facts: Callable[[Material], list[tuple[str, str]]] = field(default=lambda _: [])
+    card_names: Callable[[EvaluationData], dict[str, str]] = field(default=lambda _: {})
+    facts: Callable[[EvaluationData], list[tuple[str, str]]] = field(default=lambda _: [])
     samples: int = 5000
     chunk: int | None = None
     levels: Callable[[np.ndarray], np.ndarray | None] = field(default=lambda _: None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pushforward.spaces import Field, Particles, Series, Space, Vector
 
 if TYPE_CHECKING:
-    from pushforward.validation.evaluation_data import Material
+    from pushforward.validation.evaluation_data import EvaluationData
 
 __all__ = [
     "column_labels",
@@ -62,14 +62,14 @@ def product(*units: str) -> str:
     return " ".join(unit for unit in units if unit)
 
 
-def length_unit(material: Material) -> str:
+def length_unit(data: EvaluationData) -> str:
     """Unit of lengths: that of the box, or a cell; empty for a box or positions without one."""
-    return _length(material.space, material.unit or _of_positions(material.space, material))
+    return _length(data.space, data.unit or _of_positions(data.space, data))
 
 
-def wavenumber(material: Material) -> str:
+def wavenumber(data: EvaluationData) -> str:
     """Unit of wavenumbers, as `wavenumber_unit` has it."""
-    return wavenumber_unit(material.space, material.unit)
+    return wavenumber_unit(data.space, data.unit)
 
 
 def wavenumber_unit(space: Space, unit: str) -> str:
@@ -89,42 +89,42 @@ def _(space: Field, unit: str) -> str:
 
 
 @singledispatch
-def _of_positions(space: Space, material: Any) -> str:
+def _of_positions(space: Space, data: Any) -> str:
     """Unit of lengths that follows from that of the values."""
     return ""
 
 
 @_of_positions.register
-def _(space: Particles, material: Any) -> str:
-    return common_unit(material)
+def _(space: Particles, data: Any) -> str:
+    return common_unit(data)
 
 
-def wavenumber_label(material: Material) -> str:
+def wavenumber_label(data: EvaluationData) -> str:
     """Label of an axis of k."""
-    return labelled("k", wavenumber(material))
+    return labelled("k", wavenumber(data))
 
 
-def column_units(material: Material) -> tuple[str, ...]:
+def column_units(data: EvaluationData) -> tuple[str, ...]:
     """Unit of each coordinate or channel; empty texts where none is stated."""
-    count = len(material.column_names)
-    units = tuple(material.units)
+    count = len(data.column_names)
+    units = tuple(data.units)
     return units * count if len(units) == 1 else units if len(units) == count else ("",) * count
 
 
-def common_unit(material: Material) -> str:
+def common_unit(data: EvaluationData) -> str:
     """The unit that all coordinates or channels share; empty if they do not."""
-    units = set(column_units(material))
+    units = set(column_units(data))
     return units.pop() if len(units) == 1 else ""
 
 
-def column_labels(material: Material[Vector]) -> tuple[str, ...]:
+def column_labels(data: EvaluationData[Vector]) -> tuple[str, ...]:
     """Names of the coordinates with their units."""
-    return tuple(labelled(name, unit) for name, unit in zip(material.column_names, column_units(material), strict=True))
+    return tuple(labelled(name, unit) for name, unit in zip(data.column_names, column_units(data), strict=True))
 
 
-def series_units(material: Material[Series]) -> tuple[str, tuple[str, ...]]:
+def series_units(data: EvaluationData[Series]) -> tuple[str, tuple[str, ...]]:
     """Unit of the times, and of each coordinate of series; empty texts where none is stated."""
-    space, units = material.space, tuple(material.units)
+    space, units = data.space, tuple(data.units)
     if len(units) == space.dim + 1:
         return units[0], units[1:]
     return "", units if len(units) == space.dim else units * space.dim if len(units) == 1 else ("",) * space.dim

@@ -25,7 +25,7 @@ import numpy as np
 
 from pushforward.errors import UsageError
 from pushforward.statistics import joint_p_value
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import Measured
 from pushforward.validation.statistic import SingleTest, Statistic, TestResult
 from pushforward.validation.verdict import UNJUDGED, Kind, Verdict, alternative_of, judge, level_of, ruled
@@ -71,7 +71,7 @@ class Judgement:
 
 
 def measure(
-    material: Material,
+    data: EvaluationData,
     statistics: Sequence[Statistic],
     tests: Sequence[SingleTest] = (),
     tolerances: Tolerances | None = None,
@@ -86,7 +86,7 @@ def measure(
             ``condition_bias/Omega_m``, too.
         watch: function called with the completed fraction.
     """
-    tolerances, found = dict(tolerances or {}), Judgement()
+    tolerances, judgement = dict(tolerances or {}), Judgement()
     shared: dict[object, Mapping[str | None, Measured] | str] = {}
     columns: list[tuple[float, np.ndarray, Kind]] = []
     total = max(1, len(statistics) + len(tests))
@@ -94,38 +94,38 @@ def measure(
         watch(index / total)
         key: object = statistic.name if statistic.part is None else (statistic.rows, statistic.distance)
         if key not in shared:
-            shared[key] = attempt(partial(_measured, statistic, material))
+            shared[key] = attempt(partial(_measured, statistic, data))
         outcome = shared[key]
         if isinstance(outcome, str):
-            found.failures.append(f"{statistic.label}: {outcome}")
+            judgement.failures.append(f"{statistic.label}: {outcome}")
             continue
         measured = outcome[statistic.part]
         value, draws = float(measured.value), measured.floor
         if statistic.level is not None:
-            level = statistic.level(statistic.measured_rows(material)[1][: material.count])
+            level = statistic.level(statistic.measured_rows(data)[1][: data.count])
             value, draws = value + level, draws + level
         tolerance = _tolerance(statistic, tolerances)
-        verdict = attempt(partial(_judged, statistic, value, float(measured.error), draws, tolerance))
+        verdict = attempt(partial(_verdict_of, statistic, value, float(measured.error), draws, tolerance))
         if isinstance(verdict, str):
-            found.failures.append(f"{statistic.label}: {verdict}")
+            judgement.failures.append(f"{statistic.label}: {verdict}")
             continue
-        found.verdicts.append(verdict)
+        judgement.verdicts.append(verdict)
         if math.isfinite(verdict.p_value):
             columns.append((value, draws, statistic.kind))
     for index, test in enumerate(tests):
         watch((len(statistics) + index) / total)
-        result = attempt(partial(test.run, material))
+        result = attempt(partial(test.run, data))
         if isinstance(result, str):
-            found.failures.append(f"{test.label}: {result}")
+            judgement.failures.append(f"{test.label}: {result}")
         elif result is not None:
-            found.add([_of_test(test, result, tolerances)])
+            judgement.add([_of_test(test, result, tolerances)])
     if columns:
-        found.p_values.insert(0, _joint(columns, np.random.default_rng(material.count)))
-    unknown = [name for name in tolerances if not any(_named(v.statistic, name) for v in found.verdicts)]
+        judgement.p_values.insert(0, _joint(columns, np.random.default_rng(data.count)))
+    unknown = [name for name in tolerances if not any(_named(v.statistic, name) for v in judgement.verdicts)]
     if unknown:
-        known = ", ".join(v.statistic for v in found.verdicts)
+        known = ", ".join(v.statistic for v in judgement.verdicts)
         raise UsageError(f"a tolerance was given for {', '.join(unknown)}; there are {known}")
-    return found
+    return judgement
 
 
 def attempt(function: Callable[[], T]) -> T | str:
@@ -140,9 +140,9 @@ def attempt(function: Callable[[], T]) -> T | str:
             return f"{type(problem).__name__}: {problem}"
 
 
-def _measured(statistic: Statistic, material: Material) -> Mapping[str | None, Measured]:
+def _measured(statistic: Statistic, data: EvaluationData) -> Mapping[str | None, Measured]:
     """A measurement for each part, or of the whole under None."""
-    generated, real = statistic.measured_rows(material)
+    generated, real = statistic.measured_rows(data)
     if statistic.part is None:
         names: list[str | None] = [None]
         distance = statistic.two_sets
@@ -154,7 +154,7 @@ def _measured(statistic: Statistic, material: Material) -> Mapping[str | None, M
             names[:] = names or list(found)
             return np.array([found[name] for name in names], dtype=float)
 
-    floor = material.floor if statistic.floor is None else material.derived(statistic.floor)
+    floor = data.floor if statistic.floor is None else data.derived(statistic.floor)
     if statistic.set_distance:
         found = floor.measure_sets(distance, generated, real, statistic.most)
     else:
@@ -164,7 +164,9 @@ def _measured(statistic: Statistic, material: Material) -> Mapping[str | None, M
     return {name: Measured(found.value[i], found.error[i], found.floor[:, i]) for i, name in enumerate(names)}
 
 
-def _judged(statistic: Statistic, value: float, error: float, draws: np.ndarray, tolerance: float | None) -> Verdict:
+def _verdict_of(
+    statistic: Statistic, value: float, error: float, draws: np.ndarray, tolerance: float | None
+) -> Verdict:
     return judge(
         statistic.name,
         statistic.label,

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pushforward.validation.axes import FAINT, curve_axes, draw_floor, name_rows, ratio_axis
-from pushforward.validation.comparison_entry import Entry
 from pushforward.validation.coordinate_axes import CoordinateAxis
 from pushforward.validation.galleries import ColourScale
 from pushforward.validation.labels import labelled
+from pushforward.validation.model_result import ModelResult
 from pushforward.validation.style import REAL, Picture, encode, styled
 from pushforward.validation.verdict import CLOSE
 
@@ -29,9 +29,9 @@ class Strips:
     scale: str
 
 
-def strips(entries: Sequence[Entry]) -> Strips | None:
+def strips(results: Sequence[ModelResult]) -> Strips | None:
     """Rows of pictures, for fields."""
-    shown = [entry for entry in entries if entry.generated is not None and entry.generated.ndim >= 4]
+    shown = [result for result in results if result.generated is not None and result.generated.ndim >= 4]
     if not shown or shown[0].real is None:
         return None
     scale = ColourScale(shown[0].real)
@@ -40,11 +40,11 @@ def strips(entries: Sequence[Entry]) -> Strips | None:
     return Strips(rows, shown[0].texts, scale.bar())
 
 
-def scatter_panels(entries: Sequence[Entry], colours: Mapping[str, str]) -> Picture | None:
+def scatter_panels(results: Sequence[ModelResult], colours: Mapping[str, str]) -> Picture | None:
     """The first two coordinates of real and generated points, for vectors; one panel a model."""
     from matplotlib.figure import Figure
 
-    shown = [e for e in entries if e.generated is not None and e.generated.ndim == 2 and e.generated.shape[1] > 1]
+    shown = [e for e in results if e.generated is not None and e.generated.ndim == 2 and e.generated.shape[1] > 1]
     if not shown or shown[0].real is None:
         return None
     panels = [("real", shown[0].real, REAL)]
@@ -82,13 +82,13 @@ def scatter_panels(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
         )
 
 
-def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Picture | None:
+def overview_picture(results: Sequence[ModelResult], colours: Mapping[str, str]) -> Picture | None:
     """Every headline discrepancy of every model in units of its floor."""
     from matplotlib.figure import Figure
 
     keys = {
         v["statistic"]: v["label"]
-        for e in entries
+        for e in results
         for v in e.report["verdicts"]
         if v["headline"] and v["kind"] == "discrepancy" and v["ratio"] is not None
     }
@@ -99,29 +99,29 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
         axes = figure.add_subplot()
         ratios = []
         for row, key in enumerate(reversed(keys)):
-            first = next(v for e in entries if (v := e.verdict(key)))
+            first = next(v for e in results if (v := e.verdict(key)))
             ends = [first["floor_low"], first["floor_high"]]
             if None not in ends:
                 draw_floor(axes, row, ends[0] / first["floor"], ends[1] / first["floor"], width=11)
-            for index, entry in enumerate(entries):
-                verdict = entry.verdict(key)
+            for index, result in enumerate(results):
+                verdict = result.verdict(key)
                 if verdict is None or not verdict["ratio"]:
                     continue
                 ratios.append(verdict["ratio"])
-                offset = 0.13 * (0.5 * (len(entries) - 1) - index)
+                offset = 0.13 * (0.5 * (len(results) - 1) - index)
                 axes.plot(
                     max(verdict["ratio"], LEAST_RATIO),
                     row + offset,
                     MARKERS[index % len(MARKERS)],
-                    color=colours[entry.model],
+                    color=colours[result.model],
                     ms=6,
-                    label=entry.model if row == 0 else None,
+                    label=result.model if row == 0 else None,
                     zorder=3,
                 )
         ratio_axis(axes, 0.9 * LEAST_RATIO, max(1.4 * max(ratios), 4))
         axes.axvline(CLOSE, color=FAINT, lw=0.7, ls=":")
         name_rows(axes, list(keys.values()))
-        figure.legend(loc="outside upper left", ncols=min(3, len(entries)))
+        figure.legend(loc="outside upper left", ncols=min(3, len(results)))
         return Picture(
             "Quality of every model",
             encode(figure),
@@ -133,14 +133,14 @@ def overview_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pi
         )
 
 
-def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Picture | None:
+def scores_picture(results: Sequence[ModelResult], colours: Mapping[str, str]) -> Picture | None:
     """Precision, recall, density, coverage and the classifier of every model."""
     from matplotlib.figure import Figure
 
     keys = [
         key
         for key in ("precision", "recall", "density", "coverage", "classifier")
-        if entries[:1] and entries[0].verdict(key)
+        if results[:1] and results[0].verdict(key)
     ]
     if not keys:
         return None
@@ -149,24 +149,24 @@ def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
         axes = figure.add_subplot()
         largest = 1.0
         for row, key in enumerate(reversed(keys)):
-            first = entries[0].verdict(key) or {}
+            first = results[0].verdict(key) or {}
             if None not in (first.get("floor_low"), first.get("floor_high")):
                 ends = [first["floor_low"], first["floor_high"]]
                 draw_floor(axes, row, ends[0], ends[1], width=11)
-            for index, entry in enumerate(entries):
-                verdict = entry.verdict(key)
+            for index, result in enumerate(results):
+                verdict = result.verdict(key)
                 if verdict is None or verdict["value"] is None:
                     continue
                 largest = max(largest, min(verdict["value"], 2.0))
-                offset = 0.13 * (0.5 * (len(entries) - 1) - index)
+                offset = 0.13 * (0.5 * (len(results) - 1) - index)
                 axes.plot(
                     min(verdict["value"], 2.0),
                     row + offset,
                     MARKERS[index % len(MARKERS)],
-                    color=colours[entry.model],
+                    color=colours[result.model],
                     ms=6,
                 )
-        name_rows(axes, [str((entries[0].verdict(key) or {})["label"]) for key in keys])
+        name_rows(axes, [str((results[0].verdict(key) or {})["label"]) for key in keys])
         axes.set_xlim(-0.02, 1.06 * largest)
         axes.grid(axis="x", color="#e5e7eb", lw=0.6)
         return Picture(
@@ -178,12 +178,12 @@ def scores_picture(entries: Sequence[Entry], colours: Mapping[str, str]) -> Pict
         )
 
 
-def curve_pictures(entries: Sequence[Entry], colours: Mapping[str, str]) -> list[Picture]:
+def curve_pictures(results: Sequence[ModelResult], colours: Mapping[str, str]) -> list[Picture]:
     """Each statistic's curves of all models on one pair of axes, with the floor band.
 
     Curves that only some models have (of the coordinates that are worst for each) are drawn where there are no others.
     """
-    by_model = {entry.model: {(c.name, c.channel): c for c in entry.curves} for entry in entries}
+    by_model = {result.model: {(c.name, c.channel): c for c in result.curves} for result in results}
     keys = list(dict.fromkeys(key for curves in by_model.values() for key in curves))
     common = [key for key in keys if all(key in curves for curves in by_model.values())]
     pictures = []

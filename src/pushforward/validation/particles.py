@@ -10,7 +10,7 @@ import torch
 from pushforward import statistics
 from pushforward.spaces import Particles, Space
 from pushforward.validation.curves import Curve, Summary
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.features import standardised
 from pushforward.validation.kinds import Profile
 from pushforward.validation.labels import labelled, length_unit, power
@@ -32,7 +32,7 @@ MOST = 64
 PAIRED = 1500
 
 
-def particle_statistics(material: Material) -> list[Statistic]:
+def particle_statistics(data: EvaluationData) -> list[Statistic]:
     """Radial distribution, and the energy distance of sorted distances."""
     return [
         Statistic(
@@ -68,13 +68,13 @@ def particle_statistics(material: Material) -> list[Statistic]:
     ]
 
 
-def particle_distances(material: Material) -> Rows:
+def particle_distances(data: EvaluationData) -> Rows:
     """Distances of each sample, ascending for each pair of species, shapes (n, pairs) and (n + m, pairs)."""
-    return material.derived(_distances)
+    return data.derived(_distances)
 
 
-def _distances(material: Material) -> Rows:
-    return _sorted(material.generated, material.space), _sorted(material.real, material.space)
+def _distances(data: EvaluationData) -> Rows:
+    return _sorted(data.generated, data.space), _sorted(data.real, data.space)
 
 
 def _sorted(x: np.ndarray, space: Space) -> np.ndarray:
@@ -88,44 +88,44 @@ def _pooled(a: np.ndarray, b: np.ndarray) -> float:
     return 100 * float(difference / max(float(b.std()), 1e-300))
 
 
-def _radii(material: Material) -> Rows:
-    a, b = (np.sqrt((x**2).mean(axis=1, keepdims=True)) for x in particle_distances(material))
+def _radii(data: EvaluationData) -> Rows:
+    a, b = (np.sqrt((x**2).mean(axis=1, keepdims=True)) for x in particle_distances(data))
     return a, b
 
 
-def particle_features(material: Material) -> Rows:
+def particle_features(data: EvaluationData) -> Rows:
     """Sorted distances, thinned evenly and standardised."""
-    a, b = particle_distances(material)
+    a, b = particle_distances(data)
     chosen = np.unique(np.linspace(0, b.shape[1] - 1, min(MOST, b.shape[1])).round().astype(int))
     a, b = standardised(a[:, chosen], b[:, chosen])
     return a / np.sqrt(a.shape[1]), b / np.sqrt(b.shape[1])
 
 
-def particle_classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
+def particle_classified(data: EvaluationData) -> tuple[Rows, tuple[str, ...]]:
     """The same features, with their names."""
-    rows = particle_features(material)
+    rows = particle_features(data)
     return rows, tuple(f"distance {i + 1} of {rows[1].shape[1]}, ascending" for i in range(rows[1].shape[1]))
 
 
 def particle_copies(
-    generated: np.ndarray, training: np.ndarray, test: np.ndarray, material: Material
+    generated: np.ndarray, training: np.ndarray, test: np.ndarray, data: EvaluationData
 ) -> statistics.Memorisation:
     """Copies of training samples up to rotations, translations and relabelling: the same distances."""
-    return statistics.memorisation(*(torch.from_numpy(_sorted(x, material.space)) for x in (generated, training, test)))
+    return statistics.memorisation(*(torch.from_numpy(_sorted(x, data.space)) for x in (generated, training, test)))
 
 
-def particle_profiles(material: Material) -> tuple[Profile, Profile]:
+def particle_profiles(data: EvaluationData) -> tuple[Profile, Profile]:
     """Mean distances, followed over the range of a condition."""
-    a, b = particle_features(material)
+    a, b = particle_features(data)
     columns = np.unique(np.linspace(0, b.shape[1] - 1, 4).round().astype(int))
     names = tuple(f"distance {c + 1}" for c in columns)
     profile = Profile("distances", names, a[:, columns], b[:, columns], "σ")
     return profile, profile
 
 
-def particle_curves(material: Material) -> list[Curve]:
+def particle_curves(data: EvaluationData) -> list[Curve]:
     """Density of the distances of particles."""
-    generated, real = particle_distances(material)
+    generated, real = particle_distances(data)
     edges = np.linspace(0.0, float(np.quantile(real, 0.999)) * 1.05, BINS + 1)
     width = edges[1] - edges[0]
 
@@ -138,8 +138,8 @@ def particle_curves(material: Material) -> list[Curve]:
     summary = Summary(
         name="distances",
         title="Radial distribution",
-        x_label=labelled("distance of two particles", length_unit(material)),
-        y_label=labelled("probability density", power(length_unit(material), -1)),
+        x_label=labelled("distance of two particles", length_unit(data)),
+        y_label=labelled("probability density", power(length_unit(data), -1)),
         x=(edges[1:] + edges[:-1]) / 2,
         generated=density(generated),
         real=density(real),
@@ -147,4 +147,4 @@ def particle_curves(material: Material) -> list[Curve]:
         caption="Distances of all pairs of particles. Below, the ratio of generated to real density with its standard "
         "error: it should stay within the grey band. Larger distances are counted in the last bin.",
     )
-    return summary.curves(material.floor)
+    return summary.curves(data.floor)

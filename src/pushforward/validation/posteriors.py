@@ -17,7 +17,7 @@ from pushforward.conditions import Condition
 from pushforward.randomness import Purpose
 from pushforward.statistics import PosteriorCalibration, posterior_calibration
 from pushforward.validation.curves import Curve
-from pushforward.validation.evaluation_data import Material, some
+from pushforward.validation.evaluation_data import EvaluationData, some
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.vectors import coordinate_names
 from pushforward.validation.verdict import Verdict, judge
@@ -29,27 +29,27 @@ MEMBERS, SAMPLES = 200, 99
 FEWEST = 20
 
 
-def calibrated(material: Material[Any], judged: Judgeable, seed: int = 0) -> PosteriorCalibration | None:
+def calibrated(data: EvaluationData[Any], emulator: Judgeable, seed: int = 0) -> PosteriorCalibration | None:
     """Calibration over test members with distinct conditions; None if there are too few of them.
 
     Members that share a condition are compared with the samples as sets.
     """
-    if material.space.kind != "vector" or not material.conditioned or "sampler" not in judged.abilities:
+    if data.space.kind != "vector" or not data.conditioned or "sampler" not in emulator.abilities:
         return None
-    rows = some(material.count, MEMBERS, np.random.default_rng([seed, Purpose.POSTERIORS]))
-    given = material.given_to(rows)
+    rows = some(data.count, MEMBERS, np.random.default_rng([seed, Purpose.POSTERIORS]))
+    given = data.given_to(rows)
     if given is None or len(rows) < FEWEST or not _distinct(given):
         return None
     repeated = given[torch.arange(len(rows)).repeat_interleave(SAMPLES)]
     with torch.no_grad():
-        drawn = judged.sample_at(repeated, seed=seed)
+        drawn = emulator.sample_at(repeated, seed=seed)
     samples = drawn.reshape(len(rows), SAMPLES, -1)
-    return posterior_calibration(samples, material.test[rows], seed=seed)
+    return posterior_calibration(samples, data.test[rows], seed=seed)
 
 
-def judge_calibration(calibration: PosteriorCalibration, material: Material[Any]) -> list[Verdict]:
+def judge_calibration(calibration: PosteriorCalibration, data: EvaluationData[Any]) -> list[Verdict]:
     """Verdicts on bias, width, correlations and coverage; each names the parameters that are worst."""
-    single, paired, names = calibration.single, calibration.paired, coordinate_names(material.space)
+    single, paired, names = calibration.single, calibration.paired, coordinate_names(data.space)
     pairs = [f"{names[i]} {'+-'[turn % 2]} {names[j]}" for turn, (i, j) in enumerate(calibration.pairs)]
     of = f"over {len(single.ranks):,} unseen members, {SAMPLES} samples at the condition of each"
     shift = (100 * single.bias.abs(), 100 * single.bias_null.abs())

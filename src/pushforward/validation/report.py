@@ -15,7 +15,7 @@ from pushforward.errors import UsageError
 from pushforward.spaces import Space, space_to_dict
 from pushforward.validation.common_statistics import Neighbours
 from pushforward.validation.curves import Curve
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.figures import overview_picture
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.labels import column_labels
@@ -80,7 +80,7 @@ class Report:
     command: str
     judging: str
     seed: int
-    material: Material = field(repr=False)
+    evaluation: EvaluationData = field(repr=False)
     neighbours: Neighbours | None = field(default=None, repr=False)
     metrics: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     log_prob: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
@@ -112,10 +112,10 @@ class Report:
     @property
     def summary(self) -> str:
         """The judgement in a few sentences."""
-        judged = [v for v in self.verdicts if v.verdict != UNJUDGED]
-        by_word = {word: [v.label for v in judged if v.verdict == word] for word in (AT_FLOOR, NEAR, OFF)}
+        tested = [v for v in self.verdicts if v.verdict != UNJUDGED]
+        by_word = {word: [v.label for v in tested if v.verdict == word] for word in (AT_FLOOR, NEAR, OFF)}
         counted = [f"{len(names)} {word}" for word, names in by_word.items() if names]
-        text = f"Of {len(judged)} statistics, {listing(counted)}."
+        text = f"Of {len(tested)} statistics, {listing(counted)}."
         if by_word[OFF]:
             named = by_word[OFF][:NAMED]
             if len(by_word[OFF]) > NAMED:
@@ -128,13 +128,13 @@ class Report:
     @property
     def multiplicity(self) -> str:
         """Expected result of a perfect emulator, and the joint p-value."""
-        judged = [v for v in self.verdicts if v.verdict != UNJUDGED]
-        if not judged or not math.isfinite(self.joint_p_value):
+        tested = [v for v in self.verdicts if v.verdict != UNJUDGED]
+        if not tested or not math.isfinite(self.joint_p_value):
             return ""
-        beyond = sum(v.verdict != AT_FLOOR for v in judged)
+        beyond = sum(v.verdict != AT_FLOOR for v in tested)
         p = "< 1e-6" if self.joint_p_value < 1e-6 else f"= {number(self.joint_p_value, 2)}"
         return (
-            f"A perfect emulator would have about {number(self.expected_beyond, 1)} of {len(judged)} beyond the floor; "
+            f"A perfect emulator would have about {number(self.expected_beyond, 1)} of {len(tested)} beyond the floor; "
             f"here {'it is' if beyond == 1 else 'there are'} {beyond}. Joint p-value: p {p}."
         )
 
@@ -160,8 +160,8 @@ class Report:
                 "counts": self.counts,
                 "abilities": self.abilities,
                 "notes": self.notes,
-                "units": self.material.units,
-                "box_unit": self.material.unit,
+                "units": self.evaluation.units,
+                "box_unit": self.evaluation.unit,
                 "seed": self.seed,
                 "command": self.command,
                 "judging": self.judging,
@@ -242,7 +242,7 @@ class Report:
         """Headline numbers of the page."""
         wanted = kind_of(self.space).headline
         names = {"classifier": "Classifier AUC"}
-        names |= kind_of(self.space).card_names(self.material)
+        names |= kind_of(self.space).card_names(self.evaluation)
         cards = [
             {
                 "label": names.get(v.statistic, v.label),
@@ -269,17 +269,17 @@ class Report:
             ("data", f"{self.data}: {type(self.space).__name__.lower()} of shape {shape}"),
             (
                 "condition",
-                listing([*self.parameters, *(["a field"] if self.material.given is not None else [])]) or "none",
+                listing([*self.parameters, *(["a field"] if self.evaluation.given is not None else [])]) or "none",
             ),
             ("judged by", f"{self.counts['test']:,} unseen members against {self.counts['generated']:,} samples"),
         ]
         if self.timing.get("training_seconds"):
             rows.append(("training", duration(float(self.timing["training_seconds"] or 0))))
         if getattr(self.space, "names", ()):
-            named = list(column_labels(self.material))
+            named = list(column_labels(self.evaluation))
             more = [f"{len(named) - MOST_NAMES} more"] if len(named) > MOST_NAMES else []
             rows.append(("coordinates", listing([*named[:MOST_NAMES], *more])))
-        rows += kind_of(self.space).facts(self.material)
+        rows += kind_of(self.space).facts(self.evaluation)
         return rows
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pushforward.validation.conditions import beside_parameter, bins_of, difference, profiles_of
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.conditions import bins_of, difference, profiles_of, with_parameter
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import silent
 from pushforward.validation.wording import plain
 
@@ -53,26 +53,24 @@ class Response:
         )
 
 
-def responses_of(material: Material) -> list[Response]:
+def responses_of(data: EvaluationData) -> list[Response]:
     """A response for each parameter whose range could be cut into bins."""
-    if material.conditions is None:
+    if data.conditions is None:
         return []
-    return [
-        _response(material, column) for column in range(len(material.parameters)) if bins_of(material, column).names
-    ]
+    return [_response(data, column) for column in range(len(data.parameters)) if bins_of(data, column).names]
 
 
-def _response(material: Material, column: int) -> Response:
-    assert material.conditions is not None
-    parameter, n = material.parameters[column], material.count
-    compared, profile = profiles_of(material)
-    bins, distance = bins_of(material, column), difference(compared)
-    generated, real = beside_parameter(material, column, compared)
+def _response(data: EvaluationData, column: int) -> Response:
+    assert data.conditions is not None
+    parameter, n = data.parameters[column], data.count
+    compared, profile = profiles_of(data)
+    bins, distance = bins_of(data, column), difference(compared)
+    generated, real = with_parameter(data, column, compared)
     per_bin = bins.each(generated, real[:n], distance)
-    floors = np.array([bins.each(real[a], real[b], distance) for a, b in material.floor.pairs])
+    floors = np.array([bins.each(real[a], real[b], distance) for a, b in data.floor.pairs])
     with silent():
         floor = np.nanmedian(floors, axis=0) if len(floors) else np.full(len(per_bin), np.nan)
-    values = material.conditions[:n, column]
+    values = data.conditions[:n, column]
     if parameter.classes:
         members = [values == c for c in np.unique(values)]
         ticks = tuple(str(parameter.classes[int(c)]) for c in np.unique(values))

@@ -9,7 +9,7 @@ import numpy as np
 
 from pushforward.spaces import Vector
 from pushforward.validation.coordinate_axes import CoordinateAxis
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.labels import column_labels, labelled, length_unit
 from pushforward.validation.style import GENERATED, REAL, Picture, encode, styled
 
@@ -20,20 +20,20 @@ DRAWN_POINTS = 3000
 CORNER = 6
 
 
-def vector_pictures(material: Material[Vector]) -> list[Picture]:
+def vector_pictures(data: EvaluationData[Vector]) -> list[Picture]:
     """Scatter of real and generated points: two panels in two dimensions, a corner of the worst coordinates in more."""
     from matplotlib.figure import Figure
 
     from pushforward.validation.vectors import worst_columns
 
-    dim = material.space.dim
+    dim = data.space.dim
     if dim == 1:
         return []
-    shown, labels = worst_columns(material, CORNER), column_labels(material)
-    rulers = [CoordinateAxis.of(material.test[:, column], labels[column], 0.12) for column in shown]
+    shown, labels = worst_columns(data, CORNER), column_labels(data)
+    rulers = [CoordinateAxis.of(data.test[:, column], labels[column], 0.12) for column in shown]
     real, generated = (
         np.stack([ruler.clipped(x[:DRAWN_POINTS, column]) for ruler, column in zip(rulers, shown, strict=True)], 1)
-        for x in (material.test, material.generated)
+        for x in (data.test, data.generated)
     )
     size = float(np.clip(90 / np.sqrt(len(real)), 0.8, 8))
     dots: dict[str, Any] = {"s": size, "lw": 0, "alpha": 0.6}
@@ -100,13 +100,13 @@ def _corner(
 
 
 def density_picture(
-    material: Material[Vector], log_prob: Callable[[np.ndarray], np.ndarray], cells: int = 160
+    data: EvaluationData[Vector], log_prob: Callable[[np.ndarray], np.ndarray], cells: int = 160
 ) -> Picture:
     """Map of the model's log-density over the plane, with real points on it."""
     from matplotlib.figure import Figure
 
-    names = column_labels(material)
-    low, high = np.quantile(material.test, [0.001, 0.999], axis=0)
+    names = column_labels(data)
+    low, high = np.quantile(data.test, [0.001, 0.999], axis=0)
     margin = 0.25 * (high - low)
     low, high = low - margin, high + margin
     axes_values = [np.linspace(low[i], high[i], cells) for i in range(2)]
@@ -120,7 +120,7 @@ def density_picture(
         image = axes.imshow(
             values, origin="lower", extent=extent, aspect="auto", cmap="viridis", vmin=top - 10, vmax=top
         )
-        axes.scatter(material.test[:400, 0], material.test[:400, 1], s=2, color="white", lw=0, alpha=0.7)
+        axes.scatter(data.test[:400, 0], data.test[:400, 1], s=2, color="white", lw=0, alpha=0.7)
         axes.set_xlabel(names[0])
         axes.set_ylabel(names[1])
         figure.colorbar(image, ax=axes, label="log-density [nats]")
@@ -133,23 +133,21 @@ def density_picture(
         )
 
 
-def particle_pictures(material: Material) -> list[Picture]:
+def particle_pictures(data: EvaluationData) -> list[Picture]:
     """A few configurations, particles as dots in the plane of the first two axes."""
     from matplotlib.figure import Figure
 
-    if material.real.shape[2] < 2:
+    if data.real.shape[2] < 2:
         return []
     with styled():
         figure = Figure(figsize=(8.6, 4.6))
         panels = figure.subplots(2, SHOWN, sharex=True, sharey=True)
-        for row, (x, colour, title) in enumerate(
-            ((material.test, REAL, "Real"), (material.generated, GENERATED, "Generated"))
-        ):
+        for row, (x, colour, title) in enumerate(((data.test, REAL, "Real"), (data.generated, GENERATED, "Generated"))):
             for axes, each in zip(panels[row], x[:SHOWN], strict=False):
                 axes.scatter(each[:, 0], each[:, 1], color=colour, s=14, lw=0)
                 axes.set_aspect("equal", adjustable="box")
-            panels[row, 0].set_ylabel(labelled(f"{title}: second axis", length_unit(material)))
-        panels[-1, 0].set_xlabel(labelled("first axis", length_unit(material)))
+            panels[row, 0].set_ylabel(labelled(f"{title}: second axis", length_unit(data)))
+        panels[-1, 0].set_xlabel(labelled("first axis", length_unit(data)))
         return [
             Picture(
                 "Samples beside data",

@@ -42,29 +42,29 @@ class Section:
 
 def field_sections(report: Report) -> list[Section]:
     """Fields beside data, and the nearest training members."""
-    found = [Section(SAMPLES, "samples", galleries=galleries.field_galleries(report.material))]
+    found = [Section(SAMPLES, "samples", galleries=galleries.field_galleries(report.evaluation))]
     if report.neighbours is not None:
-        gallery = galleries.neighbour_gallery(report.material, report.neighbours)
+        gallery = galleries.neighbour_gallery(report.evaluation, report.neighbours)
         found.append(Section("Nearest training members", "neighbours", galleries=[gallery]))
     return found
 
 
 def vector_sections(report: Report) -> list[Section]:
     """Points beside data; in the plane, the model's density."""
-    pictures = samples.vector_pictures(report.material)
-    if report.log_prob is not None and report.material.real.shape[1] == 2 and not report.parameters:
-        pictures.append(samples.density_picture(report.material, report.log_prob))
+    pictures = samples.vector_pictures(report.evaluation)
+    if report.log_prob is not None and report.evaluation.real.shape[1] == 2 and not report.parameters:
+        pictures.append(samples.density_picture(report.evaluation, report.log_prob))
     return [Section(SAMPLES, "samples", pictures)]
 
 
 def series_sections(report: Report) -> list[Section]:
     """Series beside data."""
-    return [Section(SAMPLES, "samples", series_pictures(report.material))]
+    return [Section(SAMPLES, "samples", series_pictures(report.evaluation))]
 
 
 def particle_sections(report: Report) -> list[Section]:
     """Configurations beside data."""
-    return [Section(SAMPLES, "samples", samples.particle_pictures(report.material))]
+    return [Section(SAMPLES, "samples", samples.particle_pictures(report.evaluation))]
 
 
 def report_sections(report: Report) -> list[Section]:
@@ -72,7 +72,7 @@ def report_sections(report: Report) -> list[Section]:
     first, *rest = kind_of(report.space).pictures(report)
     found = [first]
     curves = [figures.curve_picture(curve) for curve in report.curves]
-    matrices = figures.matrices_picture(report.matrices, wavenumber(report.material) if report.matrices else "")
+    matrices = figures.matrices_picture(report.matrices, wavenumber(report.evaluation) if report.matrices else "")
     found.append(Section("Statistics", "statistics", [*curves, *([matrices] if matrices else [])]))
 
     sets = [figures.scores_picture([v for v in report.verdicts if v.group == "sets" and np.isfinite(v.floor)])]

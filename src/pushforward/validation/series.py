@@ -21,7 +21,7 @@ import torch
 from pushforward import statistics
 from pushforward.spaces import Series
 from pushforward.validation.curves import Curve, Summary
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.features import describe
 from pushforward.validation.labels import labelled, power, series_units
 from pushforward.validation.statistic import Rows, Statistic
@@ -46,7 +46,7 @@ PAIRED = 1500
 SHOWN = 5
 
 
-def series_statistics(material: Material) -> list[Statistic]:
+def series_statistics(data: EvaluationData) -> list[Statistic]:
     """Every statistic of a `Series`."""
     return [
         Statistic(
@@ -89,30 +89,30 @@ def series_statistics(material: Material) -> list[Statistic]:
     ]
 
 
-def series_curves(material: Material) -> list[Curve]:
+def series_curves(data: EvaluationData) -> list[Curve]:
     """Values over time and structure functions."""
-    channels = _channels(material.space)
-    return [curve for each in material.derived(_summaries) for curve in each.curves(material.floor, channels)]
+    channels = _channels(data.space)
+    return [curve for each in data.derived(_summaries) for curve in each.curves(data.floor, channels)]
 
 
-def _values_over_time(material: Material) -> Rows:
-    over_time, _ = material.derived(_summaries)
+def _values_over_time(data: EvaluationData) -> Rows:
+    over_time, _ = data.derived(_summaries)
     return _flat(over_time.generated), _flat(over_time.real)
 
 
-def _structure_functions(material: Material) -> Rows:
-    _, structure = material.derived(_summaries)
+def _structure_functions(data: EvaluationData) -> Rows:
+    _, structure = data.derived(_summaries)
     return _flat(structure.generated), _flat(structure.real)
 
 
-def _standard_values(material: Material) -> Rows:
-    generated, real = _values_over_time(material)
+def _standard_values(data: EvaluationData) -> Rows:
+    generated, real = _values_over_time(data)
     scatter = _scatter(real)
     return generated / scatter, real / scatter
 
 
 def series_copies(
-    generated: np.ndarray, training: np.ndarray, test: np.ndarray, material: Material
+    generated: np.ndarray, training: np.ndarray, test: np.ndarray, data: EvaluationData
 ) -> statistics.Memorisation:
     """Copies of training series: the same values where both were observed."""
     sides = [torch.from_numpy(np.nan_to_num(x.astype(float)).reshape(len(x), -1)) for x in (generated, training, test)]
@@ -128,25 +128,25 @@ def broken_series(x: np.ndarray, space: Series) -> np.ndarray:
     return np.asarray(nothing | np.isinf(x).reshape(len(x), -1).any(axis=1) | ~np.isfinite(times).all(axis=1))
 
 
-def series_classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
+def series_classified(data: EvaluationData) -> tuple[Rows, tuple[str, ...]]:
     """Features of series, with their names."""
-    rows = describe(material)
-    over_time, structure = material.derived(_summaries)
+    rows = describe(data)
+    over_time, structure = data.derived(_summaries)
     names = [
         f"{summary.title} at {x:.3g}, {channel}".rstrip(", ")
         for summary in (over_time, structure)
-        for channel in _channels(material.space)
+        for channel in _channels(data.space)
         for x in summary.x
     ]
     return rows, tuple(names)
 
 
-def describe_series(material: Material) -> tuple[np.ndarray, np.ndarray]:
+def describe_series(data: EvaluationData) -> tuple[np.ndarray, np.ndarray]:
     """Features of the generated (n, F) and of the real series (n + m, F), in which distances mean something.
 
     Values at even times and logarithms of the structure function, standardised, with equal total weights.
     """
-    over_time, structure = material.derived(_summaries)
+    over_time, structure = data.derived(_summaries)
     blocks = []
     for summary, logarithm in ((over_time, False), (structure, True)):
         generated, real = (_flat(x) for x in (summary.generated, summary.real))
@@ -158,17 +158,17 @@ def describe_series(material: Material) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([g for g, _ in blocks], axis=1), np.concatenate([r for _, r in blocks], axis=1)
 
 
-def series_pictures(material: Material[Series]) -> list[Picture]:
+def series_pictures(data: EvaluationData[Series]) -> list[Picture]:
     """Some real and some generated series, one panel for each coordinate."""
     from matplotlib.figure import Figure
 
-    space = material.space
-    of_time, of_values = series_units(material)
+    space = data.space
+    of_time, of_values = series_units(data)
     with styled():
         figure = Figure(figsize=(8.6, 1.0 + 2.1 * space.dim))
         panels = figure.subplots(space.dim, 2, sharex=True, sharey="row", squeeze=False)
         for column, (x, colour, title) in enumerate(
-            ((material.test, REAL, "Real"), (material.generated, GENERATED, "Generated"))
+            ((data.test, REAL, "Real"), (data.generated, GENERATED, "Generated"))
         ):
             times, values = _parts(x[:SHOWN], space)
             for row, name in enumerate(_channels(space)):
@@ -204,17 +204,17 @@ def _parts(x: np.ndarray, space: Series) -> tuple[np.ndarray, np.ndarray]:
     return np.broadcast_to(np.arange(space.length, dtype=float), x.shape[:2]), x.astype(float)
 
 
-def _summaries(material: Material[Series]) -> tuple[Summary, Summary]:
+def _summaries(data: EvaluationData[Series]) -> tuple[Summary, Summary]:
     """Values at even times, and the structure function, of every sample."""
-    space = material.space
-    of_time, of_values = series_units(material)
-    real_times, _ = _parts(material.real, space)
+    space = data.space
+    of_time, of_values = series_units(data)
+    real_times, _ = _parts(data.real, space)
     first, last = float(real_times.min()), float(real_times.max())
     at = first + (last - first) * (np.arange(TIMES) + 0.5) / TIMES
     edges = np.geomspace((last - first) / space.length, (last - first) / 2, LAGS + 1)
 
     def both(function: Any) -> tuple[np.ndarray, np.ndarray]:
-        generated, real = (np.asarray(function(*_parts(x, space))) for x in (material.generated, material.real))
+        generated, real = (np.asarray(function(*_parts(x, space))) for x in (data.generated, data.real))
         return generated, real
 
     generated, real = both(lambda t, x: _resampled(t, x, at))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pushforward.validation.curves import Summary
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 
 __all__ = ["correlation", "design_of", "log_spectra", "power_matrices", "remove_trend", "with_design"]
 
@@ -45,37 +45,37 @@ def correlation(values: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def design_of(material: Material) -> np.ndarray:
+def design_of(data: EvaluationData) -> np.ndarray:
     """Regressors of the real members: each parameter and its square, or an indicator of each class but the first."""
-    assert material.conditions is not None
+    assert data.conditions is not None
     columns = []
-    for index, parameter in enumerate(material.parameters):
-        values = material.conditions[:, index].astype(float)
+    for index, parameter in enumerate(data.parameters):
+        values = data.conditions[:, index].astype(float)
         if parameter.classes:
             columns += [(values == label).astype(float) for label in range(1, len(parameter.classes))]
         elif values.std() > 0:
             standard = (values - values.mean()) / values.std()
             columns += [standard, standard**2]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(material.conditions), 0))
+    return np.stack(columns, axis=1) if columns else np.zeros((len(data.conditions), 0))
 
 
-def with_design(values: tuple[np.ndarray, np.ndarray], material: Material) -> tuple[np.ndarray, np.ndarray]:
+def with_design(values: tuple[np.ndarray, np.ndarray], data: EvaluationData) -> tuple[np.ndarray, np.ndarray]:
     """Rows of regressors and values side by side, so that resampled rows keep their conditions."""
     generated, real = values
-    if material.conditions is None:
+    if data.conditions is None:
         return generated, real
-    design = design_of(material)
+    design = design_of(data)
     return np.hstack([design[: len(generated)], generated]), np.hstack([design, real])
 
 
-def power_matrices(summary: Summary, material: Material) -> dict[str, np.ndarray]:
+def power_matrices(summary: Summary, data: EvaluationData) -> dict[str, np.ndarray]:
     generated, real = log_spectra(summary)
     bins = min(COARSE_BINS, int(summary.within.sum()))
-    if material.conditions is not None:
-        design = design_of(material)
+    if data.conditions is not None:
+        design = design_of(data)
         generated = remove_trend(generated, design[: len(generated)])
-        real = remove_trend(real[: material.count], design[: material.count])
-    found = {"real": correlation(real[: material.count, :bins]), "generated": correlation(generated[:, :bins])}
+        real = remove_trend(real[: data.count], design[: data.count])
+    found = {"real": correlation(real[: data.count, :bins]), "generated": correlation(generated[:, :bins])}
     blocks = np.array_split(summary.x[summary.within], bins)
     return found | {
         "difference": found["generated"] - found["real"],

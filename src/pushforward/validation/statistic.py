@@ -23,7 +23,7 @@ from pushforward.validation.verdict import Kind
 
 if TYPE_CHECKING:
     from pushforward.spaces import Space
-    from pushforward.validation.evaluation_data import Material
+    from pushforward.validation.evaluation_data import EvaluationData
     from pushforward.validation.floor import Floor
 
 __all__ = ["Rows", "SingleTest", "Statistic", "TestResult", "mean_of_rows", "rows_of"]
@@ -61,7 +61,7 @@ class Statistic:
     label: str
     quantity: str = ""
     of: Callable[[torch.Tensor], Any] | None = None
-    rows: Callable[[Material], Rows] | None = None
+    rows: Callable[[EvaluationData], Rows] | None = None
     distance: Distance | None = None
     part: str | None = None
     unit: str = ""
@@ -74,22 +74,24 @@ class Statistic:
     group: str = "statistics"
     headline: bool = False
     note: str = ""
-    floor: Callable[[Material], Floor] | None = None
+    floor: Callable[[EvaluationData], Floor] | None = None
 
     def __post_init__(self) -> None:
         if (self.of is None) == (self.rows is None):
-            raise UsageError(f"the statistic {self.name!r} needs either of= (of samples) or rows= (of the material)")
+            raise UsageError(
+                f"the statistic {self.name!r} needs either of= (of samples) or rows= (of the evaluation data)"
+            )
 
     def applies(self, space: Space) -> bool:
         """Whether it is defined for samples of this kind."""
         return not self.spaces or type(space) in self.spaces
 
-    def measured_rows(self, material: Material) -> Rows:
+    def measured_rows(self, data: EvaluationData) -> Rows:
         """The rows of both sets."""
         if self.rows is not None:
-            return material.derived(self.rows)
+            return data.derived(self.rows)
         assert self.of is not None
-        return rows_of(self.of, material.generated), rows_of(self.of, material.real)
+        return rows_of(self.of, data.generated), rows_of(self.of, data.real)
 
     def two_sets(self, a: np.ndarray, b: np.ndarray) -> Any:
         """D(a, b)."""
@@ -132,7 +134,7 @@ class SingleTest:
     name: str
     label: str
     quantity: str
-    run: Callable[[Material], TestResult | None]
+    run: Callable[[EvaluationData], TestResult | None]
     unit: str = ""
     kind: Kind = "excess"
     tolerance: float | None = None

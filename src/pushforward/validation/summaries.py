@@ -13,7 +13,7 @@ from pushforward import statistics
 from pushforward.errors import UsageError
 from pushforward.spaces import Field
 from pushforward.validation.curves import Summary
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.labels import (
     column_units,
     labelled,
@@ -40,48 +40,46 @@ def half_nyquist(space: Field) -> float:
     return pi / 2 * (space.grid[0] / space.box if space.box else 1.0)
 
 
-def summarise(material: Material[Field]) -> dict[str, Summary]:
+def summarise(data: EvaluationData[Field]) -> dict[str, Summary]:
     """Every `Summary` of a `Field`, by its name."""
-    space = material.space
-    found = [_power_spectrum(material, space), _one_point_pdf(material), *_bispectra(material, space)]
-    heights = Heights.fit(material.test)
-    risen = heights(material.rounded), heights(material.real)
+    space = data.space
+    found = [_power_spectrum(data, space), _one_point_pdf(data), *_bispectra(data, space)]
+    heights = Heights.fit(data.test)
+    risen = heights(data.rounded), heights(data.real)
     if min(space.grid) > 4:
-        found.append(_peaks(*risen, material))
+        found.append(_peaks(*risen, data))
     if len(space.grid) == 2 and min(space.grid) > 6:
-        found += _minkowski(*risen, material)
+        found += _minkowski(*risen, data)
     return {summary.name: summary for summary in found}
 
 
-def _value_labels(material: Material, logarithmic: bool) -> tuple[str, ...]:
+def _value_labels(data: EvaluationData, logarithmic: bool) -> tuple[str, ...]:
     """Label of an axis of values of each channel, with its unit."""
-    return tuple(value_label(unit, logarithmic) for unit in column_units(material))
+    return tuple(value_label(unit, logarithmic) for unit in column_units(data))
 
 
-def _per_channel(material: Material, name: str, unit: Callable[[str], str]) -> tuple[str, ...]:
+def _per_channel(data: EvaluationData, name: str, unit: Callable[[str], str]) -> tuple[str, ...]:
     """Label of each channel, with a unit that follows from that of its values."""
-    return tuple(labelled(name, unit(each)) for each in column_units(material))
+    return tuple(labelled(name, unit(each)) for each in column_units(data))
 
 
-def _length(material: Material) -> str:
-    return length_unit(material) or "(unit of the box)"
+def _length(data: EvaluationData) -> str:
+    return length_unit(data) or "(unit of the box)"
 
 
-def _both(material: Material, function: Callable[[torch.Tensor], Any]) -> tuple[Any, Any]:
+def _both(data: EvaluationData, function: Callable[[torch.Tensor], Any]) -> tuple[Any, Any]:
     """A statistic of the generated and of the real samples."""
-    return function(torch.from_numpy(material.generated)), function(torch.from_numpy(material.real))
+    return function(torch.from_numpy(data.generated)), function(torch.from_numpy(data.real))
 
 
-def _power_spectrum(material: Material, space: Field) -> Summary:
+def _power_spectrum(data: EvaluationData, space: Field) -> Summary:
     window: Literal["hann"] | None = None if space.periodic else "hann"
-    generated, real = _both(material, lambda x: statistics.power_spectrum(x, space.box, window=window))
+    generated, real = _both(data, lambda x: statistics.power_spectrum(x, space.box, window=window))
     return Summary(
         name="power_spectrum",
         title="Power spectrum",
-        x_label=wavenumber_label(material),
-        y_label=_per_channel(
-            material, "P(k)", lambda u: product(power(u, 2), power(_length(material), len(space.grid)))
-        ),
+        x_label=wavenumber_label(data),
+        y_label=_per_channel(data, "P(k)", lambda u: product(power(u, 2), power(_length(data), len(space.grid)))),
         x=real.k.numpy(),
         generated=generated.power.numpy(),
         real=real.power.numpy(),
@@ -96,30 +94,30 @@ def _power_spectrum(material: Material, space: Field) -> Summary:
     )
 
 
-def _pdf_edges(material: Material, scale: Values) -> np.ndarray:
+def _pdf_edges(data: EvaluationData, scale: Values) -> np.ndarray:
     """Equal bins in the scale of the values, or a bin for each value of a discrete field; shape (channels, edges)."""
-    if material.levels is None or scale.logarithmic:
+    if data.levels is None or scale.logarithmic:
         return np.linspace(scale.low, scale.high, PDF_BINS + 1, axis=1)
-    levels = material.levels.astype(float)
+    levels = data.levels.astype(float)
     middles = (levels[1:] + levels[:-1]) / 2
     edges = np.concatenate([[2 * levels[0] - middles[0]], middles, [2 * levels[-1] - middles[-1]]])
     return np.tile(edges, (len(scale.low), 1))
 
 
-def _one_point_pdf(material: Material) -> Summary:
-    scale = Values.fit(material.test)
-    edges = torch.from_numpy(_pdf_edges(material, scale))
+def _one_point_pdf(data: EvaluationData) -> Summary:
+    scale = Values.fit(data.test)
+    edges = torch.from_numpy(_pdf_edges(data, scale))
 
     def density(x: torch.Tensor) -> Any:
-        values = x.numpy() if material.levels is not None and not scale.logarithmic else scale(x.numpy())
+        values = x.numpy() if data.levels is not None and not scale.logarithmic else scale(x.numpy())
         return statistics.one_point_pdf(torch.from_numpy(values), edges=edges).density
 
-    generated, real = density(torch.from_numpy(material.rounded)), density(torch.from_numpy(material.real))
+    generated, real = density(torch.from_numpy(data.rounded)), density(torch.from_numpy(data.real))
     return Summary(
         name="one_point_pdf",
         title="One-point PDF",
-        x_label=_value_labels(material, scale.logarithmic),
-        y_label=_per_channel(material, "probability density", lambda u: "" if scale.logarithmic else power(u, -1)),
+        x_label=_value_labels(data, scale.logarithmic),
+        y_label=_per_channel(data, "probability density", lambda u: "" if scale.logarithmic else power(u, -1)),
         x=((edges[:, 1:] + edges[:, :-1]) / 2).numpy(),
         generated=generated.numpy(),
         real=real.numpy(),
@@ -131,13 +129,13 @@ def _one_point_pdf(material: Material) -> Summary:
     )
 
 
-def _bispectra(material: Material, space: Field) -> list[Summary]:
+def _bispectra(data: EvaluationData, space: Field) -> list[Summary]:
     def measure(x: torch.Tensor) -> Any:
         fields = x if space.periodic else _tapered(x)
         return statistics.bispectrum(fields, space.box, triangles=("equilateral", "squeezed"))
 
     try:
-        generated, real = _both(material, measure)
+        generated, real = _both(data, measure)
     except UsageError:
         # A grid of few cells, or of one axis, has no triangles to speak of.
         return []
@@ -154,8 +152,8 @@ def _bispectra(material: Material, space: Field) -> list[Summary]:
             Summary(
                 name=f"bispectrum_{shape}",
                 title=f"Bispectrum, {shape}",
-                x_label=wavenumber_label(material),
-                y_label=_per_channel(material, "k⁴ B(k)" if dimensions == 2 else "k⁶ B(k)", lambda u: power(u, 3)),
+                x_label=wavenumber_label(data),
+                y_label=_per_channel(data, "k⁴ B(k)" if dimensions == 2 else "k⁶ B(k)", lambda u: power(u, 3)),
                 x=k,
                 generated=generated.bispectrum[..., rows].numpy() * weight,
                 real=real.bispectrum[..., rows].numpy() * weight,
@@ -170,8 +168,8 @@ def _bispectra(material: Material, space: Field) -> list[Summary]:
     return found
 
 
-def _peaks(generated: np.ndarray, real: np.ndarray, material: Material[Field]) -> Summary:
-    space = material.space
+def _peaks(generated: np.ndarray, real: np.ndarray, data: EvaluationData[Field]) -> Summary:
+    space = data.space
     thresholds = torch.from_numpy(PEAK_HEIGHTS)
     zero, one = torch.zeros(1), torch.ones(1)
 
@@ -197,8 +195,8 @@ def _peaks(generated: np.ndarray, real: np.ndarray, material: Material[Field]) -
     )
 
 
-def _minkowski(generated: np.ndarray, real: np.ndarray, material: Material[Field]) -> list[Summary]:
-    space = material.space
+def _minkowski(generated: np.ndarray, real: np.ndarray, data: EvaluationData[Field]) -> list[Summary]:
+    space = data.space
     thresholds = torch.from_numpy(LEVELS)
     zero, one = torch.zeros(1), torch.ones(1)
 
@@ -219,7 +217,7 @@ def _minkowski(generated: np.ndarray, real: np.ndarray, material: Material[Field
             name=f"minkowski_{order}",
             title=f"Minkowski functional: {label}",
             x_label=HEIGHT,
-            y_label=labelled(label.split()[-1], power(wavenumber(material), order)),
+            y_label=labelled(label.split()[-1], power(wavenumber(data), order)),
             x=LEVELS,
             generated=of_generated,
             real=of_real,

@@ -23,7 +23,7 @@ from pushforward.validation.conditions import condition_statistics
 from pushforward.validation.density import judge_density
 from pushforward.validation.energies import energy_statistics, judge_weights
 from pushforward.validation.energy_report import EnergyReport, learnt_energy, validate_energy
-from pushforward.validation.evaluation_data import Material, Watch, gather
+from pushforward.validation.evaluation_data import EvaluationData, Watch, gather
 from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
 from pushforward.validation.forecasts import judge_forecasts
 from pushforward.validation.judgeable import Judgeable
@@ -102,7 +102,7 @@ def validate(
             report = validate_translation(
                 emulator,
                 cast("EnsemblePair | None", ensemble),
-                judged_by=lambda one, material, begun: report_on(one, material, seed, begun, watch, more, tolerances),
+                judged_by=lambda one, data, begun: report_on(one, data, seed, begun, watch, more, tolerances),
                 samples=samples,
                 seed=seed,
                 watch=watch,
@@ -110,8 +110,8 @@ def validate(
         elif ensemble is None and "joint" in emulator.abilities and (energy := learnt_energy(emulator)) is not None:
             report = validate_energy(emulator, energy, samples=samples, seed=seed)
         else:
-            material = gather(emulator, cast("Ensemble | None", ensemble), samples=samples, seed=seed, watch=watch)
-            report = report_on(emulator, material, seed, begun, watch, more, tolerances)
+            data = gather(emulator, cast("Ensemble | None", ensemble), samples=samples, seed=seed, watch=watch)
+            report = report_on(emulator, data, seed, begun, watch, more, tolerances)
         write(report, out, watch)
     return report
 
@@ -138,8 +138,8 @@ def write(
 
 
 def report_on(
-    judged: Judgeable,
-    material: Material,
+    emulator: Judgeable,
+    data: EvaluationData,
     seed: int,
     begun: float,
     watch: Watch,
@@ -149,7 +149,7 @@ def report_on(
 ) -> Report:
     """The report on samples that were generated."""
     watch("comparing with data", 0.0)
-    kind, failures = kind_of(material.space), list[str]()
+    kind, failures = kind_of(data.space), list[str]()
 
     def part(what: str, function: Callable[[], Iterable[T]]) -> list[T]:
         """A part of the report; where it cannot be had, nothing, and a line that says why."""
@@ -160,101 +160,101 @@ def report_on(
         return found
 
     declared = [
-        *part("Statistics of the data", lambda: kind.statistics(material)),
-        *energy_statistics(material),
-        *part("Samples and the fields that they are given with", lambda: pair_statistics(material)),
+        *part("Statistics of the data", lambda: kind.statistics(data)),
+        *energy_statistics(data),
+        *part("Samples and the fields that they are given with", lambda: pair_statistics(data)),
         *COMMON_STATISTICS,
-        *part("Over the range of the condition", lambda: condition_statistics(material)),
-        *(each for each in statistics if each.applies(material.space)),
+        *part("Over the range of the condition", lambda: condition_statistics(data)),
+        *(each for each in statistics if each.applies(data.space)),
     ]
     found = measure(
-        material,
+        data,
         declared,
         (*kind.tests, *COMMON_TESTS),
         tolerances,
         lambda part: watch("comparing with data", 0.9 * part),
     )
-    density = "density" in judged.abilities
+    density = "density" in emulator.abilities
     if density:
         watched = partial(watch, "evaluating densities")
-        found.add(part("Negative log-density", lambda: judge_density(material, judged, watched)))
-        found.add(part("Statistical weights", lambda: judge_weights(material, judged)))
-    if "forecaster" in judged.abilities:
-        found.add(part("Forecasts", lambda: judge_forecasts(material, judged)))
-    calibration = next(iter(part("Calibration", lambda: [calibrated(material, judged, seed)])), None)
+        found.add(part("Negative log-density", lambda: judge_density(data, emulator, watched)))
+        found.add(part("Statistical weights", lambda: judge_weights(data, emulator)))
+    if "forecaster" in emulator.abilities:
+        found.add(part("Forecasts", lambda: judge_forecasts(data, emulator)))
+    calibration = next(iter(part("Calibration", lambda: [calibrated(data, emulator, seed)])), None)
     if calibration is not None:
-        found.add(judge_calibration(calibration, material))
-    neighbours = next(iter(part("Memorisation", lambda: [material.derived(nearest_training)])), None)
-    run = getattr(judged, "run", None)
+        found.add(judge_calibration(calibration, data))
+    neighbours = next(iter(part("Memorisation", lambda: [data.derived(nearest_training)])), None)
+    run = getattr(emulator, "run", None)
     metrics = _metrics(run)
     failures += _unreadable(run)
     trained = [line["seconds"] for line in metrics if isinstance(line.get("seconds"), int | float)]
     report = Report(
-        model=judged.name,
-        data=material.data,
-        space=material.space,
-        parameters=tuple(parameter.name for parameter in material.parameters),
+        model=emulator.name,
+        data=data.name,
+        space=data.space,
+        parameters=tuple(parameter.name for parameter in data.parameters),
         verdicts=tuple(found.verdicts),
         curves=(
-            *part("Curves", lambda: [*kind.curves(material), *pair_curves(material)]),
+            *part("Curves", lambda: [*kind.curves(data), *pair_curves(data)]),
             *(() if calibration is None else (calibration_curve(calibration),)),
         ),
-        responses=tuple(part("Responses to the condition", lambda: responses_of(material))),
-        matrices=dict(part("Correlation matrices", lambda: kind.matrices(material).items())),
+        responses=tuple(part("Responses to the condition", lambda: responses_of(data))),
+        matrices=dict(part("Correlation matrices", lambda: kind.matrices(data).items())),
         timing={
-            "milliseconds_per_sample": material.milliseconds,
+            "milliseconds_per_sample": data.milliseconds,
             "validation_seconds": time.perf_counter() - begun,
             "training_seconds": trained[-1] if trained else None,
         },
         counts={
-            "generated": material.count,
-            "test": material.count,
-            "training": material.training_members,
-            "weights": _weights(judged),
+            "generated": data.count,
+            "test": data.count,
+            "training": data.training_members,
+            "weights": _weights(emulator),
         },
-        abilities=tuple(judged.abilities),
-        notes=(*material.notes, *((judged.config.get("data") or {}).get("notes") or ())),
-        config=dict(judged.config),
-        command=str(judged.config.get("command", "")),
+        abilities=tuple(emulator.abilities),
+        notes=(*data.notes, *((emulator.config.get("data") or {}).get("notes") or ())),
+        config=dict(emulator.config),
+        command=str(emulator.config.get("command", "")),
         judging=judging_command
         or (shlex.join(["pushforward", "validate", str(run), "--seed", str(seed)]) if run else ""),
         seed=seed,
-        material=material,
+        evaluation=data,
         neighbours=neighbours,
         metrics=metrics,
-        log_prob=_density_of(judged) if density else None,
+        log_prob=_density_of(emulator) if density else None,
         joint_p_value=found.joint_p_value,
         expected_beyond=found.expected_beyond,
         failures=(*dict.fromkeys((*failures, *found.failures)),),
-        unseen=_unseen(material, judged),
+        unseen=_unseen(data, emulator),
     )
     watch("comparing with data", 1.0)
     return report
 
 
-def _unseen(material: Material, judged: Judgeable) -> tuple[str, ...]:
+def _unseen(data: EvaluationData, emulator: Judgeable) -> tuple[str, ...]:
     """Properties that are not tested, one line each."""
-    found = list(kind_of(material.space).unseen)
-    if material.train is None:
-        found.append("Copies of training members: the training data are not at hand.")
-    if "density" not in judged.abilities:
-        found.append("The density: the model has none, or it was not given.")
-    if not material.conditioned:
-        found.append("Conditions: there are none, or they were not given.")
-    elif material.conditions is not None:
-        found.append("Conditions beyond and between those of the test members.")
-    return tuple(found)
+    lines = list(kind_of(data.space).unseen)
+    if data.train is None:
+        lines.append("Copies of training members: the training data are not at hand.")
+    if "density" not in emulator.abilities:
+        lines.append("The density: the model has none, or it was not given.")
+    if not data.conditioned:
+        lines.append("Conditions: there are none, or they were not given.")
+    elif data.conditions is not None:
+        lines.append("Conditions beyond and between those of the test members.")
+    return tuple(lines)
 
 
-def _weights(judged: Judgeable) -> int:
-    model = getattr(judged, "model", None)
+def _weights(emulator: Judgeable) -> int:
+    model = getattr(emulator, "model", None)
     return sum(p.numel() for p in model.parameters()) if isinstance(model, torch.nn.Module) else 0
 
 
-def _density_of(judged: Judgeable) -> Any:
+def _density_of(emulator: Judgeable) -> Any:
     def log_prob(points: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return np.asarray(judged.log_prob(torch.from_numpy(points)).detach().cpu(), dtype=float)
+            return np.asarray(emulator.log_prob(torch.from_numpy(points)).detach().cpu(), dtype=float)
 
     return log_prob
 
@@ -262,15 +262,15 @@ def _density_of(judged: Judgeable) -> Any:
 def _metrics(run: Path | None) -> tuple[dict[str, Any], ...]:
     """Lines of the run's metrics; a line cut short by a crash is left out."""
     path = None if run is None else Path(run) / "metrics.jsonl"
-    found = []
+    lines = []
     for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path and path.exists() else ():
         try:
             line = json.loads(text)
         except json.JSONDecodeError:
             continue
         if isinstance(line, dict) and "step" in line:
-            found.append(line)
-    return tuple(found)
+            lines.append(line)
+    return tuple(lines)
 
 
 def _unreadable(run: Path | None) -> Iterable[str]:

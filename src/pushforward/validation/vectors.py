@@ -11,7 +11,7 @@ from pushforward import statistics
 from pushforward.spaces import Vector
 from pushforward.validation.coordinate_axes import CoordinateAxis
 from pushforward.validation.curves import Curve, Summary
-from pushforward.validation.evaluation_data import Material
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.features import standardised
 from pushforward.validation.labels import column_units, common_unit, labelled, power
 from pushforward.validation.spectra import correlation
@@ -42,11 +42,11 @@ def coordinate_names(space: Vector) -> tuple[str, ...]:
     return space.names or tuple(f"x{i + 1}" for i in range(space.dim))
 
 
-def vector_statistics(material: Material) -> list[Statistic]:
+def vector_statistics(data: EvaluationData) -> list[Statistic]:
     """Every statistic of a `Vector`."""
-    dim = material.real.shape[1]
-    unit = material.derived(_scaled)[1]
-    found = [
+    dim = data.real.shape[1]
+    unit = data.derived(_scaled)[1]
+    declared = [
         Statistic(
             "marginals",
             "Marginals",
@@ -70,7 +70,7 @@ def vector_statistics(material: Material) -> list[Statistic]:
         ("wasserstein2", "Wasserstein", "exact 2-Wasserstein distance", _transport, TRANSPORTED),
         ("energy_distance", "Energy distance", "square root of the energy distance", root_energy_distance, PAIRED),
     ):
-        found.append(
+        declared.append(
             Statistic(
                 name,
                 label,
@@ -84,56 +84,56 @@ def vector_statistics(material: Material) -> list[Statistic]:
             )
         )
     one = {"correlations", "sliced_wasserstein"} if dim == 1 else set()
-    return [each for each in found if each.name not in one]
+    return [each for each in declared if each.name not in one]
 
 
-def scaled_rows(material: Material) -> Rows:
+def scaled_rows(data: EvaluationData) -> Rows:
     """The samples, in standard deviations where their coordinates have unlike scales."""
-    return material.derived(_scaled)[0]
+    return data.derived(_scaled)[0]
 
 
-def _scaled(material: Material) -> tuple[Rows, str]:
-    scatter = material.test.std(axis=0)
+def _scaled(data: EvaluationData) -> tuple[Rows, str]:
+    scatter = data.test.std(axis=0)
     scatter = np.where(scatter > 0, scatter, 1.0)
     alike = scatter.max() <= ALIKE * scatter.min()
-    generated, real = material.generated.astype(float), material.real.astype(float)
+    generated, real = data.generated.astype(float), data.real.astype(float)
     if alike:
-        return (generated, real), common_unit(material)
+        return (generated, real), common_unit(data)
     return (generated / scatter, real / scatter), "σ"
 
 
-def vector_curves(material: Material) -> list[Curve]:
+def vector_curves(data: EvaluationData) -> list[Curve]:
     """The marginals of the worst coordinates."""
-    shown = worst_columns(material, DRAWN)
-    names = coordinate_names(material.space)
-    return [curve for i in shown for curve in _marginal(material, i).curves(material.floor, (names[i],))]
+    shown = worst_columns(data, DRAWN)
+    names = coordinate_names(data.space)
+    return [curve for i in shown for curve in _marginal(data, i).curves(data.floor, (names[i],))]
 
 
-def worst_columns(material: Material, most: int) -> list[int]:
+def worst_columns(data: EvaluationData, most: int) -> list[int]:
     """Coordinates whose marginals differ most, at most so many, in their own order."""
-    generated, real = scaled_rows(material)
+    generated, real = scaled_rows(data)
     if real.shape[1] <= most:
         return list(range(real.shape[1]))
-    a, b = np.sort(generated, axis=0), np.sort(real[: material.count], axis=0)
+    a, b = np.sort(generated, axis=0), np.sort(real[: data.count], axis=0)
     distance = np.abs(a - b).mean(axis=0) / np.maximum(b.std(axis=0), 1e-300)
     return sorted(np.argsort(-distance)[:most].tolist())
 
 
-def vector_features(material: Material) -> Rows:
+def vector_features(data: EvaluationData) -> Rows:
     """The coordinates, standardised."""
-    return standardised(material.generated.astype(float), material.real.astype(float))
+    return standardised(data.generated.astype(float), data.real.astype(float))
 
 
-def vector_classified(material: Material) -> tuple[Rows, tuple[str, ...]]:
+def vector_classified(data: EvaluationData) -> tuple[Rows, tuple[str, ...]]:
     """The coordinates as they are: what makes a value possible is seen only there."""
-    return (material.generated.astype(float), material.real.astype(float)), coordinate_names(material.space)
+    return (data.generated.astype(float), data.real.astype(float)), coordinate_names(data.space)
 
 
 def vector_copies(
-    generated: np.ndarray, training: np.ndarray, test: np.ndarray, material: Material
+    generated: np.ndarray, training: np.ndarray, test: np.ndarray, data: EvaluationData
 ) -> statistics.Memorisation:
     """Copies of training vectors, whose coordinates are measured in their scatter."""
-    scatter = material.real.std(axis=0)
+    scatter = data.real.std(axis=0)
     scatter = np.where(scatter > 0, scatter, 1.0).astype(float)
     sides = [torch.from_numpy(x.astype(float) / scatter) for x in (generated, training, test)]
     return statistics.memorisation(*sides)
@@ -171,12 +171,12 @@ def root_energy_distance(a: np.ndarray, b: np.ndarray) -> float:
     return math.sqrt(max(0.0, 2 * float(found.between) - within))
 
 
-def _marginal(material: Material, column: int) -> Summary:
+def _marginal(data: EvaluationData, column: int) -> Summary:
     """Each sample's bin along one coordinate, logarithmic over decades."""
-    unit = column_units(material)[column]
-    name = coordinate_names(material.space)[column]
-    axis = CoordinateAxis.of(material.test[:, column], labelled(name, unit), 0.04, MARGINAL_BINS)
-    edges = axis.edges(int(np.clip(material.count**0.5, FEWEST_BINS, MARGINAL_BINS)))
+    unit = column_units(data)[column]
+    name = coordinate_names(data.space)[column]
+    axis = CoordinateAxis.of(data.test[:, column], labelled(name, unit), 0.04, MARGINAL_BINS)
+    edges = axis.edges(int(np.clip(data.count**0.5, FEWEST_BINS, MARGINAL_BINS)))
     measure = np.log(edges) if axis.logarithmic else edges
     width = np.ones(len(edges) - 1) if axis.levels else np.diff(measure)
 
@@ -197,8 +197,8 @@ def _marginal(material: Material, column: int) -> Summary:
         x_label=axis.label,
         y_label=density,
         x=np.array(axis.levels) if axis.levels else np.sqrt(edges[1:] * edges[:-1]) if axis.logarithmic else middle,
-        generated=bins(material.generated),
-        real=bins(material.real),
+        generated=bins(data.generated),
+        real=bins(data.real),
         versus="ratio",
         caption="One coordinate on its own. Below, the ratio of generated to real density with its standard error: it "
         "should stay within the grey band. Values beyond the ends of the axis are counted in the last bins"

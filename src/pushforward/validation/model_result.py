@@ -1,4 +1,4 @@
-"""Entry of one model in a comparison: trained for its budget, judged, and saved so that a comparison can resume."""
+"""Result of one model in a comparison: trained for its budget, judged, and saved so that a comparison can resume."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pushforward.validation.validate import validate
 if TYPE_CHECKING:
     from pushforward.ensembles import Ensemble
 
-__all__ = ["Contest", "Entry", "enter"]
+__all__ = ["Contest", "ModelResult", "train_and_judge"]
 
 SAMPLES = "samples.npz"
 
@@ -48,7 +48,7 @@ class Contest:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelResult:
     """Result of one model.
 
     Attributes:
@@ -83,10 +83,10 @@ class Entry:
         return next((v for v in self.report.get("verdicts", ()) if v["statistic"] == statistic), None)
 
 
-def enter(model: str, contest: Contest) -> Entry:
+def train_and_judge(model: str, contest: Contest) -> ModelResult:
     """Train a model for its budget and judge it, or reuse the result of an earlier comparison.
 
-    An interrupted run is resumed. A model that cannot be trained or judged is an entry with the reason.
+    An interrupted run is resumed. A model that cannot be trained or judged is a result with the reason.
 
     Raises:
         Interrupted: if the training was asked to stop; what it has is saved.
@@ -96,9 +96,9 @@ def enter(model: str, contest: Contest) -> Entry:
     run = contest.out / model
     try:
         settings = _settings_for(model, contest)
-        kept = _kept(model, run, contest, settings)
-        if kept is not None:
-            return kept
+        stored = _stored(model, run, contest, settings)
+        if stored is not None:
+            return stored
         emulator = fit(
             contest.ensemble,
             model,
@@ -121,30 +121,30 @@ def enter(model: str, contest: Contest) -> Entry:
         )
         if not isinstance(report, Report):
             raise UsageError(f"{model} moves states in time, and has a report of its own: pushforward validate {run}")
-        return _entry(model, run, report)
+        return _result_of(model, run, report)
     except Interrupted:
         raise
     except UsageError as problem:
-        return Entry(model, failure=str(problem))
+        return ModelResult(model, failure=str(problem))
     except Exception as problem:  # one failed model must not end a comparison
-        return Entry(model, failure=f"{type(problem).__name__}: {problem}")
+        return ModelResult(model, failure=f"{type(problem).__name__}: {problem}")
 
 
-def _entry(model: str, run: Path, report: Report) -> Entry:
-    material = report.material
-    rows, texts = kind_of(report.space).shown(material)
-    real, generated = material.test[rows], material.generated[rows]
+def _result_of(model: str, run: Path, report: Report) -> ModelResult:
+    data = report.evaluation
+    rows, texts = kind_of(report.space).shown(data)
+    real, generated = data.test[rows], data.generated[rows]
 
     def write(partial: Path) -> None:
         with partial.open("wb") as file:
             np.savez_compressed(file, real=real, generated=generated, texts=np.array(texts, dtype=np.str_))
 
     replace_file(run / SAMPLES, write)
-    return Entry(model, report.to_dict(), real, generated, texts)
+    return ModelResult(model, report.to_dict(), real, generated, texts)
 
 
-def _kept(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) -> Entry | None:
-    """Entry of an earlier comparison, if its relevant settings were the same."""
+def _stored(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) -> ModelResult | None:
+    """Result of an earlier comparison, if its relevant settings were the same."""
     from pushforward.training.plan import resolve_task
 
     try:
@@ -167,7 +167,9 @@ def _kept(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) 
     same = all(config.get(key) == value for key, value in wanted.items())
     same = same and (config.get("data") or {}).get("fingerprint") == contest.ensemble.fingerprint
     same = same and (contest.samples is None or report["counts"]["generated"] <= contest.samples)
-    return Entry(model, report, shown["real"], shown["generated"], tuple(map(str, shown["texts"]))) if same else None
+    return (
+        ModelResult(model, report, shown["real"], shown["generated"], tuple(map(str, shown["texts"]))) if same else None
+    )
 
 
 def _settings_for(model: str, contest: Contest) -> dict[str, Any]:

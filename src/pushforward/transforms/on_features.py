@@ -9,10 +9,10 @@ from torch import Tensor
 
 from pushforward.transforms.transform import Transform
 
-__all__ = ["Part"]
+__all__ = ["OnFeatures"]
 
 
-class Part(Transform):
+class OnFeatures(Transform):
     """Apply a transform to some features of axis 1 and pass the others through.
 
     Arguments:
