@@ -39,7 +39,7 @@ def catalogue():
     x[:, 3] = np.where(rng.random(600) < 0.2, 0.0, 10 ** (1.5 * x[:, 3]))
     x[:, 4] = rng.poisson(4, 600)
     x[:, 5] = rng.uniform(0, 360, 600)
-    x[:300, 2:6] *= 1.3  # the worst coordinates, among the samples only
+    x[:300, 2:6] *= [1.5, 300.0, 1.5, 1.5]  # the worst coordinates, among the samples only
     names = tuple("abcdefghi")
     return judged(x, Vector(9, names), units=("s", "m", "kg", "W", "", "deg", "", "", ""))
 
