@@ -26,6 +26,10 @@ from pushforward.tensors import linear
 
 __all__ = ["MADE"]
 
+# Scale of the first weights relative to the usual one: for inputs of standard deviation one, sums have one of 1.7,
+# where activations bend.
+_GAIN = 3.0
+
 
 class MADE(nn.Module):
     """Masked network called as ``net(x, condition)``: (batch, features) to (batch, outputs * features), initially zero.
@@ -76,8 +80,19 @@ class MADE(nn.Module):
         degrees, places = torch.tensor(self.degrees), torch.arange(features)
         sources = torch.tensor([*range(features), *angles])
         self.register_buffer("first_mask", (degrees[:, None] > sources).float(), persistent=False)
+        self._widen()
         self.register_buffer("hidden_mask", (degrees[:, None] >= degrees).float(), persistent=False)
         self.register_buffer("last_mask", (places[:, None] >= degrees).float().repeat(outputs, 1), persistent=False)
+
+    @torch.no_grad()
+    def _widen(self) -> None:
+        """Scale the first weights of each unit by the number of inputs that it sees.
+
+        The usual scale, by the number of all inputs, leaves units that see few of them nearly linear, and flows learn
+        slowly.
+        """
+        seen = self.first_mask.sum(1, keepdim=True).clamp(min=1)
+        self.first.weight.mul_(_GAIN * (self.first_mask.shape[1] / seen).sqrt())
 
     def forward(
         self, x: Float[Tensor, "batch features"], condition: Float[Tensor, "batch condition"] | None = None
