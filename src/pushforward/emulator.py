@@ -56,8 +56,6 @@ _PLACES = 8
 """Positions within the cells of discrete values over which a density is averaged."""
 _DENSITIES = ("density", "joint")
 
-# The last key of a seed is its purpose, so that sampling never repeats the noise of training.
-
 
 class Emulator(SpecialVerbs):
     """A trained model in the user's units.
@@ -211,8 +209,9 @@ class Emulator(SpecialVerbs):
     def log_prob(self, x: ArrayLike | Tensor, condition: Written | None = None) -> Float[Tensor, " n"]:
         """Log-density of samples in the user's units (nats; the density is per user's unit).
 
-        For discrete values it is, in expectation, a lower bound on the log-probability: the mean density over 8
-        positions in the cell of each value (see `ensembles.levels`).
+        For discrete values it is, in expectation, a lower bound on the log-probability: the logarithm of the density
+        averaged over 8 positions in the cell of each value, uniform ones (see `ensembles.levels`) or, with a learned
+        density, its importance samples (see `models.dequantisation`).
 
         Arguments:
             x: shape ``(n, *space.shape)``.

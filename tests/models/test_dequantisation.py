@@ -130,5 +130,5 @@ def test_fields_of_grey_levels(name):
 
 
 def test_data_without_discrete_values_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="dequantisation=variational is for channels of discrete values"):
+    with pytest.raises(UsageError, match="dequantisation=variational needs a channel with 2 to 256 discrete values"):
         pf.fit("two-moons", "nsf", steps=1, settings={"dequantisation": "variational"}, out=tmp_path / "run")

@@ -6,21 +6,23 @@ import re
 
 from pushforward.errors import UsageError
 
-__all__ = ["measured"]
+__all__ = ["side_and_unit"]
 
 
-def measured(box: float | str | None) -> tuple[float | None, str]:
-    """Side length and unit of length; the unit is empty if none is given.
+def side_and_unit(box: float | str | None) -> tuple[float | None, str]:
+    """Side length of a box, None if there is none, and its unit of length, empty if none is given.
 
-    >>> measured("25 Mpc/h"), measured(25.0), measured(None)
+    >>> side_and_unit("25 Mpc/h"), side_and_unit(25.0), side_and_unit(None)
     ((25.0, 'Mpc/h'), (25.0, ''), (None, ''))
 
     Raises:
-        UsageError: if the text does not begin with a positive number.
+        UsageError: if a text does not begin with a positive number.
     """
     if not isinstance(box, str):
         return box, ""
     found = re.fullmatch(r"\s*(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+)\s*(.*?)\s*", box)
     if found is None or not float(found[1]) > 0:
-        raise UsageError(f"box is {box!r}, but must be a positive length, with its unit if there is one: '25 Mpc/h'")
+        raise UsageError(
+            f"box={box!r} was given; give a positive length, with its unit if it has one, such as '25 Mpc/h'"
+        )
     return float(found[1]), found[2]

@@ -26,15 +26,15 @@ from torch import Tensor, nn
 __all__ = ["Allowed", "Levels", "allowed_values"]
 
 FEW = 64
-"""Largest number of distinct values for which values other than whole numbers count as discrete."""
-SCALE = 1024
-"""Largest number of even steps of a scale."""
+"""Largest number of distinct values, other than whole numbers, that count as discrete at any spacing."""
 OFTEN = 20
-"""Smallest mean number of occurrences of each of them."""
+"""Smallest mean number of occurrences of each distinct value."""
+MOST_STEPS, UNEVENNESS = 1024, 0.01
+"""Largest number of even steps between non-integer levels, and largest deviation from them, in steps."""
 COMMON = 0.2
 """Smallest frequency of the largest value, in units of the mean frequency, for which it is a bound."""
 LARGEST_SCALE = 2**16
-"""Largest number of grey levels of a scale."""
+"""Largest number of integer grey levels."""
 LARGEST = 2**22
 """Largest whole number that float32 can tell from its dequantised neighbours."""
 
@@ -66,7 +66,7 @@ class Allowed:
 def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
     """Allowed values inferred from some values; None if they are continuous.
 
-    Whole numbers are discrete. So are other numbers if only a few occur, each many times.
+    Whole numbers are discrete. So are other numbers that occur many times each, if they are few or evenly spaced.
     """
     distinct = np.unique(values)
     if len(distinct) < 2 or not np.isfinite(distinct).all():
@@ -86,17 +86,17 @@ def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
         return None
     if len(distinct) <= FEW:
         return Allowed(values=tuple(distinct.tolist()))
-    return _scale(distinct.astype(np.float64))
+    return _even_levels(distinct.astype(np.float64))
 
 
-def _scale(distinct: NDArray[np.float64]) -> Allowed | None:
-    """The levels of a scale of even steps, such as the 256 grey levels of a picture from 0 to 1."""
+def _even_levels(distinct: NDArray[np.float64]) -> Allowed | None:
+    """Evenly spaced levels, such as the 256 grey levels of a picture from 0 to 1; None if the spacing is uneven."""
     span = distinct[-1] - distinct[0]
     steps = int(np.round(span / np.diff(distinct).min()))
-    if steps >= SCALE:
+    if steps >= MOST_STEPS:
         return None
-    places = (distinct - distinct[0]) / span * steps
-    if np.abs(places - np.round(places)).max() > 0.01:
+    positions = (distinct - distinct[0]) / span * steps
+    if np.abs(positions - np.round(positions)).max() > UNEVENNESS:
         return None
     return Allowed(values=tuple((distinct[0] + span / steps * np.arange(steps + 1)).astype(np.float32).tolist()))
 

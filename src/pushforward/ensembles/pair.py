@@ -72,9 +72,11 @@ class PairPreprocessing(nn.Module):
 class EnsemblePair:
     """Ensembles a and b.
 
-    >>> pair = EnsemblePair(Ensemble.from_array(np.zeros((40, 2))), Ensemble.from_array(np.ones((60, 2))))
-    >>> pair.describe()
-    ['a: array: 40 members, Vector(dim=2, names=()); 32 to train on', 'b: array: 60 members, ...; 48 to train on']
+    >>> a, b = (Ensemble.from_array(np.zeros((count, 2)), name=name) for count, name in ((80, "cold"), (120, "hot")))
+    >>> for line in EnsemblePair(a, b).describe():
+    ...     print(line)
+    a: cold: 80 members, Vector(dim=2, names=()); 64 to train on
+    b: hot: 120 members, Vector(dim=2, names=()); 96 to train on
 
     Arguments:
         a, b: the ensembles, in the user's units.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.ensembles import builtin
-from pushforward.ensembles.boxes import measured
+from pushforward.ensembles.boxes import side_and_unit
 from pushforward.ensembles.centring import told_by_centres
 from pushforward.ensembles.condition_fields import MembersWithFields, with_condition_fields, without_fields
 from pushforward.ensembles.condition_sources import conditions_of, separate
@@ -113,7 +113,7 @@ def read(
         space = space_from_dict(dict(space))
     if members is not None and members < 1:
         raise UsageError(f"members is {members}, but must be at least 1")
-    side, box_unit = measured(box)
+    side, box_unit = side_and_unit(box)
     geometry = {"periodic": periodic, "isotropic": isotropic, "box": side, "centred": centred}
     arguments = {
         "condition": condition,

@@ -62,7 +62,7 @@ class Flow(Model):
     """A normalizing flow with exact densities and codes; a subclass defines its `chain`.
 
     Raises:
-        UsageError: if the condition has a field, and the samples are not fields.
+        UsageError: if the condition has a field, but the samples are not fields.
     """
 
     Settings = DiscreteSettings
@@ -74,7 +74,7 @@ class Flow(Model):
         super().__init__(space, condition, settings)
         if condition.field is not None and not space.grid:
             raise UsageError(
-                f"a flow of {space.kind} data cannot take a field as its condition; models that can are those of fields"
+                f"a flow of {space.kind} data cannot take a field as its condition; give numbers, or learn fields"
             )
         self.flow = self.chain()
         cells = self.settings.cells if isinstance(self.settings, DiscreteSettings) else ()
@@ -97,14 +97,14 @@ class Flow(Model):
             found["cells"] = cells_of(preprocessing)
             if not found["cells"]:
                 raise UsageError(
-                    "dequantisation=variational is for channels of discrete values, of which these data have none with "
-                    f"at most {MOST_CELLS} of them; leave it out"
+                    f"dequantisation=variational needs a channel with 2 to {MOST_CELLS} discrete values, and these "
+                    "data have none; leave it out"
                 )
         return settings.model_copy(update=found)
 
     def prepare(self, batch: Batch) -> None:
         if not isinstance(batch, EnergyBatch):
-            self.flow.initialise(batch.x, self._told(batch.condition))
+            self.flow.initialise(batch.x, self._condition_tensor(batch.condition))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
@@ -117,8 +117,8 @@ class Flow(Model):
         if self.dequantiser is None:
             loss = -self.log_prob(batch.x, batch.condition).mean() / self.space.size
             return Turn("model", loss, {"nll_per_dim": loss.detach()})
-        u, told = batch.draws.uniform(*self.space.shape), self._told(batch.condition)
-        x, log_q, log_volume = self.dequantiser.spread(batch.x, u, told)
+        u, condition = batch.draws.uniform(*self.space.shape), self._condition_tensor(batch.condition)
+        x, log_q, log_volume = self.dequantiser.spread(batch.x, u, condition)
         bound = self.log_prob(x, batch.condition) - log_q
         loss = -bound.mean() / self.space.size
         logs = {"nll_per_dim": loss.detach()}
@@ -130,7 +130,7 @@ class Flow(Model):
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
         if self.dequantiser is None:
             return super().places(x, u, condition)
-        return self.dequantiser.places(x, u, self._told(condition))
+        return self.dequantiser.places(x, u, self._condition_tensor(condition))
 
     def _on_energy(self, batch: EnergyBatch) -> Turn:
         x, log_prob = self.sample_and_log_prob(batch.draws, batch.condition)
@@ -145,7 +145,7 @@ class Flow(Model):
 
     def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Log-density at ``x`` in nats, in network units."""
-        z, log_abs_det = self.flow(x, self._told(condition))
+        z, log_abs_det = self.flow(x, self._condition_tensor(condition))
         return normal_log_prob(z) + log_abs_det
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
@@ -160,7 +160,7 @@ class Flow(Model):
         """
         temperature = sampling.temperature if isinstance(sampling, FlowSampling) else 1.0
         noise = draws.normal(self.space.size)
-        x, log_abs_det = self.flow.inverse(temperature * noise, self._told(condition))
+        x, log_abs_det = self.flow.inverse(temperature * noise, self._condition_tensor(condition))
         base = normal_log_prob(noise) - self.space.size * math.log(temperature)
         return x, base - log_abs_det
 
@@ -168,16 +168,16 @@ class Flow(Model):
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch size"]:
         """Latent vector of each sample, standard normal if the model is correct."""
-        return self.flow(x, self._told(condition))[0]
+        return self.flow(x, self._condition_tensor(condition))[0]
 
     def decode(
         self, z: Float[Tensor, "batch size"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Sample of each latent vector; ``decode(encode(x)) == x``."""
-        return self.flow.inverse(z, self._told(condition))[0]
+        return self.flow.inverse(z, self._condition_tensor(condition))[0]
 
-    def _told(self, condition: Condition | None) -> Tensor | None:
-        """Numbers, or a field on the grid of the samples with a channel per number, as transforms take them."""
+    def _condition_tensor(self, condition: Condition | None) -> Tensor | None:
+        """Input of the transforms: numbers (batch, numbers), or a field on the grid of the samples."""
         numbers = self.condition.numbers_of(condition)
         if condition is None or condition.field is None:
             return numbers

@@ -163,11 +163,12 @@ class Model(nn.Module, ABC):
     def places(
         self, x: Float[Tensor, "batch *shape"], u: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
-        """Places of discrete values within their cells, in [0, 1), and their log-density in nats; by default uniform.
+        """Places of discrete values within their cells, in [0, 1), and their log-density in nats; uniform by default.
 
         Arguments:
             x: samples in network units, anywhere in their cells.
             u: uniform numbers in [0, 1).
+            condition: condition of each sample.
         """
         return u, u.new_zeros(len(u))
 

@@ -45,6 +45,7 @@ def pack(x: Float[Tensor, "batch *shape"], count: int) -> Float[Tensor, "packs *
     Raises:
         UsageError: if the batch is smaller than a pack.
 
+    >>> import torch
     >>> pack(torch.arange(6).view(6, 1), 3).tolist()
     [[0, 1, 2], [3, 4, 5]]
     """

@@ -42,6 +42,8 @@ class Critic(nn.Module):
     Raises:
         UsageError: if there is no such network for the space.
 
+    >>> from pushforward.conditions import Condition, ConditionSpace
+    >>> from pushforward.spaces import Field
     >>> critic = Critic(Field(1, (8, 8)), ConditionSpace(2), width=8)
     >>> critic(torch.randn(3, 1, 8, 8), Condition(torch.randn(3, 2))).shape
     torch.Size([3])

@@ -27,6 +27,8 @@ class PatchCritic(nn.Module):
         halvings: of the grid, as far as it has more than 4 cells a side; each patch is seen through all of them.
         spectral_norm: divide each layer's weights by their largest singular value (see `networks.spectral_norm`).
 
+    >>> import torch
+    >>> from pushforward.spaces import Field
     >>> PatchCritic(Field(1, (16, 16), periodic=True), width=8)(torch.randn(3, 1, 16, 16)).shape
     torch.Size([3, 16])
     """

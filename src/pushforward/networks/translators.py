@@ -43,6 +43,8 @@ def translator(space: Space, network: TranslatorName = "unet", width: int = 32, 
     Raises:
         UsageError: if there is none.
 
+    >>> import torch
+    >>> from pushforward.spaces import Field
     >>> translator(Field(1, (8, 8), periodic=True), "resnet", width=8, depth=2)(torch.randn(3, 1, 8, 8)).shape
     torch.Size([3, 1, 8, 8])
     """

@@ -30,7 +30,7 @@ class CloudInCell:
     Example:
         >>> cloud = CloudInCell(torch.tensor([[[0.5, 3.75]]]), (4, 4))
         >>> cloud.paint()[0, 0]
-        tensor([0.1250, 0.0000, 0.0000, 0.3750])
+        tensor([0.3750, 0.0000, 0.0000, 0.1250])
     """
 
     def __init__(self, position: Float[Tensor, "batch count dim"], grid: tuple[int, ...]) -> None:

@@ -64,6 +64,7 @@ def classifier_two_sample_test(
         DataError: if a value is not finite.
 
     Example:
+        >>> import torch
         >>> x = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
         >>> bool(classifier_two_sample_test(x, x + 4, classifier="logistic").accuracy > 0.95)
         True

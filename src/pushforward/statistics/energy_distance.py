@@ -41,6 +41,7 @@ def energy_distance(x: Float[Array, "n *dim"], y: Float[Array, "m *dim"]) -> Ene
         UsageError, DataError: if the shapes do not fit or there are fewer than two samples.
 
     Example:
+        >>> import torch
         >>> x = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
         >>> bool(energy_distance(x, x + 3).distance > 1)
         True

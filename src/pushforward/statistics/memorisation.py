@@ -2,13 +2,13 @@ r"""Memorisation: excess of copies of training members among generated samples o
 
 Every generated and every test sample is compared with *all* training members. With d the distance to the nearest, and
 a of n generated and b of m test samples within a threshold t, generated and test samples are exchangeable for a model
-that learned the distribution: given a + b, a is hypergeometric, which gives an exact one-sided p-value. Three
-thresholds are looked at, and the smallest p-value is ranked with those of sets that are dealt anew (tripled, where it
-is too small to be ranked):
+that learned the distribution: given a + b, a is hypergeometric, which gives an exact one-sided p-value. The smallest
+p-value of three thresholds is ranked among those of random permutations of both sets (or tripled, if it is too small
+to be ranked):
 
-- t = 0, up to the rounding of single precision: exact copies. Data that repeat themselves (spins, counts, catalogues
-  with duplicates) make test samples copies too, and only an excess counts.
-- t below which a share q, or 2 q, of both sets together lies: near copies.
+- t = 0, up to the rounding of single precision: exact copies. In data with repetitions (spins, counts, catalogues
+  with duplicates) test samples are copies too, and only an excess counts.
+- the q and 2 q quantiles of the distances of both sets together: near copies.
 
 If a share c of the generated samples is memorised and the rest is honest, a / n = c + (1 - c) b / m, so that
 
@@ -36,8 +36,10 @@ from pushforward.statistics.uncertainty import Groups
 
 __all__ = ["Memorisation", "excess_of_copies", "memorisation"]
 
-# Random deals of both sets in which the least p-value is ranked.
-DEALS = 1999
+PERMUTATIONS = 1999
+"""Random permutations of both sets among which the smallest p-value is ranked."""
+FEWEST_BELOW = 10
+"""Smallest expected number of permutations with a smaller p-value for which the rank is used."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Memorisation:
     """Copies of training members among generated samples.
 
     Attributes:
-        excess: share of the generated samples that are copies beyond those among test samples, at the threshold that
-            shows it best; 0 where there are not more.
-        p_value: probability of as many near a training member, had nothing been memorised.
+        excess: share of the generated samples that are copies, beyond the share of test samples, at the threshold with
+            the most significant excess; 0 if there is none.
+        p_value: probability of as many generated samples near a training member if nothing is memorised.
         copied, test_copied: share of the generated and of the test samples that equal a training member.
         near, test_near: share closer to a training member than the nearest q of both sets together.
         distance, index: nearest training member of each generated sample; sort by distance for the worst.
@@ -88,10 +90,11 @@ def memorisation(
         UsageError, DataError: if the shapes do not fit, a set is empty, or q is out of range.
 
     Example:
-        >>> training, test = torch.randn(2, 1000, 2, generator=torch.Generator().manual_seed(0))
-        >>> generated = torch.cat([training[:100], torch.randn(400, 2)])
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> training, test = torch.randn(2, 1000, 2, generator=generator)
+        >>> generated = torch.cat([training[:100], torch.randn(400, 2, generator=generator)])
         >>> found = memorisation(generated, training, test)
-        >>> round(float(found.excess), 2), bool(found.p_value < 1e-20)
+        >>> round(float(found.excess), 1), bool(found.p_value < 1e-20)
         (0.2, True)
     """
     reference = as_vectors(training)
@@ -146,7 +149,7 @@ def excess_of_copies(
     excess, p, copied, test_copied, near, test_near = torch.tensor(
         [
             excess,
-            _of_all(p, distance, test_distance, reaches, groups is None and test_groups is None),
+            _joint_p_value(p, distance, test_distance, reaches, groups is None and test_groups is None),
             *shares[0],
             *shares[1],
         ],
@@ -167,16 +170,18 @@ def _p_value(a: Tensor, b: Tensor, groups: Groups, test_groups: Groups) -> float
     return float(stats.t.sf(float(found.z), units - 1))
 
 
-def _of_all(p: float, distance: Tensor, test_distance: Tensor, reaches: tuple[float, ...], alone: bool) -> float:
-    """The least of the p-values at several thresholds as one p-value."""
+def _joint_p_value(p: float, distance: Tensor, test_distance: Tensor, reaches: tuple[float, ...], alone: bool) -> float:
+    """P-value of the smallest p-value at several thresholds."""
     bound = min(1.0, len(reaches) * p)
-    if not alone or bound < 10 / DEALS:
+    if not alone or bound < FEWEST_BELOW / PERMUTATIONS:
         return bound
     pooled = torch.cat([distance, test_distance]).numpy()
     steps = np.sort(reaches)
     within = np.searchsorted(steps, pooled, "left")
     counts = np.bincount(within, minlength=len(steps) + 1)
-    dealt = np.random.default_rng(0).multivariate_hypergeometric(counts, len(distance), size=DEALS)[:, :-1].cumsum(1)
+    dealt = (
+        np.random.default_rng(0).multivariate_hypergeometric(counts, len(distance), size=PERMUTATIONS)[:, :-1].cumsum(1)
+    )
     hits = counts[:-1].cumsum()
     least = stats.hypergeom.sf(dealt - 1, len(pooled), hits, len(distance)).min(1)
-    return float((1 + np.sum(least <= p * (1 + 1e-9))) / (1 + DEALS))
+    return float((1 + np.sum(least <= p * (1 + 1e-9))) / (1 + PERMUTATIONS))

@@ -173,14 +173,14 @@ def discrepancy_error(
 
     Resampling adds noise to noise: near the floor, where the value is made of noise alone, the resampled values scatter
     more than the value does (\|x + e\| at x of the size of e, against \|e\|), by a factor of about 1.3. There the
-    floor's own scatter is the error, and far from it that of the resampled values (`blended_error`).
-    Shares of points with a neighbour in some reach are alike: half samples have other neighbours than the whole.
+    floor's own scatter is the error, and far from it that of the resampled values (`blended_error`). The same holds for
+    shares of points with a neighbour within some distance, since half samples have other neighbours than all samples.
 
     Arguments:
-        value: of all samples.
-        resampled: values of bootstrapped samples, or of half samples.
-        floor: values of real data against real data.
-        both_sides: whether a value below the floor is far from it, too.
+        value: the discrepancy of all samples.
+        resampled: its values on bootstrapped samples, or on half samples.
+        floor: its values between real data and real data.
+        both_sides: count a value below the floor as far from it, too.
 
     Raises:
         DataError: if there are fewer than two resampled values or draws of the floor.
@@ -203,7 +203,8 @@ def blended_error(
 
     Arguments:
         beyond: distance of the value from the floor's mean.
-        null: scatter of the floor. own: standard error of the value far from the floor.
+        null: scatter of the floor.
+        own: standard error of the value far from the floor.
 
     Example:
         >>> [round(float(error), 2) for error in blended_error([0.5, 30.0], 1.0, 2.0)]

@@ -31,8 +31,9 @@ def increasing_root(
         target: values of the function.
         low, high: bracket of each root.
 
-    >>> increasing_root(lambda x: (x**3, (3 * x**2).log()), torch.tensor(8.0), torch.tensor(0.0),
-    torch.tensor(9.0)) tensor(2.)
+    >>> cube = lambda x: (x**3, (3 * x**2).log())
+    >>> increasing_root(cube, torch.tensor(8.0), torch.tensor(0.0), torch.tensor(9.0))
+    tensor(2.)
     """
     with torch.no_grad():
         x = _bracketed(function, target, low, high)
