@@ -158,3 +158,12 @@ def test_a_box_may_be_given_with_its_unit(tmp_path):
     assert maps.train.box_unit == "Mpc/h"
     assert read(**maps.spec).box_unit == "Mpc/h"
     assert read(tmp_path / "maps.npy", box="25").spec == read(tmp_path / "maps.npy", box=25.0).spec
+
+
+def test_a_report_draws_itself(two_channels, catalogue, tmp_path):
+    for report in (two_channels, catalogue):
+        figure = report.plot()
+        figure.savefig(tmp_path / "report.png")
+        texts = [axes.get_xlabel() for axes in figure.axes]
+        assert any("real data against real data" in text for text in texts)
+        assert report.curves[0].x_label in texts

@@ -77,7 +77,10 @@ class EGNN(nn.Module):
         super().__init__()
         refuse_field(self, condition)
         if space.box is not None:
-            raise UsageError("normal noise does not fit particles in a periodic box; leave the box out")
+            raise UsageError(
+                "no family learns particles in a periodic box, which normal noise does not fit; to learn positions as "
+                "in open space, leave box out of the file"
+            )
         self.space = space
         names = sorted(set(space.species))
         numbers = [names.index(name) for name in space.species] or [0] * space.count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,14 @@ from pushforward.validation.style import FLOOR, GENERATED, REAL, VERDICTS, Pictu
 from pushforward.validation.verdict import CLOSE, Verdict
 from pushforward.validation.wording import number
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = [
     "curve_picture",
+    "discrepancies",
     "distances_picture",
+    "draw_overview",
     "matrices_picture",
     "overview_picture",
     "response_picture",
@@ -31,23 +36,12 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
     """Every discrepancy in units of its floor, on one axis."""
     from matplotlib.figure import Figure
 
-    shown = [v for v in verdicts if v.kind == "discrepancy" and np.isfinite(v.ratio) and v.value > 0]
+    shown = discrepancies(verdicts)
     if not shown:
         return None
     with styled():
         figure = Figure(figsize=(4.4, 0.8 + 0.25 * len(shown)))
-        axes = figure.add_subplot()
-        largest = max([CLOSE, *(v.ratio for v in shown)])
-        axes.axvspan(CLOSE, 2 * largest, color=VERDICTS["off"], alpha=0.07, lw=0)
-        axes.axvspan(1, CLOSE, color=VERDICTS["close"], alpha=0.09, lw=0)
-        for row, verdict in enumerate(reversed(shown)):
-            draw_floor(axes, row, verdict.floor_low / verdict.floor, verdict.floor_high / verdict.floor, width=7)
-            colour = VERDICTS[verdict.verdict]
-            reach = verdict.error / verdict.floor
-            axes.errorbar(verdict.ratio, row, xerr=reach, fmt="o", ms=6, color=colour, ecolor=colour, elinewidth=1.2)
-        lowest = min([0.5, *(v.floor_low / v.floor for v in shown), *(0.9 * v.ratio for v in shown)])
-        ratio_axis(axes, max(lowest, 0.05), 1.6 * largest)
-        name_rows(axes, [v.label for v in shown])
+        draw_overview(figure.add_subplot(), shown)
         return Picture(
             "All discrepancies in units of their floor",
             encode(figure),
@@ -57,6 +51,26 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
             "; ".join(f"{v.label}: {number(v.ratio, 2)} times its floor, {v.verdict}" for v in shown),
             wide=True,
         )
+
+
+def discrepancies(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Verdicts that have a place in units of their floor."""
+    return [v for v in verdicts if v.kind == "discrepancy" and np.isfinite(v.ratio) and v.value > 0]
+
+
+def draw_overview(axes: Axes, shown: Sequence[Verdict]) -> None:
+    """A row for each discrepancy: its dot with an error bar, and the bar of real data against real data."""
+    largest = max([CLOSE, *(v.ratio for v in shown)])
+    axes.axvspan(CLOSE, 2 * largest, color=VERDICTS["off"], alpha=0.07, lw=0)
+    axes.axvspan(1, CLOSE, color=VERDICTS["close"], alpha=0.09, lw=0)
+    for row, verdict in enumerate(reversed(shown)):
+        draw_floor(axes, row, verdict.floor_low / verdict.floor, verdict.floor_high / verdict.floor, width=7)
+        colour = VERDICTS[verdict.verdict]
+        reach = verdict.error / verdict.floor
+        axes.errorbar(verdict.ratio, row, xerr=reach, fmt="o", ms=6, color=colour, ecolor=colour, elinewidth=1.2)
+    lowest = min([0.5, *(v.floor_low / v.floor for v in shown), *(0.9 * v.ratio for v in shown)])
+    ratio_axis(axes, max(lowest, 0.05), 1.6 * largest)
+    name_rows(axes, [v.label for v in shown])
 
 
 def curve_picture(curve: Curve) -> Picture:
@@ -271,7 +285,8 @@ def response_picture(response: Response) -> Picture:
             "ones. "
             "Below: the discrepancy in each part of the range, with its floor; it reveals a model that is good only on "
             "average.",
-            f"Trend with {response.parameter} for real and generated samples",
+            f"Trend with {response.parameter} for real and generated samples"
+            + (f": {', '.join(response.ticks)}" if response.ticks else ""),
         )
 
 

@@ -20,12 +20,14 @@ from pushforward.validation.figures import overview_picture
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.labels import column_labels
 from pushforward.validation.page import render, save_page
+from pushforward.validation.report_figure import report_figure
 from pushforward.validation.responses import Response
 from pushforward.validation.sections import report_sections
 from pushforward.validation.verdict import AT_FLOOR, NEAR, OFF, STYLES, UNJUDGED, Verdict
 from pushforward.validation.wording import duration, listing, number, plain
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.table import Table
 
 __all__ = ["Report"]
@@ -214,6 +216,10 @@ class Report:
     def _repr_html_(self) -> str:
         """The table, as a notebook shows it."""
         return render("table.html.j2", report=self)
+
+    def plot(self) -> Figure:
+        """A figure with all discrepancies in units of their floors, and the first curves beside it."""
+        return report_figure(self.verdicts, self.curves, f"{self.model} on {self.data}")
 
     @property
     def groups(self) -> list[tuple[str, list[Verdict]]]:
