@@ -228,6 +228,7 @@ def test_a_full_disk_is_found_before_training(points, tmp_path, monkeypatch):
     [
         ({"model": "nice"}, UsageError, "no model called 'nice'"),
         ({"settings": {"with": 1}}, UsageError, "no setting called 'with'"),
+        ({"settings": {"steps": 1}}, UsageError, "it is an option, --steps"),
         ({"steps": 3, "budget": "1s"}, UsageError, "give one of them"),
         ({"steps": 0}, UsageError, "at least 1"),
         ({"budget": "soon"}, UsageError, "not a length of time"),

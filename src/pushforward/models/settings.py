@@ -23,6 +23,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_OPTIONS = ("steps", "budget", "seed", "device", "devices", "precision", "tracker", "out")
+"""Options of `fit` that are sometimes taken for settings."""
+
+
 def parse_settings(kind: type[BaseModel], values: Mapping[str, Any]) -> Any:
     """An instance of a settings class from values, any of which may be a string.
 
@@ -105,6 +109,8 @@ def _unknown(name: str, whose: str, known: Collection[str]) -> str:
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     listed = ", ".join(sorted(known)) or "none"
+    if name in _OPTIONS:
+        hint = f"it is an option, --{name} (or {name}=); "
     return f"there is no setting {f'{whose} ' if whose else ''}called {name!r}; {hint}known settings are {listed}"
 
 
