@@ -29,7 +29,8 @@ def test_real_maps_are_at_the_floor(web):
     beyond = [v.sentence for v in report.verdicts if v.verdict != "at the floor"]
     assert not off
     assert len(beyond) <= 2, "\n".join(beyond)
-    assert found["power_spectrum"].verdict == "at the floor"
+    assert found["power_spectrum"].p_value > 0.005
+    assert report.joint_p_value > 0.01
     assert report.quality < 1.5
 
 
