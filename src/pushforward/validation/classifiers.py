@@ -1,7 +1,7 @@
-"""Test by the best of three classifiers of generated against real samples, with its most useful features.
+"""Worst of three classifiers between generated and real samples, with its most useful features.
 
-A linear classifier, boosted trees and a small network are trained on half of both sets. What they make of the other
-half is set beside permutations of it, which is exact and costs no second training (`held_out_classifiers`).
+A linear classifier, boosted trees and a small network are trained on half of both sets. Their AUC on the other half is
+compared with its permutations, which is exact and needs no second training (`held_out_classifiers`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST = 2000
 """Samples of each set."""
 FEWEST = 12
 FEWEST_GROUPS = 10
-"""Groups from which on they are kept together: five of them to train, and five to test."""
+"""Smallest number of groups that are kept together: five to train and five to test."""
 USEFUL = 3
 SUREST = 5
 

@@ -23,19 +23,21 @@ __all__ = ["COMMON_STATISTICS", "COMMON_TESTS", "Neighbours", "nearest_training"
 
 NEIGHBOURS = 5
 MOST = 1500
-"""Points of each set for neighbours, which cost their number squared."""
+"""Largest number of points per set for statistics of neighbours, whose cost is quadratic."""
 QUANTILE = 0.05
 """A sample nearer to a training member than this share of samples and test members together counts as near."""
 BLOCK = 2**27
-"""Bytes of training members that are searched at a time."""
+"""Bytes of training members searched at a time."""
 TWINS = 8
+"""Number of generated samples shown with their nearest training member."""
 NAMED = 4
-CLIPPED = 0.58
-"""Standard deviation of a normal number whose negative values are put to zero."""
-WORST = 9999
-"""Draws of the most significant of several properties."""
+"""Largest number of modes or properties named in a note."""
+CLIPPED_SCATTER = 0.58
+"""Standard deviation of a standard normal number with negative values set to zero: sqrt(1/2 - 1/(2 pi))."""
+WORST_DRAWS = 9999
+"""Number of draws of the most significant of several properties."""
 MOST_CELLS = 4096
-"""Cells that tell the class of a sample."""
+"""Largest number of cells of a sample used to classify it."""
 
 _MEANINGS = {
     "precision": (
@@ -143,7 +145,7 @@ def _memorised(data: EvaluationData) -> TestResult | None:
     spread = math.sqrt(2 * QUANTILE * (1 - QUANTILE) / n)
     # An excess cannot be negative: where nothing was copied it scatters by less.
     error = math.sqrt(
-        (spread**2 * (CLIPPED**2 * spread**2 + excess**2) / (spread**2 + excess**2)) + excess * (1 - excess) / n
+        (spread**2 * (CLIPPED_SCATTER**2 * spread**2 + excess**2) / (spread**2 + excess**2)) + excess * (1 - excess) / n
     )
     note = "100 %: every sample is a copy of a training member."
     if float(memorisation.copied) > 0 or float(memorisation.test_copied) > 0:
@@ -253,9 +255,9 @@ def _values(data: EvaluationData) -> TestResult | None:
 def _of_like_sets(differences: list[statistics.SupportDifference]) -> tuple[np.ndarray, np.ndarray]:
     """Least p-value of several properties of two sets of one distribution, and the difference there in per cent."""
     rng = np.random.default_rng(0)
-    drawn = [each.of_like_sets(WORST, rng) for each in differences]
+    drawn = [each.of_like_sets(WORST_DRAWS, rng) for each in differences]
     p, size = (np.stack(columns, axis=1) for columns in zip(*drawn, strict=True))
-    rows, worst = np.arange(WORST), p.argmin(axis=1)
+    rows, worst = np.arange(WORST_DRAWS), p.argmin(axis=1)
     return p[rows, worst], 100 * size[rows, worst]
 
 

@@ -23,6 +23,7 @@ from pushforward.validation.statistic import Rows, Statistic
 __all__ = ["Bins", "bins_of", "condition_statistics", "difference", "profiles_of", "with_parameter"]
 
 SMALLEST_BIN = 8
+"""Smallest number of test members in a bin of a parameter."""
 FOLDS = 5
 
 
@@ -252,9 +253,9 @@ def _readings(data: EvaluationData) -> list[Rows]:
             training = others[folds != fold]
             reader = _reader(parameter, truth[training])
             reader.fit(real[training], truth[training])
-            held = np.union1d(others[folds == fold], np.flatnonzero(turns == fold)) if others[0] >= n else others[
-                folds == fold
-            ]  # fmt: skip
+            held = others[folds == fold]
+            if others[0] >= n:
+                held = np.union1d(held, np.flatnonzero(turns == fold))
             if len(held):
                 read[held] = reader.predict(real[held])
             if (turns == fold).any():

@@ -20,7 +20,7 @@ __all__ = ["judge_density"]
 DENSITY_MEMBERS, FEWEST_DENSITIES, DENSITY_VALUES = 2000, 8, 2**16
 """Largest and smallest number of members whose density is evaluated; between them, as many as hold so many values.
 
-With these, the standard error of the mean is about a twentieth of `NATS_A_DIMENSION` times the dimension, since the
+With these, the standard error of the mean is about a twentieth of `NATS_PER_DIMENSION` times the dimension, since the
 scatter of log p among members grows as the root of the dimension.
 """
 FIRST_DENSITIES, DENSITY_SECONDS = 16, 45.0
@@ -29,8 +29,8 @@ FIRST_DENSITIES, DENSITY_SECONDS = 16, 45.0
 A density that is an integral of a divergence over time can take a second per member. Batches double, so that the number
 of members hardly depends on the machine, and the members of a slower model are among those of a faster one.
 """
-NATS_A_DIMENSION = 0.05
-"""A log-density this far below the exact one, for each dimension, still counts as close."""
+NATS_PER_DIMENSION = 0.05
+"""Largest gap to the exact log-density, per dimension, that counts as close."""
 
 
 def judge_density(
@@ -82,7 +82,7 @@ def judge_density(
     return [
         ruled(
             replace(verdict, floor=entropy, floor_low=entropy - 1.96 * scatter, floor_high=entropy + 1.96 * scatter),
-            NATS_A_DIMENSION * data.space.size,
+            NATS_PER_DIMENSION * data.space.size,
             p_value=p,
             smallest_noticeable=3.6 * scatter,
             note=f"The exact density gives {entropy:.3f} nats on these members; its entropy is "

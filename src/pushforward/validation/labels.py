@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_WIDTHS = {"Mpc/h": "h/Mpc"}
+_WAVENUMBER_UNITS = {"Mpc/h": "h/Mpc"}
 """Units of wavenumbers that are not written as one over the unit of length."""
 
 
@@ -75,7 +75,7 @@ def wavenumber(data: EvaluationData) -> str:
 def wavenumber_unit(space: Space, unit: str) -> str:
     """Unit of wavenumbers: h/Mpc for lengths in Mpc/h, otherwise one over the unit of length."""
     unit = _length(space, unit) or "(unit of the box)"
-    return _WIDTHS.get(unit) or (f"1/{unit}" if unit.startswith("(") else power(unit, -1))
+    return _WAVENUMBER_UNITS.get(unit) or (f"1/{unit}" if unit.startswith("(") else power(unit, -1))
 
 
 @singledispatch
