@@ -5,7 +5,7 @@ import pytest
 
 from pushforward import judge, read
 from pushforward.ensembles import Ensemble
-from pushforward.ensembles.boxes import measured
+from pushforward.ensembles.boxes import side_and_unit
 from pushforward.errors import UsageError
 from pushforward.spaces import Field, Particles, Series, Vector
 from pushforward.validation.coordinate_axes import CoordinateAxis
@@ -148,10 +148,10 @@ def test_a_zero_has_no_sign_and_a_huge_error_few_digits():
 
 
 def test_a_box_may_be_given_with_its_unit(tmp_path):
-    assert measured("25 Mpc/h") == (25.0, "Mpc/h")
-    assert measured("2.5e3kpc") == (2500.0, "kpc")
+    assert side_and_unit("25 Mpc/h") == (25.0, "Mpc/h")
+    assert side_and_unit("2.5e3kpc") == (2500.0, "kpc")
     with pytest.raises(UsageError, match="positive length"):
-        measured("wide")
+        side_and_unit("wide")
     np.save(tmp_path / "maps.npy", normal(20, 8, 8))
     maps = read(tmp_path / "maps.npy", box="25 Mpc/h")
     assert maps.space.box == 25.0
