@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pushforward.ensembles import read
 from pushforward.errors import DataError, UsageError
@@ -165,3 +167,38 @@ def test_a_column_without_values_is_no_gap(tmp_path, missing):
     with pytest.raises(DataError, match="no value at all in q"):
         read(FRAME.assign(q=np.nan), missing=missing)
     assert len(read(FRAME.assign(q=np.nan), columns="a,b")) == 60
+
+
+def test_frames_in_memory_are_read_like_files():
+    """Dates, durations, decimal numbers, flags and repeated names, as databases return them."""
+    dates = pd.date_range("2020-01-01", periods=60, freq="12h", tz="Europe/Oslo")
+    frame = FRAME.assign(
+        flag=X[:, 0] > 0,
+        price=[Decimal(str(value)) for value in X[:, 1]],
+        date=dates,
+        wait=pd.to_timedelta(np.arange(60) % 7, "h"),
+    )
+    ensemble = read(frame)
+    assert ensemble.space.names == (*FRAME.columns, "flag", "price", "date", "wait")
+    first = ensemble.take(np.arange(2))
+    np.testing.assert_allclose(first[:, 3:5], np.stack([X[:2, 0] > 0, X[:2, 1]], 1), rtol=1e-6)
+    np.testing.assert_allclose(np.diff(first[:, 5:], axis=0), [[0.5, 1 / 24]], rtol=1e-2)
+    assert read(pd.DataFrame(X, columns=["a", "a", "b"])).space.names == ("a", "a.1", "b")
+    with pytest.raises(UsageError, match="'wave' holds complex numbers"):
+        read(FRAME.assign(wave=X[:, 0] + 1j))
+    with pytest.raises(DataError, match="every column of frame is a condition"):
+        read(FRAME, condition="a,b,c")
+
+
+@pytest.mark.parametrize("make", [lambda x: x.bfloat16(), lambda x: x.to_sparse(), lambda x: x.requires_grad_()])
+def test_tensors_of_any_layout(make):
+    np.testing.assert_allclose(read(make(torch.from_numpy(X.copy()))).take(np.arange(60)), X, rtol=1e-2)
+
+
+def test_arrays_that_are_none():
+    with pytest.raises(DataError, match="is not an array of numbers"):
+        read([[1.0, 2.0], [3.0]])
+    with pytest.raises(DataError, match="the name of the data is empty"):
+        read("")
+    with pytest.raises(DataError, match="are not distinct"):
+        read(X, condition=X[:, :2], names=["a", "a"])

@@ -138,6 +138,12 @@ def test_summary_features_are_named_and_finite(grid, channels):
         assert features.isfinite().all()
 
 
+def test_summary_features_do_not_depend_on_the_other_samples():
+    """A feature that does marks a sample with its set: a classifier would tell equal sets apart."""
+    spins = torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(0)).sign()
+    torch.testing.assert_close(summary_features(spins)[:15], summary_features(spins[:15]), rtol=0, atol=1e-12)
+
+
 def test_summary_features_scale_as_their_names_say():
     fields = torch.randn(6, 2, 32, 32)
     names, plain, scaled = (

@@ -135,3 +135,17 @@ def test_says_what_is_wrong():
     with pytest.raises(UsageError, match="shapes"):
         value_support(np.ones((4, 1)), np.ones((4, 2)))
     assert value_support(np.ones((4, 1)), np.full((4, 1), np.nan))[0].kind == "missing"
+
+
+@pytest.mark.parametrize("shape", [(100, 2), (60, 1, 4, 4)], ids=["rounded columns", "fields of one value each"])
+def test_values_that_repeat_by_chance_are_no_difference(shape):
+    """Numbers of one decimal, and fields whose cells are equal: the other set has other values as often."""
+    beyond = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        if len(shape) == 2:
+            a, b = rng.normal(size=(2, *shape)).round(1)
+        else:
+            a, b = rng.normal(size=(2, *shape[:2], 1, 1)) * np.ones(shape)
+        beyond += [each.p_value < 0.05 for each in value_support(a, b)]
+    assert np.sum(beyond) <= 8

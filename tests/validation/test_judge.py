@@ -130,3 +130,22 @@ def test_the_command_writes_the_same_page(command, tmp_path):
     assert report["counts"]["training"] == 1200
     assert next(v for v in report["verdicts"] if v["statistic"] == "marginals")["tolerance"] == 2
     assert (out / "report.html").exists()
+
+
+def test_sets_of_spins_of_one_distribution_are_not_told_apart():
+    spins = np.sign(np.random.default_rng(0).normal(size=(2, 150, 8, 8)))
+    report = judge(spins[0], spins[1], progress=False)
+    assert report.verdict("classifier").p_value > 0.01
+
+
+def test_too_few_samples_or_members_are_both_named():
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    for samples, data in ((x[:1], x), (x, x[:3])):
+        with pytest.raises(UsageError, match=f"{len(samples)} samples and {len(data)} members .* at least 8"):
+            judge(samples, data, progress=False)
+
+
+def test_statistics_of_other_data_are_refused():
+    x = np.random.default_rng(0).normal(size=(2, 50, 3))
+    with pytest.raises(UsageError, match="lattice_magnetisation is defined for field data, not for vector data"):
+        judge(*x, statistics=["lattice"], progress=False)

@@ -70,6 +70,8 @@ def read_columns(condition: Any, names: Sequence[str] | None = None) -> Columns:
         return {f"condition_{name}" if name.isdigit() else name: values for name, values in columns.items()}
     if len(names) != len(columns):
         raise DataError(f"{len(names)} names ({', '.join(names)}) were given for {len(columns)} columns of conditions")
+    if len(set(names)) < len(names):
+        raise DataError(f"the names of the columns of conditions ({', '.join(names)}) are not distinct")
     return dict(zip(names, columns.values(), strict=True))
 
 

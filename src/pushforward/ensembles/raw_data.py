@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from pushforward.ensembles import camels
 from pushforward.ensembles.formats import Contents, find_files, open_file
@@ -23,8 +22,8 @@ from pushforward.ensembles.stores import (
     Joined,
     OneMember,
     Store,
+    as_array,
     in_memory_if_small,
-    unmasked,
 )
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field
@@ -69,6 +68,8 @@ class RawData:
         names = self.contents[0].names
         if name not in names:
             return self
+        if len(names) == 1:
+            raise DataError(f"every column of {self.name} is a condition, so that none is left for the members")
         kept = [number for number, each in enumerate(names) if each != name]
         values = self.source.read(np.arange(self.source.shape[0]))[:, kept]
         contents = tuple(replace(each, names=tuple(names[number] for number in kept)) for each in self.contents)
@@ -83,20 +84,14 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> RawData:
         UsageError: if it could be read in two ways.
     """
     if hasattr(data, "select_dtypes"):
-        numeric = data.select_dtypes("number")
-        words = [str(name) for name in data.columns if name not in numeric.columns]
-        columns = InMemory(numeric.to_numpy(dtype=np.float64, na_value=np.nan), "frame")
-        table = Contents(
-            columns,
-            names=tuple(str(name) for name in numeric.columns),
-            column=lambda name: {name: data[name].to_numpy()} if name in data.columns else None,
-            kind="vector",
-            left_out={name: name for name in words},
-            how="columns of words are left out: {}; condition uses one as a label",
-        )
+        from pushforward.ensembles.formats.tables import frame_table
+
+        table = frame_table(data, "frame")
+        if table.question is not None and not reading.columns:
+            raise UsageError(table.question)
         (contents,) = table_members([table], reading, "frame")
         return RawData(contents.source, "frame", (), (contents.source.shape[0],), (contents,), notes=contents.notes)
-    values = unmasked(data.detach().cpu() if isinstance(data, Tensor) else data)
+    values = as_array(data, "array")
     if values.dtype.names:
         (contents,) = table_members([record_table(values, "array", "array")], reading, "array")
         return RawData(contents.source, "array", (), (contents.source.shape[0],), (contents,), notes=contents.notes)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from pushforward.errors import DataError
 
@@ -28,6 +30,7 @@ __all__ = [
     "Positional",
     "Rows",
     "Store",
+    "as_array",
     "as_float32",
     "in_memory_if_small",
     "size_in_bytes",
@@ -93,6 +96,21 @@ def unmasked(values: ArrayLike) -> NDArray[Any]:
     if not isinstance(values, np.ma.MaskedArray) or not np.ma.is_masked(values):
         return np.asarray(values)
     return np.asarray(np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan))
+
+
+def as_array(values: Any, label: str) -> NDArray[Any]:
+    """Array of the user, or tensor of any layout and type, with NaN for masked values.
+
+    Raises:
+        DataError: if its members differ in shape.
+    """
+    if isinstance(values, Tensor):
+        dense = values.detach().cpu().to_dense()
+        values = dense.float() if dense.dtype == torch.bfloat16 else dense.resolve_conj().resolve_neg()
+    try:
+        return unmasked(values)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{label} is not an array of numbers whose members have one shape: {error}") from None
 
 
 def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:

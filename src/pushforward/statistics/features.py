@@ -106,7 +106,11 @@ def _summaries(
     if len(profile.cells) > 1:
         width = variance.sqrt().clamp_min(tiny)
         step = ((profile.mean[..., 0] - profile.mean[..., 1]) / width).nan_to_num(0.0).clamp(-1e3, 1e3)
-        inner, outer = (profile.variance[..., ring].clamp_min(tiny).log() / 2 for ring in (1, 0))
+        # About the sample's own mean: that of all samples would mark each with the set that it stands in.
+        centre = profile.mean.mean(0)
+        square = profile.variance + 2 * profile.mean * centre - centre.square()
+        about = square - 2 * profile.mean * mean[..., None] + mean[..., None].square()
+        inner, outer = (about[..., ring].clamp_min(tiny).log() / 2 for ring in (1, 0))
         yield [f"border less interior{channel}" for channel in of], step
         yield [f"ln border over interior{channel}" for channel in of], outer - inner
 

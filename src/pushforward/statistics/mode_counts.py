@@ -15,6 +15,7 @@ and by chance a mode would have so few in at most one of a hundred sets.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -245,7 +246,9 @@ def cluster_counts(
         z: np.ndarray = ((part - centre) / np.where(varies, scatter, np.inf)).clip(-FARTHEST, FARTHEST)
         return z
 
-    means = KMeans(count, n_init=4, random_state=seed).fit(standardised(source))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer distinct points than clusters leave some clusters empty
+        means = KMeans(count, n_init=4, random_state=seed).fit(standardised(source))
     order = np.argsort(np.argsort(-np.bincount(means.labels_, minlength=count), kind="stable"))
     of_generated, of_real = (order[means.predict(standardised(part))] for part in (x, y))
     names = [f"cluster {number + 1}" for number in range(count)]

@@ -184,6 +184,8 @@ def inputs_of(
     centred, scatter = x - x.mean(0), x.std(0)
     varies = scatter > 1e-12 * np.abs(x.mean(0))
     centred = np.divide(centred, scatter, out=np.zeros_like(centred), where=varies)
+    # Sums over batches of other sizes differ in the last bit, by which trees tell sets of discrete values apart.
+    centred = centred.round(9)
     return centred, np.repeat([0, 1], count), (rows[0], rows[1]), [*listed, *(f"{listed[i]} missing" for i in holes)]
 
 

@@ -13,7 +13,9 @@ that one flux is negative: these are differences of support. For each column of 
 - "direction" of a periodic column: with <e^{i theta}> = R e^{i mu} (Mardia and Jupp 2000, ch. 2), the difference of the
   mean angle mu and of the resultant length R, its p-value from the two components.
 
-Shares are compared by Fisher's exact test, or by Student's t over samples (fields) or groups.
+Repeated values are chosen in one half of the real samples and counted in the other: in the same half, chance
+repetitions would speak against the generated set. Shares are compared by Fisher's exact test, or by Student's t over
+samples (fields) or groups.
 """
 
 from __future__ import annotations
@@ -172,6 +174,16 @@ class _Shares:
             return 1.0 if float(found.value) == 0 else 0.0
         return float(2 * stats.t.sf(abs(float(found.z)), self.degrees(a, b)))
 
+    def halves(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Two halves of the real samples, which do not part groups."""
+        who = np.arange(count) if self.real_groups is None else as_tensor(self.real_groups).cpu().numpy()
+        first = np.unique(who, return_inverse=True)[1].ravel() % 2 == 0
+        return first, ~first
+
+    def among(self, rows: np.ndarray) -> _Shares:
+        """The same test with some of the real samples."""
+        return _Shares(self.groups, None if self.real_groups is None else as_tensor(self.real_groups).cpu()[rows])
+
     def degrees(self, a: np.ndarray, b: np.ndarray) -> int:
         parts = ((self.groups, a), (self.real_groups, b))
         return min(len(x) if who is None else len(np.unique(as_tensor(who).cpu())) for who, x in parts) - 1
@@ -213,14 +225,19 @@ def _of_column(
     if zeros[0].any() or zeros[1].any():
         yield test.difference("zeros", name, *zeros)
     some = known[:: max(1, known.size // MANY_VALUES)]
-    values, counts = np.unique(some, return_counts=True)
-    if len(values) <= min(FEW_VALUES, some.size // 10):
+    values = np.unique(some)
+    choosing, counting = test.halves(len(y))
+    # Where each sample has values of its own, the cells of one say nothing about those of another.
+    alike = not counting.any() or np.isin(y[counting], y[choosing]).mean() > 0.9 * np.mean(~np.isnan(y[counting]))
+    if len(values) <= min(FEW_VALUES, some.size // 10) and alike:
         values = np.union1d(values, known[~np.isin(known, values)]) if some.size < known.size else values
         yield test.difference("allowed values", name, *((np.isin(part, values)).mean(1) for part in (x, y)))
         return
-    repeated = values[(counts >= max(2, ATOM * some.size)) & (values != 0)]
-    if len(repeated):
-        yield test.difference("repeated values", name, *((np.isin(part, repeated)).mean(1) for part in (x, y)))
+    values, counts = np.unique(y[choosing], return_counts=True)
+    repeated = values[(counts >= max(2, ATOM * counts.sum())) & (values != 0) & ~np.isnan(values)]
+    if len(repeated) and counting.any():
+        shares = (np.isin(part, repeated).mean(1) for part in (x, y[counting]))
+        yield test.among(counting).difference("repeated values", name, *shares)
     if np.all(known == np.round(known)):
         yield test.difference("whole numbers", name, *((part == np.round(part)).mean(1) for part in (x, y)))
     yield _bounds(x, known, name, test)

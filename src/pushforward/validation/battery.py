@@ -10,7 +10,7 @@ import torch
 from pushforward import statistics
 from pushforward.errors import UsageError
 from pushforward.plugins import load_plugin, plugins
-from pushforward.spaces import Field
+from pushforward.spaces import Field, Space
 from pushforward.validation.statistic import Statistic
 
 __all__ = ["BATTERIES", "statistics_named"]
@@ -125,11 +125,11 @@ BATTERIES: dict[str, tuple[Statistic, ...]] = {"lattice": LATTICE, "showers": SH
 """Optional statistics of a report, by name."""
 
 
-def statistics_named(wanted: Sequence[Statistic | str]) -> list[Statistic]:
+def statistics_named(wanted: Sequence[Statistic | str], space: Space) -> list[Statistic]:
     """Declared statistics, those of the batteries by name, and those of installed packages.
 
     Raises:
-        UsageError: for an unknown name.
+        UsageError: for an unknown name, or a statistic that is not defined for samples of the space.
     """
     declared: list[Statistic] = []
     for each in wanted:
@@ -143,4 +143,8 @@ def statistics_named(wanted: Sequence[Statistic | str]) -> list[Statistic]:
         else:
             known = ", ".join([*BATTERIES, *plugins("statistics")])
             raise UsageError(f"no statistic is called {each!r}; there are {known}")
+    unfit = [each for each in declared if not each.applies(space)]
+    if unfit:
+        kinds = " or ".join(kind.__name__.lower() for kind in unfit[0].spaces)
+        raise UsageError(f"the statistic {unfit[0].name} is defined for {kinds} data, not for {space.kind} data")
     return declared

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Ensemble, Parameter
+from pushforward.ensembles.source import FEWEST_TO_JUDGE
 from pushforward.errors import UsageError
 from pushforward.randomness import Purpose
 from pushforward.spaces import Space
@@ -102,8 +103,9 @@ def judge(
         >>> report.verdict("marginals").verdict
         'at the floor'
     """
-    begun, more = time.perf_counter(), statistics_named(statistics)
+    begun = time.perf_counter()
     test = _ensemble(data, None, "data")
+    more = statistics_named(statistics, test.space)
     made = _ensemble(samples, test.space, name)
     trained = None if train is None else _ensemble(train, test.space, "training data")
     without = condition is False
@@ -132,6 +134,14 @@ def judge(
             f"{name} have shape {tuple(made.space.shape)} each, but members of {test.name} {tuple(test.space.shape)}"
         )
     emulator = _Given(name, test.space, beside.parameters, beside.condition_space, log_prob)
+    if len(members) < FEWEST_TO_JUDGE:
+        half = (
+            "" if others is trained else ", half of which give the floor; training members (train=, --train) spare them"
+        )
+        raise UsageError(
+            f"{len(made)} samples and {len(test)} members of {test.name}{half}: too few to judge by; at least "
+            f"{FEWEST_TO_JUDGE} samples are compared with as many members"
+        )
     drawn = made.take(chosen)
     with judging(progress) as watch:
         evaluation = assemble(

@@ -90,7 +90,7 @@ def validate(
         >>> report.verdict("power_spectrum").sentence  # doctest: +SKIP
         'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8). ...'
     """
-    begun, more = time.perf_counter(), statistics_named(statistics)
+    begun, more = time.perf_counter(), statistics_named(statistics, emulator.space)
     report: Report | EnergyReport | EvolutionReport | TranslationReport | TruePairsReport
     with judging(progress) as watch:
         draws = "sampler" in emulator.abilities
@@ -118,9 +118,10 @@ def validate(
 
 @contextmanager
 def judging(progress: bool) -> Any:
-    """A progress bar, without warnings of conditions a little beyond the range of training: that, too, is judged."""
+    """A progress bar, without warnings of conditions beyond the range of training, which are judged, and of sklearn."""
     with progress_bar(progress) as watch, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*extrapolates", category=UserWarning)
+        warnings.filterwarnings("ignore", module=r"sklearn\.")
         yield watch
 
 

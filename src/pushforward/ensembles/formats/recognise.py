@@ -76,6 +76,8 @@ def find_files(data: str | Path | Sequence[str | Path]) -> list[Path]:
         if not files:
             raise DataError("an empty list of files was given")
         return files
+    if data == "":
+        raise DataError("the name of the data is empty; give a file, a glob or a folder")
     path = Path(data).expanduser()
     if path.is_dir():
         return [path] if _format_of_folder(path) else _in_folder(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from pushforward.ensembles.stores import InMemory
 from pushforward.errors import DataError, UsageError
 from pushforward.simulate.simulated import Simulated
 
-__all__ = ["open_file", "read_frame", "write_conditions", "write_file"]
+__all__ = ["frame_table", "open_file", "read_frame", "write_conditions", "write_file"]
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _LIKE_NUMBER = re.compile(r"[-+]?\d[\d.,' ]*([eEdD][-+]?\d+)?")
@@ -38,48 +39,71 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     Raises:
         DataError: if the file cannot be read or has no numeric column.
     """
-    frame = read_frame(path)
+    contents, units = frame_table(read_frame(path), path.name, field), _units(path)
+    return replace(contents, attributes={"units": units}) if units and contents.names else contents
+
+
+def frame_table(frame: pd.DataFrame, label: str, field: str | None = None) -> Contents:
+    """Numeric columns of a data frame; ``field`` as for files.
+
+    True and false are 1 and 0, decimal numbers are rounded to float64, dates and durations are days.
+
+    Raises:
+        DataError: if there is no numeric column.
+        UsageError: if a column holds complex numbers.
+    """
+    frame = frame.set_axis(_distinct([str(name) for name in frame.columns]), axis="columns")
     wanted = [name.strip() for name in field.split(",")] if field else list(frame.columns)
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
-        raise DataError(f"{path.name} has no column {missing[0]!r}; it has {', '.join(map(str, frame.columns))}")
+        raise DataError(f"{label} has no column {missing[0]!r}; it has {', '.join(frame.columns)}")
+    if len(frame) == 0:
+        raise DataError(f"{label} has the columns {', '.join(wanted)} but no rows")
     dates = [name for name in wanted if pd.api.types.is_datetime64_any_dtype(frame[name])]
-    for name in dates:
-        frame[name] = _days(frame[name])
+    durations = [name for name in wanted if pd.api.types.is_timedelta64_dtype(frame[name])]
+    for name in wanted:
+        if name in dates:
+            frame[name] = _days(frame[name])
+        elif name in durations:
+            frame[name] = frame[name].dt.total_seconds() / 86400
+        elif pd.api.types.is_complex_dtype(frame[name]):
+            raise UsageError(
+                f"{label}: the column {name!r} holds complex numbers; give its real and its imaginary part as columns"
+            )
+        elif _are_decimals(frame[name]):
+            frame[name] = frame[name].astype(np.float64)
     lists = {name: each for name in wanted if (each := _lists(frame[name])) is not None}
     if len(wanted) == 1 and wanted[0] in lists and field:
-        others = {str(name): str(name) for name in frame.columns if name != field}
+        others = {name: name for name in frame.columns if name != field}
         return Contents(
-            InMemory(lists[field], f"{field} of {path.name}"),
+            InMemory(lists[field], f"{field} of {label}"),
             column=lambda name: {name: frame[name].to_numpy()} if name in frame.columns else None,
             one_member=False,
             left_out=others,
-            how=f"{path.name}: other columns are left out: {{}}; --condition includes one",
+            how=f"{label}: other columns are left out: {{}}; --condition includes one",
         )
     numeric = [name for name in wanted if pd.api.types.is_numeric_dtype(frame[name])]
-    if len(frame) == 0:
-        raise DataError(f"{path.name} has the columns {', '.join(map(str, wanted))} but no rows")
     if not numeric:
-        shown = ", ".join(map(str, wanted))
+        shown = ", ".join(wanted)
         hint = f"; --field {next(iter(lists))} reads its lists of numbers as members" if lists else ""
-        raise DataError(f"{path.name} has no numeric column; it has {shown}{hint}")
+        raise DataError(f"{label} has no numeric column; it has {shown}{hint}")
     values = frame[numeric].to_numpy(dtype=np.float64, na_value=np.nan)
-    left = [str(name) for name in wanted if name not in numeric]
+    left = [name for name in wanted if name not in numeric]
     return Contents(
-        InMemory(values, path.name),
-        names=tuple(str(name) for name in numeric),
+        InMemory(values, label),
+        names=tuple(numeric),
         column=lambda name: {name: frame[name].to_numpy()} if name in frame.columns else None,
-        attributes={"units": units} if (units := _units(path)) else {},
         kind="vector",
         one_member=False,
         notes=(
-            *((f"{path.name}: dates are days (MJD) in {', '.join(dates)}",) if dates else ()),
-            *((f"{path.name}: numbers have decimal commas",) if frame.attrs.get("decimal_commas") else ()),
+            *((f"{label}: dates are days (MJD) in {', '.join(dates)}",) if dates else ()),
+            *((f"{label}: durations are days in {', '.join(durations)}",) if durations else ()),
+            *((f"{label}: numbers have decimal commas",) if frame.attrs.get("decimal_commas") else ()),
         ),
         left_out={name: name for name in left},
-        how=f"{path.name}: columns of words are left out: {{}}; --condition uses one as a label",
-        question=_both_kinds(lists, numeric, path.name)
-        or _words_among_numbers(frame[[name for name in wanted if name not in numeric]], numeric, path.name),
+        how=f"{label}: columns of words are left out: {{}}; --condition uses one as a label",
+        question=_both_kinds(lists, numeric, label)
+        or _words_among_numbers(frame[[name for name in wanted if name not in numeric]], numeric, label),
     )
 
 
@@ -130,6 +154,21 @@ def _reason(error: Exception) -> str:
     if ragged:
         return f"line {ragged[2]} has {ragged[3]} entries, but {ragged[1]} were expected"
     return text.splitlines()[0]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names of columns, with a number after those that stand there before: ``a``, ``a.1``."""
+    seen: dict[str, int] = {}
+    distinct = []
+    for name in names:
+        seen[name] = seen.get(name, -1) + 1
+        distinct.append(f"{name}.{seen[name]}" if seen[name] else name)
+    return distinct
+
+
+def _are_decimals(column: pd.Series) -> bool:
+    """Whether a column holds decimal numbers of Python, as databases and Parquet files keep them."""
+    return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) == "decimal"
 
 
 def _days(dates: pd.Series) -> NDArray[np.float64]:
