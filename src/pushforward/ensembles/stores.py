@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from pushforward.errors import DataError
 
@@ -104,9 +102,9 @@ def as_array(values: Any, label: str) -> NDArray[Any]:
     Raises:
         DataError: if its members differ in shape.
     """
-    if isinstance(values, Tensor):
+    if hasattr(values, "to_dense"):  # a tensor; torch is not imported to write a file
         dense = values.detach().cpu().to_dense()
-        values = dense.float() if dense.dtype == torch.bfloat16 else dense.resolve_conj().resolve_neg()
+        values = dense.float() if str(dense.dtype) == "torch.bfloat16" else dense.resolve_conj().resolve_neg()
     try:
         return unmasked(values)
     except (TypeError, ValueError) as error:
