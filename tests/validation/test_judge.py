@@ -149,3 +149,9 @@ def test_statistics_of_other_data_are_refused():
     x = np.random.default_rng(0).normal(size=(2, 50, 3))
     with pytest.raises(UsageError, match="lattice_magnetisation is defined for field data, not for vector data"):
         judge(*x, statistics=["lattice"], progress=False)
+
+
+def test_the_joint_p_value_is_not_bounded_by_the_number_of_draws():
+    shifted = blobs(400, 1) + np.float32(3.0)
+    report = judge(shifted, blobs(400, 2), train=blobs(1200, 3), progress=False)
+    assert report.joint_p_value < 1e-6

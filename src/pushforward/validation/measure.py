@@ -2,7 +2,9 @@
 
 Because every statistic is measured on the same draws, a draw is a whole report of real data against real data. The
 joint p-value, the probability that the most extreme statistic of a perfect emulator is as extreme as here, then
-accounts for their correlations (`statistics.joint_p_value`). Tests with their own p-values are combined by
+accounts for their correlations (`statistics.joint_p_value`). B draws cannot rank it below 1 / (B + 1): beyond all of
+them it is Bonferroni's, the smallest p-value times the number of statistics, if that is smaller. Tests with their own
+p-values are combined by
 
     p = 1 - (1 - min(p_draws, p_1, ..., p_T))^(T + 1)        (Sidak 1967, exact for independent tests).
 
@@ -24,7 +26,7 @@ from typing import TypeVar
 import numpy as np
 
 from pushforward.errors import UsageError
-from pushforward.statistics import joint_p_value
+from pushforward.statistics import joint_p_value, p_value
 from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import Measured
 from pushforward.validation.statistic import SingleTest, Statistic, TestResult
@@ -219,7 +221,14 @@ def _joint(columns: Sequence[tuple[float, np.ndarray, Kind]], rng: np.random.Gen
     """The joint p-value of statistics with draws."""
     draws = np.stack([_completed(draws, kind, rng) for _, draws, kind in columns], axis=1)
     values = np.array([value for value, _, _ in columns])
-    return float(joint_p_value(values, draws, [alternative_of(kind) for _, _, kind in columns]))
+    alternatives = [alternative_of(kind) for _, _, kind in columns]
+    joint = float(joint_p_value(values, draws, alternatives))
+    if joint > 1.5 / (len(draws) + 1):
+        return joint
+    each = [
+        float(p_value(value, column, side)) for value, column, side in zip(values, draws.T, alternatives, strict=True)
+    ]
+    return min(joint, len(each) * float(np.nanmin(each)))
 
 
 def _completed(draws: np.ndarray, kind: Kind, rng: np.random.Generator) -> np.ndarray:
