@@ -90,7 +90,8 @@ def validate(
         >>> report.verdict("power_spectrum").sentence  # doctest: +SKIP
         'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8). ...'
     """
-    begun, more = time.perf_counter(), statistics_named(statistics, emulator.space)
+    begun = time.perf_counter()
+    more = statistics_named(statistics, emulator.space) if statistics else []
     report: Report | EnergyReport | EvolutionReport | TranslationReport | TruePairsReport
     with judging(progress) as watch:
         draws = "sampler" in emulator.abilities
