@@ -18,7 +18,6 @@ from scipy import stats
 from benchmarks.planted import SETS
 from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
-from pushforward.validation.verdict import AT_FLOOR, UNJUDGED, level_of
 
 SEEDS = 200
 
@@ -27,7 +26,7 @@ def main(seeds: int = SEEDS) -> None:
     rows, further = [], {}
     for name in SETS:
         found = [
-            measure_once("calibration", f"{name} {seed}", {}, lambda n=name, s=seed: measured(n, s))
+            measure_once("calibration", f"{name} {seed}", {}, lambda n=name, s=seed: SETS[n](s).record(s))
             for seed in range(seeds)
         ]
         joint = np.array([each["joint"] for each in found])
@@ -55,29 +54,6 @@ def main(seeds: int = SEEDS) -> None:
         "conditional cosmic-web: 20 simulations of 12 maps are the test, each sample is of a simulation of its own",
     ]
     report("calibration", "Calibration of the judgement", rows, notes=notes, further=further)
-
-
-def measured(name: str, seed: int) -> dict[str, Any]:
-    """The report of one perfect set of samples."""
-    trial = SETS[name](seed)
-    found = trial.judged(seed)
-    return {
-        "joint": found.joint_p_value,
-        "members": len(trial.test),
-        "seconds": found.timing["validation_seconds"],
-        "verdicts": {
-            v.statistic: {
-                "p": v.p_value,
-                "value": v.size if v.kind == "excess" else v.value - v.floor if v.kind == "score" else v.value,
-                "error": v.error,
-                "beyond": v.verdict != AT_FLOOR,
-                "level": level_of(v.kind),
-                "label": v.label,
-            }
-            for v in found.verdicts
-            if v.verdict != UNJUDGED
-        },
-    }
 
 
 def _statistics(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

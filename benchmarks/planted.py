@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from pushforward.simulate import Cosmology
 from pushforward.simulate.cosmic_web import OMEGA_M_RANGE, SIGMA_8_RANGE, simulation_maps
 from pushforward.spaces import Field, Vector
 from pushforward.validation import Report, judge
+from pushforward.validation.verdict import AT_FLOOR, UNJUDGED, level_of
 
 __all__ = ["DEFECTS", "SETS", "Defect", "Trial"]
 
@@ -48,6 +50,31 @@ class Trial:
         """The report on the samples."""
         condition = None if self.asked else False
         return judge(self.generated, self.test, condition=condition, train=self.train, seed=seed, progress=False)
+
+    def record(self, seed: int) -> dict[str, Any]:
+        """The report as plain numbers; ``value`` is the distance to real data where it has a sign."""
+        report = self.judged(seed)
+        return {
+            "joint": report.joint_p_value,
+            "members": len(self.test),
+            "seconds": report.timing["validation_seconds"],
+            "failures": list(report.failures),
+            "verdicts": {
+                v.statistic: {
+                    "p": v.p_value,
+                    "value": v.size if v.kind == "excess" else v.value - v.floor if v.kind == "score" else v.value,
+                    "size": v.size,
+                    "error": v.error,
+                    "noticeable": v.smallest_noticeable,
+                    "unit": v.unit,
+                    "beyond": v.verdict != AT_FLOOR,
+                    "level": level_of(v.kind),
+                    "label": v.label,
+                }
+                for v in report.verdicts
+                if v.verdict != UNJUDGED
+            },
+        }
 
 
 def _split(ensemble: Ensemble, count: int, seed: int) -> Trial:

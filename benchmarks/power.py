@@ -16,7 +16,6 @@ import numpy as np
 from benchmarks.planted import DEFECTS, Defect
 from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
-from pushforward.validation.verdict import AT_FLOOR, UNJUDGED, level_of
 
 SEEDS = 10
 
@@ -25,7 +24,7 @@ def main(seeds: int = SEEDS) -> None:
     rows, further = [], {}
     for defect in DEFECTS:
         found = [
-            measure_once("power", f"{defect.name} {seed}", {}, lambda d=defect, s=seed: measured(d, s))
+            measure_once("power", f"{defect.name} {seed}", {}, lambda d=defect, s=seed: d.trial(s).record(s))
             for seed in range(seeds)
         ]
         noticed = [any(v["beyond"] for name, v in each["verdicts"].items() if says(defect, name)) for each in found]
@@ -57,31 +56,6 @@ def main(seeds: int = SEEDS) -> None:
 def says(defect: Defect, statistic: str) -> bool:
     """Whether the name of a statistic says what is wrong."""
     return statistic.startswith(defect.seen_by)
-
-
-def measured(defect: Defect, seed: int) -> dict[str, Any]:
-    """The report on one set of faulty samples."""
-    trial = defect.trial(seed)
-    found = trial.judged(seed)
-    return {
-        "joint": found.joint_p_value,
-        "members": len(trial.test),
-        "seconds": found.timing["validation_seconds"],
-        "failures": list(found.failures),
-        "verdicts": {
-            v.statistic: {
-                "p": v.p_value,
-                "size": v.size,
-                "noticeable": v.smallest_noticeable,
-                "unit": v.unit,
-                "beyond": v.verdict != AT_FLOOR,
-                "level": level_of(v.kind),
-                "label": v.label,
-            }
-            for v in found.verdicts
-            if v.verdict != UNJUDGED
-        },
-    }
 
 
 def _summary(name: str, found: list[dict[str, Any]]) -> dict[str, Any]:
