@@ -27,7 +27,7 @@ STATISTICS = {
     "wasserstein2": lambda _, v: statistics.wasserstein2(v, v + 1).distance,
     "sliced_wasserstein": lambda _, v: statistics.sliced_wasserstein(v, v + 1).distance,
     "precision_recall_density_coverage": lambda _, v: statistics.precision_recall_density_coverage(v, v).density,
-    "memorisation": lambda _, v: statistics.memorisation(v, v + 1, v + 2).distance,
+    "memorisation": lambda _, v: statistics.memorisation(v, v + 1, v + 2).generated.distance,
     "standard_error": lambda _, v: statistics.standard_error(torch.ones(60, 2), groups=(10 * v[:, 0]).astype(v.dtype)),
 }
 

@@ -24,7 +24,7 @@ def test_share_of_copies_is_measured_and_significant(share, noise, dim):
     assert found.p_value < 2e-3
     assert float(found.excess) == pytest.approx(share, abs=0.05)
     assert float(found.copied) == pytest.approx(share if noise == 0 else 0, abs=1e-9)
-    assert np.array_equal(found.index[copies], chosen)
+    assert np.array_equal(found.generated.index[copies], chosen)
 
 
 def test_copies_that_passed_through_single_precision_are_copies():
@@ -61,6 +61,48 @@ def test_states_that_all_occur_in_training_cannot_be_memorised():
     assert (found.excess, found.p_value, found.copied, found.test_copied) == (0, 1, 1, 1)
 
 
+def decoded(rng, count, noise):
+    """Points on a curved plane in 20 dimensions with noise, such as those a VAE decodes if the noise is left out."""
+    hidden = rng.normal(size=(count, 2))
+    frame = np.random.default_rng(9).normal(size=(6, 20))
+    return np.concatenate([hidden, hidden**2, np.sin(2 * hidden)], 1) @ frame + noise * rng.normal(size=(count, 20))
+
+
+NARROW = {
+    "scaled": lambda rng, count: 0.5 * vectors(rng, count, 20),
+    "slightly scaled": lambda rng, count: 0.8 * vectors(rng, count, 20),
+    "one point": lambda rng, count: np.zeros((count, 20)) + 1e-9 * vectors(rng, count, 20),
+}
+
+
+@pytest.mark.parametrize("change", NARROW)
+@pytest.mark.parametrize("seed", range(3))
+def test_samples_narrower_than_the_data_are_not_copies(change, seed):
+    rng = np.random.default_rng(seed)
+    training, test = vectors(rng, 8000, 20), vectors(rng, 500, 20)
+    found = memorisation(NARROW[change](rng, 500), training, test)
+    assert found.nearness < 1e-3
+    assert found.p_value > 0.05
+    assert found.excess == 0
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.5])
+def test_means_without_the_noise_of_the_data_are_not_copies(noise):
+    rng = np.random.default_rng(0)
+    training, test = decoded(rng, 4000, noise), decoded(rng, 500, noise)
+    assert memorisation(decoded(rng, 500, 0.0), training, test).p_value > 0.05
+    copied = memorisation(np.concatenate([decoded(rng, 400, 0.0), training[:100]]), training, test)
+    assert copied.p_value < 1e-6
+
+
+def test_training_members_with_noise_in_the_plane_are_copies():
+    """In two dimensions every sample has a near member: only the unseen ones, which are never near, tell."""
+    rng = np.random.default_rng(1)
+    training, test = vectors(rng, 1000, 2), vectors(rng, 500, 2)
+    generated = training[:500] + 0.02 * vectors(rng, 500, 2)
+    assert memorisation(generated, training, test).p_value < 1e-3
+
+
 @pytest.mark.parametrize("grouped", [False, True])
 def test_p_value_is_valid_under_the_null(grouped):
     found = []
@@ -73,7 +115,7 @@ def test_p_value_is_valid_under_the_null(grouped):
         found.append(
             float(memorisation(parts[0], vectors(rng, 300, 3), parts[1], groups=groups, test_groups=groups).p_value)
         )
-    # Three thresholds are allowed for, so that p-values are never too small and somewhat too large.
+    # A sign of copies is required besides, so that p-values are never too small but often too large.
     for level in (0.05, 0.2):
         assert np.mean(np.array(found) <= level) <= level + 3 * (level / 300) ** 0.5
     assert stats.kstest(found, "uniform", alternative="greater").pvalue > 0.01
@@ -103,7 +145,7 @@ def test_copies_of_fields_are_found_wherever_they_moved(change, share):
     found = field_memorisation(generated, training, test)
     assert found.p_value < 1e-4
     assert float(found.excess) == pytest.approx(share, abs=0.06)
-    np.testing.assert_array_equal(found.index[:copies], np.arange(copies))
+    np.testing.assert_array_equal(found.generated.index[:copies], np.arange(copies))
     assert field_memorisation(maps(100, 3), training, test).p_value > 0.01
 
 
@@ -126,7 +168,7 @@ def test_distance_is_the_least_over_all_translations_and_turns(grid):
                 for j in range(6):
                     for s in np.ndindex(grid):
                         least = min(least, np.sum((np.roll(mirrored, s, axes) - b[j]) ** 2))
-        assert float(found.distance[i]) == pytest.approx(least**0.5)
+        assert float(found.generated.distance[i]) == pytest.approx(least**0.5)
 
 
 def test_fields_with_borders_are_turned_but_not_moved():

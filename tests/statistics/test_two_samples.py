@@ -113,8 +113,8 @@ def test_neighbours_are_the_nearest():
     generated, training, test = torch.randn(20, 20), torch.randn(30, 20), torch.randn(25, 20)
     found = memorisation(generated, training, test)
     distance = torch.cdist(generated.double(), training.double())
-    torch.testing.assert_close(found.distance, distance.min(1).values)
-    assert torch.equal(found.index, distance.argmin(1))
+    torch.testing.assert_close(found.generated.distance, distance.min(1).values)
+    assert torch.equal(found.generated.index, distance.argmin(1))
 
 
 def test_low_pass_keeps_large_scales():

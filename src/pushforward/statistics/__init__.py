@@ -28,13 +28,14 @@ from pushforward.statistics.cross_spectra import CrossSpectra, cross_spectra
 from pushforward.statistics.difference import Difference, mean_difference
 from pushforward.statistics.energy_distance import EnergyDistance, energy_distance
 from pushforward.statistics.features import low_pass, summary_features, summary_names
-from pushforward.statistics.field_memorisation import field_memorisation
+from pushforward.statistics.field_memorisation import field_memorisation, nearest_fields
 from pushforward.statistics.held_out_classifiers import HeldOutClassifiers, held_out_classifiers
 from pushforward.statistics.lattice import LatticeObservables, TwoPointFunction, lattice_observables, two_point_function
 from pushforward.statistics.marginals import Marginals, marginals
 from pushforward.statistics.memorisation import Memorisation, excess_of_copies, memorisation
 from pushforward.statistics.minkowski import MinkowskiFunctionals, gaussian_minkowski, minkowski_functionals
 from pushforward.statistics.mode_counts import ModeCounts, class_counts, cluster_counts, compare_counts
+from pushforward.statistics.neighbours import NearestMembers, nearest_members
 from pushforward.statistics.one_point import OnePointDistance, OnePointPDF, one_point_distance, one_point_pdf
 from pushforward.statistics.particles import (
     RadialDistribution,
@@ -85,6 +86,7 @@ __all__ = [
     "Memorisation",
     "MinkowskiFunctionals",
     "ModeCounts",
+    "NearestMembers",
     "OnePointDistance",
     "OnePointPDF",
     "PeakCounts",
@@ -134,6 +136,8 @@ __all__ = [
     "mean_difference",
     "memorisation",
     "minkowski_functionals",
+    "nearest_fields",
+    "nearest_members",
     "one_point_distance",
     "one_point_pdf",
     "p_value",

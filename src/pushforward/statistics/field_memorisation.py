@@ -23,10 +23,11 @@ from torch import Tensor
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import FieldArray, as_fields, same_device, wide
 from pushforward.statistics.memorisation import Memorisation, excess_of_copies
+from pushforward.statistics.neighbours import NearestMembers
 from pushforward.statistics.pairwise import distance_blocks
 from pushforward.statistics.uncertainty import Groups
 
-__all__ = ["field_memorisation"]
+__all__ = ["field_memorisation", "nearest_fields"]
 
 # Modes kept along each axis by the number of axes: coarse enough for a matrix product, fine enough to know a field by.
 KEPT = {1: 64, 2: 16, 3: 8}
@@ -67,31 +68,53 @@ def field_memorisation(
         >>> float(field_memorisation(moved, training, test).copied)
         1.0
     """
-    if candidates < 1:
-        raise UsageError(f"candidates={candidates} was given; at least one pair must be compared for each sample")
-    fields = as_fields(training)
-    parts = [fields, *(same_device(fields, as_fields(part))[1] for part in (generated, test))]
-    mean = fields.mean((0, *range(2, fields.ndim)), keepdim=True)
-    reduced = [_large_scales(wide(part - mean), periodic) for part in parts]
-    # All channels have equal weight, whatever their units.
-    scale = reduced[0].square().flatten(2).sum(2).mean(0).sqrt().clamp_min(torch.finfo(torch.float64).tiny)
-    reference, made, unseen = (
-        part / (scale * len(scale) ** 0.5).reshape(-1, *[1] * (fields.ndim - 2)) for part in reduced
-    )
-    # Translations by whole cells of the fields themselves, as far as that is affordable.
-    steps = tuple(min(cells, 4 * KEPT[fields.ndim - 2]) for cells in fields.shape[2:])
-    found = [
-        _nearest_moved(part, reference, isotropic, candidates, steps)
-        if periodic
-        else _nearest_turned(part, reference, isotropic)
-        for part in (made, unseen)
-    ]
+    def search(samples: FieldArray, members: FieldArray) -> NearestMembers:
+        return nearest_fields(
+            samples, members, training, periodic=periodic, isotropic=isotropic, candidates=candidates
+        )
+
     return excess_of_copies(
-        *((torch.where(distance < SAME, 0.0, distance), index) for distance, index in found),
+        search(generated, training),
+        search(test, training),
+        search(generated, test),
+        members=len(training),
         quantile=quantile,
         groups=groups,
         test_groups=test_groups,
     )
+
+
+def nearest_fields(
+    samples: FieldArray,
+    members: FieldArray,
+    scale: FieldArray,
+    *,
+    periodic: bool = True,
+    isotropic: bool = True,
+    candidates: int = 8,
+) -> NearestMembers:
+    """The nearest member to each sample, up to the symmetries of the fields.
+
+    Arguments:
+        scale: fields whose large scales have a root mean square norm of 1 in each channel.
+        samples, members, periodic, isotropic, candidates: as in `field_memorisation`.
+
+    Raises:
+        UsageError, DataError: if the shapes do not fit, a set is empty, or a number is out of range.
+    """
+    if candidates < 1:
+        raise UsageError(f"candidates={candidates} was given; at least one pair must be compared for each sample")
+    fields = as_fields(scale)
+    mean = fields.mean((0, *range(2, fields.ndim)), keepdim=True)
+    parts = [fields, *(same_device(fields, as_fields(part))[1] for part in (samples, members))]
+    reduced = [_large_scales(wide(part - mean), periodic) for part in parts]
+    # All channels have equal weight, whatever their units.
+    norm = reduced[0].square().flatten(2).sum(2).mean(0).sqrt().clamp_min(torch.finfo(torch.float64).tiny)
+    x, y = (part / (norm * len(norm) ** 0.5).reshape(-1, *[1] * (fields.ndim - 2)) for part in reduced[1:])
+    # Translations by whole cells of the fields themselves, as far as that is affordable.
+    steps = tuple(min(cells, 4 * KEPT[fields.ndim - 2]) for cells in fields.shape[2:])
+    found = _nearest_moved(x, y, isotropic, candidates, steps) if periodic else _nearest_turned(x, y, isotropic)
+    return NearestMembers(torch.where(found.distance < SAME, 0.0, found.distance), found.second, found.index)
 
 
 def _large_scales(fields: Tensor, periodic: bool) -> Tensor:
@@ -134,20 +157,30 @@ def _symmetries(fields: Tensor, isotropic: bool, periodic: bool) -> Iterator[Ten
             yield reflected.roll([1] * len(mirrored), mirrored) if periodic and mirrored else reflected
 
 
-def _nearest_turned(x: Tensor, training: Tensor, isotropic: bool) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
-    best = x.new_full((len(x),), float("inf"))
-    index = torch.zeros(len(x), dtype=torch.long, device=x.device)
+def _nearest_turned(x: Tensor, training: Tensor, isotropic: bool) -> NearestMembers:
+    found = []
     for turned in _symmetries(x, isotropic, False):
-        for rows, square in distance_blocks(turned.flatten(1), training.flatten(1), squared=True):
-            value, where = square.min(1)
-            index[rows] = torch.where(value < best[rows], where, index[rows])
-            best[rows] = torch.minimum(value, best[rows])
-    return best.sqrt(), index
+        blocks = distance_blocks(turned.flatten(1), training.flatten(1), squared=True)
+        found += [torch.cat(part) for part in zip(*(_least(block, 2) for _, block in blocks), strict=True)]
+    return _nearest_of(torch.cat(found[::2], 1), torch.cat(found[1::2], 1))
+
+
+def _least(square: Float[Tensor, "n t"], count: int) -> tuple[Float[Tensor, "n c"], Int[Tensor, "n c"]]:
+    found = square.topk(min(count, square.shape[1]), largest=False)
+    return found.values, found.indices
+
+
+def _nearest_of(square: Float[Tensor, "n c"], member: Int[Tensor, "n c"]) -> NearestMembers:
+    """The nearest of some pairs of samples and members, in which a member may stand more than once."""
+    least, where = square.min(1)
+    index = member.gather(1, where[:, None])
+    others = torch.where(member == index, torch.inf, square).amin(1)
+    return NearestMembers(least.clamp_min(0).sqrt(), others.clamp_min(0).sqrt(), index[:, 0])
 
 
 def _nearest_moved(
     x: Tensor, training: Tensor, isotropic: bool, candidates: int, steps: tuple[int, ...]
-) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
+) -> NearestMembers:
     axes = tuple(range(2, x.ndim))
     cells = x[0, 0].numel()
     stored = torch.fft.fftn(training, dim=axes)
@@ -156,12 +189,12 @@ def _nearest_moved(
     bounds, members, turned = [], [], []
     for number, modes in enumerate(turns):
         blocks = distance_blocks(modes.abs().flatten(1) / cells**0.5, moduli, squared=True)
-        least = [block.topk(min(candidates, len(training)), largest=False) for _, block in blocks]
-        bounds.append(torch.cat([found.values for found in least]))
-        members.append(torch.cat([found.indices for found in least]))
+        bound, nearest = (torch.cat(part) for part in zip(*(_least(block, candidates) for _, block in blocks), strict=True))
+        bounds.append(bound)
+        members.append(nearest)
         turned.append(torch.full_like(members[-1], number))
     every = torch.cat(bounds, 1)
-    chosen = every.topk(min(candidates, every.shape[1]), largest=False).indices
+    chosen = _least(every, candidates)[1]
     member, turn = (torch.cat(part, 1).gather(1, chosen) for part in (members, turned))
     sizes = x.square().flatten(1).sum(1), training.square().flatten(1).sum(1)
     rows = torch.arange(len(x), device=x.device)
@@ -172,8 +205,7 @@ def _nearest_moved(
         ],
         1,
     )
-    least_square, where = square.min(1)
-    return least_square.clamp_min(0).sqrt(), member.gather(1, where[:, None])[:, 0]
+    return _nearest_of(square, member)
 
 
 def _largest_correlation(a: Tensor, b: Tensor, steps: tuple[int, ...]) -> Float[Tensor, " samples"]:

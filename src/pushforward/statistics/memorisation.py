@@ -15,7 +15,19 @@ If a share c of the generated samples is memorised and the rest is honest, a / n
     excess = (a / n - b / m) / (1 - b / m)
 
 estimates c. Where every test sample equals a training member, as for a few spins, memorisation has no meaning: the
-excess is 0. (After Meehan et al. 2020, https://arxiv.org/abs/2004.05675, who compare ranks of the distances.)
+excess is 0.
+
+Samples narrower than the data, such as the means that a VAE decodes, also lie nearer to training members than test
+samples do, but nearer to unseen members alike. A copy is known by one of three signs, and the p-value is at least three
+times the smallest of theirs:
+
+- it equals a training member, in data without repetitions;
+- it is three times nearer to its training member than to the next (Yoon et al. 2023, https://openreview.net/forum?id=
+  shciCbSk9h), more often than test samples are;
+- it is nearer to a training member than to any unseen one. The distinct members nearest to generated samples are a
+  random choice from all T + m of an honest model, so the number of training members among them is hypergeometric.
+
+(After Meehan et al. 2020, https://arxiv.org/abs/2004.05675, who compare ranks of the distances.)
 """
 
 from __future__ import annotations
@@ -24,14 +36,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.statistics.arrays import Array, as_vectors, wide
+from pushforward.statistics.arrays import Array, as_vectors
 from pushforward.statistics.difference import mean_difference
-from pushforward.statistics.neighbours import nearest
+from pushforward.statistics.neighbours import NearestMembers, nearest_members
 from pushforward.statistics.uncertainty import Groups
 
 __all__ = ["Memorisation", "excess_of_copies", "memorisation"]
@@ -40,6 +52,10 @@ PERMUTATIONS = 1999
 """Random permutations of both sets among which the smallest p-value is ranked."""
 FEWEST_BELOW = 10
 """Smallest expected number of permutations with a smaller p-value for which the rank is used."""
+RARE = 0.01
+"""Largest share of test samples that equal a training member in data without repetitions."""
+GAP = 1 / 3
+"""Ratio of the distances to the nearest and the next training member below which a sample is close to one alone."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +66,21 @@ class Memorisation:
         excess: share of the generated samples that are copies, beyond the share of test samples, at the threshold with
             the most significant excess; 0 if there is none.
         p_value: probability of as many generated samples near a training member if nothing is memorised.
+        nearness: the p-value that samples of a narrower distribution make small, too.
         copied, test_copied: share of the generated and of the test samples that equal a training member.
         near, test_near: share closer to a training member than the nearest q of both sets together.
-        distance, index: nearest training member of each generated sample; sort by distance for the worst.
-        test_distance, test_index: the same for the test samples.
+        generated, test: nearest training member of each sample; sort by distance for the worst.
     """
 
     excess: Float[Tensor, ""]
     p_value: Float[Tensor, ""]
+    nearness: Float[Tensor, ""]
     copied: Float[Tensor, ""]
     test_copied: Float[Tensor, ""]
     near: Float[Tensor, ""]
     test_near: Float[Tensor, ""]
-    distance: Float[Tensor, " n"]
-    index: Int[Tensor, " n"]
-    test_distance: Float[Tensor, " m"]
-    test_index: Int[Tensor, " m"]
+    generated: NearestMembers
+    test: NearestMembers
 
 
 def memorisation(
@@ -97,31 +112,32 @@ def memorisation(
         >>> round(float(found.excess), 1), bool(found.p_value < 1e-20)
         (0.2, True)
     """
-    reference = as_vectors(training)
-    found = []
-    for part in (generated, test):
-        samples = as_vectors(part)
-        distance, index = nearest(samples, reference)
-        # Samples that passed through single precision on their way equal their originals to its rounding.
-        rounding = 4 * torch.finfo(torch.float32).eps * wide(samples).norm(dim=1)
-        found.append(
-            (torch.where(distance <= rounding, 0.0, distance).to(reference.device), index.to(reference.device))
-        )
-    return excess_of_copies(*found, quantile=quantile, groups=groups, test_groups=test_groups)
+    made, members, unseen = (as_vectors(part) for part in (generated, training, test))
+    return excess_of_copies(
+        *(nearest_members(*pair) for pair in ((made, members), (unseen, members), (made, unseen))),
+        members=len(members),
+        quantile=quantile,
+        groups=groups,
+        test_groups=test_groups,
+    )
 
 
 def excess_of_copies(
-    generated: tuple[Float[Tensor, " n"], Int[Tensor, " n"]],
-    test: tuple[Float[Tensor, " m"], Int[Tensor, " m"]],
+    generated: NearestMembers,
+    test: NearestMembers,
+    unseen: NearestMembers,
     *,
+    members: int,
     quantile: float = 0.05,
     groups: Groups = None,
     test_groups: Groups = None,
 ) -> Memorisation:
-    """`Memorisation` from distances to the nearest training member and its index, by any metric.
+    """`Memorisation` from the nearest members, by any metric.
 
     Arguments:
-        generated, test: distances and indices of the two sets; a distance of 0 is a copy.
+        generated, test: the training member nearest to each sample of the two sets; a distance of 0 is a copy.
+        unseen: the test sample nearest to each generated one.
+        members: number of training members.
         quantile, groups, test_groups: as in `memorisation`.
 
     Raises:
@@ -129,45 +145,79 @@ def excess_of_copies(
     """
     if not 0 < quantile < 1:
         raise UsageError(f"quantile={quantile} was given; it must lie between 0 and 1")
-    distance, test_distance = generated[0], test[0]
+    test_of_shares = _Shares(groups, test_groups)
+    distance, test_distance = generated.distance, test.distance
     pooled = torch.cat([distance, test_distance]).sort().values
     places = [max(0, round(share * len(pooled)) - 1) for share in (quantile, min(2 * quantile, 0.5))]
-    shares, found = [], []
     reaches = (0.0, *pooled[places].tolist())
+    shares, found = [], []
     for reach in reaches:
         a, b = ((part <= reach).double() for part in (distance, test_distance))
-        share, test_share = float(a.mean()), float(b.mean())
-        shares.append((share, test_share))
-        excess = (share - test_share) / (1 - test_share) if test_share < 1 else 0.0
-        found.append((_p_value(a, b, groups, test_groups), -max(0.0, excess)))
-    p, excess = min(found)[0], -min(found)[1]
+        shares.append((float(a.mean()), float(b.mean())))
+        found.append((test_of_shares.p_value(a, b), -_excess(*shares[-1])))
+    least = min(found)
+    nearness = _joint_p_value(least[0], distance, test_distance, reaches, test_of_shares.alone)
+    excess = -least[1]
     # An excess below a quantile of the joint set is bounded by it; below a quantile of the test set it is not.
     own = float(test_distance.quantile(quantile))
     beyond = (float((distance <= own).double().mean()), float((test_distance <= own).double().mean()))
-    if p < 0.05 and excess < beyond[0] and beyond[1] < 1:
-        excess = max(excess, (beyond[0] - beyond[1]) / (1 - beyond[1]))
-    excess, p, copied, test_copied, near, test_near = torch.tensor(
-        [
-            excess,
-            _joint_p_value(p, distance, test_distance, reaches, groups is None and test_groups is None),
-            *shares[0],
-            *shares[1],
-        ],
-        dtype=torch.float64,
-    )
-    return Memorisation(excess, p, copied, test_copied, near, test_near, distance, generated[1], test_distance, test[1])
+    if least[0] < 0.05 and excess < beyond[0]:
+        excess = max(excess, _excess(*beyond))
+    signs = [
+        found[0][0] if shares[0][1] <= RARE else 1.0,
+        test_of_shares.p_value(*((part.distance < GAP * part.second).double() for part in (generated, test))),
+        _nearest_of_all(generated, unseen, members, len(test_distance), quantile) if test_of_shares.alone else 1.0,
+    ]
+    p = max(nearness, min(1.0, len(signs) * min(signs)))
+    if nearness < 0.05 <= p:
+        excess = 0.0
+    numbers = (excess, p, nearness, *shares[0], *shares[1])
+    return Memorisation(*torch.tensor(numbers, dtype=torch.float64), generated, test)
 
 
-def _p_value(a: Tensor, b: Tensor, groups: Groups, test_groups: Groups) -> float:
-    """Probability of at least as many in ``a``, given how many there are in both."""
-    if groups is None and test_groups is None:
-        hits = int(a.sum() + b.sum())
-        return float(stats.hypergeom.sf(int(a.sum()) - 1, len(a) + len(b), hits, len(a)))
-    found = mean_difference(a, b, groups, test_groups)
-    if float(found.error) == 0:
-        return 1.0 if float(found.value) <= 0 else 0.0
-    units = min(len(np.unique(part)) if part is not None else len(x) for part, x in ((groups, a), (test_groups, b)))
-    return float(stats.t.sf(float(found.z), units - 1))
+def _excess(share: float, test_share: float) -> float:
+    """Share of copies c that gives both shares, at least 0."""
+    return max(0.0, (share - test_share) / (1 - test_share)) if test_share < 1 else 0.0
+
+
+def _nearest_of_all(made: NearestMembers, unseen: NearestMembers, members: int, others: int, quantile: float) -> float:
+    """P-value of the training members among the distinct real ones nearest to the nearest samples, to more, to all.
+
+    Of a training and an unseen member at one distance the unseen one counts.
+    """
+    seen = made.distance < unseen.distance
+    order = torch.minimum(made.distance, unseen.distance).argsort()
+    found = []
+    for share in (quantile, min(1.0, 4 * quantile), 1.0):
+        rows = order[: max(1, round(share * len(order)))]
+        hits = len(made.index[rows][seen[rows]].unique())
+        drawn = hits + len(unseen.index[rows][~seen[rows]].unique())
+        found.append(float(stats.hypergeom.sf(hits - 1, members + others, members, drawn)))
+    return min(1.0, len(found) * min(found))
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """Test of a share of two sets, one-sided."""
+
+    groups: Groups
+    test_groups: Groups
+
+    @property
+    def alone(self) -> bool:
+        return self.groups is None and self.test_groups is None
+
+    def p_value(self, a: Tensor, b: Tensor) -> float:
+        """Probability of at least as many in ``a``, given how many there are in both."""
+        if self.alone:
+            hits = int(a.sum() + b.sum())
+            return float(stats.hypergeom.sf(int(a.sum()) - 1, len(a) + len(b), hits, len(a)))
+        found = mean_difference(a, b, self.groups, self.test_groups)
+        if float(found.error) == 0:
+            return 1.0 if float(found.value) <= 0 else 0.0
+        parts = (self.groups, a), (self.test_groups, b)
+        units = min(len(np.unique(who)) if who is not None else len(x) for who, x in parts)
+        return float(stats.t.sf(float(found.z), units - 1))
 
 
 def _joint_p_value(p: float, distance: Tensor, test_distance: Tensor, reaches: tuple[float, ...], alone: bool) -> float:

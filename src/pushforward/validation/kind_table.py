@@ -34,7 +34,7 @@ def _(space: Field) -> KindOfSample:
         features=field_features,
         classified=field_classified,
         clustered=field_clustered,
-        copies=_field_copies,
+        nearest=_nearest_fields,
         profiles=_spectra,
         pictures=field_sections,
         shown=galleries.shown_fields,
@@ -59,7 +59,7 @@ def _(space: Vector) -> KindOfSample:
         statistics=vectors.vector_statistics,
         features=vectors.vector_features,
         classified=vectors.vector_classified,
-        copies=vectors.vector_copies,
+        nearest=vectors.nearest_vectors,
         profiles=_moments,
         pictures=vector_sections,
         headline=("wasserstein2", "nll", "coverage", "classifier"),
@@ -74,7 +74,7 @@ def _(space: Series) -> KindOfSample:
         statistics=series.series_statistics,
         features=series.describe_series,
         classified=series.series_classified,
-        copies=series.series_copies,
+        nearest=series.nearest_series,
         profiles=_description,
         pictures=series_sections,
         headline=("values_over_time", "structure_function", "coverage", "classifier"),
@@ -90,7 +90,7 @@ def _(space: Particles) -> KindOfSample:
         statistics=particles.particle_statistics,
         features=particles.particle_features,
         classified=particles.particle_classified,
-        copies=particles.particle_copies,
+        nearest=particles.nearest_particles,
         profiles=particles.particle_profiles,
         pictures=particle_sections,
         headline=("distances", "energy_distance", "coverage", "classifier"),
@@ -99,14 +99,14 @@ def _(space: Particles) -> KindOfSample:
     )
 
 
-def _field_copies(
-    generated: np.ndarray, training: np.ndarray, test: np.ndarray, data: EvaluationData[Field]
-) -> statistics.Memorisation:
-    space = data.space
-    return statistics.field_memorisation(
-        torch.from_numpy(generated), torch.from_numpy(training), torch.from_numpy(test),
-        periodic=space.periodic, isotropic=space.isotropic,
-    )  # fmt: skip
+def _nearest_fields(
+    samples: np.ndarray, members: np.ndarray, data: EvaluationData[Field]
+) -> statistics.NearestMembers:
+    return statistics.nearest_fields(
+        *(torch.from_numpy(x) for x in (samples, members, data.test)),
+        periodic=data.space.periodic,
+        isotropic=data.space.isotropic,
+    )
 
 
 def _power_card(data: EvaluationData[Field]) -> dict[str, str]:

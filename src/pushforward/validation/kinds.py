@@ -20,7 +20,7 @@ from pushforward.validation.statistic import Rows, SingleTest, Statistic
 
 if TYPE_CHECKING:
     from pushforward.spaces import Space
-    from pushforward.statistics import Memorisation
+    from pushforward.statistics import NearestMembers
     from pushforward.validation.evaluation_data import EvaluationData
     from pushforward.validation.report import Report
 
@@ -56,7 +56,7 @@ class KindOfSample:
         features: of generated and of real samples, in which distances between samples mean something.
         classified: the features that classifiers see, and their names.
         clustered: the features in which clusters are counted; None takes ``features``.
-        copies: search of training members among samples, ``(generated, training, test, data)``.
+        nearest: the nearest member to each sample, ``(samples, members, data)``.
         curves: statistics bin by bin. matrices: correlation matrices by name.
         profiles: what is compared in each bin of a condition, and what its slope is followed in.
         pictures: sections of samples beside data, from the report.
@@ -73,7 +73,7 @@ class KindOfSample:
     statistics: Callable[[EvaluationData], Sequence[Statistic]]
     features: Callable[[EvaluationData], Rows]
     classified: Callable[[EvaluationData], tuple[Rows, tuple[str, ...]]]
-    copies: Callable[[np.ndarray, np.ndarray, np.ndarray, EvaluationData], Memorisation]
+    nearest: Callable[[np.ndarray, np.ndarray, EvaluationData], NearestMembers]
     profiles: Callable[[EvaluationData], tuple[Profile, Profile]]
     pictures: Callable[[Report], list[Any]]
     headline: tuple[str, ...]

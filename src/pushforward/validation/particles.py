@@ -107,11 +107,9 @@ def particle_classified(data: EvaluationData) -> tuple[Rows, tuple[str, ...]]:
     return rows, tuple(f"distance {i + 1} of {rows[1].shape[1]}, ascending" for i in range(rows[1].shape[1]))
 
 
-def particle_copies(
-    generated: np.ndarray, training: np.ndarray, test: np.ndarray, data: EvaluationData
-) -> statistics.Memorisation:
-    """Copies of training samples up to rotations, translations and relabelling: the same distances."""
-    return statistics.memorisation(*(torch.from_numpy(_sorted(x, data.space)) for x in (generated, training, test)))
+def nearest_particles(samples: np.ndarray, members: np.ndarray, data: EvaluationData) -> statistics.NearestMembers:
+    """The nearest member to each sample up to rotations, translations and relabelling: by all distances, in order."""
+    return statistics.nearest_members(*(torch.from_numpy(_sorted(x, data.space)) for x in (samples, members)))
 
 
 def particle_profiles(data: EvaluationData) -> tuple[Profile, Profile]:

@@ -111,14 +111,12 @@ def _standard_values(data: EvaluationData) -> Rows:
     return generated / scatter, real / scatter
 
 
-def series_copies(
-    generated: np.ndarray, training: np.ndarray, test: np.ndarray, data: EvaluationData
-) -> statistics.Memorisation:
-    """Copies of training series: the same values where both were observed."""
-    sides = [torch.from_numpy(np.nan_to_num(x.astype(float)).reshape(len(x), -1)) for x in (generated, training, test)]
-    scatter = sides[1].std(0)
-    scatter = torch.where(scatter > 0, scatter, torch.ones_like(scatter))
-    return statistics.memorisation(*(x / scatter for x in sides))
+def nearest_series(samples: np.ndarray, members: np.ndarray, data: EvaluationData) -> statistics.NearestMembers:
+    """The nearest member to each sample: the same values where both were observed."""
+    filled = [np.nan_to_num(x.astype(float)).reshape(len(x), -1) for x in (samples, members, data.real)]
+    scatter = filled.pop().std(axis=0)
+    scatter = np.where(scatter > 0, scatter, 1.0)
+    return statistics.nearest_members(*(torch.from_numpy(x / scatter) for x in filled))
 
 
 def broken_series(x: np.ndarray, space: Series) -> np.ndarray:

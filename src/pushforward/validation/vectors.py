@@ -129,14 +129,11 @@ def vector_classified(data: EvaluationData) -> tuple[Rows, tuple[str, ...]]:
     return (data.generated.astype(float), data.real.astype(float)), coordinate_names(data.space)
 
 
-def vector_copies(
-    generated: np.ndarray, training: np.ndarray, test: np.ndarray, data: EvaluationData
-) -> statistics.Memorisation:
-    """Copies of training vectors, whose coordinates are measured in their scatter."""
+def nearest_vectors(samples: np.ndarray, members: np.ndarray, data: EvaluationData) -> statistics.NearestMembers:
+    """The nearest member to each sample, with coordinates measured in their scatter."""
     scatter = data.real.std(axis=0)
     scatter = np.where(scatter > 0, scatter, 1.0).astype(float)
-    sides = [torch.from_numpy(x.astype(float) / scatter) for x in (generated, training, test)]
-    return statistics.memorisation(*sides)
+    return statistics.nearest_members(*(torch.from_numpy(x.astype(float) / scatter) for x in (samples, members)))
 
 
 def _marginal_distance(a: np.ndarray, b: np.ndarray) -> float:
