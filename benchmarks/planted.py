@@ -21,7 +21,7 @@ from pushforward.simulate import Cosmology
 from pushforward.simulate.cosmic_web import OMEGA_M_RANGE, SIGMA_8_RANGE, simulation_maps
 from pushforward.spaces import Field, Vector
 from pushforward.validation import Report, judge
-from pushforward.validation.verdict import AT_FLOOR, UNJUDGED, level_of
+from pushforward.validation.verdict import AT_FLOOR, SCORES, UNJUDGED, level_of
 
 __all__ = ["DEFECTS", "SETS", "Defect", "Trial"]
 
@@ -62,7 +62,7 @@ class Trial:
             "verdicts": {
                 v.statistic: {
                     "p": v.p_value,
-                    "value": v.size if v.kind == "excess" else v.value - v.floor if v.kind == "score" else v.value,
+                    "value": v.size if v.kind == "excess" else v.value - v.floor if v.kind in SCORES else v.value,
                     "size": v.size,
                     "error": v.error,
                     "noticeable": v.smallest_noticeable,

@@ -59,6 +59,21 @@ def test_repeated_training_maps_are_memorised_even_if_they_are_moved(web):
     assert found["memorisation"].value > 95
 
 
+def test_blurred_points_are_not_called_copies(plane):
+    _, found = judged(plane, lambda n, rows, rng: two_blobs(n, rng) * 0.6)
+    assert found["memorisation"].verdict == "at the floor"
+    assert found["memorisation"].value < 20
+
+
+def test_more_recall_than_real_data_have_is_no_fault(plane):
+    """Samples on both blobs and between them reach all real ones; that some lie where none do is told by precision."""
+    _, found = judged(plane, lambda n, rows, rng: two_blobs(n, rng) + 1.0 * rng.normal(size=(n, 2)))
+    assert found["recall"].value > found["recall"].floor
+    assert found["recall"].verdict == "at the floor"
+    assert found["recall"].ratio == 0
+    assert found["precision"].verdict == "off"
+
+
 def test_a_model_that_ignores_its_condition_is_off(web):
     everywhere = np.array([[0.9, 2.0]])
     _, found = judged(web, lambda n, rows, rng: maps(np.repeat(everywhere, n, axis=0), rng))

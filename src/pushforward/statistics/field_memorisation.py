@@ -68,10 +68,9 @@ def field_memorisation(
         >>> float(field_memorisation(moved, training, test).copied)
         1.0
     """
+
     def search(samples: FieldArray, members: FieldArray) -> NearestMembers:
-        return nearest_fields(
-            samples, members, training, periodic=periodic, isotropic=isotropic, candidates=candidates
-        )
+        return nearest_fields(samples, members, training, periodic=periodic, isotropic=isotropic, candidates=candidates)
 
     return excess_of_copies(
         search(generated, training),
@@ -189,7 +188,9 @@ def _nearest_moved(
     bounds, members, turned = [], [], []
     for number, modes in enumerate(turns):
         blocks = distance_blocks(modes.abs().flatten(1) / cells**0.5, moduli, squared=True)
-        bound, nearest = (torch.cat(part) for part in zip(*(_least(block, candidates) for _, block in blocks), strict=True))
+        bound, nearest = (
+            torch.cat(part) for part in zip(*(_least(block, candidates) for _, block in blocks), strict=True)
+        )
         bounds.append(bound)
         members.append(nearest)
         turned.append(torch.full_like(members[-1], number))

@@ -145,38 +145,47 @@ def excess_of_copies(
     """
     if not 0 < quantile < 1:
         raise UsageError(f"quantile={quantile} was given; it must lie between 0 and 1")
-    test_of_shares = _Shares(groups, test_groups)
-    distance, test_distance = generated.distance, test.distance
-    pooled = torch.cat([distance, test_distance]).sort().values
-    places = [max(0, round(share * len(pooled)) - 1) for share in (quantile, min(2 * quantile, 0.5))]
-    reaches = (0.0, *pooled[places].tolist())
-    shares, found = [], []
-    for reach in reaches:
-        a, b = ((part <= reach).double() for part in (distance, test_distance))
-        shares.append((float(a.mean()), float(b.mean())))
-        found.append((test_of_shares.p_value(a, b), -_excess(*shares[-1])))
-    least = min(found)
-    nearness = _joint_p_value(least[0], distance, test_distance, reaches, test_of_shares.alone)
-    excess = -least[1]
-    # An excess below a quantile of the joint set is bounded by it; below a quantile of the test set it is not.
-    own = float(test_distance.quantile(quantile))
-    beyond = (float((distance <= own).double().mean()), float((test_distance <= own).double().mean()))
-    if least[0] < 0.05 and excess < beyond[0]:
-        excess = max(excess, _excess(*beyond))
+    shares = _Shares(groups, test_groups)
+    reaches = _reaches(generated.distance, test.distance, quantile)
+    within = [[(part.distance <= reach).double() for part in (generated, test)] for reach in reaches]
+    found = [(shares.p_value(*pair), -_excess(*pair)) for pair in within]
+    least, excess = min(found)[0], -min(found)[1]
+    nearness = _joint_p_value(least, generated.distance, test.distance, reaches, shares.alone)
+    alone_near = [(part.distance < GAP * part.second).double() for part in (generated, test)]
     signs = [
-        found[0][0] if shares[0][1] <= RARE else 1.0,
-        test_of_shares.p_value(*((part.distance < GAP * part.second).double() for part in (generated, test))),
-        _nearest_of_all(generated, unseen, members, len(test_distance), quantile) if test_of_shares.alone else 1.0,
+        found[0][0] if within[0][1].mean() <= RARE else 1.0,
+        shares.p_value(*alone_near),
+        _nearest_of_all(generated, unseen, members, len(test.distance), quantile) if shares.alone else 1.0,
     ]
     p = max(nearness, min(1.0, len(signs) * min(signs)))
-    if nearness < 0.05 <= p:
-        excess = 0.0
-    numbers = (excess, p, nearness, *shares[0], *shares[1])
-    return Memorisation(*torch.tensor(numbers, dtype=torch.float64), generated, test)
+    if least < 0.05:
+        excess = max(excess, _largest_excess(generated.distance, test.distance, quantile)) if p < 0.05 else 0.0
+
+    def scalar(number: float | Tensor) -> Float[Tensor, ""]:
+        return torch.as_tensor(number, dtype=torch.float64)
+
+    copied, test_copied, near, test_near = (scalar(part.mean()) for pair in within[:2] for part in pair)
+    return Memorisation(
+        scalar(excess), scalar(p), scalar(nearness), copied, test_copied, near, test_near, generated, test
+    )
 
 
-def _excess(share: float, test_share: float) -> float:
-    """Share of copies c that gives both shares, at least 0."""
+def _reaches(distance: Tensor, test_distance: Tensor, quantile: float) -> tuple[float, ...]:
+    """Distances within which samples are counted: 0, and two quantiles of both sets together."""
+    pooled = torch.cat([distance, test_distance]).sort().values
+    places = [max(0, round(share * len(pooled)) - 1) for share in (quantile, min(2 * quantile, 0.5))]
+    return 0.0, *pooled[places].tolist()
+
+
+def _largest_excess(distance: Tensor, test_distance: Tensor, quantile: float) -> float:
+    """Excess below a quantile of the test set, where it exceeds the quantile: of both sets together it could not."""
+    own = float(test_distance.quantile(quantile))
+    return _excess(*((part <= own).double() for part in (distance, test_distance)))
+
+
+def _excess(a: Tensor, b: Tensor) -> float:
+    """Share of copies c that gives the shares of both sets, at least 0."""
+    share, test_share = float(a.mean()), float(b.mean())
     return max(0.0, (share - test_share) / (1 - test_share)) if test_share < 1 else 0.0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -28,14 +28,18 @@ class NearestMembers:
     second: Float[Tensor, " n"]
     index: Int[Tensor, " n"]
 
-    def joined(self, other: NearestMembers, start: int) -> NearestMembers:
-        """The nearest of two sets, of which the second begins at number ``start``."""
+    def shifted(self, start: int) -> NearestMembers:
+        """The same members in a set in which they begin at number ``start``."""
+        return replace(self, index=self.index + start)
+
+    def joined(self, other: NearestMembers) -> NearestMembers:
+        """The nearest of two parts of a set."""
         closer = other.distance < self.distance
         farther = torch.maximum(self.distance, other.distance)
         return NearestMembers(
             torch.minimum(self.distance, other.distance),
             torch.minimum(farther, torch.minimum(self.second, other.second)),
-            torch.where(closer, other.index + start, self.index),
+            torch.where(closer, other.index, self.index),
         )
 
 

@@ -4,7 +4,9 @@ Distances between distributions hardly see that a calorimeter's zeros came out a
 that one flux is negative: these are differences of support. For each column of vectors or channel of fields:
 
 - "zeros": share of values that are exactly 0.
-- "repeated values": share at values that at least `ATOM` of the real ones have, such as a sentinel or a saturation.
+- "repeated values": share at values that at least `ATOM` of the real ones have, such as a sentinel or a saturation; and
+  "values repeated by the samples", such as the end of a range to which they were clipped.
+- "half precision": share of values with a significand of 11 bits, where only one of the sets has them.
 - "allowed values": share at one of the real values, where these are few (classes, spins, counts); "whole numbers" where
   all real values are whole but many.
 - "bounds", where values are many: share beyond the smallest and largest real value. Of m new values, k or more lie
@@ -13,8 +15,8 @@ that one flux is negative: these are differences of support. For each column of 
 - "direction" of a periodic column: with <e^{i theta}> = R e^{i mu} (Mardia and Jupp 2000, ch. 2), the difference of the
   mean angle mu and of the resultant length R, its p-value from the two components.
 
-Repeated values are chosen in one half of the real samples and counted in the other: in the same half, chance
-repetitions would speak against the generated set. Shares are compared by Fisher's exact test, or by Student's t over
+Repeated values are chosen in one half of a set and counted in its other half: in the same half, chance repetitions
+would speak against the set. Shares are compared by Fisher's exact test, or by Student's t over
 samples (fields) or groups.
 """
 
@@ -44,6 +46,10 @@ FEW_VALUES = 256
 MANY_VALUES = 1 << 20
 # Largest number of values beyond a bound, by chance, that is drawn.
 MOST_BEYOND = 40
+# The same for the samples, and fewest repetitions: continuous values do not repeat, and a clipped tail is thin.
+CLIPPED, FEWEST = 0.002, 2
+# Bits of the significand of a number in half precision.
+HALF_PRECISION = 11
 # Patterns of missing values that are counted one by one; the rarer ones are counted together.
 PATTERNS = 16
 
@@ -174,15 +180,18 @@ class _Shares:
             return 1.0 if float(found.value) == 0 else 0.0
         return float(2 * stats.t.sf(abs(float(found.z)), self.degrees(a, b)))
 
-    def halves(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Two halves of the real samples, which do not part groups."""
-        who = np.arange(count) if self.real_groups is None else as_tensor(self.real_groups).cpu().numpy()
+    def halves(self, count: int, real: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Two halves of the samples of one set, which do not part groups."""
+        groups = self.real_groups if real else self.groups
+        who = np.arange(count) if groups is None else as_tensor(groups).cpu().numpy()
         first = np.unique(who, return_inverse=True)[1].ravel() % 2 == 0
         return first, ~first
 
-    def among(self, rows: np.ndarray) -> _Shares:
-        """The same test with some of the real samples."""
-        return _Shares(self.groups, None if self.real_groups is None else as_tensor(self.real_groups).cpu()[rows])
+    def among(self, rows: np.ndarray, real: bool = True) -> _Shares:
+        """The same test with some of the samples of one set."""
+        groups = self.real_groups if real else self.groups
+        some = None if groups is None else as_tensor(groups).cpu()[rows]
+        return _Shares(self.groups, some) if real else _Shares(some, self.real_groups)
 
     def degrees(self, a: np.ndarray, b: np.ndarray) -> int:
         parts = ((self.groups, a), (self.real_groups, b))
@@ -233,14 +242,33 @@ def _of_column(
         values = np.union1d(values, known[~np.isin(known, values)]) if some.size < known.size else values
         yield test.difference("allowed values", name, *((np.isin(part, values)).mean(1) for part in (x, y)))
         return
-    values, counts = np.unique(y[choosing], return_counts=True)
-    repeated = values[(counts >= max(2, ATOM * counts.sum())) & (values != 0) & ~np.isnan(values)]
+    repeated = _repeated(y[choosing], ATOM, 2)
     if len(repeated) and counting.any():
         shares = (np.isin(part, repeated).mean(1) for part in (x, y[counting]))
         yield test.among(counting).difference("repeated values", name, *shares)
+    choosing, counting = test.halves(len(x), real=False)
+    added = np.setdiff1d(_repeated(x[choosing], CLIPPED, FEWEST), repeated)
+    if len(added) and counting.any():
+        shares = (np.isin(part, added).mean(1) for part in (x[counting], y))
+        yield test.among(counting, real=False).difference("values repeated by the samples", name, *shares)
+    coarse = [_coarse(part).mean(1) for part in (x, y)]
+    if (coarse[0].mean() > 0.5) != (coarse[1].mean() > 0.5):
+        yield test.difference("half precision", name, *coarse)
     if np.all(known == np.round(known)):
         yield test.difference("whole numbers", name, *((part == np.round(part)).mean(1) for part in (x, y)))
     yield _bounds(x, known, name, test)
+
+
+def _repeated(values: np.ndarray, share: float, fewest: int) -> np.ndarray:
+    """Values other than 0 that a share of the values have."""
+    found, counts = np.unique(values, return_counts=True)
+    return found[(counts >= max(fewest, share * counts.sum())) & (found != 0) & ~np.isnan(found)]
+
+
+def _coarse(values: np.ndarray) -> np.ndarray:
+    """Whether a value other than 0 would not change in half precision, whatever its magnitude."""
+    significand = np.ldexp(np.frexp(values)[0], HALF_PRECISION)
+    return np.asarray((significand == np.round(significand)) & (values != 0))
 
 
 def _bounds(x: np.ndarray, known: np.ndarray, name: str, test: _Shares) -> SupportDifference:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
 from scipy import stats
 
 from pushforward import statistics
-from pushforward.statistics import Memorisation, ModeCounts
+from pushforward.statistics import Memorisation, ModeCounts, NearestMembers
 from pushforward.validation.classifiers import CLASSIFIER
 from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.features import describe
@@ -73,7 +74,7 @@ COMMON_STATISTICS = tuple(
         rows=describe,
         distance=_fidelity_and_variety,
         part=name,
-        kind="score",
+        kind="score" if name == "density" else "lack",
         set_distance=True,
         most=MOST,
         group="sets",
@@ -108,13 +109,11 @@ def nearest_training(data: EvaluationData) -> Neighbours | None:
         return None
     search = kind_of(data.space).nearest
     size = max(1, BLOCK // (4 * data.space.size))
-    generated, test = None, None
+    found = []
     for start in range(0, len(train), size):
         members = train.take(np.arange(start, min(start + size, len(train))))
-        found, unseen = (search(samples, members, data) for samples in (data.generated, data.test))
-        generated = found if generated is None else generated.joined(found, start)
-        test = unseen if test is None else test.joined(unseen, start)
-    assert generated is not None and test is not None
+        found.append([search(samples, members, data).shifted(start) for samples in (data.generated, data.test)])
+    generated, test = (reduce(NearestMembers.joined, blocks) for blocks in zip(*found, strict=True))
     groups = data.own_groups
     memorisation = statistics.excess_of_copies(
         generated,

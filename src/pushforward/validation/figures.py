@@ -12,7 +12,7 @@ from pushforward.validation.curves import Curve
 from pushforward.validation.labels import labelled
 from pushforward.validation.responses import Response
 from pushforward.validation.style import FLOOR, GENERATED, REAL, VERDICTS, Picture, encode, styled
-from pushforward.validation.verdict import CLOSE, Verdict
+from pushforward.validation.verdict import CLOSE, SCORES, Verdict
 from pushforward.validation.wording import number
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def scores_picture(verdicts: Sequence[Verdict]) -> Picture:
     """Scores between 0 and 1 beside the range that real data give."""
     from matplotlib.figure import Figure
 
-    shown = [v for v in verdicts if v.kind == "score"]
+    shown = [v for v in verdicts if v.kind in SCORES]
     with styled():
         figure = Figure(figsize=(4.6, 0.9 + 0.42 * len(shown)))
         axes = figure.add_subplot()

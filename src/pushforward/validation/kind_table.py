@@ -99,9 +99,7 @@ def _(space: Particles) -> KindOfSample:
     )
 
 
-def _nearest_fields(
-    samples: np.ndarray, members: np.ndarray, data: EvaluationData[Field]
-) -> statistics.NearestMembers:
+def _nearest_fields(samples: np.ndarray, members: np.ndarray, data: EvaluationData[Field]) -> statistics.NearestMembers:
     return statistics.nearest_fields(
         *(torch.from_numpy(x) for x in (samples, members, data.test)),
         periodic=data.space.periodic,

@@ -18,8 +18,8 @@ from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.vectors import root_energy_distance
 
 __all__ = [
+    "nearest_particles",
     "particle_classified",
-    "particle_copies",
     "particle_curves",
     "particle_features",
     "particle_profiles",

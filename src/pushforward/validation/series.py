@@ -31,8 +31,8 @@ from pushforward.validation.vectors import root_energy_distance
 __all__ = [
     "broken_series",
     "describe_series",
+    "nearest_series",
     "series_classified",
-    "series_copies",
     "series_curves",
     "series_pictures",
     "series_statistics",

@@ -48,7 +48,7 @@ class Statistic:
             share rows and distance.
         unit: of the value.
         kind: ``discrepancy`` (0 is perfect, positive by construction), ``score`` (the floor's value is perfect, either
-            direction is worse), ``excess`` (more is worse).
+            direction is worse), ``lack`` (a score of which less is worse), ``excess`` (more is worse).
         level: of a score that belongs to one set: its value for the test members, to which the difference is added.
         tolerance: largest negligible difference, in the same unit; None for the floor.
         spaces: kinds of sample that it is defined for; empty for all.

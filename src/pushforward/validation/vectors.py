@@ -19,9 +19,9 @@ from pushforward.validation.statistic import Rows, Statistic
 
 __all__ = [
     "coordinate_names",
+    "nearest_vectors",
     "root_energy_distance",
     "vector_classified",
-    "vector_copies",
     "vector_curves",
     "vector_features",
     "vector_statistics",

@@ -3,8 +3,8 @@
 The floor of a statistic is its distribution for real data against other real data, in equally many samples; its median
 and central 95 % range are quoted, and the p-value of the value follows from it.
 
-- **at the floor**: the p-value is above `level_of` its kind, 0.025 where only larger values are worse and 0.05 where
-  both directions are. Real data would do no better. One statistic in forty (twenty) of a perfect model is beyond.
+- **at the floor**: the p-value is above `level_of` its kind, 0.025 where one direction is worse and 0.05 where both
+  are. Real data would do no better. One statistic in forty (twenty) of a perfect model is beyond.
 - **close**: a difference is significant, but no larger than the tolerance. The default tolerance is the larger of
   `CLOSE` times the floor's median and `MARGIN` times the upper end of its range; for a score, whose value for real data
   is not 0 (a coverage of 0.96), `CLOSE` times the half-width of its range.
@@ -29,6 +29,7 @@ __all__ = [
     "CLOSE",
     "NEAR",
     "OFF",
+    "SCORES",
     "STYLES",
     "UNJUDGED",
     "Kind",
@@ -51,7 +52,17 @@ CLOSE = 3.0
 MARGIN = 1.5
 """The same for the upper end of the floor's range: with one degree of freedom that end is at 3.3 medians."""
 
-Kind = Literal["discrepancy", "score", "excess"]
+Kind = Literal["discrepancy", "score", "excess", "lack"]
+
+
+SCORES: tuple[Kind, ...] = ("score", "lack")
+"""Kinds whose value for real data is not 0, and is quoted with its range."""
+_ALTERNATIVES: dict[Kind, Alternative] = {
+    "discrepancy": "discrepancy",
+    "score": "both",
+    "excess": "larger",
+    "lack": "smaller",
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ class Verdict:
         floor, floor_low, floor_high: median and central 95 % range for real data against real data.
         verdict: `AT_FLOOR`, `NEAR`, `OFF`, or `UNJUDGED` where no floor can be had.
         kind: whether a perfect model has value 0 (``discrepancy``), the floor's value (``score``), or anything up to
-            the floor (``excess``: more is worse, less is not a virtue).
+            the floor (``excess``: more is worse, less is not a virtue) or from the floor on (``lack``: less is worse).
         group: the section of the report that it belongs to.
         headline: whether it counts in the comparison of models.
         note: what a reader should make of it.
@@ -103,19 +114,21 @@ class Verdict:
         """Distance of the value from that of real data: a discrepancy itself, a score's distance, the excess."""
         if self.kind == "discrepancy" or not math.isfinite(self.floor):
             return self.value
-        return abs(self.value - self.floor) if self.kind == "score" else max(0.0, self.value - self.floor)
+        difference = self.value - self.floor
+        return abs(difference) if self.kind == "score" else max(0.0, -difference if self.kind == "lack" else difference)
 
     @property
     def ratio(self) -> float:
         """Distance from real data, in units in which real data are at about 1 from each other.
 
         For a discrepancy, in units of its floor; for a score, the distance to real data's score in units of the
-        half-width of its range. NaN where that is not known, and for an excess, of which less is no virtue.
+        half-width of its range, and 0 beyond it where more is not worse. NaN where that is not known, and for an
+        excess, of which less is no virtue.
         """
         if self.kind == "discrepancy" and self.floor > 0:
             return self.value / self.floor
         reach = self.reach
-        return abs(self.value - self.floor) / reach if self.kind == "score" and reach > 0 else math.nan
+        return self.size / reach if self.kind in SCORES and reach > 0 else math.nan
 
     @property
     def reach(self) -> float:
@@ -131,7 +144,7 @@ class Verdict:
         """The floor and its range, such as ``1.9 % (1.2 to 2.8)``."""
         if not math.isfinite(self.floor):
             return "–"
-        digits = 4 if self.group == "density" else 3 if self.kind == "score" else 2
+        digits = 4 if self.group == "density" else 3 if self.kind in SCORES else 2
         ranged = math.isfinite(self.floor_low + self.floor_high)
         middle, ends = number(self.floor, digits), ""
         if ranged:
@@ -228,8 +241,7 @@ def level_of(kind: Kind) -> float:
 
 def alternative_of(kind: Kind) -> Alternative:
     """Alternative of the test: the values that count against the samples."""
-    alternatives: dict[str, Alternative] = {"discrepancy": "discrepancy", "score": "both", "excess": "larger"}
-    return alternatives[kind]
+    return _ALTERNATIVES[kind]
 
 
 def floor_p_value(value: float, draws: np.ndarray, kind: Kind, error: float = math.nan) -> float:
@@ -246,15 +258,18 @@ def floor_p_value(value: float, draws: np.ndarray, kind: Kind, error: float = ma
     if not math.isfinite(value):
         return 0.0
     if np.ptp(draws) == 0 and error > 0:
-        z = (value - draws[0]) / error
-        return float(2 * stats.norm.sf(abs(z)) if kind == "score" else stats.norm.sf(z))
+        return _tail((value - draws[0]) / error, kind, stats.norm())
     if len(draws) >= ENOUGH or np.ptp(draws) == 0:
         return float(p_value(np.asarray(value), draws, alternative_of(kind)))
     if kind == "discrepancy" and value > 0 and (draws > 0).all():
         value, draws = math.log(value), np.log(draws)
     z = (value - draws.mean()) / (draws.std(ddof=1) * math.sqrt(1 + 1 / len(draws)))
-    beyond = stats.t.sf(abs(z) if kind == "score" else z, len(draws) - 1)
-    return float(2 * beyond if kind == "score" else beyond)
+    return _tail(z, kind, stats.t(len(draws) - 1))
+
+
+def _tail(z: float, kind: Kind, law: Any) -> float:
+    """Probability of values at least as far out as ``z`` in the directions that are worse."""
+    return float(2 * law.sf(abs(z)) if kind == "score" else law.sf(-z if kind == "lack" else z))
 
 
 def judge(
@@ -312,9 +327,9 @@ def _tolerance_of_floor(verdict: Verdict) -> float:
         return math.nan
     if verdict.kind == "discrepancy":
         return float(np.nanmax([CLOSE * floor, MARGIN * high]))
-    return (
-        CLOSE * _reach(floor, low, high, verdict.error) if verdict.kind == "score" else CLOSE * max(0.0, high - floor)
-    )
+    if verdict.kind in SCORES:
+        return CLOSE * _reach(floor, low, high, verdict.error)
+    return CLOSE * max(0.0, high - floor)
 
 
 def _reach(floor: float, low: float, high: float, error: float) -> float:
