@@ -37,13 +37,13 @@ class Trial:
 
     Attributes:
         generated: shape ``(n, *space.shape)``, at the conditions of the test members where there are any.
-        test: n members. train: others, which a model would have been trained on.
+        test: n members. train: others, which a model would have been trained on; None if they are not at hand.
         asked: whether samples were made at the conditions of the test members.
     """
 
     generated: np.ndarray
     test: Ensemble
-    train: Ensemble
+    train: Ensemble | None
     asked: bool = True
 
     def judged(self, seed: int) -> Report:
@@ -178,6 +178,12 @@ SETS: dict[str, Callable[..., Trial]] = {
     "digits with labels": labelled_digits,
     "conditional cosmic-web": cosmic_web,
 }
+
+WITHOUT_TRAINING: dict[str, Callable[..., Trial]] = {
+    "two-moons alone": lambda seed: replace(two_moons(seed), train=None),
+    "gaussian-field alone": lambda seed: replace(gaussian_field(seed), train=None),
+}
+"""The same with no members but those that are compared, half of which give the floor."""
 
 
 @dataclass(frozen=True)

@@ -240,7 +240,10 @@ def assemble(
     if others is None:
         first, second = halves(test, rng)
         test, others = test.subset(first), test.subset(second)
-        notes.append("Half of these data are the reference, the other half gives the floor.")
+        notes.append(
+            "Half of these data are the reference, the other half gives the floor. So few know it less well: of a perfect "
+            "set, more statistics lie beyond it than stated. The joint p-value allows for it; training members spare it."
+        )
     chosen = np.arange(len(test)) if whole else some(len(test), most, rng)
     if len(chosen) < len(test):
         notes.append(f"{len(chosen):,} of {len(test):,} test members are used.")
