@@ -446,6 +446,16 @@ def test_states_of_any_shape_are_solved(method, shape):
     torch.testing.assert_close(y.y[-1], torch.full(shape, math.exp(-10), dtype=torch.float64), rtol=0.02, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+def test_stiff_states_of_any_shape_are_solved_by_the_implicit_method(shape):
+    """dy/dt = -1e4 y, beside a method of short steps."""
+    t, field = doubles(0, 1e-4, 0.01), lambda t, y: -1e4 * y
+    y0 = doubles(1, 2, 3).reshape(shape)
+    stiff, plain = (odeint(field, y0, t, method=method).y for method in ("rodas4", "dopri5"))
+    torch.testing.assert_close(stiff[1], y0 * math.exp(-1), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(stiff, plain, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("gradient", ["direct", "checkpointed", "adjoint"])
 def test_states_without_an_axis_have_gradients(method, gradient):

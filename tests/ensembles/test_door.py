@@ -33,6 +33,18 @@ def test_a_value_that_is_no_class_lists_the_classes(classes, asked):
         condition_table({"label": asked}, (Parameter("label", classes),), 1)
 
 
+@pytest.mark.parametrize(("classes", "asked"), [((3, 7, 12), 1), ((0, 2), 1), ((1, 2, 3), 0)])
+def test_an_emulator_of_labels_with_gaps_takes_no_index(tmp_path, classes, asked):
+    import pushforward as pf
+
+    labels = np.repeat(classes, 20)
+    ensemble = read(RNG.normal(size=(len(labels), 2)), condition={"label": labels})
+    emulator = pf.fit(ensemble, "realnvp", steps=1, progress=False, out=tmp_path / "run", settings={"couplings": 1})
+    with pytest.raises(UsageError, match=f"no class {asked}; its classes are {', '.join(map(str, classes))}"):
+        emulator.sample(2, {"label": asked})
+    assert emulator.sample(2, {"label": classes[-1]}).shape == (2, 2)
+
+
 @pytest.mark.parametrize("shape", [(30, 3), (13, 3), (30, 4), (4, 2), (5, 3)], ids=str)
 def test_short_axes_are_asked_about(tmp_path, shape):
     x = RNG.normal(size=(40, *shape))
@@ -54,12 +66,13 @@ def test_small_pictures_are_pictures():
         assert read(RNG.normal(size=(20, side, side))).space == Field(1, (side, side))
 
 
-def test_one_map_is_asked_about(tmp_path):
-    np.save(tmp_path / "map.npy", RNG.normal(size=(256, 256)).astype(np.float32))
+@pytest.mark.parametrize("side", [256, 2048])
+def test_one_map_is_asked_about(tmp_path, side):
+    np.save(tmp_path / "map.npy", RNG.standard_normal((side, side), np.float32))
     with pytest.raises(UsageError, match="--crop 64 for pieces of a map"):
         read(tmp_path / "map.npy")
     assert read(tmp_path / "map.npy", crop=32).space == Field(1, (32, 32))
-    assert read(tmp_path / "map.npy", space="vector").space == Vector(256)
+    assert read(tmp_path / "map.npy", space="vector").space == Vector(side)
 
 
 def test_lattices_in_four_dimensions_are_asked_about():
@@ -67,6 +80,7 @@ def test_lattices_in_four_dimensions_are_asked_about():
     assert read(lattice[:, :2]).space == Field(2, (4, 4, 4))
     with pytest.raises(UsageError, match="a lattice in four dimensions"):
         read(RNG.normal(size=(12, 8, 8, 8, 8)))
+    assert read(RNG.normal(size=(12, 8, 8, 8, 8)), space="field").space == Field(8, (8, 8, 8))
     with pytest.raises(DataError, match="four dimensions, but fields"):
         read(lattice[:, None])
     assert read(lattice[:, None], space="vector").space == Vector(256)
@@ -118,6 +132,26 @@ def test_observations_are_asked_about_and_filters_are_not_mixed(tmp_path):
     assert read(tmp_path / "stars.csv", space="vector").space == Vector(2, ("mjd", "mag"))
     one = light_curves(("g",))
     assert len(read(one, space="series")) == 6
+
+
+def test_nights_of_a_catalogue_keep_every_time(tmp_path):
+    """Forty stars, thirty times each in one night, as Julian dates in a table."""
+    import pushforward as pf
+
+    times = 2459000.5 + np.sort(RNG.uniform(0, 0.3, (40, 30)), axis=1)
+    frame = pd.DataFrame({"name": np.repeat(np.arange(40), 30), "mjd": times.ravel(), "mag": RNG.normal(16, 0.3, 1200)})
+    frame.assign(name=[f"star{i:02d}" for i in frame["name"]], filter="g").to_csv(tmp_path / "stars.csv", index=False)
+    with pytest.raises(UsageError, match="--space series, with --id name --time mjd"):
+        read(tmp_path / "stars.csv")
+    ensemble = read(tmp_path / "stars.csv", id="name", time="mjd")
+    seen = ensemble.take(np.arange(40))[..., 0]
+    np.testing.assert_allclose(seen, times, rtol=0, atol=1e-9)
+    emulator = pf.fit(ensemble, "latent-ode", steps=1, progress=False, out=tmp_path / "run")
+    given = emulator.preprocessing(ensemble.tensor())[..., 0]
+    assert len(np.unique(seen)) == 1200
+    assert len(np.unique(given)) >= 1198, "of 1200 at random, of which float32 may join a pair"
+    with pytest.raises(UsageError, match=r"latent-ode learns series data, not vector data; .* --space series"):
+        pf.fit(read(tmp_path / "stars.csv", space="vector"), "latent-ode", steps=1, out=tmp_path / "other")
 
 
 def test_options_of_tables_are_refused_for_arrays(tmp_path):

@@ -93,7 +93,7 @@ def test_error_is_the_scatter_over_seeds():
     assert 0.85 < errors.mean() / areas.std() < 1.2
 
 
-def testfolds_of_are_even_and_keep_groups_together():
+def test_folds_are_even_and_keep_groups_together():
     rng = np.random.default_rng(4)
     member = rng.integers(0, 40, 600)
     labels = np.repeat([0, 1], 300)

@@ -50,23 +50,36 @@ class Zeros:
         positive = x.clamp_min(0) / self.unit
         if self.largest is not None:
             inside = x.clamp(torch.finfo(x.dtype).tiny, self.largest)
-            positive = (inside / self.unit).log() + self.slope * (x / self.largest - 1).clamp_min(0)
+            y = (inside / self.unit).log()
+            below = y.clamp_max(0)
+            positive = y - below + below * self._gap / (self._gap - below)
+            positive = positive + self.slope * (x / self.largest - 1).clamp_min(0)
         return torch.where(x > 0, positive, -self.width * (0.25 + u))
 
     def inverse(self, y: Tensor) -> Tensor:
         positive = y.clamp_min(0) * self.unit
         if self.largest is not None:
             top = log(self.largest / self.unit)
-            positive = y.clamp_max(top).exp() * self.unit + (y - top).clamp_min(0) * self.largest / self.slope
+            below = y.clamp(-self._gap, 0)
+            below = below * self._gap / (self._gap + below).clamp_min(torch.finfo(y.dtype).tiny)
+            positive = (y.clamp(0, top) + below).exp() * self.unit
+            positive = positive + (y - top).clamp_min(0) * self.largest / self.slope
         positive = positive if self.most is None else positive.clamp_max(self.most)
-        return torch.where(y < -self.width / 8, 0.0, positive)
+        return torch.where(y < -self._gap, 0.0, positive)
 
     def log_slope(self, x: Tensor) -> Tensor:
         slope = torch.full_like(x, -log(self.unit))
         if self.largest is not None:
-            within = -x.clamp_min(torch.finfo(x.dtype).tiny).log()
+            inside = x.clamp_min(torch.finfo(x.dtype).tiny)
+            below = (inside / self.unit).log().clamp_max(0)
+            within = -inside.log() - 2 * torch.log1p(-below / self._gap)
             slope = torch.where(x <= self.largest, within, log(self.slope / self.largest))
         return torch.where(x > 0, slope, log(self.width))
+
+    @property
+    def _gap(self) -> float:
+        """Room below the smallest value for smaller ones, which must not reach the band of zeros."""
+        return self.width / 8
 
     def describe(self) -> str:
         upto = "" if self.most is None else f" up to {self.most:g}"
