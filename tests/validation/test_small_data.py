@@ -41,6 +41,34 @@ def test_a_class_of_one_member_has_a_page():
     assert not [line for line in report.failures if "Error" in line]
 
 
+def one_of_a_kind():
+    labels = np.zeros(100, int)
+    labels[7] = 1
+    return pf.read(RNG.normal(size=(100, 2)), condition={"label": labels})
+
+
+SMALL = {
+    "a class of one member": one_of_a_kind,
+    "4 x 4": lambda: pf.read(RNG.normal(size=(100, 4, 4))),
+    "3 x 3": lambda: pf.read(RNG.normal(size=(100, 3, 3))),
+    "4 x 4 x 4": lambda: pf.read(RNG.normal(size=(100, 4, 4, 4)), space=pf.Field(1, (4, 4, 4))),
+    "80 members": lambda: pf.read(RNG.normal(size=(80, 2))),
+    "100 members": lambda: pf.read(RNG.normal(size=(100, 2))),
+    "159 members": lambda: pf.read(RNG.normal(size=(159, 2))),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_was_trained_is_judged(tmp_path, name):
+    data = SMALL[name]()
+    emulator = pf.fit(data, "flow-matching", steps=1, progress=False, out=tmp_path / "run", settings={"width": 8})
+    report = pf.validate(emulator, data, progress=False)
+    assert len(report.verdicts) >= 5
+    assert not [line for line in report.failures if "Error" in line], "what fails says why in words"
+    if name in ("a class of one member", "3 x 3", "80 members"):
+        assert "Could not be measured" in report.html()
+
+
 @pytest.mark.parametrize(("members", "told"), [(40, True), (200, False)])
 def test_too_few_test_members_are_told_before_training(tmp_path, capsys, members, told):
     pf.fit(RNG.normal(size=(members, 2)), "realnvp", steps=1, out=tmp_path / "run")

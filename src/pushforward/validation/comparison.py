@@ -6,17 +6,15 @@ import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pushforward.validation import overlays
 from pushforward.validation.model_result import ModelResult
 from pushforward.validation.page import render, save_page
+from pushforward.validation.printing import Printed, TextGroup
 from pushforward.validation.style import MODELS
 from pushforward.validation.verdict import OFF, STYLES
 from pushforward.validation.wording import duration, listing, number, plain, with_error, with_unit
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 __all__ = ["Comparison", "Recommendation"]
 
@@ -43,8 +41,8 @@ class Recommendation:
     sentence: str
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Printed):
     """Models on the same data.
 
     Attributes:
@@ -157,9 +155,8 @@ class Comparison:
         """
         save_page(path, self, "comparison")
 
-    def table(self) -> Group:
+    def table(self) -> TextGroup:
         """Leaderboard for the terminal, with the recommendations."""
-        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
@@ -176,7 +173,7 @@ class Comparison:
             table.add_row(result.model, "failed", *[""] * (len(heads) - 2))
         words = [f"{r.purpose}: {r.model}{', ' if r.model else ''}{r.sentence}" for r in self.recommendations]
         words += [f"{result.model} failed: {result.failure}" for result in self.failures]
-        return Group(table, Text(), *map(Text, words))
+        return TextGroup(table, Text(), *map(Text, words))
 
     def html(self) -> str:
         """Page of the comparison: one self-contained document with links to the reports of the models."""

@@ -23,6 +23,7 @@ from pushforward.energies import Energy, Reweighted
 from pushforward.errors import UsageError
 from pushforward.validation.energies import weight_verdicts
 from pushforward.validation.page import render, save_page
+from pushforward.validation.printing import Printed, TextTable
 from pushforward.validation.style import GENERATED, Picture, encode, styled
 from pushforward.validation.verdict import STYLES, UNJUDGED, Verdict, ruled
 from pushforward.validation.wording import plain
@@ -38,8 +39,8 @@ CLOSE = 0.02
 """Negligible relative error of a known mean."""
 
 
-@dataclass(frozen=True)
-class EnergyReport:
+@dataclass(frozen=True, repr=False)
+class EnergyReport(Printed):
     """A model of an energy, judged by its own samples.
 
     Attributes:
@@ -55,8 +56,8 @@ class EnergyReport:
     verdicts: tuple[Verdict, ...]
     samples: int
     milliseconds: float
-    log_weights: np.ndarray = field(repr=False)
-    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    log_weights: np.ndarray
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     def verdict(self, statistic: str) -> Verdict:
         """The line of one statistic.
@@ -77,11 +78,9 @@ class EnergyReport:
             "A region that no sample has reached appears in none of these numbers.",
         )
 
-    def table(self) -> Any:
+    def table(self) -> TextTable:
         """The verdicts as a table for a terminal."""
-        from rich.table import Table
-
-        table = Table(title=f"{self.model} on the energy {self.energy}", title_justify="left", box=None)
+        table = TextTable(title=f"{self.model} on the energy {self.energy}", title_justify="left", box=None)
         table.caption, table.caption_justify = "\n".join(self.notes), "left"
         for number_, name in enumerate(("statistic", "value", "known", "p", "")):
             table.add_column(name, justify="right" if 0 < number_ < 4 else "left")

@@ -18,6 +18,7 @@ from pushforward.spaces import Trajectory
 from pushforward.validation.evaluation_data import home_ensemble
 from pushforward.validation.evolution import EVOLVED, FLOOR, UNCORRECTED, Comparison, judge_evolution
 from pushforward.validation.page import render, save_page
+from pushforward.validation.printing import Printed, TextTable
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import GENERATED, Picture, encode, styled
 from pushforward.validation.verdict import AT_FLOOR, CLOSE, NEAR, OFF, STYLES, UNJUDGED
@@ -74,8 +75,8 @@ class Line:
         )
 
 
-@dataclass(frozen=True)
-class EvolutionReport:
+@dataclass(frozen=True, repr=False)
+class EvolutionReport(Printed):
     """Comparison of a model's trajectories with a reference.
 
     Attributes:
@@ -110,11 +111,9 @@ class EvolutionReport:
     def simulations(self) -> int:
         return len(self.comparisons[EVOLVED].distance)
 
-    def table(self) -> Any:
+    def table(self) -> TextTable:
         """The verdicts as a table for a terminal."""
-        from rich.table import Table
-
-        table = Table(title=f"{self.model} beside {self.data}", title_justify="left")
+        table = TextTable(title=f"{self.model} beside {self.data}", title_justify="left")
         for number_, name in enumerate(("statistic", "value", "uncorrected", "floor", "verdict")):
             table.add_column(name, justify="right" if 0 < number_ < 4 else "left")
         for line in self.lines:

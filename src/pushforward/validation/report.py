@@ -20,6 +20,7 @@ from pushforward.validation.figures import overview_picture
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.labels import column_labels
 from pushforward.validation.page import render, save_page
+from pushforward.validation.printing import Printed, TextTable
 from pushforward.validation.report_figure import report_figure
 from pushforward.validation.responses import Response
 from pushforward.validation.sections import report_sections
@@ -28,7 +29,6 @@ from pushforward.validation.wording import duration, listing, number, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from rich.table import Table
 
 __all__ = ["Report"]
 
@@ -46,8 +46,8 @@ MOST_NAMES = 12
 """Coordinates that the head of the page lists."""
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Printed):
     """The judgement of one emulator.
 
     Attributes:
@@ -82,10 +82,10 @@ class Report:
     command: str
     judging: str
     seed: int
-    evaluation: EvaluationData = field(repr=False)
-    neighbours: Neighbours | None = field(default=None, repr=False)
-    metrics: tuple[dict[str, Any], ...] = field(default=(), repr=False)
-    log_prob: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+    evaluation: EvaluationData
+    neighbours: Neighbours | None = field(default=None)
+    metrics: tuple[dict[str, Any], ...] = field(default=())
+    log_prob: Callable[[np.ndarray], np.ndarray] | None = field(default=None)
     joint_p_value: float = math.nan
     expected_beyond: float = math.nan
     failures: tuple[str, ...] = ()
@@ -179,13 +179,12 @@ class Report:
         """
         save_page(path, self, "report")
 
-    def table(self) -> Table:
+    def table(self) -> TextTable:
         """Table for the terminal, one verdict per line."""
-        from rich.table import Table
         from rich.text import Text
 
         said = " ".join(text for text in (self.summary, self.multiplicity, *self.failures) if text)
-        table = Table(title=f"{self.model} on {self.data}", title_justify="left", caption=said, box=None)
+        table = TextTable(title=f"{self.model} on {self.data}", title_justify="left", caption=said, box=None)
         table.caption_justify = "left"
         for name, justify in (
             ("statistic", "left"),
@@ -202,16 +201,6 @@ class Report:
         if self._speed:
             table.add_row("Time to sample", self._speed, "–", "–", "per sample")
         return table
-
-    def __str__(self) -> str:
-        """The table as plain text."""
-        from io import StringIO
-
-        from rich.console import Console
-
-        console = Console(file=StringIO(), width=120, color_system=None)
-        console.print(self.table())
-        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
 
     def _repr_html_(self) -> str:
         """The table, as a notebook shows it."""

@@ -22,6 +22,7 @@ from pushforward.errors import DataError, UsageError
 from pushforward.randomness import Purpose
 from pushforward.validation.evaluation_data import Watch, assemble, most_members, some
 from pushforward.validation.page import render, save_page
+from pushforward.validation.printing import Printed, TextGroup
 from pushforward.validation.report import Report, geometric_mean
 from pushforward.validation.sections import report_sections
 from pushforward.validation.verdict import Verdict
@@ -70,8 +71,8 @@ class Translation:
         raise UsageError(f"{self.name} has no density")
 
 
-@dataclass(frozen=True)
-class TranslationReport:
+@dataclass(frozen=True, repr=False)
+class TranslationReport(Printed):
     """The judgement of a translator.
 
     Attributes:
@@ -145,13 +146,12 @@ class TranslationReport:
         }
         return {**plain(values), "verdicts": lines, "directions": directions}  # type: ignore[dict-item]
 
-    def table(self) -> RenderableType:
+    def table(self) -> TextGroup:
         """One table per direction, one verdict per line."""
-        from rich.console import Group
         from rich.text import Text
 
         tables: list[RenderableType] = [report.table() for report in self.reports.values()]
-        return Group(*tables, Text("\n".join(self.notes)))
+        return TextGroup(*tables, Text("\n".join(self.notes)))
 
     def html(self) -> str:
         """Both judgements as one page."""

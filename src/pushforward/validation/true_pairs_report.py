@@ -13,6 +13,7 @@ import torch
 from pushforward.ensembles import Ensemble
 from pushforward.validation.labels import labelled, wavenumber_unit
 from pushforward.validation.page import render, save_page
+from pushforward.validation.printing import Printed, TextTable
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import Picture, encode, styled
 from pushforward.validation.true_pairs import Figure, Sides, translation_figures
@@ -27,8 +28,8 @@ __all__ = ["TruePairsReport", "are_true_pairs", "validate_true_pairs"]
 _MOST = 512
 
 
-@dataclass(frozen=True)
-class TruePairsReport:
+@dataclass(frozen=True, repr=False)
+class TruePairsReport(Printed):
     """Comparison of translations with their true partners.
 
     Attributes:
@@ -68,11 +69,9 @@ class TruePairsReport:
             for each in self.figures
         ]
 
-    def table(self) -> Any:
+    def table(self) -> TextTable:
         """The figures as a table for a terminal."""
-        from rich.table import Table
-
-        table = Table(title=f"{self.model} on {self.data}", title_justify="left")
+        table = TextTable(title=f"{self.model} on {self.data}", title_justify="left")
         for place, name in enumerate(("statistic", "value", "untranslated", "floor", "verdict")):
             table.add_column(name, justify="right" if 0 < place < 4 else "left")
         for each, texts, verdict in self.lines:
