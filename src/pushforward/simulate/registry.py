@@ -49,6 +49,7 @@ SIMULATORS: dict[str, Simulator] = {
         "cosmic_web:cosmic_web", "maps of projected matter density, 64 x 64, over Omega_m and sigma_8", 4800
     ),
     "cosmic-cubes": _simulator("cosmic_cubes:cosmic_cubes", "cubes of matter density, 32 x 32 x 32", 800),
+    "hydrogen": _simulator("hydrogen:hydrogen", "cubes of neutral hydrogen, 32 x 32 x 32, over redshift", 800),
     "cosmic-gas": _simulator(
         "cosmic_gas:cosmic_gas", "maps of gas pressure, 64 x 64, each given with the map of its matter", 2400
     ),
