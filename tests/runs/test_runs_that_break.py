@@ -186,3 +186,30 @@ def test_a_request_to_end_is_answered_in_one_sentence(command, run, tmp_path):
     assert last.startswith(f"pushforward: {command} was stopped by SIGTERM; "), said
     assert "Traceback" not in said
     assert not (run / "report.html").exists()
+
+
+def test_a_request_to_end_between_two_models_of_a_comparison_keeps_the_first(tmp_path, monkeypatch, capsys):
+    from pushforward.validation import compare as comparing
+    from pushforward.validation.model_result import ModelResult
+
+    trained = []
+
+    def train(model, contest):
+        if trained:
+            os.kill(os.getpid(), signal.SIGTERM)
+        trained.append(model)
+        return ModelResult(model, failure="not judged here")
+
+    monkeypatch.setattr(sys.modules[comparing.__module__], "train_and_judge", train)
+    out = tmp_path / "all"
+    words = ["compare", str(POINTS), "--models", "realnvp,vae", "--budget", "1s", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["pushforward", *words])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 128 + signal.SIGTERM
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("pushforward: compare was stopped by SIGTERM; the models that it had finished are kept"), (
+        last
+    )
+    assert "realnvp" in (out / "compare.json").read_text()
+    assert trained == ["realnvp"]

@@ -47,7 +47,9 @@ def test_verdicts_on_pairs(gas, name):
         for statistic in (*pairs, "power_spectrum"):
             # One verdict in forty of a perfect emulator lies a little beyond its floor.
             assert report.verdict(statistic).verdict != "off", report.verdict(statistic).sentence
-    assert "correlation_with_truth" in {curve.name for curve in report.curves}
+    drawn = {curve.name: curve for curve in report.curves}
+    for statistic in pairs:
+        assert drawn[statistic].x_label == drawn["power_spectrum"].x_label == "k  [h/Mpc]", statistic
     assert "given" in report.html()
 
 

@@ -11,6 +11,7 @@ from pushforward.spaces import Field, Particles, Series, Vector
 from pushforward.validation.coordinate_axes import CoordinateAxis
 from pushforward.validation.labels import power
 from pushforward.validation.samples import vector_pictures
+from pushforward.validation.vectors import worst_columns
 from pushforward.validation.wording import with_error, with_range
 
 
@@ -111,6 +112,7 @@ def test_a_corner_says_how_many_coordinates_it_shows(catalogue):
     (picture,) = vector_pictures(catalogue.evaluation)
     assert picture.title == "6 of 9 coordinates"
     assert "differ most" in picture.caption
+    assert {"c", "d", "e", "f"} <= {catalogue.space.names[column] for column in worst_columns(catalogue.evaluation, 6)}
     assert "Zeros lie at the lower end" in picture.caption
     assert dict(catalogue.facts)["coordinates"].startswith("a  [s], b  [m]")
 
@@ -133,6 +135,13 @@ def test_units_to_powers():
 
 def test_the_page_does_not_speak_of_gravity(two_channels):
     assert "ravity" not in two_channels.html()
+
+
+def test_the_page_of_a_spin_model_does_not_speak_of_gravity():
+    spins = np.sign(normal(120, 1, 8, 8))
+    report = judged(spins, Field(1, (8, 8), periodic=True))
+    assert "ravity" not in report.html()
+    assert not any(v.verdict == "off" for v in report.verdicts if v.statistic in ("recall", "coverage"))
 
 
 def test_a_middle_value_has_no_more_decimals_than_its_range():
