@@ -27,10 +27,11 @@ import numpy as np
 
 from pushforward.errors import UsageError
 from pushforward.statistics import joint_p_value, p_value
+from pushforward.statistics.calibration import Alternative
 from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import Measured
 from pushforward.validation.statistic import SingleTest, Statistic, TestResult
-from pushforward.validation.verdict import UNJUDGED, Kind, Verdict, alternative_of, judge, level_of, ruled
+from pushforward.validation.verdict import UNJUDGED, Verdict, alternative_of, judge, level_of, natural_scale, ruled
 
 __all__ = ["Judgement", "Tolerances", "attempt", "measure"]
 
@@ -90,7 +91,7 @@ def measure(
     """
     tolerances, judgement = dict(tolerances or {}), Judgement()
     shared: dict[object, Mapping[str | None, Measured] | str] = {}
-    columns: list[tuple[float, np.ndarray, Kind]] = []
+    columns: list[tuple[float, np.ndarray, Alternative]] = []
     total = max(1, len(statistics) + len(tests))
     for index, statistic in enumerate(statistics):
         watch(index / total)
@@ -113,7 +114,8 @@ def measure(
             continue
         judgement.verdicts.append(verdict)
         if math.isfinite(verdict.p_value):
-            columns.append((value, draws, statistic.kind))
+            scaled = [natural_scale(np.asarray(x), statistic.kind) for x in (value, draws)]
+            columns.append((float(scaled[0]), scaled[1], alternative_of(statistic.kind)))
     for index, test in enumerate(tests):
         watch((len(statistics) + index) / total)
         result = attempt(partial(test.run, data))
@@ -217,11 +219,11 @@ def _named(statistic: str, name: str) -> bool:
     return name in (statistic, statistic.partition("/")[0], statistic.rpartition(": ")[2])
 
 
-def _joint(columns: Sequence[tuple[float, np.ndarray, Kind]], rng: np.random.Generator) -> float:
+def _joint(columns: Sequence[tuple[float, np.ndarray, Alternative]], rng: np.random.Generator) -> float:
     """The joint p-value of statistics with draws."""
-    draws = np.stack([_completed(draws, kind, rng) for _, draws, kind in columns], axis=1)
+    draws = np.stack([_completed(draws, side, rng) for _, draws, side in columns], axis=1)
     values = np.array([value for value, _, _ in columns])
-    alternatives = [alternative_of(kind) for _, _, kind in columns]
+    alternatives = [side for _, _, side in columns]
     joint = float(joint_p_value(values, draws, alternatives))
     if joint > 1.5 / (len(draws) + 1):
         return joint
@@ -231,12 +233,12 @@ def _joint(columns: Sequence[tuple[float, np.ndarray, Kind]], rng: np.random.Gen
     return min(joint, len(each) * float(np.nanmin(each)))
 
 
-def _completed(draws: np.ndarray, kind: Kind, rng: np.random.Generator) -> np.ndarray:
+def _completed(draws: np.ndarray, side: Alternative, rng: np.random.Generator) -> np.ndarray:
     """Draws with those that were not made filled in from their predictive law."""
     known = draws[np.isfinite(draws)]
     if len(known) == len(draws) or len(known) < 2:
         return draws
-    power = 2 / 3 if kind == "discrepancy" else 1.0
+    power = 2 / 3 if side == "discrepancy" else 1.0
     scale = np.sign(known) * np.abs(known) ** power
     spread = scale.std(ddof=1) * math.sqrt(1 + 1 / len(known))
     filled = scale.mean() + spread * rng.standard_t(len(known) - 1, len(draws))

@@ -39,6 +39,7 @@ __all__ = [
     "floor_range",
     "judge",
     "level_of",
+    "natural_scale",
     "ruled",
 ]
 
@@ -61,7 +62,7 @@ _ALTERNATIVES: dict[Kind, Alternative] = {
     "discrepancy": "discrepancy",
     "score": "both",
     "excess": "larger",
-    "lack": "smaller",
+    "lack": "discrepancy",
 }
 
 
@@ -78,7 +79,8 @@ class Verdict:
         floor, floor_low, floor_high: median and central 95 % range for real data against real data.
         verdict: `AT_FLOOR`, `NEAR`, `OFF`, or `UNJUDGED` where no floor can be had.
         kind: whether a perfect model has value 0 (``discrepancy``), the floor's value (``score``), or anything up to
-            the floor (``excess``: more is worse, less is not a virtue) or from the floor on (``lack``: less is worse).
+            the floor (``excess``: more is worse, less is not a virtue) or from the floor to 1 (``lack``, of a
+            share: less is worse).
         group: the section of the report that it belongs to.
         headline: whether it counts in the comparison of models.
         note: what a reader should make of it.
@@ -240,8 +242,17 @@ def level_of(kind: Kind) -> float:
 
 
 def alternative_of(kind: Kind) -> Alternative:
-    """Alternative of the test: the values that count against the samples."""
+    """Alternative of the test: the values on the `natural_scale` that count against the samples."""
     return _ALTERNATIVES[kind]
+
+
+def natural_scale(values: np.ndarray, kind: Kind) -> np.ndarray:
+    """Values on a scale on which the law of their draws is known.
+
+    A share that may lack something is one less a number of misses, whose root is a discrepancy: its law is skewed, and
+    Student's would call the thin end of a perfect set significant twice too often.
+    """
+    return np.sqrt(np.maximum(0.0, 1 - values)) if kind == "lack" else values
 
 
 def floor_p_value(value: float, draws: np.ndarray, kind: Kind, error: float = math.nan) -> float:
@@ -258,18 +269,16 @@ def floor_p_value(value: float, draws: np.ndarray, kind: Kind, error: float = ma
     if not math.isfinite(value):
         return 0.0
     if np.ptp(draws) == 0 and error > 0:
-        return _tail((value - draws[0]) / error, kind, stats.norm())
+        z = (value - draws[0]) / error
+        return float(2 * stats.norm.sf(abs(z)) if kind == "score" else stats.norm.sf(-z if kind == "lack" else z))
+    value, draws = float(natural_scale(np.asarray(value), kind)), natural_scale(draws, kind)
     if len(draws) >= ENOUGH or np.ptp(draws) == 0:
         return float(p_value(np.asarray(value), draws, alternative_of(kind)))
-    if kind == "discrepancy" and value > 0 and (draws > 0).all():
+    if alternative_of(kind) == "discrepancy" and value > 0 and (draws > 0).all():
         value, draws = math.log(value), np.log(draws)
     z = (value - draws.mean()) / (draws.std(ddof=1) * math.sqrt(1 + 1 / len(draws)))
-    return _tail(z, kind, stats.t(len(draws) - 1))
-
-
-def _tail(z: float, kind: Kind, law: Any) -> float:
-    """Probability of values at least as far out as ``z`` in the directions that are worse."""
-    return float(2 * law.sf(abs(z)) if kind == "score" else law.sf(-z if kind == "lack" else z))
+    beyond = stats.t.sf(abs(z) if kind == "score" else z, len(draws) - 1)
+    return float(2 * beyond if kind == "score" else beyond)
 
 
 def judge(
@@ -295,15 +304,19 @@ def judge(
     draws = draws[np.isfinite(draws)]
     floor, low, high = floor_range(draws, kind)
     p = floor_p_value(value, draws, kind, error)
-    noticeable = math.nan
-    if len(draws) > 2:
-        noticeable = float(smallest_noticeable(draws, alternative_of(kind), level=level_of(kind)))
     return ruled(
         Verdict(statistic, label, quantity, "", value, error, floor, low, high, UNJUDGED, kind, p_value=p,
-                smallest_noticeable=noticeable),
+                smallest_noticeable=_noticeable(draws, kind)),
         tolerance,
         **more,
     )  # fmt: skip
+
+
+def _noticeable(draws: np.ndarray, kind: Kind) -> float:
+    if len(draws) < 3:
+        return math.nan
+    size = float(smallest_noticeable(natural_scale(draws, kind), alternative_of(kind), level=level_of(kind)))
+    return size**2 if kind == "lack" else size
 
 
 def ruled(verdict: Verdict, tolerance: float | None = None, **more: Any) -> Verdict:
