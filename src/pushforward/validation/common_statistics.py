@@ -240,10 +240,13 @@ def _values(data: EvaluationData) -> TestResult | None:
     note += f"; beyond: {listing(beyond[:NAMED])}." if beyond else "."
     least, draws = _of_like_sets(properties)
     null, low, high = float(draws.std()), *(float(q) for q in np.quantile(draws, [0.025, 0.975]))
+    p = float((1 + np.sum(least <= min(p_values) * (1 + 1e-9))) / (1 + len(least)))
+    # A number beyond a bound has a long tail: how far it lies out does not say whether it is of the floor.
+    apart = value - float(draws.mean())
     return TestResult(
         value,
-        float(statistics.blended_error(value - float(draws.mean()), null, 100 * worst.error)),
-        float((1 + np.sum(least <= min(p_values) * (1 + 1e-9))) / (1 + len(least))),
+        null if p >= 0.05 else float(statistics.blended_error(apart, null, 100 * worst.error)),
+        p,
         float(np.median(draws)),
         low,
         high,
