@@ -112,3 +112,14 @@ def test_says_what_is_wrong():
     for floor in (torch.ones(0), torch.full((4,), torch.nan)):
         with pytest.raises(DataError, match="draw"):
             p_value(1.0, floor)
+
+
+@pytest.mark.parametrize("alternative", ["both", "larger", "smaller", "discrepancy"])
+def test_extrapolation_never_contradicts_the_ranks(alternative):
+    """Draws of a law far from Student's and chi's: the p-value lies between its rank and the next."""
+    rng = np.random.default_rng(0)
+    floor = rng.exponential(size=100) ** 2
+    sides = 2 if alternative == "both" else 1
+    for value in [*np.sort(floor)[::3], 1e-9, 60.0]:
+        p, rank = (float(f(value, floor, alternative)) for f in (p_value, rank_p_value))
+        assert rank - sides / 101 <= p <= rank

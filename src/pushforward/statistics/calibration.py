@@ -9,7 +9,8 @@ than ten draws lie beyond v, the tail is continued from the tenth outermost draw
 
     p = 10 / (B + 1)  T(v) / T(v_10)
 
-(in the spirit of Knijnenburg et al. 2009, https://doi.org/10.1093/bioinformatics/btp211). T is Student's t for a signed
+(in the spirit of Knijnenburg et al. 2009, https://doi.org/10.1093/bioinformatics/btp211), but kept between k / (B + 1)
+and (k + 1) / (B + 1) for k draws beyond v: the law places p between two ranks and never against them. T is Student's t for a signed
 statistic. A discrepancy, which is positive by construction, has the law of a root mean square of Gaussian numbers,
 
     D^2 = a chi^2_nu,      nu = 2 <D^2>^2 / Var(D^2),      a = <D^2> / nu,
@@ -199,7 +200,10 @@ def _extrapolated(value: float, draws: np.ndarray, law: _Tail) -> float:
         return _counted(value, draws, law)
     anchor = np.sort(draws)[-COUNTED]
     beyond, at = law(np.array([value, anchor]), draws)
-    return float(COUNTED / (len(draws) + 1) * min(1.0, beyond / at)) if at > 0 else _counted(value, draws, law)
+    rank = _counted(value, draws, law)
+    if not at > 0:
+        return rank
+    return float(np.clip(COUNTED / (len(draws) + 1) * min(1.0, beyond / at), rank - 1 / (len(draws) + 1), rank))
 
 
 def _student(values: np.ndarray, draws: np.ndarray) -> np.ndarray:
