@@ -105,3 +105,17 @@ def test_processes_that_are_started_here_stop_with_one_sentence(tmp_path):
     assert errors.startswith("Interrupted: stopped by SIGINT after step "), "one sentence and nothing else"
     assert len(errors.splitlines()) == 1, errors
     assert Emulator.load(tmp_path / MODELS[0]).sample(1).shape == (1, 1, 8, 8)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs the list of processes of Linux")
+def test_a_process_that_is_lost_ends_the_other_with_a_sentence(tmp_path):
+    process = started(models=MODELS[:1], out=str(tmp_path), devices=2, steps=100_000)
+    wait_for_lines(process, tmp_path / MODELS[0] / "metrics.jsonl", 5)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+    assert len(workers) == 2
+    os.kill(int(workers[1]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2, errors
+    assert "a training process was lost" in errors.splitlines()[-1]
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers), "no process is left behind"
