@@ -32,6 +32,9 @@ class Recorder:
         self._calls = calls
 
     def __getattr__(self, name):
+        if name.startswith("__"):  # such as __file__, which `inspect` asks every imported module for
+            raise AttributeError(name)
+
         def call(*args, **options):
             self._calls.append((name, args, options))
             return self
