@@ -352,6 +352,9 @@ def models(
         print(describe_family(name))
         return
     for name, entry in registered().items():
+        if entry.problem:
+            print(f"{name:<18} {entry.summary}")
+            continue
         learns = ", ".join((*entry.spaces, *(("field given a field",) if entry.load().takes_field else ())))
         print(f"{name:<18} {entry.summary} [{learns}] {entry.paper}")
 

@@ -33,6 +33,7 @@ from pushforward.ensembles import Parameter
 from pushforward.ensembles.batching import spread_at_random
 from pushforward.errors import UsageError
 from pushforward.models import ABILITIES, LACKING, Density, Latent, Model, Sampler
+from pushforward.models.contract import in_shape
 from pushforward.models.settings import parse_settings
 from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.runs.condition_fields import Written, condition_of
@@ -102,8 +103,11 @@ class Emulator(SpecialVerbs):
     @property
     def abilities(self) -> tuple[str, ...]:
         """Abilities of the model, from `models.ABILITIES`: ``sampler``, ``density``, ``latent``, ``translator``, ..."""
-        able = (name for name, protocol in ABILITIES.items() if isinstance(self.model, protocol))
-        return tuple(name for name in able if name not in _DENSITIES or not self._relations)
+        able = [name for name, protocol in ABILITIES.items() if isinstance(self.model, protocol)]
+        absent = set(_DENSITIES if self._relations else ())
+        absent |= set() if hasattr(self.preprocessing, "towards") else {"translator"}
+        absent |= set() if self.space.kind == "trajectory" else {"evolver", "corrected"}
+        return tuple(name for name in able if name not in absent)
 
     @property
     def _relations(self) -> int:
@@ -127,9 +131,9 @@ class Emulator(SpecialVerbs):
                 f"so they have no density in {self.space.size} dimensions; leave out as many of the values"
             )
         if ability not in self.abilities:
+            able = ", ".join(self.abilities) or "none"
             raise UsageError(
-                f"{self.name} {LACKING[ability]}; it is a {', '.join(self.abilities)} (see `pushforward models` for "
-                "others)"
+                f"{self.name} {LACKING[ability]}; its abilities are: {able} (see `pushforward models` for others)"
             )
 
     def __repr__(self) -> str:
@@ -224,7 +228,8 @@ class Emulator(SpecialVerbs):
 
         def at(x: Tensor, c: Condition | None, **places: Tensor) -> Tensor:
             z, jacobian = self.preprocessing(x, c, **places), self.preprocessing.log_abs_det(x, c, **places)
-            return cast(Density, self.model).log_prob(z, self.chunks.encoded(c)) + jacobian
+            log_prob = cast(Density, self.model).log_prob(z, self.chunks.encoded(c))
+            return in_shape(self.model, "log_prob", log_prob, (len(x),)) + jacobian
 
         def one(x: Tensor, c: Condition | None) -> Tensor:
             if not spread_at_random(self.preprocessing):
@@ -262,7 +267,8 @@ class Emulator(SpecialVerbs):
         self.require("latent")
 
         def one(z: Tensor, c: Condition | None) -> Tensor:
-            return self.preprocessing.inverse(cast(Latent, self.model).decode(z, self.chunks.encoded(c)), c)
+            x = cast(Latent, self.model).decode(z, self.chunks.encoded(c))
+            return self.preprocessing.inverse(in_shape(self.model, "decode", x, (len(z), *self.space.shape)), c)
 
         return self._each(one, numbers(z), condition)
 
@@ -346,6 +352,7 @@ class Emulator(SpecialVerbs):
 
         def draw(draws: Draws, condition: Condition | None) -> Tensor:
             z = cast(Sampler, self.model).sample(draws, self.chunks.encoded(condition), options)
+            z = in_shape(self.model, "sample", z, (draws.count, *self.space.shape))
             return self.preprocessing.inverse(z.float(), condition).cpu()
 
         return torch.cat(self.chunks.drawn(draw, n, given, seed, batch_size))

@@ -21,6 +21,7 @@ from pushforward.evolution import Physics, evolve
 from pushforward.forecasting import Forecast, forecast
 from pushforward.inference import Posterior, infer
 from pushforward.models import Bounded, Forecaster, Joint, Model, Translator
+from pushforward.models.contract import in_shape
 from pushforward.models.latent_paths import PathName
 from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.runs.condition_fields import Written
@@ -102,6 +103,7 @@ class SpecialVerbs:
 
         def draw(draws: Draws, condition: Condition | None) -> tuple[Tensor, Tensor]:
             z, log_prob = cast(Joint, self.model).sample_and_log_prob(draws, self.chunks.encoded(condition), options)
+            z = in_shape(self.model, "sample_and_log_prob", z, (draws.count, *self.space.shape))
             x = self.preprocessing.inverse(z.float(), condition)
             return x.cpu(), (log_prob + self.preprocessing.log_abs_det(x, condition)).cpu()
 

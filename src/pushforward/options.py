@@ -136,6 +136,8 @@ def assigned(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"{option} needs NAME=VALUE, not {pair!r}")
+        if key.strip() in assigned:
+            raise UsageError(f"{option} gives {key.strip()} twice; leave one of them out")
         try:
             assigned[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:

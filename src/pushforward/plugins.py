@@ -14,18 +14,23 @@ A package declares its plug-ins in its ``pyproject.toml``, with one group per ki
     [project.entry-points."pushforward.statistics"]
     my-statistic = "my_package.statistics:STATISTIC"
 
-A plug-in is loaded only when used by name or listed.
+A plug-in is loaded only when used by name or listed. One that fails is named when it is used; it breaks nothing else.
 """
 
 from __future__ import annotations
 
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pushforward.errors import UsageError
 
-__all__ = ["load_plugin", "plugins"]
+__all__ = ["blamed_on", "load_plugin", "package_of", "plugins", "said"]
 
 
 @cache
@@ -34,15 +39,68 @@ def plugins(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"pushforward.{group}")}
 
 
+def package_of(point: EntryPoint) -> str:
+    """Name of the package that declares an entry point."""
+    return point.dist.name if point.dist is not None else point.value
+
+
 def load_plugin(group: str, name: str) -> Any:
     """Load the object of an entry point.
 
     Raises:
-        UsageError: if its package cannot be imported.
+        UsageError: if its package cannot be imported, or several packages declare this name.
     """
-    point = plugins(group)[name]
+    points = list(entry_points(group=f"pushforward.{group}", name=name))
+    packages = " and ".join(sorted(map(package_of, points)))
+    if len(points) > 1:
+        raise UsageError(f"{name!r} is declared by several installed packages, {packages}; uninstall all but one")
     try:
-        return point.load()
-    except (ImportError, AttributeError) as problem:
-        package = point.dist.name if point.dist is not None else point.value
-        raise UsageError(f"{name} of the installed package {package} cannot be loaded: {problem}") from None
+        return points[0].load()
+    except Exception as problem:
+        raise UsageError(f"{name} of the installed package {packages} cannot be loaded: {said(problem)}") from problem
+
+
+def said(problem: BaseException) -> str:
+    """First line of an exception; with its type, unless it is an `ImportError`."""
+    first = next(iter(str(problem).strip().splitlines()), "")
+    kind = type(problem).__name__
+    return first if first and isinstance(problem, ImportError | UsageError) else f"{kind}: {first}" if first else kind
+
+
+@contextmanager
+def blamed_on(owner: type, doing: str) -> Iterator[None]:
+    """Turn an exception from the code of a class outside this package into one sentence with its line.
+
+    Other exceptions pass unchanged, among them those of the training data that a model asks for.
+
+    Arguments:
+        owner: the class; all classes that it derives from may be at fault.
+        doing: what it was asked for, such as ``in turns``.
+
+    Raises:
+        UsageError: with the exception as its cause.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as problem:
+        place = _place(problem, owner)
+        if place is None:
+            raise
+        raise UsageError(f"{owner.__name__} failed {doing}: {said(problem)} ({place})") from problem
+
+
+_HERE = Path(__file__).parent
+
+
+def _place(problem: BaseException, owner: type) -> str | None:
+    """``file:line`` of the last frame in the files of a class's own bases, unless the loop was asked beyond it."""
+    bases = [each for each in owner.__mro__ if each.__module__.partition(".")[0] not in ("pushforward", "torch")]
+    modules = [sys.modules.get(each.__module__) for each in bases]
+    files = {getattr(each, "__file__", None) for each in modules}
+    frames = traceback.extract_tb(problem.__traceback__)
+    own = [number for number, frame in enumerate(frames) if frame.filename in files]
+    if not own or any(_HERE / "training" in Path(frame.filename).parents for frame in frames[own[-1] + 1 :]):
+        return None
+    return f"{Path(frames[own[-1]].filename).name}, line {frames[own[-1]].lineno}"

@@ -23,10 +23,11 @@ A family is one class with `Settings`, `players` (if it has more than one), `tur
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from jaxtyping import Float
 from pydantic import BaseModel
@@ -58,6 +59,9 @@ class Player:
         weight_decay: decoupled, as in AdamW.
         gradient_clip: largest norm of the gradient.
         schedule: of the learning rate.
+
+    Raises:
+        UsageError: if an option is out of range.
     """
 
     parameters: Sequence[nn.Parameter]
@@ -66,6 +70,19 @@ class Player:
     weight_decay: float | None = None
     gradient_clip: float | None = None
     schedule: Schedule | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", list(dict.fromkeys(self.parameters)))
+        betas, decay, clip = self.betas, self.weight_decay, self.gradient_clip
+        for name, wanted, right in (
+            ("rate", "a number above 0", 0 < self.rate < math.inf),
+            ("betas", "two numbers in [0, 1)", betas is None or (len(betas) == 2 and all(0 <= b < 1 for b in betas))),
+            ("weight_decay", "a number from 0", decay is None or 0 <= decay < math.inf),
+            ("gradient_clip", "a number above 0", clip is None or clip > 0),
+            ("schedule", " or ".join(get_args(Schedule)), self.schedule in (None, *get_args(Schedule))),
+        ):
+            if not right:
+                raise UsageError(f"a player has {name} = {getattr(self, name)!r}; give {wanted}")
 
 
 class Turn(NamedTuple):

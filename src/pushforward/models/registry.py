@@ -16,10 +16,12 @@ from pushforward.plugins import load_plugin, plugins
 if TYPE_CHECKING:
     from pushforward.models.model import Model
 
-__all__ = ["KINDS", "REGISTRY", "Family", "families", "find", "model_class", "register_model", "registered"]
+__all__ = ["KINDS", "REGISTRY", "SOURCES", "Family", "families", "find", "model_class", "register_model", "registered"]
 
 KINDS = ("vector", "field", "particles", "series", "trajectory")
 """Kinds of sample."""
+SOURCES = ("ensemble", "pair", "energy", "teacher", "trajectories")
+"""Kinds of source."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Family:
         paper: its reference.
         spaces: kinds of space that it learns.
         sources: kinds of source that it learns from (see `pushforward.ensembles.source`).
+        problem: reason why it cannot be used; empty if it can.
     """
 
     target: str | type[Model]
@@ -39,9 +42,16 @@ class Family:
     paper: str = ""
     spaces: tuple[str, ...] = ("vector", "field")
     sources: tuple[str, ...] = ("ensemble",)
+    problem: str = ""
 
     def load(self) -> type[Model]:
-        """The class of the family, imported on demand."""
+        """The class of the family, imported on demand.
+
+        Raises:
+            UsageError: if it cannot be used.
+        """
+        if self.problem:
+            raise UsageError(self.problem)
         if not isinstance(self.target, str):
             return self.target
         module, _, attribute = self.target.partition(":")
@@ -220,8 +230,10 @@ def register_model(name: str, model: type[Model] | Family, summary: str = "") ->
         summary: one line; by default the first line of the class's docstring.
 
     Raises:
-        UsageError: if the name is taken by another family.
+        UsageError: if the name is taken by another family, or the model is not a class.
     """
+    if not isinstance(model, Family | type):
+        raise UsageError(f"a model is a class derived from pushforward.Model or the name of one, not {model!r}")
     entry = model if isinstance(model, Family) else _entry_of(model, summary)
     if name in REGISTRY and REGISTRY[name].target != entry.target:
         raise UsageError(f"there is a family called {name!r} already; choose another name")
@@ -243,7 +255,10 @@ def registered() -> dict[str, Family]:
     """All families by name: built-in, registered, and from installed packages."""
     for name in plugins("models"):
         if name not in REGISTRY:
-            register_model(name, load_plugin("models", name))
+            try:
+                register_model(name, load_plugin("models", name))
+            except UsageError as problem:
+                REGISTRY[name] = Family("", f"cannot be used: {problem}", spaces=(), problem=str(problem))
     return REGISTRY
 
 
@@ -261,7 +276,8 @@ def find(name: str) -> Family:
         hint = f"did you mean {near[0]!r}? " if near else ""
         listed = ", ".join(known)
         raise UsageError(
-            f"there is no model called {name!r}; {hint}known models are {listed}; register_model adds others"
+            f"there is no model called {name!r}; {hint}known models are {listed}; an installed package or "
+            "register_model adds others"
         )
     return known[name]
 
@@ -276,5 +292,5 @@ def model_class(name: str) -> type[Model]:
 
 
 def families() -> dict[str, type[Model]]:
-    """The class of every family by name; imports all of them."""
-    return {name: entry.load() for name, entry in registered().items()}
+    """The class of every family that can be used, by name; imports all of them."""
+    return {name: entry.load() for name, entry in registered().items() if not entry.problem}

@@ -17,6 +17,7 @@ from pushforward.ensembles.channels import channel_axis
 from pushforward.errors import UsageError
 from pushforward.existing import check_run
 from pushforward.models import Model, model_class
+from pushforward.models.contract import check_class
 from pushforward.models.settings import parse_settings
 from pushforward.runs.directory import CONFIG, WEIGHTS, check_format
 from pushforward.runs.files import joined, load_tensors, load_yaml, part_of, save_tensors
@@ -95,6 +96,7 @@ def _rebuild(config: Mapping[str, Any]) -> tuple[Model, Any]:
     space = space_from_dict(config["space"])
     preprocessing = preprocessing_from_dict(config["preprocessing"])
     kind = model_class(config["model"])
+    check_class(kind)
     settings = parse_settings(kind.Settings, config["settings"]["model"])
     return kind(space, preprocessing.condition_space, settings), preprocessing
 

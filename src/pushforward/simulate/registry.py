@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pushforward.errors import UsageError
 from pushforward.plugins import load_plugin, plugins
 
 __all__ = ["SIMULATORS", "Simulator", "registered"]
@@ -20,11 +21,13 @@ class Simulator:
         target: ``module:function`` of the simulator, with the full module name.
         summary: one line for `pushforward datasets`.
         default_count: number of members unless given.
+        problem: reason why it cannot be used; empty if it can.
     """
 
     target: str
     summary: str
     default_count: int
+    problem: str = ""
 
 
 def _simulator(target: str, summary: str, default_count: int = 20_000) -> Simulator:
@@ -79,5 +82,16 @@ def registered() -> dict[str, Simulator]:
     """All built-in sets by name, including those of installed packages."""
     for name in plugins("simulators"):
         if name not in SIMULATORS:
-            SIMULATORS[name] = load_plugin("simulators", name)
+            SIMULATORS[name] = _brought(name)
     return SIMULATORS
+
+
+def _brought(name: str) -> Simulator:
+    """The simulator of an installed package, or the reason why it cannot be used."""
+    try:
+        loaded = load_plugin("simulators", name)
+        if not isinstance(loaded, Simulator):
+            raise UsageError(f"{name} of an installed package is not a pushforward Simulator: {loaded!r}")
+    except UsageError as problem:
+        return Simulator("", f"cannot be used: {problem}", 0, str(problem))
+    return loaded

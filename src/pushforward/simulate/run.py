@@ -50,5 +50,8 @@ def _find(name: str) -> Callable[..., Simulated]:
         near = get_close_matches(name, SIMULATORS, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(f"there is no built-in set called {name!r}; {hint}there are {', '.join(SIMULATORS)}")
-    module, _, function = SIMULATORS[name].target.partition(":")
+    chosen = SIMULATORS[name]
+    if chosen.problem:
+        raise UsageError(chosen.problem)
+    module, _, function = chosen.target.partition(":")
     return getattr(import_module(module), function)

@@ -20,6 +20,8 @@ from pushforward.ensembles import Source
 from pushforward.ensembles.batching import Shard
 from pushforward.errors import UsageError
 from pushforward.models import Model
+from pushforward.models.contract import check_instance
+from pushforward.plugins import blamed_on
 from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.runs.devices import choose_device, choose_precision, laid_out, make_fabric, started_outside
 from pushforward.runs.directory import (
@@ -49,6 +51,7 @@ from pushforward.training.prefetch import supply
 from pushforward.training.processes import spread
 from pushforward.training.progress import display
 from pushforward.training.recipe import recipe
+from pushforward.training.rehearsal import rehearse
 from pushforward.training.trackers import JsonLines, Tracker, find_tracker, open_tracker
 
 if TYPE_CHECKING:
@@ -270,7 +273,10 @@ def _built(plan: Plan, preprocessing: Any) -> Model:
     """The model at the start, which follows from the seed; before there is a run directory, since it may be refused."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(plan.seed, 0, Purpose.WEIGHTS))
-        return plan.task.kind(plan.task.source.space, preprocessing.condition_space, plan.task.of_model)
+        with blamed_on(plan.task.kind, "in its constructor"):
+            model = plan.task.kind(plan.task.source.space, preprocessing.condition_space, plan.task.of_model)
+        check_instance(model)
+    return model
 
 
 def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> State:
@@ -282,7 +288,10 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
     whole = Shard(settings.batch_size)
     joined, _ = source.batches(preprocessing, whole, plan.seed, augmented=settings.augment, device=fabric.device)
     draws = Draws(seed_for(plan.seed, 0, Purpose.BATCH), settings.batch_size, device=fabric.device)
-    model.prepare(replace(joined(1).to(fabric.device), draws=draws))
+    batch = replace(joined(1).to(fabric.device), draws=draws)
+    with blamed_on(type(model), "in prepare"):
+        model.prepare(batch)
+    rehearse(model, batch)
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
             first = tensor.to(fabric.device).contiguous()

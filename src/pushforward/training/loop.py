@@ -20,6 +20,8 @@ from torch import Tensor
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.batching import Shard
 from pushforward.errors import TrainingError, UsageError
+from pushforward.models.contract import check_turn
+from pushforward.plugins import blamed_on
 from pushforward.randomness import Purpose, seed_for
 from pushforward.runs.directory import CHECKPOINT
 from pushforward.training.checkpoints import State, save_checkpoint
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 __all__ = ["Loop"]
+
+_MOST_TURNS = 10_000
+"""Turns of one step at most: a model that loops over its batches would never end its first step."""
 
 
 @dataclass
@@ -100,7 +105,8 @@ class Loop:
                 if self.course.seconds - self._checked >= self._between_checkpoints():
                     self.save(progress)
                 try:
-                    self.step(progress)
+                    with blamed_on(type(self.state.model), f"at step {self.course.step + 1}"):
+                        self.step(progress)
                 except (ArithmeticError, RuntimeError, ValueError):
                     # After a loss that was not finite the model may fail before the meters are read.
                     self._refuse(self.meters.read(alone=True))
@@ -117,13 +123,26 @@ class Loop:
         step = self.course.step + 1
         self._seed(seed_for(self.seed, step, self.shard.rank, Purpose.GLOBAL))
         self._middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
-        turns = iter(self.state.model.turns(self._supplied(progress)))
+        model, kind = self.state.model, type(self.state.model).__name__
+        turns = model.turns(self._supplied(progress))
+        if not isinstance(turns, Iterator):
+            raise UsageError(f"{kind}.turns must yield Turn(player, loss, logs), not return {type(turns).__name__}")
+        count = 0
         while True:
             with self.fabric.autocast():
                 turn = next(turns, None)
             if turn is None:
                 break
+            check_turn(model, turn, self.state.optimisers.players)
             self.meters.record(step, turn, self.state.optimisers.take(turn, self._middle))
+            count += 1
+            if count == _MOST_TURNS:
+                raise UsageError(
+                    f"{kind}.turns yielded {count} turns in one step; it must yield those of one step and return "
+                    "(take a batch by next(batches): a loop over batches never ends)"
+                )
+        if not count:
+            raise UsageError(f"{kind}.turns yielded no turn at step {step}; it must yield at least one per step")
         self.state.average.update(step)
         self.course.step = step
 
@@ -151,7 +170,8 @@ class Loop:
         for tracker in self.trackers:
             tracker.log_metrics(self.course.step, metrics)
         left = (1 - progress) * (self.course.seconds - self._start.seconds) / max(progress - self._start_progress, 1e-9)
-        remarks = self.state.model.remarks(reading.means)
+        with blamed_on(type(self.state.model), "in remarks"):
+            remarks = self.state.model.remarks(reading.means)
         self.display.show(self.course.step, progress, reading.losses, speed, left, remarks)
         self._logged, self._logged_waiting = replace(self.course), self.batches.waited
 

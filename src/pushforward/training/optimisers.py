@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
-from pushforward.models import Model, Player, Turn
+from pushforward.errors import UsageError
+from pushforward.models import Model, Turn
+from pushforward.models.contract import checked_players
 from pushforward.models.model import Schedule
 from pushforward.training.settings import TrainingSettings
 
@@ -49,7 +52,7 @@ class Optimisers:
 
     def __init__(self, model: Model, settings: TrainingSettings, fabric: Fabric) -> None:
         self.fabric, self.settings = fabric, settings
-        self.players: dict[str, Player] = model.players()
+        self.players = checked_players(model)
         self.parameters = {name: [p for p in each.parameters if p.requires_grad] for name, each in self.players.items()}
         self.joined = {name: _side_by_side(ps) for name, ps in self.parameters.items()}
         self.optimisers = {
@@ -62,6 +65,7 @@ class Optimisers:
             )
             for name, joined in self.joined.items()
         }
+        self._untried = set(self.players)
 
     def rate(self, player: str, progress: float) -> float:
         """Learning rate of a player at a completed fraction of the run."""
@@ -73,16 +77,36 @@ class Optimisers:
         """Step the players of a turn, at their learning rates for a completed fraction of the run.
 
         Returns the gradient norm of the first player before clipping, if there is clipping or another player.
+
+        Raises:
+            UsageError: if the first loss of a player depends on none of its parameters.
         """
         names = (turn.player,) if isinstance(turn.player, str) else turn.player
         gradients = [p.grad for name in names for p in self.joined[name] if p.grad is not None]
         for gradient in gradients:
             gradient.zero_()
-        torch.autograd.backward(turn.loss, inputs=[p for name in names for p in self.parameters[name]])
+        with self._watched([name for name in names if name in self._untried]):
+            torch.autograd.backward(turn.loss, inputs=[p for name in names for p in self.parameters[name]])
         if self.fabric.world_size > 1:
             self._reduce(gradients)
         norms = [self._step(name, progress) for name in names]
         return norms[0]
+
+    @contextmanager
+    def _watched(self, names: Sequence[str]) -> Iterator[None]:
+        """Raise unless the gradient reaches a parameter of each of the players, at their first loss."""
+        reached: set[str] = set()
+        hooks = [
+            p.register_post_accumulate_grad_hook(lambda _, name=name: reached.add(name))
+            for name in names
+            for p in self.parameters[name]
+        ]
+        yield
+        for hook in hooks:
+            hook.remove()
+        self._untried.difference_update(names)
+        if idle := next((name for name in names if name not in reached), None):
+            raise UsageError(f"the loss of {idle!r} depends on none of its parameters, so it would never be trained")
 
     def _step(self, name: str, progress: float) -> Tensor | None:
         clip = _given(self.players[name].gradient_clip, self.settings.gradient_clip)

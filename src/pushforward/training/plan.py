@@ -15,6 +15,7 @@ from pushforward.energies import Energy
 from pushforward.ensembles import EnergySource, Ensemble, EnsembleSource, Source, read, source_of
 from pushforward.errors import UsageError
 from pushforward.models import REGISTRY, Family, Model, find, register_model
+from pushforward.models.contract import check_class
 from pushforward.runs.teacher import Teacher
 from pushforward.training.durations import parse_duration, say_duration
 from pushforward.training.settings import TrainingSettings, resolve_settings
@@ -100,6 +101,7 @@ def resolve_task(model: str | type[Model], data: Any, settings: Mapping[str, Any
     name, family = _family(model)
     source = _source(data)
     kind = family.load()
+    check_class(kind)
     given = {key: _named(value) for key, value in (settings or {}).items()}
     _check_suits(name, family, source)
     of_model, of_loop = resolve_settings(kind, source.space, given)
@@ -113,6 +115,7 @@ def resolve_task(model: str | type[Model], data: Any, settings: Mapping[str, Any
 def _family(model: str | type[Model]) -> tuple[str, Family]:
     if isinstance(model, str):
         return model, find(model)
+    check_class(model)
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", model.__name__).lower()
     return name, register_model(name, model)
 

@@ -13,6 +13,7 @@ import torch
 
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.batching import BatchSource
+from pushforward.errors import UsageError
 from pushforward.tensors import start_beside
 
 __all__ = ["Immediate", "Prefetched", "Supply", "supply"]
@@ -138,7 +139,10 @@ def supply(
 
     @torch.no_grad()
     def finish(batch: Batch) -> Batch:
-        return (batch if collate is None else collate(batch)).to(device)
+        collated: object = batch if collate is None else collate(batch)
+        if not isinstance(collated, Batch):
+            raise UsageError(f"the model's collate must return a Batch, not {type(collated).__name__}")
+        return collated.to(device)
 
     # An optimal-transport plan for a large batch of small samples takes as long as a step on them.
     return Prefetched(source, first, finish, busy=ready and device.type == "cpu")

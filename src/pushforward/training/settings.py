@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Bounded
 
+from pushforward.errors import UsageError
 from pushforward.models.settings import divide_settings, parse_settings
 from pushforward.spaces import Space
 from pushforward.training.durations import Duration
@@ -63,6 +64,10 @@ class TrainingSettings(BaseModel):
     log_every: Duration = 0.5
 
 
+_DEFAULTS = {*TrainingSettings.model_fields, "precision"}
+"""Names that `Model.training_defaults_for` may give."""
+
+
 def resolve_settings(
     model: type[Model], space: Space, given: Mapping[str, Any] | None = None
 ) -> tuple[BaseModel, TrainingSettings]:
@@ -76,10 +81,18 @@ def resolve_settings(
     """
     known = {"model": model.Settings.model_fields, "training": TrainingSettings.model_fields}
     divided = divide_settings(dict(given or {}), known)
-    defaults = {**_batch_size(space), **model.training_defaults_for(space)}
-    defaults.pop("precision", None)
+    defaults = {**_batch_size(space), **_own_defaults(model, space)}
     of_loop = parse_settings(TrainingSettings, {**defaults, **divided["training"]})
     return parse_settings(model.Settings, divided["model"]), of_loop
+
+
+def _own_defaults(model: type[Model], space: Space) -> dict[str, Any]:
+    own: Any = model.training_defaults_for(space)
+    strange = "no names" if not isinstance(own, Mapping) else next((repr(n) for n in own if n not in _DEFAULTS), None)
+    if strange is not None:
+        known = ", ".join(sorted(_DEFAULTS))
+        raise UsageError(f"{model.__name__}.training_defaults_for returned {strange}; it may name {known}")
+    return {name: value for name, value in own.items() if name != "precision"}
 
 
 def _batch_size(space: Space) -> dict[str, int]:

@@ -139,7 +139,10 @@ def statistics_named(wanted: Sequence[Statistic | str], space: Space) -> list[St
             declared += BATTERIES[each]
         elif each in plugins("statistics"):
             brought = load_plugin("statistics", each)
-            declared += brought if isinstance(brought, list | tuple) else [brought]
+            listed = brought if isinstance(brought, list | tuple) else [brought]
+            if not all(isinstance(one, Statistic) for one in listed):
+                raise UsageError(f"{each} of an installed package is not a pushforward Statistic: {brought!r}")
+            declared += listed
         else:
             known = ", ".join([*BATTERIES, *plugins("statistics")])
             raise UsageError(f"no statistic is called {each!r}; there are {known}")

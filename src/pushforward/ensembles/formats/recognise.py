@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 
 from pushforward.ensembles.formats.contents import Contents
-from pushforward.errors import DataError
+from pushforward.errors import DataError, UsageError
 from pushforward.existing import check_exists
-from pushforward.plugins import load_plugin, plugins
+from pushforward.plugins import load_plugin, plugins, said
 
 __all__ = ["ENDINGS", "find_files", "format_module", "open_file"]
 
@@ -93,8 +93,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     """
     brought = next((ending for ending in plugins("formats") if path.name.lower().endswith(ending)), None)
     if brought is not None:
-        read: Contents = load_plugin("formats", brought)(path, field)
-        return read
+        return _read_by(brought, path, field)
     told, by_ending = _format_by_content(path), _format_by_ending(path)
     if told is None:
         raise DataError(f"{path.name} has an unknown format; known are {_KNOWN}")
@@ -102,6 +101,20 @@ def open_file(path: Path, field: str | None = None) -> Contents:
     if by_ending is not None and told != by_ending:
         note = f"the content of {path.name} does not match its ending: it is read as {told}"
         contents = replace(contents, notes=(note, *contents.notes))
+    return contents
+
+
+def _read_by(ending: str, path: Path, field: str | None) -> Contents:
+    """Open a file with the reader of an installed package."""
+    reader = load_plugin("formats", ending)
+    try:
+        contents = reader(path, field)
+    except UsageError:
+        raise
+    except Exception as problem:
+        raise DataError(f"{path} cannot be read by the package that reads {ending} files: {said(problem)}") from problem
+    if not isinstance(contents, Contents):
+        raise DataError(f"the package that reads {ending} files returned {type(contents).__name__}, not Contents")
     return contents
 
 
