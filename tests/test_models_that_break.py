@@ -121,7 +121,7 @@ BEFORE = {
     "sampling that fails": (sampling(lambda draws: {}["a"]), r"failed in sample before training: KeyError: 'a'"),
     "densities of another shape": ({"log_prob": answering(lambda x: x)}, r"log_prob returned shape \(2, 2\)"),
     "samples without their density": (
-        {"sample_and_log_prob": lambda self, draws, condition=None, sampling=None: draws.normal(2)}, "must return samples"
+        {"sample_and_log_prob": lambda self, draws, condition=None, sampling=None: draws.normal(2)}, "must return"
     ),
     "decoding to another shape": (
         {"encode": answering(lambda x: x), "decode": answering(lambda z: z[:, :1])}, r"decode returned shape \(2, 1\)"

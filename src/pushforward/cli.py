@@ -33,7 +33,7 @@ from pushforward.options import (
     extra_options,
     given,
     named_source,
-    options_of_b,
+    pair_with,
     read_data,
     read_like,
     sampled_at,
@@ -165,9 +165,7 @@ def fit(
         simulator, settings = simulator_options(data, settings, [name])
         source = read_data(data, **reading, **simulator)
     if other is not None:
-        from pushforward.ensembles import EnsemblePair
-
-        source = EnsemblePair(source, read_data(**options_of_b(other, reading)))
+        source = pair_with(source, other, reading)
 
     from pushforward.training import fit as train
 
@@ -280,8 +278,9 @@ def translate(
     check_output(output)
     emulator = Emulator.load(run, device=device)
     emulator.require("translator")
-    translated = emulator.translate(read_like(emulator.space, [file], {}).tensor(), to)
-    write(Simulated(translated.numpy(), emulator.space), output)
+    start, goal = (each.space for each in emulator.preprocessing.towards(to))
+    translated = emulator.translate(read_like(start, [file], {}).tensor(), to)
+    write(Simulated(translated.numpy(), goal), output)
     print(f"{len(translated)} samples translated to {to}, in {output}")
 
 

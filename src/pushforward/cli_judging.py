@@ -20,6 +20,7 @@ from pushforward.options import (
     assigned,
     built_in,
     given,
+    pair_with,
     read_data,
     read_like,
     simulator_options,
@@ -114,6 +115,9 @@ def compare(
     data: Data,
     models: Annotated[str, typer.Option(help="Families to compare, separated by commas.")],
     out: Annotated[Path, typer.Option(help="Directory of the comparison.")],
+    other: Annotated[
+        str | None, typer.Option("--and", metavar="DATA", help="Second ensemble, for models between two.")
+    ] = None,
     budget: Annotated[str, typer.Option(help="Training time per family: 90s, 10m.")] = "5m",
     assignments: Assignments = None,
     samples: Annotated[int | None, typer.Option(help="Samples to draw per family.", min=2)] = None,
@@ -131,17 +135,20 @@ def compare(
         raise UsageError("--models is empty; give families separated by commas, such as ddpm,flow-matching")
     for name in names:
         find(name)
-    check_data(data, built_in())
+    check_data([*data, *([] if other is None else [other])], built_in())
     simulator, settings = simulator_options(data, assigned(assignments), names)
     ensemble = read_data(data, **reading, **simulator)
+    source = ensemble if other is None else pair_with(ensemble, other, reading)
 
     from pushforward.validation import compare
 
     comparison = compare(
-        ensemble, names, budget=budget, out=out, samples=samples, seed=seed, settings=settings, device=device,
+        source, names, budget=budget, out=out, samples=samples, seed=seed, settings=settings, device=device,
         precision=precision,
     )  # fmt: skip
     _show(comparison, out, "compare")
+    if not comparison.ranking:
+        raise UsageError("no model could be judged; the table says why")
 
 
 def _evaluation_data(

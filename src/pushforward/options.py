@@ -12,7 +12,7 @@ from pushforward.errors import UsageError
 from pushforward.reading_options import READING
 
 if TYPE_CHECKING:
-    from pushforward.ensembles import EnergySource, Ensemble
+    from pushforward.ensembles import EnergySource, Ensemble, EnsemblePair
     from pushforward.spaces import Space
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "like",
     "named_source",
     "options_of_b",
+    "pair_with",
     "priors",
     "read_data",
     "read_like",
@@ -219,13 +220,29 @@ def options_of_b(other: Any, reading: dict[str, Any]) -> dict[str, Any]:
         UsageError: for an unknown reading option.
     """
     if not isinstance(other, dict):
-        return {**reading, "data": [str(other)]}
+        return {**reading, "data": [str(each) for each in (other if isinstance(other, list) else [other])]}
     own = dict(other)
     data = own.pop("data", None)
     if data is None or (unknown := sorted(set(own) - set(READING))):
         what = "names no data" if data is None else f"has the unknown option {unknown[0]!r}"
         raise UsageError(f"'and' {what}; it takes data, {', '.join(READING)}")
     return {**reading, **own, "data": data if isinstance(data, list) else [str(data)]}
+
+
+def pair_with(a: Ensemble, other: Any, reading: dict[str, Any]) -> EnsemblePair:
+    """The pair of an ensemble and the one that ``--and`` names; equal columns are brought into the order of a.
+
+    Arguments:
+        other, reading: as of `options_of_b`.
+    """
+    from pushforward.ensembles import EnsemblePair
+
+    options = options_of_b(other, reading)
+    b = read_data(**options)
+    wanted, found = (getattr(each.space, "names", ()) for each in (a, b))
+    if wanted != found and set(wanted) == set(found) and "columns" not in options:
+        b = read_data(**options, columns=",".join(wanted))
+    return EnsemblePair(a, b)
 
 
 def named_source(

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 from stand_ins import blobs, conditional_maps
 
+import pushforward as pf
 import pushforward.training
 from pushforward.errors import UsageError
 from pushforward.validation import compare
@@ -113,3 +114,18 @@ def test_no_heading_is_cut_on_a_terminal(plane, tmp_path):
     console = Console(file=io.StringIO(), width=80, color_system=None)
     console.print(comparison.table())
     assert "…" not in console.file.getvalue()
+
+
+def test_translators_are_compared_in_both_directions(tmp_path):
+    a, b = (pf.Ensemble.from_array(blobs(300).take(range(300)) + shift, name=f"at {shift}") for shift in (0, 3))
+    comparison = compare(pf.EnsemblePair(a, b), ["cyclegan", "vae"], budget=1, out=tmp_path, samples=60, progress=False)
+    (judged,) = comparison.ranking
+    assert judged.model == "cyclegan"
+    assert judged.milliseconds > 0
+    assert {"to_b/marginals", "to_a/marginals"} <= {line["statistic"] for line in judged.report["verdicts"]}
+    assert [each.title.rpartition(", ")[2] for each in judged.curves[:1]] == ["to b"]
+    assert "learns from an ensemble, not from two ensembles" in comparison.failures[0].failure
+    heads = comparison._leaderboard(short=True)[0]
+    assert {"W₂→b", "W₂→a"} <= set(heads)
+    again = compare(pf.EnsemblePair(a, b), ["cyclegan"], budget=1, out=tmp_path, samples=60, progress=False)
+    assert again.ranking[0].report["verdicts"] == judged.report["verdicts"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ class StandIn:
     """A translator that is known: of members of a it makes members of b, but for a shift, and back without one."""
 
     name, abilities, run, model, space = "stand-in", ("translator",), None, None, Vector(2)
+    preprocessing = SimpleNamespace(towards=lambda to: (SimpleNamespace(space=Vector(2)),) * 2)
 
     def __init__(self, pair: pf.EnsemblePair, shift: float = 0.0):
         self.pair, self.shift, self.config, self.taken = pair, shift, {"data": pair.to_dict()}, []
@@ -138,3 +140,29 @@ def test_fields_of_crops_are_judged_both_ways(tmp_path):
     emulator = pf.fit(pair, "between", steps=2, out=tmp_path / "run", settings={"width": 4}, progress=False)
     report = pf.validate(emulator, pair, samples=8, progress=False)
     assert {"to_a/power_spectrum", "to_b/power_spectrum"} <= {name for name, _ in report.verdicts}
+
+
+def test_columns_of_a_pair_are_matched_by_name(tmp_path, command, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, columns in (("a", "mass,z"), ("b", "z,mass"), ("c", "flux,colour"), ("d", "z,flux")):
+        np.savetxt(f"{name}.csv", RNG.normal(size=(40, 2)), header=columns, comments="", delimiter=",")
+    fit = ("fit", "a.csv", "--model", "cyclegan", "--steps", 1)
+    command(*fit, "--and", "b.csv", "--out", "same")
+    assert pf.Emulator.load("same").preprocessing.b.space.names == ("mass", "z")
+    command(*fit, "--and", "c.csv", "--out", "other")
+    command("translate", "other", "a.csv", "--to", "b", "-o", "made.csv")
+    command("translate", "other", "c.csv", "--to", "a", "-o", "back.csv")
+    assert [pf.read(name).space.names for name in ("made.csv", "back.csv")] == [("flux", "colour"), ("mass", "z")]
+    with pytest.raises(UsageError, match=r"a.csv has the columns mass, z, but d.csv has z, flux; read both with"):
+        pf.EnsemblePair(pf.read("a.csv"), pf.read("d.csv"))
+
+
+def test_a_pair_of_one_ensemble_says_so(pair):
+    assert "a and b are the same members: there is nothing to translate" in pf.EnsemblePair(pair.a, pair.a).notes
+
+
+def test_data_of_another_shape_are_named(pair):
+    other = pf.EnsemblePair(pair.a, pf.Ensemble.from_array(RNG.normal(size=(40, 3)), name="wide"))
+    emulator = StandIn(pair)
+    with pytest.raises(UsageError, match=r"wide has members of shape \(3,\), but stand-in translates .* \(2,\)"):
+        pf.validate(emulator, other, progress=False)

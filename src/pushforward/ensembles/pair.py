@@ -82,7 +82,8 @@ class EnsemblePair:
         a, b: the ensembles, in the user's units.
 
     Raises:
-        UsageError: if either has conditions: translation is between whole ensembles.
+        UsageError: if either has conditions: translation is between whole ensembles; or if they have columns in common,
+            but not all of them in one order: translation keeps the order.
     """
 
     a: Ensemble
@@ -96,6 +97,12 @@ class EnsemblePair:
                     f"translation is between whole ensembles, but {each.name} has conditions; leave them "
                     "out (condition=False, --condition none)"
                 )
+        ours, theirs = (getattr(each.space, "names", ()) for each in (self.a, self.b))
+        if ours != theirs and set(ours) & set(theirs):
+            raise UsageError(
+                f"{self.a.name} has the columns {', '.join(ours)}, but {self.b.name} has {', '.join(theirs)}; read "
+                "both with columns=... in one order (--columns)"
+            )
 
     def require_equal_shapes(self, reason: str) -> None:
         """Raise a `UsageError` with the reason if members of a and b differ in shape."""
@@ -123,7 +130,14 @@ class EnsemblePair:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(f"{side}: {note}" for side, each in self._sides().items() for note in each.notes)
+        notes = tuple(f"{side}: {note}" for side, each in self._sides().items() for note in each.notes)
+        same = self.a.fingerprint == self.b.fingerprint
+        return (*notes, *(("a and b are the same members: there is nothing to translate",) if same else ()))
+
+    @property
+    def fingerprint(self) -> str:
+        """Of both ensembles, in their order."""
+        return "-".join(str(each.fingerprint) for each in (self.a, self.b))
 
     def _sides(self) -> dict[str, EnsembleSource]:
         return {"a": EnsembleSource(self.a), "b": EnsembleSource(self.b)}
@@ -161,14 +175,13 @@ class EnsemblePair:
 
     def to_dict(self) -> dict[str, Any]:
         sides = {side: each.to_dict() for side, each in self._sides().items()}
-        fingerprint = "-".join(str(each["fingerprint"]) for each in sides.values())
         specs = [each["spec"] for each in sides.values()]
         return {
             **sides["a"],
             "kind": self.kind,
             "name": self.name,
             "spec": None if None in specs else {"a": specs[0], "b": specs[1]},
-            "fingerprint": fingerprint,
+            "fingerprint": self.fingerprint,
             "notes": list(self.notes),
             **sides,
         }

@@ -11,13 +11,13 @@ from pushforward.validation.comparison import Comparison
 from pushforward.validation.model_result import Contest, train_and_judge
 
 if TYPE_CHECKING:
-    from pushforward.ensembles import Ensemble
+    from pushforward.ensembles import Ensemble, EnsemblePair
 
 __all__ = ["compare"]
 
 
 def compare(
-    ensemble: Ensemble,
+    ensemble: Ensemble | EnsemblePair,
     models: Sequence[str],
     *,
     budget: str | float = "5m",
@@ -35,7 +35,8 @@ def compare(
     others. A failed model is a row with the reason.
 
     Arguments:
-        ensemble: the data; every model trains on its training split and is judged by its test split.
+        ensemble: the data, or a pair for models between two ensembles; every model trains on the training split and is
+            judged by the test split.
         models: names of families.
         budget: wall-clock training time of each (``"90s"``, ``"10m"``, seconds).
         out: directory of the comparison: a folder for each model, ``compare.html`` and ``compare.json``; None makes a

@@ -29,7 +29,10 @@ SYMBOLS = {
     "nll": "−log p",
     "classifier": "AUC",
 }
+WAYS = {"to_b": "b", "to_a": "a"}
+"""Directions of a translator, and the ensemble that each translates into."""
 SHOWN = ("power_spectrum", "one_point_pdf", "bispectrum", "wasserstein2", "marginals", "nll", "coverage", "classifier")
+SHOWN_OF_A_WAY = ("power_spectrum", "one_point_pdf", "wasserstein2", "classifier")
 
 
 @dataclass(frozen=True)
@@ -202,10 +205,14 @@ class Comparison(Printed):
         """
         value = _short_value if short else _value
         ranking = self.ranking
-        present = [key for key in SHOWN if any(result.verdict(key) for result in ranking)]
+        symbols = SYMBOLS | {
+            f"{way}/{key}": f"{SYMBOLS[key]}→{to}" for way, to in WAYS.items() for key in SHOWN_OF_A_WAY
+        }
+        keys = (*SHOWN, *(f"{way}/{key}" for way in WAYS for key in SHOWN_OF_A_WAY))
+        present = [key for key in keys if any(result.verdict(key) for result in ranking)]
         labels = {key: next(v["label"] for e in ranking if (v := e.verdict(key))) for key in present}
         if short:
-            labels |= {key: symbol for key, symbol in SYMBOLS.items() if key in present}
+            labels |= {key: symbol for key, symbol in symbols.items() if key in present}
         heads = ["Model", "Quality", *labels.values(), "ms" if short else "ms a sample", "Weights", "Has"]
         lines = []
         for result in ranking:

@@ -16,10 +16,11 @@ from pushforward.runs.files import replace_file
 from pushforward.validation.curves import Curve
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.report import Report
+from pushforward.validation.translation import TranslationReport
 from pushforward.validation.validate import validate
 
 if TYPE_CHECKING:
-    from pushforward.ensembles import Ensemble
+    from pushforward.ensembles import Ensemble, EnsemblePair
 
 __all__ = ["Contest", "ModelResult", "train_and_judge"]
 
@@ -36,7 +37,7 @@ class Contest:
         settings: hyperparameters by name; a model gets those that it has, and ``MODEL.NAME`` is for one model only.
     """
 
-    ensemble: Ensemble
+    ensemble: Ensemble | EnsemblePair
     budget: float
     out: Path
     seed: int
@@ -119,6 +120,8 @@ def train_and_judge(model: str, contest: Contest) -> ModelResult:
             out=run,
             progress=contest.progress,
         )
+        if isinstance(report, TranslationReport):
+            return _result_of(model, run, report.reports["b"], in_both_directions(report.to_dict()))
         if not isinstance(report, Report):
             raise UsageError(f"{model} moves states in time, and has a report of its own: pushforward validate {run}")
         return _result_of(model, run, report)
@@ -130,7 +133,24 @@ def train_and_judge(model: str, contest: Contest) -> ModelResult:
         return ModelResult(model, failure=f"{type(problem).__name__}: {problem}")
 
 
-def _result_of(model: str, run: Path, report: Report) -> ModelResult:
+def in_both_directions(report: dict[str, Any]) -> dict[str, Any]:
+    """`TranslationReport.to_dict` with lines and curves of both directions side by side, each named by its target."""
+    verdicts = [line | {"label": f"{line['label']}, {_way(line['statistic'])}"} for line in report["verdicts"]]
+    curves = [
+        curve | {"name": f"{way}/{curve['name']}", "title": f"{curve['title']}, {_way(way)}"}
+        for way, direction in report["directions"].items()
+        for curve in direction["curves"]
+    ]
+    target = report["directions"]["to_b"]
+    return {**report, **{name: target[name] for name in ("space", "units")}, "verdicts": verdicts, "curves": curves}
+
+
+def _way(statistic: str) -> str:
+    """``to b`` of ``to_b/marginals``."""
+    return statistic.partition("/")[0].replace("_", " ")
+
+
+def _result_of(model: str, run: Path, report: Report, values: dict[str, Any] | None = None) -> ModelResult:
     data = report.evaluation
     rows, texts = kind_of(report.space).shown(data)
     real, generated = data.test[rows], data.generated[rows]
@@ -140,7 +160,7 @@ def _result_of(model: str, run: Path, report: Report) -> ModelResult:
             np.savez_compressed(file, real=real, generated=generated, texts=np.array(texts, dtype=np.str_))
 
     replace_file(run / SAMPLES, write)
-    return ModelResult(model, report.to_dict(), real, generated, texts)
+    return ModelResult(model, report.to_dict() if values is None else values, real, generated, texts)
 
 
 def _stored(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]) -> ModelResult | None:
@@ -149,6 +169,7 @@ def _stored(model: str, run: Path, contest: Contest, settings: Mapping[str, Any]
 
     try:
         report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+        report = in_both_directions(report) if "directions" in report else report
         with np.load(run / SAMPLES, allow_pickle=False) as file:
             shown = {name: file[name] for name in ("real", "generated", "texts")}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Translation", "TranslationReport", "completed_pair", "validate_translation"]
 
+_COUNTED = ("generated", "test", "training", "weights")
 ROUND_TRIPS = 256
 """Largest number of members in the round trip."""
 
@@ -141,10 +142,24 @@ class TranslationReport(Printed):
             "quality": self.quality,
             "joint_p_value": self.joint_p_value,
             "round_trips": dict(self.round_trips),
+            "abilities": ("translator",),
+            "timing": self._timing,
+            "counts": {name: max(report.counts[name] for report in self.reports.values()) for name in _COUNTED},
             "notes": self.notes,
             "config": dict(self.config),
         }
         return {**plain(values), "verdicts": lines, "directions": directions}  # type: ignore[dict-item]
+
+    @property
+    def _timing(self) -> dict[str, float | None]:
+        """Milliseconds per translated member, the mean of both directions; seconds of training and of judging."""
+        each = [report.timing for report in self.reports.values()]
+        milliseconds = [timing["milliseconds_per_sample"] or 0.0 for timing in each]
+        return {
+            "milliseconds_per_sample": sum(milliseconds) / len(milliseconds),
+            "validation_seconds": sum(timing["validation_seconds"] or 0.0 for timing in each),
+            "training_seconds": each[0]["training_seconds"],
+        }
 
     def table(self) -> TextGroup:
         """One table per direction, one verdict per line."""
@@ -202,6 +217,13 @@ def validate_translation(
             "--and), or none to read those of its training again"
         )
     pair = completed_pair(emulator) if pair is None else pair
+    for ensemble, preprocessing in zip((pair.a, pair.b), emulator.preprocessing.towards("b"), strict=True):
+        expected = tuple(preprocessing.space.shape)
+        if tuple(ensemble.space.shape) != expected:
+            raise UsageError(
+                f"{ensemble.name} has members of shape {tuple(ensemble.space.shape)}, but {emulator.name} translates "
+                f"members of shape {expected}"
+            )
     sides = {"a": _held_out(emulator, "a", pair.a), "b": _held_out(emulator, "b", pair.b)}
     reports = {}
     for to in ("b", "a"):
