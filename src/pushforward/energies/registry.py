@@ -33,13 +33,21 @@ def named_energy(name: str, **options: Any) -> Energy:
         options: of its function.
 
     Raises:
-        UsageError: if the name is unknown.
+        UsageError: if the name or an option is unknown, or a value is of another type.
     """
     if name not in ENERGIES:
         near = get_close_matches(name, ENERGIES, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UsageError(f"there is no built-in energy called {name!r}; {hint}there are {', '.join(ENERGIES)}")
-    return ENERGIES[name](**options)
+    known = signature(ENERGIES[name]).parameters
+    if unknown := next((each for each in options if each not in known), None):
+        has = f"it has {', '.join(known)}" if known else "it has none"
+        raise UsageError(f"the energy {name} has no option {unknown!r}; {has}")
+    try:
+        return ENERGIES[name](**options)
+    except TypeError:
+        given = ", ".join(f"{each}={value!r}" for each, value in options.items())
+        raise UsageError(f"the energy {name} cannot be made with {given}; its options are numbers") from None
 
 
 def recorded_energy(record: Mapping[str, Any]) -> Energy | None:

@@ -370,9 +370,7 @@ def _check(emulator: Judgeable, test: Ensemble) -> None:
             f"{have}; read it with condition=... (--condition FILE), or with condition=False"
         )
     if len(test) < SMALLEST:
-        raise UsageError(
-            f"{len(test)} test members of {test.name} are too few to judge by; at least {SMALLEST} are needed"
-        )
+        raise UsageError(f"{len(test)} test members of {test.name} are too few to judge by; give at least {SMALLEST}")
 
 
 def most_members(space: Space, samples: int | None = None) -> int:
