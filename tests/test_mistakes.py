@@ -166,6 +166,9 @@ REQUESTS = {
     "setting of the wrong type": (("--set", "learning_rate=fast"), "learning_rate"),
     "family without a denoiser": (("--model", "consistency", "--set", "family=vae"), "vae has no denoiser"),
     "setting without a value": (("--set", "width"), "NAME=VALUE"),
+    "setting with an empty value": (("--set", "width="), "NAME=VALUE"),
+    "setting given twice": (("--set", "width=8", "--set", "width=9"), "gives width twice"),
+    "batch beyond any memory": (("--set", "batch_size=1000000000000"), "batch_size"),
     "steps and budget": (("--budget", "1m"), "one of them"),
     "unreadable budget": (("--steps", None, "--budget", "soon"), "soon"),
     "unknown device": (("--device", "abacus"), "abacus"),
@@ -191,6 +194,12 @@ def test_unknown_simulator_and_option(tmp_path, capsys, monkeypatch):
     output = ("-n", 5, "-o", tmp_path / "x.npy")
     judge(*command(capsys, monkeypatch, "simulate", "two-moonz", *output), "two-moons")
     judge(*command(capsys, monkeypatch, "simulate", "two-moons", *output, "--nois", 3), "noise")
+
+
+@pytest.mark.parametrize("option", ["data.colour=1", "data.coupling=big"])
+def test_options_of_an_energy(option, tmp_path, capsys, monkeypatch):
+    arguments = ("fit", "phi4", "--from", "energy", "--model", "realnvp", "--out", tmp_path / "run", "--set", option)
+    judge(*command(capsys, monkeypatch, *arguments), "the energy phi4")
 
 
 def test_output_that_cannot_be_written(tmp_path, trained, capsys, monkeypatch):

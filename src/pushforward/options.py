@@ -135,7 +135,7 @@ def assigned(pairs: list[str] | None, option: str = "--set") -> dict[str, Any]:
     assigned: dict[str, Any] = {}
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
+        if not equals or not key.strip() or not value.strip():
             raise UsageError(f"{option} needs NAME=VALUE, not {pair!r}")
         if key.strip() in assigned:
             raise UsageError(f"{option} gives {key.strip()} twice; leave one of them out")

@@ -47,7 +47,7 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    batch_size: Annotated[int, Bounded(ge=1)] = 256
+    batch_size: Annotated[int, Bounded(ge=1, le=2**24)] = 256
     learning_rate: Annotated[float, Bounded(gt=0)] = 1e-3
     warmup: Annotated[float, Bounded(ge=0, lt=1)] = 0.02
     rate_schedule: Literal["cosine", "linear", "constant"] = "cosine"
