@@ -241,9 +241,8 @@ def assemble(
         first, second = halves(test, rng)
         test, others = test.subset(first), test.subset(second)
         notes.append(
-            "Half of these data are the reference, the other half gives the floor. So few members do not know it well: "
-            "more statistics of a perfect set lie beyond it than stated, though the joint p-value holds. Training "
-            "members spare this."
+            "Half of these data are the reference, half give the floor: more statistics of a perfect set lie beyond it "
+            "than stated, though the joint p-value holds. Training members spare this."
         )
     chosen = np.arange(len(test)) if whole else some(len(test), most, rng)
     if len(chosen) < len(test):
