@@ -265,6 +265,8 @@ def translate(
     file: Annotated[str, typer.Argument(help="Samples of the other ensemble.")],
     to: Annotated[str, typer.Option(help="Target ensemble, a or b.")],
     output: Output,
+    assignments: Assignments = None,
+    seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Translate samples between two ensembles, with a model trained on both."""
@@ -279,7 +281,8 @@ def translate(
     emulator = Emulator.load(run, device=device)
     emulator.require("translator")
     start, goal = (each.space for each in emulator.preprocessing.towards(to))
-    translated = emulator.translate(read_like(start, [file], {}).tensor(), to)
+    members = read_like(start, [file], {}).tensor()
+    translated = emulator.translate(members, to, seed=seed, **assigned(assignments))
     write(Simulated(translated.numpy(), goal), output)
     print(f"{len(translated)} samples translated to {to}, in {output}")
 

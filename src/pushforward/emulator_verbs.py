@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import count as counter
 from typing import Any, cast
 
 import numpy as np
@@ -20,7 +21,7 @@ from pushforward.errors import UsageError
 from pushforward.evolution import Physics, evolve
 from pushforward.forecasting import Forecast, forecast
 from pushforward.inference import Posterior, infer
-from pushforward.models import Bounded, Forecaster, Joint, Model, Translator
+from pushforward.models import Bounded, Forecaster, Joint, Model, RandomTranslator
 from pushforward.models.contract import in_shape
 from pushforward.models.latent_paths import PathName
 from pushforward.randomness import Draws, Purpose, seed_for
@@ -226,22 +227,32 @@ class SpecialVerbs:
         """
         return infer(cast(Any, self), observation, n, prior=prior, of=of, seed=seed)
 
-    def translate(self, x: ArrayLike | Tensor, to: str) -> Tensor:
+    def translate(self, x: ArrayLike | Tensor, to: str, *, seed: int = 0, **sampling: Any) -> Tensor:
         """Samples of one ensemble as members of the other, in the user's units.
 
         Arguments:
             x: shape ``(n, *space.shape)``.
             to: target ensemble, ``"a"`` or ``"b"``.
+            seed: of the random numbers of translations that use any.
+            sampling: sampling settings of the model.
 
         Raises:
-            UsageError: if the model was not trained between two ensembles.
+            UsageError: if the model was not trained between two ensembles, or does not translate to that one, or there
+                is no such setting.
         """
         self.require("translator")
-
         before, after = self.preprocessing.towards(to)
+        options = self._options(sampling, None) if sampling else None
+        chunk = counter()
 
         def one(x: Tensor, c: Condition | None) -> Tensor:
-            return after.inverse(cast(Translator, self.model).translate(before(x), to))
+            if isinstance(self.model, RandomTranslator):
+                # Another seed for each direction: the noise of the way back is not that of the way there.
+                keys = seed, "ab".index(to), next(chunk), Purpose.TRANSLATIONS
+                draws = Draws(seed_for(*keys), len(x), device=x.device)
+                return after.inverse(self.model.translate_at_random(before(x), to, draws, options))
+            given = () if options is None else (options,)
+            return after.inverse(cast(Any, self.model).translate(before(x), to, *given))
 
         return self._each(one, self._samples(x), None)
 

@@ -9,7 +9,7 @@ Samples, times and conditions are in network units (see `Preprocessing`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 from torch import Tensor
@@ -27,9 +27,11 @@ __all__ = [
     "Forecaster",
     "Joint",
     "Latent",
+    "RandomTranslator",
     "Reweightable",
     "Sampler",
     "Translator",
+    "ends_of",
 ]
 
 
@@ -101,11 +103,25 @@ class Latent(Protocol):
 
 @runtime_checkable
 class Translator(Protocol):
-    """A model between two ensembles, called a and b."""
+    """A model between two ensembles, called a and b; of one way only if it has ``ends``, ``("a",)`` or ``("b",)``."""
 
     def translate(self, x: Tensor, to: str) -> Tensor:
         """Members of b as members of a (``to="a"``), or of a as members of b (``to="b"``)."""
         ...
+
+
+@runtime_checkable
+class RandomTranslator(Translator, Protocol):
+    """A translator whose translations may be random, by its `Sampling`."""
+
+    def translate_at_random(self, x: Tensor, to: str, draws: Draws, sampling: BaseModel | None = None) -> Tensor:
+        """The same as `translate`; fresh noise, if there is any, is from ``draws``."""
+        ...
+
+
+def ends_of(model: Any) -> tuple[str, ...]:
+    """The ensembles that a translator translates into: its ``ends``, or both."""
+    return tuple(getattr(model, "ends", ("a", "b")))
 
 
 @runtime_checkable

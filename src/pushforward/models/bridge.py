@@ -23,7 +23,7 @@ from pushforward.networks import time_network
 from pushforward.spaces import Space
 from pushforward.transport.couplings import BLOCK
 
-__all__ = ["Bridge"]
+__all__ = ["Bridge", "BridgeSettings", "network_options"]
 
 
 class BridgeSettings(Settings):
@@ -63,7 +63,7 @@ class Bridge(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        network = time_network(space, condition, **_network_options(space, self.settings))
+        network = time_network(space, condition, **network_options(space, self.settings))
         self.between = Between(space, condition, network, pairs=self.settings.pairs)
 
     @classmethod
@@ -102,7 +102,7 @@ class Bridge(Model):
         return self.between.translate(x, to, tolerance=options.tolerance)
 
 
-def _network_options(space: Space, settings: BridgeSettings) -> dict[str, Any]:
+def network_options(space: Space, settings: BridgeSettings) -> dict[str, Any]:
     """Options of `time_network`; None keeps the network's default."""
     if settings.network not in (None, "unet"):
         return {"network": settings.network, "width": settings.width, "depth": settings.depth}

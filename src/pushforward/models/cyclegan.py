@@ -6,205 +6,44 @@ With translators G: a -> b and F: b -> a and critics of a and b, both translator
 
 The adversarial part makes translations resemble members of the other ensemble, the cycle part makes them invertible,
 and the identity part keeps members that are already in the target: without it, any relabelling of the members is as
-good as the one that changes least. Critics see translations mixed with earlier ones (`ReplayBuffer`), are normalised by
-their largest singular values, and are penalised for their slope on data and translations, as in UVCGAN2.
+good as the one that changes least. Everything else is in `models.adversarial_translators`.
 
-For fields, all networks work on standardised wavelet coefficients (`WaveletBands`), so that faint small scales weigh as
-much as large ones, and critics score patches.
-
-Sources: Zhu et al. 2017, https://arxiv.org/abs/1703.10593, equations 1 to 3 and section 4; Torbunov et al. 2023
-(UVCGAN2), https://arxiv.org/abs/2303.16280, for penalty, spectral norm and averages.
+Source: Zhu et al. 2017, https://arxiv.org/abs/1703.10593, equations 1 to 3 and section 4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import singledispatch
-from typing import Any, cast
-
-import torch
-from pydantic import BaseModel
 from pydantic import Field as Setting
-from torch import Tensor, nn
+from torch import Tensor
 
-from pushforward.conditions import ConditionSpace
-from pushforward.ensembles.batch import PairBatch
-from pushforward.errors import UsageError
-from pushforward.models.adversarial_losses import LOSSES, LossName
-from pushforward.models.critic_penalties import squared_slope
-from pushforward.models.model import Batch, Model, Player, Settings, Turn
-from pushforward.models.replay import ReplayBuffer
-from pushforward.models.wavelet_bands import WaveletBands, halvings_for
-from pushforward.networks import Critic
-from pushforward.networks.patch_critic import PatchCritic
-from pushforward.networks.spectral_norm import advance_spectral_norm
-from pushforward.networks.translators import TranslatorName, translator
+from pushforward.models.adversarial_translators import AdversarialTranslators, Consistency, TranslatorSettings
+from pushforward.models.pairs import other_end
 from pushforward.randomness import Draws
-from pushforward.spaces import Field, Space, Vector
 
 __all__ = ["CycleGAN"]
 
 
-class CycleGANSettings(Settings):
+class CycleGANSettings(TranslatorSettings):
     """
     Attributes:
-        network: translators of fields: ``unet`` or ``resnet``.
-        width: hidden features of the translators, or their channels at the finest grid; None follows from the space.
-        depth: hidden layers, residual blocks, or blocks at each resolution; None follows from the space.
-        critic_width: of the critics.
-        loss: ``least-squares``, ``wasserstein``, ``relativistic``, ``non-saturating`` or ``minimax``.
         cycle: weight λ of the cycle consistency.
         identity: weight μ of keeping members of the target ensemble.
-        penalty: weight of the critics' squared slope on data and on translations.
-        spectral_norm: divide the critics' layers by their largest singular values.
-        replay: number of earlier translations kept for the critics; 0 for none.
-        halvings: of a field's grid before all networks (see `WaveletBands`); None follows from the grid.
     """
 
-    network: TranslatorName = "unet"
-    width: int | None = Setting(default=None, ge=1)
-    depth: int | None = Setting(default=None, ge=1)
-    critic_width: int | None = Setting(default=None, ge=1)
-    loss: LossName = "least-squares"
     cycle: float = Setting(default=10.0, ge=0)
     identity: float = Setting(default=0.5, ge=0)
-    penalty: float = Setting(default=0.1, ge=0)
-    spectral_norm: bool = True
-    replay: int = Setting(default=50, ge=0)
-    halvings: int | None = Setting(default=None, ge=0)
 
 
-class CycleGAN(Model):
-    """Players ``to_a`` and ``to_b``, stepped together, and ``critic_a`` and ``critic_b``."""
+class CycleGAN(AdversarialTranslators):
+    """Translators tied to their members by the way back."""
 
     Settings = CycleGANSettings
     settings: CycleGANSettings
 
-    def __init__(
-        self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
-    ) -> None:
-        super().__init__(space, condition, settings)
-        options = self.settings
-        width, depth, critic_width = _sizes(space, options.network)
-        halvings = halvings_for(space) if options.halvings is None else options.halvings
-        self.bands = nn.ModuleDict({side: WaveletBands(space, halvings) for side in ("a", "b")})
-        inner = cast(WaveletBands, self.bands["a"]).space
-        self.translators = nn.ModuleDict(
-            {side: translator(inner, options.network, options.width or width, options.depth or depth) for side in "ab"}
-        )
-        self.critics = nn.ModuleDict(
-            {side: _critic(inner, options.critic_width or critic_width, options.spectral_norm) for side in "ab"}
-        )
-        self.replayed = nn.ModuleDict({side: ReplayBuffer(options.replay, inner.shape) for side in "ab"})
-
-    @classmethod
-    def settled(cls, settings: BaseModel, source: Any) -> BaseModel:
-        """The settings, unchanged.
-
-        Raises:
-            UsageError: if the members of the two ensembles differ in shape.
-        """
-        source.require_equal_shapes("translators start as the identity")
-        return settings
-
-    @classmethod
-    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        size, rate = (8, 5e-4) if space.grid else (256, 1e-3)
+    def consistency(self, to: str, real: dict[str, Tensor], moved: Tensor, kept: Tensor, draws: Draws) -> Consistency:
+        origin = other_end(to)
+        back = self.translators[origin](moved).float()
         return {
-            "learning_rate": rate, "batch_size": size, "betas": (0.5, 0.99), "average": 0.1, "rate_schedule": "linear",
-        }  # fmt: skip
-
-    def players(self) -> dict[str, Player]:
-        return {
-            **{f"to_{side}": Player(list(self.translators[side].parameters())) for side in "ab"},
-            **{f"critic_{side}": Player(list(self.critics[side].parameters())) for side in "ab"},
+            f"cycle_{origin}": (self.settings.cycle, (back - real[origin]).abs().mean()),
+            f"identity_{to}": (self.settings.identity, (kept - real[to]).abs().mean()),
         }
-
-    def prepare(self, batch: Batch) -> None:
-        for side, x in _members(batch).items():
-            cast(WaveletBands, self.bands[side]).initialise(x)
-
-    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
-        batch = next(batches)
-        real = {side: self.bands[side](x) for side, x in _members(batch).items()}
-        loss, fake, logs = self._translated(real)
-        yield Turn(("to_a", "to_b"), loss, logs)
-        for side in ("a", "b"):
-            yield self._critic_turn(side, real[side], fake[side], batch.draws)
-
-    @torch.no_grad()
-    def translate(self, x: Tensor, to: str) -> Tensor:
-        """Members of b as members of a (``to="a"``), or of a as members of b.
-
-        Raises:
-            UsageError: if ``to`` is neither a nor b.
-        """
-        if to not in ("a", "b"):
-            raise UsageError(f"to must be 'a' or 'b', not {to!r}")
-        origin = "b" if to == "a" else "a"
-        return cast(WaveletBands, self.bands[to]).inverse(self.translators[to](self.bands[origin](x)).float())
-
-    def _translated(self, real: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """The translators' loss, the translations, and the parts of the loss."""
-        options, game = self.settings, LOSSES[self.settings.loss]
-        count = len(real["a"])
-        loss, fake, parts = torch.zeros((), device=real["a"].device), dict[str, Tensor](), dict[str, Tensor]()
-        for side, other in (("a", "b"), ("b", "a")):
-            # members of both ensembles in one pass
-            moved, kept = self.translators[side](torch.cat([real[other], real[side]])).float().split(count)
-            back = self.translators[other](moved).float()
-            on_fake = self.critics[side](moved).float()
-            on_real = self.critics[side](real[side]).float().detach() if game.paired else on_fake
-            parts[f"cycle_{other}"] = (back - real[other]).abs().mean()
-            parts[f"identity_{side}"] = (kept - real[side]).abs().mean()
-            loss = loss + game.generator(on_real, on_fake)
-            loss = loss + options.cycle * parts[f"cycle_{other}"] + options.identity * parts[f"identity_{side}"]
-            fake[side] = moved.detach()
-        return loss, fake, {name: part.detach() for name, part in parts.items()}
-
-    def _critic_turn(self, side: str, real: Tensor, fake: Tensor, draws: Draws) -> Turn:
-        options, game = self.settings, LOSSES[self.settings.loss]
-        advance_spectral_norm(self.critics[side])
-        shown = cast(ReplayBuffer, self.replayed[side])(fake, draws) if options.replay else fake
-        both = torch.cat([real, shown]).requires_grad_(options.penalty > 0)
-        scores = self.critics[side](both).float()
-        on_real, on_fake = scores.chunk(2)
-        name, figure = game.logged
-        loss, logs = game.critic(on_real, on_fake), {name: figure(on_real, on_fake).detach()}
-        if options.penalty:
-            # the slope of a sample's mean score does not depend on the number of patches
-            logs["penalty"] = squared_slope(scores.flatten(1).mean(1) if scores.dim() > 1 else scores, both).mean()
-            loss = loss + options.penalty * logs["penalty"]
-            logs["penalty"] = logs["penalty"].detach()
-        return Turn(f"critic_{side}", loss, logs)
-
-
-def _members(batch: Batch) -> dict[str, Tensor]:
-    assert isinstance(batch, PairBatch)
-    return {"a": batch.x, "b": batch.b}
-
-
-@singledispatch
-def _sizes(space: Space, network: TranslatorName) -> tuple[int, int, int]:
-    """Width and depth of the translators, and width of the critics."""
-    return 128, 3, 128
-
-
-@_sizes.register
-def _(space: Field, network: TranslatorName) -> tuple[int, int, int]:
-    return (48, 6, 32) if network == "resnet" else (32, 1, 32)
-
-
-@singledispatch
-def _critic(space: Space, width: int, spectral_norm: bool) -> nn.Module:
-    raise UsageError(f"cyclegan translates vectors and fields, not {space.kind} data")
-
-
-@_critic.register
-def _(space: Vector, width: int, spectral_norm: bool) -> nn.Module:
-    return Critic(space, width=width, spectral_norm=spectral_norm)
-
-
-@_critic.register
-def _(space: Field, width: int, spectral_norm: bool) -> nn.Module:
-    return PatchCritic(space, width, spectral_norm=spectral_norm)

@@ -251,6 +251,16 @@ class Denoising(Model):
         times = transport.time_grid(Straight(), steps, start=self.last_time())
         return self._follow(times, noise, condition, transport.INTEGRATORS["adams"])
 
+    @torch.no_grad()
+    def carried(
+        self, z: Float[Tensor, "batch *shape"], times: list[float], condition: Condition | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        """Carry ``z`` between times of the straight line, from the first to the last, along the learnt flow."""
+        first, last = Straight().moments([times[0], times[-1]])
+        modes = self.gaussian.white_modes(z, first, condition)
+        modes = transport.INTEGRATORS["rk4"](self._motion_of_modes(condition), Straight(), times, modes)
+        return self.gaussian.coloured(modes, last, condition)
+
     def pairs_from_noise(
         self, draws: Draws, condition: Condition | None = None, steps: int = 20
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *shape"]]:

@@ -117,6 +117,25 @@ REGISTRY: dict[str, Family] = {
         "https://arxiv.org/abs/1703.10593",
         sources=("pair",),
     ),
+    "cut": Family(
+        "cut:CUT",
+        "translators held to their input by contrast of patches, without a way back; maps and cubes, one way or both",
+        "https://arxiv.org/abs/2007.15651",
+        spaces=("field",),
+        sources=("pair",),
+    ),
+    "schrodinger-bridge": Family(
+        "schrodinger_bridge:SchrodingerBridge",
+        "most likely diffusion between two unpaired ensembles, by iterated bridges; random or along its flow",
+        "https://arxiv.org/abs/2303.16852",
+        sources=("pair",),
+    ),
+    "diffusion-bridge": Family(
+        "diffusion_bridge:DiffusionBridge",
+        "a flow of each of two unpaired ensembles; members turn around at the noise where the spectra part",
+        "https://arxiv.org/abs/2305.01822",
+        sources=("pair",),
+    ),
     "gan": Family(
         "gan:GAN",
         "generator against a classifier; may lose modes, included for comparison",

@@ -14,7 +14,7 @@ maps: what an instance norm takes away, the amplitude of a field, is what a tran
 from __future__ import annotations
 
 from functools import singledispatch
-from typing import Literal
+from typing import Any, Literal, cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -73,6 +73,10 @@ class _Added(nn.Module):
     def forward(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         return x + self.network(x)
 
+    def features(self, x: Float[Tensor, "batch *shape"]) -> list[Tensor]:
+        """Features of a field at several resolutions, the finest first."""
+        return list(cast(Any, self.network).features(x))
+
 
 class _Timeless(nn.Module):
     """A network of a state and a time, at time zero."""
@@ -83,6 +87,9 @@ class _Timeless(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x, x.new_zeros(len(x)))
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        return list(cast(Any, self.network).features(x, x.new_zeros(len(x))))
 
 
 class _ResNet(nn.Module):
@@ -107,9 +114,13 @@ class _ResNet(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
+        fine, h = self.features(x)
+        h = fine + refine(self.reduce(h), x.shape[2:])
+        return self.output(nn.functional.silu(self.middle(nn.functional.silu(h))))
+
+    def features(self, x: Tensor) -> list[Tensor]:
         fine = self.input(channels_last(x))
         h = self.coarsen(nn.functional.silu(fine))
         for block in self.blocks:
             h = h + block(h)
-        h = fine + refine(self.reduce(h), x.shape[2:])
-        return self.output(nn.functional.silu(self.middle(nn.functional.silu(h))))
+        return [fine, h]

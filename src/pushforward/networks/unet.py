@@ -128,13 +128,7 @@ class UNet(nn.Module):
         if x.shape[1] != self.in_channels:
             raise UsageError(f"the network expects fields of {self.in_channels} channels, not {x.shape[1]}")
         modulation = self._modulation(t, condition, x)
-        h = self.input(channels_last(self.join(x, condition)))
-        skips: list[Tensor] = []
-        for number, level in enumerate(self.down):
-            if number:
-                skips.append(h)
-                h = self.coarsen[number - 1](h)
-            h = _through(level, h, modulation)
+        *skips, h = self._descend(x, condition, modulation)
         if self.attention is not None:
             h = self.attention(h)
         h = _through(self.middle, h, modulation)
@@ -142,6 +136,22 @@ class UNet(nn.Module):
             skip = skips.pop()
             h = _through(level, skip + refine(reduce(h), skip.shape[2:]), modulation)
         return self.output(nn.functional.silu(_modulated(self.norm(h), modulation)))
+
+    def features(
+        self, x: Float[Tensor, "batch channels *grid"], t: Float[Tensor, " batch"], condition: Condition | None = None
+    ) -> list[Tensor]:
+        """Features at each resolution on the way down, the finest first; shapes (batch, width, *grid)."""
+        return self._descend(x, condition, self._modulation(t, condition, x))
+
+    def _descend(self, x: Tensor, condition: Condition | None, modulation: Iterator[Tensor]) -> list[Tensor]:
+        levels: list[Tensor] = []
+        h = self.input(channels_last(self.join(x, condition)))
+        for number, level in enumerate(self.down):
+            if number:
+                h = self.coarsen[number - 1](h)
+            h = _through(level, h, modulation)
+            levels.append(h)
+        return levels
 
     def _modulation(self, t: Tensor, condition: Condition | None, x: Tensor) -> Iterator[Tensor]:
         """Scale and shift of each block in order of use, then of the output; shape (batch, width, 1, 1[, 1])."""

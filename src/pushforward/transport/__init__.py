@@ -17,6 +17,7 @@ from pushforward.transport.path import Moment, Path, Straight, VarianceExploding
 from pushforward.transport.prediction import Estimate, Prediction, convert, determinant, estimate, loss_weight, target
 from pushforward.transport.samplers import SAMPLERS, Method, guided, sample
 from pushforward.transport.sde import sde
+from pushforward.transport.turn_around import turn_around_time
 
 __all__ = [
     "INTEGRATORS",
@@ -65,4 +66,5 @@ __all__ = [
     "sde",
     "target",
     "time_grid",
+    "turn_around_time",
 ]

@@ -146,14 +146,17 @@ class GaussianDenoiser(nn.Module):
         # For centred particles, on their degrees of freedom: all modes have the same power.
         return -self._spread(moment, condition).log().flatten(-self.index.dim()).mean(-1) * self.space.degrees
 
+    def powers_of(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " powers"]:
+        """Mean square amplitude of the modes of ``x`` that share each power."""
+        power = self.modes(x).square().mean(0).flatten()
+        index = self.index.flatten()
+        total = torch.zeros_like(self.raw_log_power).index_add_(0, index, power)
+        return total / torch.zeros_like(self.raw_log_power).index_add_(0, index, torch.ones_like(power))
+
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
         """Set the powers to those of the data ``x``."""
-        power = self._to_modes(x).square().mean(0).flatten()
-        index = self.index.flatten()
-        total = torch.zeros_like(self.raw_log_power).index_add_(0, index, power)
-        count = torch.zeros_like(self.raw_log_power).index_add_(0, index, torch.ones_like(power))
-        self.raw_log_power.copy_((total / count).clamp(min=self.smallest).log() / self.speed)
+        self.raw_log_power.copy_(self.powers_of(x).clamp(min=self.smallest).log() / self.speed)
 
     def _power(self, condition: Condition | None) -> Tensor:
         return self.log_power(condition).exp()[..., self.index]

@@ -1,0 +1,28 @@
+"""The two ends of a translation: members of the ensembles a and b in a batch."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pushforward.ensembles.batch import PairBatch
+from pushforward.errors import UsageError
+from pushforward.models.model import Batch
+
+__all__ = ["members", "other_end"]
+
+
+def members(batch: Batch) -> dict[str, Tensor]:
+    """Members of each ensemble, by its name."""
+    assert isinstance(batch, PairBatch)
+    return {"a": batch.x, "b": batch.b}
+
+
+def other_end(to: str) -> str:
+    """The ensemble that a translation to this one starts from.
+
+    Raises:
+        UsageError: if it is neither a nor b.
+    """
+    if to not in ("a", "b"):
+        raise UsageError(f"to must be 'a' or 'b', not {to!r}")
+    return "b" if to == "a" else "a"
