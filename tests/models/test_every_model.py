@@ -18,6 +18,7 @@ from pushforward.models import (
     PairBatch,
     Sampler,
     Translator,
+    ends_of,
     model_class,
 )
 from pushforward.randomness import Draws
@@ -196,6 +197,7 @@ def test_a_state_dict_gives_the_same_model_again(name, key):
 def test_a_translation_moves_both_ways(name, key):
     model = build(name, key).eval()
     needs(model, Translator)
+    assert ends_of(model) == ("a", "b")
     x = batch_for(model, 3).x
     assert all(model.translate(x, to).shape == x.shape for to in ("a", "b"))
     with pytest.raises(UsageError, match="to must be 'a' or 'b'"):

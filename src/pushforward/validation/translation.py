@@ -19,6 +19,7 @@ import torch
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Ensemble, EnsemblePair, Parameter, read
 from pushforward.errors import DataError, UsageError
+from pushforward.models import ends_of
 from pushforward.randomness import Purpose
 from pushforward.validation.evaluation_data import Watch, assemble, most_members, some
 from pushforward.validation.page import render, save_page
@@ -78,9 +79,9 @@ class TranslationReport(Printed):
 
     Attributes:
         model, data: names.
-        reports: of each direction, by the ensemble that is translated into: ``a``, ``b``.
+        reports: of each direction that it has, by the ensemble that is translated into: ``a``, ``b``.
         round_trips: rms distance of members from where they started, there and back again, in standard deviations; by
-            the ensemble that they start from.
+            the ensemble that they start from. Empty for a translator of one way.
         config: of the run.
     """
 
@@ -226,10 +227,11 @@ def validate_translation(
             )
     sides = {"a": _held_out(emulator, "a", pair.a), "b": _held_out(emulator, "b", pair.b)}
     reports = {}
-    for to in ("b", "a"):
+    ends = ends_of(emulator.model)
+    for to in (to for to in "ba" if to in ends):
         start = sides["a" if to == "b" else "b"].test
         reports[to] = _direction(emulator, start, sides[to], to, judged_by, samples, seed, watch)
-    trips = {side: _round_trip(emulator, each.test, side, seed) for side, each in sides.items()}
+    trips = {side: _round_trip(emulator, each.test, side, seed) for side, each in sides.items() if len(ends) > 1}
     return TranslationReport(emulator.name, pair.name, reports, trips, emulator.config)
 
 

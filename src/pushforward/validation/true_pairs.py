@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pushforward import statistics
 from pushforward.errors import UsageError
+from pushforward.models import ends_of
 from pushforward.spaces import Field, Space
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Figure:
 
 
 def translation_figures(emulator: Emulator, sides: Sides) -> list[Figure]:
-    """All figures, of a to b and of b to a.
+    """All figures, of a to b and of b to a, or of the direction that the translator has.
 
     Arguments:
         emulator: a translator.
@@ -73,9 +74,12 @@ def translation_figures(emulator: Emulator, sides: Sides) -> list[Figure]:
         UsageError: if a translation is not finite.
     """
     found = []
+    ends = ends_of(emulator.model)
     for to, origin, target in (("b", sides.a, sides.b), ("a", sides.b, sides.a)):
+        if to not in ends:
+            continue
         moved = emulator.translate(origin, to)
-        back = emulator.translate(moved, "a" if to == "b" else "b")
+        back = emulator.translate(moved, "a" if to == "b" else "b") if len(ends) > 1 else None
         if not bool(moved.isfinite().all()):
             raise UsageError(f"translations to {to} hold values that are not finite; train longer, or at a lower rate")
         arrow = f"{'a' if to == 'b' else 'b'} to {to}"
@@ -84,7 +88,9 @@ def translation_figures(emulator: Emulator, sides: Sides) -> list[Figure]:
 
 
 @singledispatch
-def _figures(space: Space, arrow: str, origin: Tensor, moved: Tensor, back: Tensor, target: Tensor) -> list[Figure]:
+def _figures(
+    space: Space, arrow: str, origin: Tensor, moved: Tensor, back: Tensor | None, target: Tensor
+) -> list[Figure]:
     """Figures of samples that are no fields: distances in the user's units."""
     scale = float(origin.flatten(1).var(0).sum().sqrt())
 
@@ -99,12 +105,13 @@ def _figures(space: Space, arrow: str, origin: Tensor, moved: Tensor, back: Tens
         Figure(
             "wasserstein2", f"Wasserstein distance, {arrow}", "exact, of translations from real members", "",
             far(moved, target), far(origin, target), float(np.median(floors)), max(floors),
-        ),
-        Figure(
-            "round_trip", f"Round trip, {arrow} and back", "rms distance over the rms scatter of members", "",
-            apart(back, origin) / scale, 0.0,
-        ),
+        )
     ]  # fmt: skip
+    if back is not None:
+        found.append(
+            Figure("round_trip", f"Round trip, {arrow} and back", "rms distance over the rms scatter of members", "",
+                   apart(back, origin) / scale, 0.0)
+        )  # fmt: skip
     found.append(
         Figure("truth", f"Truth, {arrow}", "rms distance from the true partner over the scatter", "",
                apart(moved, target) / scale, apart(origin, target) / scale)
@@ -113,7 +120,7 @@ def _figures(space: Space, arrow: str, origin: Tensor, moved: Tensor, back: Tens
 
 
 @_figures.register
-def _(space: Field, arrow: str, origin: Tensor, moved: Tensor, back: Tensor, target: Tensor) -> list[Figure]:
+def _(space: Field, arrow: str, origin: Tensor, moved: Tensor, back: Tensor | None, target: Tensor) -> list[Figure]:
     window: Literal["hann"] | None = None if space.periodic else "hann"
 
     def power(x: Tensor) -> statistics.PowerSpectrum:
@@ -142,11 +149,12 @@ def _(space: Field, arrow: str, origin: Tensor, moved: Tensor, back: Tensor, tar
             float(np.median(floors)), max(floors), k, means["moved"] / means["target"],
         )
     ]  # fmt: skip
-    returned = correlation(back, origin)
-    found.append(
-        Figure("round_trip", f"Round trip, {arrow} and back", f"mean r(k) with the member itself, {half}", "",
-               float(returned[within].mean()), 1.0, k=k, curve=returned)
-    )  # fmt: skip
+    if back is not None:
+        returned = correlation(back, origin)
+        found.append(
+            Figure("round_trip", f"Round trip, {arrow} and back", f"mean r(k) with the member itself, {half}", "",
+                   float(returned[within].mean()), 1.0, k=k, curve=returned)
+        )  # fmt: skip
     r, plain = correlation(moved, target), correlation(origin, target)
     found.append(
         Figure("correlation_with_truth", f"Correlation with the truth, {arrow}", f"mean r(k), {half}", "",
