@@ -2,7 +2,7 @@
 
 Maps of `field-pairs`, 64 x 64 cells, judged by true pairs that no training saw: r(k) with the truth, P(k), and the
 round trip, both ways. Training is equal in processor time of one core: seconds per step are measured before, and every
-family takes as many steps as fill the minutes. Cells that have been measured are kept in ``runs/benchmarks/translators/``:
+family takes as many steps as fill the minutes. Measured cells are kept in ``runs/benchmarks/translators/``:
 
     python -m benchmarks translators
     python -m benchmarks.translators cut between      # these families, without a table
