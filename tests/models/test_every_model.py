@@ -173,8 +173,9 @@ def test_two_halves_of_a_batch_lose_what_the_joined_batch_loses(name, key):
 
 @cases
 def test_the_condition_matters(name, key):
-    model = trained(build(name, key, numbers=2))
+    model = build(name, key, numbers=2)
     needs(model, Sampler)
+    trained(model)
     low, high = (model.sample(Draws(0, 4), Condition(torch.full((4, 2), value))) for value in (-2.0, 2.0))
     assert (low - high).nan_to_num().abs().max() > 1e-6, "samples must change with the condition"
 
