@@ -68,6 +68,19 @@ def test_nested_brackets_are_no_configuration(run, monkeypatch, capsys):
     assert sentence.endswith("config.yaml is not readable YAML; it may be damaged")
 
 
+@pytest.mark.parametrize("part", ["data", "settings", "settings.model", "data.spec"])
+def test_a_configuration_with_a_part_of_another_type_is_refused(part, run):
+    config = files.load_yaml(run / "config.yaml")
+    *path, last = part.split(".")
+    owner = config[path[0]] if path else config
+    owner[last] = ["damaged"]
+    files.save_yaml(run / "config.yaml", config)
+    with pytest.raises(UsageError, match=rf"config.yaml cannot be used: {part} is \['damaged'\]"):
+        pf.Emulator.load(run)
+    with pytest.raises(UsageError, match=rf"config.yaml cannot be used: {part} is \['damaged'\]"):
+        fitted(run, steps=6, resume=True)
+
+
 def test_damaged_metrics_cost_a_line_of_the_curves_and_not_the_page(run):
     with (run / "metrics.jsonl").open("ab") as file:
         file.write(b'\xff\xfe{"step": 9}\n')

@@ -144,14 +144,27 @@ def locked(path: Path) -> Iterator[None]:
             (path / LOCK).unlink(missing_ok=True)
 
 
+_MAPPINGS = (
+    "settings", "settings.model", "settings.training", "preprocessing", "data", "data.spec", "data.a", "data.a.spec",
+    "data.b", "data.b.spec",
+)  # fmt: skip
+"""Parts of a configuration that are mappings, where they are there."""
+
+
 def check_format(path: Path, config: Mapping[str, Any]) -> None:
-    """Reject a run of another layout.
+    """Reject a run of another layout, or with a damaged configuration.
 
     Raises:
-        UsageError: if the layout is missing or differs from `FORMAT`.
+        UsageError: if the layout is missing or differs from `FORMAT`, or a part is of another type.
     """
     found = config.get("format")
     if found == FORMAT:
+        for place in _MAPPINGS:
+            part: Any = config
+            for name in place.split("."):
+                part = part.get(name) or {}
+            if not isinstance(part, Mapping):
+                raise UsageError(f"{path / CONFIG} cannot be used: {place} is {part!r:.40}; restore it from a copy")
         return
     if found is None:
         raise UsageError(f"{path / CONFIG} cannot be used: it has no format, so it is not the configuration of a run")
