@@ -41,7 +41,7 @@ def main(seeds: int = SEEDS) -> None:
                 "beyond per report": f"{beyond.mean():.2f}",
                 "expected": f"{levels.mean():.2f}",
                 "joint p < 5 %": f"{100 * np.mean(joint < 0.05):.0f} %",
-                "uniformity of joint p (KS)": f"{test.pvalue:.2f}",
+                "uniformity of joint p (KS)": f"{test.pvalue:.3f}",
                 "seconds per report": f"{np.median([each['seconds'] for each in found]):.1f}",
             }
         )
