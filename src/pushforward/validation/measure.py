@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -193,7 +193,9 @@ def _of_test(test: SingleTest, result: TestResult, tolerances: Tolerances) -> Ve
         result.high, UNJUDGED, test.kind, test.group, test.headline, result.note, result.p_value,
         result.smallest_noticeable,
     )  # fmt: skip
-    return ruled(bare, _tolerance(test, tolerances))
+    tolerance = _tolerance(test, tolerances)
+    verdict = ruled(bare, result.tolerance if tolerance is None else tolerance)
+    return replace(verdict, tolerance_set=tolerance is not None)
 
 
 def _tolerance(declared: Statistic | SingleTest, tolerances: Tolerances) -> float | None:

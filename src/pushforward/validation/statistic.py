@@ -110,6 +110,7 @@ class TestResult:
         floor, low, high: values for real data.
         smallest_noticeable: smallest defect that would be noticed in 95 of 100 cases.
         note: interpretation for a reader.
+        tolerance: largest negligible difference, if it follows from the floor; None for the usual one.
     """
 
     value: float
@@ -120,6 +121,7 @@ class TestResult:
     high: float
     smallest_noticeable: float = float("nan")
     note: str = ""
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)

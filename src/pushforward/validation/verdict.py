@@ -27,6 +27,7 @@ from pushforward.validation.wording import number, plain, with_error, with_range
 __all__ = [
     "AT_FLOOR",
     "CLOSE",
+    "MARGIN",
     "NEAR",
     "OFF",
     "SCORES",
