@@ -15,6 +15,7 @@ from pathlib import Path
 SUPPORT = {
     "__init__",
     "__main__",
+    "lognormal",
     "posterior_tasks",
     "timing",
     "command_line_runs",

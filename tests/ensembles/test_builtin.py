@@ -127,3 +127,12 @@ def test_every_built_in_set_is_ready_for_training(name):
     if isinstance(ensemble.space, Vector):
         assert set(preprocessing.kinds) == {"standardise"}
     assert read(**ensemble.spec).fingerprint == ensemble.fingerprint
+
+
+def test_hydrogen_over_many_orders_of_magnitude_is_learned_as_its_logarithm():
+    ensemble = read("hydrogen", members=20, grid=16)
+    preprocessing = Preprocessing.fit(ensemble.train)
+    assert preprocessing.kinds == ("log",)
+    z = preprocessing(ensemble.tensor())
+    assert float(z.abs().max()) < 10
+    assert float(preprocessing.inverse(z - 20).min()) >= 0

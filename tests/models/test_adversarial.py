@@ -54,6 +54,12 @@ def test_grids_are_halved_down_to_sixteen_cells(grid, expected):
     assert halvings_for(Field(1, grid)) == expected
 
 
+def test_cubes_are_halved_down_to_eight_cells():
+    cube = Field(1, (32, 32, 32), periodic=True)
+    assert WGANGP(cube).bands.space.grid == (8, 8, 8)
+    assert WGANGP.training_defaults_for(cube)["batch_size"] < WGANGP.training_defaults_for(PERIODIC)["batch_size"]
+
+
 def test_bands_are_standardised_and_lose_nothing():
     x = 3 * correlated(16) + 2
     bands = WaveletBands(PERIODIC, 2)

@@ -135,7 +135,7 @@ class Adversarial(Model):
         super().__init__(space, condition, settings)
         options = self.settings
         plain = options.network == "dcgan"
-        halvings = (0 if plain else halvings_for(space)) if options.halvings is None else options.halvings
+        halvings = (0 if plain else _halvings(space)) if options.halvings is None else options.halvings
         self.penalty = chosen_penalty(space, options.constraint) if options.penalty is None else options.penalty
         self.bands = WaveletBands(space, halvings)
         self.generator = NoiseGenerator.of(space, self.bands, condition, options)
@@ -291,6 +291,11 @@ def _error(guesses: Tensor, condition: Condition | None) -> Tensor:
     return functional.mse_loss(guesses.float() * told, condition.numbers.nan_to_num() * told)
 
 
+def _halvings(space: Space) -> int:
+    # A cube of 8^3 cells has as many as a map of 22^2, and at 16^3 both networks would cost several times as much.
+    return halvings_for(space, smallest=8) if len(space.grid) == 3 else halvings_for(space)
+
+
 def chosen_penalty(space: Space, constraint: ConstraintName) -> float:
     """Weight of a penalty on a space."""
     if constraint == "zero-centred":
@@ -306,4 +311,7 @@ def _training_defaults(space: Space) -> dict[str, Any]:
 
 @_training_defaults.register
 def _(space: Field) -> dict[str, Any]:
+    if len(space.grid) == 3:
+        # A cube holds many independent places, and its steps are dear.
+        return {"learning_rate": 5e-4, "batch_size": 4, "betas": (0.0, 0.9)}
     return {"learning_rate": 2e-4, "batch_size": 16, "betas": (0.0, 0.9)}

@@ -24,13 +24,13 @@ __all__ = ["WaveletBands", "halvings_for"]
 _SMALLEST_SIDE = 16
 
 
-def halvings_for(space: Space, most: int = 2) -> int:
-    """Number of halvings of a field, while its sides stay even and at least sixteen cells."""
+def halvings_for(space: Space, most: int = 2, smallest: int = _SMALLEST_SIDE) -> int:
+    """Number of halvings of a field, while its sides stay even and at least ``smallest`` cells."""
     count = 0
     while (
         space.grid
         and count < most
-        and all(cells % 2 ** (count + 1) == 0 and cells >> (count + 1) >= _SMALLEST_SIDE for cells in space.grid)
+        and all(cells % 2 ** (count + 1) == 0 and cells >> (count + 1) >= smallest for cells in space.grid)
     ):
         count += 1
     return count
