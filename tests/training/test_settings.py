@@ -53,6 +53,7 @@ def test_an_unknown_setting_lists_the_known_ones_of_model_and_loop():
         ("batch_size", 0),
         ("batch_size", "many"),
         ("learning_rate", -1),
+        ("learning_rate", float("inf")),
         ("betas", "0.9"),
         ("transform", "sqrt"),
         ("average", 0.9),

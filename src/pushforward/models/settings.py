@@ -20,7 +20,7 @@ __all__ = ["Settings", "divide_settings", "meanings", "parse_settings"]
 class Settings(BaseModel):
     """Hyperparameters: typed, with defaults; an unknown name is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 _OPTIONS = ("steps", "budget", "seed", "device", "devices", "precision", "tracker", "out")

@@ -45,7 +45,7 @@ class TrainingSettings(BaseModel):
         log_every: time between lines of metrics.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     batch_size: Annotated[int, Bounded(ge=1, le=2**24)] = 256
     learning_rate: Annotated[float, Bounded(gt=0)] = 1e-3
