@@ -74,7 +74,7 @@ def validate(
 
     report = validate(
         emulator, ensemble, samples=samples, seed=seed, out=run, statistics=statistics or (),
-        tolerances=assigned(tolerance, "--tolerance"),
+        tolerances=assigned(tolerance, "--tolerance"), command=shlex.join(["pushforward", *sys.argv[1:]]),
     )  # fmt: skip
     _show(report, run, "report")
 

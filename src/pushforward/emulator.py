@@ -24,6 +24,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from pushforward.arguments import checked
 from pushforward.chunks import Chunks
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.emulator_pictures import picture
@@ -140,6 +141,7 @@ class Emulator(SpecialVerbs):
         given = f", given {', '.join(p.name for p in self.parameters)}" if self.parameters else ""
         return f"Emulator({self.name}: {self.space}{given})"
 
+    @checked(n=1, batch_size=1)
     def sample(
         self,
         n: int,
@@ -168,6 +170,7 @@ class Emulator(SpecialVerbs):
         drawn = self.sample_with_conditions(n, condition, seed=seed, batch_size=batch_size, **sampling)[0]
         return Samples.of(drawn, self.space)
 
+    @checked(n=1, batch_size=1)
     def sample_with_conditions(
         self,
         n: int,
@@ -196,6 +199,7 @@ class Emulator(SpecialVerbs):
             given = Condition(torch.from_numpy(self.rows[generator.integers(len(self.rows), size=n)]))
         return given, seed
 
+    @checked(batch_size=1)
     def sample_at(
         self, condition: Written, *, seed: int | None = None, batch_size: int | None = None, **sampling: Any
     ) -> Float[Tensor, "n *shape"]:
@@ -270,7 +274,13 @@ class Emulator(SpecialVerbs):
             x = cast(Latent, self.model).decode(z, self.chunks.encoded(c))
             return self.preprocessing.inverse(in_shape(self.model, "decode", x, (len(z), *self.space.shape)), c)
 
-        return self._each(one, numbers(z), condition)
+        codes = numbers(z)
+        try:
+            return self._each(one, codes, condition)
+        except (IndexError, RuntimeError) as problem:
+            if isinstance(problem, torch.OutOfMemoryError):
+                raise
+            raise UsageError(f"codes have shape {tuple(codes.shape)}; give codes of the shape from encode") from None
 
     @property
     def losses(self) -> pd.DataFrame:
@@ -281,6 +291,7 @@ class Emulator(SpecialVerbs):
         """
         return training_curves(self.run)
 
+    @checked(n=1)
     def plot(self, n: int | None = None, condition: Written | None = None, *, seed: int = 0) -> Figure:
         """A figure of the training curves, where there are any, and of fresh samples.
 
@@ -293,6 +304,7 @@ class Emulator(SpecialVerbs):
         curves = self.losses if self.run is not None and (self.run / METRICS).exists() else None
         return picture(self.space, samples, curves, f"{len(samples)} samples of {self.name}")
 
+    @checked()
     def save(self, run: str | Path) -> None:
         """Write ``config.yaml`` and ``model.safetensors`` to a directory, which `load` reads."""
         run = Path(run)
@@ -301,6 +313,7 @@ class Emulator(SpecialVerbs):
         write_weights(run / WEIGHTS, self.model.state_dict(), self.preprocessing, self.rows)
 
     @classmethod
+    @checked()
     def load(cls, run: str | Path, *, device: str = "auto") -> Emulator:
         """Load the emulator in a run directory, without unpickling anything.
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from pushforward.arguments import checked
 from pushforward.chunks import Chunks
 from pushforward.conditions import Condition
 from pushforward.energies import Energy, Reweighted, recorded_energy, reweight
@@ -43,8 +44,11 @@ def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
     dtype = torch.float64 if wide else torch.float32
     try:
         if isinstance(x, Tensor):
-            return x.detach().as_subclass(Tensor).cpu().to(dtype)
-        return torch.from_numpy(np.array(x)).to(dtype)
+            x = x.detach().as_subclass(Tensor).cpu()
+        found = (x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))).to(dtype)
+        if found.dim() == 0:
+            raise TypeError
+        return found
     except (TypeError, ValueError):
         raise UsageError("samples and codes must be arrays of numbers") from None
 
@@ -84,6 +88,7 @@ class SpecialVerbs:
     decode: Callable[..., Tensor]
     _options: Callable[..., Any]
 
+    @checked(n=1, batch_size=1)
     def sample_and_log_prob(
         self,
         n: int,
@@ -111,6 +116,7 @@ class SpecialVerbs:
         parts = self.chunks.drawn(draw, n, given, seed, batch_size)
         return torch.cat([x for x, _ in parts]), torch.cat([log_prob for _, log_prob in parts])
 
+    @checked(count=1)
     def log_prob_bound(
         self, x: ArrayLike | Tensor, count: int = 64, condition: Written | None = None, *, seed: int = 0
     ) -> Float[Tensor, " n"]:
@@ -144,6 +150,7 @@ class SpecialVerbs:
 
         return self._each(one, self._samples(x), condition)
 
+    @checked(steps=2)
     def interpolate(
         self,
         x: ArrayLike | Tensor,
@@ -178,6 +185,7 @@ class SpecialVerbs:
         between = torch.lerp if path == "straight" else _between
         return torch.stack([self.decode(between(first, last, part), condition) for part in parts], 1)
 
+    @checked(n=1)
     def reweight(self, n: int, *, energy: Energy | None = None, seed: int | None = None, **sampling: Any) -> Reweighted:
         """Samples with their weights under an energy: log w = -U(x) - log q(x).
 
@@ -202,6 +210,7 @@ class SpecialVerbs:
             self._energy = recorded_energy(self.config.get("data") or {})
         return self._energy
 
+    @checked(n=1)
     def posterior(
         self,
         observation: Any,
@@ -227,6 +236,7 @@ class SpecialVerbs:
         """
         return infer(cast(Any, self), observation, n, prior=prior, of=of, seed=seed)
 
+    @checked()
     def translate(self, x: ArrayLike | Tensor, to: str, *, seed: int = 0, **sampling: Any) -> Tensor:
         """Samples of one ensemble as members of the other, in the user's units.
 
@@ -256,6 +266,7 @@ class SpecialVerbs:
 
         return self._each(one, self._samples(x), None)
 
+    @checked(draws=1)
     def forecast(
         self,
         x: ArrayLike | Tensor,
@@ -300,6 +311,7 @@ class SpecialVerbs:
             **options,
         )
 
+    @checked()
     def evolve(
         self,
         initial: ArrayLike | Tensor,

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any, ClassVar
 
+from pushforward.arguments import checked_fields
 from pushforward.errors import UsageError
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 
+@checked_fields(dim=1)
 @dataclass(frozen=True)
 class Vector:
     """A point in R^dim: a catalogue row, a set of parameters. One sample has shape ``(dim,)``."""
@@ -49,6 +51,7 @@ class Vector:
         return self.dim
 
 
+@checked_fields(channels=1, grid=1)
 @dataclass(frozen=True)
 class Field:
     """Values on a regular grid: a map or a cube. One sample has shape ``(channels, *grid)``.
@@ -84,6 +87,7 @@ class Field:
         return prod(self.shape)
 
 
+@checked_fields(count=1, dim=1)
 @dataclass(frozen=True)
 class Particles:
     """``count`` unordered particles in R^dim. One sample has shape ``(count, dim)``.
@@ -132,6 +136,7 @@ class Particles:
         return self.size - self.dim if self.centred else self.size
 
 
+@checked_fields(dim=1, length=1)
 @dataclass(frozen=True)
 class Series:
     """A time series of ``length`` observations in R^dim, at regular or at its own times.
@@ -167,6 +172,7 @@ class Series:
         return self.length * (self.timed + self.dim)
 
 
+@checked_fields(count=1, dim=1)
 @dataclass(frozen=True)
 class Trajectory:
     """Snapshots of moving particles. One sample has shape ``(len(times), 2, count, dim)``.

@@ -18,8 +18,10 @@ def side_and_unit(box: float | str | None) -> tuple[float | None, str]:
     Raises:
         UsageError: if a text does not begin with a positive number.
     """
+    if box is None:
+        return None, ""
     if not isinstance(box, str):
-        return box, ""
+        box = repr(float(box))
     found = re.fullmatch(r"\s*(\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+)\s*(.*?)\s*", box)
     if found is None or not float(found[1]) > 0:
         raise UsageError(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pushforward.arguments import checked
 from pushforward.ensembles import builtin
 from pushforward.ensembles.boxes import side_and_unit
 from pushforward.ensembles.centring import told_by_centres
@@ -35,6 +36,7 @@ from pushforward.spaces import Field, Space, space_from_dict, space_to_dict
 __all__ = ["read"]
 
 
+@checked(members=1)
 def read(
     data: Any,
     condition: Any = None,
@@ -54,7 +56,7 @@ def read(
     mask: Any = None,
     complex_parts: bool = False,
     names: Sequence[str] | None = None,
-    labels: Sequence[str] = (),
+    labels: str | Sequence[str] = (),
     seed: int = 0,
     **options: Any,
 ) -> Ensemble:
@@ -111,8 +113,7 @@ def read(
         return data
     if isinstance(space, Mapping):
         space = space_from_dict(dict(space))
-    if members is not None and members < 1:
-        raise UsageError(f"members is {members}, but must be at least 1")
+    labels = listed(labels)
     side, box_unit = side_and_unit(box)
     geometry = {"periodic": periodic, "isotropic": isotropic, "box": side, "centred": centred}
     arguments = {

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pushforward.arguments import checked
 from pushforward.conditions import ConditionSpace
 from pushforward.ensembles import Parameter
 from pushforward.errors import UsageError
@@ -51,6 +52,7 @@ class Inferring(Protocol):
     def log_prob(self, x: Any, condition: Any = None) -> Tensor: ...
 
 
+@checked(n=1)
 def infer(
     emulator: Inferring,
     observation: Any,

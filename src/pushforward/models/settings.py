@@ -27,6 +27,9 @@ _OPTIONS = ("steps", "budget", "seed", "device", "devices", "precision", "tracke
 """Options of `fit` that are sometimes taken for settings."""
 
 
+_LARGEST = 2**31 - 1
+
+
 def parse_settings(kind: type[BaseModel], values: Mapping[str, Any]) -> Any:
     """An instance of a settings class from values, any of which may be a string.
 
@@ -40,7 +43,7 @@ def parse_settings(kind: type[BaseModel], values: Mapping[str, Any]) -> Any:
     given, values = values, dict(values)
     for spelled in (True, False):
         try:
-            return kind(**values)
+            return _within_reach(kind(**values))
         except pydantic.ValidationError as problem:
             errors = problem.errors()
             texts = {str(e["loc"][0]) for e in errors if e["loc"] and isinstance(values.get(str(e["loc"][0])), str)}
@@ -51,6 +54,14 @@ def parse_settings(kind: type[BaseModel], values: Mapping[str, Any]) -> Any:
             what = errors[0]["msg"].removeprefix("Value error, ")
             raise UsageError(f"{name}={given.get(name)!r} cannot be used: {what[:1].lower()}{what[1:]}") from None
     raise AssertionError("unreachable")
+
+
+def _within_reach(settings: BaseModel) -> BaseModel:
+    """Settings whose whole numbers no computer fails to represent."""
+    for name, value in settings:
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise UsageError(f"{name}={value} cannot be used: it is beyond {_LARGEST:,}")
+    return settings
 
 
 def _spelled(text: str) -> Any:

@@ -92,8 +92,9 @@ def check_table(
     """
     try:
         table = np.asarray(rows)
+        table = table if table.dtype.kind in "biuf" else table.astype(np.float64)
         table = table.astype(np.float32) if np.abs(table).max(initial=0) <= _EXACT else table.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise UsageError("rows of conditions must be an array of numbers") from None
     columns = ", ".join(p.name for p in parameters)
     if table.ndim != 2 or table.shape[1] != len(parameters) or len(table) != (len(table) if n is None else n):

@@ -8,6 +8,7 @@ from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from pushforward.arguments import checked
 from pushforward.errors import UsageError
 from pushforward.simulate.registry import SIMULATORS, registered
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["option_names", "simulate"]
 
 
+@checked(count=1)
 def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any) -> Simulated:
     """Members of a built-in set.
 
@@ -32,7 +34,7 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
     >>> simulate("two-moons", 100, noise=0.05).x.shape
     (100, 2)
     """
-    function = _find(name)
+    function = checked(count=1)(_find(name))
     return function(SIMULATORS[name].default_count if count is None else count, seed, **options)
 
 

@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
+from pushforward.arguments import checked
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import FieldArray, as_fields, binary_unit, chunks, same_device
 from pushforward.statistics.modes import Box, Edges, Shells, box_sides, edges_of, fluctuations, shells, sum_over_shells
@@ -75,6 +76,7 @@ class CrossSpectrum:
     modes: Float[Tensor, " bins"]
 
 
+@checked()
 def power_spectrum(fields: FieldArray, box: Box = None, bins: Edges = None, *, window: Window = None) -> PowerSpectrum:
     """Isotropic power spectrum of each sample and channel.
 

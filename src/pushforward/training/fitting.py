@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from pushforward.arguments import checked
 from pushforward.emulator import Emulator
 from pushforward.ensembles import Source
 from pushforward.ensembles.batching import Shard
@@ -65,6 +66,7 @@ Watched = tuple[str | Tracker | None, Mapping[str, Any] | None]
 _PRECISION_NAMES = {"32-true": "float32", "bf16-mixed": "bfloat16 and float32"}
 
 
+@checked(steps=1, devices=1)
 def fit(
     data: Any,
     model: str | type[Model] = "flow-matching",

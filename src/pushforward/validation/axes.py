@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FAINT", "compared_limits", "curve_axes", "draw_floor", "name_rows", "ratio_axis"]
+__all__ = ["FAINT", "MOST_RATIO", "compared_limits", "curve_axes", "draw_floor", "name_rows", "ratio_axis"]
 
 FAINT = "#8a9099"
+MOST_RATIO = 1000.0
+"""Largest discrepancy in units of its floor that has a place on an axis."""
 
 
 def name_rows(axes: Axes, labels: Sequence[str]) -> None:

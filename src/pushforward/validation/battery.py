@@ -10,7 +10,7 @@ import torch
 from pushforward import statistics
 from pushforward.errors import UsageError
 from pushforward.plugins import load_plugin, plugins
-from pushforward.spaces import Field, Space
+from pushforward.spaces import Field, Space, Vector
 from pushforward.validation.statistic import Statistic
 
 __all__ = ["BATTERIES", "statistics_named"]
@@ -87,9 +87,9 @@ LATTICE = (
 )
 
 
-def _shower(name: str) -> Callable[[torch.Tensor], torch.Tensor]:
+def _shower(name: str, layers: Sequence[int] | None = None) -> Callable[[torch.Tensor], torch.Tensor]:
     def of(x: torch.Tensor) -> torch.Tensor:
-        value: torch.Tensor = getattr(statistics.shower_observables(x), name)
+        value: torch.Tensor = getattr(statistics.shower_observables(x, layers), name)
         return value.reshape(len(value), -1)
 
     return of
@@ -102,24 +102,48 @@ def _quantile_distance(a: np.ndarray, b: np.ndarray) -> float:
     return 100 * float(np.mean(difference / np.maximum(b.std(axis=0), 1e-9 * np.abs(b).max() + 1e-300)))
 
 
-SHOWERS = tuple(
-    Statistic(
-        f"shower_{name}",
-        label,
-        f"Wasserstein-1 distance of {quantity}, in per cent of their standard deviation",
-        of=_shower(name),
-        distance=_quantile_distance,
-        unit="%",
-        spaces=(Field,),
+def _showers(layers: Sequence[int] | None = None) -> tuple[Statistic, ...]:
+    """Statistics of showers; ``layers`` are the cells in each layer where samples are rows of cells."""
+    return tuple(
+        Statistic(
+            f"shower_{name}",
+            label,
+            f"Wasserstein-1 distance of {quantity}, in per cent of their standard deviation",
+            of=_shower(name, layers),
+            distance=_quantile_distance,
+            unit="%",
+            spaces=(Field,) if layers is None else (Field, Vector),
+        )
+        for name, label, quantity in (
+            ("total", "Total energy", "the energies of showers"),
+            ("layers", "Energy in layers", "the energies in each layer, averaged"),
+            ("sparsity", "Sparsity", "the shares of empty cells in each layer, averaged"),
+            ("depth", "Depth of showers", "the mean depths of showers"),
+            ("width", "Width of showers", "the widths of the profiles of showers"),
+        )
     )
-    for name, label, quantity in (
-        ("total", "Total energy", "the energies of showers"),
-        ("layers", "Energy in layers", "the energies in each layer, averaged"),
-        ("sparsity", "Sparsity", "the shares of empty cells in each layer, averaged"),
-        ("depth", "Depth", "the mean depths of showers"),
-        ("width", "Width", "the widths of the profiles of showers"),
-    )
-)
+
+
+def _showers_of_cells(text: str, space: Space) -> tuple[Statistic, ...]:
+    """Statistics of showers named ``showers`` or, for rows of cells, ``showers:8,16,5``.
+
+    Raises:
+        UsageError: if the cells in each layer are missing, or do not sum to the cells of a sample.
+    """
+    if not text and isinstance(space, Field):
+        return SHOWERS
+    sizes = [int(part) if part.strip().isdigit() else 0 for part in text.split(",")] if text else []
+    if not text or min(sizes) < 1 or sum(sizes) != space.size:
+        given = f"showers:{text} names" if text else "showers does not say"
+        raise UsageError(
+            f"{given} the cells in each layer, and samples have {space.size} values; give numbers of cells that sum to "
+            f"{space.size}, such as showers:{space.size // 2},{space.size - space.size // 2}, or members of shape "
+            "(layers, cells)"
+        )
+    return _showers(sizes)
+
+
+SHOWERS = _showers()
 
 BATTERIES: dict[str, tuple[Statistic, ...]] = {"lattice": LATTICE, "showers": SHOWERS}
 """Optional statistics of a report, by name."""
@@ -133,8 +157,12 @@ def statistics_named(wanted: Sequence[Statistic | str], space: Space) -> list[St
     """
     declared: list[Statistic] = []
     for each in wanted:
+        if not isinstance(each, str | Statistic):
+            raise UsageError(f"a statistic is a {type(each).__name__}; give a Statistic, or the name of a battery")
         if not isinstance(each, str):
             declared.append(each)
+        elif each.partition(":")[0] == "showers":
+            declared += _showers_of_cells(each.partition(":")[2], space)
         elif each in BATTERIES:
             declared += BATTERIES[each]
         elif each in plugins("statistics"):

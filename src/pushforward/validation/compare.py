@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pushforward.arguments import checked
+from pushforward.ensembles import EnsemblePair, read
 from pushforward.errors import UsageError
 from pushforward.validation.comparison import Comparison
 from pushforward.validation.model_result import Contest, train_and_judge
 
 if TYPE_CHECKING:
-    from pushforward.ensembles import Ensemble, EnsemblePair
+    from pushforward.ensembles import Ensemble
 
 __all__ = ["compare"]
 
 
+@checked(samples=2)
 def compare(
     ensemble: Ensemble | EnsemblePair,
     models: Sequence[str],
@@ -35,8 +38,8 @@ def compare(
     others. A failed model is a row with the reason.
 
     Arguments:
-        ensemble: the data, or a pair for models between two ensembles; every model trains on the training split and is
-            judged by the test split.
+        ensemble: the data, or anything that `read` accepts, or a pair for models between two ensembles; every model
+            trains on the training split and is judged by the test split.
         models: names of families.
         budget: wall-clock training time of each (``"90s"``, ``"10m"``, seconds).
         out: directory of the comparison: a folder for each model, ``compare.html`` and ``compare.json``; None makes a
@@ -58,7 +61,9 @@ def compare(
     from pushforward.runs.directory import fresh_directory
     from pushforward.training.durations import parse_duration
 
-    models = list(dict.fromkeys(models))
+    models = [models] if isinstance(models, str) else list(dict.fromkeys(models))
+    if not isinstance(ensemble, EnsemblePair):
+        ensemble = read(ensemble)
     if not models:
         raise UsageError("no model was named; name at least one to compare")
     settings = dict(settings or {})

@@ -14,17 +14,21 @@ from typing import Any
 import numpy as np
 
 from pushforward.ensembles import Parameter
+from pushforward.errors import UsageError
 from pushforward.validation.curves import effect
 from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.features import describe
 from pushforward.validation.kinds import Profile, kind_of
 from pushforward.validation.statistic import Rows, Statistic
+from pushforward.validation.wording import number
 
 __all__ = ["Bins", "bins_of", "condition_statistics", "difference", "profiles_of", "with_parameter"]
 
 SMALLEST_BIN = 8
 """Smallest number of test members in a bin of a parameter."""
 FOLDS = 5
+SPARE = 3
+"""Simulations beyond the number of slopes without which resampled ones often leave a slope open."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ def _worst_bin(data: EvaluationData, parameter: Parameter, column: int) -> Stati
     meaning = "mean relative error of P(k)" if profile.unit == "%" else "mean error of means and squares"
     return Statistic(
         f"condition_range/{parameter.name}",
-        f"{profile.label} over {parameter.name}",
+        f"{profile.label[:1].upper()}{profile.label[1:]} over {parameter.name}",
         f"{meaning} in the worst {which} of {parameter.name} ({where})",
         rows=lambda m: (generated, real),
         distance=lambda a, b: float(np.nanmax(bins.each(a, b, distance))),
@@ -140,6 +144,7 @@ def _slope(data: EvaluationData, parameter: Parameter, column: int) -> Statistic
     assert data.conditions is not None
     profile, standard = profiles_of(data)[1], _standard(data)
     width, factor = standard.shape[1], 100.0 if profile.unit == "%" else 1.0
+    needed, simulations = width + SPARE, len(np.unique(data.groups[: data.count]))
     place = [c for c, p in enumerate(data.parameters) if not p.classes].index(column)
 
     def slopes(rows: np.ndarray) -> np.ndarray:
@@ -147,13 +152,22 @@ def _slope(data: EvaluationData, parameter: Parameter, column: int) -> Statistic
 
     generated = np.column_stack([standard[: data.count], profile.generated])
     real = np.column_stack([standard, profile.real])
+
+    def rows(m: EvaluationData) -> Rows:
+        if simulations < needed:
+            raise UsageError(
+                f"the test members are of {simulations} simulations; slopes on {width} condition{'s' * (width > 1)} "
+                f"need at least {needed}"
+            )
+        return generated, real
+
     size = factor * float(np.mean(np.abs(slopes(real[: data.count]))))
     return Statistic(
         f"condition_response/{parameter.name}",
         f"Response to {parameter.name}",
         f"mean error of the slope of {profile.label} per standard deviation of {parameter.name} (real slope "
-        f"{size:.2g})",
-        rows=lambda m: (generated, real),
+        f"{number(size, 2)})",
+        rows=rows,
         distance=lambda a, b: factor * float(np.mean(np.abs(slopes(a) - slopes(b)))),
         unit=profile.unit,
         group="conditions",

@@ -14,7 +14,15 @@ from pushforward.statistics.power_spectrum import PowerSpectrum, Window
 from pushforward.validation.curves import Curve, Summary, ratio_of_means
 from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import match
-from pushforward.validation.spectra import correlation, design_of, log_spectra, remove_trend, with_design
+from pushforward.validation.spectra import (
+    correlation,
+    design_of,
+    log_spectra,
+    remove_trend,
+    require_variation,
+    varies,
+    with_design,
+)
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.summaries import summarise
 
@@ -42,6 +50,8 @@ def summary_of(name: str) -> Callable[[EvaluationData], Summary]:
 
 def _rows(name: str) -> Callable[[EvaluationData], Rows]:
     def rows(data: EvaluationData) -> Rows:
+        if name != "one_point_pdf":
+            require_variation(data.real)
         summary = summary_of(name)(data)
         return summary.generated, summary.real
 
@@ -107,7 +117,9 @@ def field_curves(data: EvaluationData[Field]) -> list[Curve]:
     """Every summary of the fields, a curve per channel."""
     channels = data.space.channels
     names = tuple(f"channel {c + 1}" for c in range(channels)) if channels > 1 else ("",)
-    summaries = data.derived(summarise).values()
+    summaries = list(data.derived(summarise).values())
+    if not varies(data.real):
+        summaries = [each for each in summaries if each.name == "one_point_pdf"]
     return [curve for summary in summaries for curve in summary.curves(data.floor, names)]
 
 
@@ -154,6 +166,7 @@ def _amplitudes(space: Field) -> list[Statistic]:
 
 def _all_spectra(data: EvaluationData[Field]) -> Rows:
     """Spectra with every scale of the grid, and the weights of the fit in one more row each, which all rows share."""
+    require_variation(data.real)
     space = data.space
     a, b = (
         statistics.power_spectrum(torch.from_numpy(x), space.box, bins="all", window=window_of(space))
@@ -205,6 +218,7 @@ def _fitted(a: np.ndarray, b: np.ndarray) -> Mapping[str, float]:
 
 def _spectra_and_design(data: EvaluationData) -> Rows:
     """ln P(k) in wide bins behind the regressors of the condition, so that resampled rows keep both."""
+    require_variation(data.real)
     return with_design(log_spectra(summary_of("power_spectrum")(data)), data)
 
 
@@ -253,6 +267,10 @@ def _effect(name: str, label: str, summaries: list[Summary]) -> Statistic:
         spread[i:j] = np.maximum(spread[i:j], RARE * spread[i:j].max(initial=0.0))
     spread = np.where(spread > 0, spread, 1.0)
 
+    def rows(data: EvaluationData) -> Rows:
+        require_variation(data.real)
+        return flat("generated"), flat("real")
+
     def distance(a: np.ndarray, b: np.ndarray) -> float:
         found = np.abs(a.mean(axis=0) - b.mean(axis=0)) / spread
         return float(np.mean([found[i:j].mean() for i, j in parts]))
@@ -261,7 +279,7 @@ def _effect(name: str, label: str, summaries: list[Summary]) -> Statistic:
         name,
         label,
         "mean difference, in standard deviations of a single sample",
-        rows=lambda data: (flat("generated"), flat("real")),
+        rows=rows,
         distance=distance,
         unit="σ",
         headline=True,
@@ -331,6 +349,7 @@ def _rings(data: EvaluationData[Field]) -> Rows:
 
 
 def _both(data: EvaluationData, function: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
+    require_variation(data.real)
     a, b = (function(torch.from_numpy(x)).numpy() for x in (data.generated, data.real))
     return a, b
 

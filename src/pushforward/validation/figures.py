@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pushforward.validation.axes import curve_axes, draw_floor, name_rows, ratio_axis
+from pushforward.validation.axes import MOST_RATIO, curve_axes, draw_floor, name_rows, ratio_axis
 from pushforward.validation.curves import Curve
 from pushforward.validation.labels import labelled
 from pushforward.validation.responses import Response
@@ -47,7 +47,7 @@ def overview_picture(verdicts: Sequence[Verdict]) -> Picture | None:
             encode(figure),
             "Each dot is one statistic with its standard error; each grey bar is where real data against other real "
             f"data fall, 95 times in 100. Up to {CLOSE:.0f} times the floor counts as close (orange), beyond as off "
-            "(red).",
+            "(red)." + (f" An arrow is beyond {MOST_RATIO:,.0f}." if any(v.ratio > MOST_RATIO for v in shown) else ""),
             "; ".join(f"{v.label}: {number(v.ratio, 2)} times its floor, {v.verdict}" for v in shown),
             wide=True,
         )
@@ -60,14 +60,24 @@ def discrepancies(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def draw_overview(axes: Axes, shown: Sequence[Verdict]) -> None:
     """A row for each discrepancy: its dot with an error bar, and the bar of real data against real data."""
-    largest = max([CLOSE, *(v.ratio for v in shown)])
+    largest = min(MOST_RATIO, max([CLOSE, *(v.ratio for v in shown)]))
     axes.axvspan(CLOSE, 2 * largest, color=VERDICTS["off"], alpha=0.07, lw=0)
     axes.axvspan(1, CLOSE, color=VERDICTS["close"], alpha=0.09, lw=0)
     for row, verdict in enumerate(reversed(shown)):
         draw_floor(axes, row, verdict.floor_low / verdict.floor, verdict.floor_high / verdict.floor, width=7)
         colour = VERDICTS[verdict.verdict]
         reach = verdict.error / verdict.floor
-        axes.errorbar(verdict.ratio, row, xerr=reach, fmt="o", ms=6, color=colour, ecolor=colour, elinewidth=1.2)
+        beyond = verdict.ratio > MOST_RATIO
+        axes.errorbar(
+            min(verdict.ratio, MOST_RATIO),
+            row,
+            xerr=None if beyond else reach,
+            fmt=">" if beyond else "o",
+            ms=6,
+            color=colour,
+            ecolor=colour,
+            elinewidth=1.2,
+        )
     lowest = min([0.5, *(v.floor_low / v.floor for v in shown), *(0.9 * v.ratio for v in shown)])
     ratio_axis(axes, max(lowest, 0.05), 1.6 * largest)
     name_rows(axes, [v.label for v in shown])

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from pushforward.arguments import checked
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Ensemble, Parameter
 from pushforward.ensembles.source import FEWEST_TO_JUDGE
@@ -59,6 +60,7 @@ class _Given:
         return self.density(x, condition)
 
 
+@checked(most=2)
 def judge(
     samples: Ensemble | ArrayLike | Tensor,
     data: Ensemble | ArrayLike | Tensor,
@@ -112,7 +114,7 @@ def judge(
     if condition is False:
         condition, made = None, made.with_conditions(None)
     elif condition is not None and test.conditions is None:
-        rows = np.asarray(condition)
+        rows = np.atleast_1d(np.asarray(condition))
         if len(rows) != len(test) or (trained is not None and trained.conditions is None):
             raise UsageError(
                 f"{len(rows)} conditions were given for {len(test)} members of {test.name}, which has none; read the "

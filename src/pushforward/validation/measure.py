@@ -90,6 +90,7 @@ def measure(
         watch: function called with the completed fraction.
     """
     tolerances, judgement = dict(tolerances or {}), Judgement()
+    _check_tolerances(tolerances, (*statistics, *tests))
     shared: dict[object, Mapping[str | None, Measured] | str] = {}
     columns: list[tuple[float, np.ndarray, Alternative]] = []
     total = max(1, len(statistics) + len(tests))
@@ -107,6 +108,9 @@ def measure(
         if statistic.level is not None:
             level = statistic.level(statistic.measured_rows(data)[1][: data.count])
             value, draws = value + level, draws + level
+        if math.isnan(value) and not np.isfinite(draws).any():
+            judgement.failures.append(f"{statistic.label}: it has no value for these samples")
+            continue
         tolerance = _tolerance(statistic, tolerances)
         verdict = attempt(partial(_verdict_of, statistic, value, float(measured.error), draws, tolerance))
         if isinstance(verdict, str):
@@ -125,11 +129,28 @@ def measure(
             judgement.add([_of_test(test, result, tolerances)])
     if columns:
         judgement.p_values.insert(0, _joint(columns, np.random.default_rng(data.count)))
-    unknown = [name for name in tolerances if not any(_named(v.statistic, name) for v in judgement.verdicts)]
-    if unknown:
-        known = ", ".join(v.statistic for v in judgement.verdicts)
-        raise UsageError(f"a tolerance was given for {', '.join(unknown)}; there are {known}")
+    judgement.failures = _by_reason(judgement.failures)
     return judgement
+
+
+def _check_tolerances(tolerances: Tolerances, declared: Sequence[Statistic | SingleTest]) -> None:
+    """Raise for a tolerance of an unknown statistic, or one that is not a size in its unit."""
+    for name, value in tolerances.items():
+        meant = [each for each in declared if _named(each.name, name)]
+        if not meant:
+            known = ", ".join(each.name for each in declared)
+            raise UsageError(f"a tolerance was given for {name}; there are {known}")
+        for each in meant:
+            _in_unit(name, value, each.unit)
+
+
+def _by_reason(failures: Sequence[str]) -> list[str]:
+    """Failures with statistics of one reason in one line."""
+    labels: dict[str, list[str]] = {}
+    for failure in failures:
+        label, _, reason = failure.partition(": ")
+        labels.setdefault(reason, []).append(label)
+    return [f"{', '.join(each)}: {reason}" for reason, each in labels.items()]
 
 
 def attempt(function: Callable[[], T]) -> T | str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pushforward.validation.axes import FAINT, curve_axes, draw_floor, name_rows, ratio_axis
+from pushforward.validation.axes import FAINT, MOST_RATIO, curve_axes, draw_floor, name_rows, ratio_axis
 from pushforward.validation.coordinate_axes import CoordinateAxis
 from pushforward.validation.galleries import ColourScale
 from pushforward.validation.labels import labelled
@@ -107,10 +107,10 @@ def overview_picture(results: Sequence[ModelResult], colours: Mapping[str, str])
                 verdict = result.verdict(key)
                 if verdict is None or not verdict["ratio"]:
                     continue
-                ratios.append(verdict["ratio"])
+                ratios.append(min(verdict["ratio"], MOST_RATIO))
                 offset = 0.13 * (0.5 * (len(results) - 1) - index)
                 axes.plot(
-                    max(verdict["ratio"], LEAST_RATIO),
+                    min(max(verdict["ratio"], LEAST_RATIO), MOST_RATIO),
                     row + offset,
                     MARKERS[index % len(MARKERS)],
                     color=colours[result.model],

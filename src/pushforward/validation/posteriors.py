@@ -55,25 +55,27 @@ def judge_calibration(calibration: PosteriorCalibration, data: EvaluationData[An
     shift = (100 * single.bias.abs(), 100 * single.bias_null.abs())
     width = (100 * (single.spread - 1).abs(), 100 * (single.spread_null - 1).abs())
     found = [
-        _worst("bias", "Bias", f"difference of the mean rank from 50 %, of the worst coordinate, {of}", *shift, names,
+        _worst("bias", f"difference of the mean rank from 50 %, of the worst coordinate, {of}", *shift, names,
                lambda k: "samples too low" if single.bias[k] > 0 else "samples too high"),
-        _worst("width", "Width", f"difference of the spread of ranks from a uniform one, of the worst coordinate, {of}",
+        _worst("width", f"difference of the spread of ranks from a uniform one, of the worst coordinate, {of}",
                *width, names, lambda k: _width(single.spread[k])),
     ]  # fmt: skip
     if pairs:
         joint = (100 * (paired.spread - 1).abs(), 100 * (paired.spread_null - 1).abs())
         found.append(
-            _worst("correlations", "Correlations", f"the same of sums and differences of two coordinates, {of}",
+            _worst("correlations", f"the same of sums and differences of two coordinates, {of}",
                    *joint, pairs, lambda k: _width(paired.spread[k]))
         )  # fmt: skip
     apart, null = ((each - calibration.credibility).abs() for each in (calibration.coverage, calibration.coverage_null))
     quantity = f"largest difference of coverage and credibility of regions around random points, {of}"
-    return [*found, _worst("coverage", "Coverage", quantity, 100 * apart.amax(-1, True), 100 * null.amax(-1, True))]
+    return [
+        *found,
+        _worst("coverage", quantity, 100 * apart.amax(-1, True), 100 * null.amax(-1, True)),
+    ]
 
 
 def _worst(
     name: str,
-    label: str,
     quantity: str,
     values: Tensor,
     null: Tensor,
@@ -85,7 +87,7 @@ def _worst(
     note = "" if direction is None else f"The worst is {names[worst]}: {direction(worst)}."
     return judge(
         f"calibration_{name}",
-        label,
+        f"Calibration: {name}",
         quantity,
         float(values[worst]),
         float(null[:, worst].std()),

@@ -183,7 +183,8 @@ class Report(Printed):
         """Table for the terminal, one verdict per line."""
         from rich.text import Text
 
-        said = " ".join(text for text in (self.summary, self.multiplicity, *self.failures) if text)
+        said = " ".join(text for text in (self.summary, self.multiplicity) if text)
+        said = "\n".join([said, *(f"Not measured: {text}." for text in self.failures)])
         table = TextTable(title=f"{self.model} on {self.data}", title_justify="left", caption=said, box=None)
         table.caption_justify = "left"
         for name, justify in (

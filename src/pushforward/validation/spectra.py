@@ -4,13 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 
+from pushforward.errors import UsageError
 from pushforward.validation.curves import Summary
 from pushforward.validation.evaluation_data import EvaluationData
 
-__all__ = ["correlation", "design_of", "log_spectra", "power_matrices", "remove_trend", "with_design"]
+__all__ = [
+    "correlation",
+    "design_of",
+    "log_spectra",
+    "power_matrices",
+    "remove_trend",
+    "require_variation",
+    "varies",
+    "with_design",
+]
 
 COARSE_BINS = 12
 """Number of bins of k in the correlation matrix: far fewer than samples, so that it is well determined."""
+
+
+def varies(real: np.ndarray) -> bool:
+    """Whether any sample varies over its cells, beyond rounding; shape (samples, channels, *grid)."""
+    cells = real.reshape(*real.shape[:2], -1)
+    return bool((np.ptp(cells, axis=2) > 1e-5 * np.abs(cells).max(axis=2)).any())
+
+
+def require_variation(real: np.ndarray) -> None:
+    """Raise if every sample is constant: there is no structure to compare."""
+    if not varies(real):
+        raise UsageError("each real sample is constant, so it has no structure to compare")
 
 
 def log_spectra(summary: Summary) -> tuple[np.ndarray, np.ndarray]:
@@ -69,6 +91,8 @@ def with_design(values: tuple[np.ndarray, np.ndarray], data: EvaluationData) -> 
 
 
 def power_matrices(summary: Summary, data: EvaluationData) -> dict[str, np.ndarray]:
+    if not varies(data.real):
+        return {}
     generated, real = log_spectra(summary)
     bins = min(COARSE_BINS, int(summary.within.sum()))
     if data.conditions is not None:

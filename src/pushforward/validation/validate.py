@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 import torch
 
+from pushforward.arguments import checked
+from pushforward.errors import UsageError
 from pushforward.validation import kind_table  # noqa: F401  (registers the kinds of sample)
 from pushforward.validation.battery import statistics_named
 from pushforward.validation.common_statistics import COMMON_STATISTICS, COMMON_TESTS, nearest_training
@@ -46,6 +48,7 @@ __all__ = ["judging", "report_on", "validate", "write"]
 T = TypeVar("T")
 
 
+@checked(samples=2)
 def validate(
     emulator: Emulator,
     ensemble: Ensemble | EnsemblePair | None = None,
@@ -55,6 +58,7 @@ def validate(
     out: str | Path | None = None,
     statistics: Sequence[Statistic | str] = (),
     tolerances: Tolerances | None = None,
+    command: str = "",
     progress: bool = True,
 ) -> Report | EnergyReport | EvolutionReport | TranslationReport | TruePairsReport:
     """Generate samples at the conditions of unseen members, and compare them with these members.
@@ -76,10 +80,11 @@ def validate(
         samples: how many to generate at most; None suits the space.
         seed: of every random number.
         out: directory for ``report.html`` and ``report.json``; None writes nothing.
-        statistics: further ones, declared (`Statistic`) or by name: ``lattice``, ``showers``, or what an installed
-            package brings.
+        statistics: further ones, declared (`Statistic`) or by name: ``lattice``, ``showers`` (``showers:8,16,5`` for
+            rows of cells, with the cells in each layer), or what an installed package brings.
         tolerances: sizes of differences that do not matter, by the names of statistics, in their units: ``2.0``, or
             ``"2%"`` where the unit is per cent.
+        command: command that repeats the judgement, for the page.
         progress: whether to say on standard error how it goes.
 
     Raises:
@@ -91,13 +96,19 @@ def validate(
         'Power spectrum close: mean relative error of P(k) ... is 3.1 ± 0.4 %; ... 1.9 % (1.2 to 2.8). ...'
     """
     begun = time.perf_counter()
+    if not hasattr(emulator, "abilities"):
+        raise UsageError(f"emulator is a {type(emulator).__name__}; give an Emulator, such as Emulator.load(run)")
+    if ensemble is not None and not hasattr(ensemble, "space"):
+        raise UsageError(f"ensemble is a {type(ensemble).__name__}; give an Ensemble, such as read(data)")
     more = statistics_named(statistics, emulator.space) if statistics else []
     report: Report | EnergyReport | EvolutionReport | TranslationReport | TruePairsReport
     with judging(progress) as watch:
         draws = "sampler" in emulator.abilities
         if "evolver" in emulator.abilities and not draws:
+            _without(statistics, tolerances, "of initial states and what became of them")
             report = validate_evolution(emulator, cast("Ensemble | None", ensemble), samples=samples)
         elif "translator" in emulator.abilities and are_true_pairs(emulator, ensemble):
+            _without(statistics, tolerances, "of true pairs")
             report = validate_true_pairs(emulator, cast("Ensemble", ensemble), samples=samples)
         elif "translator" in emulator.abilities and not draws:
             report = validate_translation(
@@ -109,12 +120,22 @@ def validate(
                 watch=watch,
             )
         elif ensemble is None and "joint" in emulator.abilities and (energy := learnt_energy(emulator)) is not None:
+            _without(
+                statistics, tolerances, "of an energy alone; members to compare with (validate RUN DATA) allow both"
+            )
             report = validate_energy(emulator, energy, samples=samples, seed=seed)
         else:
             data = gather(emulator, cast("Ensemble | None", ensemble), samples=samples, seed=seed, watch=watch)
-            report = report_on(emulator, data, seed, begun, watch, more, tolerances)
+            report = report_on(emulator, data, seed, begun, watch, more, tolerances, command)
         write(report, out, watch)
     return report
+
+
+def _without(statistics: Sequence[Any], tolerances: Tolerances | None, judged: str) -> None:
+    """Raise if statistics or tolerances were given for a judgement that has its own."""
+    if statistics or tolerances:
+        what = "further statistics" if statistics else "tolerances"
+        raise UsageError(f"{what} were given, but cannot be used in a judgement {judged}")
 
 
 @contextmanager
