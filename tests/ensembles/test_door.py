@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -9,6 +11,8 @@ import pytest
 from astropy.io import fits
 
 from pushforward.ensembles import Parameter, read
+from pushforward.ensembles.recognised_supports import support_of
+from pushforward.ensembles.supports import Angle
 from pushforward.errors import DataError, UsageError
 from pushforward.runs.conditions import condition_table
 from pushforward.spaces import Field, Particles, Series, Vector
@@ -366,3 +370,45 @@ def test_a_family_of_another_kind_says_how_to_read(tmp_path):
 
     with pytest.raises(UsageError, match=r"latent-ode learns series data, not vector data; .* --space series"):
         pf.fit(read(RNG.normal(size=(40, 3))), "latent-ode", steps=1, progress=False, out=tmp_path / "run")
+
+
+def test_a_mapping_of_columns_is_a_table() -> None:
+    rng = np.random.default_rng(0)
+    table = {"mass": rng.normal(size=50), "flux": rng.uniform(size=50)}
+    found = read(table)
+    assert found.space == Vector(2, ("mass", "flux"))
+    assert read(table, columns="mass", condition="flux").parameters[0].name == "flux"
+    for wrong in ({"a": np.ones(3), "b": np.ones(4)}, {"a": np.ones((3, 2))}, {}):
+        with pytest.raises(DataError, match="a mapping is read as a table, whose columns have one axis"):
+            read(wrong)
+
+
+@pytest.mark.parametrize("kind", ["array", "csv", "npy"])
+def test_whole_numbers_that_float64_would_round_are_refused(kind: str, tmp_path: Path) -> None:
+    large = 2**60 + np.arange(60).reshape(30, 2) ** 2
+    data: object = large
+    if kind == "csv":
+        np.savetxt(tmp_path / "a.csv", large, fmt="%d", delimiter=",", header="a,b", comments="")
+        data = tmp_path / "a.csv"
+    elif kind == "npy":
+        np.save(tmp_path / "a.npy", large)
+        data = tmp_path / "a.npy"
+    with pytest.raises(DataError, match=r"beyond 2\^53"):
+        read(data).take(np.arange(30))
+
+
+def test_a_normal_column_whose_extremes_lie_near_pi_is_no_angle() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.clip(rng.normal(size=(240, 1)), -3.0, 3.0)
+    rows[0], rows[1] = -3.13, 3.13
+    assert not isinstance(support_of(Vector(1), rows.astype(np.float32), 0), Angle)
+    turned = rng.uniform(-np.pi, np.pi, size=(240, 1)).astype(np.float32)
+    turned[:2, 0] = (-3.13, 3.13)
+    assert isinstance(support_of(Vector(1), turned, 0), Angle)
+
+
+def test_series_of_different_lengths_are_told_what_to_do(tmp_path: Path) -> None:
+    for name, length in (("a", 24), ("b", 23)):
+        np.save(tmp_path / f"{name}.npy", np.ones((5, length, 2)).cumsum(1))
+    with pytest.raises(DataError, match="fill the shorter ones with rows of NaN"):
+        read([tmp_path / "a.npy", tmp_path / "b.npy"], space="timed-series")

@@ -119,7 +119,11 @@ def conditions_for(
     encoded = [_encode(name, np.asarray(values), name in labels) for name, values in columns.items()]
     values = narrowed(np.stack([each[0][order] for each in encoded], axis=1))
     parameters = tuple(each[1] for each in encoded)
-    notes += [f"the condition {p.name!r} is a label with {len(p.classes)} classes" for p in parameters if p.classes]
+    notes += [
+        f"the condition {p.name!r} is a label with {len(p.classes)} class{'es' * (len(p.classes) > 1)}"
+        for p in parameters
+        if p.classes
+    ]
     return Conditions(values, parameters, groups, tuple(notes))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.ensembles.precision import origin_of
-from pushforward.ensembles.stores import Rows, Store, as_float32
+from pushforward.ensembles.stores import Rows, Store, as_float32, exact
 from pushforward.spaces import Space
 
 __all__ = ["Generators", "Members", "Subset", "Whole"]
@@ -87,7 +87,7 @@ class Whole:
         return len(self.rows)
 
     def read(self, index: Rows, rng: Generators = None) -> NDArray[np.floating]:
-        values = self.source.read(self.rows[index])
+        values = exact(self.source.read(self.rows[index]), self.source.label)
         if self.channels_last:
             values = np.moveaxis(values, -1, 1)
         values = np.ascontiguousarray(values, np.float64) if self.wide else as_float32(values)

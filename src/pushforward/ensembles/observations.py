@@ -10,7 +10,7 @@ import numpy as np
 from pushforward.ensembles.formats.contents import Contents
 from pushforward.ensembles.reading import Reading
 from pushforward.ensembles.series import IDENTIFIERS, TIMED, is_observation_table, series_of_tables, time_column
-from pushforward.ensembles.stores import InMemory
+from pushforward.ensembles.stores import InMemory, exact
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Series
 
@@ -42,10 +42,22 @@ def table_members(contents: Sequence[Contents], reading: Reading, label: str) ->
     if reading.space is None and not reading.columns:
         for each in contents:
             _ask_if_observations(each, label)
-    return [
+    kept = [
         of_columns(each, reading.columns, label) if reading.columns else _without_numbers_of_rows(each)
         for each in contents
     ]
+    for each in kept:
+        _check_exact(each, label)
+    return kept
+
+
+def _check_exact(table: Contents, label: str) -> None:
+    """Raise for whole numbers in their stored type that float64 would round."""
+    values = np.abs(table.source.read(np.arange(table.source.shape[0])))
+    for name, largest in zip(table.names, values.max(axis=0, initial=0.0), strict=True):
+        stored = (table.column(name) or {}).get(name) if largest > 2**53 else None
+        if stored is not None:
+            exact(np.asarray(stored), f"the column {name!r} of {label}")
 
 
 def _are_observations(contents: Sequence[Contents], reading: Reading) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,8 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> RawData:
         DataError: if it does not hold numbers.
         UsageError: if it could be read in two ways.
     """
+    if isinstance(data, Mapping):
+        data = _frame(data)
     if hasattr(data, "select_dtypes"):
         from pushforward.ensembles.formats.tables import frame_table
 
@@ -103,6 +105,21 @@ def found_array(data: Any, reading: Reading = _PLAIN) -> RawData:
     if _is_one_member(source.shape, reading, several=False):
         source = OneMember(source)
     return RawData(source, "array", counts=(source.shape[0],))
+
+
+def _frame(columns: Mapping[Any, Any]) -> Any:
+    """A data frame of columns by name.
+
+    Raises:
+        DataError: unless they are columns of one length.
+    """
+    import pandas as pd
+
+    shapes = {str(name): np.shape(as_array(values, f"the column {name!r}")) for name, values in columns.items()}
+    if not shapes or len({*shapes.values()}) > 1 or len(next(iter(shapes.values()))) != 1:
+        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "none"
+        raise DataError(f"a mapping is read as a table, whose columns have one axis and one length; it has {found}")
+    return pd.DataFrame({str(name): as_array(values, str(name)) for name, values in columns.items()})
 
 
 def find(data: str | Path | Sequence[str | Path], reading: Reading = _PLAIN) -> RawData:

@@ -97,13 +97,20 @@ def _angle(values: NDArray[np.float32], name: str = "") -> Angle | None:
         named = name in _ANGLES and high - low > period / 2
         around = low - start < _EDGE / 2 * period and start + period - high < _EDGE / 2 * period
         within = low >= start - 1e-6 * period and high <= start + period * (1 + 1e-6)
-        if within and (named or around):
+        if within and (named or (around and _reaches_ends(values, start, period))):
             ordered = np.sort(values.astype(np.float64))
             gaps = np.diff(ordered, append=ordered[0] + period)
             widest = int(np.argmax(gaps))
             cut = start + (ordered[widest] + gaps[widest] / 2 - start) % period
             return Angle(start, period, float(cut))
     return None
+
+
+def _reaches_ends(values: NDArray[np.float32], start: float, period: float) -> bool:
+    """Whether values are common at both ends, beyond the chance that the extremes of a tail fall there."""
+    place = (values - start) / period
+    inner, outer = (min(np.sum(place < reach), np.sum(place > 1 - reach)) for reach in (_EDGE / 2, 2.5 * _EDGE))
+    return bool(inner >= 3 or outer >= len(values) / 100)
 
 
 def _interval(values: NDArray[np.float32]) -> Interval | None:

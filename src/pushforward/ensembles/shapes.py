@@ -81,7 +81,10 @@ def layout_of(
         return layout
     strange = given.keys() - {each.name for each in fields(layout.space)}
     if strange:
-        raise UsageError(f"members of {label} are {layout.space}, which has no {' and no '.join(sorted(strange))}")
+        hint = "; a box makes particles periodic (--box LENGTH)" if isinstance(layout.space, Particles) else ""
+        raise UsageError(
+            f"members of {label} are {layout.space}, which has no {' and no '.join(sorted(strange))}{hint}"
+        )
     return replace(layout, space=replace(layout.space, **given))
 
 

@@ -96,6 +96,10 @@ def unmasked(values: ArrayLike) -> NDArray[Any]:
     return np.asarray(np.ma.filled(values.astype(np.result_type(values.dtype, np.float32)), np.nan))
 
 
+_WHOLE = 2**53
+"""Magnitude up to which float64 holds every whole number."""
+
+
 def as_array(values: Any, label: str) -> NDArray[Any]:
     """Array of the user, or tensor of any layout and type, with NaN for masked values.
 
@@ -108,7 +112,25 @@ def as_array(values: Any, label: str) -> NDArray[Any]:
     try:
         return unmasked(values)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{label} is not an array of numbers whose members have one shape: {error}") from None
+        raise DataError(
+            f"{label} is not an array of numbers whose members have one shape ({error}); series of "
+            "different lengths are filled with rows of NaN at their last time"
+        ) from None
+
+
+def exact(values: NDArray[Any], label: str) -> NDArray[Any]:
+    """The values, after a check that float64 can hold whole numbers among them.
+
+    Raises:
+        DataError: if whole numbers are so large that float64 would round them.
+    """
+    whole = values.dtype.kind in "iu" and values.dtype.itemsize == 8 and values.size
+    if whole and max(int(values.max()), -int(values.min())) > _WHOLE:
+        raise DataError(
+            f"{label} holds whole numbers beyond 2^53 (such as {int(values.flat[0])}), whose differences would be "
+            "rounded; subtract an offset that they share, or leave the column out (--columns)"
+        )
+    return values
 
 
 def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -261,7 +283,8 @@ class Joined:
             if source.shape[1:] != first.shape[1:]:
                 raise DataError(
                     f"members differ in shape: {first.shape[1:]} in {first.label} and {source.shape[1:]} "
-                    f"in {source.label}; read them as separate ensembles"
+                    f"in {source.label}; read them as separate ensembles, or, if they are series of different "
+                    "lengths, fill the shorter ones with rows of NaN at their last time"
                 )
         self.counts = [source.shape[0] for source in self.sources]
         self._starts = np.concatenate([[0], np.cumsum(self.counts)])

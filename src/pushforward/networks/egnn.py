@@ -79,7 +79,7 @@ class EGNN(nn.Module):
         if space.box is not None:
             raise UsageError(
                 "no family learns particles in a periodic box, which normal noise does not fit; to learn positions as "
-                "in open space, leave box out of the file"
+                "in open space, leave out the box (--box, or that of the file)"
             )
         self.space = space
         names = sorted(set(space.species))

@@ -41,6 +41,7 @@ from pushforward.runs.files import save_yaml
 from pushforward.runs.teacher import Teacher
 from pushforward.runs.weights import write_weights
 from pushforward.tensors import keep_freed_memory
+from pushforward.training.advice import advice
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.checkpoints import State, load_checkpoint
 from pushforward.training.durations import parse_duration
@@ -213,7 +214,13 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
         load_checkpoint(run / CHECKPOINT, state)
     rows = source.condition_rows()
     trackers = _trackers(run, tracker, config, state) if fabric.is_global_zero else []
-    shown.notes([*preprocessing.describe(), *_about(plan, state, fabric, length, run)])
+    shown.notes(
+        [
+            *preprocessing.describe(),
+            *_about(plan, state, fabric, length, run),
+            *advice(task, preprocessing, state.model),
+        ]
+    )
     shard = Shard(of_loop.batch_size, fabric.global_rank, fabric.world_size)
     batches, ready = source.batches(preprocessing, shard, plan.seed, augmented=of_loop.augment, device=fabric.device)
     first = state.course.batches + 1

@@ -16,6 +16,7 @@ from pushforward.ensembles import EnergySource, Ensemble, EnsembleSource, Source
 from pushforward.errors import UsageError
 from pushforward.models import REGISTRY, Family, Model, find, register_model
 from pushforward.models.contract import check_class
+from pushforward.models.registry import registered
 from pushforward.runs.teacher import Teacher
 from pushforward.training.durations import parse_duration, say_duration
 from pushforward.training.settings import TrainingSettings, resolve_settings
@@ -147,9 +148,10 @@ def _check_suits(model: str, family: Family, source: Source) -> None:
     kind = type(source.space).__name__.lower()
     if kind not in family.spaces:
         kinds = " or ".join(f"--space {each}" for each in family.spaces)
+        able = ", ".join(name for name, each in registered().items() if kind in each.spaces) or "none"
         raise UsageError(
-            f"{model} learns {' and '.join(family.spaces)} data, not {kind} data; if these are such, read them with "
-            f"{kinds} (docs/your-data.md)"
+            f"{model} learns {' and '.join(family.spaces)} data, not {kind} data; families that learn {kind} data: "
+            f"{able}; if these are other data, read them with {kinds} (docs/your-data.md)"
         )
     family.load().check_condition(source.condition_space)
 
