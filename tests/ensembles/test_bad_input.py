@@ -161,7 +161,7 @@ def test_arguments_that_make_no_sense(tmp_path):
     np.save(tmp_path / "a.npy", MAPS)
     with pytest.raises(UsageError, match="'noise'"):
         read(tmp_path / "a.npy", noise=0.1)
-    with pytest.raises(UsageError, match="members is 0"):
+    with pytest.raises(UsageError, match="members=0 was given"):
         read(tmp_path / "a.npy", members=0)
     with pytest.raises(UsageError, match="kind 'graph' is unknown"):
         read(tmp_path / "a.npy", space="graph")
