@@ -81,7 +81,7 @@ def layout_of(
         return layout
     strange = given.keys() - {each.name for each in fields(layout.space)}
     if strange:
-        hint = "; a box makes particles periodic (--box LENGTH)" if isinstance(layout.space, Particles) else ""
+        hint = "; a box makes particles periodic (--box LENGTH)" if hasattr(layout.space, "box") else ""
         raise UsageError(
             f"members of {label} are {layout.space}, which has no {' and no '.join(sorted(strange))}{hint}"
         )

@@ -130,7 +130,7 @@ def _showers_of_cells(text: str, space: Space) -> tuple[Statistic, ...]:
     Raises:
         UsageError: if the cells in each layer are missing, or do not sum to the cells of a sample.
     """
-    if not text and isinstance(space, Field):
+    if not text and SHOWERS[0].applies(space):
         return SHOWERS
     sizes = [int(part) if part.strip().isdigit() else 0 for part in text.split(",")] if text else []
     if not text or min(sizes) < 1 or sum(sizes) != space.size:
