@@ -159,7 +159,8 @@ def fitted(tmp_path):
 
     def call(changes, **options):
         kind = type("Broken", (changes.pop("base", Two),), changes)
-        return pf.fit(POINTS, kind, steps=2, out=tmp_path / "run", progress=False, device="cpu", **options)
+        data = options.pop("data", POINTS)
+        return pf.fit(data, kind, steps=2, out=tmp_path / "run", progress=False, device="cpu", **options)
 
     yield call
     REGISTRY.clear()
@@ -193,9 +194,12 @@ def test_parameters_named_twice_are_stepped_once(fitted):
     assert len(twice.model.players()["model"].parameters) == 2
 
 
-@pytest.mark.parametrize("model", [nn.Linear, int, 3])
-def test_what_is_no_model_is_refused(model):
-    with pytest.raises(UsageError, match="is not a class derived from pushforward"):
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [(nn.Linear, "is not a class derived from pushforward"), (int, "is not a class derived"), (3, "model=3 was given")],
+)
+def test_what_is_no_model_is_refused(model, said):
+    with pytest.raises(UsageError, match=said):
         pf.fit(POINTS, model, steps=1)
 
 
@@ -208,6 +212,16 @@ def test_an_ability_that_is_declared_must_be_there():
     declared = type("Declared", (Two, Density), {})
     with pytest.raises(UsageError, match="Declared is declared a Density, but does not define log_prob"):
         check_class(declared)
+
+
+def test_a_translator_of_one_way_is_tried_that_way_only(fitted):
+    def translate(self, x, to):
+        assert to == "b"
+        return x
+
+    other = pf.Ensemble.from_array(np.random.default_rng(1).normal(size=(100, 2)).astype(np.float32), name="others")
+    changes = {"sources": ("pair",), "ends": ("b",), "translate": translate}
+    assert "translator" in fitted(changes, data=pf.EnsemblePair(POINTS, other)).abilities
 
 
 @pytest.mark.parametrize("name", families())

@@ -31,22 +31,22 @@ T = TypeVar("T")
 
 _REFUSED: Any = object()
 _LARGEST = 2**63 - 1
+"""Largest whole number, that of int64."""
 _Check = Callable[[Any], Any]
 """The value as the function takes it, or `_REFUSED`."""
 
 
 def checked(**least: float) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorate a function: arguments of a wrong type, or numbers out of range, become one sentence.
+    """Decorator: check the type and the range of each argument by its annotation.
 
-    Checked are parameters annotated with numbers, texts, paths, truth values, literals, sequences and mappings of them,
-    and unions. Whole numbers are not negative where the name is ``seed``. Parameters with other annotations are not
-    checked. Whole floats and numpy's numbers become ``int``.
+    Numbers, strings, paths, booleans, literals, functions, classes, sequences, mappings and unions of these are
+    checked, other annotations are not. A ``seed`` is at least 0. Whole floats and numpy's integers become ``int``.
 
     Arguments:
         least: smallest value of a parameter, by its name.
 
     Raises:
-        UsageError: on a call with an argument that does not fit, or a name that the function does not have.
+        UsageError: on a call with an argument of another type, a number out of range, or an unknown name.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -57,8 +57,8 @@ def checked(**least: float) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def checking(*args: P.args, **kwargs: P.kwargs) -> R:
             if not checks:
                 checks.update(_checks(function, signature, {"seed": 0, **least}))
-            known = _known(signature, checking.__name__, kwargs)
-            bound = signature.bind(*args, **known)
+            _reject_unknown(signature, checking.__name__, kwargs)
+            bound = signature.bind(*args, **kwargs)
             for name, value in bound.arguments.items():
                 if name in checks:
                     check, wanted = checks[name]
@@ -73,7 +73,7 @@ def checked(**least: float) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def checked_fields(**least: float) -> Callable[[type[T]], type[T]]:
-    """Decorate a dataclass: its fields are checked as arguments are by `checked`."""
+    """Decorator of a dataclass: check its fields as `checked` does arguments."""
 
     def decorate(kind: type[T]) -> type[T]:
         made = checked(**least)(kind.__init__)
@@ -84,21 +84,21 @@ def checked_fields(**least: float) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-def _known(signature: inspect.Signature, function: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Arguments by name, none of which is strange to the function."""
+def _reject_unknown(signature: inspect.Signature, function: str, given: Iterable[str]) -> None:
+    """Raise for a name that is not a parameter of the function."""
     kinds = {each.kind for each in signature.parameters.values()}
-    strange = [name for name in given if name not in signature.parameters]
-    if strange and inspect.Parameter.VAR_KEYWORD not in kinds:
+    unknown = [name for name in given if name not in signature.parameters]
+    if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
         names = [name for name in signature.parameters if name != "self"]
-        near = get_close_matches(strange[0], names, n=1)
+        near = get_close_matches(unknown[0], names, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"{function} has no argument {strange[0]!r}; {hint}it takes {', '.join(names)}")
-    return given
+        raise UsageError(f"{function} has no argument {unknown[0]!r}; {hint}it takes {', '.join(names)}")
 
 
 def _checks(
     function: Callable[..., Any], signature: inspect.Signature, least: Mapping[str, float]
 ) -> dict[str, tuple[_Check, str]]:
+    """Check of each parameter, and its description."""
     found = {}
     names = getattr(inspect.unwrap(function), "__globals__", {})
     for name, parameter in signature.parameters.items():
@@ -109,14 +109,14 @@ def _checks(
             kind = eval(parameter.annotation, dict(names)) if isinstance(parameter.annotation, str) else None
         except (NameError, AttributeError, TypeError):
             continue
-        options = [_check(each, least.get(name)) for each in _members(kind)]
+        options = [_check(each, least.get(name)) for each in _alternatives(kind)]
         if kind is not None and None not in options:
             found[name] = _any_of([each for each in options if each is not None])
     return found
 
 
-def _members(kind: Any) -> tuple[Any, ...]:
-    """Members of a union, or the one kind."""
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    """Types of a union, or the one type."""
     return get_args(kind) if get_origin(kind) in (Union, type(int | str)) else (kind,)
 
 
@@ -129,7 +129,7 @@ def _any_of(options: list[tuple[_Check, str]]) -> tuple[_Check, str]:
 
 
 def _check(kind: Any, least: float | None) -> tuple[_Check, str] | None:
-    """Check of one kind, and its name; None where any object may be given."""
+    """Check of one type, and its description; None where any object may be given."""
     bound = "" if least is None else f" of at least {least:g}"
     origin, inner = get_origin(kind), get_args(kind)
     if kind is type(None) or kind is None:
@@ -149,7 +149,7 @@ def _check(kind: Any, least: float | None) -> tuple[_Check, str] | None:
     if origin is Callable:
         return (lambda value: value if callable(value) else _REFUSED), "a function"
     if origin in (Sequence, list, tuple):
-        parts = [_check(each, least) for each in _members(inner[0])] if inner else [None]
+        parts = [_check(each, least) for each in _alternatives(inner[0])] if inner else [None]
         each = None if None in parts else _any_of([part for part in parts if part is not None])
         return (lambda value: _list(value, each, tuple if origin is tuple else None)), "a list" + (
             f" of {_plural(each[1])}" if each else ""

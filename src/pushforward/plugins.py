@@ -30,7 +30,7 @@ from typing import Any
 
 from pushforward.errors import UsageError
 
-__all__ = ["blamed_on", "load_plugin", "package_of", "plugins", "said"]
+__all__ = ["blamed_on", "first_line", "load_plugin", "package_of", "plugins"]
 
 
 @cache
@@ -57,11 +57,13 @@ def load_plugin(group: str, name: str) -> Any:
     try:
         return points[0].load()
     except Exception as problem:
-        raise UsageError(f"{name} of the installed package {packages} cannot be loaded: {said(problem)}") from problem
+        raise UsageError(
+            f"{name} of the installed package {packages} cannot be loaded: {first_line(problem)}"
+        ) from problem
 
 
-def said(problem: BaseException) -> str:
-    """First line of an exception; with its type, unless it is an `ImportError`."""
+def first_line(problem: BaseException) -> str:
+    """First line of an exception, after its type unless it is an `ImportError` or `UsageError`."""
     first = next(iter(str(problem).strip().splitlines()), "")
     kind = type(problem).__name__
     return first if first and isinstance(problem, ImportError | UsageError) else f"{kind}: {first}" if first else kind
@@ -88,7 +90,7 @@ def blamed_on(owner: type, doing: str) -> Iterator[None]:
         place = _place(problem, owner)
         if place is None:
             raise
-        raise UsageError(f"{owner.__name__} failed {doing}: {said(problem)} ({place})") from problem
+        raise UsageError(f"{owner.__name__} failed {doing}: {first_line(problem)} ({place})") from problem
 
 
 _HERE = Path(__file__).parent

@@ -292,7 +292,7 @@ def _error(guesses: Tensor, condition: Condition | None) -> Tensor:
 
 
 def _halvings(space: Space) -> int:
-    # A cube of 8^3 cells has as many as a map of 22^2, and at 16^3 both networks would cost several times as much.
+    # A cube of 8^3 has as many cells as a map of 22^2; at 16^3 both networks would cost several times as much.
     return halvings_for(space, smallest=8) if len(space.grid) == 3 else halvings_for(space)
 
 
@@ -312,6 +312,6 @@ def _training_defaults(space: Space) -> dict[str, Any]:
 @_training_defaults.register
 def _(space: Field) -> dict[str, Any]:
     if len(space.grid) == 3:
-        # A cube holds many independent places, and its steps are dear.
+        # A cube holds many independent patches, and its steps are expensive.
         return {"learning_rate": 5e-4, "batch_size": 4, "betas": (0.0, 0.9)}
     return {"learning_rate": 2e-4, "batch_size": 16, "betas": (0.0, 0.9)}

@@ -1,8 +1,8 @@
 r"""Base of the translators that learn from critics: two unpaired ensembles, a translator to each, and a critic of each.
 
-Translators G: a -> b and F: b -> a minimise L = L_adv(G(a)) + L_adv(F(b)) + terms that tie a translation to its member,
-which are all that distinguishes the families. Critics see translations mixed with earlier ones (`ReplayBuffer`), are
-normalised by their largest singular values, and are penalised for their slope on data and translations, as in UVCGAN2.
+Translators G: a -> b and F: b -> a minimise L = L_adv(G(a)) + L_adv(F(b)) + terms that tie a translation to its member.
+Families differ only in these terms. Critics see translations mixed with earlier ones (`ReplayBuffer`), are normalised
+by their largest singular values, and are penalised for their slope on data and translations, as in UVCGAN2.
 
 For fields, all networks work on standardised wavelet coefficients (`WaveletBands`), so that faint small scales weigh as
 much as large ones, and critics score patches.

@@ -17,13 +17,13 @@ from pushforward.plugins import blamed_on
 
 __all__ = ["check_class", "check_instance", "check_turn", "checked_players", "in_shape"]
 
-_BASICS: dict[str, tuple[str, ...]] = {
+_METHODS: dict[str, tuple[str, ...]] = {
     "__init__": ("space", "condition", "settings"),
     "players": (),
     "turns": ("batches",),
     "prepare": ("batch",),
 }
-"""Methods that every model is called by, and their arguments."""
+"""Methods that are called on every model, and their arguments."""
 
 
 def check_class(kind: Any) -> None:
@@ -44,7 +44,7 @@ def check_class(kind: Any) -> None:
             raise UsageError(f"{name} has {what} = {listed!r}; give a tuple of some of {', '.join(known)}")
     for what in ("Settings", "Sampling"):
         _check_settings(name, what, getattr(kind, what))
-    for method, arguments in _BASICS.items():
+    for method, arguments in _METHODS.items():
         _check_call(name, kind, method, arguments, {})
     for ability, protocol in ABILITIES.items():
         _check_ability(name, kind, ability, protocol)
@@ -88,7 +88,7 @@ def check_instance(model: Model) -> None:
     """Check a new model.
 
     Raises:
-        UsageError: if its constructor has left out that of `Model`, or its players cannot be trained.
+        UsageError: if its constructor does not call that of `Model`, or its players cannot be trained.
     """
     if "space" not in vars(model):
         raise UsageError(f"{type(model).__name__}.__init__ must call super().__init__(space, condition, settings)")
@@ -127,7 +127,7 @@ def checked_players(model: Model) -> dict[str, Player]:
 
 
 def check_turn(model: Model, turn: Any, players: Mapping[str, Player]) -> None:
-    """Check what `Model.turns` yielded.
+    """Check a turn, as `Model.turns` yields it.
 
     Raises:
         UsageError: if it is not a `Turn` of known players with one differentiable loss, and one number per log.
@@ -156,10 +156,10 @@ def check_turn(model: Model, turn: Any, players: Mapping[str, Player]) -> None:
 
 
 def in_shape(model: nn.Module, method: str, value: Any, shape: tuple[int, ...]) -> Tensor:
-    """What a method of a model returned, if it is a tensor of the expected shape.
+    """Return what a method of a model has returned, after a check of its shape.
 
     Raises:
-        UsageError: if it is not.
+        UsageError: if it is not a tensor of that shape.
     """
     if isinstance(value, Tensor) and tuple(value.shape) == shape:
         return value

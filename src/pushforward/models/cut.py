@@ -1,13 +1,13 @@
-r"""CUT: translation held to its input by contrast of patches, without a way back.
+r"""CUT: contrastive unpaired translation, without a cycle.
 
 A translator G: a -> b with a critic of b minimises
 
     L = L_adv(G(a)) + λ L_contrast(G(a), a) + μ L_contrast(G(b), b),
 
-where the contrast (see `models.patch_contrast`) compares features of the translator itself, on its way down, of the
-translation and of its input: what a place becomes must tell which place it was. No inverse is needed, so translations
-may lose what the target does not have, and one direction may be trained alone (``ends=b``). With ``ends=both`` two such
-translators are trained, which know nothing of each other.
+where the contrastive loss (see `models.patch_contrast`) compares features of the translation and of its input, both
+from the encoder of the translator itself: a patch must be recognised among all others of its field. No inverse is
+needed, so translations may lose what the target does not have, and one direction may be trained alone (``ends=b``).
+With ``ends=both`` two independent translators are trained.
 
 Source: Park et al. 2020, https://arxiv.org/abs/2007.15651, equations 2 to 4.
 """
@@ -50,7 +50,7 @@ class CUTSettings(TranslatorSettings):
 
 
 class CUT(AdversarialTranslators):
-    """Translators tied to their members by features of patches."""
+    """Translators with a contrastive loss of patches."""
 
     Settings = CUTSettings
     settings: CUTSettings

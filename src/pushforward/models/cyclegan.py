@@ -35,7 +35,7 @@ class CycleGANSettings(TranslatorSettings):
 
 
 class CycleGAN(AdversarialTranslators):
-    """Translators tied to their members by the way back."""
+    """Translators with a cycle-consistency loss."""
 
     Settings = CycleGANSettings
     settings: CycleGANSettings

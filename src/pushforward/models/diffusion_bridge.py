@@ -112,11 +112,11 @@ class DiffusionBridge(Model):
     def prepare(self, batch: Batch) -> None:
         for side, x in members(batch).items():
             self._model(side).prepare(replace(batch, x=x))
-        self._count(members(batch))
+        self._update_powers(members(batch))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
-        self._count(members(batch))
+        self._update_powers(members(batch))
         for side, x in members(batch).items():
             for turn in self._model(side).turns(iter([replace(batch, x=x)])):
                 yield turn._replace(player=side)
@@ -158,7 +158,7 @@ class DiffusionBridge(Model):
         return transport.time_grid(Straight(), steps, start=max(start, self.earliest))
 
     @torch.no_grad()
-    def _count(self, both: dict[str, Tensor]) -> None:
+    def _update_powers(self, both: dict[str, Tensor]) -> None:
         """Add a batch to the mean powers of all training members."""
         self.seen += 1
         for side, x in both.items():

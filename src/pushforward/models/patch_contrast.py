@@ -1,10 +1,11 @@
-r"""Contrast of patches: features of a translation and of its member agree at a place, and not elsewhere.
+r"""Contrastive loss of patches (PatchNCE): features of a translation and its input agree at a place, and only there.
 
 With unit features v of a translation and w of its member at places i of one field,
 
     L = -E_i log [ exp(v_i w_i / T) / sum_j exp(v_i w_j / T) ],
 
-a bound on the information that translation and member share about each place (van den Oord et al. 2018).
+InfoNCE, a bound on the mutual information of translation and member at each place (van den Oord et al. 2018,
+https://arxiv.org/abs/1807.03748).
 
 Source: Park et al. 2020 (CUT), https://arxiv.org/abs/2007.15651, equation 3.
 """
@@ -24,7 +25,7 @@ __all__ = ["PatchContrast"]
 
 
 class PatchContrast(nn.Module):
-    """The mean of L over several resolutions, each with a perceptron from features to unit vectors.
+    """The mean of L over several resolutions, each with an MLP from features to unit vectors.
 
     Arguments:
         channels: of the features at each resolution.

@@ -57,7 +57,7 @@ def parse_settings(kind: type[BaseModel], values: Mapping[str, Any]) -> Any:
 
 
 def _within_reach(settings: BaseModel) -> BaseModel:
-    """Settings whose whole numbers no computer fails to represent."""
+    """The settings, after a check that no whole number exceeds int32."""
     for name, value in settings:
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise UsageError(f"{name}={value} cannot be used: it is beyond {_LARGEST:,}")

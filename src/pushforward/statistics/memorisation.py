@@ -18,16 +18,17 @@ estimates c. Where every test sample equals a training member, as for a few spin
 excess is 0.
 
 Samples narrower than the data, such as the means that a VAE decodes, also lie nearer to training members than test
-samples do, but nearer to unseen members alike. A copy is known by one of three signs, and the p-value is at least three
-times the smallest of theirs:
+samples do, but nearer to unseen members as well. Copies show one of three signs, each with a p-value of its own, and
+the p-value of memorisation is at least three times the smallest of these:
 
-- it equals a training member, in data without repetitions;
-- it is three times nearer to its training member than to the next (Yoon et al. 2023, https://openreview.net/forum?id=
-  shciCbSk9h), more often than test samples are;
-- it is nearer to a training member than to any unseen one. The distinct members nearest to generated samples are a
-  random choice from all T + m of an honest model, so the number of training members among them is hypergeometric.
+- they equal a training member, in data without repetitions;
+- they are three times nearer to their training member than to the next, more often than test samples are;
+- they are nearer to a training member than to any unseen one. For an honest model the distinct members nearest to
+  generated samples are a random choice from all T training and m test members, so the number of training members among
+  them is hypergeometric.
 
-(After Meehan et al. 2020, https://arxiv.org/abs/2004.05675, who compare ranks of the distances.)
+Sources: Meehan et al. 2020, https://arxiv.org/abs/2004.05675 (ranks of the distances to training and test members);
+Yoon et al. 2023, https://openreview.net/forum?id=shciCbSk9h (the ratio of the two nearest distances).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from torch import Tensor
 
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import Array, as_vectors
-from pushforward.statistics.difference import mean_difference
+from pushforward.statistics.difference import student_p_value
 from pushforward.statistics.neighbours import NearestMembers, nearest_members
 from pushforward.statistics.uncertainty import Groups
 
@@ -66,7 +67,7 @@ class Memorisation:
         excess: share of the generated samples that are copies, beyond the share of test samples, at the threshold with
             the most significant excess; 0 if there is none.
         p_value: probability of as many generated samples near a training member if nothing is memorised.
-        nearness: the p-value that samples of a narrower distribution make small, too.
+        nearness: p-value of the distances alone, which is small for samples narrower than the data, too.
         copied, test_copied: share of the generated and of the test samples that equal a training member.
         near, test_near: share closer to a training member than the nearest q of both sets together.
         generated, test: nearest training member of each sample; sort by distance for the worst.
@@ -148,14 +149,14 @@ def excess_of_copies(
     shares = _Shares(groups, test_groups)
     reaches = _reaches(generated.distance, test.distance, quantile)
     within = [[(part.distance <= reach).double() for part in (generated, test)] for reach in reaches]
-    found = [(shares.p_value(*pair), -_excess(*pair)) for pair in within]
-    least, excess = min(found)[0], -min(found)[1]
-    nearness = _joint_p_value(least, generated.distance, test.distance, reaches, shares.alone)
-    alone_near = [(part.distance < GAP * part.second).double() for part in (generated, test)]
+    found = [(shares.p_value(*pair), _excess(*pair)) for pair in within]
+    least, excess = min(found, key=lambda each: (each[0], -each[1]))
+    nearness = _joint_p_value(least, generated.distance, test.distance, reaches, shares.independent)
+    near_to_one = [(part.distance < GAP * part.second).double() for part in (generated, test)]
     signs = [
         found[0][0] if within[0][1].mean() <= RARE else 1.0,
-        shares.p_value(*alone_near),
-        _nearest_of_all(generated, unseen, members, len(test.distance), quantile) if shares.alone else 1.0,
+        shares.p_value(*near_to_one),
+        _p_value_of_nearest(generated, unseen, members, len(test.distance), quantile) if shares.independent else 1.0,
     ]
     p = max(nearness, min(1.0, len(signs) * min(signs)))
     if least < 0.05:
@@ -189,17 +190,20 @@ def _excess(a: Tensor, b: Tensor) -> float:
     return max(0.0, (share - test_share) / (1 - test_share)) if test_share < 1 else 0.0
 
 
-def _nearest_of_all(made: NearestMembers, unseen: NearestMembers, members: int, others: int, quantile: float) -> float:
-    """P-value of the training members among the distinct real ones nearest to the nearest samples, to more, to all.
+def _p_value_of_nearest(
+    trained: NearestMembers, unseen: NearestMembers, members: int, others: int, quantile: float
+) -> float:
+    """P-value of the number of training members among the distinct members nearest to generated samples.
 
-    Of a training and an unseen member at one distance the unseen one counts.
+    The smallest of three, for the q and 4 q samples nearest to any member and for all, times three. Of a training and
+    an unseen member at one distance the unseen one counts.
     """
-    seen = made.distance < unseen.distance
-    order = torch.minimum(made.distance, unseen.distance).argsort()
+    seen = trained.distance < unseen.distance
+    order = torch.minimum(trained.distance, unseen.distance).argsort()
     found = []
     for share in (quantile, min(1.0, 4 * quantile), 1.0):
         rows = order[: max(1, round(share * len(order)))]
-        hits = len(made.index[rows][seen[rows]].unique())
+        hits = len(trained.index[rows][seen[rows]].unique())
         drawn = hits + len(unseen.index[rows][~seen[rows]].unique())
         found.append(float(stats.hypergeom.sf(hits - 1, members + others, members, drawn)))
     return min(1.0, len(found) * min(found))
@@ -213,26 +217,23 @@ class _Shares:
     test_groups: Groups
 
     @property
-    def alone(self) -> bool:
+    def independent(self) -> bool:
         return self.groups is None and self.test_groups is None
 
     def p_value(self, a: Tensor, b: Tensor) -> float:
         """Probability of at least as many in ``a``, given how many there are in both."""
-        if self.alone:
+        if self.independent:
             hits = int(a.sum() + b.sum())
             return float(stats.hypergeom.sf(int(a.sum()) - 1, len(a) + len(b), hits, len(a)))
-        found = mean_difference(a, b, self.groups, self.test_groups)
-        if float(found.error) == 0:
-            return 1.0 if float(found.value) <= 0 else 0.0
-        parts = (self.groups, a), (self.test_groups, b)
-        units = min(len(np.unique(who)) if who is not None else len(x) for who, x in parts)
-        return float(stats.t.sf(float(found.z), units - 1))
+        return student_p_value(a, b, self.groups, self.test_groups, two_sided=False)
 
 
-def _joint_p_value(p: float, distance: Tensor, test_distance: Tensor, reaches: tuple[float, ...], alone: bool) -> float:
+def _joint_p_value(
+    p: float, distance: Tensor, test_distance: Tensor, reaches: tuple[float, ...], independent: bool
+) -> float:
     """P-value of the smallest p-value at several thresholds."""
     bound = min(1.0, len(reaches) * p)
-    if not alone or bound < FEWEST_BELOW / PERMUTATIONS:
+    if not independent or bound < FEWEST_BELOW / PERMUTATIONS:
         return bound
     pooled = torch.cat([distance, test_distance]).numpy()
     steps = np.sort(reaches)

@@ -16,8 +16,8 @@ that one flux is negative: these are differences of support. For each column of 
   mean angle mu and of the resultant length R, its p-value from the two components.
 
 Repeated values are chosen in one half of a set and counted in its other half: in the same half, chance repetitions
-would speak against the set. Shares are compared by Fisher's exact test, or by Student's t over
-samples (fields) or groups.
+would speak against the set. Shares are compared by Fisher's exact test, or by Student's t over samples (fields) or
+groups.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from scipy import stats
 
 from pushforward.errors import UsageError
 from pushforward.statistics.arrays import Array, as_tensor, same_device
-from pushforward.statistics.difference import mean_difference
+from pushforward.statistics.difference import degrees_of_freedom, mean_difference, student_p_value
 from pushforward.statistics.mode_counts import compare_counts
 from pushforward.statistics.uncertainty import Groups
 
@@ -40,14 +40,14 @@ __all__ = ["SupportDifference", "circular_moments", "value_support"]
 
 # Share of the real values from which one value counts as repeated.
 ATOM = 0.01
+# The same for generated samples, and fewest repetitions: continuous values do not repeat, and a clipped tail is thin.
+CLIPPED, FEWEST = 0.002, 2
 # At most so many distinct values, each ten times on average, are the allowed ones.
 FEW_VALUES = 256
 # Values of a column that are sorted to look for repeated ones.
 MANY_VALUES = 1 << 20
 # Largest number of values beyond a bound, by chance, that is drawn.
 MOST_BEYOND = 40
-# The same for the samples, and fewest repetitions: continuous values do not repeat, and a clipped tail is thin.
-CLIPPED, FEWEST = 0.002, 2
 # Bits of the significand of a number in half precision.
 HALF_PRECISION = 11
 # Patterns of missing values that are counted one by one; the rarer ones are counted together.
@@ -175,10 +175,7 @@ class _Shares:
             hits = [int(part.sum()) for part in (a, b)]
             table = [[hits[0], len(a) - hits[0]], [hits[1], len(b) - hits[1]]]
             return float(stats.fisher_exact(table).pvalue)
-        found = mean_difference(a, b, self.groups, self.real_groups)
-        if float(found.error) == 0:
-            return 1.0 if float(found.value) == 0 else 0.0
-        return float(2 * stats.t.sf(abs(float(found.z)), self.degrees(a, b)))
+        return student_p_value(a, b, self.groups, self.real_groups)
 
     def halves(self, count: int, real: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Two halves of the samples of one set, which do not part groups."""
@@ -193,9 +190,8 @@ class _Shares:
         some = None if groups is None else as_tensor(groups).cpu()[rows]
         return _Shares(self.groups, some) if real else _Shares(some, self.real_groups)
 
-    def degrees(self, a: np.ndarray, b: np.ndarray) -> int:
-        parts = ((self.groups, a), (self.real_groups, b))
-        return min(len(x) if who is None else len(np.unique(as_tensor(who).cpu())) for who, x in parts) - 1
+    def degrees(self, count: int, real_count: int) -> int:
+        return degrees_of_freedom(count, real_count, self.groups, self.real_groups)
 
 
 def _missing(x: np.ndarray, y: np.ndarray, names: Sequence[str], test: _Shares) -> Iterator[SupportDifference]:
@@ -280,7 +276,7 @@ def _bounds(x: np.ndarray, known: np.ndarray, name: str, test: _Shares) -> Suppo
     # Cells of one sample are not independent: only samples, or groups, count.
     who = np.arange(len(x)) if test.groups is None else as_tensor(test.groups).cpu().numpy()
     hits = [len(np.unique(who[side.any(1)])) for side in (below, above)]
-    new, old = len(np.unique(who)), test.degrees(x, np.zeros(known.size // x.shape[1] or 1)) + 1
+    new, old = len(np.unique(who)), test.degrees(len(x), known.size // x.shape[1] or 1) + 1
     p = min(1.0, 2 * min(_beyond(count, new, old) for count in hits))
     # The number beyond one bound follows a geometric law of mean k and variance k (k + 1); of like sets, k = 1.
     step = max(share / max(1, sum(hits)), 1 / len(x))
@@ -301,7 +297,7 @@ def _direction(x: np.ndarray, y: np.ndarray, name: str, period: float, test: _Sh
     found = mean_difference(a, b, test.groups, test.real_groups)
     # Of the two components, the larger z, doubled in probability: their correlation is not needed.
     z = float(np.nanmax(np.abs(found.z.numpy()), initial=0.0))
-    p = min(1.0, float(4 * stats.t.sf(z, test.degrees(x, y))))
+    p = min(1.0, float(4 * stats.t.sf(z, test.degrees(len(x), len(y)))))
     turn = float(np.angle(means[0] / means[1])) if abs(means[1]) > 0 else 0.0
     error = float(found.error.max())
     return SupportDifference("direction", name, float(abs(means[0])), float(abs(means[1])), p, turn, error)

@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from pushforward.ensembles.supports import Angle
-from pushforward.models.registry import registered
+from pushforward.models.circular_chains import CircleSettings
+from pushforward.models.registry import families
 from pushforward.training.plan import Task
 
 __all__ = ["advice"]
@@ -17,7 +18,7 @@ LARGE = 50_000_000
 
 
 def advice(task: Task, preprocessing: Any, model: nn.Module) -> list[str]:
-    """Lines that say what to do before the training is paid for."""
+    """Lines of advice, given before the training time is spent."""
     return [*_of_angles(task, preprocessing), *_of_size(task, model)]
 
 
@@ -30,9 +31,9 @@ def _of_angles(task: Task, preprocessing: Any) -> list[str]:
             f"{task.family} sees angles cut open, so values on both sides of the cut are far apart for it: their "
             "cosine and sine, as two channels, have no cut"
         ]
-    if getattr(task.of_model, "circles", ()):
+    if isinstance(task.of_model, CircleSettings) and task.of_model.circles:
         return [f"{task.family} keeps angles on the circle: the cut has no effect"]
-    able = [name for name, each in registered().items() if "circles" in each.load().Settings.model_fields]
+    able = [name for name, model in families().items() if issubclass(model.Settings, CircleSettings)]
     return [
         f"{task.family} sees angles cut open, so values on both sides of the cut are far apart for it; on the circle "
         f"in {', '.join(able)}"

@@ -44,6 +44,7 @@ from pushforward.tensors import keep_freed_memory
 from pushforward.training.advice import advice
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.checkpoints import State, load_checkpoint
+from pushforward.training.dry_run import dry_run
 from pushforward.training.durations import parse_duration
 from pushforward.training.interrupt import Interrupted, Stopped
 from pushforward.training.loop import Loop
@@ -53,7 +54,6 @@ from pushforward.training.prefetch import supply
 from pushforward.training.processes import spread
 from pushforward.training.progress import display
 from pushforward.training.recipe import recipe
-from pushforward.training.rehearsal import rehearse
 from pushforward.training.trackers import JsonLines, Tracker, find_tracker, open_tracker
 
 if TYPE_CHECKING:
@@ -300,7 +300,7 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
     batch = replace(joined(1).to(fabric.device), draws=draws)
     with blamed_on(type(model), "in prepare"):
         model.prepare(batch)
-    rehearse(model, batch)
+    dry_run(model, batch)
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
             first = tensor.to(fabric.device).contiguous()

@@ -13,7 +13,7 @@ from types import ModuleType
 from pushforward.ensembles.formats.contents import Contents
 from pushforward.errors import DataError, UsageError
 from pushforward.existing import check_exists
-from pushforward.plugins import load_plugin, plugins, said
+from pushforward.plugins import first_line, load_plugin, plugins
 
 __all__ = ["ENDINGS", "find_files", "format_module", "open_file"]
 
@@ -112,7 +112,9 @@ def _read_by(ending: str, path: Path, field: str | None) -> Contents:
     except UsageError:
         raise
     except Exception as problem:
-        raise DataError(f"{path} cannot be read by the package that reads {ending} files: {said(problem)}") from problem
+        raise DataError(
+            f"{path} cannot be read by the package that reads {ending} files: {first_line(problem)}"
+        ) from problem
     if not isinstance(contents, Contents):
         raise DataError(f"the package that reads {ending} files returned {type(contents).__name__}, not Contents")
     return contents

@@ -1,4 +1,4 @@
-"""Trial of a user's own model on two samples, so that an ability that fails does so before training."""
+"""Dry run of a user's own model on two samples, so that an ability that fails does so before training."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import torch
 
 from pushforward.ensembles.batch import Batch, PairBatch
 from pushforward.errors import UsageError
-from pushforward.models import Bounded, Density, Joint, Latent, Model, Sampler, Translator
+from pushforward.models import Bounded, Density, Joint, Latent, Model, Sampler, Translator, ends_of
 from pushforward.models.contract import in_shape
 from pushforward.plugins import blamed_on
 from pushforward.randomness import Draws
 
-__all__ = ["rehearse"]
+__all__ = ["dry_run"]
 
 _COUNT = 2
+"""Samples of the dry run."""
 
 
-def rehearse(model: Model, batch: Batch) -> None:
-    """Call the abilities of a model from outside this package once, as the emulator does.
+def dry_run(model: Model, batch: Batch) -> None:
+    """Call each ability of a model from outside this package once, as the emulator does.
 
     Arguments:
         model: at the start of training.
@@ -68,5 +69,6 @@ def _on_members(
         in_shape(model, "decode", tried("decode", tried("encode", x, given), given), tuple(x.shape))
     if isinstance(model, Translator) and isinstance(batch, PairBatch):
         b = batch.b[:_COUNT]
-        in_shape(model, "translate", tried("translate", x, "b"), tuple(b.shape))
-        in_shape(model, "translate", tried("translate", b, "a"), tuple(x.shape))
+        for to, origin, target in (("b", x, b), ("a", b, x)):
+            if to in ends_of(model):
+                in_shape(model, "translate", tried("translate", origin, to), tuple(target.shape))
