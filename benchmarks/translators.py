@@ -27,7 +27,7 @@ from pushforward.spaces import Field
 from pushforward.statistics import power_spectrum
 from pushforward.validation.true_pairs import Sides, translation_figures
 
-MINUTES, SEED, PAIRS = 3.0, 0, 120
+MINUTES, SEED, PAIRS = 1.5, 0, 60
 SETTING = {"minutes": MINUTES, "seed": SEED, "pairs": PAIRS, "grid": 64}
 # Families with the ways of translating that one trained run is asked for: sampling settings by name.
 FAMILIES: dict[str, dict[str, dict[str, Any]]] = {
