@@ -154,7 +154,7 @@ class DiffusionBridge(Model):
     def _times(self, options: DiffusionBridgeSampling) -> list[float]:
         """From the turn-around time to the data."""
         start = self.turn_around() if options.turn_around is None else options.turn_around
-        steps = options.steps or (20 if options.random else 10)
+        steps = options.steps or (20 if options.random else 6)
         return transport.time_grid(Straight(), steps, start=max(start, self.earliest))
 
     @torch.no_grad()
