@@ -87,7 +87,7 @@ LATTICE = (
 )
 
 
-def _shower(name: str, layers: Sequence[int] | None = None) -> Callable[[torch.Tensor], torch.Tensor]:
+def _shower_observable(name: str, layers: Sequence[int] | None = None) -> Callable[[torch.Tensor], torch.Tensor]:
     def of(x: torch.Tensor) -> torch.Tensor:
         value: torch.Tensor = getattr(statistics.shower_observables(x, layers), name)
         return value.reshape(len(value), -1)
@@ -102,14 +102,14 @@ def _quantile_distance(a: np.ndarray, b: np.ndarray) -> float:
     return 100 * float(np.mean(difference / np.maximum(b.std(axis=0), 1e-9 * np.abs(b).max() + 1e-300)))
 
 
-def _showers(layers: Sequence[int] | None = None) -> tuple[Statistic, ...]:
-    """Statistics of showers; ``layers`` are the cells in each layer where samples are rows of cells."""
+def _shower_statistics(layers: Sequence[int] | None = None) -> tuple[Statistic, ...]:
+    """Statistics of showers; ``layers`` are the numbers of cells in each layer where samples are rows of cells."""
     return tuple(
         Statistic(
             f"shower_{name}",
             label,
             f"Wasserstein-1 distance of {quantity}, in per cent of their standard deviation",
-            of=_shower(name, layers),
+            of=_shower_observable(name, layers),
             distance=_quantile_distance,
             unit="%",
             spaces=(Field,) if layers is None else (Field, Vector),
@@ -124,8 +124,8 @@ def _showers(layers: Sequence[int] | None = None) -> tuple[Statistic, ...]:
     )
 
 
-def _showers_of_cells(text: str, space: Space) -> tuple[Statistic, ...]:
-    """Statistics of showers named ``showers`` or, for rows of cells, ``showers:8,16,5``.
+def _showers_with_layers(text: str, space: Space) -> tuple[Statistic, ...]:
+    """Statistics of showers; ``text`` are the numbers of cells in each layer for rows of cells, such as ``8,16,5``.
 
     Raises:
         UsageError: if the cells in each layer are missing, or do not sum to the cells of a sample.
@@ -140,10 +140,10 @@ def _showers_of_cells(text: str, space: Space) -> tuple[Statistic, ...]:
             f"{space.size}, such as showers:{space.size // 2},{space.size - space.size // 2}, or members of shape "
             "(layers, cells)"
         )
-    return _showers(sizes)
+    return _shower_statistics(sizes)
 
 
-SHOWERS = _showers()
+SHOWERS = _shower_statistics()
 
 BATTERIES: dict[str, tuple[Statistic, ...]] = {"lattice": LATTICE, "showers": SHOWERS}
 """Optional statistics of a report, by name."""
@@ -162,7 +162,7 @@ def statistics_named(wanted: Sequence[Statistic | str], space: Space) -> list[St
         if not isinstance(each, str):
             declared.append(each)
         elif each.partition(":")[0] == "showers":
-            declared += _showers_of_cells(each.partition(":")[2], space)
+            declared += _showers_with_layers(each.partition(":")[2], space)
         elif each in BATTERIES:
             declared += BATTERIES[each]
         elif each in plugins("statistics"):

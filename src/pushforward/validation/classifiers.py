@@ -68,7 +68,7 @@ def _classify(data: EvaluationData) -> TestResult | None:
         float(high),
         float(smallest_noticeable(draws, "larger", level=level_of("score"))),
         note,
-        # An area cannot exceed 1: three times the range of few samples would forgive a classifier that is always right.
+        # An area cannot exceed 1: three times the range of few samples would tolerate a perfect classifier.
         max(NEGLIGIBLE, MARGIN * (float(high) - float(np.median(draws)))),
     )
 

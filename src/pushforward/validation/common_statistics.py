@@ -241,7 +241,7 @@ def _values(data: EvaluationData) -> TestResult | None:
     least, draws = _of_like_sets(properties)
     null, low, high = float(draws.std()), *(float(q) for q in np.quantile(draws, [0.025, 0.975]))
     p = float((1 + np.sum(least <= min(p_values) * (1 + 1e-9))) / (1 + len(least)))
-    # A number beyond a bound has a long tail: how far it lies out does not say whether it is of the floor.
+    # The number of values beyond a bound has a long tail: its size alone does not tell it from the floor.
     apart = value - float(draws.mean())
     return TestResult(
         value,

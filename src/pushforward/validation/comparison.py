@@ -29,10 +29,10 @@ SYMBOLS = {
     "nll": "−log p",
     "classifier": "AUC",
 }
-WAYS = {"to_b": "b", "to_a": "a"}
+DIRECTIONS = {"to_b": "b", "to_a": "a"}
 """Directions of a translator, and the ensemble that each translates into."""
 SHOWN = ("power_spectrum", "one_point_pdf", "bispectrum", "wasserstein2", "marginals", "nll", "coverage", "classifier")
-SHOWN_OF_A_WAY = ("power_spectrum", "one_point_pdf", "wasserstein2", "classifier")
+SHOWN_BY_DIRECTION = ("power_spectrum", "one_point_pdf", "wasserstein2", "classifier")
 
 
 @dataclass(frozen=True)
@@ -206,14 +206,16 @@ class Comparison(Printed):
         value = _short_value if short else _value
         ranking = self.ranking
         symbols = SYMBOLS | {
-            f"{way}/{key}": f"{SYMBOLS[key]}→{to}" for way, to in WAYS.items() for key in SHOWN_OF_A_WAY
+            f"{direction}/{key}": f"{SYMBOLS[key]}→{to}"
+            for direction, to in DIRECTIONS.items()
+            for key in SHOWN_BY_DIRECTION
         }
-        keys = (*SHOWN, *(f"{way}/{key}" for way in WAYS for key in SHOWN_OF_A_WAY))
+        keys = (*SHOWN, *(f"{direction}/{key}" for direction in DIRECTIONS for key in SHOWN_BY_DIRECTION))
         present = [key for key in keys if any(result.verdict(key) for result in ranking)]
         labels = {key: next(v["label"] for e in ranking if (v := e.verdict(key))) for key in present}
         if short:
             labels |= {key: symbol for key, symbol in symbols.items() if key in present}
-        heads = ["Model", "Quality", *labels.values(), "ms" if short else "ms a sample", "Weights", "Has"]
+        heads = ["Model", "Quality", *labels.values(), "ms" if short else "ms per sample", "Weights", "Has"]
         lines = []
         for result in ranking:
             cells = [{"text": result.model, "verdict": ""}, {"text": f"{number(result.quality, 2)} ×", "verdict": ""}]
@@ -273,4 +275,4 @@ def _with_density(result: ModelResult) -> str:
 
 
 def _speed(result: ModelResult) -> str:
-    return f"{number(result.milliseconds)} ms a sample"
+    return f"{number(result.milliseconds)} ms per sample"

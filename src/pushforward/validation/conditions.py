@@ -28,7 +28,7 @@ SMALLEST_BIN = 8
 """Smallest number of test members in a bin of a parameter."""
 FOLDS = 5
 SPARE = 3
-"""Simulations beyond the number of slopes without which resampled ones often leave a slope open."""
+"""Simulations in excess of the number of slopes, with which resampled ones rarely leave a slope undetermined."""
 
 
 @dataclass(frozen=True)

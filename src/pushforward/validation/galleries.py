@@ -130,7 +130,7 @@ def side_text(data: EvaluationData[Field]) -> str:
 
 def neighbour_gallery(data: EvaluationData[Field], neighbours: Neighbours) -> Gallery:
     """The generated samples that are nearest to a training member, and that member moved and turned to fit them."""
-    # Near members may be faint ones: the scale is that of the members shown.
+    # Near members are often faint: the colour scale is that of the members shown.
     scale, tiles = ColourScale(np.asarray(neighbours.twins), 0, column_units(data)[0]), []
     for row, twin in zip(neighbours.rows, neighbours.twins, strict=True):
         space = data.space

@@ -49,12 +49,17 @@ class Judgement:
         p_values: that of all statistics with draws together, then one for each test.
         joint_p_value: joint p-value; NaN if no statistic has a p-value.
         expected_beyond: mean number of verdicts beyond the floor for a perfect emulator.
-        failures: statistics that could not be computed, and the reasons.
+        reasons: labels of the statistics that could not be computed, by the reason.
+        failures: the same as one line per reason.
     """
 
     verdicts: list[Verdict] = field(default_factory=list)
     p_values: list[float] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    reasons: dict[str, list[str]] = field(default_factory=dict)
+
+    def fail(self, declared: Statistic | SingleTest, reason: str) -> None:
+        """Note that a statistic could not be computed."""
+        self.reasons.setdefault(reason, []).append(declared.label)
 
     def add(self, verdicts: Iterable[Verdict]) -> None:
         """Take in verdicts of tests that stand apart from the others, such as that of a density."""
@@ -67,6 +72,10 @@ class Judgement:
     def joint_p_value(self) -> float:
         telling = [p for p in self.p_values if p < 1]
         return 1 - (1 - min(telling)) ** len(telling) if telling else 1.0 if self.p_values else math.nan
+
+    @property
+    def failures(self) -> list[str]:
+        return [f"{', '.join(labels)}: {reason}" for reason, labels in self.reasons.items()]
 
     @property
     def expected_beyond(self) -> float:
@@ -101,7 +110,7 @@ def measure(
             shared[key] = attempt(partial(_measured, statistic, data))
         outcome = shared[key]
         if isinstance(outcome, str):
-            judgement.failures.append(f"{statistic.label}: {outcome}")
+            judgement.fail(statistic, outcome)
             continue
         measured = outcome[statistic.part]
         value, draws = float(measured.value), measured.floor
@@ -109,12 +118,12 @@ def measure(
             level = statistic.level(statistic.measured_rows(data)[1][: data.count])
             value, draws = value + level, draws + level
         if math.isnan(value) and not np.isfinite(draws).any():
-            judgement.failures.append(f"{statistic.label}: it has no value for these samples")
+            judgement.fail(statistic, "it has no value for these samples")
             continue
         tolerance = _tolerance(statistic, tolerances)
         verdict = attempt(partial(_verdict_of, statistic, value, float(measured.error), draws, tolerance))
         if isinstance(verdict, str):
-            judgement.failures.append(f"{statistic.label}: {verdict}")
+            judgement.fail(statistic, verdict)
             continue
         judgement.verdicts.append(verdict)
         if math.isfinite(verdict.p_value):
@@ -124,12 +133,11 @@ def measure(
         watch((len(statistics) + index) / total)
         result = attempt(partial(test.run, data))
         if isinstance(result, str):
-            judgement.failures.append(f"{test.label}: {result}")
+            judgement.fail(test, result)
         elif result is not None:
             judgement.add([_of_test(test, result, tolerances)])
     if columns:
         judgement.p_values.insert(0, _joint(columns, np.random.default_rng(data.count)))
-    judgement.failures = _by_reason(judgement.failures)
     return judgement
 
 
@@ -142,15 +150,6 @@ def _check_tolerances(tolerances: Tolerances, declared: Sequence[Statistic | Sin
             raise UsageError(f"a tolerance was given for {name}; there are {known}")
         for each in meant:
             _in_unit(name, value, each.unit)
-
-
-def _by_reason(failures: Sequence[str]) -> list[str]:
-    """Failures with statistics of one reason in one line."""
-    labels: dict[str, list[str]] = {}
-    for failure in failures:
-        label, _, reason = failure.partition(": ")
-        labels.setdefault(reason, []).append(label)
-    return [f"{', '.join(each)}: {reason}" for reason, each in labels.items()]
 
 
 def attempt(function: Callable[[], T]) -> T | str:

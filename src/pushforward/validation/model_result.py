@@ -134,18 +134,18 @@ def train_and_judge(model: str, contest: Contest) -> ModelResult:
 
 
 def in_both_directions(report: dict[str, Any]) -> dict[str, Any]:
-    """`TranslationReport.to_dict` with lines and curves of both directions side by side, each named by its target."""
-    verdicts = [line | {"label": f"{line['label']}, {_way(line['statistic'])}"} for line in report["verdicts"]]
+    """`TranslationReport.to_dict` with verdicts and curves of both directions in one list, labelled by direction."""
+    verdicts = [line | {"label": f"{line['label']}, {_direction(line['statistic'])}"} for line in report["verdicts"]]
     curves = [
-        curve | {"name": f"{way}/{curve['name']}", "title": f"{curve['title']}, {_way(way)}"}
-        for way, direction in report["directions"].items()
-        for curve in direction["curves"]
+        curve | {"name": f"{name}/{curve['name']}", "title": f"{curve['title']}, {_direction(name)}"}
+        for name, judged in report["directions"].items()
+        for curve in judged["curves"]
     ]
     target = report["directions"]["to_b"]
     return {**report, **{name: target[name] for name in ("space", "units")}, "verdicts": verdicts, "curves": curves}
 
 
-def _way(statistic: str) -> str:
+def _direction(statistic: str) -> str:
     """``to b`` of ``to_b/marginals``."""
     return statistic.partition("/")[0].replace("_", " ")
 

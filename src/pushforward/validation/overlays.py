@@ -138,10 +138,10 @@ def scores_picture(results: Sequence[ModelResult], colours: Mapping[str, str]) -
     from matplotlib.figure import Figure
 
     keys = [
-        f"{way}{key}"
-        for way in ("", "to_b/", "to_a/")
+        f"{direction}{key}"
+        for direction in ("", "to_b/", "to_a/")
         for key in ("precision", "recall", "density", "coverage", "classifier")
-        if results[:1] and results[0].verdict(f"{way}{key}")
+        if results[:1] and results[0].verdict(f"{direction}{key}")
     ]
     if not keys:
         return None

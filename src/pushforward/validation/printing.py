@@ -10,10 +10,12 @@ from rich.table import Table
 __all__ = ["Printed", "TextGroup", "TextTable", "as_text"]
 
 _WIDTH = 120
+"""Characters per line."""
 _HTML = '<pre style="font-family: monospace; line-height: 1.3">{code}</pre>'
 
 
 def _printed(shown: RenderableType) -> Console:
+    """A recording console without colours, after printing."""
     console = Console(file=StringIO(), width=_WIDTH, color_system=None, record=True, force_jupyter=False)
     console.print(shown)
     return console
@@ -25,6 +27,8 @@ def as_text(shown: RenderableType) -> str:
 
 
 class _AsText:
+    """Mix-in of what rich renders: its text is what a terminal shows."""
+
     def __str__(self) -> str:
         return as_text(self)  # type: ignore[arg-type]
 

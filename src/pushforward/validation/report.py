@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,9 +83,9 @@ class Report(Printed):
     judging: str
     seed: int
     evaluation: EvaluationData
-    neighbours: Neighbours | None = field(default=None)
-    metrics: tuple[dict[str, Any], ...] = field(default=())
-    log_prob: Callable[[np.ndarray], np.ndarray] | None = field(default=None)
+    neighbours: Neighbours | None = None
+    metrics: tuple[dict[str, Any], ...] = ()
+    log_prob: Callable[[np.ndarray], np.ndarray] | None = None
     joint_p_value: float = math.nan
     expected_beyond: float = math.nan
     failures: tuple[str, ...] = ()
@@ -183,9 +183,9 @@ class Report(Printed):
         """Table for the terminal, one verdict per line."""
         from rich.text import Text
 
-        said = " ".join(text for text in (self.summary, self.multiplicity) if text)
-        said = "\n".join([said, *(f"Not measured: {text}." for text in self.failures)])
-        table = TextTable(title=f"{self.model} on {self.data}", title_justify="left", caption=said, box=None)
+        summary = " ".join(text for text in (self.summary, self.multiplicity) if text)
+        caption = "\n".join([summary, *(f"Not measured: {text}." for text in self.failures)])
+        table = TextTable(title=f"{self.model} on {self.data}", title_justify="left", caption=caption, box=None)
         table.caption_justify = "left"
         for name, justify in (
             ("statistic", "left"),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Translation", "TranslationReport", "completed_pair", "validate_translation"]
 
 _COUNTED = ("generated", "test", "training", "weights")
+"""Counts of a direction's report, of which the larger is quoted."""
 ROUND_TRIPS = 256
 """Largest number of members in the round trip."""
 
@@ -120,7 +121,7 @@ class TranslationReport(Printed):
     @property
     def summary(self) -> str:
         """Both judgements in a few sentences."""
-        return " ".join(f"{_way(to)}: {report.summary}" for to, report in self.reports.items())
+        return " ".join(f"{_direction_name(to)}: {report.summary}" for to, report in self.reports.items())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -175,7 +176,7 @@ class TranslationReport(Printed):
             "translation.html.j2",
             report=self,
             directions=[
-                (to, _way(to), report, report.headline(), report_sections(report))
+                (to, _direction_name(to), report, report.headline(), report_sections(report))
                 for to, report in self.reports.items()
             ],
         )
@@ -309,5 +310,5 @@ def _held_out(emulator: Emulator, side: str, ensemble: Ensemble) -> _HeldOut:
     return _HeldOut(ensemble, None)
 
 
-def _way(to: str) -> str:
+def _direction_name(to: str) -> str:
     return "From a to b" if to == "b" else "From b to a"

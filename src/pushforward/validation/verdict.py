@@ -65,6 +65,7 @@ _ALTERNATIVES: dict[Kind, Alternative] = {
     "excess": "larger",
     "lack": "discrepancy",
 }
+"""Alternative of each kind on its `natural_scale`."""
 
 
 @dataclass(frozen=True)
@@ -248,10 +249,10 @@ def alternative_of(kind: Kind) -> Alternative:
 
 
 def natural_scale(values: np.ndarray, kind: Kind) -> np.ndarray:
-    """Values on a scale on which the law of their draws is known.
+    """Values on the scale on which their draws are compared: sqrt(1 - value) of a lack, otherwise the values.
 
-    A share that may lack something is one less a number of misses, whose root is a discrepancy: its law is skewed, and
-    Student's would call the thin end of a perfect set significant twice too often.
+    The share of misses 1 - value is skewed near 0: Student's t would call the thin tail of a perfect set significant
+    twice as often as stated. Its square root is treated as a discrepancy.
     """
     return np.sqrt(np.maximum(0.0, 1 - values)) if kind == "lack" else values
 
@@ -314,6 +315,7 @@ def judge(
 
 
 def _noticeable(draws: np.ndarray, kind: Kind) -> float:
+    """`smallest_noticeable` in the unit of the values; NaN for fewer than three draws."""
     if len(draws) < 3:
         return math.nan
     size = float(smallest_noticeable(natural_scale(draws, kind), alternative_of(kind), level=level_of(kind)))
