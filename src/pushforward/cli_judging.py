@@ -100,14 +100,26 @@ def judge(
     from pushforward.validation import judge
 
     common = {name: value for name, value in reading.items() if name not in ("condition", "crop")}
-    made = read_data([samples], **common)
+    made = _with_own_conditions(samples, common, reading)
     unseen = read_data([data], **reading)
-    trained = None if train is None else read_data([train], **{**common, **given(crop=reading.get("crop"))})
+    cropped = {**common, **given(crop=reading.get("crop"))}
+    trained = None if train is None else _with_own_conditions(train, cropped, reading)
     report = judge(
         made, unseen, train=trained, name=Path(samples).name, out=out, seed=seed, statistics=statistics or (),
         tolerances=assigned(tolerance, "--tolerance"), command=shlex.join(["pushforward", *sys.argv[1:]]),
     )  # fmt: skip
     _show(report, out, "report")
+
+
+def _with_own_conditions(file: str, options: dict[str, Any], reading: dict[str, Any]) -> Ensemble:
+    """Members of a file, with its own conditions where those of DATA are columns or datasets that it has, too."""
+    names = reading.get("condition") or []
+    if not names or any(Path(name).exists() or any(letter in name for letter in "*?[") for name in names):
+        return read_data([file], **options)
+    try:
+        return read_data([file], **options, condition=names)
+    except UsageError:
+        return read_data([file], **options)
 
 
 @reads_data

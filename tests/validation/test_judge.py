@@ -155,3 +155,15 @@ def test_the_joint_p_value_is_not_bounded_by_the_number_of_draws():
     shifted = blobs(400, 1) + np.float32(3.0)
     report = judge(shifted, blobs(400, 2), train=blobs(1200, 3), progress=False)
     assert report.joint_p_value < 1e-6
+
+
+@pytest.mark.parametrize(("columns", "known"), [("m,f,c", True), ("m,f,d", False)])
+def test_samples_keep_the_conditions_that_their_file_names_like_the_data(tmp_path, columns, known):
+    from pushforward.cli_judging import _with_own_conditions
+
+    rows = np.random.default_rng(0).normal(size=(30, 3))
+    np.savetxt(tmp_path / "a.csv", rows, delimiter=",", header=columns, comments="")
+    reading = {"columns": "m,f", "condition": ["c"]}
+    made = _with_own_conditions(str(tmp_path / "a.csv"), {"columns": "m,f"}, reading)
+    assert (made.conditions is not None) == known
+    assert made.space.dim == 2

@@ -179,7 +179,7 @@ def _paired(
         if len(made) != len(test):
             raise UsageError(
                 f"{test.name} has conditions, and {len(made)} samples belong to its {len(test)} members row by row; "
-                "give as many samples, or the conditions of the samples (condition=)"
+                "give as many samples, or their conditions (condition=, or columns of that name in their file)"
             )
         rows = unseen[some(len(unseen), most, rng)]
         return rows, rows
