@@ -119,7 +119,7 @@ REGISTRY: dict[str, Family] = {
     ),
     "cut": Family(
         "cut:CUT",
-        "translators held to their input by contrast of patches, without a way back; maps and cubes, one way or both",
+        "adversarial translators with a contrastive loss of patches, without a cycle; maps and cubes, one way or both",
         "https://arxiv.org/abs/2007.15651",
         spaces=("field",),
         sources=("pair",),
@@ -132,7 +132,7 @@ REGISTRY: dict[str, Family] = {
     ),
     "diffusion-bridge": Family(
         "diffusion_bridge:DiffusionBridge",
-        "a flow of each of two unpaired ensembles; members turn around at the noise where the spectra part",
+        "a flow of each of two unpaired ensembles, joined at the noise level at which their spectra agree",
         "https://arxiv.org/abs/2305.01822",
         sources=("pair",),
     ),
