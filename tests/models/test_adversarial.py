@@ -41,6 +41,12 @@ def test_the_penalty_of_a_linear_critic_follows_from_its_slope():
     torch.testing.assert_close(penalty, torch.full((7,), 16.0))
 
 
+@pytest.mark.parametrize(("slope", "expected"), [((3.0, 4.0), 16.0), ((0.3, 0.4), 0.0), ((0.0, 0.0), 0.0)])
+def test_the_one_sided_penalty_is_of_slopes_above_one(slope, expected):
+    penalty = gradient_penalty(lambda x, _: x @ torch.tensor(slope), torch.randn(7, 2), one_sided=True)
+    torch.testing.assert_close(penalty, torch.full((7,), expected))
+
+
 def test_the_penalty_teaches_the_critic():
     slope = torch.tensor([0.3, 0.4], requires_grad=True)
     gradient_penalty(lambda x, _: x @ slope, torch.randn(7, 2)).mean().backward()
@@ -140,6 +146,7 @@ OPTIONS = {
     "relativistic": {"loss": "relativistic", "constraint": "zero-centred", "final_penalty": 0.01},
     "least-squares": {"loss": "least-squares", "constraint": "zero-centred"},
     "minimax": {"loss": "minimax", "constraint": "none"},
+    "one-sided": {"loss": "wasserstein", "constraint": "one-sided"},
     "dcgan": {"network": "dcgan"},
     "dcgan-r3": {"network": "dcgan", "loss": "relativistic", "constraint": "zero-centred"},
     "packing": {"packing": 2},

@@ -48,7 +48,7 @@ __all__ = ["Adversarial", "AdversarialSampling", "AdversarialSettings", "Constra
 _STARTS = 4
 """Codes from which the code of a member is looked for."""
 
-ConstraintName = Literal["gradient-penalty", "zero-centred", "clipping", "none"]
+ConstraintName = Literal["gradient-penalty", "one-sided", "zero-centred", "clipping", "none"]
 
 
 class AdversarialSettings(Settings):
@@ -65,9 +65,10 @@ class AdversarialSettings(Settings):
         network: of fields: ``default``, or ``dcgan`` for plain transposed and strided convolutions of the cells.
         loss: ``wasserstein``, ``non-saturating``, ``minimax``, ``relativistic`` or ``least-squares``.
         constraint: smoothness constraint on the critic: ``gradient-penalty`` (slope one between data and samples),
-            ``zero-centred`` (slope zero on both), ``clipping`` of its weights, or ``none``.
-        penalty: weight of the penalty: λ of ``gradient-penalty``, γ / 2 times each of R1 and R2 of ``zero-centred``;
-            None follows from the space.
+            ``one-sided`` (slope at most one there), ``zero-centred`` (slope zero on both), ``clipping`` of its weights,
+            or ``none``.
+        penalty: weight of the penalty: λ of ``gradient-penalty`` and ``one-sided``, γ / 2 times each of R1 and R2 of
+            ``zero-centred``; None follows from the space.
         final_penalty: weight at the end of the run, approached geometrically; None keeps it constant.
         clip: bound on the critic's weights for ``clipping``.
         critic_turns: critic steps per generator step.
@@ -242,9 +243,10 @@ class Adversarial(Model):
             penalty = squared_slope(scores, both).mean()
             loss = loss + self._weight(batch) * penalty
             logs["penalty"] = penalty.detach()
-        elif options.constraint == "gradient-penalty":
+        elif options.constraint in ("gradient-penalty", "one-sided"):
             epsilon = batch.draws.uniform(*[1] * len(self.space.shape))[: len(real)]
-            penalty = gradient_penalty(self.critic, fake.lerp(real, epsilon), told).mean()
+            between, bound = fake.lerp(real, epsilon), options.constraint == "one-sided"
+            penalty = gradient_penalty(self.critic, between, told, one_sided=bound).mean()
             loss = loss + self._weight(batch) * penalty
             logs["penalty"] = penalty.detach()
         if guesses is not None:

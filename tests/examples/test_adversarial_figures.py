@@ -1,0 +1,52 @@
+"""Figures of adversarial models: drawn from short trainings, and what they show, by formula."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+import torch
+
+from examples import approaching_distributions, dirac_gan, optimal_discriminator
+
+SHORT = {
+    "approaching_distributions": {"STEPS": 2, "DISTANCES": (0.0, 1.0)},
+    "dirac_gan": {"STEPS": 60},
+    "generator_losses": {},
+    "optimal_discriminator": {},
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_the_figure_is_drawn(name, tmp_path, monkeypatch):
+    example = import_module(f"examples.{name}")
+    for constant, value in SHORT[name].items():
+        assert hasattr(example, constant)
+        monkeypatch.setattr(example, constant, value)
+    example.main(str(tmp_path / "figure.png"))
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("game", [game for game in dirac_gan.GAMES if not game.one_centred], ids=lambda g: g.title)
+def test_the_linearised_game_has_the_known_eigenvalues(game):
+    assert game.eigenvalues() == pytest.approx(game.expected(), abs=1e-6)
+
+
+def test_a_one_centred_penalty_stops_the_generator_beside_the_data():
+    (game,) = (game for game in dirac_gan.GAMES if game.one_centred)
+    assert float(game.path((1.5, 0.0))[-1, 0].abs()) == pytest.approx(2 * game.one_centred, rel=0.01)
+
+
+def test_the_force_of_the_optimal_discriminator_is_the_slope_of_its_loss():
+    x = torch.linspace(-3, 3, 7, dtype=torch.float64)
+    step = 1e-6
+    data, made = (optimal_discriminator.density(x + step, mean, 1.0) for mean in (2.0, -2.0))
+    before, after = (optimal_discriminator.density(x - step, mean, 1.0) for mean in (2.0, -2.0))
+    numerical = (torch.log1p(data / made) - torch.log1p(before / after)) / (2 * step)
+    torch.testing.assert_close(optimal_discriminator.force(x, 1.0), numerical, rtol=1e-5, atol=1e-8)
+
+
+def test_the_exact_divergence_goes_from_zero_to_the_logarithm_of_two():
+    far, near = (approaching_distributions.jensen_shannon(distance) for distance in (3.0, 0.0))
+    assert far == pytest.approx(torch.tensor(2.0).log().item(), abs=1e-4)
+    assert near == pytest.approx(0, abs=1e-6)
