@@ -148,3 +148,9 @@ def test_a_column_of_file_names_that_names_none_of_them_is_refused(phases, tmp_p
     pd.DataFrame({"file": [f"{n}.fits" for n in range(24)], "mass": range(24)}).to_csv(tmp_path / "p.csv", index=False)
     with pytest.raises(DataError, match=r"'file' of conditions names none of the files.* is '0\.fits'"):
         read(phases, condition=tmp_path / "p.csv")
+
+
+def test_the_line_of_names_of_a_table_beside_the_data_is_no_row(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((20, 3)))
+    (tmp_path / "table.csv").write_text("a\n" + "1\n" * 20)
+    assert any("table.csv next to the data has 20 rows" in note for note in read(tmp_path / "x.npy").notes)

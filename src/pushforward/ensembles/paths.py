@@ -100,7 +100,9 @@ def tables_beside(files: Sequence[Path], count: int) -> list[str]:
                 continue
             rows = _rows(path)
             called = re.match(r"(param|label|condition|cosmo)", path.name, re.IGNORECASE) is not None
-            if rows > 1 and (rows in (count, count + 1) or (called and count % rows == 0)):
+            # The first line may name the columns.
+            rows = count if rows == count + 1 else rows
+            if rows > 1 and (rows == count or (called and count % rows == 0)):
                 notes.append(f"{path.name} next to the data has {rows} rows: --condition {path} uses it")
     return notes[:3]
 
