@@ -187,8 +187,6 @@ class Emulator(SpecialVerbs):
 
     def _asked(self, n: int, condition: Written | None, seed: int | None) -> tuple[Condition | None, int]:
         """The conditions of ``n`` new samples, and the seed of the random numbers."""
-        if n < 1:
-            raise UsageError(f"the number of samples must be at least 1, not {n}")
         seed, given = self._seeded(seed), self._given(condition, n)
         if given is None and self.condition_space.field:
             raise UsageError("these samples are conditional on a field; give one per sample (condition=, --condition)")
@@ -352,8 +350,6 @@ class Emulator(SpecialVerbs):
 
     def _seeded(self, seed: int | None) -> int:
         """The seed, a new one if none was given; stored in ``seed``."""
-        if seed is not None and seed < 0:
-            raise UsageError(f"the seed is {seed}; give a whole number from 0")
         self.seed = secrets.randbits(31) if seed is None else seed
         return self.seed
 

@@ -39,18 +39,17 @@ def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
     """Samples, codes or states as a tensor on the CPU, float32 or, if ``wide``, float64.
 
     Raises:
-        UsageError: if they are not numbers.
+        UsageError: if they are not an array of numbers.
     """
     dtype = torch.float64 if wide else torch.float32
+    expected = "samples and codes must be arrays of numbers"
     try:
-        if isinstance(x, Tensor):
-            x = x.detach().as_subclass(Tensor).cpu()
-        found = (x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))).to(dtype)
-        if found.dim() == 0:
-            raise TypeError
-        return found
+        array = x.detach().as_subclass(Tensor).cpu() if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
     except (TypeError, ValueError):
-        raise UsageError("samples and codes must be arrays of numbers") from None
+        raise UsageError(expected) from None
+    if array.dim() == 0:
+        raise UsageError(expected)
+    return array.to(dtype)
 
 
 def _between(a: Float[Tensor, "n *code"], b: Float[Tensor, "n *code"], part: float) -> Float[Tensor, "n *code"]:

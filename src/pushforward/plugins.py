@@ -77,7 +77,7 @@ def blamed_on(owner: type, doing: str) -> Iterator[None]:
 
     Arguments:
         owner: the class; all classes that it derives from may be at fault.
-        doing: what it was asked for, such as ``in turns``.
+        doing: where it failed, such as ``in turns``.
 
     Raises:
         UsageError: with the exception as its cause.
@@ -97,7 +97,7 @@ _HERE = Path(__file__).parent
 
 
 def _place(problem: BaseException, owner: type) -> str | None:
-    """``file:line`` of the last frame in the files of a class's own bases, unless the loop was asked beyond it."""
+    """File and line of the last frame in the code of a class and its bases; None where training failed beyond it."""
     bases = [each for each in owner.__mro__ if each.__module__.partition(".")[0] not in ("pushforward", "torch")]
     modules = [sys.modules.get(each.__module__) for each in bases]
     files = {getattr(each, "__file__", None) for each in modules}

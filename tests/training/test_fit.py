@@ -233,7 +233,7 @@ def test_a_full_disk_is_found_before_training(points, tmp_path, monkeypatch):
         ({"steps": 0}, UsageError, "at least 1"),
         ({"budget": "soon"}, UsageError, "not a length of time"),
         ({"device": "tpu"}, UsageError, "no device called 'tpu'"),
-        ({"seed": -1}, UsageError, "whole number from 0"),
+        ({"seed": -1}, UsageError, "seed=-1 was given; give a whole number of at least 0"),
         ({"devices": 0}, UsageError, "at least 1"),
         ({"precision": "8"}, UsageError, "no precision called '8'"),
         ({"tracker": "paper"}, UsageError, "no tracker called 'paper'"),

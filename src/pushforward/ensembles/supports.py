@@ -32,6 +32,9 @@ __all__ = ["Angle", "Interval", "Positive", "Support", "Supports", "Within", "Ze
 class Zeros:
     """Values that are exactly zero or positive.
 
+    Where the logarithm is used, positive values below the smallest seen, y = ln(x / unit) < 0, go to y g / (g - y) with
+    g = width / 8: above -g, hence above the band of zeros.
+
     Attributes:
         unit: smallest positive value, or the unit of the values if ``largest`` is None.
         width: width of the band that zeros are spread over.
@@ -78,7 +81,7 @@ class Zeros:
 
     @property
     def _gap(self) -> float:
-        """Room below the smallest value for smaller ones, which must not reach the band of zeros."""
+        """g: width of the interval below the smallest value seen that smaller ones are mapped to."""
         return self.width / 8
 
     def describe(self) -> str:

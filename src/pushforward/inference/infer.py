@@ -79,10 +79,6 @@ def infer(
     Raises:
         UsageError: if the model cannot infer parameters, or the observation or the prior do not match.
     """
-    if n < 1:
-        raise UsageError(f"{n} posterior samples were requested; request at least 1")
-    if seed is not None and seed < 0:
-        raise UsageError(f"the seed is {seed}; give a whole number from 0")
     seed = secrets.randbits(31) if seed is None else seed
     names, target = _sampled(emulator), inferred(emulator, of)
     if target == "conditions":

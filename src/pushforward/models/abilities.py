@@ -103,7 +103,10 @@ class Latent(Protocol):
 
 @runtime_checkable
 class Translator(Protocol):
-    """A model between two ensembles, called a and b; of one way only if it has ``ends``, ``("a",)`` or ``("b",)``."""
+    """A model between two ensembles, called a and b.
+
+    One that translates into one of them only has an attribute ``ends``, ``("a",)`` or ``("b",)``.
+    """
 
     def translate(self, x: Tensor, to: str) -> Tensor:
         """Members of b as members of a (``to="a"``), or of a as members of b (``to="b"``)."""
@@ -115,7 +118,7 @@ class RandomTranslator(Translator, Protocol):
     """A translator whose translations may be random, by its `Sampling`."""
 
     def translate_at_random(self, x: Tensor, to: str, draws: Draws, sampling: BaseModel | None = None) -> Tensor:
-        """The same as `translate`; fresh noise, if there is any, is from ``draws``."""
+        """As `translate`, with fresh noise, if there is any, from ``draws``."""
         ...
 
 

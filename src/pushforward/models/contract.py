@@ -43,14 +43,16 @@ def check_class(kind: Any) -> None:
         if isinstance(listed, str) or unknown:
             raise UsageError(f"{name} has {what} = {listed!r}; give a tuple of some of {', '.join(known)}")
     for what in ("Settings", "Sampling"):
-        _check_settings(name, what, getattr(kind, what))
+        _check_settings(kind, what)
     for method, arguments in _METHODS.items():
-        _check_call(name, kind, method, arguments, {})
+        _check_call(kind, method, arguments, {})
     for ability, protocol in ABILITIES.items():
-        _check_ability(name, kind, ability, protocol)
+        _check_ability(kind, ability, protocol)
 
 
-def _check_settings(name: str, what: str, settings: Any) -> None:
+def _check_settings(kind: type[Model], what: str) -> None:
+    """Check one of the settings classes, `Model.Settings` or `Model.Sampling`."""
+    name, settings = kind.__name__, getattr(kind, what)
     if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
         raise UsageError(f"{name}.{what} is not a class derived from pushforward.models.Settings, but {settings!r}")
     required = [each for each, field in settings.model_fields.items() if field.is_required()]
@@ -58,8 +60,9 @@ def _check_settings(name: str, what: str, settings: Any) -> None:
         raise UsageError(f"{name}.{what} has no default for {required[0]!r}; give every setting one")
 
 
-def _check_ability(name: str, kind: type[Model], ability: str, protocol: type) -> None:
-    """Check that a class has all methods of an ability, or none that is this ability's alone."""
+def _check_ability(kind: type[Model], ability: str, protocol: type) -> None:
+    """Check that a class has all methods of an ability or none, and that they take its arguments."""
+    name = kind.__name__
     methods = [each for each in vars(protocol) if callable(getattr(protocol, each)) and not each.startswith("_")]
     for method in methods:
         owner = next((each for each in kind.__mro__ if method in vars(each)), None)
@@ -73,15 +76,17 @@ def _check_ability(name: str, kind: type[Model], ability: str, protocol: type) -
         parameters = [*inspect.signature(getattr(protocol, method)).parameters.values()][1:]
         positional = tuple(each.name for each in parameters if each.kind is not each.KEYWORD_ONLY)
         named = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
-        _check_call(name, kind, method, positional, named)
+        _check_call(kind, method, positional, named)
 
 
-def _check_call(name: str, kind: type[Model], method: str, positional: Sequence[str], named: Mapping[str, Any]) -> None:
+def _check_call(kind: type[Model], method: str, positional: Sequence[str], named: Mapping[str, Any]) -> None:
     try:
         inspect.signature(getattr(kind, method)).bind(None, *positional, **named)
     except TypeError:
         taken = ", ".join(("self", *positional, *named))
-        raise UsageError(f"{name}.{method} cannot be called as {method}({taken}); see docs/contracts.md") from None
+        raise UsageError(
+            f"{kind.__name__}.{method} cannot be called as {method}({taken}); see docs/contracts.md"
+        ) from None
 
 
 def check_instance(model: Model) -> None:

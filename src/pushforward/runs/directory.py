@@ -148,7 +148,7 @@ _MAPPINGS = (
     "settings", "settings.model", "settings.training", "preprocessing", "data", "data.spec", "data.a", "data.a.spec",
     "data.b", "data.b.spec",
 )  # fmt: skip
-"""Parts of a configuration that are mappings, where they are there."""
+"""Parts of a configuration that are mappings, if they are present."""
 
 
 def check_format(path: Path, config: Mapping[str, Any]) -> None:

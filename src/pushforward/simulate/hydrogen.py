@@ -54,6 +54,7 @@ _CRITICAL_MASS_DENSITY = 2.775e11
 _CRITICAL_HYDROGEN = 1.123e-5 * 0.76
 """Hydrogen atoms per cm^3 of baryons at the critical density of h = 1, with a mass fraction of 0.76."""
 _RECOMBINATION = 4.2e-13
+"""alpha, coefficient of recombination in cm^3/s."""
 _COMPRESSED, _LOSING = 2e10, 2e11
 """M_c and M_1 in Msun/h."""
 _EMPTIEST = 1e-3

@@ -10,9 +10,8 @@ than ten draws lie beyond v, the tail is continued from the tenth outermost draw
     p = 10 / (B + 1)  T(v) / T(v_10)
 
 (in the spirit of Knijnenburg et al. 2009, https://doi.org/10.1093/bioinformatics/btp211), but kept between k / (B + 1)
-and (k + 1) / (B + 1) for k draws beyond v: the law places p between two ranks and never against them. T is Student's t
-for a signed statistic. A discrepancy, which is positive by construction, has the law of a root mean square of Gaussian
-numbers,
+and (k + 1) / (B + 1) for k draws beyond v, so that it never contradicts the rank of v. T is Student's t for a signed
+statistic. A discrepancy, which is positive by construction, has the law of a root mean square of Gaussian numbers,
 
     D^2 = a chi^2_nu,      nu = 2 <D^2>^2 / Var(D^2),      a = <D^2> / nu,
 

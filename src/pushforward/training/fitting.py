@@ -119,10 +119,6 @@ def fit(
     """
     length = wanted_length(steps, budget)
     chosen = choose_device(device)
-    if devices < 1:
-        raise UsageError(f"devices is {devices}; give at least 1")
-    if seed < 0:
-        raise UsageError(f"seed is {seed}; give a whole number from 0")
     if resume and out is None:
         raise UsageError("resume needs the directory of the run; give it as out (--out)")
     if isinstance(tracker, str):

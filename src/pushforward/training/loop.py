@@ -20,6 +20,7 @@ from torch import Tensor
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.batching import Shard
 from pushforward.errors import TrainingError, UsageError
+from pushforward.models import Turn
 from pushforward.models.contract import check_turn
 from pushforward.plugins import blamed_on
 from pushforward.randomness import Purpose, seed_for
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Loop"]
 
 _MOST_TURNS = 10_000
-"""Turns of one step at most: a model that loops over its batches would never end its first step."""
+"""Largest number of turns of one step: a model that loops over its batches would never end its first step."""
 
 
 @dataclass
@@ -123,28 +124,36 @@ class Loop:
         step = self.course.step + 1
         self._seed(seed_for(self.seed, step, self.shard.rank, Purpose.GLOBAL))
         self._middle = progress if self.length.steps is None else (step - 0.5) / self.length.steps
+        for turn in self._turns(progress):
+            self.meters.record(step, turn, self.state.optimisers.take(turn, self._middle))
+        self.state.average.update(step)
+        self.course.step = step
+
+    def _turns(self, progress: float) -> Iterator[Turn]:
+        """The turns of a step, each of them checked before it is taken.
+
+        Raises:
+            UsageError: if the model breaks the contract of `Model.turns`, or yields no turn or too many.
+        """
         model, kind = self.state.model, type(self.state.model).__name__
         turns = model.turns(self._supplied(progress))
         if not isinstance(turns, Iterator):
             raise UsageError(f"{kind}.turns must yield Turn(player, loss, logs), not return {type(turns).__name__}")
-        count = 0
-        while True:
+        for count in range(_MOST_TURNS):
             with self.fabric.autocast():
                 turn = next(turns, None)
-            if turn is None:
-                break
-            check_turn(model, turn, self.state.optimisers.players)
-            self.meters.record(step, turn, self.state.optimisers.take(turn, self._middle))
-            count += 1
-            if count == _MOST_TURNS:
-                raise UsageError(
-                    f"{kind}.turns yielded {count} turns in one step; it must yield those of one step and return "
-                    "(take a batch by next(batches): a loop over batches never ends)"
-                )
-        if not count:
-            raise UsageError(f"{kind}.turns yielded no turn at step {step}; it must yield at least one per step")
-        self.state.average.update(step)
-        self.course.step = step
+            if turn is not None:
+                check_turn(model, turn, self.state.optimisers.players)
+                yield turn
+            elif count:
+                return
+            else:
+                step = self.course.step + 1
+                raise UsageError(f"{kind}.turns yielded no turn at step {step}; it must yield at least one per step")
+        raise UsageError(
+            f"{kind}.turns yielded {_MOST_TURNS} turns in one step; it must yield those of one step and return "
+            "(take a batch by next(batches): a loop over batches never ends)"
+        )
 
     def _supplied(self, progress: float) -> Iterator[Batch]:
         """The batches of a step, counted as they are used."""

@@ -120,6 +120,7 @@ def transported(
 
     def motion(theta: Tensor, z: Tensor) -> Tensor:
         t = (theta / 2).sin().square().clamp(0, 1)
+        # dt / dtheta = sqrt(t (1 - t)) cancels the pole of u = c f / (1 - t), and that of v in the same way.
         ahead, behind = (
             _each((p * (1 - p + sigma**2 * p)).sqrt(), z) * drift(z, p)
             for drift, p in ((forward, t), (backward, 1 - t))
