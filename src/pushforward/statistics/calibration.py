@@ -70,7 +70,7 @@ def p_value(
     Arguments, raises: as in `rank_p_value`.
 
     Example:
-        >>> floor = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> floor = torch.randn(4000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         >>> bool((p_value(1.96, floor) - 0.05).abs() < 0.03), bool(p_value(5.0, floor) < 1e-4)
         (True, True)
         >>> bool((p_value(2.58, floor.abs(), "discrepancy") - 0.01).abs() < 0.005)
