@@ -10,7 +10,7 @@ from test_energy_verdicts import Boltzmann, members  # noqa: F401  (a fixture)
 from pushforward.validation import density, energies
 from pushforward.validation.density import judge_density
 from pushforward.validation.energies import judge_weights
-from pushforward.validation.evaluation_data import gather
+from pushforward.validation.gather import gather
 
 
 class Clock:

@@ -10,7 +10,7 @@ from pushforward.energies.weights import reweight
 from pushforward.ensembles import Ensemble
 from pushforward.simulate.boltzmann import BoltzmannDensity
 from pushforward.validation.energies import energy_statistics, judge_weights
-from pushforward.validation.evaluation_data import gather
+from pushforward.validation.gather import gather
 from pushforward.validation.measure import measure
 
 ENERGY = double_well()

@@ -15,8 +15,8 @@ import torch
 from pushforward.ensembles import Trajectories
 from pushforward.errors import UsageError
 from pushforward.spaces import Trajectory
-from pushforward.validation.evaluation_data import home_ensemble
 from pushforward.validation.evolution import EVOLVED, FLOOR, UNCORRECTED, Comparison, judge_evolution
+from pushforward.validation.gather import home_ensemble
 from pushforward.validation.page import render, save_page
 from pushforward.validation.printing import Printed, TextTable
 from pushforward.validation.style import FLOOR as GREY

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pushforward.spaces import Series
-from pushforward.validation.evaluation_data import EvaluationData, some
+from pushforward.validation.chosen_rows import some
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.verdict import UNJUDGED, Verdict, ruled
 from pushforward.validation.wording import number, with_unit
 

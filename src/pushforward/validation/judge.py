@@ -21,8 +21,9 @@ from pushforward.errors import UsageError
 from pushforward.randomness import Purpose
 from pushforward.spaces import Space
 from pushforward.validation.battery import statistics_named
-from pushforward.validation.evaluation_data import assemble, halves, most_members, some
+from pushforward.validation.chosen_rows import halves, some
 from pushforward.validation.floor import match
+from pushforward.validation.gather import assemble, most_members
 from pushforward.validation.measure import Tolerances
 from pushforward.validation.report import Report
 from pushforward.validation.statistic import Statistic

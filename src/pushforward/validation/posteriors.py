@@ -16,8 +16,9 @@ from torch import Tensor
 from pushforward.conditions import Condition
 from pushforward.randomness import Purpose
 from pushforward.statistics import PosteriorCalibration, posterior_calibration
+from pushforward.validation.chosen_rows import some
 from pushforward.validation.curves import Curve
-from pushforward.validation.evaluation_data import EvaluationData, some
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.vectors import coordinate_names
 from pushforward.validation.verdict import Verdict, judge

@@ -21,7 +21,8 @@ from pushforward.ensembles import Ensemble, EnsemblePair, Parameter, read
 from pushforward.errors import DataError, UsageError
 from pushforward.models import ends_of
 from pushforward.randomness import Purpose
-from pushforward.validation.evaluation_data import Watch, assemble, most_members, some
+from pushforward.validation.chosen_rows import some
+from pushforward.validation.gather import Watch, assemble, most_members
 from pushforward.validation.page import render, save_page
 from pushforward.validation.printing import Printed, TextGroup
 from pushforward.validation.report import Report, geometric_mean

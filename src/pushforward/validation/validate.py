@@ -25,9 +25,10 @@ from pushforward.validation.conditions import condition_statistics
 from pushforward.validation.density import judge_density
 from pushforward.validation.energies import energy_statistics, judge_weights
 from pushforward.validation.energy_report import EnergyReport, learnt_energy, validate_energy
-from pushforward.validation.evaluation_data import EvaluationData, Watch, gather
+from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
 from pushforward.validation.forecasts import judge_forecasts
+from pushforward.validation.gather import Watch, gather
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.measure import Tolerances, attempt, measure
