@@ -18,7 +18,8 @@ other unseen cubes, the floor:
 Runs and results are kept in ``runs/benchmarks/hydrogen/``, so an interrupted benchmark goes on:
 
     python -m benchmarks hydrogen
-    python -m benchmarks.hydrogen wgan-gp      # this model alone, without a table
+    python -m benchmarks.hydrogen wgan-gp      # this row alone, without a table
+    python -m benchmarks.hydrogen table        # a table of the rows that have been measured
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from scipy.stats import ks_2samp
 
 import pushforward as pf
 from benchmarks.lognormal import Lognormal
-from benchmarks.stored_results import WORK, measure_once
+from benchmarks.stored_results import WORK, measure_once, stored
 from benchmarks.timing import report
 from pushforward.simulate import simulate
 from pushforward.statistics import bispectrum, power_spectrum
@@ -169,7 +170,10 @@ def figures(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    found = {name: figures(name) for name in ROWS}
+    table({name: figures(name) for name in ROWS})
+
+
+def table(found: dict[str, dict[str, Any]]) -> None:
     rival = found["lognormal"]
     rows = [
         {
@@ -219,5 +223,9 @@ def worst(ratios: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    for wanted in sys.argv[1:] or ROWS:
-        figures(wanted)
+    if sys.argv[1:] == ["table"]:
+        kept = {name: stored("hydrogen", name, SETTING) for name in ROWS}
+        table({name: each for name, each in kept.items() if each is not None})
+    else:
+        for wanted in sys.argv[1:] or ROWS:
+            figures(wanted)
