@@ -17,7 +17,7 @@ from scipy import fft
 
 __all__ = ["Lognormal"]
 
-SAMPLES, CORRECTIONS = 200, 16
+SAMPLES, CORRECTIONS = 128, 14
 
 
 class Lognormal:
