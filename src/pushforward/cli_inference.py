@@ -28,7 +28,7 @@ def infer(
         str | None, typer.Option(metavar="samples|conditions", help="What to infer, where the model could do either.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Seed of every random number; a fresh one unless said.", min=0)
+        int | None, typer.Option(help="Seed of every random number; a fresh one by default.", min=0)
     ] = None,
     device: Device = "auto",
     *,

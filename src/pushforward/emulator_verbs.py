@@ -225,7 +225,7 @@ class SpecialVerbs:
             observation: a condition, of a model that has learned parameters given data; one or several independent
                 samples, of a model that has learned data given parameters.
             n: posterior samples.
-            prior: by name of a parameter: ``(low, high)``, ``"LOW:HIGH"`` or ``"MEAN+-DEVIATION"``. Unless said, a
+            prior: by name of a parameter: ``(low, high)``, ``"LOW:HIGH"`` or ``"MEAN+-DEVIATION"``. The default of a
                 posterior by likelihood is uniform over the range of training; the other kind has learned its prior.
             of: ``samples`` or ``conditions``, where the model could infer either.
             seed: of the random numbers; a fresh one if None.

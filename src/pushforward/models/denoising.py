@@ -116,7 +116,7 @@ class Denoising(Model):
         """The noise of the training samples."""
         return self.prior.draw(batch.draws, self.space.shape)
 
-    def told(self, z: Float[Tensor, "batch *shape"], moment: Moment) -> tuple[Moment, Number]:
+    def effective_moment(self, z: Float[Tensor, "batch *shape"], moment: Moment) -> tuple[Moment, Number]:
         """Moment with the effective noise level passed to the network at ``z``, and its ratio to that of ``moment``."""
         return moment, 1.0
 
@@ -126,7 +126,7 @@ class Denoising(Model):
         moment = self.path.at(t.reshape(-1, *[1] * len(self.space.shape)))
         noise = self.noise(batch)
         z = moment.mix(batch.x, noise)
-        moment, ratio = self.told(z, moment)
+        moment, ratio = self.effective_moment(z, moment)
         noise = noise / ratio
         value = self._output(z, moment, self.withheld(batch))
         error = (value - transport.target(self.prediction, batch.x, noise, moment)).square()
@@ -151,7 +151,7 @@ class Denoising(Model):
             if path is not None and path != self.path:
                 own, scale = self.path.matching(moment)
                 z = scale * z
-            own, ratio = self.told(z, own)
+            own, ratio = self.effective_moment(z, own)
             data, noise = transport.estimate(self._output(z, own, condition), z, own, self.prediction)
             return transport.Estimate(data, noise if isinstance(ratio, float) else ratio * noise)
 

@@ -64,7 +64,7 @@ class PFGMPlusPlus(EDM):
         super().__init__(space, condition, options, prior=StudentT(options.D))
         self.level = NoiseLevel(space.size, options.D)
 
-    def told(self, z: Tensor, moment: Moment) -> tuple[Moment, Tensor]:
+    def effective_moment(self, z: Tensor, moment: Moment) -> tuple[Moment, Tensor]:
         return self.level(z, moment)
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:

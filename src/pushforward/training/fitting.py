@@ -310,8 +310,8 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
 def _trackers(run: Path, tracker: Watched, config: dict[str, Any], state: State) -> list[Tracker]:
     """Open the trackers and write the configuration of the run, after all checks."""
     check_space_left(run, sum(p.numel() * p.element_size() for p in state.model.parameters()))
-    told, options = tracker
-    others = [] if told is None else [open_tracker(told, run, options)]
+    chosen, options = tracker
+    others = [] if chosen is None else [open_tracker(chosen, run, options)]
     save_yaml(run / CONFIG, config)
     trackers = [JsonLines(run / METRICS, after=state.course.step), *others]
     for each in trackers:

@@ -73,7 +73,7 @@ class JsonLines:
             raise UsageError(f"{self._path} cannot be written: {problem.strerror or problem}") from None
 
     def close(self) -> None:
-        # What cannot be written was said already, when it was to be.
+        # A failure to write has been reported by log_metrics.
         with suppress(OSError):
             self._file.close()
 
@@ -83,7 +83,7 @@ class TensorBoard:
 
     Arguments:
         run: directory of the run.
-        folder: for the curves; ``tensorboard`` in the run unless said.
+        folder: for the curves; ``tensorboard`` in the run by default.
     """
 
     def __init__(self, run: Path, *, folder: str | None = None) -> None:
@@ -106,9 +106,9 @@ class MLflow:
 
     Arguments:
         run: directory of the run.
-        uri: of the server; that of ``MLFLOW_TRACKING_URI`` unless said.
+        uri: of the server; that of ``MLFLOW_TRACKING_URI`` by default.
         experiment: that the run belongs to.
-        name: of the run; that of its directory unless said.
+        name: of the run; that of its directory by default.
     """
 
     def __init__(
@@ -136,9 +136,9 @@ class WeightsAndBiases:
 
     Arguments:
         run: directory of the run.
-        project: that of ``WANDB_PROJECT`` unless said, or else ``pushforward``.
+        project: that of ``WANDB_PROJECT`` by default, or else ``pushforward``.
         entity: user or team.
-        name: of the run; that of its directory unless said.
+        name: of the run; that of its directory by default.
     """
 
     def __init__(
