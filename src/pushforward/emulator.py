@@ -103,12 +103,14 @@ class Emulator(SpecialVerbs):
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        """Abilities of the model, from `models.ABILITIES`: ``sampler``, ``density``, ``latent``, ``translator``, ..."""
-        able = [name for name, protocol in ABILITIES.items() if isinstance(self.model, protocol)]
-        absent = set(_DENSITIES if self._relations else ())
-        absent |= set() if hasattr(self.preprocessing, "towards") else {"translator"}
-        absent |= set() if self.space.kind == "trajectory" else {"evolver", "corrected"}
-        return tuple(name for name in able if name not in absent)
+        """Abilities of the model that its data allow, from `models.ABILITIES`: ``sampler``, ``density``, ``latent``, ..."""
+        impossible = set(_DENSITIES if self._relations else ())
+        if not hasattr(self.preprocessing, "towards"):
+            impossible.add("translator")
+        if self.space.kind != "trajectory":
+            impossible |= {"evolver", "corrected"}
+        able = (name for name, protocol in ABILITIES.items() if isinstance(self.model, protocol))
+        return tuple(name for name in able if name not in impossible)
 
     @property
     def _relations(self) -> int:

@@ -148,16 +148,7 @@ def assemble(
         repeats = np.stack([draw(condition, min(count, REPEATED), turn)[0] for turn in (1, 2)])
     _check_finite(generated, space)
     levels = kind.levels(real)
-    if levels is not None:
-        notes.append(
-            f"Real cells have but {len(levels)} values, {levels[0]:g} to {levels[-1]:g}; the PDF, peaks and Minkowski "
-            "functionals of generated ones are taken after rounding to them."
-        )
-    if len(np.unique(groups[:count])) < FEW_GROUPS:
-        notes.append(
-            f"The test members are of {len(np.unique(groups[:count]))} independent group(s) only: their common "
-            "fluctuations cannot be told from a defect."
-        )
+    notes += _notes_on(levels, len(np.unique(groups[:count])))
     return EvaluationData(
         space=space,
         parameters=tuple(emulator.parameters),
@@ -179,6 +170,22 @@ def assemble(
         classes=classes,
         of_class=of_class,
     )
+
+
+def _notes_on(levels: np.ndarray | None, independent: int) -> list[str]:
+    """Notes on discrete values and on few independent groups of test members."""
+    notes = []
+    if levels is not None:
+        notes.append(
+            f"Real cells have but {len(levels)} values, {levels[0]:g} to {levels[-1]:g}; the PDF, peaks and Minkowski "
+            "functionals of generated ones are taken after rounding to them."
+        )
+    if independent < FEW_GROUPS:
+        notes.append(
+            f"The test members are of {independent} independent group(s) only: their common fluctuations cannot be "
+            "distinguished from a defect."
+        )
+    return notes
 
 
 def _classes(*parts: tuple[Ensemble, np.ndarray]) -> tuple[tuple[str, ...], np.ndarray | None]:
