@@ -103,7 +103,7 @@ class Emulator(SpecialVerbs):
 
     @property
     def abilities(self) -> tuple[str, ...]:
-        """Abilities of the model that its data allow, from `models.ABILITIES`: ``sampler``, ``density``, ``latent``, ..."""
+        """Abilities of the model that its data allow, from `models.ABILITIES`: ``sampler``, ``density``, ..."""
         impossible = set(_DENSITIES if self._relations else ())
         if not hasattr(self.preprocessing, "towards"):
             impossible.add("translator")
