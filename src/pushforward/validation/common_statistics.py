@@ -190,7 +190,7 @@ def _classes(data: EvaluationData) -> TestResult | None:
         generated, real[:n], of_class[:n], data.classes, training=(real[n:], of_class[n:]) if enough else None
     )
     return _result_of_counts(
-        found, f"{len(found.names)} classes of the data, told by a classifier trained on real samples."
+        found, f"{len(found.names)} classes of the data, assigned by a classifier trained on real samples."
     )
 
 

@@ -91,6 +91,11 @@ def with_design(values: tuple[np.ndarray, np.ndarray], data: EvaluationData) -> 
 
 
 def power_matrices(summary: Summary, data: EvaluationData) -> dict[str, np.ndarray]:
+    """Correlation matrices of ln P(k) at given conditions, shape (bins, bins); empty for constant fields.
+
+    Returns:
+        ``real``, ``generated``, their ``difference``, and the mean wavenumbers ``k`` of the bins, shape (bins,).
+    """
     if not varies(data.real):
         return {}
     generated, real = log_spectra(summary)

@@ -115,7 +115,7 @@ class Verdict:
 
     @property
     def size(self) -> float:
-        """Distance of the value from that of real data: a discrepancy itself, a score's distance, the excess."""
+        """Distance of the value from real data: the discrepancy itself, or a score's distance, excess or lack."""
         if self.kind == "discrepancy" or not math.isfinite(self.floor):
             return self.value
         difference = self.value - self.floor
@@ -125,9 +125,8 @@ class Verdict:
     def ratio(self) -> float:
         """Distance from real data, in units in which real data are at about 1 from each other.
 
-        For a discrepancy, in units of its floor; for a score, the distance to real data's score in units of the
-        half-width of its range, and 0 beyond it where more is not worse. NaN where that is not known, and for an
-        excess, of which less is no virtue.
+        For a discrepancy, in units of its floor; for a score or a lack, `size` in units of the half-width of the
+        floor's range. NaN where that is not known, and for an excess.
         """
         if self.kind == "discrepancy" and self.floor > 0:
             return self.value / self.floor
@@ -315,7 +314,10 @@ def judge(
 
 
 def _noticeable(draws: np.ndarray, kind: Kind) -> float:
-    """`smallest_noticeable` in the unit of the values; NaN for fewer than three draws."""
+    """`smallest_noticeable` in the unit of the values; of a lack, a share of misses beyond that of real data.
+
+    Defects add in quadrature on the `natural_scale`, hence shares of misses add. NaN for fewer than three draws.
+    """
     if len(draws) < 3:
         return math.nan
     size = float(smallest_noticeable(natural_scale(draws, kind), alternative_of(kind), level=level_of(kind)))
