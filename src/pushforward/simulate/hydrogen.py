@@ -15,7 +15,7 @@ at which recombination balances ionisation by a uniform background, from which d
 with alpha = 4.2e-13 cm^3/s at 10^4 K. Massive structures lose cold gas: their neutral mass grows as M^{3/4}. The
 density of neutral hydrogen, in units of the mean density of all hydrogen, is
 
-    f = Delta x (1 + M / M_1)^{-1/4}.
+    f = Delta x (1 + M / M_1)^{-1/4},          M_c = 2 10^10 Msun/h,  M_1 = 2 10^11 Msun/h.
 
 It spans seven orders of magnitude between voids, where x is about 10^-5, and shielded gas, where it is near one.
 
