@@ -34,7 +34,8 @@ class PatchContrast(nn.Module):
         temperature: T.
 
     >>> features = [torch.randn(2, 8, 6, 6)]
-    >>> float(PatchContrast([8], places=16)(features, features, Draws(0, 2))) < float(torch.tensor(16.0).log())
+    >>> loss = PatchContrast([8], places=16)(features, features, Draws(0, 2))
+    >>> bool(loss < torch.tensor(16.0).log())
     True
     """
 
