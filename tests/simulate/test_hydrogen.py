@@ -35,7 +35,7 @@ def test_the_redshift_is_the_condition_and_fills_its_range():
     again = simulate("hydrogen", 3, grid=8)
     assert again.names == ("redshift",)
     assert (again.conditions == many[:3]).all()
-    assert (simulate("hydrogen", 2, grid=8, redshift="4").conditions == 4).all()
+    assert (simulate("hydrogen", 2, grid=8, redshift=4.0).conditions == 4).all()
 
 
 def test_denser_gas_is_more_neutral_and_the_gas_thins_with_time():
