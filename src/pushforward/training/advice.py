@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from pushforward.ensembles.supports import Angle
+from pushforward.models.chains import AutoregressiveSettings, CouplingSettings
 from pushforward.models.circular_chains import CircleSettings
 from pushforward.models.registry import families
 from pushforward.training.plan import Task
@@ -15,6 +16,8 @@ __all__ = ["advice"]
 
 LARGE = 50_000_000
 """Parameters of a model of vectors from which a smaller one is suggested."""
+_LENGTHS = ((CouplingSettings, "couplings"), (AutoregressiveSettings, "transforms"))
+"""Setting with the length of each kind of chain."""
 
 
 def advice(task: Task, preprocessing: Any, model: nn.Module) -> list[str]:
@@ -44,8 +47,8 @@ def _of_size(task: Task, model: nn.Module) -> list[str]:
     count, space = sum(p.numel() for p in model.parameters()), task.source.space
     if count < LARGE or space.kind != "vector":
         return []
-    fields = type(task.of_model).model_fields
-    fewer = next((f"--set {name}=2 has fewer; " for name in ("couplings", "transforms") if name in fields), "")
+    lengths = (name for kind, name in _LENGTHS if isinstance(task.of_model, kind))
+    fewer = next((f"--set {name}=2 has fewer; " for name in lengths), "")
     return [
         f"{count:,} parameters are many for vectors of {space.size} numbers: {fewer}or learn fewer numbers (--columns, "
         "principal components), or read the data as fields (--space field) if they lie on a grid"
