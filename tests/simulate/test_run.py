@@ -45,8 +45,8 @@ def test_options_come_as_words_or_as_numbers():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"count": 0}, "members"),
-        ({"count": 2.5}, "members"),
+        ({"count": 0}, "count"),
+        ({"count": 2.5}, "count"),
         ({"count": 3, "seed": -1}, "seed"),
         ({"count": 3, "noise": "loud"}, "noise of two-moons must be a number"),
         ({"count": 3, "noise": float("nan")}, "finite"),

@@ -34,7 +34,7 @@ def simulate(name: str, count: int | None = None, seed: int = 0, **options: Any)
     >>> simulate("two-moons", 100, noise=0.05).x.shape
     (100, 2)
     """
-    function = checked(count=1)(_find(name))
+    function = _find(name)
     return function(SIMULATORS[name].default_count if count is None else count, seed, **options)
 
 
