@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 
 import pytest
 import torch
 
-from examples import approaching_distributions, dirac_gan, optimal_discriminator
+from benchmarks import critic_estimate
+from examples import approaching_distributions, dirac_gan, latent_arithmetic, optimal_discriminator
 
 SHORT = {
     "approaching_distributions": {"STEPS": 2, "DISTANCES": (0.0, 1.0)},
@@ -50,3 +52,31 @@ def test_the_exact_divergence_goes_from_zero_to_the_logarithm_of_two():
     far, near = (approaching_distributions.jensen_shannon(distance) for distance in (3.0, 0.0))
     assert far == pytest.approx(torch.tensor(2.0).log().item(), abs=1e-4)
     assert near == pytest.approx(0, abs=1e-6)
+
+
+def test_a_sheared_bar_has_the_slant_of_its_shear():
+    upright, leaning = torch.zeros(2, 1, 1, 8, 8)
+    for row in range(8):
+        upright[0, 0, row, 3] = 1
+        leaning[0, 0, row, 7 - row] = 1
+    assert latent_arithmetic.slant(torch.cat([upright, leaning])).tolist() == pytest.approx([0.0, 1.0])
+
+
+def test_the_arithmetic_of_additive_codes_is_exact():
+    digits, leaning = torch.arange(400) % 4, torch.arange(400) // 4 % 2
+    x = torch.zeros(400, 1, 8, 8)
+    for row in range(8):
+        x[leaning == 0, 0, row, 3] = x[leaning == 1, 0, row, 7 - row] = 1
+    codes = torch.stack([digits, leaning], 1).float()
+    groups = latent_arithmetic.Groups(codes, x, digits)
+    assert groups.digits == [0, 1, 2, 3]
+    torch.testing.assert_close(groups.arithmetic(codes, 0, 3), torch.tensor([3.0, 1.0]))
+
+
+def test_the_running_estimate_stands_beside_the_distances():
+    lines = [{"step": n, "critic/wasserstein": float(n)} for n in range(1, 41)]
+    lines[19]["generator/distance"], lines[39]["generator/distance"] = 3.0, 1.0
+    found = critic_estimate.series(lines, "wgan-gp")
+    assert found == {"step": [20, 40], "distance": [3.0, 1.0], "estimate": [10.5, 28.0]}
+    assert critic_estimate.correlation(found) == pytest.approx(-1)
+    assert critic_estimate.divergence(0.0) == pytest.approx(math.log(2))
