@@ -62,17 +62,6 @@ def test_a_sheared_bar_has_the_slant_of_its_shear():
     assert latent_arithmetic.slant(torch.cat([upright, leaning])).tolist() == pytest.approx([0.0, 1.0])
 
 
-def test_the_arithmetic_of_additive_codes_is_exact():
-    digits, leaning = torch.arange(400) % 4, torch.arange(400) // 4 % 2
-    x = torch.zeros(400, 1, 8, 8)
-    for row in range(8):
-        x[leaning == 0, 0, row, 3] = x[leaning == 1, 0, row, 7 - row] = 1
-    codes = torch.stack([digits, leaning], 1).float()
-    groups = latent_arithmetic.Groups(codes, x, digits)
-    assert groups.digits == [0, 1, 2, 3]
-    torch.testing.assert_close(groups.arithmetic(codes, 0, 3), torch.tensor([3.0, 1.0]))
-
-
 def test_the_running_estimate_stands_beside_the_distances():
     lines = [{"step": n, "critic/wasserstein": float(n)} for n in range(1, 41)]
     lines[19]["generator/distance"], lines[39]["generator/distance"] = 3.0, 1.0
