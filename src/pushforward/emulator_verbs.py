@@ -257,7 +257,7 @@ class SpecialVerbs:
         def one(x: Tensor, c: Condition | None) -> Tensor:
             if isinstance(self.model, RandomTranslator):
                 # Another seed for each direction: the noise of the way back is not that of the way there.
-                keys = seed, "ab".index(to), next(chunk), Purpose.TRANSLATIONS
+                keys = seed, "ab".index(to), next(chunk), Purpose.TRANSLATION_NOISE
                 draws = Draws(seed_for(*keys), len(x), device=x.device)
                 return after.inverse(self.model.translate_at_random(before(x), to, draws, options))
             given = () if options is None else (options,)

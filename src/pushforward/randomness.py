@@ -60,6 +60,8 @@ class Purpose(IntEnum):
     """Members translated there and back for a report."""
     POSTERIORS = 19
     """Members whose posteriors are calibrated."""
+    TRANSLATION_NOISE = 20
+    """Noise of a chunk of random translations."""
 
 
 def seed_for(*keys: int) -> int:
