@@ -20,6 +20,7 @@ SUPPORT = {
     "timing",
     "command_line_runs",
     "stored_results",
+    "perfect_samples",
     "planted",
     "flow_peers",
     "entropy_sets",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from benchmarks.planted import SETS, WITHOUT_TRAINING
+from benchmarks.perfect_samples import SETS, WITHOUT_TRAINING
 from benchmarks.stored_results import measure_once
 from benchmarks.timing import report
 

@@ -1,7 +1,7 @@
 """Real data offered as generated samples, of every set that the calibration is measured by."""
 
 import pytest
-from benchmarks.planted import SETS, cosmic_web
+from benchmarks.perfect_samples import SETS, cosmic_web
 
 from pushforward.validation.verdict import OFF
 

@@ -1,4 +1,4 @@
-"""The figures of flows are drawn from short trainings."""
+"""Figures of examples are drawn, those of trained models from short trainings."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from importlib import import_module
 import pytest
 
 SHORT = {
+    "approaching_distributions": {"STEPS": 2, "DISTANCES": (0.0, 1.0)},
+    "dirac_gan": {"STEPS": 60},
     "flow_layers": {"STEPS": 2, "SAMPLES": 50},
+    "generator_losses": {},
     "maf_and_iaf": {},
+    "optimal_discriminator": {},
     "posterior": {"SIMULATIONS": 600, "STEPS": 2, "TESTED": 12, "DRAWS": 10},
 }
 
