@@ -1,11 +1,13 @@
-"""Trains toys as a user's script would: alone, under torchrun, or with ``devices``. Called by `test_processes`."""
+"""Trains toys as a user's script would: alone, under torchrun, or with ``devices``. Used by `test_processes`."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import numpy as np
+import torch
 import toys
 
 from pushforward.ensembles import Ensemble, EnsemblePair, read
@@ -40,10 +42,8 @@ def cropped_pair() -> EnsemblePair:
     return EnsemblePair(*(read(each, crop=8, space="field") for each in fields))
 
 
-def main() -> None:
-    """Fit every model in the JSON of the first argument, with the options there, into ``out/<model>``."""
-    options = json.loads(sys.argv[1])
-    out, models = options.pop("out"), options.pop("models")
+def train(out: str, models: list[str], **options) -> None:
+    """Fit every model into ``out/<model>``; an error or an interruption ends the process with status 2."""
     for model in models:
         try:
             own = {**options, "settings": {**options["settings"], **BETWEEN}} if model == "between" else options
@@ -54,5 +54,16 @@ def main() -> None:
             sys.exit(2)
 
 
+def forked(errors: str, options: dict) -> None:
+    """Train as if this file had been started as a script, with standard error written to a file."""
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+    # Processes that are spawned from here import the script of their parent, which makes the toys known to them.
+    script = sys.modules["__main__"]
+    script.__spec__, script.__file__ = None, __file__
+    train(**options)
+
+
 if __name__ == "__main__":
-    main()
+    train(**json.loads(sys.argv[1]))
