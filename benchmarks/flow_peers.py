@@ -168,10 +168,12 @@ def count(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def stepper(model: Model, dim: int, condition: Condition | None = None, *, rows: int = 512) -> Callable[[], None]:
-    """One step of training on a batch of vectors, as the loop takes it; the first one is taken."""
+def stepper(
+    model: Model, dim: int, condition: Condition | None = None, *, rows: int = 512, progress: float = 0.0
+) -> Callable[[], None]:
+    """One step of training on a batch of vectors, as the loop takes it at that progress; the first one is taken."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
-    batch = Batch(torch.randn(rows, dim), condition, Draws(0, rows))
+    batch = Batch(torch.randn(rows, dim), condition, Draws(0, rows), progress)
 
     def step() -> None:
         for turn in model.turns(repeat(batch)):
