@@ -22,7 +22,7 @@ import torch
 import pushforward as pf
 from benchmarks.entropy_sets import SETS
 from benchmarks.flow_peers import Zuko, count, process_seconds, stepper, width_for
-from benchmarks.stored_results import measure_once, stored
+from benchmarks.stored_results import measure_in_turn, measure_once, stored
 from benchmarks.timing import report
 from pushforward.conditions import ConditionSpace
 from pushforward.ensembles import Ensemble
@@ -43,7 +43,15 @@ FLOWS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def main() -> None:
+def main(seconds: float = float("inf")) -> None:
+    """Measure what is not measured yet, beginning nothing after so many seconds."""
+    plan = [(data, name) for data in SETS for name in FLOWS]
+    if measure_in_turn(plan, lambda row: cell(*row), seconds):
+        tabulate()
+
+
+def tabulate() -> None:
+    """The table of what is measured so far."""
     rows = []
     for name in FLOWS:
         row: dict[str, Any] = {"flow": name}
