@@ -29,7 +29,7 @@ from benchmarks.stored_results import measure_once, stored
 from benchmarks.timing import report
 from pushforward.ensembles import builtin
 
-BUDGETS = (20.0, 60.0)
+BUDGETS = (15.0, 45.0)
 LEVELS, CELLS = 17, 64
 FAMILIES: dict[str, dict[str, Any]] = {
     "autoregressive": {"width": 64, "depth": 3},
