@@ -86,7 +86,7 @@ def tabulate() -> None:
         "C2ST accuracy, mean over observations (their number, from the first on); an empty cell was not measured",
         f"{SIMULATIONS} simulations, {BUDGET:g} processor seconds of training each, one seed",
         f"{SAMPLES} samples of each posterior; better: over the observations that both have",
-        "classifier: that of the benchmark (two hidden layers of ten times the parameters), 150 epochs at most, five folds",
+        "classifier: that of the benchmark (two layers of ten times the parameters, five folds), 150 epochs at most",
         f"{PEER}: defaults of sbi with its neural spline flow, which stops early by its validation loss",
     ]
     packages = ["sbibm", "sbi", "nflows"]
