@@ -8,6 +8,7 @@ from torch import nn
 from pushforward.models import Batch, Player, Turn, model_class
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
+from pushforward.training.muon import Muon, is_matrix
 from pushforward.training.optimisers import Optimisers, _buckets, _side_by_side, rate_at
 from pushforward.training.settings import TrainingSettings
 
@@ -143,3 +144,63 @@ def test_numbers_that_are_moved_side_by_side_keep_their_values_and_their_layout(
         joined[0].grad.fill_(2.0)
     assert not any(p.any() for p in model[0].parameters())
     assert all((p.grad == 2).all() for p in model[0].parameters())
+
+
+@pytest.mark.parametrize("shape", [(16, 40), (40, 16), (12, 12), (9, 8, 3, 3), (9, 8, 2, 2, 2)])
+def test_a_step_of_muon_moves_all_directions_of_a_matrix_equally_far(shape):
+    torch.manual_seed(0)
+    weight = torch.randn(shape)
+    if len(shape) > 2:
+        weight = weight.contiguous(memory_format=torch.channels_last if len(shape) == 4 else torch.channels_last_3d)
+    parameter = nn.Parameter(weight.clone(memory_format=torch.preserve_format))
+    gradient = torch.randn(shape) * torch.logspace(0, -2, shape[0]).view(-1, *[1] * (len(shape) - 1))
+    parameter.grad = torch.empty_like(parameter).copy_(gradient)
+    Muon([parameter], lr=1.0).step()
+    step = (weight - parameter.detach()).flatten(1)
+    lengths = torch.linalg.svdvals(step / (0.2 * max(step.shape) ** 0.5))
+    before = torch.linalg.svdvals(gradient.flatten(1))
+    assert lengths.max() < 1.25
+    assert lengths.max() / lengths.min() < 0.1 * before.max() / before.min()
+    assert lengths.median() > 0.6
+    u, _, v = torch.linalg.svd(gradient.flatten(1), full_matrices=False)
+    polar = u @ v
+    assert (step * polar).sum() / (step.norm() * polar.norm()) > 0.95
+    assert step.square().mean().sqrt() == pytest.approx(0.2, rel=0.2)
+
+
+def test_a_matrix_without_gradient_stays_where_it_is():
+    parameter = nn.Parameter(torch.ones(8, 8))
+    parameter.grad = torch.zeros(8, 8)
+    Muon([parameter], lr=1.0).step()
+    assert torch.equal(parameter, torch.ones(8, 8))
+
+
+@pytest.fixture
+def with_muon():
+    torch.manual_seed(0)
+    model = model_class("flow-matching")(Vector(2))
+    fabric = Fabric(accelerator="cpu", devices=1)
+    optimisers = Optimisers(model, TrainingSettings(warmup=0.0, optimiser="muon"), fabric)
+    optimisers.take(next(model.turns(repeat(batch()))), 0.0)
+    return model, optimisers
+
+
+def test_muon_steps_matrices_and_adam_the_rest(with_muon):
+    model, optimisers = with_muon
+    stepped = {
+        kind: sum(p.numel() for group in each.param_groups for p in group["params"])
+        for each in optimisers.optimisers.values()
+        for kind in [type(each)]
+    }
+    assert stepped[Muon] == sum(p.numel() for p in model.parameters() if is_matrix(p)) > 0
+    assert sum(stepped.values()) == sum(p.numel() for p in model.parameters())
+
+
+def test_the_momentum_of_muon_is_restored(with_muon):
+    model, optimisers = with_muon
+    state = optimisers.state()
+    again = Optimisers(model, optimisers.settings, optimisers.fabric)
+    again.load_state(state)
+    assert state.keys() == again.state().keys()
+    assert all(torch.equal(again.state()[name], value) for name, value in state.items())
+    assert any(name.endswith("/momentum") for name in state)

@@ -12,7 +12,9 @@ codes and densities.
 The network is added to the denoiser of a Gaussian field with the data's power spectrum (`GaussianDenoiser`), so it
 learns only the non-Gaussian part. It is independent of the path: its input is z / sqrt(alpha^2 + sigma^2), of unit
 variance for data of unit variance, and its clock is sigma / (alpha + sigma), the time of equal signal-to-noise ratio on
-the straight line. Sampling, codes and densities all use the straight line, where no coefficient is infinite.
+the straight line. For fields it also sees z with every wave at unit variance, so that small scales are no faint detail
+of large ones, and its output is damped in waves that z has already decided or cannot show yet
+(`GaussianDenoiser.undecided`). Sampling, codes and densities all use the straight line, where no coefficient is infinite.
 """
 
 from __future__ import annotations
@@ -94,7 +96,9 @@ class Denoising(Model):
         self.measured_in: Prediction = measured_in or prediction
         self.prior = prior or transport.normal_of(space)
         self.gaussian = transport.GaussianDenoiser(space, condition)
-        self.network = time_network(space, condition, **network_options(space, self.settings))
+        options = network_options(space, self.settings)
+        self.sees_whitened = "in_channels" in options
+        self.network = time_network(space, condition, **options)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -325,8 +329,12 @@ class Denoising(Model):
     def _network_at(self, z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
         clock = moment.sigma / (moment.alpha + moment.sigma)
         t = clock.flatten() if isinstance(clock, Tensor) else z.new_full((len(z),), clock)
+        x = z / moment.norm
+        if self.sees_whitened:
+            x = torch.cat([x, self.gaussian.whiten(z, moment, condition)], 1)
         # Under autocast the network's output may be bfloat16, too coarse for a sum over many steps.
-        return self.network(z / moment.norm, t, condition).to(z.dtype)
+        found = self.network(x, t, condition).to(z.dtype)
+        return self.gaussian.undecided(found, moment, condition) if self.space.grid else found
 
     def _check_told(self, condition: Condition | None) -> None:
         if condition is None and self.condition and not self.settings.condition_dropout:

@@ -23,7 +23,7 @@ def denoising_defaults(space: Space) -> dict[str, Any]:
 
 @denoising_defaults.register
 def _(space: Field) -> dict[str, Any]:
-    return {"learning_rate": 2e-3, "batch_size": 8, **_SHARED}
+    return {"learning_rate": 4e-3, "optimiser": "muon", "batch_size": 8, **_SHARED}
 
 
 @denoising_defaults.register
@@ -61,13 +61,15 @@ def _(space: Particles, settings: Any) -> dict[str, Any]:
 
 @_options.register
 def _(space: Field, settings: Any) -> dict[str, Any]:
+    inputs = {"in_channels": 2 * space.channels}  # the noisy field, as it is and whitened
     if settings.network == "transformer":
         if settings.multipliers is not None:
             raise UsageError("multipliers is a setting of the U-Net; leave it out for a transformer")
-        return {"network": "transformer", "width": settings.width, "depth": settings.depth, "patch": settings.patch}
+        chosen = {"network": "transformer", "width": settings.width, "depth": settings.depth, "patch": settings.patch}
+        return {**chosen, **inputs}
     if settings.patch is not None:
         raise UsageError("patch is a setting of network=transformer; leave it out for the U-Net")
-    return {"width": settings.width or 16, "blocks": settings.depth, "multipliers": settings.multipliers}
+    return {"width": settings.width or 16, "blocks": settings.depth, "multipliers": settings.multipliers, **inputs}
 
 
 @singledispatch

@@ -15,6 +15,7 @@ from pushforward.errors import UsageError
 from pushforward.models import Model, Turn
 from pushforward.models.contract import checked_players
 from pushforward.models.model import Schedule
+from pushforward.training.muon import Muon, is_matrix
 from pushforward.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Optimisers", "rate_at"]
 
 _BUCKET_BYTES = 32 * 2**20
+_MATRICES = "/matrices"
+"""Suffix of the name of the optimiser that steps the matrices of a player."""
 
 
 def rate_at(progress: float, warmup: float, schedule: Schedule = "cosine") -> float:
@@ -42,9 +45,9 @@ def rate_at(progress: float, warmup: float, schedule: Schedule = "cosine") -> fl
 class Optimisers:
     """The optimisers of a model's players.
 
-    A player's parameters are moved into one contiguous tensor, and so are their gradients, so that an optimiser step
-    and a gradient norm are one pass over memory for any number of layers. A parameter without a gradient counts as one
-    with zero gradient.
+    A player's parameters are moved into one contiguous tensor, and so are their gradients, so that a step of Adam and a
+    gradient norm are one pass over memory for any number of layers. With Muon the weights of layers are in a tensor of
+    their own, and Adam steps the rest. A parameter without a gradient counts as one with zero gradient.
 
     Gradients are averaged over processes here rather than by a wrapper around the model: the turns of a model call its
     parts directly and may differentiate twice, which a wrapper does not support.
@@ -54,18 +57,27 @@ class Optimisers:
         self.fabric, self.settings = fabric, settings
         self.players = checked_players(model)
         self.parameters = {name: [p for p in each.parameters if p.requires_grad] for name, each in self.players.items()}
-        self.joined = {name: _side_by_side(ps) for name, ps in self.parameters.items()}
-        self.optimisers = {
-            name: torch.optim.AdamW(
-                joined,
-                lr=settings.learning_rate,
-                betas=self.players[name].betas or settings.betas,
-                weight_decay=_given(self.players[name].weight_decay, settings.weight_decay),
-                fused=fabric.device.type in ("cpu", "cuda"),
-            )
-            for name, joined in self.joined.items()
-        }
+        self.joined: dict[str, list[nn.Parameter]] = {}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        for name, parameters in self.parameters.items():
+            matrices = [p for p in parameters if settings.optimiser == "muon" and is_matrix(p)]
+            others = _side_by_side([p for p in parameters if all(p is not m for m in matrices)])
+            self.joined[name] = others + _side_by_side(matrices)
+            if others:
+                self.optimisers[name] = self._adam(name, others)
+            if matrices:
+                self.optimisers[name + _MATRICES] = Muon(matrices, settings.learning_rate)
         self._untried = set(self.players)
+
+    def _adam(self, player: str, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+        own, settings = self.players[player], self.settings
+        return torch.optim.AdamW(
+            parameters,
+            lr=settings.learning_rate,
+            betas=own.betas or settings.betas,
+            weight_decay=_given(own.weight_decay, settings.weight_decay),
+            fused=self.fabric.device.type in ("cpu", "cuda"),
+        )
 
     def rate(self, player: str, progress: float) -> float:
         """Learning rate of a player at a completed fraction of the run."""
@@ -116,9 +128,11 @@ class Optimisers:
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if clip is not None and norm is not None:
             nn.utils.clip_grads_with_norm_(self.joined[name], clip, norm, foreach=True)
-        for group in self.optimisers[name].param_groups:
-            group["lr"] = self.rate(name, progress)
-        self.optimisers[name].step()
+        for key in (name, name + _MATRICES):
+            if (optimiser := self.optimisers.get(key)) is not None:
+                for group in optimiser.param_groups:
+                    group["lr"] = self.rate(name, progress)
+                optimiser.step()
         return norm
 
     def _reduce(self, gradients: Sequence[Tensor]) -> None:

@@ -26,7 +26,9 @@ class TrainingSettings(BaseModel):
 
     Attributes:
         batch_size: samples per step, over all processes.
-        learning_rate: maximum rate of Adam; it rises linearly during the warm-up, then follows the schedule.
+        optimiser: ``adam``, or ``muon``: steps of equal length along all directions of each layer's weights, and Adam for
+            all other parameters (see `muon`).
+        learning_rate: maximum rate of the optimiser; it rises linearly during the warm-up, then follows the schedule.
         warmup: fraction of the run over which the learning rate rises.
         rate_schedule: decay of the learning rate: ``cosine`` or ``linear`` to zero, or ``constant``.
         betas: decay rates of Adam's running means of the gradient and of its square.
@@ -48,6 +50,7 @@ class TrainingSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     batch_size: Annotated[int, Bounded(ge=1, le=2**24)] = 256
+    optimiser: Literal["adam", "muon"] = "adam"
     learning_rate: Annotated[float, Bounded(gt=0)] = 1e-3
     warmup: Annotated[float, Bounded(ge=0, lt=1)] = 0.02
     rate_schedule: Literal["cosine", "linear", "constant"] = "cosine"

@@ -109,6 +109,21 @@ class GaussianDenoiser(nn.Module):
             modes = self._to_modes(z) / (moment.alpha**2 * power + moment.sigma**2)
             return self._from_modes((a * moment.alpha * power + b * moment.sigma) * modes)
 
+    def undecided(
+        self, x: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None
+    ) -> Float[Tensor, "batch *shape"]:
+        r"""``x`` with each mode damped where z shows either the data or the noise almost exactly, by
+
+        .. math:: \frac{2 \alpha \sigma S_k^{1/2}}{\alpha^2 S_k + \sigma^2},
+
+        which is 1 for a mode with as much data as noise. What is learned beyond a Gaussian field is found there: at both
+        ends a network could only add errors.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            power = self._power(condition)
+            weight = 2 * moment.alpha * moment.sigma * power.sqrt() / (moment.alpha**2 * power + moment.sigma**2)
+            return self._from_modes(weight * self._to_modes(x))
+
     def whiten(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None) -> Tensor:
         """The whitened state w, standard normal if the data are Gaussian with these powers."""
         return self.field(self.white_modes(z, moment, condition))

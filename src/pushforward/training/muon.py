@@ -1,0 +1,109 @@
+r"""Muon: the momentum of each matrix is made orthogonal before it is applied.
+
+The weights of a layer form a matrix of outputs by inputs. Its gradients are dominated by few directions, which gradient
+descent, and Adam entry by entry, keeps following while it hardly moves along all others. Muon replaces the momentum by
+the nearest semi-orthogonal matrix, so that the layer moves equally far along each:
+
+    M_t = \mu M_{t-1} + (1 - \mu) g_t,      N_t = \mu M_t + (1 - \mu) g_t,
+
+    W_t = W_{t-1} - \eta c (N_t N_t^T)^{-1/2} N_t,      c = 0.2 \max(outputs, inputs)^{1/2},
+
+where c gives the entries of a step the root mean square that is typical of Adam, 0.2 \eta, so that both share one
+learning rate.
+
+The inverse square root comes from Newton-Schulz iterations. They are applied to the Gram matrices N N^T, all those of
+one size at once: these are several times smaller than the matrices of a convolution, and so is the work.
+
+References:
+    Jordan et al. 2024, https://kellerjordan.github.io/posts/muon
+    Liu et al. 2025, https://arxiv.org/abs/2502.16982 (the constant c)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["Muon", "inverse_roots", "is_matrix"]
+
+_LEAST = 8
+"""Smallest number of outputs and of inputs of a matrix; the few numbers of others have no directions to balance."""
+
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Coefficients of x, x^3, x^5, chosen by Jordan et al. to raise small singular values fast; large ones end in 0.7-1.2."""
+
+_ITERATIONS = 5
+
+
+def is_matrix(parameter: nn.Parameter) -> bool:
+    """Whether a parameter is the weight of a layer with at least 8 outputs and 8 inputs."""
+    return parameter.ndim >= 2 and min(len(parameter), parameter[0].numel()) >= _LEAST
+
+
+class Muon(torch.optim.Optimizer):
+    r"""Optimiser of the weights of linear layers and convolutions.
+
+    Arguments:
+        parameters: weights with at least two axes, the outputs first.
+        lr: learning rate \eta.
+        momentum: decay rate \mu of the running mean of the gradient.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for group in self.param_groups:
+            parameters: list[nn.Parameter] = group["params"]
+            gradients = [p.grad for p in parameters]
+            means = [self._mean(p) for p in parameters]
+            torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
+            ahead = torch._foreach_lerp(means, gradients, 1 - group["momentum"])
+            directions = _orthogonal([_matrix(each) for each in ahead])
+            for p, direction in zip(parameters, directions, strict=True):
+                _matrix(p).add_(direction, alpha=-0.2 * group["lr"] * max(direction.shape) ** 0.5)
+
+    def _mean(self, parameter: nn.Parameter) -> Tensor:
+        memory = self.state[parameter]
+        if "momentum" not in memory:
+            memory["momentum"] = torch.zeros_like(parameter)
+        return memory["momentum"]
+
+
+def _matrix(weight: Tensor) -> Float[Tensor, "outputs inputs"]:
+    """A view of a weight, whose axes after the first may be stored in any order without gaps."""
+    order = sorted(range(1, weight.ndim), key=weight.stride, reverse=True)
+    return weight.permute(0, *order).view(len(weight), -1)
+
+
+def _orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """The nearest semi-orthogonal matrix of each."""
+    wide = [m if m.shape[0] <= m.shape[1] else m.T for m in matrices]
+    nearest = list(wide)
+    for rows in {len(m) for m in wide}:
+        alike = [i for i, m in enumerate(wide) if len(m) == rows]
+        roots = inverse_roots(torch.stack([wide[i] @ wide[i].T for i in alike]))
+        for i, root in zip(alike, roots, strict=True):
+            nearest[i] = root @ wide[i]
+    return [n if n.shape == m.shape else n.T for n, m in zip(nearest, matrices, strict=True)]
+
+
+def inverse_roots(gram: Float[Tensor, "batch n n"]) -> Float[Tensor, "batch n n"]:
+    """Inverse square roots of Gram matrices, roughly: their products with the matrices have singular values near 1.
+
+    A zero matrix is its own direction: the root is finite.
+    """
+    norm = gram.norm(dim=(1, 2), keepdim=True).clamp(min=1e-30)
+    gram = gram / norm
+    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    first, third, fifth = _QUINTIC
+    root = identity.expand_as(gram)
+    for _ in range(_ITERATIONS):
+        factor = first * identity + third * gram + fifth * (gram @ gram)
+        root = factor @ root
+        gram = factor @ gram @ factor
+    return root / norm.sqrt()
