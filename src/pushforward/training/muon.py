@@ -99,11 +99,17 @@ def inverse_roots(gram: Float[Tensor, "batch n n"]) -> Float[Tensor, "batch n n"
     """
     norm = gram.norm(dim=(1, 2), keepdim=True).clamp(min=1e-30)
     gram = gram / norm
-    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-    first, third, fifth = _QUINTIC
-    root = identity.expand_as(gram)
-    for _ in range(_ITERATIONS):
-        factor = first * identity + third * gram + fifth * (gram @ gram)
-        root = factor @ root
+    root = factor = _factor(gram)
+    for _ in range(_ITERATIONS - 1):
         gram = factor @ gram @ factor
+        factor = _factor(gram)
+        root = factor @ root
     return root / norm.sqrt()
+
+
+def _factor(gram: Float[Tensor, "batch n n"]) -> Float[Tensor, "batch n n"]:
+    """What an iteration multiplies a matrix with, from its Gram matrix."""
+    first, third, fifth = _QUINTIC
+    factor = torch.baddbmm(gram, gram, gram, beta=third, alpha=fifth)
+    factor.diagonal(dim1=1, dim2=2).add_(first)
+    return factor
