@@ -111,3 +111,14 @@ def test_the_volume_of_whitening_is_the_determinant_of_its_jacobian():
     with torch.no_grad():
         matrix = denoiser.whiten(torch.eye(12, dtype=torch.float64).view(12, 1, 3, 4), moment).view(12, 12)
         assert float(denoiser.log_volume(moment)) == pytest.approx(float(torch.linalg.slogdet(matrix)[1]), abs=1e-5)
+
+
+def test_modes_that_hold_more_data_than_noise_are_damped():
+    denoiser = powered(Field(1, (8, 8), periodic=True))
+    root = denoiser.log_power().exp().sqrt()[denoiser.index]
+    x = torch.randn(2, 1, 8, 8)
+    for moment in Straight().moments([0.0, 0.3, 0.7, 1.0]):
+        data, noise = moment.alpha * root, torch.full_like(root, float(moment.sigma))
+        weight = torch.where(data > noise, 2 * data * noise / (data**2 + noise**2), torch.ones(()))
+        found = denoiser.modes(denoiser.undecided(x, moment))
+        torch.testing.assert_close(found, weight * denoiser.modes(x), rtol=0, atol=1e-5)

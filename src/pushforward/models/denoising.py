@@ -13,8 +13,8 @@ The network is added to the denoiser of a Gaussian field with the data's power s
 learns only the non-Gaussian part. It is independent of the path: its input is z / sqrt(alpha^2 + sigma^2), of unit
 variance for data of unit variance, and its clock is sigma / (alpha + sigma), the time of equal signal-to-noise ratio on
 the straight line. For fields it also sees z with every wave at unit variance, so that small scales are no faint detail
-of large ones, and its output is damped in waves that z has already decided or cannot show yet
-(`GaussianDenoiser.undecided`). Sampling, codes and densities all use the straight line, where no coefficient is infinite.
+of large ones, and its output is damped in waves that z shows already (`GaussianDenoiser.undecided`). Sampling, codes
+and densities all use the straight line, where no coefficient is infinite.
 """
 
 from __future__ import annotations

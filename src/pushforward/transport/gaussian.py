@@ -112,17 +112,16 @@ class GaussianDenoiser(nn.Module):
     def undecided(
         self, x: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
-        r"""``x`` with each mode damped where z shows either the data or the noise almost exactly, by
+        r"""``x`` with each mode damped in which z holds more data than noise, by
 
-        .. math:: \frac{2 \alpha \sigma S_k^{1/2}}{\alpha^2 S_k + \sigma^2},
+        .. math:: \frac{2 r}{1 + r^2},  \qquad r = \min\left(1, \frac{\sigma}{\alpha S_k^{1/2}}\right).
 
-        which is 1 for a mode with as much data as noise. What is learned beyond a Gaussian field is found there: at both
-        ends a network could only add errors.
+        The less noise there is in a mode, the less remains to be learned of it beyond a Gaussian field, and the more
+        a network's errors would show.
         """
         with torch.autocast(x.device.type, enabled=False):
-            power = self._power(condition)
-            weight = 2 * moment.alpha * moment.sigma * power.sqrt() / (moment.alpha**2 * power + moment.sigma**2)
-            return self._from_modes(weight * self._to_modes(x))
+            r = (moment.sigma / (moment.alpha * self._power(condition).sqrt())).clamp(max=1)
+            return self._from_modes(2 * r / (1 + r**2) * self._to_modes(x))
 
     def whiten(self, z: Float[Tensor, "batch *shape"], moment: Moment, condition: Condition | None = None) -> Tensor:
         """The whitened state w, standard normal if the data are Gaussian with these powers."""
