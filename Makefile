@@ -21,6 +21,7 @@ $(BENCH_STAMP): $(STAMP) benchmarks/constraints.txt
 demo: $(STAMP)
 	$(BIN)/pushforward fit cosmic-web --budget 4m --out runs/demo
 	$(BIN)/pushforward validate runs/demo
+	$(BIN)/python -m benchmarks.cosmic_web runs/demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -8,6 +8,7 @@ import torch
 
 import pushforward as pf
 from benchmarks.command_line_runs import WAYS, fit_and_validate, row_of, run_of, training_cost
+from benchmarks.timing import report
 
 BUDGET = "15m"
 BATCH = 4
@@ -16,7 +17,7 @@ STATISTICS = ("power_spectrum", "power_scatter", "one_point_pdf", "bispectrum", 
 
 
 def main() -> None:
-    report = fit_and_validate("cubes", *ARGUMENTS, "--devices", "2", "--budget", BUDGET)
+    judged = fit_and_validate("cubes", *ARGUMENTS, "--devices", "2", "--budget", BUDGET)
     rows = []
     for way, (threads, processes) in WAYS.items():
         step, memory = training_cost(*ARGUMENTS, threads=threads, processes=processes)
@@ -36,11 +37,11 @@ def main() -> None:
         "Cubes of the cosmic web, 32 x 32 x 32",
         rows,
         notes=[
-            f"`pushforward fit {' '.join(ARGUMENTS)}`, {report['counts']['weights']} weights, 20 network calls a "
+            f"`pushforward fit {' '.join(ARGUMENTS)}`, {judged['counts']['weights']} weights, 20 network calls a "
             "sample. Cost: of 60 steps, and of 8 samples.",
-            f"Quality after --devices 2 --budget {BUDGET}, in which it came to {report['steps']} steps; one run "
+            f"Quality after --devices 2 --budget {BUDGET}, in which it came to {judged['steps']} steps; one run "
             "(seed 0), on cubes of simulations that were held out: "
-            + "; ".join(f"{name}: {value}" for name, value in row_of(report, STATISTICS).items())
+            + "; ".join(f"{name}: {value}" for name, value in row_of(judged, STATISTICS).items())
             + ".",
             "A process holds all 800 cubes (0.1 GiB).",
         ],

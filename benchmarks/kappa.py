@@ -14,6 +14,7 @@ import numpy as np
 
 import pushforward as pf
 from benchmarks.command_line_runs import fit_and_validate, row_of, run_of
+from benchmarks.timing import report
 from pushforward.statistics import power_spectrum
 
 FOLDER = Path(os.environ.get("KAPPA", "../shared/data/kappa"))
@@ -28,18 +29,18 @@ def main() -> None:
     if not conditions.exists():
         print(f"skipped: there are no maps in {FOLDER}; set KAPPA to the folder that holds them")
         return
-    report = fit_and_validate(
+    judged = fit_and_validate(
         "kappa",
         str(FOLDER / "*.fits"),
         *("--condition", str(conditions), "--crop", "64", "--model", "flow-matching", "--budget", BUDGET),
     )
-    lines = [f"{name}: {value}" for name, value in row_of(report, STATISTICS).items()]
+    lines = [f"{name}: {value}" for name, value in row_of(judged, STATISTICS).items()]
     report(
         "kappa",
         "Emulator of weak-lensing maps by source redshift",
         power_by_redshift(),
         notes=[
-            f"One run (seed 0) of {BUDGET}, {report['steps']} steps.",
+            f"One run (seed 0) of {BUDGET}, {judged['steps']} steps.",
             "Table: mean power of maps over that of the training part of the sky, at the same redshifts; "
             "k in radians a cell.",
             "Report, on the part of the sky that was held out, 64 of 512 columns of every map: "

@@ -26,7 +26,7 @@ class TrainingSettings(BaseModel):
 
     Attributes:
         batch_size: samples per step, over all processes.
-        optimiser: ``adam``, or ``muon``: steps of equal length along all directions of each layer's weights, and Adam for
+        optimiser: ``adam``, or ``muon``: steps equally long along all directions of each layer's weights, and Adam for
             all other parameters (see `muon`).
         learning_rate: maximum rate of the optimiser; it rises linearly during the warm-up, then follows the schedule.
         warmup: fraction of the run over which the learning rate rises.
