@@ -33,7 +33,7 @@ _LEAST = 8
 """Smallest number of outputs and of inputs of a matrix; the few numbers of others have no directions to balance."""
 
 _QUINTIC = (3.4445, -4.7750, 2.0315)
-"""Coefficients of x, x^3, x^5 by Jordan et al.: they raise small singular values fast, and large ones end in 0.7-1.2."""
+"""Coefficients of x, x^3, x^5 by Jordan et al.: small singular values rise fast, and large ones end in 0.7-1.2."""
 
 _ITERATIONS = 5
 
