@@ -56,10 +56,10 @@ class Muon(torch.optim.Optimizer):
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             parameters: list[nn.Parameter] = group["params"]
-            gradients = [p.grad for p in parameters]
+            gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
             means = [self._mean(p) for p in parameters]
             torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
             ahead = torch._foreach_lerp(means, gradients, 1 - group["momentum"])
