@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.command_line_runs import fit_and_validate
 from benchmarks.timing import report
 
-RUNS = ((1000, 1), (2500, 3), (5000, 1))
+RUNS = ((1000, 1), (2500, 3))
 """Steps and seeds."""
 
 STATISTICS = (
