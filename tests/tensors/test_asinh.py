@@ -32,3 +32,11 @@ def test_it_goes_through_function_transforms():
     x = torch.randn(3, 5000)
     found = torch.func.vmap(torch.func.grad(lambda x: asinh(x).sum()))(x)
     torch.testing.assert_close(found, 1 / (1 + x.square()).sqrt())
+
+
+def test_a_scale_is_that_of_the_values():
+    x = torch.linspace(-30, 30, 5000, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(asinh(x, 4.0), 4 * torch.asinh(x / 4))
+    (first,) = torch.autograd.grad(asinh(x, 4.0).sum(), x, create_graph=True)
+    torch.testing.assert_close(first, torch.autograd.grad(4 * torch.asinh(x / 4).sum(), x)[0])
+    torch.testing.assert_close(torch.autograd.grad(first.sum(), x)[0], -x / 16 / (1 + (x / 4).square()) ** 1.5)

@@ -155,3 +155,10 @@ def test_a_root_is_found_where_newton_alone_would_run_away():
     low, high = torch.full_like(root, -1e3), torch.full_like(root, 2e3)
     found = increasing_root(arctangent, torch.atan(root), low, high)
     assert (found - root).abs().max() < 1e-8
+
+
+def test_the_affine_map_has_the_derivatives_of_its_formula():
+    x = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
+    theta = torch.randn(2, 7, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(Affine().forward, (x, theta))
+    assert torch.autograd.gradgradcheck(Affine().forward, (x, theta))

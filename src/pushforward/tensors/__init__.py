@@ -1,9 +1,10 @@
-"""Tensor tools for networks and solvers: products, an inverse hyperbolic sine, the normal density, subspaces, memory,
-threads, wrappers."""
+"""Tensor tools for networks and solvers: products, an inverse hyperbolic sine, the normal density, gradients of
+formulas, subspaces, memory, threads, wrappers."""
 
 from __future__ import annotations
 
 from pushforward.tensors.asinh import asinh
+from pushforward.tensors.formulas import gradients_of
 from pushforward.tensors.memory import keep_freed_memory
 from pushforward.tensors.normal import normal_log_prob
 from pushforward.tensors.products import linear, product
@@ -12,6 +13,7 @@ from pushforward.tensors.wrapped import is_plain, is_wrapped, unwrapped
 
 __all__ = [
     "asinh",
+    "gradients_of",
     "is_plain",
     "is_wrapped",
     "keep_freed_memory",

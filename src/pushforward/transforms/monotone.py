@@ -11,12 +11,14 @@ triangular and its log-determinant is the sum of log ∂z_i/∂x_i.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pushforward.tensors import asinh
+from pushforward.tensors import asinh, gradients_of, is_plain
 
 __all__ = ["Affine", "Monotone", "bounded", "squashed"]
 
@@ -76,14 +78,50 @@ class Affine(Monotone):
         self.limit = limit
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        raw, shift = parameters
-        log_scale = bounded(raw, self.limit)
-        return torch.addcmul(shift, x, log_scale.exp()), log_scale
+        if not torch.is_grad_enabled() or parameters.shape[1:] != x.shape or not is_plain(x, parameters):
+            return _affine(x, parameters, self.limit)
+        z, log_scale = _Affine.apply(x, parameters, self.limit)
+        return z, log_scale
 
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         raw, shift = parameters
         log_scale = -bounded(raw, self.limit)
         return (z - shift) * log_scale.exp(), log_scale
+
+
+def _affine(x: Tensor, parameters: Tensor, limit: float) -> tuple[Tensor, Tensor]:
+    raw, shift = parameters
+    log_scale = bounded(raw, limit)
+    return torch.addcmul(shift, x, log_scale.exp()), log_scale
+
+
+class _Affine(torch.autograd.Function):
+    """`_affine` with a gradient in half as many passes over memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, parameters: Tensor, limit: float) -> tuple[Tensor, Tensor]:
+        raw, shift = parameters
+        slope = (raw / limit).tanh_()
+        log_scale = limit * slope
+        scale = log_scale.exp()
+        ctx.limit = limit
+        ctx.save_for_backward(x, parameters, slope, scale)
+        return torch.addcmul(shift, x, scale), log_scale
+
+    @staticmethod
+    def backward(ctx: Any, by_z: Tensor, by_log_scale: Tensor) -> tuple[Tensor | None, ...]:
+        x, parameters, slope, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            formula = partial(_affine, limit=ctx.limit)
+            by_inputs = gradients_of(formula, (x, parameters), ctx.needs_input_grad[:2], (by_z, by_log_scale))
+            return *by_inputs, None
+        by_x = by_z * scale
+        by_parameters = torch.empty_like(parameters)
+        torch.ops.aten.tanh_backward.grad_input(
+            torch.addcmul(by_log_scale, by_x, x), slope, grad_input=by_parameters[0]
+        )
+        by_parameters[1].copy_(by_z)
+        return by_x, by_parameters, None
 
 
 def bounded(raw: Tensor, limit: float) -> Tensor:
@@ -96,4 +134,4 @@ def squashed(x: Tensor) -> Tensor:
 
     An outlier then cannot overflow a network in float32, in training or when a chain is inverted.
     """
-    return _LINEAR_RANGE * asinh(x / _LINEAR_RANGE)
+    return asinh(x, _LINEAR_RANGE)
