@@ -123,24 +123,31 @@ class Autoregressive(Model):
         return self._log_prob(values, raw, self.channel).sum(1)
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
-        return self.sample_and_log_prob(draws, condition, sampling)[0]
+        return self._sample_of(self._drawn(draws, condition)[0])
 
     def sample_and_log_prob(
         self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
         """Samples and their log-density, number by number."""
+        values, raw = self._drawn(draws, condition)
+        return self._sample_of(values), self._log_prob(values, raw, self.channel).sum(1)
+
+    def _drawn(
+        self, draws: Draws, condition: Condition | None
+    ) -> tuple[Float[Tensor, "batch size"], Float[Tensor, "batch size outputs"]]:
+        """Numbers drawn one after another, and the outputs of the network for each."""
         size = self.space.size
         uniform = draws.uniform(size, 2)
         steps = self.net.blocks_ahead(self.condition.numbers_of(condition), draws.count)
         blank = uniform.new_zeros(draws.count, 1, 1 + self.cells)
-        values, total = [], uniform.new_zeros(draws.count)
+        values, outputs = [], []
         for place in range(size):
             raw, channel = steps.outputs(blank).to(uniform.dtype), self.channel[place : place + 1]
             value = self._draw(raw, uniform[:, place : place + 1], channel)
-            total = total + self._log_prob(value, raw, channel)[:, 0]
             steps.append(self._seen(value, channel))
             values.append(value)
-        return self._sample_of(torch.cat(values, 1)), total
+            outputs.append(raw)
+        return torch.cat(values, 1), torch.cat(outputs, 1)
 
     def _sequence(self, x: Tensor) -> Float[Tensor, "batch size"]:
         """Numbers of a sample, ordered by cell, then by channel."""
@@ -172,6 +179,8 @@ class Autoregressive(Model):
 
     def _draw(self, raw: Tensor, uniform: Tensor, channel: Tensor) -> Float[Tensor, "batch steps"]:
         of_numbers, of_cells = raw.split([self.continuous.parameters, self.cells], -1)
+        if self.all_discrete:
+            return Cells(self.edges[channel]).sample(of_cells, uniform)
         value = self.continuous.sample(of_numbers, uniform)
         if not self.cells:
             return value

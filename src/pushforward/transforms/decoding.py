@@ -174,6 +174,7 @@ def by_blocks(
     tolerance = _UNITS * torch.finfo(z.dtype).eps
     values, log_derivatives = [], []
     for target in z.split(block, 1):
+        rounding = tolerance * (1 + target.abs())
         guess = value = target
         log_derivative = torch.zeros_like(target)
         for sweep in range(target.shape[1]):
@@ -182,8 +183,9 @@ def by_blocks(
             value, log_derivative = monotone.inverse(target, raw)
             # The last sweep is exact, and a block of one has no other.
             if sweep < target.shape[1] - 1:
-                residual = (monotone.forward(guess, raw)[0] - target).abs()
-                if (residual <= tolerance * (1 + target.abs())).all():
+                # The change of x is the residual of z, to first order, times ∂x/∂z.
+                change = (value - guess).abs()
+                if (change <= rounding * log_derivative.exp()).all():
                     break
             guess = value.nan_to_num(0.0)
         steps.append(monotone.seen(value))
