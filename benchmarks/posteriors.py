@@ -82,15 +82,20 @@ def tabulate() -> None:
         pairs = [versus(found[name, task], found[PEER, task]) for task in TASKS]
         counted = [pair for pair in pairs if pair is not None]
         better[name] = "" if name == PEER or not counted else f"{sum(counted)} of {len(counted)}"
+    spent: dict[str, Any] = {"task": "processor seconds of training"}
+    for name in MODELS:
+        trainings = [stored("posteriors", f"{name}, {task}", setting(name)) for task in TASKS]
+        seconds = [training["seconds"] for training in trainings if training is not None]
+        spent[name] = f"{min(seconds):.0f} to {max(seconds):.0f}" if seconds else ""
     notes = [
         "C2ST accuracy, mean over observations (their number, from the first on); an empty cell was not measured",
-        f"{SIMULATIONS} simulations, {BUDGET:g} processor seconds of training each, one seed",
+        f"{SIMULATIONS} simulations, about {BUDGET:g} processor seconds of training each, one seed",
         f"{SAMPLES} samples of each posterior; better: over the observations that both have",
         "classifier: that of the benchmark (two layers of ten times the parameters, five folds), 150 epochs at most",
         f"{PEER}: defaults of sbi with its neural spline flow, which stops early by its validation loss",
     ]
     packages = ["sbibm", "sbi", "nflows"]
-    report("posteriors", "Posteriors from simulations", [*rows, mean, better], notes=notes, packages=packages)
+    report("posteriors", "Posteriors from simulations", [*rows, mean, better, spent], notes=notes, packages=packages)
 
 
 def scores(name: str, task: str) -> dict[int, float]:
