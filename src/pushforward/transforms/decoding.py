@@ -132,20 +132,23 @@ def fixed_point_within(
         sweeps: largest number of sweeps; the other arguments as in `fixed_point`.
     """
     tolerance = _UNITS * torch.finfo(z.dtype).eps
-    x, log_derivative = z.clone(), torch.zeros_like(z)
+    x, log_derivative = torch.empty_like(z), torch.zeros_like(z)
     open_rows = torch.arange(len(z), device=z.device)
+    target = guess = z
     before = torch.inf
     for sweep in range(sweeps):
-        target, guess = z[open_rows], x[open_rows]
-        raw = parameters(guess, None if condition is None else condition[open_rows])
-        value, log = monotone.inverse(target, raw)
+        value, log = monotone.inverse(target, parameters(guess, condition))
         # Features that are not yet exact may be infinite, and infinity times the zero of a mask is NaN.
         value = value.nan_to_num(0.0)
-        x[open_rows], log_derivative[open_rows] = value, log
         change = (value - guess).abs() / (1 + value.abs())
+        guess = value
         # As many sweeps as features are always exact.
         solved = (change <= tolerance).flatten(1).all(1) | (sweep >= z.shape[1])
-        open_rows = open_rows[~solved]
+        if solved.any():
+            rows, left = open_rows[solved], ~solved
+            x[rows], log_derivative[rows] = value[solved], log[solved]
+            open_rows, target, guess = open_rows[left], target[left], guess[left]
+            condition = None if condition is None else condition[left]
         if not len(open_rows):
             break
         largest = float(change.max())
@@ -154,6 +157,7 @@ def fixed_point_within(
             if rate >= 1 or math.log(tolerance / largest) / math.log(rate) > sweeps - sweep - 1:
                 break
         before = largest
+    x[open_rows] = guess
     return x, log_derivative, open_rows
 
 
