@@ -42,7 +42,7 @@ def main() -> None:
                 "steps": steps,
                 "processor seconds": round(result["seconds"]),
                 "entropy, nats per cell": f"{result['entropy']:.4f}",
-                "above it, nats per cell": f"{result['gap']:.4f} ± {result['error']:.4f}",
+                "above it, nats per cell": f"{result['gap']:.5f} ± {result['error']:.5f}",
             }
         )
     notes = [f"gaussian-field, {GRID} x {GRID}; {SCORED} fresh fields; one seed, one core"]
