@@ -70,6 +70,7 @@ def tabulate() -> None:
             "test log-likelihood (nats per cell)": f"{run['test']:.4f} ± {run['error']:.4f}",
             "of training members": f"{run['train']:.4f}",
             "steps": run["steps"],
+            "processor seconds": round(run["seconds"]),
             "parameters": run["parameters"],
         }
         densities.append(row | run["statistics"])
@@ -86,8 +87,9 @@ def tabulate() -> None:
     columns = list(posteriors[0])
     posteriors = [{column: row.get(column, "") for column in columns} for row in posteriors]
     notes = [
-        f"cosmic-web, {GRID} x {GRID}, 4800 maps; {BUDGET:g} processor seconds of training each, one seed, one core",
+        f"cosmic-web, {GRID} x {GRID}, 4800 maps; at most {BUDGET:g} processor seconds of training, one seed, one core",
         f"log-likelihood of {SCORED} test members; statistics: value ± error; floor that real maps have",
+        "families without a row were not measured",
         f"widths: root of the mean posterior variance over {FIDUCIALS} maps at Omega_m = 0.3, sigma_8 = 0.8; area: "
         "root of the determinant of the mean covariance",
         f"calibration over {CALIBRATED} maps of as many simulations: spread of ranks is 1 if right and above 1 for "
