@@ -79,7 +79,8 @@ def tabulate() -> None:
     notes = [
         "digits 8 x 8 with 17 grey levels, " + ", ".join(f"{len(part)} {name}" for name, part in parts.items()),
         "bits per dimension: -log2 P / 64, mean over members (400 of the training members) with its standard error",
-        f"one seed; trained for {' and '.join(f'{budget:g}' for budget in BUDGETS)} processor seconds; the validation members choose",
+        "one seed; the validation members choose between trainings of "
+        f"{' and '.join(f'{budget:g}' for budget in BUDGETS)} processor seconds",
     ]
     report("digits_bits", "Handwritten digits in bits per dimension", rows, notes=notes)
 
