@@ -9,7 +9,7 @@ import pytest
 SHORT = {
     "approaching_distributions": {"STEPS": 2, "DISTANCES": (0.0, 1.0)},
     "dirac_gan": {"STEPS": 60},
-    "flow_layers": {"STEPS": 2, "SAMPLES": 50},
+    "flow_layers": {"STEPS": 2, "SAMPLES": 500},
     "generator_losses": {},
     "maf_and_iaf": {},
     "optimal_discriminator": {},
