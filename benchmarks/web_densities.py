@@ -40,7 +40,7 @@ from pushforward.simulate.cosmic_web import OMEGA_M_RANGE, SIGMA_8_RANGE
 from pushforward.statistics import posterior_calibration
 from pushforward.validation import judge
 
-BUDGET, GRID, MAPS_EACH = 60.0, 64, 12
+BUDGET, GRID, MAPS_EACH = 150.0, 64, 12
 SCORED, CALIBRATED, POINTS, FINE, DRAWS = 200, 40, 10, 160, 99
 FIDUCIAL, STEP, FIDUCIALS, BINS = (0.3, 0.8), (0.04, 0.04), 16, 10
 RANGES = (OMEGA_M_RANGE, SIGMA_8_RANGE)
