@@ -15,8 +15,10 @@ from pathlib import Path
 SUPPORT = {
     "__init__",
     "__main__",
+    "c2st",
     "lognormal",
     "posterior_tasks",
+    "timed_fits",
     "timing",
     "command_line_runs",
     "stored_results",

@@ -10,10 +10,7 @@ log-likelihood itself, whose floor is the entropy.
 
 from __future__ import annotations
 
-import tempfile
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +18,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.stored_results import measure_once, stored
+from benchmarks.timed_fits import timed_fit
 from benchmarks.timing import report
-from pushforward import Emulator, fit
+from pushforward import Emulator
 from pushforward.ensembles import Ensemble, read
 from pushforward.models.cnf import CNF
 
@@ -84,10 +82,7 @@ def write() -> None:
 
 def _row(name: str, seed: int) -> dict[str, Any]:
     ensemble = read(name, members=MEMBERS)
-    with tempfile.TemporaryDirectory() as run:
-        start = time.process_time()
-        emulator = fit(ensemble, "cnf", steps=STEPS, out=Path(run) / name, seed=seed, progress=False)
-        spent = time.process_time() - start
+    emulator, spent = timed_fit(ensemble, "cnf", steps=STEPS, seed=seed)
     x = torch.from_numpy(_fresh(name).take(np.arange(FRESH)))
     scores = emulator.log_prob(x).double()
     gaps = torch.from_numpy(ensemble.exact.log_prob(x.numpy())) - scores

@@ -15,17 +15,14 @@ from __future__ import annotations
 
 import math
 import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-import pushforward as pf
 from benchmarks.flow_peers import count
 from benchmarks.stored_results import measure_once, stored
+from benchmarks.timed_fits import fit_for
 from benchmarks.timing import report
 from pushforward.ensembles import builtin
 
@@ -112,23 +109,9 @@ def cell(family: str, budget: float) -> dict[str, Any]:
     return measure_once("digits_bits", name_of(family, budget), found, lambda: measured(family, budget))
 
 
-def fitted(family: str, steps: int) -> tuple[pf.Emulator, float]:
-    """The emulator, and processor seconds of its training."""
-    start = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        emulator = pf.fit(
-            builtin.simulate("digits", labels=False), family.partition(",")[0], steps=steps, settings=FAMILIES[family],
-            out=Path(folder) / "run", device="cpu", progress=False, seed=0,
-        )  # fmt: skip
-    return emulator, time.process_time() - start
-
-
 def measured(family: str, budget: float) -> dict[str, Any]:
-    few, more = 5, 25
-    fitted(family, few)
-    each = (fitted(family, more)[1] - fitted(family, few)[1]) / (more - few)
-    steps = max(more, int(budget / each))
-    emulator, seconds = fitted(family, steps)
+    data = builtin.simulate("digits", labels=False)
+    emulator, steps, seconds = fit_for(budget, data, family.partition(",")[0], settings=FAMILIES[family])
     parts = splits()
     bits = {}
     for name, part in parts.items():

@@ -8,16 +8,13 @@ layer is exact for Gaussian fields and starts at the spectrum of the first batch
 
 from __future__ import annotations
 
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
-import pushforward as pf
 from benchmarks.flow_peers import count
 from benchmarks.stored_results import measure_once
+from benchmarks.timed_fits import timed_fit
 from benchmarks.timing import report
 from pushforward.ensembles import builtin
 from pushforward.simulate import simulate
@@ -51,12 +48,7 @@ def main() -> None:
 
 def measured(family: str, steps: int, settings: dict[str, Any]) -> dict[str, Any]:
     data = builtin.simulate("gaussian-field", MEMBERS, 0, grid=GRID)
-    start = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        emulator = pf.fit(
-            data, family, steps=steps, settings=settings, out=Path(folder) / "run", device="cpu", progress=False
-        )
-    seconds = time.process_time() - start
+    emulator, seconds = timed_fit(data, family, steps=steps, settings=settings)
     fresh = simulate("gaussian-field", SCORED, 1, grid=GRID)
     assert fresh.exact is not None
     learned = emulator.log_prob(torch.from_numpy(fresh.x)).double().numpy()

@@ -27,9 +27,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +38,7 @@ from scipy.stats import ks_2samp
 import pushforward as pf
 from benchmarks.lognormal import Lognormal
 from benchmarks.stored_results import WORK, measure_once, stored
+from benchmarks.timed_fits import steps_within
 from benchmarks.timing import report
 from pushforward.simulate import simulate
 from pushforward.statistics import bispectrum, power_spectrum
@@ -75,20 +74,11 @@ def trained(name: str) -> tuple[pf.Emulator, int]:
     out = WORK / "hydrogen" / name
     done = out / "steps.json"
     if not done.exists():
-        # Processor time per step, without what a run costs before its first, after one that warms up.
-        _, short, long = (fit_time(name, steps) for steps in (1, 2, 32))
-        steps = round(60 * MINUTES * 30 / (long - short))
+        steps = steps_within(60 * MINUTES, "hydrogen", name, least=1)
         shutil.rmtree(out, ignore_errors=True)
         pf.fit("hydrogen", name, steps=steps, out=out, device="cpu")
         done.write_text(json.dumps(steps))
     return pf.Emulator.load(out), json.loads(done.read_text())
-
-
-def fit_time(name: str, steps: int) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.process_time()
-        pf.fit("hydrogen", name, steps=steps, out=Path(folder) / "run", device="cpu", progress=False)
-        return time.process_time() - start
 
 
 def lognormal(training: pf.Ensemble, redshifts: np.ndarray) -> np.ndarray:

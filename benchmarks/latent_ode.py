@@ -8,11 +8,9 @@ that made the series, and has only its constants to fit, starting from the true 
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.stored_results import measure_once
+from benchmarks.timed_fits import timed_fit
 from benchmarks.timing import report
 from pushforward.ensembles import Ensemble, Preprocessing
 from pushforward.simulate import Simulated, simulate
 from pushforward.simulate.light_curves import draw_stars, magnitudes
 from pushforward.simulate.pendulum import draw_pendulums, swing
-from pushforward.training import fit
 
 STEPS, TRAINED, TESTED = 800, 1000, 100
 LEVEL = 0.9
@@ -110,10 +108,7 @@ def measured(each: Set) -> dict[str, Any]:
     data = simulate(each.name, TRAINED, seed=0)
     ensemble = Ensemble.from_array(data.x, space=data.space, name=each.name)
     test = simulate(each.name, TESTED, seed=1)
-    with tempfile.TemporaryDirectory() as run:
-        begun = time.process_time()
-        emulator = fit(ensemble, "latent-ode", steps=STEPS, out=Path(run) / each.name, progress=False)
-        seconds = time.process_time() - begun
+    emulator, seconds = timed_fit(ensemble, "latent-ode", steps=STEPS)
     network, preprocessing, steps = train_recurrent(ensemble, seconds)
     rows = []
     for task, hidden in tasks(test).items():

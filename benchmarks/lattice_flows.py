@@ -12,15 +12,12 @@ exp(-S)/q of fresh samples. The free field, whose ln Z is exact, is the check. l
 from __future__ import annotations
 
 import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
-import pushforward as pf
 from benchmarks.stored_results import measure_once
+from benchmarks.timed_fits import timed_fit
 from benchmarks.timing import report
 from pushforward.energies import free_field, lattice_phi4
 
@@ -64,13 +61,7 @@ def cell(name: str) -> dict[str, Any]:
 
 
 def measured(family: str, theory: str, steps: int, settings: dict[str, Any]) -> dict[str, float]:
-    start = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        emulator = pf.fit(
-            ENERGIES[theory](), family, steps=steps, settings=settings, out=Path(folder) / "run", device="cpu",
-            progress=False,
-        )  # fmt: skip
-    seconds = time.process_time() - start
+    emulator, seconds = timed_fit(ENERGIES[theory](), family, steps=steps, settings=settings)
     weighted = emulator.reweight(WEIGHTED, seed=1)
     return {
         "ess": float(weighted.ess),

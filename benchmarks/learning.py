@@ -11,8 +11,6 @@ avoided, since noise cannot be predicted: a difference of .001 on maps is a visi
 from __future__ import annotations
 
 import sys
-import tempfile
-import time
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ import torch
 
 import pushforward as pf
 from benchmarks.stored_results import measure_once, stored
+from benchmarks.timed_fits import timed_fit
 from benchmarks.timing import report
 from pushforward.conditions import Condition
 from pushforward.ensembles.batch import Batch
@@ -29,7 +28,6 @@ from pushforward.randomness import Draws
 REPEATS, MEMBERS = 4, 240
 SETS: dict[str, tuple[int, int]] = {"cosmic-web": (1000, 1), "digits": (2000, 2), "two-moons": (2000, 2)}
 """Steps and seeds."""
-
 
 Family = str | type[FlowMatching]
 
@@ -153,10 +151,7 @@ def cell(data: str, name: str, seed: int) -> dict[str, Any]:
 
 def measure(data: str, name: str, seed: int) -> dict[str, Any]:
     family, settings = variants(data)[name]
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.process_time()
-        emulator = pf.fit(data, family, steps=SETS[data][0], out=folder, seed=seed, settings=settings, progress=False)
-        seconds = time.process_time() - began
+    emulator, seconds = timed_fit(data, family, steps=SETS[data][0], settings=settings, seed=seed)
     return {"loss": loss(emulator, pf.read(data).test), "seconds": seconds}
 
 

@@ -19,9 +19,7 @@ A model that has been measured is not measured again while ``runs/benchmarks/par
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +28,7 @@ from torch import Tensor
 
 import pushforward as pf
 from benchmarks.stored_results import measure_once
+from benchmarks.timed_fits import timed_fit
 from benchmarks.timing import report
 from pushforward.energies import named_energy
 from pushforward.energies.weights import ess, log_weights
@@ -89,10 +88,7 @@ def measured(name: str, model: str) -> dict[str, Any]:
 def measure(name: str, model: str, steps: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     ensemble = pf.read(name, members=MEMBERS[name])
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.process_time()
-        emulator = pf.fit(ensemble, model, steps=steps, out=Path(folder) / "run", device="cpu", progress=False)
-        spent = time.process_time() - start
+    emulator, spent = timed_fit(ensemble, model, steps=steps)
     energy, fresh = named_energy(name), members(name, FRESH)
     start = time.process_time()
     scores = emulator.log_prob(fresh[: SCORED[name]]).double()

@@ -18,13 +18,11 @@ a better validation loss, of which it keeps the best) or when the time is over.
 
 from __future__ import annotations
 
-import math
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +31,15 @@ import torch
 from numpy.typing import NDArray
 
 import pushforward as pf
+from benchmarks.c2st import MOST_EPOCHS, c2st
 from benchmarks.flow_peers import count
 from benchmarks.posterior_tasks import TASKS, observed, reference
 from benchmarks.stored_results import WORK, measure_in_turn, measure_once, stored
+from benchmarks.timed_fits import fit_for
 from benchmarks.timing import report
 
 SIMULATIONS, SAMPLES, BUDGET, OBSERVATIONS = 10_000, 10_000, 30.0, (1, 2, 3, 4, 5)
 VALIDATED = 500
-FOLDS, MOST_EPOCHS = 5, 150
 PEER = "sbi NPE"
 Trials = list[tuple[str, dict[str, Any], float]]
 """Family, settings and share of the time; the validation members choose one."""
@@ -91,7 +90,8 @@ def tabulate() -> None:
         "C2ST accuracy, mean over observations (their number, from the first on); an empty cell was not measured",
         f"{SIMULATIONS} simulations, about {BUDGET:g} processor seconds of training each, one seed",
         f"{SAMPLES} samples of each posterior; better: over the observations that both have",
-        "classifier: that of the benchmark (two layers of ten times the parameters, five folds), 150 epochs at most",
+        "classifier: that of the benchmark (two layers of ten times the parameters, five folds), "
+        f"{MOST_EPOCHS} epochs at most",
         f"{PEER}: defaults of sbi with its neural spline flow, which stops early by its validation loss; the "
         "time ended most of its trainings before that, after 18 to 28 epochs",
         f"nsf: three trainings in this time, of which {VALIDATED} simulations choose; {PEER}: one training",
@@ -150,21 +150,9 @@ def by_fit(name: str, task: str) -> tuple[Drawn, dict[str, Any]]:
     ensemble = pf.read(theta, condition=data, space="vector")
     unseen = ensemble.validation.subset(range(VALIDATED))
 
-    def fitted(family: str, settings: dict[str, Any], steps: int) -> tuple[pf.Emulator, float]:
-        start = time.process_time()
-        with tempfile.TemporaryDirectory() as folder:
-            emulator = pf.fit(
-                ensemble, family, steps=steps, settings=settings, out=Path(folder) / "run", device="cpu",
-                progress=False,
-            )  # fmt: skip
-        return emulator, time.process_time() - start
-
-    runs, seconds, few, more = [], 0.0, 10, 50
+    runs, seconds = [], 0.0
     for family, settings, share in MODELS[name]:
-        fitted(family, settings, few)
-        each = (fitted(family, settings, more)[1] - fitted(family, settings, few)[1]) / (more - few)
-        steps = max(more, int(share * BUDGET / each))
-        emulator, used = fitted(family, settings, steps)
+        emulator, steps, used = fit_for(share * BUDGET, ensemble, family, settings=settings)
         loss = -emulator.log_prob(unseen.tensor(), unseen.conditions).mean().item()
         runs.append((loss, len(runs), steps, emulator))
         seconds += used
@@ -225,60 +213,9 @@ def measure_cell(name: str, task: str, number: int) -> dict[str, Any]:
 
     def now() -> dict[str, Any]:
         drawn = np.load(samples_file(name, task))[OBSERVATIONS.index(number)]
-        return {"c2st": classified(reference(task, number), drawn)}
+        return {"c2st": c2st(reference(task, number), drawn)}
 
     return measure_once("posteriors", f"{name}, {task}, {number}", setting(name), now)
-
-
-def classified(real: NDArray[np.float64], drawn: NDArray[np.float32]) -> float:
-    """C2ST: mean accuracy over five folds of a perceptron between reference and model samples, shapes (n, dim).
-
-    The folds are trained side by side, as scikit-learn's `MLPClassifier` would one after another: two hidden layers,
-    Adam at 1e-3, batches of 200, a penalty of 1e-4, until the loss of an epoch has not fallen by 1e-4 for ten epochs.
-    """
-    generator = torch.Generator().manual_seed(1)
-    x = torch.from_numpy((np.concatenate([real, drawn]) - real.mean(0)) / real.std(0, ddof=1)).float()
-    labels = torch.arange(2).repeat_interleave(torch.tensor([len(real), len(drawn)])).float()
-    tested = torch.randperm(len(x), generator=generator).reshape(FOLDS, -1)
-    trained = torch.stack([torch.cat([tested[j] for j in range(FOLDS) if j != i]) for i in range(FOLDS)])
-    sizes = (x.shape[1], 10 * x.shape[1], 10 * x.shape[1], 1)
-    parameters = []
-    for fan_in, fan_out in pairwise(sizes):
-        bound = math.sqrt((6 if fan_out > 1 else 2) / (fan_in + fan_out))
-        for shape in ((FOLDS, fan_in, fan_out), (FOLDS, 1, fan_out)):
-            start = bound * (2 * torch.rand(shape, generator=generator) - 1)
-            parameters.append(start.requires_grad_())
-    optimiser = torch.optim.Adam(parameters, lr=1e-3, fused=True)
-
-    def logits(rows: torch.Tensor) -> torch.Tensor:
-        hidden = x[rows]
-        for place in range(0, 4, 2):
-            hidden = torch.baddbmm(parameters[place + 1], hidden, parameters[place]).relu()
-        return torch.baddbmm(parameters[5], hidden, parameters[4]).squeeze(2)
-
-    best, waited, score = torch.full((FOLDS,), math.inf), torch.zeros(FOLDS), torch.zeros(FOLDS)
-    running = torch.ones(FOLDS, dtype=torch.bool)
-    for _ in range(MOST_EPOCHS):
-        order = torch.stack([torch.randperm(trained.shape[1], generator=generator) for _ in range(FOLDS)])
-        total = torch.zeros(FOLDS)
-        for rows in trained.gather(1, order).split(200, 1):
-            losses = torch.nn.functional.binary_cross_entropy_with_logits(logits(rows), labels[rows], reduction="none")
-            penalty = sum(weights.square().sum() for weights in parameters[::2])
-            loss = losses.mean(1).sum() + 0.5e-4 * penalty / rows.shape[1]
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            total += losses.detach().sum(1)
-        total /= trained.shape[1]
-        waited = torch.where(total > best - 1e-4, waited + 1, torch.zeros(FOLDS))
-        best = torch.minimum(best, total)
-        with torch.no_grad():
-            right = ((logits(tested) > 0) == (labels[tested] > 0.5)).float().mean(1)
-        score = torch.where(running, right, score)
-        running &= waited <= 10
-        if not running.any():
-            break
-    return float(score.mean())
 
 
 torch.set_num_threads(1)

@@ -18,11 +18,7 @@ the budget (processor seconds of one core), and are compared by
 from __future__ import annotations
 
 import sys
-import tempfile
-import time
 from functools import cache
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,11 +29,12 @@ from scipy.interpolate import RectBivariateSpline
 import pushforward as pf
 from benchmarks.flow_peers import count
 from benchmarks.stored_results import measure_once, stored
+from benchmarks.timed_fits import fit_for
 from benchmarks.timing import report
 from pushforward.ensembles import builtin
 from pushforward.simulate import simulate
 from pushforward.simulate.cosmic_web import OMEGA_M_RANGE, SIGMA_8_RANGE
-from pushforward.statistics import posterior_calibration
+from pushforward.statistics import posterior_calibration, power_spectrum
 from pushforward.validation import judge
 
 BUDGET, GRID, MAPS_EACH = 150.0, 64, 12
@@ -116,24 +113,9 @@ def cell(family: str) -> dict[str, Any]:
     return measure_once("web_densities", family, setting(family), lambda: measured(family))
 
 
-def fitted(family: str, steps: int) -> tuple[pf.Emulator, float]:
-    """The emulator, and processor seconds of its training."""
-    data = builtin.simulate("cosmic-web")
-    start = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        emulator = pf.fit(
-            data, family, steps=steps, settings=FAMILIES[family], out=Path(folder) / "run", device="cpu",
-            progress=False,
-        )  # fmt: skip
-    return emulator, time.process_time() - start
-
-
 def measured(family: str) -> dict[str, Any]:
     data = builtin.simulate("cosmic-web")
-    few, more = 5, 25
-    each = (fitted(family, more)[1] - fitted(family, few)[1]) / (more - few)
-    steps = max(more, int(BUDGET / each))
-    emulator, seconds = fitted(family, steps)
+    emulator, steps, seconds = fit_for(BUDGET, data, family, settings=FAMILIES[family])
     print(f"{family}: {steps} steps, {seconds:.0f} s", flush=True)
     scores = {}
     for name, part in (("train", data.train), ("test", data.test)):
@@ -217,16 +199,9 @@ def fiducial_maps() -> Maps:
 
 
 def log_power(maps: Maps) -> NDArray[np.float64]:
-    """ln P(k) of maps of 1 + overdensity, in bins up to the Nyquist frequency: (n, BINS)."""
-    waves = np.fft.rfft2(maps[:, 0] - 1)
-    k = np.hypot(np.fft.fftfreq(GRID)[:, None], np.fft.rfftfreq(GRID)) * GRID
-    weight = np.where((np.arange(waves.shape[-1]) % (GRID // 2)) == 0, 1.0, 2.0) * np.ones_like(k)
-    edges = np.geomspace(1, GRID / 2, BINS + 1) - 1e-9
-    inside = [(k >= low) & (k < high) for low, high in pairwise(edges)]
-    power = np.abs(waves) ** 2
-    return np.log(
-        np.stack([np.average(power[:, part], axis=1, weights=weight[part]) for part in inside if part.any()], 1)
-    )
+    """ln P(k) of maps in bins up to the Nyquist frequency: (n, BINS)."""
+    edges = torch.from_numpy(np.geomspace(1, GRID / 2, BINS + 1) - 1e-9) * (2 * np.pi / GRID)
+    return power_spectrum(torch.from_numpy(maps), bins=edges).power[:, 0].log().numpy()
 
 
 def forecast() -> NDArray[np.float64]:

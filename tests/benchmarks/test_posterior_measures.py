@@ -2,15 +2,16 @@
 
 import numpy as np
 import pytest
+from benchmarks.c2st import c2st
 from benchmarks.posterior_tasks import solved
-from benchmarks.posteriors import classified, versus
+from benchmarks.posteriors import versus
 
 
 @pytest.mark.parametrize(("shift", "accuracy"), [(0.0, 0.5), (2.0, 0.841)])
 def test_c2st_is_the_accuracy_of_the_best_classifier(shift, accuracy):
     rng = np.random.default_rng(0)
     real, drawn = rng.normal(size=(700, 1)), shift + rng.normal(size=(700, 1))
-    assert classified(real, drawn.astype(np.float32)) == pytest.approx(accuracy, abs=0.04)
+    assert c2st(real, drawn.astype(np.float32)) == pytest.approx(accuracy, abs=0.04)
 
 
 def test_solver_keeps_an_oscillation():
