@@ -168,6 +168,13 @@ def test_a_step_of_muon_moves_all_directions_of_a_matrix_equally_far(shape):
     assert step.square().mean().sqrt() == pytest.approx(0.2, rel=0.2)
 
 
+def test_weights_decay_with_muon_as_with_adam():
+    parameter = nn.Parameter(torch.ones(8, 8))
+    parameter.grad = torch.zeros(8, 8)
+    Muon([parameter], lr=0.5, weight_decay=0.1).step()
+    torch.testing.assert_close(parameter.detach(), torch.full((8, 8), 0.95))
+
+
 def test_a_matrix_without_gradient_stays_where_it_is():
     parameter = nn.Parameter(torch.ones(8, 8))
     parameter.grad = torch.zeros(8, 8)
@@ -180,7 +187,7 @@ def with_muon():
     torch.manual_seed(0)
     model = model_class("flow-matching")(Vector(2))
     fabric = Fabric(accelerator="cpu", devices=1)
-    optimisers = Optimisers(model, TrainingSettings(warmup=0.0, optimiser="muon"), fabric)
+    optimisers = Optimisers(model, TrainingSettings(warmup=0.0, optimiser="muon", weight_decay=0.01), fabric)
     optimisers.take(next(model.turns(repeat(batch()))), 0.0)
     return model, optimisers
 
@@ -194,6 +201,8 @@ def test_muon_steps_matrices_and_adam_the_rest(with_muon):
     }
     assert stepped[Muon] == sum(p.numel() for p in model.parameters() if is_matrix(p)) > 0
     assert sum(stepped.values()) == sum(p.numel() for p in model.parameters())
+    decays = {group["weight_decay"] for each in optimisers.optimisers.values() for group in each.param_groups}
+    assert decays == {0.01}
 
 
 def test_the_momentum_of_muon_is_restored(with_muon):

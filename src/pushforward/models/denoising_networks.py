@@ -65,8 +65,8 @@ def _(space: Field, settings: Any) -> dict[str, Any]:
     if settings.network == "transformer":
         if settings.multipliers is not None:
             raise UsageError("multipliers is a setting of the U-Net; leave it out for a transformer")
-        chosen = {"network": "transformer", "width": settings.width, "depth": settings.depth, "patch": settings.patch}
-        return {**chosen, **inputs}
+        sizes = {"width": settings.width, "depth": settings.depth, "patch": settings.patch}
+        return {"network": "transformer", **sizes, **inputs}
     if settings.patch is not None:
         raise UsageError("patch is a setting of network=transformer; leave it out for the U-Net")
     return {"width": settings.width or 16, "blocks": settings.depth, "multipliers": settings.multipliers, **inputs}

@@ -46,28 +46,35 @@ def is_matrix(parameter: nn.Parameter) -> bool:
 class Muon(torch.optim.Optimizer):
     r"""Optimiser of the weights of linear layers and convolutions.
 
+    PyTorch's own takes no kernels of convolutions, and one matrix at a time.
+
     Arguments:
         parameters: weights with at least two axes, the outputs first.
         lr: learning rate \eta.
         momentum: decay rate \mu of the running mean of the gradient.
+        weight_decay: decoupled: before a step, weights shrink by \eta times this.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+    def __init__(
+        self, parameters: Sequence[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            parameters: list[nn.Parameter] = group["params"]
+            parameters: list[Tensor] = group["params"]
             gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
             means = [self._mean(p) for p in parameters]
             torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
             ahead = torch._foreach_lerp(means, gradients, 1 - group["momentum"])
+            if group["weight_decay"]:
+                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
             directions = _orthogonal([_matrix(each) for each in ahead])
             for p, direction in zip(parameters, directions, strict=True):
                 _matrix(p).add_(direction, alpha=-0.2 * group["lr"] * max(direction.shape) ** 0.5)
 
-    def _mean(self, parameter: nn.Parameter) -> Tensor:
+    def _mean(self, parameter: Tensor) -> Tensor:
         memory = self.state[parameter]
         if "momentum" not in memory:
             memory["momentum"] = torch.zeros_like(parameter)

@@ -60,24 +60,22 @@ class Optimisers:
         self.joined: dict[str, list[nn.Parameter]] = {}
         self.optimisers: dict[str, torch.optim.Optimizer] = {}
         for name, parameters in self.parameters.items():
-            matrices = [p for p in parameters if settings.optimiser == "muon" and is_matrix(p)]
-            others = _side_by_side([p for p in parameters if all(p is not m for m in matrices)])
+            own = self.players[name]
+            rates: dict[str, Any] = {
+                "lr": settings.learning_rate,
+                "weight_decay": _given(own.weight_decay, settings.weight_decay),
+            }
+            muon = settings.optimiser == "muon"
+            matrices = [p for p in parameters if muon and is_matrix(p)]
+            others = _side_by_side([p for p in parameters if not (muon and is_matrix(p))])
             self.joined[name] = others + _side_by_side(matrices)
             if others:
-                self.optimisers[name] = self._adam(name, others)
+                fused = fabric.device.type in ("cpu", "cuda")
+                betas = own.betas or settings.betas
+                self.optimisers[name] = torch.optim.AdamW(others, betas=betas, fused=fused, **rates)
             if matrices:
-                self.optimisers[name + _MATRICES] = Muon(matrices, settings.learning_rate)
+                self.optimisers[name + _MATRICES] = Muon(matrices, **rates)
         self._untried = set(self.players)
-
-    def _adam(self, player: str, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-        own, settings = self.players[player], self.settings
-        return torch.optim.AdamW(
-            parameters,
-            lr=settings.learning_rate,
-            betas=own.betas or settings.betas,
-            weight_decay=_given(own.weight_decay, settings.weight_decay),
-            fused=self.fabric.device.type in ("cpu", "cuda"),
-        )
 
     def rate(self, player: str, progress: float) -> float:
         """Learning rate of a player at a completed fraction of the run."""
