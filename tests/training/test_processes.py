@@ -62,26 +62,23 @@ def alone(tmp_path_factory, start):
     return out
 
 
-def under_torchrun(out, models, **_):
+def under_torchrun(out, **_):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", worker.__file__]
-    command = [*launcher, json.dumps({**OPTIONS, "models": models, "out": str(out)})]
+    command = [*launcher, json.dumps({**OPTIONS, "out": str(out)})]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     return done.returncode, done.stderr
 
 
-def with_devices(out, models, start):
-    return end(start(out, models=models, devices=2), out)
+def with_devices(out, start):
+    return end(start(out, devices=2), out)
 
 
-# Each fit with devices starts two processes: a model with buffers and one of a pair show what is passed to them.
-@pytest.mark.parametrize(
-    ("launch", "models"), [(under_torchrun, MODELS), (with_devices, ["toy-remembering", "between"])]
-)
-def test_two_processes_see_the_losses_of_one_with_the_joined_batch(alone, start, tmp_path, launch, models):
-    status, errors = launch(tmp_path, models, start=start)
+@pytest.mark.parametrize("launch", [under_torchrun, with_devices])
+def test_two_processes_see_the_losses_of_one_with_the_joined_batch(alone, start, tmp_path, launch):
+    status, errors = launch(tmp_path, start=start)
     assert status == 0, errors[-3000:]
-    for model in models:
+    for model in MODELS:
         one, two = metrics(alone, model), metrics(tmp_path, model)
         assert [line["step"] for line in two] == [line["step"] for line in one]
         for a, b in zip(one, two, strict=True):
