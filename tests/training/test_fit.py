@@ -110,6 +110,16 @@ def test_particles_that_are_turned_and_paired_go_on_as_in_an_uninterrupted_run(t
     assert_same(weights(whole), weights(resumed))
 
 
+@pytest.mark.parametrize("model", ["flow-matching", "vae", "wgan-gp", "glow"])
+def test_networks_of_fields_go_on_as_in_an_uninterrupted_run(maps, tmp_path, model):
+    options = {"steps": 6, "settings": {"optimiser": "muon"}}
+    whole = quiet(maps, model, tmp_path / "whole", **options)
+    with pytest.raises(Interrupted):
+        quiet(maps, model, tmp_path / "parts", tracker=SignalAt(3), **options)
+    resumed = quiet(maps, model, tmp_path / "parts", resume=True, **options)
+    assert_same(weights(whole), weights(resumed))
+
+
 def test_a_resumed_run_counts_the_time_that_it_has_had(points, tmp_path):
     with pytest.raises(Interrupted):
         quiet(points, "toy-gaussian", tmp_path / "run", budget="1.2s", tracker=SignalAt(50))

@@ -168,6 +168,25 @@ def test_a_step_of_muon_moves_all_directions_of_a_matrix_equally_far(shape):
     assert step.square().mean().sqrt() == pytest.approx(0.2, rel=0.2)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_momentum_read_from_a_file_steers_its_own_weights(layout):
+    torch.manual_seed(0)
+    gradients = torch.randn(2, 9, 8, 3, 3)
+    first = nn.Parameter(torch.randn(9, 8, 3, 3).contiguous(memory_format=layout))
+    kept = Muon([first], lr=1.0)
+    first.grad = gradients[0].contiguous(memory_format=layout)
+    kept.step()
+    second = nn.Parameter(first.detach().clone(memory_format=torch.preserve_format))
+    restored = Muon([second], lr=1.0)
+    memory = kept.state_dict()
+    memory["state"] = {0: {"momentum": memory["state"][0]["momentum"].contiguous()}}
+    restored.load_state_dict(memory)
+    for parameter, muon in [(first, kept), (second, restored)]:
+        parameter.grad = gradients[1].contiguous(memory_format=layout)
+        muon.step()
+    assert torch.equal(first, second)
+
+
 def test_weights_decay_with_muon_as_with_adam():
     parameter = nn.Parameter(torch.ones(8, 8))
     parameter.grad = torch.zeros(8, 8)

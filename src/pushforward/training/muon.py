@@ -22,6 +22,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -70,9 +71,16 @@ class Muon(torch.optim.Optimizer):
             ahead = torch._foreach_lerp(means, gradients, 1 - group["momentum"])
             if group["weight_decay"]:
                 torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-            directions = _orthogonal([_matrix(each) for each in ahead])
-            for p, direction in zip(parameters, directions, strict=True):
-                _matrix(p).add_(direction, alpha=-0.2 * group["lr"] * max(direction.shape) ** 0.5)
+            orders = [_order(p) for p in parameters]
+            directions = _orthogonal([_matrix(each, order) for each, order in zip(ahead, orders, strict=True)])
+            for p, order, direction in zip(parameters, orders, directions, strict=True):
+                _matrix(p, order).add_(direction, alpha=-0.2 * group["lr"] * max(direction.shape) ** 0.5)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the momenta, each stored in the order of its weight, which files do not keep."""
+        super().load_state_dict(state_dict)
+        for parameter, memory in self.state.items():
+            memory["momentum"] = torch.empty_like(parameter).copy_(memory["momentum"])
 
     def _mean(self, parameter: Tensor) -> Tensor:
         memory = self.state[parameter]
@@ -81,9 +89,13 @@ class Muon(torch.optim.Optimizer):
         return memory["momentum"]
 
 
-def _matrix(weight: Tensor) -> Float[Tensor, "outputs inputs"]:
-    """A view of a weight, whose axes after the first may be stored in any order without gaps."""
-    order = sorted(range(1, weight.ndim), key=weight.stride, reverse=True)
+def _order(weight: Tensor) -> list[int]:
+    """The axes of a weight after the first, in the order in which they are stored."""
+    return sorted(range(1, weight.ndim), key=weight.stride, reverse=True)
+
+
+def _matrix(weight: Tensor, order: Sequence[int]) -> Float[Tensor, "outputs inputs"]:
+    """A view of a weight stored without gaps, its axes after the first in this order."""
     return weight.permute(0, *order).view(len(weight), -1)
 
 
