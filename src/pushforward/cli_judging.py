@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pushforward.errors import UsageError
+from pushforward.errors import DataError, UsageError
 from pushforward.existing import check_data, check_run
 from pushforward.options import (
     Assignments,
@@ -114,12 +114,25 @@ def judge(
 def _with_own_conditions(file: str, options: dict[str, Any], reading: dict[str, Any]) -> Ensemble:
     """Members of a file, with its own conditions where those of DATA are columns or datasets that it has, too."""
     names = reading.get("condition") or []
-    if not names or any(Path(name).exists() or any(letter in name for letter in "*?[") for name in names):
-        return read_data([file], **options)
+    own = {"condition": names} if names and _holds(file, names) else {}
+    return read_data([file], **options, **own)
+
+
+def _holds(file: str, names: list[str]) -> bool:
+    """Whether each of these conditions is a column or a dataset of a file, or in the names of its parts."""
+    from pushforward.ensembles.formats import find_files, open_file
+    from pushforward.ensembles.paths import IN_PATHS
+    from pushforward.ensembles.reading import listed
+
+    if any(Path(name).exists() or any(letter in name for letter in "*?[") for name in names):
+        return False
     try:
-        return read_data([file], **options, condition=names)
-    except UsageError:
-        return read_data([file], **options)
+        contents = [open_file(path) for path in find_files(file)]
+    except DataError:
+        return False  # a built-in set, or a file of which the reader says what is wrong
+    columns = [column for name in names if name != IN_PATHS for column in listed(name)]
+    several = IN_PATHS not in names or len(contents) > 1
+    return several and all(each.column(column) is not None for each in contents for column in columns)
 
 
 @reads_data

@@ -8,7 +8,7 @@ from stand_ins import conditional_maps, maps, two_blobs
 
 import pushforward as pf
 from pushforward.ensembles import Ensemble
-from pushforward.errors import UsageError
+from pushforward.errors import DataError, UsageError
 from pushforward.validation import Statistic, judge
 
 
@@ -167,3 +167,13 @@ def test_samples_keep_the_conditions_that_their_file_names_like_the_data(tmp_pat
     made = _with_own_conditions(str(tmp_path / "a.csv"), {"columns": "m,f"}, reading)
     assert (made.conditions is not None) == known
     assert made.space.dim == 2
+
+
+def test_a_condition_of_samples_that_cannot_be_read_is_not_left_out(tmp_path):
+    from pushforward.cli_judging import _with_own_conditions
+
+    rows = np.random.default_rng(0).normal(size=(30, 3))
+    rows[3, 2] = np.nan
+    np.savetxt(tmp_path / "a.csv", rows, delimiter=",", header="m,f,c", comments="")
+    with pytest.raises(DataError, match="c"):
+        _with_own_conditions(str(tmp_path / "a.csv"), {"columns": "m,f"}, {"columns": "m,f", "condition": ["c"]})

@@ -32,8 +32,9 @@ def test_a_tolerance_is_checked_before_anything_is_measured() -> None:
     fields = RNG.normal(size=(60, 8, 8))
     for wrong, sentence in (
         ({"no_such": 1.0}, "a tolerance was given for no_such; there are power_spectrum"),
-        ({"power_spectrum": "-2%"}, "it takes a percentage of at least 0"),
-        ({"power_spectrum": "two"}, "it takes a percentage of at least 0"),
+        ({"power_spectrum": "-2%"}, "it takes a percentage, finite and at least 0"),
+        ({"power_spectrum": "two"}, "it takes a percentage, finite and at least 0"),
+        ({"power_spectrum": "inf%"}, "finite and at least 0"),
         ({"bispectrum": "2%"}, "it takes a number of σ"),
     ):
         with pytest.raises(UsageError, match=sentence):

@@ -231,9 +231,9 @@ def _in_unit(name: str, value: float | str, unit: str) -> float:
         size = float(bare)
     except ValueError:
         size = math.nan
-    if not size >= 0 or (bare != text and unit != "%"):
+    if not 0 <= size < math.inf or (bare != text and unit != "%"):
         kind = {"": "a pure number", "%": "a percentage"}.get(unit, f"a number of {unit}")
-        raise UsageError(f"the tolerance of {name} is {text!r}; it takes {kind} of at least 0")
+        raise UsageError(f"the tolerance of {name} is {text!r}; it takes {kind}, finite and at least 0")
     return size
 
 
