@@ -62,6 +62,8 @@ class Purpose(IntEnum):
     """Members whose posteriors are calibrated."""
     TRANSLATION_NOISE = 20
     """Noise of a chunk of random translations."""
+    HELD_OUT = 21
+    """Noise of a batch of held-out members whose loss is measured during training."""
 
 
 def seed_for(*keys: int) -> int:

@@ -14,7 +14,8 @@ The exponent follows from the standard deviation of this profile relative to the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -59,6 +60,22 @@ class PowerAverage:
         """Add the weights after step ``step`` (the first is 1) to the average."""
         beta = (1 - 1 / step) ** (self.gamma + 1) if self.gamma is not None else 0.0
         torch._foreach_lerp_(list(self._averages.values()), list(self._latest.values()), 1 - beta)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Put the averages in the place of the latest weights, until the block ends."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    @torch.no_grad()
+    def _exchange(self) -> None:
+        for key, latest in self._latest.items():
+            before = latest.clone()
+            latest.copy_(self._averages[key])
+            self._averages[key].copy_(before)
 
     @torch.no_grad()
     def load(self, values: Sequence[Tensor]) -> None:

@@ -14,7 +14,7 @@ from pushforward.runs.files import joined, load_tensors, part_of, save_tensors
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.optimisers import Optimisers
 
-__all__ = ["Course", "State", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Best", "Course", "State", "load_checkpoint", "save_checkpoint"]
 
 KIND = "checkpoint"
 
@@ -29,14 +29,33 @@ class Course:
 
 
 @dataclass
+class Best:
+    """The averaged weights with the smallest loss of held-out members so far.
+
+    Attributes:
+        loss, step: the loss, and the step after which it was measured.
+        weights: state of the model.
+    """
+
+    loss: float
+    step: int
+    weights: dict[str, Tensor]
+
+
+@dataclass
 class State:
-    """The changing state of a run, and its preprocessing."""
+    """The changing state of a run, and its preprocessing; ``best`` if held-out members choose the weights."""
 
     model: Model
     optimisers: Optimisers
     average: PowerAverage
     preprocessing: nn.Module
     course: Course = field(default_factory=Course)
+    best: Best | None = None
+
+    def kept(self) -> dict[str, Tensor]:
+        """The weights for use outside training: the best, if held-out members choose, or else the averaged ones."""
+        return self.averaged() if self.best is None else self.best.weights
 
     def averaged(self) -> dict[str, Tensor]:
         """The model's state with averaged weights in place of the latest ones, and the latest buffers."""
@@ -56,8 +75,10 @@ def save_checkpoint(path: Path, state: State) -> None:
         average={str(index): value for index, value in enumerate(state.average.values)},
         optimiser=state.optimisers.state(),
         preprocessing=state.preprocessing.state_dict(),
+        best=state.best.weights if state.best else {},
     )
-    save_tensors(path, tensors, {"kind": KIND, **asdict(state.course)})
+    chosen = {"best_loss": state.best.loss, "best_step": state.best.step} if state.best else {}
+    save_tensors(path, tensors, {"kind": KIND, **asdict(state.course), **chosen})
 
 
 def load_checkpoint(path: Path, state: State) -> None:
@@ -74,6 +95,8 @@ def load_checkpoint(path: Path, state: State) -> None:
         values = part_of(tensors, "average")
         state.average.load([values[str(index)] for index in range(len(values))])
         state.course = Course(int(about["step"]), float(about["seconds"]), int(about["batches"]))
+        if "best_step" in about:
+            state.best = Best(float(about["best_loss"]), int(about["best_step"]), part_of(tensors, "best"))
     except (RuntimeError, KeyError, ValueError, TypeError):
         raise UsageError(
             f"{path} is not of the model that {path.with_name(CONFIG)} describes; restore the file of this run, or "

@@ -46,6 +46,7 @@ from pushforward.training.averaging import PowerAverage
 from pushforward.training.checkpoints import State, load_checkpoint
 from pushforward.training.dry_run import dry_run
 from pushforward.training.durations import parse_duration
+from pushforward.training.held_out import HeldOut
 from pushforward.training.interrupt import Interrupted, Stopped
 from pushforward.training.loop import Loop
 from pushforward.training.optimisers import Optimisers
@@ -208,12 +209,16 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
     state = _state(fabric, plan, preprocessing, model)
     if before is not None and (run / CHECKPOINT).exists():
         load_checkpoint(run / CHECKPOINT, state)
+    held_out = None
+    if of_loop.keep == "best":
+        held_out = HeldOut(source, preprocessing, state, of_loop.batch_size, plan.seed, fabric)
     rows = source.condition_rows()
     trackers = _trackers(run, tracker, config, state) if fabric.is_global_zero else []
     shown.notes(
         [
             *preprocessing.describe(),
             *_about(plan, state, fabric, length, run),
+            *([] if held_out is None else [held_out.describe()]),
             *advice(task, preprocessing, state.model),
         ]
     )
@@ -229,16 +234,17 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
         seed=plan.seed,
         shard=shard,
         batches=supply(batches, first, fabric.device, state.model.collate, ready=ready),
-        save_weights=lambda: write_weights(run / WEIGHTS, state.averaged(), preprocessing, rows),
+        save_weights=lambda: write_weights(run / WEIGHTS, state.kept(), preprocessing, rows),
         trackers=trackers,
         display=shown,
+        held_out=held_out,
     )
     try:
         loop.train()
     finally:
         for each in trackers:
             each.close()
-    state.model.load_state_dict(state.averaged())
+    state.model.load_state_dict(state.kept())
     return Emulator(
         state.model,
         preprocessing,

@@ -26,6 +26,7 @@ from pushforward.plugins import blamed_on
 from pushforward.randomness import Purpose, seed_for
 from pushforward.runs.directory import CHECKPOINT
 from pushforward.training.checkpoints import State, save_checkpoint
+from pushforward.training.held_out import HeldOut
 from pushforward.training.interrupt import Interrupted, StopRequests
 from pushforward.training.meters import Meters, Reading
 from pushforward.training.plan import Length
@@ -57,6 +58,7 @@ class Loop:
         batches: the remaining batches.
         save_weights: writes the averaged weights for use outside training.
         trackers, display: receive metrics and progress; silent on all processes but the first.
+        held_out: measures held-out members, if they choose the weights.
     """
 
     fabric: Fabric
@@ -70,6 +72,7 @@ class Loop:
     save_weights: Callable[[], None]
     trackers: Sequence[Tracker]
     display: Display
+    held_out: HeldOut | None = None
 
     def __post_init__(self) -> None:
         self.course = self.state.course
@@ -80,6 +83,9 @@ class Loop:
         self._checked, self._logged_waiting = self.course.seconds, 0.0
         self._saved: int | None = self.course.step if (self.run / CHECKPOINT).exists() else None
         self._writing = 0.0
+        self._measured: dict[str, float] = {}
+        if self.held_out is not None:
+            self.held_out.begin(self._start_progress)
 
     def train(self) -> None:
         """Train to the end.
@@ -99,6 +105,9 @@ class Loop:
             while True:
                 stop = self._agree(requests)
                 progress = self._progress(self._reserve())
+                if self.held_out is not None and self.held_out.is_due(progress):
+                    self._measured = {"held_out/loss": self.held_out.measure()}
+                    self.log(progress)
                 if stop or (progress >= 1 and self.course.step > 0):
                     break
                 if self.course.seconds - self._logged.seconds >= self.settings.log_every:
@@ -113,6 +122,8 @@ class Loop:
                     self._refuse(self.meters.read(alone=True))
                     raise
             self.save(progress)
+            if self.held_out is not None and not stop:
+                self.display.notes(self.held_out.verdict())
             if stop:
                 raise Interrupted(
                     f"stopped by {stop} after step {self.course.step}, {progress:.0%} of {self.length}; everything is"
@@ -175,14 +186,16 @@ class Loop:
         speed = (self.course.batches - self._logged.batches) * self.shard.batch_size / max(seconds, 1e-9)
         waiting = (self.batches.waited - self._logged_waiting) / max(seconds, 1e-9)
         metrics = {"seconds": self.course.seconds, **reading.means, "learning_rate": self._rate()}
-        metrics |= {"samples_per_second": speed, "waiting": waiting}
+        metrics |= {"samples_per_second": speed, "waiting": waiting, **self._measured}
         for tracker in self.trackers:
             tracker.log_metrics(self.course.step, metrics)
         left = (1 - progress) * (self.course.seconds - self._start.seconds) / max(progress - self._start_progress, 1e-9)
         with blamed_on(type(self.state.model), "in remarks"):
             remarks = self.state.model.remarks(reading.means)
+        if self.held_out is not None:
+            remarks = [*remarks, *self.held_out.remarks()]
         self.display.show(self.course.step, progress, reading.losses, speed, left, remarks)
-        self._logged, self._logged_waiting = replace(self.course), self.batches.waited
+        self._logged, self._logged_waiting, self._measured = replace(self.course), self.batches.waited, {}
 
     def _rate(self) -> float:
         """The highest learning rate among the players."""

@@ -35,6 +35,8 @@ class TrainingSettings(BaseModel):
         weight_decay: decoupled, as in AdamW.
         gradient_clip: largest norm of a player's gradient; no clipping if not given.
         average: width of the average of the weights, relative to the length of the run (see `averaging`); 0 for none.
+        keep: weights that the run ends with: the ``last``, or the ``best``, for which the loss of validation members is
+            smallest; it is measured twenty times, which protects small data sets from being learned by heart.
         augment: shift, rotate and reflect fields and particles at random, as their space allows.
         transform: of the data before training (see `Preprocessing`), for all channels or one per channel.
         scale_by_condition: divide the fluctuations of a field by the amplitude that the conditions predict, if it
@@ -58,6 +60,7 @@ class TrainingSettings(BaseModel):
     weight_decay: Annotated[float, Bounded(ge=0)] = 0.0
     gradient_clip: Annotated[float, Bounded(gt=0)] | None = None
     average: Annotated[float, Bounded(ge=0, le=0.25)] = 0.05
+    keep: Literal["last", "best"] = "last"
     augment: bool = True
     transform: _Transform | tuple[_Transform, ...] = "auto"
     scale_by_condition: bool = True

@@ -214,7 +214,7 @@ def training_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
             low, high = np.quantile(losses, [0.0, 0.98])
             axes.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low) if high > low else low + 1)
             player = name.removesuffix("/loss")
-            axes.set_ylabel("loss" if len(names) == 1 else f"loss of the {player}")
+            axes.set_ylabel("loss" if len(names) == 1 else f"loss of the {player.replace('_', ' ')}")
         panels[-1].set_xlabel("step")
         return Picture(
             "Training",

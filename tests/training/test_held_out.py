@@ -1,0 +1,76 @@
+import json
+import signal
+
+import numpy as np
+import pytest
+import torch
+from test_fit import SignalAt, assert_same, weights
+
+from pushforward.emulator import Emulator
+from pushforward.ensembles import Ensemble
+from pushforward.errors import UsageError
+from pushforward.runs.files import load_tensors, part_of
+from pushforward.training import Interrupted, fit
+
+
+@pytest.fixture(scope="module")
+def noise():
+    """Few numbers that have nothing to do with their many conditions, which a flow learns by heart."""
+    rng = np.random.default_rng(0)
+    return Ensemble.from_array(rng.normal(size=(100, 2)), conditions=rng.normal(size=(100, 6)), name="noise")
+
+
+def run(ensemble, out, model="maf", steps=300, **options):
+    settings = {"width": 32, "keep": "best", "batch_size": 64, "log_every": 0, **options.pop("settings", {})}
+    return fit(ensemble, model, out=out, steps=steps, device="cpu", settings=settings, **options)
+
+
+def held_out(path):
+    """Measured losses by step."""
+    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line["held_out/loss"] for line in lines if "held_out/loss" in line}
+
+
+def test_the_best_weights_are_kept_where_the_last_ones_have_learned_by_heart(noise, tmp_path, capsys):
+    best = run(noise, tmp_path / "best")
+    losses = held_out(tmp_path / "best")
+    step = min(losses, key=losses.get)
+    assert len(losses) == 20
+    assert step < 150
+    assert losses[300] > losses[step] + 0.5
+    printed = capsys.readouterr().err
+    assert "(keep=best)" in printed
+    assert f"those of step {step} of 300, which are kept" in printed
+    members = noise.validation
+    unseen = [-each.log_prob(members.tensor(), members.conditions).mean().item() for each in (best, run(
+        noise, tmp_path / "last", settings={"keep": "last"}, progress=False))]  # fmt: skip
+    assert unseen[0] < unseen[1] - 0.5
+    assert_same(weights(best), weights(Emulator.load(tmp_path / "best", device="cpu")))
+
+
+@pytest.mark.parametrize("model", ["maf", "flow-matching", "vae"])
+def test_a_resumed_run_keeps_the_weights_of_an_uninterrupted_one(noise, tmp_path, model):
+    whole = run(noise, tmp_path / "whole", model, 45, progress=False)
+    with pytest.raises(Interrupted):
+        run(noise, tmp_path / "parts", model, 45, progress=False, tracker=SignalAt(27, signal.SIGINT))
+    resumed = run(noise, tmp_path / "parts", model, 45, progress=False, resume=True)
+    assert_same(weights(whole), weights(resumed))
+    assert held_out(tmp_path / "whole") == held_out(tmp_path / "parts")
+    final = [load_tensors(tmp_path / name / "checkpoint.safetensors", "checkpoint")[0] for name in ("whole", "parts")]
+    assert_same(*final)
+
+
+def test_measuring_leaves_the_course_of_the_training_alone(noise, tmp_path):
+    states = []
+    for keep in ("last", "best"):
+        run(noise, tmp_path / keep, "flow-matching", 30, progress=False, settings={"keep": keep})
+        tensors, _ = load_tensors(tmp_path / keep / "checkpoint.safetensors", "checkpoint")
+        states.append(part_of(tensors, "model"))
+    assert_same(*states)
+
+
+def test_where_no_loss_tells_the_best_weights_it_says_so(noise, tmp_path):
+    with pytest.raises(UsageError, match="keep=best needs a model with a density"):
+        run(noise, tmp_path / "gan", "gan", 5)
+    with pytest.raises(UsageError, match="keep=best needs 8 validation members, not 2"):
+        run(Ensemble.from_array(torch.randn(20, 2).numpy()), tmp_path / "few", steps=5, settings={"batch_size": 8})
