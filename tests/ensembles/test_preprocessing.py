@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pushforward.conditions import Condition, ConditionSpace
-from pushforward.ensembles import Ensemble, Preprocessing, pointwise
+from pushforward.ensembles import Ensemble, Preprocessing, pointwise, preprocessing_from_dict
 from pushforward.ensembles.pointwise_selection import distance_from_normal
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field, Particles, Series, Vector
@@ -164,6 +164,23 @@ def test_conditions_are_standardised_and_labels_one_hot():
         preprocessing.encode_condition(Condition(torch.tensor([[0.3, 1.0]])))
     with pytest.raises(UsageError, match="not finite"):
         preprocessing.encode_condition(Condition(torch.tensor([[torch.nan, 1.0, 0.0]])))
+
+
+def test_conditions_with_far_outliers_stay_within_reach_of_a_network():
+    far = 5.0 + np.random.default_rng(1).standard_t(1.0, size=4000)
+    conditions = np.stack([far, np.random.default_rng(2).normal(size=4000)], axis=1)
+    ensemble = Ensemble.from_array(np.zeros((4000, 2)) + RNG.normal(size=(4000, 2)), conditions=conditions)
+    preprocessing = Preprocessing.fit(ensemble)
+    assert preprocessing.encoding.kinds == ("asinh", "standardise")
+    rows = torch.from_numpy(ensemble.conditions)
+    encoded = preprocessing.encode_condition(Condition(rows)).numbers
+    assert encoded.abs().max() < 8
+    torch.testing.assert_close(encoded.std(0), torch.ones(2), atol=1e-1, rtol=0)
+    assert (encoded[rows[:, 0].argsort(), 0].diff() >= 0).all(), "the order is kept"
+    again = preprocessing_from_dict(preprocessing.to_dict())
+    again.load_state_dict(preprocessing.state_dict())
+    torch.testing.assert_close(again.encode_condition(Condition(rows)).numbers, encoded, rtol=0, atol=0)
+    assert any("far outliers" in line for line in preprocessing.describe())
 
 
 def test_a_condition_that_never_varies_is_told():

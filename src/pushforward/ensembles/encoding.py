@@ -19,9 +19,11 @@ from pushforward.errors import UsageError
 
 __all__ = ["Encoding"]
 
-KINDS = ("standardise", "log", "constant", "label")
+KINDS = ("standardise", "log", "asinh", "constant", "label")
 _WIDE = 8.0
 """Smallest ratio of the largest to the smallest value for which a logarithm is considered."""
+_FAR = 12.0
+"""Standard deviations from the mean beyond which a value counts as an outlier that a network should not see."""
 
 
 class Encoding(nn.Module):
@@ -29,43 +31,59 @@ class Encoding(nn.Module):
 
     Arguments:
         conditions: parameters, in order.
-        kinds: encoding of each: ``"standardise"``, ``"log"``, ``"constant"`` or ``"label"``.
-        origin: offset subtracted from each in float64, if its differences need it (see `precision`); empty for none.
+        kinds: encoding of each: ``"standardise"``, ``"log"``, ``"asinh"``, ``"constant"`` or ``"label"``.
+        origin: offset subtracted from each in float64, if its differences need it (see `precision`), or median of one
+            encoded by its asinh; empty for none.
+        widths: distance from the origin up to which an asinh is about linear; empty without one.
     """
 
     constants: Tensor
 
-    def __init__(self, conditions: Sequence[Parameter], kinds: Sequence[str], origin: Sequence[float] = ()) -> None:
+    def __init__(
+        self,
+        conditions: Sequence[Parameter],
+        kinds: Sequence[str],
+        origin: Sequence[float] = (),
+        widths: Sequence[float] = (),
+    ) -> None:
         super().__init__()
+        self.widths = tuple(widths) or (1.0,) * len(kinds)
         self.origin = tuple(origin) or (0.0,) * len(kinds)
         self.conditions = tuple(conditions)
         self.kinds = tuple(known(kind, KINDS) for kind in kinds)
-        # Rows: mean and standard deviation of the parameter or of its logarithm.
+        # Rows: mean and standard deviation of the parameter, of its logarithm or of its asinh.
         self.register_buffer("constants", torch.tensor([[0.0], [1.0]]).repeat(1, len(self.kinds)))
 
     @classmethod
     def fit(cls, conditions: Sequence[Parameter], rows: Float[np.ndarray, "members parameters"] | None) -> Self:
         """Fit the encoding to the conditions of an ensemble.
 
-        A positive parameter with a wide range whose logarithm is more symmetric is encoded by its logarithm.
+        A positive parameter with a wide range whose logarithm is more symmetric is encoded by its logarithm; another
+        one with outliers of many standard deviations is encoded by the asinh of its distance from the median.
         """
         if rows is None or not conditions:
             return cls((), ())
         kinds: list[str] = []
         constants: list[tuple[float, float]] = []
         origin: list[float] = []
+        widths: list[float] = []
         for number, parameter in enumerate(conditions):
             column = rows[:, number].astype(np.float64)
             far = not parameter.classes and loses_differences(column)
             origin.append(float(np.round(column.mean())) if far else 0.0)
             column = column - origin[-1]
             kind = "label" if parameter.classes else _kind(column)
+            widths.append(1.0)
             if kind == "log":
                 column = np.log(column)
+            elif kind == "asinh":
+                low, median, high = np.quantile(column, [0.25, 0.5, 0.75])
+                origin[-1], widths[-1] = origin[-1] + float(median), float(high - low)
+                column = np.arcsinh((column - median) / widths[-1])
             plain = kind == "label"
             kinds.append(kind)
             constants.append((0.0, 1.0) if plain else (column.mean(), 1.0 if kind == "constant" else column.std()))
-        made = cls(conditions, kinds, origin)
+        made = cls(conditions, kinds, origin, widths)
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
         return made
 
@@ -96,7 +114,10 @@ class Encoding(nn.Module):
             values = condition[:, number]
             values = (values.double() - self.origin[number]).float() if self.origin[number] else values.float()
             mean, deviation = self.constants[:, number].to(values)
-            values = values.log() if kind == "log" else values
+            if kind == "log":
+                values = values.log()
+            elif kind == "asinh":
+                values = torch.asinh(values / self.widths[number])
             columns.append(((values - mean) / deviation)[:, None])
         return torch.cat(columns, dim=1)
 
@@ -105,11 +126,13 @@ class Encoding(nn.Module):
         lines: list[str] = []
         for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
             mean, deviation = self.constants[:, number].tolist()
-            mean += self.origin[number]
+            mean += 0.0 if kind == "asinh" else self.origin[number]
+            bent = f"asinh(({parameter.name} - {self.origin[number]:.4g}) / {self.widths[number]:.4g})"
             sign = "-" if mean >= 0 else "+"
             how = {
                 "label": f"label, one of {len(parameter.classes)}: {_listed(parameter.classes)}",
                 "log": f"(ln {parameter.name} {sign} {abs(mean):.4g}) / {deviation:.4g}",
+                "asinh": f"({bent} {sign} {abs(mean):.4g}) / {deviation:.4g}, because of far outliers",
                 "constant": f"always {mean:.4g}, so without effect",
                 "standardise": f"({parameter.name} {sign} {abs(mean):.4g}) / {deviation:.4g}",
             }
@@ -119,15 +142,18 @@ class Encoding(nn.Module):
     def to_dict(self) -> list[dict[str, Any]]:
         """Plain values for `from_dict`."""
         return [
-            {"name": parameter.name, "classes": list(parameter.classes), "kind": kind, "origin": origin}
-            for parameter, kind, origin in zip(self.conditions, self.kinds, self.origin, strict=True)
+            {"name": parameter.name, "classes": list(parameter.classes), "kind": kind, "origin": origin, "width": width}
+            for parameter, kind, origin, width in zip(
+                self.conditions, self.kinds, self.origin, self.widths, strict=True
+            )
         ]
 
     @classmethod
     def from_dict(cls, values: list[dict[str, Any]]) -> Self:
         """Module described by `to_dict`, without its tensors."""
         conditions = [Parameter(each["name"], tuple(each["classes"])) for each in values]
-        return cls(conditions, [each["kind"] for each in values], [each.get("origin", 0.0) for each in values])
+        origin, widths = ([each.get(name, none) for each in values] for name, none in (("origin", 0.0), ("width", 1.0)))
+        return cls(conditions, [each["kind"] for each in values], origin, widths)
 
     def _check(self, condition: Tensor) -> None:
         for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
@@ -146,7 +172,9 @@ def _kind(column: NDArray[np.float64]) -> str:
         return "constant"
     if low > 0 and high / low >= _WIDE and abs(skewness(np.log(column))) < abs(skewness(column)):
         return "log"
-    return "standardise"
+    first, last = np.quantile(column, [0.25, 0.75])
+    far = max(high - column.mean(), column.mean() - low) > _FAR * column.std()
+    return "asinh" if far and last > first else "standardise"
 
 
 def _listed(names: Sequence[str], most: int = 12) -> str:
