@@ -275,3 +275,28 @@ def test_an_emulator_can_be_made_by_hand():
     preprocessing = Preprocessing.fit(points)
     emulator = Emulator(model_class("toy-gaussian")(points.space), preprocessing, name="toy-gaussian")
     assert emulator.sample(3).shape == (3, 2)
+
+
+@pytest.fixture
+def broken(plain):
+    """An emulator whose samples beyond a bound are not finite."""
+    emulator = Emulator.load(plain.run, device="cpu")
+    drawn = emulator.model.sample
+
+    def sample(draws, condition=None, sampling=None):
+        x = drawn(draws, condition, sampling)
+        return torch.where(x.flatten(1).mean(1).view(-1, *[1] * (x.ndim - 1)) > emulator.bound, torch.nan, x)
+
+    emulator.model.sample, emulator.bound = sample, 0.0
+    return emulator
+
+
+def test_samples_that_are_not_finite_are_counted(broken):
+    with pytest.warns(UserWarning, match=r"of 40 samples of .* are not finite") as warned:
+        x = broken.sample(40, seed=0)
+    bad = ~x.flatten(1).isfinite().all(1)
+    assert 0 < bad.sum() < 40, "the finite ones are kept"
+    assert str(warned[0].message).startswith(f"{int(bad.sum())} of 40")
+    broken.bound = -torch.inf
+    with pytest.raises(UsageError, match=r"none of the 40 samples of .* is finite"):
+        broken.sample(40, seed=0)

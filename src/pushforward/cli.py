@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,6 +87,7 @@ def main() -> None:
     """Run the command line; a user error ends in one sentence and exit status 2."""
     here = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _terminated) if here else None
+    warnings.formatwarning = lambda message, *_: f"pushforward: warning: {' '.join(str(message).split())}\n"
     try:
         app(standalone_mode=True)
     except UsageError as error:

@@ -34,7 +34,7 @@ from pushforward.ensembles import Parameter
 from pushforward.ensembles.batching import spread_at_random
 from pushforward.errors import UsageError
 from pushforward.models import ABILITIES, LACKING, Density, Latent, Model, Sampler
-from pushforward.models.contract import in_shape
+from pushforward.models.contract import check_samples, in_shape
 from pushforward.models.settings import parse_settings
 from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.runs.condition_fields import Written, condition_of
@@ -167,7 +167,8 @@ class Emulator(SpecialVerbs):
             sampling: sampling settings of the model, such as the number of solver steps.
 
         Raises:
-            UsageError: for an unknown or missing parameter, class, field or sampling setting.
+            UsageError: for an unknown or missing parameter, class, field or sampling setting; if no sample is finite
+                (if only some are not, there is a warning).
         """
         drawn = self.sample_with_conditions(n, condition, seed=seed, batch_size=batch_size, **sampling)[0]
         return Samples.of(drawn, self.space)
@@ -366,7 +367,7 @@ class Emulator(SpecialVerbs):
             z = in_shape(self.model, "sample", z, (draws.count, *self.space.shape))
             return self.preprocessing.inverse(z.float(), condition).cpu()
 
-        return torch.cat(self.chunks.drawn(draw, n, given, seed, batch_size))
+        return check_samples(self.name, torch.cat(self.chunks.drawn(draw, n, given, seed, batch_size)), self.space)
 
     def _options(self, sampling: Mapping[str, Any], batch_size: int | None) -> Any:
         if batch_size is not None and batch_size < 1:

@@ -23,7 +23,7 @@ from pushforward.evolution import Physics, evolve
 from pushforward.forecasting import Forecast, forecast
 from pushforward.inference import Posterior, infer
 from pushforward.models import Bounded, Forecaster, Joint, Model, RandomTranslator
-from pushforward.models.contract import in_shape
+from pushforward.models.contract import check_samples, in_shape
 from pushforward.models.latent_paths import PathName
 from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.runs.condition_fields import Written
@@ -113,7 +113,8 @@ class SpecialVerbs:
             return x.cpu(), (log_prob + self.preprocessing.log_abs_det(x, condition)).cpu()
 
         parts = self.chunks.drawn(draw, n, given, seed, batch_size)
-        return torch.cat([x for x, _ in parts]), torch.cat([log_prob for _, log_prob in parts])
+        x = check_samples(self.name, torch.cat([x for x, _ in parts]), self.space)
+        return x, torch.cat([log_prob for _, log_prob in parts])
 
     @checked(count=1)
     def log_prob_bound(

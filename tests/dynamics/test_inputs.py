@@ -519,3 +519,14 @@ def test_a_solution_says_what_it_can_be_asked():
     assert solution([0.5])[0, 0].item() == pytest.approx(math.exp(-0.5), rel=1e-4)
     with pytest.raises(UsageError, match=r"shape \(T,\) or \(batch, T\)"):
         solution(0.5)
+
+
+@pytest.mark.parametrize("field", [None, torch.ones(2, 3), "decay"])
+def test_a_field_that_is_no_function_is_refused(field):
+    y0, t = torch.ones(2, 3), torch.tensor([0.0, 1.0])
+    with pytest.raises(UsageError, match="the vector field must be a function of t and y"):
+        odeint(field, y0, t)
+    with pytest.raises(UsageError, match="the event must be a function of t and y"):
+        odeint(lambda t, y: -y, y0, t, event="never")
+    with pytest.raises(UsageError, match="the diffusion must be a function of t and y"):
+        sdeint(lambda t, y: -y, field, y0, t, steps=2, draws=Draws(0, 2))

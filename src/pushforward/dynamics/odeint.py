@@ -88,7 +88,7 @@ def odeint(
     Raises:
         IntegrationError: names the sample, the time, the step size and the norm of the state.
         UsageError: for times that are not monotonic, an unknown method, options that are incompatible or out of range,
-            or a field or event whose value has the wrong shape.
+            or a field or event that cannot be called or whose value has the wrong shape.
 
     Example:
         >>> decay = odeint(lambda t, y: -y, torch.ones(2, 1), torch.tensor([0.0, 1.0]))

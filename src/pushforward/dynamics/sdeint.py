@@ -20,6 +20,7 @@ from torch import Tensor
 
 from pushforward.dynamics.arguments import checked_count
 from pushforward.dynamics.runge_kutta import VectorField
+from pushforward.dynamics.term import check_callable
 from pushforward.errors import UsageError
 from pushforward.randomness import Draws
 
@@ -51,6 +52,8 @@ def sdeint(
     if method not in ("euler-maruyama", "heun"):
         raise UsageError(f"there is no SDE solver called {method!r}; known solvers are euler-maruyama, heun")
     checked_count("steps", steps)
+    check_callable("drift", drift)
+    check_callable("diffusion", diffusion)
     y, states = y0, [y0]
     for start, end in itertools.pairwise(t.unbind()):
         dt = (end - start) / steps

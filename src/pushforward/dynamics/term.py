@@ -15,7 +15,7 @@ from pushforward.dynamics.runge_kutta import VectorField
 from pushforward.errors import UsageError
 from pushforward.tensors import is_wrapped
 
-__all__ = ["Term", "check_event", "check_unwritten"]
+__all__ = ["Term", "check_callable", "check_event", "check_unwritten"]
 
 
 class Term:
@@ -26,6 +26,7 @@ class Term:
     """
 
     def __init__(self, field: VectorField) -> None:
+        check_callable("vector field", field)
         self.field = field
         self.calls, self.copies, self.casts = 0, False, False
         self.first: Tensor | None = None
@@ -54,6 +55,16 @@ class Term:
         return value.clone() if value.dtype == y.dtype else value.to(y.dtype)
 
 
+def check_callable(name: str, function: object) -> None:
+    """Raise unless a function of time and state is one.
+
+    Raises:
+        UsageError: if it cannot be called.
+    """
+    if not callable(function):
+        raise UsageError(f"the {name} must be a function of t and y, such as lambda t, y: -y, not {function!r:.60}")
+
+
 def check_unwritten(name: str, given: tuple[Tensor, ...], before: tuple[Tensor, ...]) -> None:
     """Raise if a function changed its arguments.
 
@@ -74,8 +85,9 @@ def check_event(event: Any, t: Tensor, y: Tensor) -> None:
     """Call an event once, at the start of a solve.
 
     Raises:
-        UsageError: if it writes into its arguments, or does not return one number per sample.
+        UsageError: if it cannot be called, writes into its arguments, or does not return one number per sample.
     """
+    check_callable("event", event)
     given = t.detach().clone(), y.detach().clone()
     with torch.no_grad():
         value = event(*given)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
@@ -14,8 +16,9 @@ from pushforward.models.abilities import ABILITIES
 from pushforward.models.model import Model, Player, Turn
 from pushforward.models.registry import KINDS, SOURCES
 from pushforward.plugins import blamed_on
+from pushforward.spaces import Space
 
-__all__ = ["check_class", "check_instance", "check_turn", "checked_players", "in_shape"]
+__all__ = ["check_class", "check_instance", "check_samples", "check_turn", "checked_players", "in_shape"]
 
 _METHODS: dict[str, tuple[str, ...]] = {
     "__init__": ("space", "condition", "settings"),
@@ -170,3 +173,30 @@ def in_shape(model: nn.Module, method: str, value: Any, shape: tuple[int, ...]) 
         return value
     found = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
     raise UsageError(f"{type(model).__name__}.{method} returned {found}; expected a tensor of shape {shape}")
+
+
+def check_samples(name: str, x: Tensor, space: Space) -> Tensor:
+    """Return samples (n, *shape), with a warning if some are not finite.
+
+    A series may have NaN where nothing was observed, but not everywhere.
+
+    Raises:
+        UsageError: if no sample is finite.
+    """
+    if bool(x.isfinite().all()):
+        return x
+    flat = x.flatten(1)
+    missing = flat.isnan() if space.kind == "series" else torch.zeros_like(flat, dtype=torch.bool)
+    bad = ~(flat.isfinite() | missing).all(1) | missing.all(1)
+    if bad.all():
+        raise UsageError(
+            f"none of the {len(x)} samples of {name} is finite; train it again with a lower learning_rate or a "
+            "gradient_clip, or sample with other settings"
+        )
+    if bad.any():
+        warnings.warn(
+            f"{int(bad.sum())} of {len(x)} samples of {name} are not finite (NaN or infinite); leave them out, and do "
+            "not trust the others before validate",
+            stacklevel=4,
+        )
+    return x
