@@ -27,6 +27,7 @@ from torch.nn import functional
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.models.causal_defaults import causal_defaults
 from pushforward.models.conditionals import Bins, Cells, Conditional, LogisticMixture
 from pushforward.models.discrete_cells import cells_of
 from pushforward.models.model import Batch, Model, Settings, Turn
@@ -109,7 +110,7 @@ class Autoregressive(Model):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        return {"learning_rate": 2e-3, "batch_size": 64 if space.grid else 512, "gradient_clip": 1.0}
+        return causal_defaults(space)
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)

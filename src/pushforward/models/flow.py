@@ -193,4 +193,4 @@ def _training_defaults(space: Space) -> dict[str, Any]:
 @_training_defaults.register
 def _(space: Field) -> dict[str, Any]:
     # The precision of the inverse is that of the coupling networks.
-    return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 1.0, "precision": "32"}
+    return {"learning_rate": 4e-3, "batch_size": 32, "gradient_clip": 1.0, "precision": "32"}

@@ -13,7 +13,7 @@ Source: Zhai et al. 2024 (Normalizing flows are capable generative models, arXiv
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pushforward.conditions import Condition
 from pushforward.errors import UsageError
+from pushforward.models.causal_defaults import causal_defaults
 from pushforward.models.discrete_cells import DiscreteSettings
 from pushforward.models.flow import Flow, FlowSampling
 from pushforward.networks import CausalTransformer
@@ -49,7 +50,7 @@ class TarFlowSettings(DiscreteSettings):
     """
     Attributes:
         patch: cells along each side of a patch, or numbers of a piece; None takes the smallest that leaves 8 to
-            64 tokens.
+            64 tokens, of a field at least two cells.
         transforms: causal transformers in the chain, every second one in the opposite order.
         width: length of the hidden state per token.
         depth: layers of each transformer.
@@ -64,7 +65,7 @@ class TarFlowSettings(DiscreteSettings):
     width: int = Setting(default=96, ge=1)
     depth: int = Setting(default=2, ge=1)
     heads: int | None = Setting(default=None, ge=1)
-    monotone: Literal["affine", "spline"] = "affine"
+    monotone: Literal["affine", "spline"] = "spline"
     bins: int = Setting(default=8, ge=2)
     bound: float = Setting(default=5.0, gt=0)
     limit: float = Setting(default=4.0, gt=0)
@@ -90,6 +91,11 @@ class TarFlow(Flow):
     Settings = TarFlowSettings
     Sampling = TarFlowSampling
     settings: TarFlowSettings
+
+    @classmethod
+    def training_defaults_for(cls, space: Space) -> dict[str, Any]:
+        # In full precision, like other flows of fields: the precision of the inverse is that of the networks.
+        return {**causal_defaults(space), **({"precision": "32"} if space.grid else {})}
 
     def chain(self) -> Transform:
         settings = self.settings
@@ -122,7 +128,9 @@ class TarFlow(Flow):
 
 
 def patch_for(space: Space) -> int:
-    """The smallest patch that divides a vector or a grid and leaves 8 to 64 tokens; 1 if none does.
+    """The smallest patch that divides a vector or a grid and leaves 8 to 64 tokens, of a field at least two cells.
+
+    If none does, it is the smallest that divides.
 
     Raises:
         UsageError: if the space is neither a vector nor a field.
@@ -132,5 +140,8 @@ def patch_for(space: Space) -> int:
     grid = space.grid or space.shape
     divisors = [patch for patch in range(1, min(grid) + 1) if not any(cells % patch for cells in grid)]
     tokens = {patch: prod(cells // patch for cells in grid) for patch in divisors}
+    # Cells next to each other differ little, and a token for each takes as long as one for four.
     suited = [patch for patch in divisors if _FEWEST_TOKENS <= tokens[patch] <= _MOST_TOKENS]
+    if space.grid and len(suited) > 1 and suited[0] == 1:
+        return suited[1]
     return suited[0] if suited else divisors[0]

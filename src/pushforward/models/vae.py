@@ -105,7 +105,8 @@ def _(space: Vector) -> tuple[int, int]:
 
 @_sizes.register
 def _(space: Field) -> tuple[int, int]:
-    return 64, 32
+    # A code with as many numbers as the field has is hard to compress, and noise for the decoder.
+    return min(64, max(1, space.size // 4)), 32
 
 
 class VAE(Model):

@@ -1,0 +1,17 @@
+"""Training defaults of the models of causal transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pushforward.spaces import Space
+
+__all__ = ["causal_defaults"]
+
+
+def causal_defaults(space: Space) -> dict[str, Any]:
+    """Settings of the training loop that suit causal transformers of a vector's or a field's tokens.
+
+    With Adam their layers hardly move for hundreds of steps. Batches are small: each sample is many tokens.
+    """
+    return {"learning_rate": 1e-2, "optimiser": "muon", "batch_size": 32 if space.grid else 128, "gradient_clip": 1.0}
