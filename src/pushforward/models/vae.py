@@ -161,7 +161,7 @@ class VAE(Model):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if space.grid:
-            return {"learning_rate": 1e-3, "batch_size": 32, "gradient_clip": 10.0}
+            return {"learning_rate": 3e-3, "optimiser": "muon", "batch_size": 32, "gradient_clip": 10.0}
         return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 10.0}
 
     def players(self) -> dict[str, Player]:
