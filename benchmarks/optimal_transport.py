@@ -114,7 +114,7 @@ class Ours:
         self.between = Between(Vector(2), network=Network(), pairs=BATCH if optimal else 1)
         parameters = list(self.between.parameters())
         settings = TrainingSettings(learning_rate=5e-3, betas=(0.9, 0.99))
-        model = SimpleNamespace(players=lambda: {"model": Player(parameters)})
+        model = SimpleNamespace(players=lambda: {"model": Player(parameters)}, parameters=lambda: iter(parameters))
         self.optimisers = Optimisers(model, settings, Fabric(accelerator="cpu", devices=1))  # type: ignore[arg-type]
         self.average, self.parameters = PowerAverage(parameters, 0.1), parameters
         self.steps, self.count = steps, 0
