@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pushforward.randomness import Draws
 
-__all__ = ["Mixture", "posterior_draws"]
+__all__ = ["Mixture", "posterior_draws", "resampled"]
 
 DEGREES = 8
 """Degrees of freedom of the t distributions."""
@@ -80,10 +80,10 @@ def posterior_draws(
     z = proposal.draw(draws, proposed)
     log_weight = log_joint(z) - proposal.log_prob(z)
     weight = torch.softmax(torch.where(torch.isfinite(log_weight), log_weight, -math.inf), 0)
-    return _resampled(z, weight, draws, count), 1 / weight.square().sum(0)
+    return resampled(z, weight, draws, count), 1 / weight.square().sum(0)
 
 
-def _resampled(z: Tensor, weight: Tensor, draws: Draws, count: int) -> Tensor:
+def resampled(z: Tensor, weight: Tensor, draws: Draws, count: int) -> Tensor:
     """Systematic resampling: the multiplicity of each code is within one of its expectation."""
     proposed, batch, dim = z.shape
     points = (torch.arange(count, device=z.device)[:, None] + draws.uniform()[None]) / count

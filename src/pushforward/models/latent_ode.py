@@ -38,11 +38,11 @@ from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
-from pushforward.models.importance import Mixture, posterior_draws
+from pushforward.models.importance import Mixture, posterior_draws, resampled
 from pushforward.models.laplace import Linearised, climb
+from pushforward.models.linear_series import Basis, Roughness, Rows
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.motion import Bent, Motion
-from pushforward.models.series_noise import draw_level, log_evidence
 from pushforward.networks.series_encoder import SeriesEncoder
 from pushforward.randomness import Draws
 from pushforward.spaces import Series, Space
@@ -51,6 +51,8 @@ __all__ = ["LatentODE"]
 
 STEP = 1e-3
 """Step of the finite differences of the motion with respect to the code, in units of the prior."""
+import os
+MODEL_RATE = float(os.environ.get("MR", 1.0)); NOISE_RATE = float(os.environ.get("NR", 2.0))
 
 
 class LatentODESettings(Settings):
@@ -58,24 +60,24 @@ class LatentODESettings(Settings):
     Attributes:
         latent_dim: length of a code; surplus numbers stay unused.
         oscillators: number of oscillating pairs of coordinates (see `Motion`).
+        harmonics: waves per oscillator: its frequency and multiples of it.
         slow: number of other coordinates.
-        width: hidden features of the vector field and of the decoder; the encoder has twice as many.
-        warm_up: fraction of the run in which codes are sought as if the noise were at most a fifth of the data's
-            scatter; an untrained model would otherwise explain the data as noise.
-        growth: fraction of the run over which the series in training grow from their first periods to their full
-            length. A slightly wrong period gives a useful gradient after one period, but not after ten.
+        width: hidden features of the vector field and of the maps of a code; the encoder has twice as many.
         steps: equal steps of the solver over the time span of the data.
-        climbs: refinement steps per code in training.
+        codes: codes per series in a step, half from the encoder and half from the prior.
+        kept: of these, codes drawn by their weights, which the model learns from.
+        rows: most rows of a series that a step uses.
     """
 
-    latent_dim: int = Setting(default=8, ge=1)
-    oscillators: int = Setting(default=3, ge=0)
+    latent_dim: int = Setting(default=4, ge=1)
+    oscillators: int = Setting(default=1, ge=0)
+    harmonics: int = Setting(default=3, ge=1)
     slow: int = Setting(default=2, ge=0)
     width: int = Setting(default=64, ge=1)
-    warm_up: float = Setting(default=0.8, ge=0, le=1)
-    growth: float = Setting(default=0.5, ge=0, le=1)
     steps: int = Setting(default=8, ge=1)
-    climbs: int = Setting(default=5, ge=0)
+    codes: int = Setting(default=48, ge=2)
+    kept: int = Setting(default=4, ge=1)
+    rows: int = Setting(default=256, ge=2)
 
 
 class LatentODESampling(Settings):
@@ -104,19 +106,14 @@ class LatentODE(Model):
 
     # Number of members whose times are kept for sampling.
     members = 256
-    # Generated series per real one in a step, for the training of the encoder.
-    repeats = 4
-    # Time span learnt first, in units of the time in which series change by about one: most of a period.
-    first_horizon = 5.0
     # Refinement steps to a peak of a code's posterior; weight of the encoder's Gaussian next to the peaks; proposed
-    # codes per drawn one.
-    forecast_climbs, own_share, proposed = 10, 0.1, 2
+    # codes per drawn one; candidates per refined code.
+    forecast_climbs, own_share, proposed, candidates = 10, 0.1, 2, 16
     # Bound on the log of the encoder's precisions.
     posterior_limit = 7.0
-    # Smallest noise, in network units, in which data are of order one.
-    smallest_noise, first_noise, supposed_noise = 5e-3, 0.5, 0.2
-    # Learning rate of the model in units of the encoder's.
-    slower = 0.25
+    # Smallest noise, in network units, in which data are of order one; first size and correlation length of the rough
+    # component, the latter in units of the time in which series change by about one.
+    smallest_noise, first_noise, first_size, first_length = 5e-3, 0.3, 0.5, 1.0
 
     patterns: Tensor
 
@@ -128,14 +125,22 @@ class LatentODE(Model):
             raise UsageError(f"latent-ode learns series, not {space.kind}")
         s = self.settings
         self.series = series = cast(Series, space)
-        context = s.latent_dim + condition.numbers
-        n = s.latent_dim
-        self.encoder = SeriesEncoder(series.dim, 2 * n + n * (n - 1) // 2, 2 * s.width, condition)
-        self.motion = Motion(context, s.oscillators, s.slow, s.width, s.steps)
-        self.decoder = Bent(2 * s.oscillators + s.slow, context, series.dim, s.width)
-        self.raw_log_noise = nn.Parameter(torch.full((series.dim,), math.log(self.first_noise)))
+        context, n, dim = s.latent_dim + condition.numbers, s.latent_dim, series.dim
+        self.encoder = SeriesEncoder(dim, 2 * n + n * (n - 1) // 2, 2 * s.width, condition)
+        self.motion = Motion(context, s.oscillators, s.slow, s.width, s.steps, s.harmonics)
+        slots, first = _slots(dim, s.oscillators, s.harmonics, s.slow)
+        self.coefficients = slots.shape[-1]
+        self.register_buffer("slots", slots, persistent=False)
+        self.readout = Bent(context, dim * self.motion.features + len(first), s.width)
+        with torch.no_grad():
+            self.readout.straight.weight.mul_(0.2)
+            self.readout.straight.bias.zero_()
+            self.readout.straight.bias[-len(first) :] = first
+        self.raw_log_noise = nn.Parameter(torch.full((dim,), math.log(self.first_noise)))
+        self.log_size = nn.Parameter(torch.full((dim,), math.log(self.first_size)))
+        self.log_length = nn.Parameter(torch.full((dim,), math.log(self.first_length)))
         # one row per observation: the time, and which values were observed
-        patterns = torch.ones(self.members, series.length, 1 + series.dim)
+        patterns = torch.ones(self.members, series.length, 1 + dim)
         patterns[..., 0] = torch.linspace(0, 1, series.length)
         self.register_buffer("patterns", patterns)
 
@@ -156,58 +161,59 @@ class LatentODE(Model):
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
         times, values, seen = self._parts(batch.x)
-        horizon = self._horizon(batch.progress)
-        times, seen = torch.minimum(times, horizon), seen & (times <= horizon)[..., None]
+        if times.shape[1] > self.settings.rows:
+            some = batch.draws.uniform(times.shape[1]).argsort(1)[:, : self.settings.rows].sort(1).values
+            times = times.gather(1, some)
+            values, seen = (each.gather(1, some[..., None].expand(*some.shape, each.shape[2])) for each in (values, seen))
         guess = self._guess(times, values, seen, batch.condition)
-        log_noise = self.log_noise
-        supposed = log_noise.detach()
-        if batch.progress < self.settings.warm_up:
-            supposed = supposed.clamp_max(math.log(self.supposed_noise))
-        z, divergence = self._codes(guess.centre[0].detach(), times, values, seen, batch, supposed)
-        paths = self._paths(z[None], times, batch.condition)[0]
-        likelihood = _log_likelihood(paths, values, seen, log_noise)
+        rows = Rows(times, values, seen, self._roughness())
+        z, bound = self._codes(guess, rows, batch)
+        likelihood = rows.posterior(self._basis(z, times, batch.condition))[0]
+        shown = seen & self._part(batch.draws, times)[..., None]
+        recognition = guess.log_prob(z).mean()
+        parts = self._guess(times, values, shown, batch.condition).log_prob(z).mean()
         logs = {
-            "elbo": (likelihood - divergence).mean(),
-            "divergence": divergence.mean(),
-            "noise": log_noise.exp().mean(),
+            "elbo": bound.mean(),
+            "noise": self.log_noise.exp().mean(),
+            "rough": self.log_size.exp().mean(),
+            "recognition": recognition,
+            "of_parts": parts,
         }
         logs = {name: value.detach() for name, value in logs.items()}
         yield Turn(("model", "noise"), -likelihood.mean() / self.series.size, logs)
-        recognition = guess.log_prob(z[None])[0]
-        parts = self._recognition(z, times, seen, batch)
-        logs = {"recognition": recognition.mean().detach(), "of_parts": parts.mean().detach()}
-        yield Turn("encoder", -(recognition.mean() + self.repeats * parts.mean()) / self.series.size, logs)
+        yield Turn("encoder", -(recognition + parts) / self.series.size, {})
 
     def players(self) -> dict[str, Player]:
-        # The encoder must keep up with the model. The noise follows the fit at once: the unexplained part is noise.
+        # The noise follows the fit at once: the unexplained part is noise.
         return {
-            "model": Player([*self.motion.parameters(), *self.decoder.parameters()], rate=self.slower),
-            "noise": Player([self.raw_log_noise], rate=5 * self.slower),
+            "model": Player([*self.motion.parameters(), *self.readout.parameters()], rate=MODEL_RATE),
+            "noise": Player([self.raw_log_noise, self.log_size, self.log_length], rate=NOISE_RATE),
             "encoder": Player(list(self.encoder.parameters())),
         }
 
     @torch.no_grad()
     def _codes(
-        self, guess: Tensor, times: Tensor, values: Tensor, seen: Tensor, batch: Batch, log_noise: Tensor
-    ) -> tuple[Float[Tensor, "batch latent"], Float[Tensor, " batch"]]:
-        """Codes from the posterior, and its divergence from the prior in nats."""
-        linearised = self._linearised(times, values, seen, batch.condition, log_noise)
-        starts = torch.stack([guess, torch.zeros_like(guess)])
-        standard = torch.where(seen, (self._paths(starts, times, batch.condition) - values) / log_noise.exp(), 0.0)
-        height = -0.5 * (standard.square().sum((2, 3)) + starts.square().sum(2))
-        begin = torch.where((height[0] >= height[1])[:, None], starts[0], starts[1])
-        peak, precision, _ = (each[0] for each in climb(linearised, begin[None], self.settings.climbs))
-        noise = batch.draws.normal(self.settings.latent_dim)[..., None]
-        z = peak + torch.linalg.solve_triangular(precision.mT, noise, upper=True)[..., 0]
-        spread = torch.cholesky_inverse(precision).diagonal(dim1=1, dim2=2).sum(1)
-        return z, 0.5 * (peak.square().sum(1) + spread - self.settings.latent_dim) + _log_volume(precision)
+        self, guess: Mixture, rows: Rows, batch: Batch
+    ) -> tuple[Float[Tensor, "kept batch latent"], Float[Tensor, " batch"]]:
+        """Codes drawn from the posterior by importance sampling, and the bound on the evidence, in nats."""
+        half = self.settings.codes // 2
+        prior = batch.draws.normal(half, self.settings.latent_dim).movedim(1, 0)
+        z = torch.cat([guess.draw(batch.draws, half), prior])
+        log_prior = _log_normal(z)
+        log_proposal = torch.logaddexp(log_prior, guess.log_prob(z)) - math.log(2)
+        found = rows.posterior(self._basis(z, rows.times, batch.condition))[0]
+        log_weight = torch.nan_to_num(found + log_prior - log_proposal, -1e30, 1e30, -1e30)
+        kept = resampled(z, torch.softmax(log_weight, 0), batch.draws, self.settings.kept)
+        return kept, torch.logsumexp(log_weight, 0) - math.log(len(z))
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, LatentODESampling) else LatentODESampling()
         patterns = self.patterns[draws.integers(self.members).to(self.patterns.device)]
         times, seen = patterns[..., 0], patterns[..., 1:] > 0
-        z = draws.normal(self.settings.latent_dim)
-        values = self._paths(z[None], times, condition)[0]
+        z, a = draws.normal(self.settings.latent_dim), draws.normal(self.coefficients)
+        values = self._basis(z[None], times, condition).path(a[None])[0]
+        rough = draws.normal(self.series.dim, times.shape[1])
+        values = values + (self._roughness().factor(times) @ rough[..., None])[..., 0].mT
         if options.noise:
             values = values + self.log_noise.exp() * draws.normal(*values.shape[1:])
         if not options.complete:
@@ -217,16 +223,21 @@ class LatentODE(Model):
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch latent"]:
-        """Posterior mean of the code, given all observations of each series."""
-        return self._guess(*self._parts(x), condition).centre[0]
+        """The encoder's mean of the code, and the coefficients' posterior mean given it and all observations."""
+        times, values, seen = self._parts(x)
+        z = self._guess(times, values, seen, condition).centre
+        rows = Rows(times, values, seen, self._roughness())
+        return torch.cat([z[0], rows.posterior(self._basis(z, times, condition))[1][0]], -1)
 
     def decode(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
-        """Noiseless paths of codes, at regular times."""
+        """Smooth paths of codes and coefficients, at regular times."""
         times = torch.linspace(0, 1, self.series.length, device=z.device).expand(len(z), -1)
-        return self._joined(times, self._paths(z[None], times, condition)[0])
+        code, a = z[None].split([self.settings.latent_dim, self.coefficients], -1)
+        return self._joined(times, self._basis(code, times, condition).path(a)[0])
 
+    @torch.no_grad()
     def forecast(
         self,
         x: Float[Tensor, "batch rows columns"],
@@ -249,46 +260,84 @@ class LatentODE(Model):
         """
         at, values, seen = self._parts(x)
         guess = self._guess(at, values, seen, condition)
-        log_noise, observed = self.log_noise, seen.sum(1).to(values)
-        sigma = log_noise.exp()
+        rows = Rows(at, values, seen, self._roughness())
 
-        def squares(z: Tensor) -> Tensor:
-            standard = torch.where(seen, (self._paths(z, at, condition) - values) / sigma, 0.0)
-            return standard.square().sum(2)
+        def evidence(z: Tensor) -> Tensor:
+            return rows.posterior(self._basis(z, at, condition))[0]
 
         def log_joint(z: Tensor) -> Tensor:
-            return log_evidence(squares(z), observed) - 0.5 * z.square().sum(-1)
+            return torch.nan_to_num(evidence(z) + _log_normal(z), -1e30, 1e30, -1e30)
 
         if starts:
-            linearised = self._linearised(at, values, seen, condition, log_noise)
-            peaks, precision, height = climb(linearised, guess.draw(draws, starts), self.forecast_climbs)
-            evidence = height - _log_volume(precision)
-            share = torch.logsumexp(evidence, 0, keepdim=True) + math.log(self.own_share)
+            n = self.settings.latent_dim
+            tried = self.candidates * starts
+            prior = draws.normal(tried, n).movedim(1, 0)
+            z = torch.cat([guess.draw(draws, tried), prior])
+            height = log_joint(z) - torch.logaddexp(_log_normal(z), guess.log_prob(z))
+            best = height.topk(starts, 0).indices
+            z = z.gather(0, best[..., None].expand(*best.shape, n))
+            a = rows.posterior(self._basis(z, at, condition))[1]
+            peaks, precision, height = climb(self._linearised(rows, condition), torch.cat([z, a], -1), self.forecast_climbs)
+            peaks, share = peaks[..., :n], height - _log_volume(precision)
+            covariance = torch.cholesky_inverse(precision)[..., :n, :n]
+            precision = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(covariance)))
+            own = torch.logsumexp(share, 0, keepdim=True) + math.log(self.own_share)
             proposal = Mixture(
                 torch.cat([peaks, guess.centre]),
                 torch.cat([precision, guess.precision]),
-                torch.cat([evidence, share]),
+                torch.cat([share, own]),
             )
             z, _ = posterior_draws(log_joint, proposal, draws, count, proposed=self.proposed * count)
         else:
             z = guess.draw(draws, count)
-        found = self._paths(z, times, condition)
-        level = draw_level(squares(z), observed, draws) if starts else torch.ones_like(found[..., 0, :])
+        _, mean, factor = rows.posterior(self._basis(z, at, condition))
+        chance = draws.normal(count, self.coefficients).movedim(1, 0)
+        a = mean + torch.linalg.solve_triangular(factor.mT, chance[..., None], upper=True)[..., 0]
+        smooth = self._basis(z, at, condition).path(a)
+        chance = draws.normal(count, self.series.dim, times.shape[1]).movedim(1, 0)
+        found = self._basis(z, times, condition).path(a) + rows.rough_posterior(times, smooth, values, chance)
         noise = draws.normal(count, *found.shape[2:]).movedim(1, 0)
-        return found, found + sigma * level[..., None, :] * noise
+        return found, found + self.log_noise.exp() * noise
 
-    def _recognition(self, z: Tensor, times: Tensor, seen: Tensor, batch: Batch) -> Float[Tensor, " made"]:
-        """Log-density, in nats, of codes given parts of series generated from them."""
-        k = self.repeats
-        condition = None if batch.condition is None else Condition.cat([batch.condition] * k)
-        with torch.no_grad():
-            # codes of real series, not yet distributed as the prior, and codes from the prior
-            z = torch.cat([z.expand(k // 2, -1, -1), batch.draws.normal(k - k // 2, z.shape[1]).movedim(1, 0)])
-            paths = self._paths(z, times, batch.condition)
-            noise = batch.draws.normal(k, *paths.shape[2:]).movedim(1, 0)
-            made = (paths + self.log_noise.exp() * noise).flatten(0, 1)
-            shown = torch.cat([seen & self._part(batch.draws, times)[..., None] for _ in range(k)])
-        return self._guess(times.repeat(k, 1), made, shown, condition).log_prob(z.flatten(0, 1)[None])[0]
+    def _linearised(self, rows: Rows, condition: Condition | None) -> Linearised:
+        """Whitened residuals of the observations, and their derivatives, as a function of codes and coefficients."""
+        n = self.settings.latent_dim
+        units = STEP * torch.eye(n, device=rows.times.device)
+
+        def whitened(paths: Tensor) -> Tensor:
+            """(count, batch, T, dim, ...) to (count, batch, dim T, ...)."""
+            flat = paths.flatten(4) if paths.dim() > 4 else paths[..., None]
+            count, batch, length, dim, k = flat.shape
+            columns = flat.permute(1, 3, 2, 0, 4).reshape(batch, dim, length, count * k)
+            made = rows.whiten(columns * rows.seen[..., None]).unflatten(-1, (count, k))
+            return made.permute(3, 0, 1, 2, 4).flatten(2, 3)
+
+        def linearised(u: Tensor) -> tuple[Tensor, Tensor]:
+            z, a = u.split([n, self.coefficients], -1)
+            moved = torch.cat([z[None], z + units[:, None, None]]).flatten(0, 1)
+            basis = self._basis(moved, rows.times, condition)
+            paths = basis.path(a.repeat(1 + n, 1, 1)).unflatten(0, (1 + n, len(z)))
+            by_code = ((paths[1:] - paths[0]) / STEP).movedim(0, -1)
+            by_coefficient = torch.einsum("kbtf,kbdfm->kbtdm", basis.features[: len(z)], basis.loadings[: len(z)])
+            residual = whitened(paths[0])[..., 0] - rows.standard.flatten(1)
+            return residual, whitened(torch.cat([by_code, by_coefficient], -1))
+
+        return linearised
+
+    def _roughness(self) -> Roughness:
+        length = self.log_length.exp() / self.motion.rate
+        return Roughness(self.log_size.exp(), length, self.log_noise.exp())
+
+    def _basis(
+        self, z: Float[Tensor, "count batch latent"], times: Float[Tensor, "batch T"], condition: Condition | None
+    ) -> Basis:
+        """Features at times from 0, mean and loadings of the series with these codes."""
+        context = self._context(z, condition)
+        f, dim = self.motion.features, self.series.dim
+        made = self.readout(context)
+        mean = made[..., : dim * f].unflatten(-1, (dim, f))
+        loadings = nn.functional.pad(made[..., dim * f :], (1, 0))[..., self.slots]
+        return Basis(self.motion(context, times), mean, loadings)
 
     @property
     def log_noise(self) -> Float[Tensor, " dim"]:
@@ -322,41 +371,9 @@ class LatentODE(Model):
         )
         return Mixture(mean[None], (factor * log_precision.exp()[:, None])[None], torch.zeros_like(mean[None, :, 0]))
 
-    def _paths(
-        self, z: Float[Tensor, "count batch latent"], times: Float[Tensor, "batch T"], condition: Condition | None
-    ) -> Float[Tensor, "count batch T dim"]:
-        """Noiseless values, at times from 0, of the series with these codes."""
-        context = self._context(z, condition)
-        return self.decoder(context, self.motion(context, times))
-
-    def _linearised(
-        self, times: Tensor, values: Tensor, seen: Tensor, condition: Condition | None, log_noise: Tensor
-    ) -> Linearised:
-        """Residuals of the observations, in units of the noise, and their derivatives, as a function of codes."""
-        scale = (-log_noise).exp()
-        n = self.settings.latent_dim
-        units = STEP * torch.eye(n, dtype=values.dtype, device=values.device)
-
-        def linearised(z: Tensor) -> tuple[Tensor, Tensor]:
-            moved = torch.cat([z[None], z + units[:, None, None]]).flatten(0, 1)
-            states = self.motion(self._context(moved, condition), times).unflatten(0, (1 + n, len(z)))
-            found, by_state, by_code = self.decoder.with_derivatives(self._context(z, condition), states[0])
-            change = (states[1:] - states[0]) / STEP
-            slope = torch.einsum("kbtds,ikbts->kbtdi", by_state, change) + by_code[..., :n]
-            standard = torch.where(seen, (found - values) * scale, 0.0)
-            return standard.flatten(2), (slope * (seen * scale)[..., None]).flatten(2, 3)
-
-        return linearised
-
     def _context(self, z: Tensor, condition: Condition | None) -> Tensor:
         numbers = self.condition.numbers_of(condition)
         return z if numbers is None else torch.cat([z, numbers.expand(len(z), -1, -1)], -1)
-
-    def _horizon(self, progress: float) -> Tensor:
-        """Time up to which series are used in training; it grows exponentially with the progress of the run."""
-        growth = self.settings.growth
-        left = max(0.0, 1 - progress / growth) if growth else 0.0
-        return (self.first_horizon / self.motion.rate).clamp_max(1.0) ** left
 
     @staticmethod
     def _part(draws: Draws, times: Tensor) -> Bool[Tensor, "batch length"]:
@@ -372,14 +389,33 @@ def _log_volume(factor: Float[Tensor, "*batch n n"]) -> Float[Tensor, " *batch"]
     return factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-def _log_likelihood(
-    paths: Float[Tensor, "batch T dim"],
-    values: Float[Tensor, "batch T dim"],
-    seen: Bool[Tensor, "batch T dim"],
-    log_noise: Float[Tensor, " dim"],
-) -> Float[Tensor, " batch"]:
-    """Log-density of the observations given paths, in nats and up to a constant; a noise level per series keeps series
-    whose code is not yet found from raising the common noise."""
-    squares = torch.where(seen, (values - paths) * (-log_noise).exp(), 0.0).square().sum(1)
-    observed = seen.sum(1).to(squares)
-    return log_evidence(squares, observed) - (observed * log_noise).sum(1)
+def _log_normal(z: Float[Tensor, "*batch n"]) -> Float[Tensor, " *batch"]:
+    """Log-density of the prior of codes, in nats."""
+    return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+
+
+def _slots(dim: int, pairs: int, harmonics: int, slow: int) -> tuple[Tensor, Tensor]:
+    """Where the free loadings stand, from 1 on and 0 for none, shape (dim, features, coefficients), and their first
+    values.
+
+    Every wave, slow coordinate and the constant has coefficients of its own: two per wave and at most two coordinates
+    of the series, one per slow coordinate.
+    """
+    ranks = min(dim, 2)
+    f = 2 * pairs * harmonics + slow + 1
+    blocks: list[tuple[list[int], float]] = []
+    for h in range(harmonics):
+        blocks += [([2 * pairs * h + k, 2 * pairs * h + pairs + k], 0.7 / (1 + h) ** 2) for k in range(pairs)]
+    blocks += [([2 * pairs * harmonics + k], 0.2) for k in range(slow)] + [([f - 1], 0.7)]
+    places = torch.zeros(dim, f, ranks * sum(len(rows) for rows, _ in blocks), dtype=torch.long)
+    first: list[float] = []
+    column = 0
+    for rows, size in blocks:
+        for rank in range(ranks):
+            for number in range(len(rows)):
+                for d in range(dim):
+                    for row in rows:
+                        first.append(size if d % ranks == rank and row == rows[number] else 0.0)
+                        places[d, row, column] = len(first)
+                column += 1
+    return places, torch.tensor(first)

@@ -34,47 +34,23 @@ __all__ = ["Bent", "Motion", "cubic_basis"]
 
 
 class Bent(nn.Module):
-    """A linear map plus a network of one hidden layer that starts at zero.
+    """A linear map plus a network of one hidden layer that starts at zero."""
 
-    Arguments:
-        inputs: length of the first input, which may be absent (0).
-        context: length of the second input.
-    """
-
-    def __init__(self, inputs: int, context: int, outputs: int, width: int) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int) -> None:
         super().__init__()
-        self.told, self.straight = nn.Linear(context, width), nn.Linear(context, outputs)
-        self.seen = nn.Linear(inputs, width, bias=False) if inputs else None
-        self.direct = nn.Linear(inputs, outputs, bias=False) if inputs else None
+        self.told, self.straight = nn.Linear(inputs, width), nn.Linear(inputs, outputs)
         self.push = nn.Linear(width, outputs, bias=False)
         nn.init.zeros_(self.push.weight)
 
-    def forward(self, context: Tensor, x: Tensor | None = None) -> Tensor:
-        """The map of a context (..., context) and, if present, of the first input (..., T, inputs)."""
-        told, straight = self.told(context), self.straight(context)
-        if self.seen is None or self.direct is None or x is None:
-            return straight + self.push(nn.functional.silu(told))
-        hidden = nn.functional.silu(told[..., None, :] + self.seen(x))
-        return straight[..., None, :] + self.direct(x) + self.push(hidden)
-
-    def with_derivatives(self, context: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The value, and its derivatives by x and by the context: (..., T, outputs), then of one more dimension."""
-        assert self.seen is not None
-        assert self.direct is not None
-        u = self.told(context)[..., None, :] + self.seen(x)
-        gate = torch.sigmoid(u)
-        hidden = u * gate
-        value = self.straight(context)[..., None, :] + self.direct(x) + self.push(hidden)
-        slope = torch.addcmul(gate, hidden, 1 - gate)
-        both = torch.cat([self.seen.weight, self.told.weight], 1)
-        inner = self.push.weight[:, :, None] * both
-        derivatives = torch.einsum("...h,dhi->...di", slope, inner)
-        by_x, by_context = derivatives.split([x.shape[-1], context.shape[-1]], -1)
-        return value, by_x + self.direct.weight, by_context + self.straight.weight
+    def forward(self, context: Float[Tensor, "*batch inputs"]) -> Float[Tensor, "*batch outputs"]:
+        return self.straight(context) + self.push(nn.functional.silu(self.told(context)))
 
 
 class Motion(nn.Module):
-    """States at any times from contexts, (count, batch, context) and (batch, T) to (count, batch, T, 2 pairs + slow).
+    """Features of the state, at any times, of contexts: (count, batch, context) and (batch, T) to (count, batch, T, f).
+
+    The f = 2 pairs harmonics + slow + 1 features are the harmonics h = 1, 2, ... of all oscillators,
+    :math:`\\rho^h \\cos h \\theta` and then :math:`\\rho^h \\sin h \\theta`, the slow coordinates, and one.
 
     Arguments:
         context: length of the code and the condition together.
@@ -89,14 +65,15 @@ class Motion(nn.Module):
     slowest, fastest = 0.4, 1.6
     # Bound on the angular frequencies, in units of the rate.
     highest = 4.0
-    first_damping = -0.5
+    first_damping = -3.0
     # Slow rate, in units of the rate.
     slowness = 0.1
 
-    def __init__(self, context: int, pairs: int, slow: int, width: int, steps: int) -> None:
+    def __init__(self, context: int, pairs: int, slow: int, width: int, steps: int, harmonics: int = 1) -> None:
         super().__init__()
-        self.sizes, self.steps = (pairs, pairs, slow), steps
-        self.start = Bent(0, context, 2 * pairs + slow, width)
+        self.sizes, self.steps, self.harmonics = (pairs, pairs, slow), steps, harmonics
+        self.features = 2 * pairs * harmonics + slow + 1
+        self.start = Bent(context, pairs + slow, width)
         self.told = nn.Linear(context, width)
         self.seen = nn.Linear(pairs + slow, width, bias=False)
         self.push = nn.Linear(width, 2 * pairs + slow, bias=False)
@@ -105,30 +82,30 @@ class Motion(nn.Module):
         with torch.no_grad():
             bias = self.straight.bias
             bias[:pairs] = self.first_damping
-            bias[pairs : 2 * pairs] = torch.logit(
-                torch.logspace(math.log10(self.slowest), math.log10(self.fastest), pairs) / self.highest
-            )
+            ratio = torch.logspace(math.log10(self.slowest), math.log10(self.fastest), pairs + 2)[1:-1]
+            bias[pairs : 2 * pairs] = torch.logit(ratio / self.highest)
         self.register_buffer("rate", torch.tensor(1.0))
 
     def forward(
         self, context: Float[Tensor, "count batch context"], times: Float[Tensor, "batch T"]
-    ) -> Float[Tensor, "count batch T state"]:
-        """States at non-negative times."""
+    ) -> Float[Tensor, "count batch T features"]:
+        """Features at non-negative times."""
         pairs, _, slow = self.sizes
-        turning, still = self.start(context).split([2 * pairs, slow], -1)
-        first, second = turning.chunk(2, -1)
-        # The root of zero has no gradient.
-        amplitude = (first.square() + second.square() + 1e-12).sqrt()
-        told = tuple(each.flatten(0, 1) for each in (self.told(context), self.straight(context), amplitude))
-        y = torch.cat([torch.zeros_like(turning), still], -1).flatten(0, 1)
+        amplitude, still = self.start(context).split([pairs, slow], -1)
+        told = tuple(each.flatten(0, 1) for each in (self.told(context), self.straight(context), amplitude.exp()))
+        y = torch.cat([context.new_zeros(*context.shape[:2], 2 * pairs), still], -1).flatten(0, 1)
         count = max(1, math.ceil(float(times.max()) * self.steps - 1e-6))
         nodes, slopes = self._solved(y, count, *told)
         basis = cubic_basis(times * self.steps, count)
         knots = torch.stack(nodes + slopes).unflatten(1, context.shape[:2])
         growth, angle, still = torch.einsum("btn,nkbs->kbts", basis, knots).split(self.sizes, -1)
-        size, cosine, sine = growth.exp(), angle.cos(), angle.sin()
-        first, second = size * first[:, :, None], size * second[:, :, None]
-        return torch.cat([cosine * first - sine * second, sine * first + cosine * second, still], -1)
+        waves = [
+            size * turn
+            for h in range(1, 1 + self.harmonics)
+            for size in [(h * growth).exp()]
+            for turn in ((h * angle).cos(), (h * angle).sin())
+        ]
+        return torch.cat([*waves, still, growth.new_ones(*growth.shape[:-1], 1)], -1)
 
     def _solved(self, y: Tensor, count: int, *told: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """The solution after 0 to ``count`` classical Runge-Kutta steps, and slopes times the step."""

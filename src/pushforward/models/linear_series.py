@@ -1,0 +1,139 @@
+r"""Series that are linear in Gaussian coefficients, with a rough component and noise: evidence and posterior.
+
+.. math::
+    x_d(t) = \sum_f \phi_f(t) \Big[\mu_{df} + \sum_j \Lambda_{dfj}\, a_j\Big] + g_d(t) + \sigma_d \epsilon, \qquad
+    a \sim N(0, 1), \qquad g_d \sim \text{Matern}_{3/2}(s_d, l_d)
+
+for given features :math:`\phi`. The rough component g is the stationary solution of a linear stochastic differential
+equation; it takes what the features cannot follow. With :math:`S_d` the covariance of g and the noise at the observed
+times and whitened features :math:`S_d^{-1/2} \phi`, the coefficients have the posterior precision
+
+.. math:: M = 1 + \sum_d \Lambda_d^\top \phi^\top S_d^{-1} \phi\, \Lambda_d .
+
+The covariance does not depend on the features, so that it is factorised once for any number of them.
+
+Source: Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, sections 2.7 and 4.2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+__all__ = ["Basis", "Roughness", "Rows"]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Features, mean and loadings of coefficients.
+
+    Attributes:
+        features: at the times of the rows, shape (count, batch, T, f).
+        mean: shape (count, batch, dim, f).
+        loadings: shape (count, batch, dim, f, m).
+    """
+
+    features: Float[Tensor, "count batch T f"]
+    mean: Float[Tensor, "count batch dim f"]
+    loadings: Float[Tensor, "count batch dim f m"]
+
+    def path(self, a: Float[Tensor, "count batch m"]) -> Float[Tensor, "count batch T dim"]:
+        """Sum of the features, without the rough component."""
+        weights = self.mean + torch.einsum("kbdfm,kbm->kbdf", self.loadings, a)
+        return torch.einsum("kbtf,kbdf->kbtd", self.features, weights)
+
+
+@dataclass(frozen=True)
+class Roughness:
+    """The rough component and the noise: standard deviations and correlation length per coordinate, shape (dim,)."""
+
+    size: Float[Tensor, " dim"]
+    length: Float[Tensor, " dim"]
+    noise: Float[Tensor, " dim"]
+
+    def covariance(self, s: Float[Tensor, "batch S"], t: Float[Tensor, "batch T"]) -> Float[Tensor, "batch dim S T"]:
+        """Covariance of the rough component between times."""
+        lag = math.sqrt(3) * (s[:, None, :, None] - t[:, None, None, :]).abs() / self.length[:, None, None]
+        return self.size.square()[:, None, None] * (1 + lag) * (-lag).exp()
+
+    def factor(self, times: Float[Tensor, "batch T"]) -> Float[Tensor, "batch dim T T"]:
+        """Lower Cholesky factor of the covariance at times, with a small addition that equal times need."""
+        addition = (1e-3 * self.size.square() + 1e-6)[:, None, None] * torch.eye(times.shape[1]).to(times)
+        return torch.linalg.cholesky(self.covariance(times, times) + addition)
+
+
+class Rows:
+    """Observed rows of a batch of series.
+
+    Arguments:
+        times, values, seen: of all rows; values that are not seen may be anything finite.
+    """
+
+    def __init__(
+        self,
+        times: Float[Tensor, "batch T"],
+        values: Float[Tensor, "batch T dim"],
+        seen: Bool[Tensor, "batch T dim"],
+        rough: Roughness,
+    ) -> None:
+        self.times, self.rough = times, rough
+        self.seen = seen.mT.to(values)
+        both = self.seen[..., None] * self.seen[..., None, :]
+        diagonal = self.seen * rough.noise.square()[:, None] + (1 - self.seen)
+        self.factor = torch.linalg.cholesky(rough.covariance(times, times) * both + torch.diag_embed(diagonal))
+        self.standard = self.whiten((values.mT * self.seen)[..., None])[..., 0]
+        self.constant = -self.factor.diagonal(dim1=-2, dim2=-1).log().sum((1, 2))
+        self.constant = self.constant - 0.5 * math.log(2 * math.pi) * self.seen.sum((1, 2))
+
+    def whiten(self, rows: Float[Tensor, "batch dim T n"]) -> Float[Tensor, "batch dim T n"]:
+        """Rows times the inverse of the factor."""
+        return torch.linalg.solve_triangular(self.factor, rows, upper=False)
+
+    def whitened(self, features: Float[Tensor, "count batch T f"]) -> Float[Tensor, "batch dim T count f"]:
+        count, batch, length, f = features.shape
+        flat = features.permute(1, 2, 0, 3).reshape(batch, 1, length, count * f)
+        return self.whiten(flat * self.seen[..., None]).unflatten(-1, (count, f))
+
+    def posterior(
+        self, basis: Basis
+    ) -> tuple[Float[Tensor, "count batch"], Float[Tensor, "count batch m"], Float[Tensor, "count batch m m"]]:
+        """Log-density of the observations in nats, posterior mean of the coefficients, and the Cholesky factor of their
+        posterior precision."""
+        features = self.whitened(basis.features)
+        columns = features.permute(3, 0, 1, 2, 4)
+        normal = columns.mT @ columns
+        against = torch.einsum("kbdtf,bdt->kbdf", columns, self.standard)
+        loaded = normal @ basis.loadings
+        precision = (basis.loadings.mT @ loaded).sum(2)
+        # A small addition keeps a large matrix positive definite under rounding.
+        diagonal = precision.diagonal(dim1=-2, dim2=-1)
+        precision = precision + torch.diag_embed(1 + 1e-6 * diagonal)
+        left = against - (normal @ basis.mean[..., None])[..., 0]
+        pull = torch.einsum("kbdfm,kbdf->kbm", basis.loadings, left)
+        squares = self.standard.square().sum((1, 2)) - (basis.mean * (against + left)).sum((2, 3))
+        factor = torch.linalg.cholesky(precision)
+        half = torch.linalg.solve_triangular(factor, pull[..., None], upper=False)
+        mean = torch.linalg.solve_triangular(factor.mT, half, upper=True)[..., 0]
+        volume = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return self.constant - 0.5 * (squares - half.square().sum((2, 3))) - volume, mean, factor
+
+    def rough_posterior(
+        self, times: Float[Tensor, "batch S"], smooth: Float[Tensor, "count batch T dim"], values: Tensor, noise: Tensor
+    ) -> Float[Tensor, "count batch S dim"]:
+        """Draws of the rough component at times, given smooth parts at the observed rows.
+
+        Arguments:
+            noise: standard normal numbers (count, batch, dim, S).
+        """
+        across = self.whiten(self.rough.covariance(self.times, times) * self.seen[..., None])
+        left = (values.mT - smooth.mT) * self.seen
+        standard = self.whiten(left.permute(1, 2, 3, 0))
+        mean = torch.einsum("bdts,bdtk->kbsd", across, standard)
+        covariance = self.rough.covariance(times, times) - across.mT @ across
+        addition = (1e-3 * self.rough.size.square() + 1e-6)[:, None, None] * torch.eye(times.shape[1]).to(times)
+        factor = torch.linalg.cholesky(covariance + addition)
+        return mean + torch.einsum("bdst,kbdt->kbsd", factor, noise)
