@@ -1,13 +1,22 @@
 """Interpolation and forecasts of series: `latent-ode` beside a recurrent network and beside the simulator itself.
 
-Both networks see the same series, for the same processor time on one core. Of unseen series half of the rows, picked at
-random, or all rows in the last two fifths of the time, are hidden and predicted. The third contender knows the equation
-that made the series, and has only its constants to fit, starting from the true ones: the least error to be hoped for.
+Both networks see the same series, for the same processor time on one core, from the same ten seeds. Of unseen series
+half of the rows, picked at random, or all rows in the last two fifths of the time, are hidden and predicted. The third
+contender knows the equation that made the series, and has only its constants to fit, starting from the true ones: the
+least error to be hoped for.
+
+A run keeps what it has done after every training and goes on from there (see `benchmarks.stored_results`):
+
+    python -m benchmarks latent_ode
+    python -m benchmarks.latent_ode measure 500    # for about 500 s, without a table
+    python -m benchmarks.latent_ode table          # of what is measured so far
 """
 
 from __future__ import annotations
 
 import math
+import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.stored_results import measure_once
+from benchmarks.stored_results import measure_in_turn, measure_once, stored
 from benchmarks.timed_fits import timed_fit
 from benchmarks.timing import report
 from pushforward.ensembles import Ensemble, Preprocessing
@@ -25,7 +34,7 @@ from pushforward.simulate import Simulated, simulate
 from pushforward.simulate.light_curves import draw_stars, magnitudes
 from pushforward.simulate.pendulum import draw_pendulums, swing
 
-STEPS, TRAINED, TESTED = 800, 1000, 100
+STEPS, TRAINED, TESTED, SEEDS = 300, 1000, 100, 10
 LEVEL = 0.9
 SETTING = {"steps": STEPS, "trained": TRAINED, "tested": TESTED}
 Array = np.ndarray
@@ -77,40 +86,101 @@ class Recurrent(nn.Module):
         return mean, log_scale.clamp(-6, 3)
 
 
-def main() -> None:
+Run = tuple[str, int]
+LAW = -1
+"""In place of a seed: the equation fitted, which is not trained."""
+
+
+def plan() -> list[Run]:
+    """Every measurement, one of each set in turn."""
+    return [(each.name, seed) for seed in (*range(SEEDS), LAW) for each in SETS]
+
+
+def name_of(run: Run) -> str:
+    name, seed = run
+    return f"{name} equation" if seed == LAW else f"{name} {seed}"
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """A measurement, made unless it was before."""
+    each = next(each for each in SETS if each.name == run[0])
+    made = (lambda: known(each)) if run[1] == LAW else (lambda: measured(each, run[1]))
+    return measure_once("latent_ode", name_of(run), SETTING, made)
+
+
+def main(seconds: float = float("inf"), *, table: bool = True) -> None:
+    """Measure what is not measured yet, beginning nothing after so many seconds."""
     torch.set_num_threads(1)
-    rows, facts = [], []
+    if measure_in_turn(plan(), measure, seconds) and table:
+        tabulate()
+
+
+def tabulate() -> None:
+    """The table of what is measured so far."""
+    done = {run: result for run in plan() if (result := stored("latent_ode", name_of(run), SETTING))}
+    rows, facts, pairs = [], [], []
     for each in SETS:
-        result = measure_once("latent_ode", each.name, SETTING, lambda each=each: measured(each))
-        rows += result["rows"]
-        facts.append(result["fact"])
-    wins = sum(row["RMSE latent-ode"] < row["RMSE GRU"] for row in rows)
+        runs = [done[each.name, seed] for seed in range(SEEDS) if (each.name, seed) in done]
+        if not runs:
+            continue
+        best = done.get((each.name, LAW), {})
+        for task in runs[0]["rows"]:
+            found = [run["rows"][task] for run in runs]
+            columns = {key: [one[key] for one in found] for key in found[0]}
+            pairs += list(zip(columns["RMSE latent-ode"], columns["RMSE GRU"], strict=True))
+            row: dict[str, Any] = {"set": each.name, "task": task, "seeds": len(runs)}
+            row |= {key: _spread(columns[key]) for key in ("RMSE latent-ode", "RMSE GRU")}
+            row |= best.get(task, {})
+            row |= {key: f"{statistics.fmean(values):.3g}" for key, values in columns.items() if key not in row}
+            rows.append(row)
+        ours, theirs = (runs[0][f"weights {side}"] for side in ("latent-ode", "GRU"))
+        seconds, steps = (statistics.fmean(run[key] for run in runs) for key in ("seconds", "steps GRU"))
+        facts.append(
+            f"{each.name}: {seconds:.0f} s of processor time each; {ours:,} weights of latent-ode; "
+            f"{theirs:,} weights and {steps:,.0f} steps of the GRU."
+        )
+    wins = sum(ours < theirs for ours, theirs in pairs)
     report(
         "latent_ode",
         "Interpolation and forecasts of series",
         rows,
         notes=[
             f"{int(0.8 * TRAINED)} series to train on, {TESTED} unseen ones. latent-ode: defaults, {STEPS:,} steps, "
-            "one thread; the GRU had as much processor time.",
+            "one thread; the GRU had as much processor time. Mean +- standard deviation over seeds of the training.",
             "RMSE: against the hidden observations, which hold noise: no prediction can be better than the truth.",
             "Equation known: the constants of the simulator's own equation, fitted to what is shown of each series.",
-            "In 90 % band: part of the hidden observations inside; band: its mean width, in the unit of the value.",
+            "In band: part of the hidden observations in the 90 % band; band: its mean width, in units of the value.",
             "ms/series: processor time of a forecast of one series by latent-ode.",
             "interpolation: half of the rows hidden at random; forecast: all rows in the last two fifths of the time.",
             *facts,
-            f"latent-ode has the smaller RMSE in {wins} of {len(rows)} rows.",
+            *([] if len(done) == len(plan()) else [f"{len(plan()) - len(done)} of {len(plan())} runs are left to do."]),
+            f"latent-ode has the smaller RMSE in {wins} of {len(pairs)} pairs of a row and a seed.",
         ],
     )
 
 
-def measured(each: Set) -> dict[str, Any]:
-    """Rows of the table for one set, and what was trained."""
+def known(each: Set) -> dict[str, Any]:
+    """Errors of the simulator's equation, with constants fitted and with the true ones."""
+    test = simulate(each.name, TESTED, seed=1)
+    rows = {}
+    for task, hidden in tasks(test).items():
+        best = fitted_law(each, test, hidden)
+        for number, value in enumerate(each.values):
+            rows[f"{task}: {value}"] = {
+                "RMSE equation known": error_of(best, test, hidden, number),
+                "RMSE of the truth (noise)": error_of(test.truth, test, hidden, number),
+            }
+    return rows
+
+
+def measured(each: Set, seed: int) -> dict[str, Any]:
+    """Errors and bands of both networks for one set, and how they were trained."""
     data = simulate(each.name, TRAINED, seed=0)
     ensemble = Ensemble.from_array(data.x, space=data.space, name=each.name)
     test = simulate(each.name, TESTED, seed=1)
-    emulator, seconds = timed_fit(ensemble, "latent-ode", steps=STEPS)
-    network, preprocessing, steps = train_recurrent(ensemble, seconds)
-    rows = []
+    emulator, seconds = timed_fit(ensemble, "latent-ode", steps=STEPS, seed=seed)
+    network, preprocessing, steps = train_recurrent(ensemble, seconds, seed)
+    rows = {}
     for task, hidden in tasks(test).items():
         given = test.x.copy()
         given[..., 1:][hidden] = np.nan
@@ -119,32 +189,19 @@ def measured(each: Set) -> dict[str, Any]:
         spent = time.process_time() - begun
         ours = Prediction(*(tensor.numpy() for tensor in (forecast.mean, forecast.low, forecast.high)))
         theirs = predict_recurrent(network, preprocessing, test.x, hidden)
-        best = fitted_law(each, test, hidden)
         for number, value in enumerate(each.values):
-            error_ours, inside_ours, width_ours = error_and_band(ours, test, hidden, number)
-            error_theirs, inside_theirs, width_theirs = error_and_band(theirs, test, hidden, number)
-            rows.append(
-                {
-                    "set": each.name,
-                    "task": task,
-                    "value": value,
-                    "RMSE latent-ode": error_ours,
-                    "RMSE GRU": error_theirs,
-                    "RMSE equation known": error_of(best, test, hidden, number),
-                    "RMSE of the truth (noise)": error_of(test.truth, test, hidden, number),
-                    "in 90 % band latent-ode": inside_ours,
-                    "in 90 % band GRU": inside_theirs,
-                    "band latent-ode": width_ours,
-                    "band GRU": width_theirs,
-                    "ms/series": 1000 * spent / TESTED,
-                }
-            )
-    of_ours, of_theirs = (sum(p.numel() for p in each.parameters()) for each in (emulator.model, network))
-    fact = (
-        f"{each.name}: {seconds:.0f} s of processor time each; {of_ours:,} weights of latent-ode; "
-        f"{of_theirs:,} weights and {steps:,} steps of the GRU."
-    )
-    return {"rows": rows, "fact": fact}
+            row = rows[f"{task}: {value}"] = {}
+            for side, prediction in (("latent-ode", ours), ("GRU", theirs)):
+                found = error_and_band(prediction, test, hidden, number)
+                row |= dict(zip((f"RMSE {side}", f"in band {side}", f"band {side}"), found, strict=True))
+            row["ms/series"] = 1000 * spent / TESTED
+    return {
+        "rows": rows,
+        "seconds": seconds,
+        "steps GRU": steps,
+        "weights latent-ode": sum(p.numel() for p in emulator.model.parameters()),
+        "weights GRU": sum(p.numel() for p in network.parameters()),
+    }
 
 
 def tasks(test: Simulated) -> dict[str, Array]:
@@ -156,9 +213,9 @@ def tasks(test: Simulated) -> dict[str, Array]:
     }
 
 
-def train_recurrent(ensemble: Ensemble, seconds: float) -> tuple[Recurrent, Preprocessing, int]:
+def train_recurrent(ensemble: Ensemble, seconds: float, seed: int) -> tuple[Recurrent, Preprocessing, int]:
     """The baseline, for some seconds of processor time, with warm-up and decay of the learning rate; batches of 64."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     preprocessing = Preprocessing.fit(ensemble.train)
     x = preprocessing(ensemble.train.tensor())
     network = Recurrent(x.shape[-1] - 1)
@@ -240,3 +297,16 @@ def error_of(values: Array, test: Simulated, hidden: Array, number: int) -> floa
     wanted = test.x[..., 1 + number]
     asked = hidden & ~np.isnan(wanted)
     return float(np.sqrt(np.mean((values[..., number][asked] - wanted[asked]) ** 2)))
+
+
+def _spread(values: list[float]) -> str:
+    spread = f" +- {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.4f}{spread}"
+
+
+if __name__ == "__main__":
+    command, *numbers = sys.argv[1:]
+    if command == "table":
+        tabulate()
+    else:
+        main(float(numbers[0]), table=False)

@@ -5,7 +5,6 @@ import torch
 
 from pushforward.models.importance import Mixture, posterior_draws
 from pushforward.models.laplace import climb
-from pushforward.models.series_noise import draw_level, log_evidence
 from pushforward.randomness import Draws
 
 
@@ -80,27 +79,3 @@ def test_a_climb_ends_at_the_peak_with_its_curvature():
     z, _, _ = climb(bent, torch.tensor([[[-2.0, 0.0, 4.0]]]), 25)
     root = torch.exp(0.5 * z)
     torch.testing.assert_close(4.5 * root * (root - 2), -z, atol=1e-3, rtol=0)
-
-
-def test_the_level_of_noise_follows_the_residuals_of_a_series_and_else_the_common_one():
-    generator = torch.Generator().manual_seed(0)
-    observed = torch.tensor([[400.0], [400.0], [0.0]])
-    residuals = torch.randn(2, 400, generator=generator) * torch.tensor([[0.5], [2.0]])
-    squares = torch.cat([residuals.square().sum(1), torch.zeros(1)])[None, :, None].expand(3000, -1, -1)
-    level = draw_level(squares, observed, Draws(0, 3))[..., 0]
-    torch.testing.assert_close(level[:, :2].mean(0), residuals.std(1), rtol=0.05, atol=0)
-    torch.testing.assert_close(
-        level[:, :2].std(0) / level[:, :2].mean(0), torch.full((2,), (2 * 400) ** -0.5), rtol=0.1, atol=0
-    )
-    exact = 4 / torch.distributions.Chi2(4.0).sample((20000,))
-    for share in (0.1, 0.5, 0.9):
-        torch.testing.assert_close(level[:, 2].square().quantile(share), exact.quantile(share), rtol=0.1, atol=0)
-
-
-def test_the_evidence_is_the_likelihood_averaged_over_levels():
-    """Against an average of Gaussian likelihoods over draws of the level from its prior."""
-    squares, observed = torch.tensor([[[1.0]], [[9.0]]]).double(), torch.tensor([[5.0]]).double()
-    variance = 4 / torch.distributions.Chi2(torch.tensor(4.0).double()).sample((400_000,))
-    likelihood = [(-0.5 * s / variance - 2.5 * variance.log()).exp().mean() for s in (1.0, 9.0)]
-    found = log_evidence(squares, observed)[:, 0]
-    torch.testing.assert_close(found[1] - found[0], (likelihood[1] / likelihood[0]).log(), rtol=0.03, atol=0)

@@ -9,8 +9,9 @@ import torch
 from pushforward import Emulator
 from pushforward.ensembles import Ensemble, Preprocessing
 from pushforward.errors import UsageError
-from pushforward.models import Batch, Forecaster, model_class
+from pushforward.models import Batch, Forecaster
 from pushforward.models.latent_ode import LatentODE, LatentODESettings
+from pushforward.models.linear_series import Basis, Roughness, Rows
 from pushforward.models.motion import Motion
 from pushforward.randomness import Draws
 from pushforward.spaces import Series, Vector
@@ -34,11 +35,10 @@ def emulator() -> Emulator:
     preprocessing = Preprocessing.fit(ensemble)
     z = preprocessing(ensemble.tensor())
     torch.manual_seed(0)
-    model = LatentODE(SPACE, settings=LatentODESettings(latent_dim=4, oscillators=1, slow=1, width=32))
-    model.first_horizon = 3.0
+    model = LatentODE(SPACE, settings=LatentODESettings(slow=1, width=32, codes=24))
     model.prepare(Batch(z[:128], None, Draws(0, 128)))
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
-    steps = 100
+    steps = 60
     for step in range(steps):
         batch = Batch(z[torch.randint(len(z), (32,))], None, Draws(step, 32), step / steps)
         for turn in model.turns(repeat(batch)):
@@ -69,10 +69,16 @@ def test_a_forecast_is_near_the_truth_and_its_band_as_wide_as_it_should_be(emula
 
 
 def test_climbs_and_weights_mend_what_the_encoder_only_guesses(emulator):
-    x = waves(20, seed=2)
+    x = waves(40, seed=2)
+    late = x[..., 0] > 55
+    given = x.copy()
+    given[..., 1][late] = np.nan
     truth = torch.from_numpy(x[..., 1:])
     errors = [
-        (emulator.forecast(x, x[..., 0], draws=60, starts=starts).mean - truth).square().mean() for starts in (0, 4)
+        (emulator.forecast(given, x[..., 0], draws=60, starts=starts).mean - truth)[torch.from_numpy(late)]
+        .square()
+        .mean()
+        for starts in (0, 4)
     ]
     assert errors[1] < errors[0]
 
@@ -108,7 +114,7 @@ def test_what_was_not_observed_cannot_matter(emulator):
     hidden[:, 12:, 1] = np.nan
     longer = np.concatenate([hidden, hidden[:, -1:]], axis=1)
     first, second = (emulator.forecast(each, [55.0, 60.0], draws=50).mean for each in (hidden, longer))
-    torch.testing.assert_close(first, second, atol=0.01, rtol=0)
+    torch.testing.assert_close(first, second, atol=0.03, rtol=0)
 
 
 def test_nothing_observed_gives_the_prior(emulator):
@@ -143,60 +149,101 @@ def test_missing_values_are_as_common_in_samples_as_in_members_unless_all_are_wa
     assert not emulator.sample(20, complete=True).isnan().any()
 
 
-def test_only_what_lies_within_the_horizon_is_learned_at_first():
-    model = model_class("latent-ode")(SPACE)
-    x = torch.from_numpy(waves(16))
-    x[..., 0] = (x[..., 0] - 50) / 10
-    changed = x.clone()
-    model.motion.rate.fill_(12.0)
-    late = x[..., 0] > float(model._horizon(0.0))
-    changed[..., 1][late] += 100
-    losses = [next(iter(model.turns(repeat(Batch(each, None, Draws(0, 16), 0.0))))).loss for each in (x, changed)]
-    assert torch.equal(*losses)
-    assert float(model._horizon(1.0)) == 1.0
+def test_a_step_uses_few_rows_of_long_series():
+    model = LatentODE(SPACE, settings=LatentODESettings(rows=7))
+    batch = Batch(torch.from_numpy(waves(4)) / 60, None, Draws(0, 4), 0.0)
+    turns = list(model.turns(repeat(batch)))
+    assert len(turns) == 2
+    assert all(torch.isfinite(turn.loss) for turn in turns)
+
+
+def test_codes_and_coefficients_give_the_series_back(emulator):
+    x = waves(20, seed=7)
+    encoded = emulator.encode(x)
+    decoded = emulator.decode(encoded)
+    regular = emulator.forecast(x, decoded[0, :, 0], draws=60, starts=0).mean
+    assert (decoded[..., 1:] - regular).square().mean().sqrt() < 0.5
+
+
+def test_coefficients_and_rough_component_have_the_posterior_of_their_joint_gaussian():
+    generator = torch.Generator().manual_seed(0)
+    times, values = torch.rand(1, 9, generator=generator).sort(1).values, torch.randn(1, 9, 2, generator=generator)
+    seen = torch.rand(1, 9, 2, generator=generator) < 0.7
+    basis = Basis(*(torch.randn(1, 1, *shape, generator=generator) for shape in ((9, 3), (2, 3), (2, 3, 4))))
+    rough = Roughness(*(torch.tensor(each) for each in ([0.7, 1.2], [0.3, 0.1], [0.2, 0.4])))
+    log_prob, mean, factor = Rows(times, values, seen, rough).posterior(basis)
+    loads = torch.einsum("tf,dfm->dtm", basis.features[0, 0], basis.loadings[0, 0])[seen[0].mT]
+    centre = torch.einsum("tf,df->dt", basis.features[0, 0], basis.mean[0, 0])[seen[0].mT]
+    within = torch.block_diag(
+        *(rough.covariance(times, times)[0] + torch.diag_embed(rough.noise.square()[:, None].expand(2, 9)))
+    )
+    chosen = seen[0].mT.flatten()
+    within = within[chosen][:, chosen]
+    observed = values[0].mT[seen[0].mT]
+    expected = torch.distributions.MultivariateNormal(centre, within + loads @ loads.T).log_prob(observed)
+    torch.testing.assert_close(log_prob[0, 0], expected, atol=1e-3, rtol=1e-4)
+    precision = torch.eye(4) + loads.T @ torch.linalg.solve(within, loads)
+    torch.testing.assert_close(factor[0, 0] @ factor[0, 0].mT, precision, atol=1e-3, rtol=1e-4)
+    pull = loads.T @ torch.linalg.solve(within, observed - centre)
+    torch.testing.assert_close(mean[0, 0], torch.linalg.solve(precision, pull), atol=1e-3, rtol=1e-3)
+
+
+def test_the_rough_component_passes_through_observations_without_noise():
+    times = torch.linspace(0, 1, 6)[None]
+    values = torch.randn(1, 6, 1, generator=torch.Generator().manual_seed(0))
+    rough = Roughness(torch.tensor([1.0]), torch.tensor([0.2]), torch.tensor([1e-2]))
+    rows = Rows(times, values, torch.ones(1, 6, 1, dtype=torch.bool), rough)
+    drawn = rows.rough_posterior(times, torch.zeros(1, 1, 6, 1), values, torch.zeros(1, 1, 1, 6))
+    torch.testing.assert_close(drawn[0], values, atol=0.02, rtol=0)
+    far = rows.rough_posterior(times + 50, torch.zeros(1, 1, 6, 1), values, torch.randn(500, 1, 1, 6))
+    assert far.std() == pytest.approx(1.0, abs=0.1)
 
 
 def test_what_a_code_changes_is_known_to_the_climb(emulator):
     model = emulator.model
     times, values, seen = model._parts(emulator.preprocessing(torch.from_numpy(waves(3, seed=6))))
-    z = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
-    standard, slopes = model._linearised(times, values, seen, None, model.log_noise)(z)
-    scale = model.log_noise.exp()
+    rows = Rows(times, values, seen, model._roughness())
+    generator = torch.Generator().manual_seed(0)
+    n = model.coefficients + model.settings.latent_dim
+    u = torch.randn(2, 3, n, generator=generator)
+    with torch.no_grad():
+        standard, slopes = model._linearised(rows, None)(u)
 
-    def residuals(codes):
-        return ((model._paths(codes, times, None) - values) / scale).flatten(2)
+    def residuals(u):
+        a, z = u.split([model.coefficients, n - model.coefficients], -1)
+        path = model._basis(z, times, None).path(a)
+        return rows.whitened_paths(path[..., None])[..., 0] - rows.standard.flatten(1)
 
-    torch.testing.assert_close(standard, residuals(z), atol=1e-3, rtol=1e-4)
-    change = torch.randn(4, generator=torch.Generator().manual_seed(1))
-    _, expected = torch.func.jvp(residuals, (z,), (change.expand_as(z),))
+    torch.testing.assert_close(standard, residuals(u).detach(), atol=1e-3, rtol=1e-4)
+    change = torch.randn(n, generator=generator)
+    _, expected = torch.func.jvp(residuals, (u,), (change.expand_as(u),))
     expected = expected.detach()
-    torch.testing.assert_close((slopes @ change).detach(), expected, atol=0.01 * float(expected.abs().max()), rtol=0)
+    torch.testing.assert_close((slopes @ change).detach(), expected, atol=0.02 * float(expected.abs().max()), rtol=0)
 
 
 def test_the_motion_is_that_of_the_equation():
-    """Amplitude, phase and slow coordinates, solved as they stand by another package."""
+    """Growth, phases and slow coordinates, solved as they stand by another package."""
     from scipy.integrate import solve_ivp
 
     torch.manual_seed(2)
-    motion = Motion(3, pairs=2, slow=1, width=16, steps=40).double()
+    motion = Motion(3, pairs=2, slow=1, width=16, steps=40, harmonics=2).double()
     motion.rate.fill_(5.0)
     torch.nn.init.normal_(motion.push.weight, std=0.5)
     context = torch.randn(1, 1, 3).double()
-    start = motion.start(context)[0, 0].detach()
-    first, second, still = start.split([2, 2, 1])
+    amplitude, still = motion.start(context)[0, 0].detach().split([2, 1])
     told, straight = (each(context)[0, 0].detach() for each in (motion.told, motion.straight))
 
     def slope(_, y):
-        pairs, still = torch.from_numpy(y[:4]).view(2, 2), torch.from_numpy(y[4:])
-        amplitude = pairs.square().sum(0).sqrt()
-        hidden = torch.sigmoid(told + motion.seen(torch.cat([amplitude, still])))
+        growth, still = torch.from_numpy(y[:2]), torch.from_numpy(y[4:])
+        hidden = torch.sigmoid(told + motion.seen(torch.cat([(amplitude + growth).exp(), still])))
         damping, tempo, drift = (straight + motion.push(hidden)).detach().split([2, 2, 1])
-        growth = -0.5 * torch.nn.functional.softplus(damping)
         frequency = 5.0 * motion.highest * torch.sigmoid(tempo)
-        turned = torch.stack([-frequency * pairs[1], frequency * pairs[0]])
-        return torch.cat([(growth * pairs + turned).flatten(), 0.5 * (drift - still)]).numpy()
+        return torch.cat([-0.5 * torch.nn.functional.softplus(damping), frequency, 0.5 * (drift - still)]).numpy()
 
     times = torch.tensor([[0.3, 0.7, 1.0, 1.2]], dtype=torch.float64)
-    begin = torch.cat([first, second, still]).numpy()
-    expected = solve_ivp(slope, (0, 1.2), begin, t_eval=times[0].numpy(), rtol=1e-11, atol=1e-11).y.T
+    begin = torch.cat([torch.zeros(4), still]).numpy()
+    y = solve_ivp(slope, (0, 1.2), begin, t_eval=times[0].numpy(), rtol=1e-11, atol=1e-11).y.T
+    growth, angle = y[:, :2], y[:, 2:4]
+    waves = [np.exp(h * growth) * turn(h * angle) for h in (1, 2) for turn in (np.cos, np.sin)]
+    expected = np.concatenate([*waves, y[:, 4:], np.ones((4, 1))], 1)
     np.testing.assert_allclose(motion(context, times)[0, 0].detach().numpy(), expected, atol=1e-6)

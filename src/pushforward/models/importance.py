@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pushforward.randomness import Draws
 
-__all__ = ["Mixture", "posterior_draws", "resampled"]
+__all__ = ["LogJoint", "Mixture", "posterior_draws", "resampled"]
 
 DEGREES = 8
 """Degrees of freedom of the t distributions."""
@@ -83,7 +83,9 @@ def posterior_draws(
     return resampled(z, weight, draws, count), 1 / weight.square().sum(0)
 
 
-def resampled(z: Tensor, weight: Tensor, draws: Draws, count: int) -> Tensor:
+def resampled(
+    z: Float[Tensor, "proposed batch dim"], weight: Float[Tensor, "proposed batch"], draws: Draws, count: int
+) -> Float[Tensor, "count batch dim"]:
     """Systematic resampling: the multiplicity of each code is within one of its expectation."""
     proposed, batch, dim = z.shape
     points = (torch.arange(count, device=z.device)[:, None] + draws.uniform()[None]) / count

@@ -2,26 +2,27 @@ r"""Latent ODE: a series as noisy observations of a state that obeys a learnt di
 
 .. math::
     z \sim N(0, 1), \qquad \frac{dy}{dt} = f(y, z, c), \quad y(0) = y_0(z, c), \qquad
-    x(t) \mid z, c \sim N\big(g(y(t), z, c), \sigma^2\big)
+    x(t) \mid z, a, c \sim N\big([\mu(z, c) + \Lambda(z, c)\, a]\, \phi(y(t)) + g(t), \sigma^2\big)
 
 with a code z per series, conditions c, and noise of learnt size. The state is defined at all times, so observations may
-be irregular, and past, gaps and future are predicted alike. The state is described by `Motion`: oscillators by their
-amplitudes and phases, and slowly varying coordinates.
+be irregular, and past, gaps and future are predicted alike. It consists of amplitudes and phases of oscillators, and of
+slowly varying coordinates; its features :math:`\phi` are waves of these phases and their harmonics (`Motion`). A series
+is a sum of them with normal coefficients a, plus a rough component g for what no such sum can follow. Given the code,
+coefficients and rough component have a posterior in closed form (`linear_series`), so that the code holds only what
+enters nonlinearly: frequencies, dampings, and how they change.
 
-Training alternates between codes and the model, as in expectation maximisation. From the encoder's proposal the peak of
-:math:`p(x \mid z)\, p(z)` is found (`laplace`); a code drawn from the Gaussian approximation there gives a path, and
-the weights follow the gradient of :math:`\log p(x \mid z)`. The encoder need not be as accurate as the data; it learns
-to propose codes,
+Training maximises the evidence :math:`p(x)`. Codes are proposed by the encoder and from the prior, and weighted by
+:math:`p(x \mid z)\, p(z)`; codes drawn by these weights give the gradients of
 
-.. math:: \max \log q(z \mid x) + \log q(z \mid x'_{part}),
+.. math:: \log p(x \mid z) \quad \text{and, for the encoder,} \quad \log q(z \mid x) + \log q(z \mid x_{part}),
 
-with correlations, from the series with its code, and from parts (a beginning, or random rows) of series generated from
-that code. A forecast refines several proposals and weights codes around the peaks by their likelihood (`importance`),
-with a noise level per series (`series_noise`).
+where the parts are a beginning, or random rows. A wrong period is thus left by comparison with others, where a gradient
+would have to lead through many turns of the phase. For a forecast the best of many codes are refined to peaks of the
+posterior (`laplace`), around which codes are drawn and weighted again (`importance`).
 
-Sources: Chen et al. 2018 (arXiv:1806.07366), section 5; Rubanova, Chen and Duvenaud 2019 (arXiv:1907.03907); Neal and
-Hinton 1998 (Learning in Graphical Models, 355) for the alternation; Hinton et al. 1995 (Science 268, 1158) for learning
-to recognise one's own samples; Kim et al. 2018 (arXiv:1802.02550) for the refinement of proposals.
+Sources: Chen et al. 2018 (arXiv:1806.07366), section 5; Rubanova, Chen and Duvenaud 2019 (arXiv:1907.03907); Bornschein
+and Bengio 2015 (arXiv:1406.2751) for the weighted codes and the encoder's part; Doucet et al. 2000 (arXiv:1301.3853)
+for leaving to closed forms what they can do; Kim et al. 2018 (arXiv:1802.02550) for the refinement of proposals.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
-from pushforward.models.importance import Mixture, posterior_draws, resampled
+from pushforward.models.importance import LogJoint, Mixture, posterior_draws, resampled
 from pushforward.models.laplace import Linearised, climb
-from pushforward.models.linear_series import Basis, Roughness, Rows
+from pushforward.models.linear_series import Basis, Roughness, Rows, loading_slots
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.motion import Bent, Motion
 from pushforward.networks.series_encoder import SeriesEncoder
@@ -51,8 +52,6 @@ __all__ = ["LatentODE"]
 
 STEP = 1e-3
 """Step of the finite differences of the motion with respect to the code, in units of the prior."""
-import os
-MODEL_RATE = float(os.environ.get("MR", 1.0)); NOISE_RATE = float(os.environ.get("NR", 2.0))
 
 
 class LatentODESettings(Settings):
@@ -114,8 +113,13 @@ class LatentODE(Model):
     # Smallest noise, in network units, in which data are of order one; first size and correlation length of the rough
     # component, the latter in units of the time in which series change by about one.
     smallest_noise, first_noise, first_size, first_length = 5e-3, 0.3, 0.5, 1.0
+    # Learning rate of the noise and the rough component, in units of the model's.
+    faster = 2.0
+    # Codes of a forecast evaluated at a time.
+    together = 64
 
     patterns: Tensor
+    slots: Tensor
 
     def __init__(
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
@@ -128,7 +132,7 @@ class LatentODE(Model):
         context, n, dim = s.latent_dim + condition.numbers, s.latent_dim, series.dim
         self.encoder = SeriesEncoder(dim, 2 * n + n * (n - 1) // 2, 2 * s.width, condition)
         self.motion = Motion(context, s.oscillators, s.slow, s.width, s.steps, s.harmonics)
-        slots, first = _slots(dim, s.oscillators, s.harmonics, s.slow)
+        slots, first = loading_slots(dim, s.oscillators, s.harmonics, s.slow)
         self.coefficients = slots.shape[-1]
         self.register_buffer("slots", slots, persistent=False)
         self.readout = Bent(context, dim * self.motion.features + len(first), s.width)
@@ -164,7 +168,8 @@ class LatentODE(Model):
         if times.shape[1] > self.settings.rows:
             some = batch.draws.uniform(times.shape[1]).argsort(1)[:, : self.settings.rows].sort(1).values
             times = times.gather(1, some)
-            values, seen = (each.gather(1, some[..., None].expand(*some.shape, each.shape[2])) for each in (values, seen))
+            some = some[..., None].expand(*some.shape, values.shape[2])
+            values, seen = values.gather(1, some), seen.gather(1, some)
         guess = self._guess(times, values, seen, batch.condition)
         rows = Rows(times, values, seen, self._roughness())
         z, bound = self._codes(guess, rows, batch)
@@ -184,10 +189,10 @@ class LatentODE(Model):
         yield Turn("encoder", -(recognition + parts) / self.series.size, {})
 
     def players(self) -> dict[str, Player]:
-        # The noise follows the fit at once: the unexplained part is noise.
+        # Noise and roughness follow the fit at once: they are the unexplained part.
         return {
-            "model": Player([*self.motion.parameters(), *self.readout.parameters()], rate=MODEL_RATE),
-            "noise": Player([self.raw_log_noise, self.log_size, self.log_length], rate=NOISE_RATE),
+            "model": Player([*self.motion.parameters(), *self.readout.parameters()]),
+            "noise": Player([self.raw_log_noise, self.log_size, self.log_length], rate=self.faster),
             "encoder": Player(list(self.encoder.parameters())),
         }
 
@@ -262,30 +267,17 @@ class LatentODE(Model):
         guess = self._guess(at, values, seen, condition)
         rows = Rows(at, values, seen, self._roughness())
 
-        def evidence(z: Tensor) -> Tensor:
-            return rows.posterior(self._basis(z, at, condition))[0]
-
         def log_joint(z: Tensor) -> Tensor:
-            return torch.nan_to_num(evidence(z) + _log_normal(z), -1e30, 1e30, -1e30)
+            found = [rows.posterior(self._basis(part, at, condition))[0] for part in z.split(self.together)]
+            return torch.nan_to_num(torch.cat(found) + _log_normal(z), -1e30, 1e30, -1e30)
 
         if starts:
-            n = self.settings.latent_dim
-            tried = self.candidates * starts
-            prior = draws.normal(tried, n).movedim(1, 0)
-            z = torch.cat([guess.draw(draws, tried), prior])
-            height = log_joint(z) - torch.logaddexp(_log_normal(z), guess.log_prob(z))
-            best = height.topk(starts, 0).indices
-            z = z.gather(0, best[..., None].expand(*best.shape, n))
-            a = rows.posterior(self._basis(z, at, condition))[1]
-            peaks, precision, height = climb(self._linearised(rows, condition), torch.cat([z, a], -1), self.forecast_climbs)
-            peaks, share = peaks[..., :n], height - _log_volume(precision)
-            covariance = torch.cholesky_inverse(precision)[..., :n, :n]
-            precision = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(covariance)))
-            own = torch.logsumexp(share, 0, keepdim=True) + math.log(self.own_share)
+            peaks = self._peaks(guess, rows, log_joint, draws, condition, starts)
+            own = torch.logsumexp(peaks.log_share, 0, keepdim=True) + math.log(self.own_share)
             proposal = Mixture(
-                torch.cat([peaks, guess.centre]),
-                torch.cat([precision, guess.precision]),
-                torch.cat([share, own]),
+                torch.cat([peaks.centre, guess.centre]),
+                torch.cat([peaks.precision, guess.precision]),
+                torch.cat([peaks.log_share, own]),
             )
             z, _ = posterior_draws(log_joint, proposal, draws, count, proposed=self.proposed * count)
         else:
@@ -299,28 +291,38 @@ class LatentODE(Model):
         noise = draws.normal(count, *found.shape[2:]).movedim(1, 0)
         return found, found + self.log_noise.exp() * noise
 
-    def _linearised(self, rows: Rows, condition: Condition | None) -> Linearised:
-        """Whitened residuals of the observations, and their derivatives, as a function of codes and coefficients."""
-        n = self.settings.latent_dim
-        units = STEP * torch.eye(n, device=rows.times.device)
+    def _peaks(
+        self, guess: Mixture, rows: Rows, log_joint: LogJoint, draws: Draws, condition: Condition | None, starts: int
+    ) -> Mixture:
+        """Peaks of the posterior of the code: the best of codes from the encoder and the prior, refined together with
+        their coefficients."""
+        n, m = self.settings.latent_dim, self.coefficients
+        tried = self.candidates * starts
+        prior = draws.normal(tried, n).movedim(1, 0)
+        z = torch.cat([guess.draw(draws, tried), prior])
+        best = (log_joint(z) - torch.logaddexp(_log_normal(z), guess.log_prob(z))).topk(starts, 0).indices
+        z = z.gather(0, best[..., None].expand(*best.shape, n))
+        a = rows.posterior(self._basis(z, rows.times, condition))[1]
+        peaks, factor, height = climb(self._linearised(rows, condition), torch.cat([a, z], -1), self.forecast_climbs)
+        # The last block of the factor is that of the precision without the coefficients.
+        return Mixture(peaks[..., m:], factor[..., m:, m:], height - _log_volume(factor))
 
-        def whitened(paths: Tensor) -> Tensor:
-            """(count, batch, T, dim, ...) to (count, batch, dim T, ...)."""
-            flat = paths.flatten(4) if paths.dim() > 4 else paths[..., None]
-            count, batch, length, dim, k = flat.shape
-            columns = flat.permute(1, 3, 2, 0, 4).reshape(batch, dim, length, count * k)
-            made = rows.whiten(columns * rows.seen[..., None]).unflatten(-1, (count, k))
-            return made.permute(3, 0, 1, 2, 4).flatten(2, 3)
+    def _linearised(self, rows: Rows, condition: Condition | None) -> Linearised:
+        """Residuals of the observations, in units of their standard deviation, and their derivatives, as a function of
+        coefficients and codes."""
+        n, m = self.settings.latent_dim, self.coefficients
+        units = STEP * torch.eye(n, device=rows.times.device, dtype=rows.times.dtype)
 
         def linearised(u: Tensor) -> tuple[Tensor, Tensor]:
-            z, a = u.split([n, self.coefficients], -1)
+            a, z = u.split([m, n], -1)
             moved = torch.cat([z[None], z + units[:, None, None]]).flatten(0, 1)
             basis = self._basis(moved, rows.times, condition)
             paths = basis.path(a.repeat(1 + n, 1, 1)).unflatten(0, (1 + n, len(z)))
             by_code = ((paths[1:] - paths[0]) / STEP).movedim(0, -1)
-            by_coefficient = torch.einsum("kbtf,kbdfm->kbtdm", basis.features[: len(z)], basis.loadings[: len(z)])
-            residual = whitened(paths[0])[..., 0] - rows.standard.flatten(1)
-            return residual, whitened(torch.cat([by_code, by_coefficient], -1))
+            k = len(z)
+            by_coefficient = torch.einsum("kbtf,kbdfm->kbtdm", basis.features[:k], basis.loadings[:k])
+            made = rows.whitened_paths(torch.cat([paths[0, ..., None], by_coefficient, by_code], -1))
+            return made[..., 0] - rows.standard.flatten(1), made[..., 1:]
 
         return linearised
 
@@ -392,30 +394,3 @@ def _log_volume(factor: Float[Tensor, "*batch n n"]) -> Float[Tensor, " *batch"]
 def _log_normal(z: Float[Tensor, "*batch n"]) -> Float[Tensor, " *batch"]:
     """Log-density of the prior of codes, in nats."""
     return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
-
-
-def _slots(dim: int, pairs: int, harmonics: int, slow: int) -> tuple[Tensor, Tensor]:
-    """Where the free loadings stand, from 1 on and 0 for none, shape (dim, features, coefficients), and their first
-    values.
-
-    Every wave, slow coordinate and the constant has coefficients of its own: two per wave and at most two coordinates
-    of the series, one per slow coordinate.
-    """
-    ranks = min(dim, 2)
-    f = 2 * pairs * harmonics + slow + 1
-    blocks: list[tuple[list[int], float]] = []
-    for h in range(harmonics):
-        blocks += [([2 * pairs * h + k, 2 * pairs * h + pairs + k], 0.7 / (1 + h) ** 2) for k in range(pairs)]
-    blocks += [([2 * pairs * harmonics + k], 0.2) for k in range(slow)] + [([f - 1], 0.7)]
-    places = torch.zeros(dim, f, ranks * sum(len(rows) for rows, _ in blocks), dtype=torch.long)
-    first: list[float] = []
-    column = 0
-    for rows, size in blocks:
-        for rank in range(ranks):
-            for number in range(len(rows)):
-                for d in range(dim):
-                    for row in rows:
-                        first.append(size if d % ranks == rank and row == rows[number] else 0.0)
-                        places[d, row, column] = len(first)
-                column += 1
-    return places, torch.tensor(first)

@@ -24,7 +24,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["Basis", "Roughness", "Rows"]
+__all__ = ["Basis", "Roughness", "Rows", "loading_slots"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Roughness:
     def factor(self, times: Float[Tensor, "batch T"]) -> Float[Tensor, "batch dim T T"]:
         """Lower Cholesky factor of the covariance at times, with a small addition that equal times need."""
         addition = (1e-3 * self.size.square() + 1e-6)[:, None, None] * torch.eye(times.shape[1]).to(times)
-        return torch.linalg.cholesky(self.covariance(times, times) + addition)
+        return _cholesky(self.covariance(times, times) + addition)
 
 
 class Rows:
@@ -83,8 +83,10 @@ class Rows:
         self.times, self.rough = times, rough
         self.seen = seen.mT.to(values)
         both = self.seen[..., None] * self.seen[..., None, :]
-        diagonal = self.seen * rough.noise.square()[:, None] + (1 - self.seen)
-        self.factor = torch.linalg.cholesky(rough.covariance(times, times) * both + torch.diag_embed(diagonal))
+        # A small addition keeps a large matrix positive definite under rounding.
+        rounding = 4e-7 * times.shape[1] * rough.size.square()
+        diagonal = self.seen * (rough.noise.square() + rounding)[:, None] + (1 - self.seen)
+        self.factor = _cholesky(rough.covariance(times, times) * both + torch.diag_embed(diagonal))
         self.standard = self.whiten((values.mT * self.seen)[..., None])[..., 0]
         self.constant = -self.factor.diagonal(dim1=-2, dim2=-1).log().sum((1, 2))
         self.constant = self.constant - 0.5 * math.log(2 * math.pi) * self.seen.sum((1, 2))
@@ -97,6 +99,13 @@ class Rows:
         count, batch, length, f = features.shape
         flat = features.permute(1, 2, 0, 3).reshape(batch, 1, length, count * f)
         return self.whiten(flat * self.seen[..., None]).unflatten(-1, (count, f))
+
+    def whitened_paths(self, paths: Float[Tensor, "count batch T dim n"]) -> Float[Tensor, "count batch values n"]:
+        """Numbers n per observation, such as derivatives, with one row of numbers per value."""
+        count, batch, length, dim, n = paths.shape
+        columns = paths.permute(1, 3, 2, 0, 4).reshape(batch, dim, length, count * n)
+        made = self.whiten(columns * self.seen[..., None]).unflatten(-1, (count, n))
+        return made.permute(3, 0, 1, 2, 4).flatten(2, 3)
 
     def posterior(
         self, basis: Basis
@@ -115,7 +124,7 @@ class Rows:
         left = against - (normal @ basis.mean[..., None])[..., 0]
         pull = torch.einsum("kbdfm,kbdf->kbm", basis.loadings, left)
         squares = self.standard.square().sum((1, 2)) - (basis.mean * (against + left)).sum((2, 3))
-        factor = torch.linalg.cholesky(precision)
+        factor = _cholesky(precision)
         half = torch.linalg.solve_triangular(factor, pull[..., None], upper=False)
         mean = torch.linalg.solve_triangular(factor.mT, half, upper=True)[..., 0]
         volume = factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
@@ -127,6 +136,7 @@ class Rows:
         """Draws of the rough component at times, given smooth parts at the observed rows.
 
         Arguments:
+            times: ascending.
             noise: standard normal numbers (count, batch, dim, S).
         """
         across = self.whiten(self.rough.covariance(self.times, times) * self.seen[..., None])
@@ -135,5 +145,43 @@ class Rows:
         mean = torch.einsum("bdts,bdtk->kbsd", across, standard)
         covariance = self.rough.covariance(times, times) - across.mT @ across
         addition = (1e-3 * self.rough.size.square() + 1e-6)[:, None, None] * torch.eye(times.shape[1]).to(times)
-        factor = torch.linalg.cholesky(covariance + addition)
-        return mean + torch.einsum("bdst,kbdt->kbsd", factor, noise)
+        factor = _cholesky(covariance + addition)
+        drawn = mean + torch.einsum("bdst,kbdt->kbsd", factor, noise)
+        # A path has one value at a time, also where that is asked for twice.
+        place = torch.arange(times.shape[1], device=times.device)
+        repeated = torch.nn.functional.pad(times[:, 1:] == times[:, :-1], (1, 0))
+        first = torch.where(repeated, 0, place).cummax(1).values
+        return drawn.gather(2, first[None, :, :, None].expand_as(drawn))
+
+
+def _cholesky(matrix: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+    """Lower Cholesky factor; NaN where there is none."""
+    factor, info = torch.linalg.cholesky_ex(matrix)
+    return torch.where(info[..., None, None] == 0, factor, torch.nan)
+
+
+def loading_slots(dim: int, pairs: int, harmonics: int, slow: int) -> tuple[Tensor, Tensor]:
+    """Where the free loadings stand, from 1 on and 0 for none, shape (dim, features, coefficients), and their first
+    values.
+
+    Every wave, slow coordinate and the constant has coefficients of its own: two per wave and at most two coordinates
+    of the series, one per slow coordinate.
+    """
+    ranks = min(dim, 2)
+    f = 2 * pairs * harmonics + slow + 1
+    blocks: list[tuple[list[int], float]] = []
+    for h in range(harmonics):
+        blocks += [([2 * pairs * h + k, 2 * pairs * h + pairs + k], 0.7 / (1 + h) ** 2) for k in range(pairs)]
+    blocks += [([2 * pairs * harmonics + k], 0.2) for k in range(slow)] + [([f - 1], 0.7)]
+    slots = torch.zeros(dim, f, ranks * sum(len(rows) for rows, _ in blocks), dtype=torch.long)
+    first: list[float] = []
+    column = 0
+    for rows, size in blocks:
+        for rank in range(ranks):
+            for number in range(len(rows)):
+                for d in range(dim):
+                    for row in rows:
+                        first.append(size if d % ranks == rank and row == rows[number] else 0.0)
+                        slots[d, row, column] = len(first)
+                column += 1
+    return slots, torch.tensor(first)

@@ -1,19 +1,21 @@
 r"""State of a latent ODE: oscillators by amplitude and phase, and slowly varying coordinates.
 
-The state at time t is P pairs of coordinates :math:`h_k = \rho_k R(\theta_k)\, h_k(0)`, with R a rotation in the plane,
-and m more coordinates s. They obey
+The state is the growth :math:`\rho_k` and the phase :math:`\theta_k` of P oscillators since time zero, and m more
+coordinates s. They obey
 
 .. math::
     \frac{d \log \rho_k}{dt} = -q\, \gamma_k, \qquad
     \frac{d \theta_k}{dt} = r\, \omega_k, \qquad
     \frac{ds}{dt} = q\, (n - s), \qquad
-    (\gamma, \omega, n) = N(|h|, s, z, c)
+    (\gamma, \omega, n) = N(A \rho, s, z, c), \qquad \rho_k(0) = 1, \quad \theta_k(0) = 0
 
-with a network N of the amplitudes, of s, and of the series' code z and condition c; the dampings :math:`\gamma_k` and
-frequencies :math:`\omega_k` are positive, and the latter bounded. This is the normal form of damped oscillators, whose
-frequency and damping may depend on the amplitudes: amplitudes and phases change smoothly at any frequency, so that a
-few equal steps of a solver cover dozens of periods. The rate r is that at which series change, and the slow rate q is a
-tenth of it.
+with a network N of the amplitudes, of s, and of the series' code z and condition c, on which the amplitudes A(z, c) at
+time zero depend as well; the dampings :math:`\gamma_k` and frequencies :math:`\omega_k` are positive, and the latter
+bounded. This is the normal form of damped oscillators, whose frequency and damping may depend on the amplitudes:
+amplitudes and phases change smoothly at any frequency, so that a few equal steps of a solver cover dozens of periods.
+The rate r is that at which series change, and the slow rate q is a tenth of it. A nonlinear oscillation has harmonics
+of its frequency, whose amplitudes go with the powers of its own; hence the waves :math:`\rho^h \cos h \theta` and
+:math:`\rho^h \sin h \theta`.
 
 Source: Guckenheimer and Holmes 1983, Nonlinear Oscillations, Dynamical Systems, and Bifurcations of Vector Fields,
 section 3.3, for normal forms.
@@ -57,6 +59,7 @@ class Motion(nn.Module):
         pairs, slow: numbers of oscillators and of slow coordinates.
         width: hidden features of the networks.
         steps: equal Runge-Kutta steps over times from 0 to 1, continued beyond.
+        harmonics: number of waves per oscillator.
     """
 
     rate: Tensor
@@ -66,6 +69,8 @@ class Motion(nn.Module):
     # Bound on the angular frequencies, in units of the rate.
     highest = 4.0
     first_damping = -3.0
+    # Bound on the log of an amplitude: codes far out in the prior must not overflow.
+    loudest = 8.0
     # Slow rate, in units of the rate.
     slowness = 0.1
 
@@ -92,7 +97,8 @@ class Motion(nn.Module):
         """Features at non-negative times."""
         pairs, _, slow = self.sizes
         amplitude, still = self.start(context).split([pairs, slow], -1)
-        told = tuple(each.flatten(0, 1) for each in (self.told(context), self.straight(context), amplitude.exp()))
+        loudness = amplitude.clamp(-self.loudest, self.loudest).exp()
+        told = tuple(each.flatten(0, 1) for each in (self.told(context), self.straight(context), loudness))
         y = torch.cat([context.new_zeros(*context.shape[:2], 2 * pairs), still], -1).flatten(0, 1)
         count = max(1, math.ceil(float(times.max()) * self.steps - 1e-6))
         nodes, slopes = self._solved(y, count, *told)
