@@ -49,10 +49,10 @@ class Bent(nn.Module):
 
 
 class Motion(nn.Module):
-    """Features of the state, at any times, of contexts: (count, batch, context) and (batch, T) to (count, batch, T, f).
+    r"""Features of the state at any times, per context: (count, batch, context) and (batch, T) to (count, batch, T, f).
 
     The f = 2 pairs harmonics + slow + 1 features are the harmonics h = 1, 2, ... of all oscillators,
-    :math:`\\rho^h \\cos h \\theta` and then :math:`\\rho^h \\sin h \\theta`, the slow coordinates, and one.
+    :math:`\rho^h \cos h \theta` and then :math:`\rho^h \sin h \theta`, the slow coordinates, and one.
 
     Arguments:
         context: length of the code and the condition together.
@@ -70,7 +70,7 @@ class Motion(nn.Module):
     highest = 4.0
     first_damping = -3.0
     # Bound on the log of an amplitude: codes far out in the prior must not overflow.
-    loudest = 8.0
+    log_amplitude_limit = 8.0
     # Slow rate, in units of the rate.
     slowness = 0.1
 
@@ -96,9 +96,9 @@ class Motion(nn.Module):
     ) -> Float[Tensor, "count batch T features"]:
         """Features at non-negative times."""
         pairs, _, slow = self.sizes
-        amplitude, still = self.start(context).split([pairs, slow], -1)
-        loudness = amplitude.clamp(-self.loudest, self.loudest).exp()
-        told = tuple(each.flatten(0, 1) for each in (self.told(context), self.straight(context), loudness))
+        log_amplitude, still = self.start(context).split([pairs, slow], -1)
+        amplitude = log_amplitude.clamp(-self.log_amplitude_limit, self.log_amplitude_limit).exp()
+        told = tuple(each.flatten(0, 1) for each in (self.told(context), self.straight(context), amplitude))
         y = torch.cat([context.new_zeros(*context.shape[:2], 2 * pairs), still], -1).flatten(0, 1)
         count = max(1, math.ceil(float(times.max()) * self.steps - 1e-6))
         nodes, slopes = self._solved(y, count, *told)
