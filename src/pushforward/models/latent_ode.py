@@ -143,7 +143,7 @@ class LatentODE(Model):
         self.raw_log_noise = nn.Parameter(torch.full((dim,), math.log(self.first_noise)))
         self.log_size = nn.Parameter(torch.full((dim,), math.log(self.first_size)))
         self.log_length = nn.Parameter(torch.full((dim,), math.log(self.first_length)))
-        # one row per observation: the time, and which values were observed
+        # One row per observation: the time, and which values were observed.
         patterns = torch.ones(self.members, series.length, 1 + dim)
         patterns[..., 0] = torch.linspace(0, 1, series.length)
         self.register_buffer("patterns", patterns)
@@ -174,7 +174,7 @@ class LatentODE(Model):
         rows = Rows(times, values, seen, self._roughness())
         z, bound = self._codes(guess, rows, batch)
         likelihood = rows.posterior(self._basis(z, times, batch.condition))[0]
-        shown = seen & self._part(batch.draws, times)[..., None]
+        shown = seen & self._visible_rows(batch.draws, times)[..., None]
         recognition = guess.log_prob(z).mean()
         parts = self._guess(times, values, shown, batch.condition).log_prob(z).mean()
         logs = {
@@ -217,8 +217,9 @@ class LatentODE(Model):
         times, seen = patterns[..., 0], patterns[..., 1:] > 0
         z, a = draws.normal(self.settings.latent_dim), draws.normal(self.coefficients)
         values = self._basis(z[None], times, condition).path(a[None])[0]
-        rough = draws.normal(self.series.dim, times.shape[1])
-        values = values + (self._roughness().factor(times) @ rough[..., None])[..., 0].mT
+        roughness, rough = self._roughness(), draws.normal(self.series.dim, times.shape[1])
+        factor = roughness.factor(roughness.covariance(times, times))
+        values = values + (factor @ rough[..., None])[..., 0].mT
         if options.noise:
             values = values + self.log_noise.exp() * draws.normal(*values.shape[1:])
         if not options.complete:
@@ -283,11 +284,11 @@ class LatentODE(Model):
         else:
             z = guess.draw(draws, count)
         _, mean, factor = rows.posterior(self._basis(z, at, condition))
-        chance = draws.normal(count, self.coefficients).movedim(1, 0)
-        a = mean + torch.linalg.solve_triangular(factor.mT, chance[..., None], upper=True)[..., 0]
+        noise = draws.normal(count, self.coefficients).movedim(1, 0)
+        a = mean + torch.linalg.solve_triangular(factor.mT, noise[..., None], upper=True)[..., 0]
         smooth = self._basis(z, at, condition).path(a)
-        chance = draws.normal(count, self.series.dim, times.shape[1]).movedim(1, 0)
-        found = self._basis(z, times, condition).path(a) + rows.rough_posterior(times, smooth, values, chance)
+        noise = draws.normal(count, self.series.dim, times.shape[1]).movedim(1, 0)
+        found = self._basis(z, times, condition).path(a) + rows.rough_posterior(times, smooth, noise)
         noise = draws.normal(count, *found.shape[2:]).movedim(1, 0)
         return found, found + self.log_noise.exp() * noise
 
@@ -378,8 +379,8 @@ class LatentODE(Model):
         return z if numbers is None else torch.cat([z, numbers.expand(len(z), -1, -1)], -1)
 
     @staticmethod
-    def _part(draws: Draws, times: Tensor) -> Bool[Tensor, "batch length"]:
-        """Visible rows of each series: for every second one all up to a random time, for the others a random subset."""
+    def _visible_rows(draws: Draws, times: Tensor) -> Bool[Tensor, "batch length"]:
+        """Rows of each series that the encoder sees: for every second one all up to a random time, for the others a random subset."""
         choice, until, share = draws.uniform(3).split(1, dim=1)
         beginning = times <= until * times[:, -1:]
         scattered = draws.uniform(times.shape[1]) < share

@@ -19,12 +19,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 __all__ = ["Basis", "Roughness", "Rows", "loading_slots"]
+
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-6
+"""Addition to variances of the rough component at times that may be equal, relative and in network units."""
+_ROUNDING = 4e-7
+"""Error of a covariance in float32, relative and per row."""
+_FIRST_WAVE, _FIRST_SLOW, _FIRST_CONSTANT = 0.7, 0.2, 0.7
+"""First loadings, in network units, in which data are of order one; harmonic h begins with the first over h squared."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +68,10 @@ class Roughness:
         lag = math.sqrt(3) * (s[:, None, :, None] - t[:, None, None, :]).abs() / self.length[:, None, None]
         return self.size.square()[:, None, None] * (1 + lag) * (-lag).exp()
 
-    def factor(self, times: Float[Tensor, "batch T"]) -> Float[Tensor, "batch dim T T"]:
-        """Lower Cholesky factor of the covariance at times, with a small addition that equal times need."""
-        addition = (1e-3 * self.size.square() + 1e-6)[:, None, None] * torch.eye(times.shape[1]).to(times)
-        return _cholesky(self.covariance(times, times) + addition)
+    def factor(self, covariance: Float[Tensor, "batch dim T T"]) -> Float[Tensor, "batch dim T T"]:
+        """Lower Cholesky factor of a covariance of the rough component, of which times may be equal."""
+        addition = (_RELATIVE * self.size.square() + _ABSOLUTE)[:, None, None]
+        return _cholesky(covariance + addition * torch.eye(covariance.shape[-1]).to(covariance))
 
 
 class Rows:
@@ -71,6 +79,7 @@ class Rows:
 
     Arguments:
         times, values, seen: of all rows; values that are not seen may be anything finite.
+        rough: the rough component and the noise.
     """
 
     def __init__(
@@ -84,24 +93,26 @@ class Rows:
         self.seen = seen.mT.to(values)
         both = self.seen[..., None] * self.seen[..., None, :]
         # A small addition keeps a large matrix positive definite under rounding.
-        rounding = 4e-7 * times.shape[1] * rough.size.square()
+        rounding = _ROUNDING * times.shape[1] * rough.size.square()
         diagonal = self.seen * (rough.noise.square() + rounding)[:, None] + (1 - self.seen)
         self.factor = _cholesky(rough.covariance(times, times) * both + torch.diag_embed(diagonal))
-        self.standard = self.whiten((values.mT * self.seen)[..., None])[..., 0]
+        self.values = values.mT * self.seen
+        self.standard = self.whiten(self.values[..., None])[..., 0]
         self.constant = -self.factor.diagonal(dim1=-2, dim2=-1).log().sum((1, 2))
         self.constant = self.constant - 0.5 * math.log(2 * math.pi) * self.seen.sum((1, 2))
 
     def whiten(self, rows: Float[Tensor, "batch dim T n"]) -> Float[Tensor, "batch dim T n"]:
-        """Rows times the inverse of the factor."""
+        """Inverse of the Cholesky factor of the covariance times n columns, whose covariance becomes one."""
         return torch.linalg.solve_triangular(self.factor, rows, upper=False)
 
     def whitened(self, features: Float[Tensor, "count batch T f"]) -> Float[Tensor, "batch dim T count f"]:
+        """Whitened features, for each coordinate of the series."""
         count, batch, length, f = features.shape
         flat = features.permute(1, 2, 0, 3).reshape(batch, 1, length, count * f)
         return self.whiten(flat * self.seen[..., None]).unflatten(-1, (count, f))
 
     def whitened_paths(self, paths: Float[Tensor, "count batch T dim n"]) -> Float[Tensor, "count batch values n"]:
-        """Numbers n per observation, such as derivatives, with one row of numbers per value."""
+        """Whitened paths, or n derivatives of them, with one row per value (dim T)."""
         count, batch, length, dim, n = paths.shape
         columns = paths.permute(1, 3, 2, 0, 4).reshape(batch, dim, length, count * n)
         made = self.whiten(columns * self.seen[..., None]).unflatten(-1, (count, n))
@@ -131,21 +142,23 @@ class Rows:
         return self.constant - 0.5 * (squares - half.square().sum((2, 3))) - volume, mean, factor
 
     def rough_posterior(
-        self, times: Float[Tensor, "batch S"], smooth: Float[Tensor, "count batch T dim"], values: Tensor, noise: Tensor
+        self,
+        times: Float[Tensor, "batch S"],
+        smooth: Float[Tensor, "count batch T dim"],
+        noise: Float[Tensor, "count batch dim S"],
     ) -> Float[Tensor, "count batch S dim"]:
-        """Draws of the rough component at times, given smooth parts at the observed rows.
+        """Draws of the rough component given the observations and the sum of the features.
 
         Arguments:
-            times: ascending.
-            noise: standard normal numbers (count, batch, dim, S).
+            times: of the draws, ascending.
+            smooth: sum of the features at the rows, per draw.
+            noise: standard normal numbers; zeros give the mean.
         """
         across = self.whiten(self.rough.covariance(self.times, times) * self.seen[..., None])
-        left = (values.mT - smooth.mT) * self.seen
+        left = self.values - smooth.mT * self.seen
         standard = self.whiten(left.permute(1, 2, 3, 0))
         mean = torch.einsum("bdts,bdtk->kbsd", across, standard)
-        covariance = self.rough.covariance(times, times) - across.mT @ across
-        addition = (1e-3 * self.rough.size.square() + 1e-6)[:, None, None] * torch.eye(times.shape[1]).to(times)
-        factor = _cholesky(covariance + addition)
+        factor = self.rough.factor(self.rough.covariance(times, times) - across.mT @ across)
         drawn = mean + torch.einsum("bdst,kbdt->kbsd", factor, noise)
         # A path has one value at a time, also where that is asked for twice.
         place = torch.arange(times.shape[1], device=times.device)
@@ -161,27 +174,24 @@ def _cholesky(matrix: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"
 
 
 def loading_slots(dim: int, pairs: int, harmonics: int, slow: int) -> tuple[Tensor, Tensor]:
-    """Where the free loadings stand, from 1 on and 0 for none, shape (dim, features, coefficients), and their first
-    values.
+    """Number of the free loading at each place, and the first values of the free loadings.
 
-    Every wave, slow coordinate and the constant has coefficients of its own: two per wave and at most two coordinates
+    Numbers have the shape (dim, features, coefficients), begin with 1, and are 0 where a loading is always zero. Every wave, slow coordinate and the constant has coefficients of its own: two per wave and at most two coordinates
     of the series, one per slow coordinate.
     """
     ranks = min(dim, 2)
     f = 2 * pairs * harmonics + slow + 1
     blocks: list[tuple[list[int], float]] = []
-    for h in range(harmonics):
-        blocks += [([2 * pairs * h + k, 2 * pairs * h + pairs + k], 0.7 / (1 + h) ** 2) for k in range(pairs)]
-    blocks += [([2 * pairs * harmonics + k], 0.2) for k in range(slow)] + [([f - 1], 0.7)]
+    for h, k in product(range(harmonics), range(pairs)):
+        blocks.append(([2 * pairs * h + k, 2 * pairs * h + pairs + k], _FIRST_WAVE / (1 + h) ** 2))
+    blocks += [([2 * pairs * harmonics + k], _FIRST_SLOW) for k in range(slow)] + [([f - 1], _FIRST_CONSTANT)]
     slots = torch.zeros(dim, f, ranks * sum(len(rows) for rows, _ in blocks), dtype=torch.long)
     first: list[float] = []
     column = 0
     for rows, size in blocks:
-        for rank in range(ranks):
-            for number in range(len(rows)):
-                for d in range(dim):
-                    for row in rows:
-                        first.append(size if d % ranks == rank and row == rows[number] else 0.0)
-                        slots[d, row, column] = len(first)
-                column += 1
+        for rank, own in product(range(ranks), rows):
+            for d, row in product(range(dim), rows):
+                first.append(size if d % ranks == rank and row == own else 0.0)
+                slots[d, row, column] = len(first)
+            column += 1
     return slots, torch.tensor(first)
