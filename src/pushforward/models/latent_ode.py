@@ -380,7 +380,7 @@ class LatentODE(Model):
 
     @staticmethod
     def _visible_rows(draws: Draws, times: Tensor) -> Bool[Tensor, "batch length"]:
-        """Rows of each series that the encoder sees: for every second one all up to a random time, for the others a random subset."""
+        """Rows that the encoder sees: of half of the series all up to a random time, of the others a random subset."""
         choice, until, share = draws.uniform(3).split(1, dim=1)
         beginning = times <= until * times[:, -1:]
         scattered = draws.uniform(times.shape[1]) < share

@@ -176,8 +176,9 @@ def _cholesky(matrix: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"
 def loading_slots(dim: int, pairs: int, harmonics: int, slow: int) -> tuple[Tensor, Tensor]:
     """Number of the free loading at each place, and the first values of the free loadings.
 
-    Numbers have the shape (dim, features, coefficients), begin with 1, and are 0 where a loading is always zero. Every wave, slow coordinate and the constant has coefficients of its own: two per wave and at most two coordinates
-    of the series, one per slow coordinate.
+    Numbers have the shape (dim, features, coefficients), begin with 1, and are 0 where a loading is always zero. Each
+    wave, each slow coordinate and the constant has coefficients of its own: one per feature (a cosine and a sine for a
+    wave) and rank. The rank is that of the coordinates of the series, and at most two.
     """
     ranks = min(dim, 2)
     f = 2 * pairs * harmonics + slow + 1
