@@ -33,7 +33,8 @@ class Best:
     """The averaged weights with the smallest loss of held-out members so far.
 
     Attributes:
-        loss, step: the loss, and the step after which it was measured.
+        loss: of held-out members, with these weights.
+        step: steps of the run before it was measured.
         weights: state of the model.
     """
 

@@ -1,8 +1,8 @@
-"""The loss of held-out members during training, and the weights for which it is least.
+"""Loss of held-out members during training, and the weights for which it is smallest.
 
 The loss of a few hundred validation members, with averaged weights and always the same random numbers, is measured at
-twenty moments of the run. Weights that begin to learn the training members by heart are seen by its rise, and those of
-the best moment are kept.
+twenty moments of the run. It rises where the weights begin to learn the training members by heart; those of the best
+moment are kept.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from pushforward.ensembles import EnsembleSource, Source
 from pushforward.ensembles.batch import Batch
@@ -22,13 +23,14 @@ from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.training.checkpoints import Best, State
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from lightning_fabric import Fabric
+
+    from pushforward.ensembles.preprocessing import Preprocessing
 
 __all__ = ["HeldOut"]
 
 _TIMES = 20
+"""Measurements per run."""
 _MOST, _FEWEST = 512, 8
 """Largest and smallest number of members that are measured."""
 
@@ -39,18 +41,18 @@ class HeldOut:
     Arguments:
         source: its validation split is measured, without augmentation.
         preprocessing: map to network units.
-        state: of the run.
+        state: that of the run.
         batch_size: members per evaluation.
-        seed: of the run.
+        seed: seed of the run.
         fabric: device, precision, processes; each process measures the same.
 
     Raises:
-        UsageError: unless the source is an ensemble with enough validation members, and the loss of the model tells how
-            well it describes them.
+        UsageError: unless the source is an ensemble with enough validation members, and the model has a density or a
+            bound of it, so that its loss can be compared over the run.
     """
 
     def __init__(
-        self, source: Source, preprocessing: Any, state: State, batch_size: int, seed: int, fabric: Fabric
+        self, source: Source, preprocessing: Preprocessing, state: State, batch_size: int, seed: int, fabric: Fabric
     ) -> None:
         model = type(state.model).__name__
         if not isinstance(source, EnsembleSource):
@@ -66,18 +68,18 @@ class HeldOut:
         self.state, self.seed, self.fabric = state, seed, fabric
         self.size = min(batch_size, len(members))
         self.numbers = range(1, 1 + max(1, min(len(members), _MOST) // self.size))
-        self.made = batches_of(
+        self.batches = batches_of(
             members, preprocessing, Shard(self.size), seed, augmented=False, device=torch.device(fabric.device)
         )
         self.passed = 0
         self.last: float | None = None
 
     def begin(self, progress: float) -> None:
-        """Begin at a completed fraction of the run, for which what is due was measured before."""
+        """Begin at a completed fraction of the run; earlier moments were measured before an interruption."""
         self.passed = int(_TIMES * progress)
 
     def is_due(self, progress: float) -> bool:
-        """Whether a moment to measure at was passed since the last one."""
+        """Whether the run has passed another moment of measurement."""
         passed, self.passed = self.passed, int(_TIMES * progress)
         return self.passed > passed
 
@@ -97,10 +99,11 @@ class HeldOut:
             state.best = Best(loss, state.course.step, weights)
         return loss
 
-    def _loss(self, number: int) -> torch.Tensor:
+    def _loss(self, number: int) -> Tensor:
         model, device = self.state.model, self.fabric.device
         draws = Draws(seed_for(self.seed, number, Purpose.HELD_OUT), self.size)
-        batch: Batch = replace(self.made(number), draws=draws, progress=1.0)
+        # Some losses depend on the progress of the run: all are measured as at its end.
+        batch: Batch = replace(self.batches(number), draws=draws, progress=1.0)
         if model.collate is not None:
             batch = model.collate(batch)
         with self.fabric.autocast():
@@ -129,7 +132,7 @@ class HeldOut:
         return [f"held-out members had the smallest loss, {best.loss:.5g}, with {when}, which are kept"]
 
 
-def _mean(losses: Sequence[torch.Tensor], fabric: Fabric) -> float:
+def _mean(losses: Sequence[Tensor], fabric: Fabric) -> float:
     mean = torch.stack(list(losses)).mean()
     if fabric.world_size > 1:
         mean = fabric.all_reduce(mean, reduce_op="mean")  # type: ignore[assignment]
