@@ -87,6 +87,7 @@ def main() -> None:
     """Run the command line; a user error ends in one sentence and exit status 2."""
     here = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _terminated) if here else None
+    # A user of the command line has no use for the line of code that a warning comes from.
     warnings.formatwarning = lambda message, *_: f"pushforward: warning: {' '.join(str(message).split())}\n"
     try:
         app(standalone_mode=True)

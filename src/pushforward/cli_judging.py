@@ -114,12 +114,12 @@ def judge(
 def _with_own_conditions(file: str, options: dict[str, Any], reading: dict[str, Any]) -> Ensemble:
     """Members of a file, with its own conditions where those of DATA are columns or datasets that it has, too."""
     names = reading.get("condition") or []
-    own = {"condition": names} if names and _holds(file, names) else {}
+    own = {"condition": names} if names and _has_conditions(file, names) else {}
     return read_data([file], **options, **own)
 
 
-def _holds(file: str, names: list[str]) -> bool:
-    """Whether each of these conditions is a column or a dataset of a file, or in the names of its parts."""
+def _has_conditions(file: str, names: list[str]) -> bool:
+    """Whether a file, folder or glob has all of these conditions, as columns, datasets or in the names of its files."""
     from pushforward.ensembles.formats import find_files, open_file
     from pushforward.ensembles.paths import IN_PATHS
     from pushforward.ensembles.reading import listed
@@ -131,8 +131,9 @@ def _holds(file: str, names: list[str]) -> bool:
     except DataError:
         return False  # a built-in set, or a file of which the reader says what is wrong
     columns = [column for name in names if name != IN_PATHS for column in listed(name)]
-    several = IN_PATHS not in names or len(contents) > 1
-    return several and all(each.column(column) is not None for each in contents for column in columns)
+    if IN_PATHS in names and len(contents) == 1:
+        return False  # parameters in paths are those in which several files differ
+    return all(each.column(column) is not None for each in contents for column in columns)
 
 
 @reads_data
