@@ -23,7 +23,7 @@ KINDS = ("standardise", "log", "asinh", "constant", "label")
 _WIDE = 8.0
 """Smallest ratio of the largest to the smallest value for which a logarithm is considered."""
 _FAR = 12.0
-"""Standard deviations from the mean beyond which a value counts as an outlier that a network should not see."""
+"""Standard deviations from the mean beyond which a value counts as an outlier that a network should not be given."""
 
 
 class Encoding(nn.Module):
@@ -32,9 +32,9 @@ class Encoding(nn.Module):
     Arguments:
         conditions: parameters, in order.
         kinds: encoding of each: ``"standardise"``, ``"log"``, ``"asinh"``, ``"constant"`` or ``"label"``.
-        origin: offset subtracted from each in float64, if its differences need it (see `precision`), or median of one
-            encoded by its asinh; empty for none.
-        widths: distance from the origin up to which an asinh is about linear; empty without one.
+        origin: offset subtracted from each in float64, because its differences need it (see `precision`) or as the
+            median of a parameter encoded by its asinh; empty for none.
+        widths: unit of a parameter in its asinh, the distance between its quartiles, and 1 for others; empty for none.
     """
 
     constants: Tensor
@@ -58,8 +58,8 @@ class Encoding(nn.Module):
     def fit(cls, conditions: Sequence[Parameter], rows: Float[np.ndarray, "members parameters"] | None) -> Self:
         """Fit the encoding to the conditions of an ensemble.
 
-        A positive parameter with a wide range whose logarithm is more symmetric is encoded by its logarithm; another
-        one with outliers of many standard deviations is encoded by the asinh of its distance from the median.
+        A positive parameter with a wide range whose logarithm is more symmetric is encoded by its logarithm; of others,
+        one with outliers beyond twelve standard deviations by the asinh of its distance from the median.
         """
         if rows is None or not conditions:
             return cls((), ())
@@ -80,9 +80,10 @@ class Encoding(nn.Module):
                 low, median, high = np.quantile(column, [0.25, 0.5, 0.75])
                 origin[-1], widths[-1] = origin[-1] + float(median), float(high - low)
                 column = np.arcsinh((column - median) / widths[-1])
-            plain = kind == "label"
             kinds.append(kind)
-            constants.append((0.0, 1.0) if plain else (column.mean(), 1.0 if kind == "constant" else column.std()))
+            constants.append(
+                (0.0, 1.0) if kind == "label" else (column.mean(), 1.0 if kind == "constant" else column.std())
+            )
         made = cls(conditions, kinds, origin, widths)
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
         return made
@@ -127,12 +128,12 @@ class Encoding(nn.Module):
         for number, (parameter, kind) in enumerate(zip(self.conditions, self.kinds, strict=True)):
             mean, deviation = self.constants[:, number].tolist()
             mean += 0.0 if kind == "asinh" else self.origin[number]
-            bent = f"asinh(({parameter.name} - {self.origin[number]:.4g}) / {self.widths[number]:.4g})"
+            asinh = f"asinh(({parameter.name} - {self.origin[number]:.4g}) / {self.widths[number]:.4g})"
             sign = "-" if mean >= 0 else "+"
             how = {
                 "label": f"label, one of {len(parameter.classes)}: {_listed(parameter.classes)}",
                 "log": f"(ln {parameter.name} {sign} {abs(mean):.4g}) / {deviation:.4g}",
-                "asinh": f"({bent} {sign} {abs(mean):.4g}) / {deviation:.4g}, because of far outliers",
+                "asinh": f"({asinh} {sign} {abs(mean):.4g}) / {deviation:.4g}, because of far outliers",
                 "constant": f"always {mean:.4g}, so without effect",
                 "standardise": f"({parameter.name} {sign} {abs(mean):.4g}) / {deviation:.4g}",
             }
