@@ -56,10 +56,10 @@ class Term:
 
 
 def check_callable(name: str, function: object) -> None:
-    """Raise unless a function of time and state is one.
+    """Raise if a vector field or an event cannot be called.
 
     Raises:
-        UsageError: if it cannot be called.
+        UsageError: names it.
     """
     if not callable(function):
         raise UsageError(f"the {name} must be a function of t and y, such as lambda t, y: -y, not {function!r:.60}")

@@ -176,9 +176,9 @@ def in_shape(model: nn.Module, method: str, value: Any, shape: tuple[int, ...]) 
 
 
 def check_samples(name: str, x: Tensor, space: Space) -> Tensor:
-    """Return samples (n, *shape), with a warning if some are not finite.
+    """Return samples (n, *shape), after a warning if some are not finite.
 
-    A series may have NaN where nothing was observed, but not everywhere.
+    A series has NaN where nothing was observed, but not everywhere.
 
     Raises:
         UsageError: if no sample is finite.

@@ -128,9 +128,9 @@ class TarFlow(Flow):
 
 
 def patch_for(space: Space) -> int:
-    """The smallest patch that divides a vector or a grid and leaves 8 to 64 tokens, of a field at least two cells.
+    """The smallest patch that divides a vector or a grid and leaves 8 to 64 tokens, or 1 if none does.
 
-    If none does, it is the smallest that divides.
+    On a grid it has at least two cells along each side if such a patch leaves that many tokens, too.
 
     Raises:
         UsageError: if the space is neither a vector nor a field.
@@ -140,8 +140,8 @@ def patch_for(space: Space) -> int:
     grid = space.grid or space.shape
     divisors = [patch for patch in range(1, min(grid) + 1) if not any(cells % patch for cells in grid)]
     tokens = {patch: prod(cells // patch for cells in grid) for patch in divisors}
-    # Cells next to each other differ little, and a token for each takes as long as one for four.
     suited = [patch for patch in divisors if _FEWEST_TOKENS <= tokens[patch] <= _MOST_TOKENS]
+    # Neighbouring cells differ little, and a token for each takes as long as one for four.
     if space.grid and len(suited) > 1 and suited[0] == 1:
         return suited[1]
     return suited[0] if suited else divisors[0]

@@ -105,7 +105,7 @@ def _(space: Vector) -> tuple[int, int]:
 
 @_sizes.register
 def _(space: Field) -> tuple[int, int]:
-    # A code with as many numbers as the field has is hard to compress, and noise for the decoder.
+    # A code as long as the field compresses nothing, and surplus numbers are noise to the decoder.
     return min(64, max(1, space.size // 4)), 32
 
 
