@@ -1,10 +1,9 @@
-import json
 import signal
 
 import numpy as np
 import pytest
 import torch
-from test_fit import SignalAt, assert_same, weights
+from quiet_runs import SignalAt, assert_same, metrics, weights
 
 from pushforward.emulator import Emulator
 from pushforward.ensembles import Ensemble
@@ -27,24 +26,23 @@ def run(ensemble, out, model="maf", steps=300, **options):
 
 def held_out(path):
     """Measured losses by step."""
-    lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-    return {line["step"]: line["held_out/loss"] for line in lines if "held_out/loss" in line}
+    return {line["step"]: line["held_out/loss"] for line in metrics(path) if "held_out/loss" in line}
 
 
 def test_the_best_weights_are_kept_where_the_last_ones_have_learned_by_heart(noise, tmp_path, capsys):
     best = run(noise, tmp_path / "best")
+    printed = capsys.readouterr().err
+    last = run(noise, tmp_path / "last", settings={"keep": "last"}, progress=False)
     losses = held_out(tmp_path / "best")
     step = min(losses, key=losses.get)
     assert len(losses) == 20
     assert step < 150
     assert losses[300] > losses[step] + 0.5
-    printed = capsys.readouterr().err
     assert "(keep=best)" in printed
     assert f"those of step {step} of 300, which are kept" in printed
     members = noise.validation
-    unseen = [-each.log_prob(members.tensor(), members.conditions).mean().item() for each in (best, run(
-        noise, tmp_path / "last", settings={"keep": "last"}, progress=False))]  # fmt: skip
-    assert unseen[0] < unseen[1] - 0.5
+    scores = [each.log_prob(members.tensor(), members.conditions).mean().item() for each in (best, last)]
+    assert scores[0] > scores[1] + 0.5, "nats per member"
     assert_same(weights(best), weights(Emulator.load(tmp_path / "best", device="cpu")))
 
 
