@@ -26,13 +26,7 @@ def c2st(real: NDArray[np.float64], drawn: NDArray[np.float32]) -> float:
     labels = torch.arange(2).repeat_interleave(torch.tensor([len(real), len(drawn)])).float()
     tested = torch.randperm(len(x), generator=generator).reshape(FOLDS, -1)
     trained = torch.stack([torch.cat([tested[j] for j in range(FOLDS) if j != i]) for i in range(FOLDS)])
-    sizes = (x.shape[1], 10 * x.shape[1], 10 * x.shape[1], 1)
-    parameters = []
-    for fan_in, fan_out in pairwise(sizes):
-        bound = math.sqrt((6 if fan_out > 1 else 2) / (fan_in + fan_out))
-        for shape in ((FOLDS, fan_in, fan_out), (FOLDS, 1, fan_out)):
-            start = bound * (2 * torch.rand(shape, generator=generator) - 1)
-            parameters.append(start.requires_grad_())
+    parameters = _perceptrons(x.shape[1], generator)
     optimiser = torch.optim.Adam(parameters, lr=1e-3, fused=True)
 
     def logits(rows: torch.Tensor) -> torch.Tensor:
@@ -64,3 +58,14 @@ def c2st(real: NDArray[np.float64], drawn: NDArray[np.float32]) -> float:
         if not running.any():
             break
     return float(score.mean())
+
+
+def _perceptrons(dim: int, generator: torch.Generator) -> list[torch.Tensor]:
+    """Weights and biases of each layer in turn, one perceptron per fold, as scikit-learn draws them."""
+    parameters = []
+    for fan_in, fan_out in pairwise((dim, 10 * dim, 10 * dim, 1)):
+        bound = math.sqrt((6 if fan_out > 1 else 2) / (fan_in + fan_out))
+        for shape in ((FOLDS, fan_in, fan_out), (FOLDS, 1, fan_out)):
+            start = bound * (2 * torch.rand(shape, generator=generator) - 1)
+            parameters.append(start.requires_grad_())
+    return parameters
