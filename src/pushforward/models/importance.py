@@ -86,7 +86,11 @@ def posterior_draws(
 def resampled(
     z: Float[Tensor, "proposed batch dim"], weight: Float[Tensor, "proposed batch"], draws: Draws, count: int
 ) -> Float[Tensor, "count batch dim"]:
-    """Systematic resampling: the multiplicity of each code is within one of its expectation."""
+    """Systematic resampling: each code occurs as often as expected from its weight, rounded up or down.
+
+    Arguments:
+        weight: probabilities of the codes of each series, with sum 1.
+    """
     proposed, batch, dim = z.shape
     points = (torch.arange(count, device=z.device)[:, None] + draws.uniform()[None]) / count
     index = torch.searchsorted(weight.cumsum(0).T.contiguous(), points.T.contiguous()).clamp_max(proposed - 1)

@@ -105,7 +105,7 @@ class LatentODE(Model):
 
     # Number of members whose times are kept for sampling.
     members = 256
-    # Refinement steps to a peak of a code's posterior; weight of the encoder's Gaussian next to the peaks; proposed
+    # Refinement steps to a peak of a code's posterior; weight of the encoder's guess next to the peaks; proposed
     # codes per drawn one; candidates per refined code.
     forecast_climbs, own_share, proposed, candidates = 10, 0.1, 2, 16
     # Bound on the log of the encoder's precisions.
@@ -363,7 +363,7 @@ class LatentODE(Model):
     def _guess(
         self, times: Tensor, values: Tensor, seen: Bool[Tensor, "batch length dim"], condition: Condition | None
     ) -> Mixture:
-        """The encoder's Gaussian for the code, as a one-component mixture; the prior's scale without observations."""
+        """The encoder's t distribution of the code, a mixture of one; at the prior's scale without observations."""
         n = self.settings.latent_dim
         made = self.encoder(times, values, seen, condition, rate=self.motion.rate)
         mean, raw, below = (made * seen.any((1, 2))[:, None]).split([n, n, n * (n - 1) // 2], 1)
