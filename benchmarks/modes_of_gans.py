@@ -6,54 +6,63 @@ is below 3 (98.89 % of real points do: more means modes too narrow), a mode if o
 KL divergence is that of the histogram of the samples that count from the uniform one (of real points: about
 (K - 1) / 5000). Ten seeds, each of the data's order, the networks and the noise.
 
+``r3gan, waves`` adds to ``r3gan`` what narrow modes need: waves of the coordinates as inputs of the critic and a
+penalty that falls further, so that the critic may be steep across a mode; and noise on the critic's inputs, at first as
+wide as the data, which bridges the empty space between modes while the generator divides its own noise among them.
+
 Cells that have been measured are kept in ``runs/benchmarks/modes_of_gans/``, so an interrupted run goes on, and cells
 can be measured side by side:
 
     python -m benchmarks modes_of_gans
-    python -m benchmarks.modes_of_gans r3gan ring 0 1 2     # these seeds of a recipe on a set, without a table
+    python -m benchmarks.modes_of_gans "r3gan, waves" ring 0 1 2     # these seeds of a recipe, without a table
+    python -m benchmarks.modes_of_gans table                         # a table of what has been measured
 """
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 import pushforward as pf
-from benchmarks.timing import ROOT, report
+from benchmarks.stored_results import measure_once, stored
+from benchmarks.timed_fits import timed_fit
+from benchmarks.timing import report
 from pushforward.simulate import simulate
 
-SEEDS, POINTS, SAMPLES, FIRST = tuple(range(10)), 100_000, 2500, 1000
+POINTS, SAMPLES, FIRST = 100_000, 2500, 1000
 SETS: dict[str, dict[str, Any]] = {
     "ring": {"name": "eight-gaussians", "options": {"radius": 1.0, "std": 0.01}, "std": 0.01},
     "grid": {"name": "grid-gaussians", "options": {"spacing": 2.0, "std": 0.05}, "std": 0.05},
 }
 # The same networks for all, and noise of two numbers, as in the paper.
-NETWORKS = {"latent_dim": 2, "depth": 4, "width": 128, "critic_width": 128, "batch_size": 256}
-STEPS = 8000
-RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
-    "gan": ("gan", {}),
-    "gan, packs of 2": ("gan", {"packing": 2}),
-    "wgan": ("wgan", {}),
-    "wgan-gp": ("wgan-gp", {}),
-    "r3gan, noise without coins": ("r3gan", {"latent_bits": 0}),
-    "r3gan": ("r3gan", {}),
+NETWORKS = {"latent_dim": 2, "depth": 4, "width": 128, "critic_width": 128, "batch_size": 512}
+STEPS = 4000
+WAVES = {"critic_octaves": 6, "penalty": 3.0, "final_penalty": 1e-4, "instance_noise": 1.0}
+RECIPES: dict[str, tuple[str, dict[str, Any], int]] = {
+    "r3gan, waves": ("r3gan", WAVES, 10),
+    "r3gan": ("r3gan", {}, 3),
+    "gan": ("gan", {}, 3),
+    "gan, packs of 2": ("gan", {"packing": 2}, 3),
+    "wgan-gp": ("wgan-gp", {}, 3),
+    "wgan": ("wgan", {}, 3),
 }
-MEASURED = ROOT / "runs" / "benchmarks" / "modes_of_gans"
+"""Family, its settings, and the number of seeds, the first of which is 0."""
 
 
 def main() -> None:
-    for name in SETS:
-        for recipe in RECIPES:
-            for seed in SEEDS:
+    for recipe, (*_, seeds) in RECIPES.items():
+        for name in SETS:
+            for seed in range(seeds):
                 cell(recipe, name, seed)
+    tabulate()
+
+
+def tabulate() -> None:
+    """The table of what is measured so far."""
     rows = [{"set": name, **row} for name in SETS for row in rows_of(name)]
     report(
         "modes_of_gans",
@@ -61,53 +70,55 @@ def main() -> None:
         rows,
         notes=[
             f"PacGAN's protocol: {SAMPLES} samples, Mahalanobis distance below 3; mean ± standard deviation over "
-            f"{len(SEEDS)} seeds, with the worst seed in brackets. Real points: 98.89 % on a mode.",
-            "All recipes have the same networks, batches of 256 and the defaults of their family otherwise. Corrected: "
-            "the same runs, sampled with corrected=true (32 proposals each).",
-            "Seconds are of training, on one core, beside whatever else the machine did.",
+            "the seeds, with the worst seed in brackets. Real points: 98.89 % on a mode.",
+            f"All recipes have the same networks, batches of {NETWORKS['batch_size']}, {STEPS} steps of the generator "
+            "and the defaults of their family otherwise; waves: "
+            + ", ".join(f"{name}={value:g}" for name, value in WAVES.items())
+            + ". Corrected: the same runs, sampled with corrected=true (32 proposals each).",
+            "Seconds are of processor time, of training.",
         ],
     )
 
 
-def rows_of(name: str) -> list[dict[str, str]]:
+def rows_of(name: str) -> list[dict[str, Any]]:
     """Lines of the table for one set: real points, then every recipe as it is and corrected."""
-    real = [mode_statistics(points(name, SAMPLES, FIRST + seed), name) for seed in SEEDS]
-    rows = [_row("other real points", real, "", "", "")]
-    for recipe in RECIPES:
-        cells = [cell(recipe, name, seed) for seed in SEEDS]
+    real = [mode_statistics(points(name, SAMPLES, FIRST + seed), name) for seed in range(10)]
+    rows = [_row("other real points", real)]
+    for recipe, (*_, seeds) in RECIPES.items():
+        found = [
+            stored("modes_of_gans", f"{recipe} {name} {seed}", setting(recipe, name, seed)) for seed in range(seeds)
+        ]
+        cells = [each for each in found if each is not None]
+        if not cells:
+            continue
         seconds = f"{statistics.median(each['seconds'] for each in cells):.0f}"
-        rows.append(_row(recipe, [each["plain"] for each in cells], str(cells[0]["steps"]), seconds, ""))
+        rows.append(_row(recipe, [each["plain"] for each in cells], seconds=seconds))
         if cells[0]["corrected"] is not None:
             rate = f"{statistics.fmean(each['acceptance'] for each in cells):.2f}"
-            rows.append(_row(f"{recipe}, corrected", [each["corrected"] for each in cells], "", "", rate))
+            rows.append(_row(f"{recipe}, corrected", [each["corrected"] for each in cells], rate=rate))
     return rows
 
 
 def cell(recipe: str, name: str, seed: int) -> dict[str, Any]:
-    """Figures of one recipe on one set from one seed; those on disk if there are any."""
-    path = MEASURED / f"{recipe.replace(', ', '-').replace(' ', '-')}-{name}-{seed}.json"
-    if path.exists():
-        return json.loads(path.read_text())
+    """Figures of one recipe on one set from one seed; the stored ones if there are any."""
+    chosen = setting(recipe, name, seed)
+    return measure_once("modes_of_gans", f"{recipe} {name} {seed}", chosen, lambda: _measured(**chosen))
+
+
+def setting(recipe: str, name: str, seed: int) -> dict[str, Any]:
+    model, own, _ = RECIPES[recipe]
+    return {"model": model, "steps": STEPS, "settings": {**NETWORKS, **own}, "set": name, "seed": seed}
+
+
+def _measured(model: str, steps: int, settings: dict[str, Any], set: str, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
-    model, own = RECIPES[recipe]
-    settings: dict[str, Any] = {**NETWORKS, **own}
-    steps = settings.pop("steps", STEPS)
-    ensemble = pf.read(SETS[name]["name"], members=POINTS, seed=seed, **SETS[name]["options"])
-    begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        emulator = pf.fit(
-            ensemble, model, steps=steps, seed=seed, out=out, settings=settings, device="cpu", progress=False
-        )
-    seconds = time.monotonic() - begun
-    result: dict[str, Any] = {"steps": steps, "seconds": seconds, "corrected": None, "acceptance": None}
-    result["plain"] = mode_statistics(emulator.sample(SAMPLES, seed=seed).numpy(), name)
-    if "corrected" in emulator.model.Sampling.model_fields and settings.get("packing", 1) == 1:
-        result["corrected"] = mode_statistics(emulator.sample(SAMPLES, seed=seed, corrected=True).numpy(), name)
+    ensemble = pf.read(SETS[set]["name"], members=POINTS, seed=seed, **SETS[set]["options"])
+    emulator, seconds = timed_fit(ensemble, model, steps=steps, settings=settings, seed=seed)
+    result: dict[str, Any] = {"seconds": seconds, "corrected": None, "acceptance": None}
+    result["plain"] = mode_statistics(emulator.sample(SAMPLES, seed=seed).numpy(), set)
+    if settings.get("packing", 1) == 1:
+        result["corrected"] = mode_statistics(emulator.sample(SAMPLES, seed=seed, corrected=True).numpy(), set)
         result["acceptance"] = emulator.model.acceptance
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(recipe, name, seed, json.dumps(result), flush=True)
     return result
 
 
@@ -134,25 +145,29 @@ def points(name: str, count: int, seed: int) -> np.ndarray:
     return simulate(SETS[name]["name"], count, seed, **SETS[name]["options"]).x
 
 
-def _row(recipe: str, results: list[dict[str, float]], steps: str, seconds: str, rate: str) -> dict[str, str]:
+def _row(recipe: str, results: list[dict[str, float]], seconds: str = "", rate: str = "") -> dict[str, Any]:
     modes, parts = [each["modes"] for each in results], [100 * each["on a mode"] for each in results]
     kl = [each["reverse KL"] for each in results]
     return {
         "recipe": recipe,
+        "seeds": len(results),
         "modes": f"{_spread(modes, 1)} ({min(modes)})",
         "on a mode, %": f"{_spread(parts, 1)} ({min(parts):.1f})",
         "reverse KL": f"{_spread(kl, 4)} ({max(kl):.4f})",
-        "steps": steps,
         "seconds": seconds,
         "accepted": rate,
     }
 
 
 def _spread(values: list[float], digits: int) -> str:
-    return f"{statistics.fmean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+    middle = f"{statistics.fmean(values):.{digits}f}"
+    return f"{middle} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else middle
 
 
 if __name__ == "__main__":
-    wanted, where, *numbers = sys.argv[1:]
-    for number in numbers or SEEDS:
-        cell(wanted, where, int(number))
+    if sys.argv[1:] == ["table"]:
+        tabulate()
+    else:
+        wanted, where, *numbers = sys.argv[1:]
+        for number in numbers or range(RECIPES[wanted][2]):
+            cell(wanted, where, int(number))
