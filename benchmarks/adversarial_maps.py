@@ -1,8 +1,8 @@
 """Generators of one network call beside flow matching, on maps with conditions, at equal training time.
 
-`digits` (8 x 8, with their labels) and maps of the `cosmic-web` (64 x 64, with Omega_m and sigma_8). Every family has the
-same processor time of one core and its defaults, and makes one sample at the condition of each unseen member. These are
-judged by `judge`; digits also class by class: precision, recall and coverage of the samples of one label among the
+`digits` (8 x 8, with their labels) and maps of the `cosmic-web` (64 x 64, with Omega_m and sigma_8). Every family has
+the same processor time of one core and its defaults, and makes one sample at the condition of each unseen member. These
+are judged by `judge`; digits also class by class: precision, recall and coverage of the samples of one label among the
 members of that label, by the distance of pixels, the mean over labels, beside the same of training members.
 
     python -m benchmarks adversarial_maps
@@ -63,8 +63,8 @@ def tabulate() -> None:
         rows,
         further={"Within the labels of digits": classes},
         notes=[
-            "One run each (seed 0), default settings, the same processor time of training on one core. In brackets, the "
-            "same statistic of real data against other real data.",
+            "One run each (seed 0), default settings, the same processor time of training on one core. In brackets, "
+            "the same statistic of real data against other real data.",
             "Samples per second: of processor time, one core, all unseen members at once.",
         ],
     )

@@ -7,8 +7,9 @@ KL divergence is that of the histogram of the samples that count from the unifor
 (K - 1) / 5000). Ten seeds, each of the data's order, the networks and the noise.
 
 ``r3gan, waves`` adds to ``r3gan`` what narrow modes need: waves of the coordinates as inputs of the critic and a
-penalty that falls further, so that the critic may be steep across a mode; and noise on the critic's inputs, at first as
-wide as the data, which bridges the empty space between modes while the generator divides its own noise among them.
+penalty that falls further, so that the critic may be steep across a mode; and noise on the critic's inputs, nearly as
+wide as the data at first, which bridges the empty space between modes while
+the generator divides its own noise among them.
 
 Cells that have been measured are kept in ``runs/benchmarks/modes_of_gans/``, so an interrupted run goes on, and cells
 can be measured side by side:
@@ -40,8 +41,8 @@ SETS: dict[str, dict[str, Any]] = {
 }
 # The same networks for all, and noise of two numbers, as in the paper.
 NETWORKS = {"latent_dim": 2, "depth": 4, "width": 128, "critic_width": 128, "batch_size": 512}
-STEPS = 4000
-WAVES = {"critic_octaves": 6, "penalty": 3.0, "final_penalty": 1e-4, "instance_noise": 1.0}
+STEPS = 6000
+WAVES = {"critic_octaves": 6, "penalty": 3.0, "final_penalty": 1e-4, "instance_noise": 0.8}
 RECIPES: dict[str, tuple[str, dict[str, Any], int]] = {
     "r3gan, waves": ("r3gan", WAVES, 10),
     "r3gan": ("r3gan", {}, 3),
