@@ -1,4 +1,4 @@
-"""Does the game of critic and generator stay together on maps? Ten seeds of wgan-gp on the cosmic web.
+"""Does the game of critic and generator stay together on maps? Seeds of wgan-gp on the cosmic web.
 
 Defaults of the family, 64 x 64 maps conditional on Omega_m and sigma_8, with a constant learning rate, so that each run
 is the beginning of a longer one. At every step the variances of the wavelet coefficients in a batch of the generator
@@ -6,11 +6,12 @@ are compared with those in a batch of the data, by the largest abs(ln ratio) of 
 training stopped with an error, or if the mean of that over its last 50 steps exceeds ln 2. Averaged weights are judged
 on the held-out maps.
 
-The second recipe trains the critic and the generator of a step on one batch of data, as `wgan-gp` did when it diverged
-(161 % off in P(k), seed 0); by default, each of their turns has fresh data.
+The second recipe trains critic and generator of a step on one batch of data, as `wgan-gp` did in the version of which a
+run diverged (161 % off in P(k)); now each of their turns has fresh data.
 
     python -m benchmarks adversarial_stability
     python -m benchmarks.adversarial_stability "wgan-gp" 0 1 2     # these seeds alone, without a table
+    python -m benchmarks.adversarial_stability table               # a table of what has been measured
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ def tabulate() -> None:
                 "abs(ln variance ratio), last 50 steps": _spread([each["last"] for each in runs.values()], 2),
                 "largest after step 100": f"{max(each['largest'] for each in runs.values()):.2f}",
                 **{
-                    _heading(runs[0], name): _spread([each["judged"][name]["value"] for each in runs.values()], 3)
+                    _heading(runs[0], name): _spread(
+                        [each["judged"][name]["value"] for each in runs.values()], 3, name == "coverage"
+                    )
                     for name in JUDGED
                 },
             }
@@ -114,8 +117,9 @@ def tabulate() -> None:
             f"cosmic-web, 64 x 64, default settings, {STEPS} steps with a constant learning rate of {2e-4:g}; mean ± "
             "standard deviation over the seeds.",
             "abs(ln variance ratio): of the channel of wavelet coefficients farthest from the data, in batches of 16; "
-            f"above {math.log(2):.2f} over the last {LAST} steps counts as divergence.",
-            "In brackets, the same statistic of real maps against other real maps.",
+            f"above {math.log(2):.2f} over the last {LAST} steps counts as divergence. It is of the latest weights; "
+            "the other statistics are of averaged ones, and may be far off without it.",
+            "Of the single seeds in brackets: the same statistic of real maps against other real maps.",
         ],
     )
 
@@ -170,9 +174,9 @@ def _heading(run: dict[str, Any], name: str) -> str:
     return verdict.get("label", name) + (f", {verdict['unit']}" if verdict.get("unit") else "")
 
 
-def _spread(values: list[float], digits: int) -> str:
-    middle = f"{statistics.fmean(values):.{digits}g}"
-    return f"{middle} ± {statistics.stdev(values):.2g} (worst {max(values):.{digits}g})" if len(values) > 1 else middle
+def _spread(values: list[float], digits: int, larger_is_better: bool = False) -> str:
+    middle, worst = f"{statistics.fmean(values):.{digits}g}", min(values) if larger_is_better else max(values)
+    return f"{middle} ± {statistics.stdev(values):.2g} (worst {worst:.{digits}g})" if len(values) > 1 else middle
 
 
 if __name__ == "__main__":
