@@ -27,7 +27,7 @@ from pushforward.ensembles import builtin
 from pushforward.statistics import precision_recall_density_coverage
 from pushforward.validation import judge
 
-BUDGETS = {"digits": 30, "cosmic-web": 60}
+BUDGETS = {"digits": 20, "cosmic-web": 60}
 """Processor seconds of training."""
 FAMILIES = ("wgan-gp", "r3gan", "drifting", "flow-matching")
 JUDGED = ("power_spectrum", "one_point_pdf", "precision", "recall", "coverage", "classifier")
