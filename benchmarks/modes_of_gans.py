@@ -8,8 +8,7 @@ KL divergence is that of the histogram of the samples that count from the unifor
 
 ``r3gan, waves`` adds to ``r3gan`` what narrow modes need: waves of the coordinates as inputs of the critic and a
 penalty that falls further, so that the critic may be steep across a mode; and noise on the critic's inputs, nearly as
-wide as the data at first, which bridges the empty space between modes while
-the generator divides its own noise among them.
+wide as the data at first, which bridges the empty space between modes while the generator divides its own noise.
 
 Cells that have been measured are kept in ``runs/benchmarks/modes_of_gans/``, so an interrupted run goes on, and cells
 can be measured side by side:
