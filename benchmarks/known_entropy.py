@@ -66,7 +66,8 @@ def tabulate() -> None:
     rows.insert(0, {"flow": "entropy, nats"} | {data: f"{value:.2f}" for data, value in entropy.items()})
     notes = [
         f"nats above the entropy, over {SCORED} fresh members; {BUDGET:g} processor seconds of training each, one seed",
-        "the same loop for all: batches of 512, learning rate 2e-3 falling as a cosine, averaged weights",
+        "the same loop for all: a learning rate that falls as a cosine, averaged weights; batches of 512 and a rate of "
+        "2e-3, except for families with other defaults (tarflow: batches of 128, Muon at 1e-2)",
         "an empty cell was not measured",
         *[f"means that single members dominate, with their worst: {', '.join(outliers)}" for _ in outliers[:1]],
     ]
@@ -106,10 +107,13 @@ def measured(data: str, name: str) -> dict[str, Any]:
 
 def seconds_per_step(model: Model, dim: int) -> float:
     """Processor seconds per step of training, of both parts of the run for a model that begins with matching."""
+    rows = type(model).training_defaults_for(model.space).get("batch_size", 512)
     matching = getattr(model.settings, "matching", None) or 0.0
     parts = {0.0: matching, 1.0: 1.0 - matching}
     return sum(
-        share * process_seconds(stepper(model, dim, progress=progress), 6) for progress, share in parts.items() if share
+        share * process_seconds(stepper(model, dim, rows=rows, progress=progress), 6)
+        for progress, share in parts.items()
+        if share
     )
 
 
