@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.errors import UsageError
+from pushforward.errors import DataError, UsageError
 from pushforward.inference import infer, inferred, prior_of, sample_likelihood
+from pushforward.inference.observations import numbers_observed
 
 LOW, HIGH = np.array([0.0, -1.0]), np.array([1.0, 3.0])
 
@@ -142,6 +143,27 @@ def test_what_is_inferred_is_asked_where_both_are_possible():
 def test_several_observations_of_one_posterior_are_refused(observation, sentence):
     with pytest.raises(UsageError, match=sentence):
         infer(Linear(of_parameters=True), observation)
+
+
+@pytest.mark.parametrize("of_parameters", [True, False])
+@pytest.mark.parametrize(
+    "observation", [["a"], [0.1 + 1j], [np.nan], [[[0.1]], [[0.2]]], np.zeros((0, 1)), None, object()]
+)
+def test_an_observation_that_is_no_row_of_numbers_is_refused(observation, of_parameters):
+    with pytest.raises(UsageError, match=r"the observation (has shape|holds)"):
+        infer(Linear(of_parameters=of_parameters), observation)
+
+
+def test_an_observation_in_a_file_is_matched_by_name_or_refused(tmp_path):
+    (tmp_path / "named.csv").write_text("v,u\n2,1\n")
+    np.save(tmp_path / "row.npy", [1.0, 2.0])
+    assert numbers_observed(tmp_path / "named.csv", ["u", "v"]) == {"u": 1, "v": 2}
+    assert numbers_observed(tmp_path / "row.npy", ["u", "v"]).tolist() == [[1.0, 2.0]]
+    assert numbers_observed(tmp_path / "named.csv", ["condition_0", "condition_1"]).tolist() == [[2.0, 1.0]]
+    with pytest.raises(UsageError, match="no column w; it has v, u"):
+        numbers_observed(tmp_path / "named.csv", ["u", "w"])
+    with pytest.raises(DataError, match="there is no file"):
+        numbers_observed(tmp_path / "absent.npy", ["u", "v"])
 
 
 def test_from_simulations_to_a_posterior_by_commands(command, tmp_path, monkeypatch):

@@ -72,3 +72,10 @@ def test_where_no_loss_tells_the_best_weights_it_says_so(noise, tmp_path):
         run(noise, tmp_path / "gan", "gan", 5)
     with pytest.raises(UsageError, match="keep=best needs 8 validation members, not 2"):
         run(Ensemble.from_array(torch.randn(20, 2).numpy()), tmp_path / "few", steps=5, settings={"batch_size": 8})
+
+
+def test_a_held_out_loss_that_is_not_finite_is_never_the_best(noise, tmp_path, monkeypatch, capsys):
+    measured = iter([float("nan"), 2.0, float("-inf"), 1.0, *[float("nan")] * 16])
+    monkeypatch.setattr("pushforward.training.held_out._mean", lambda losses, fabric: next(measured))
+    run(noise, tmp_path / "run", steps=20)
+    assert "smallest loss, 1, with those of step 4 of 20" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from pushforward.errors import UsageError
 
-__all__ = ["Target", "numbers_observed", "target_of"]
+__all__ = ["Target", "numbers_observed", "real", "target_of"]
 
 Target = Literal["samples", "conditions"]
 """Target of a posterior: the samples of the model (the observation is its condition), or its conditions."""
@@ -64,33 +65,59 @@ def numbers_observed(observation: Any, names: Sequence[str]) -> dict[str, float]
         names: of the P numbers.
 
     Raises:
-        UsageError: if there are more or fewer numbers, or several observations.
+        UsageError: if there are more or fewer numbers, several observations, or no finite real numbers.
     """
-    from pushforward.ensembles.conditions import read_columns
-
     if isinstance(observation, str | Path):
-        path = Path(observation)
-        if path.suffix == ".npy":
-            observation = np.load(path, allow_pickle=False)
-        else:
-            columns = read_columns(path)
-            known = set(names) <= set(columns)
-            observation = (
-                {name: columns[name] for name in names} if known else np.stack(list(columns.values()), axis=-1)
-            )
+        observation = _observed_in(observation, names)
     if isinstance(observation, Mapping):
         values = {str(name): np.ravel(value) for name, value in observation.items()}
         if several := next((name for name, value in values.items() if len(value) != 1), None):
             raise UsageError(f"{several} has {len(values[several])} values; a posterior is of one observation")
-        return {name: value[0] for name, value in values.items()}
-    row = np.asarray(observation)
-    row = row[None] if row.ndim == 1 else row
+        return {name: value[0].item() for name, value in values.items()}
+    given = np.asarray(observation)
+    row = given[None] if given.ndim == 1 else given
     if row.shape != (1, len(names)):
         raise UsageError(
-            f"the observation has shape {np.asarray(observation).shape}; expected one row of {len(names)} numbers: "
-            f"{_few(names)}"
+            f"the observation has shape {given.shape}; expected one row of {len(names)} numbers: {_few(names)}"
         )
-    return row.astype(np.float64)
+    return real(row)
+
+
+def real(observation: Any) -> NDArray[np.float64]:
+    """An observation as finite real numbers.
+
+    Raises:
+        UsageError: if it is anything else.
+    """
+    if isinstance(observation, Mapping | str | Path):
+        raise UsageError(f"the observation is a {type(observation).__name__}; give an array of numbers")
+    try:
+        values = np.asarray(observation)
+    except (TypeError, ValueError):
+        raise UsageError("the observation is not an array of numbers; give rows of equal length") from None
+    if values.dtype.kind not in "fiub":
+        raise UsageError(f"the observation holds {values.dtype}; give real numbers")
+    if not np.isfinite(values).all():
+        raise UsageError("the observation holds NaN or an infinity; give finite values")
+    return values.astype(np.float64)
+
+
+def _observed_in(path: str | Path, names: Sequence[str]) -> dict[str, Any] | NDArray[Any]:
+    """Values by name, or in order where the file or the run has no names, in a file."""
+    from pushforward.ensembles.conditions import read_columns
+
+    columns = read_columns(path)
+    if set(names) <= set(columns):
+        return {name: columns[name] for name in names}
+    if not any(map(_numbered, names)) and not all(map(_numbered, columns)):
+        lacking = [name for name in names if name not in columns]
+        raise UsageError(f"{path} has no column {_few(lacking)}; it has {_few(list(columns))}")
+    table = np.stack(list(columns.values()), axis=-1)
+    return table[:, 0] if len(columns) == 1 and len(names) > 1 else table
+
+
+def _numbered(name: str) -> bool:
+    return re.fullmatch(r"condition_\d+", name) is not None
 
 
 def _few(names: Sequence[str]) -> str:

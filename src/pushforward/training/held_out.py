@@ -7,6 +7,7 @@ moment are kept.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -84,7 +85,7 @@ class HeldOut:
         return self.passed > passed
 
     def measure(self) -> float:
-        """The mean loss of the held-out members; keeps the averaged weights if it is the smallest so far."""
+        """The mean loss of the held-out members; keeps the averaged weights if it is the smallest finite one so far."""
         state = self.state
         buffers = [(buffer, buffer.clone()) for buffer in state.model.buffers()]
         state.model.eval()
@@ -94,7 +95,7 @@ class HeldOut:
         for buffer, before in buffers:
             buffer.copy_(before)
         self.last = loss = _mean(losses, self.fabric)
-        if state.best is None or loss < state.best.loss:
+        if math.isfinite(loss) and (state.best is None or loss < state.best.loss):
             weights = {name: tensor.clone() for name, tensor in state.averaged().items()}
             state.best = Best(loss, state.course.step, weights)
         return loss
@@ -126,7 +127,7 @@ class HeldOut:
         """A line on the weights that were kept."""
         best = self.state.best
         if best is None:
-            return []
+            return ["the loss of held-out members was never finite: the last weights are kept"]
         step, last = best.step, self.state.course.step
         when = "the last ones" if step == last else f"those of step {step} of {last}"
         return [f"held-out members had the smallest loss, {best.loss:.5g}, with {when}, which are kept"]
