@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
 
 import numpy as np
 
+from pushforward.ensembles import pointwise
 from pushforward.ensembles.pointwise_selection import Choice, choose
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field, Particles, Series, Space, Vector
 
-__all__ = ["channel_axis", "channel_name", "channel_values", "suited", "time_channels", "trailing_axes"]
+__all__ = [
+    "channel_axis",
+    "channel_name",
+    "channel_values",
+    "shortened",
+    "suited",
+    "time_channels",
+    "trailing_axes",
+    "transforms_wanted",
+]
 
 
 @singledispatch
@@ -129,3 +140,28 @@ def _(space: Series, number: int) -> str:
     if not space.timed:
         return f"coordinate {number}"
     return f"coordinate {number - 1}" if number else "time"
+
+
+def transforms_wanted(transform: str | Sequence[str], space: Space, channels: int) -> tuple[list[str], list[int]]:
+    """The pointwise function requested for each channel, and the channels to map to normal scores after it.
+
+    Raises:
+        UsageError: if a transform is unknown, or there are not as many as channels.
+    """
+    timed = time_channels(space)
+    wanted = [transform] * channels if isinstance(transform, str) else ["none"] * timed + list(transform)
+    known = ("auto", "gaussianise", *pointwise.KINDS)
+    unknown = [kind for kind in wanted if kind not in known]
+    if unknown:
+        raise UsageError(f"there is no transform {unknown[0]!r}; there are {', '.join(known)}")
+    if len(wanted) != channels:
+        raise UsageError(f"{len(wanted)} transforms were given for {channels} channels; give one, or one per channel")
+    if isinstance(space, Particles) and "gaussianise" in wanted:
+        raise UsageError("transform=gaussianise would break the symmetry of particles; use standardise or none")
+    scored = [number for number, kind in enumerate(wanted) if kind == "gaussianise" and number >= timed]
+    return ["auto" if kind == "gaussianise" else kind for kind in wanted], scored
+
+
+def shortened(lines: list[str], most: int = 12) -> list[str]:
+    """The first lines, and how many more there are."""
+    return lines if len(lines) <= most else [*lines[: most - 1], f"... and {len(lines) - most + 1} more like these"]

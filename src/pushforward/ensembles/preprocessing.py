@@ -28,26 +28,23 @@ from pushforward.ensembles.channels import (
     channel_axis,
     channel_name,
     channel_values,
+    shortened,
     suited,
     time_channels,
     trailing_axes,
+    transforms_wanted,
 )
 from pushforward.ensembles.encoding import Encoding
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.levels import Levels, allowed_values
+from pushforward.ensembles.normal_scores import NormalScores
 from pushforward.ensembles.pointwise_selection import choose, constants_of, span_of
 from pushforward.ensembles.precision import laid_along, origin_of, without_origin
 from pushforward.ensembles.recognised_supports import needed, support_of
-from pushforward.ensembles.relations import relations_among
+from pushforward.ensembles.relations import described, relations_among
 from pushforward.ensembles.supports import Angle, Supports, Zeros
 from pushforward.errors import DataError, UsageError
-from pushforward.spaces import (
-    Field,
-    Series,
-    Space,
-    space_from_dict,
-    space_to_dict,
-)
+from pushforward.spaces import Field, Series, Space, space_from_dict, space_to_dict
 
 __all__ = ["Preprocessing"]
 
@@ -71,6 +68,7 @@ class Preprocessing(nn.Module):
         supports: supports of other channels, if not the real line.
         origin: offset of each channel, subtracted in float64 if its differences need it (see `precision`).
         relations: number of exact linear relations among the values of a sample; a density exists only for 0.
+        scores: map of the results to normal scores; None for none.
     """
 
     constants: Tensor
@@ -87,6 +85,7 @@ class Preprocessing(nn.Module):
         supports: Supports | None = None,
         origin: Sequence[float] = (),
         relations: int = 0,
+        scores: NormalScores | None = None,
     ) -> None:
         super().__init__()
         self.space = space
@@ -97,7 +96,7 @@ class Preprocessing(nn.Module):
         self.condition_field = condition_field
         self.levels = levels if levels is not None else Levels([None] * len(self.kinds), channel_axis(space))
         self.supports = supports if supports is not None else Supports([None] * len(self.kinds), channel_axis(space))
-        self.origin, self.relations = tuple(origin), relations
+        self.origin, self.relations, self.scores = tuple(origin), relations, scores
         # One row per constant: location, unit, exponent, mean, deviation, lower and upper knot, least slope.
         rows = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, -torch.inf, torch.inf, 0.0])
         self.register_buffer("constants", rows[:, None].repeat(1, len(self.kinds)))
@@ -116,8 +115,8 @@ class Preprocessing(nn.Module):
 
         Arguments:
             ensemble: training members.
-            transform: ``"auto"``, ``"standardise"``, ``"log"``, ``"asinh"``, ``"yeo-johnson"`` or ``"none"``, for all
-                channels or one per channel.
+            transform: ``"auto"``, ``"standardise"``, ``"log"``, ``"asinh"``, ``"yeo-johnson"``, ``"none"``, or
+                ``"gaussianise"``, which is ``"auto"`` followed by `NormalScores`; for all channels or one per channel.
             members: largest number of members to inspect, if they are large.
             scale_by_condition: whether fluctuations may be divided by the amplitude predicted from conditions, if it
                 varies strongly. `forward`, `inverse` and `log_abs_det` then need the conditions.
@@ -135,7 +134,7 @@ class Preprocessing(nn.Module):
         origin = origin_of(ensemble.space, x)
         x = without_origin(torch.from_numpy(x), origin, ensemble.space).numpy()
         channels = channel_values(ensemble.space, x)
-        wanted = _wanted(transform, ensemble.space, len(channels))
+        wanted, scored = transforms_wanted(transform, ensemble.space, len(channels))
         axis = channel_axis(ensemble.space)
         allowed = [allowed_values(values) for values in channels]
         levels = Levels(allowed if discrete else [None] * len(channels), axis)
@@ -184,9 +183,17 @@ class Preprocessing(nn.Module):
         if given is not None and given.field is not None:
             field = _of_condition(given.field, ensemble.condition_field)
         kinds, reasons = [c.kind for c in choices], [c.reason for c in choices]
-        made = cls(ensemble.space, kinds, reasons, encoding, amplitude, field, levels, supports, origin, relations)
+        scored = [
+            n for n in scored if levels.allowed[n] is None and not isinstance(supports.supports[n], Zeros | Angle)
+        ]
+        scores = NormalScores(scored, axis) if scored else None
+        made = cls(
+            ensemble.space, kinds, reasons, encoding, amplitude, field, levels, supports, origin, relations, scores
+        )
         constants = [constants_of(choice, values) for choice, values in zip(choices, channels, strict=True)]
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
+        if scores is not None:
+            scores.fit([(choices[n](channels[n]) - constants[n][3]) / constants[n][4] for n in scored])
         return made
 
     @property
@@ -230,12 +237,14 @@ class Preprocessing(nn.Module):
         # Differences are tensors of their own, which may be divided in place: a pass over large maps costs as much as
         # most functions of them.
         scaled = (y - location).div_(unit)
-        return (self._each(pointwise.forward, scaled, exponent, *knots) - mean).div_(deviation)
+        z = (self._each(pointwise.forward, scaled, exponent, *knots) - mean).div_(deviation)
+        return z if self.scores is None else self.scores(z)
 
     def inverse(
         self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Samples in the user's units; inverse of `forward`."""
+        z = z if self.scores is None else self.scores.inverse(z)
         location, unit, exponent, mean, deviation, *knots = self._constants(z, condition)
         y = self._each(pointwise.inverse, z * deviation + mean, exponent, *knots) * unit + location
         x = self.levels.inverse(self.supports.inverse(y))
@@ -254,8 +263,12 @@ class Preprocessing(nn.Module):
         """
         x = self.levels(without_origin(x, self.origin, self.space), u)
         y = self.supports(x, u)
-        location, unit, exponent, _, deviation, *knots = self._constants(y, condition)
-        slope = self._each(pointwise.log_derivative, (y - location) / unit, exponent, *knots)
+        location, unit, exponent, mean, deviation, *knots = self._constants(y, condition)
+        u = (y - location) / unit
+        slope = self._each(pointwise.log_derivative, u, exponent, *knots)
+        if self.scores is not None:
+            v = (self._each(pointwise.forward, u, exponent, *knots) - mean) / deviation
+            slope = slope + self.scores.log_slope(v)
         each = (slope + self.supports.log_slope(x) - (unit * deviation).log()).flatten(1)
         # For centred particles, on their degrees of freedom: all coordinates have one scale.
         return each.sum(1) if self.space.degrees == self.space.size else each.mean(1) * self.space.degrees
@@ -297,10 +310,11 @@ class Preprocessing(nn.Module):
             values += "" if support is None else f"{support.describe()}; "
             values += f"{self.origin[number]:.10g} taken off; " if self.origin and self.origin[number] else ""
             formula = pointwise.formula(kind, *self.constants[:5, number].tolist())
+            formula += ", then normal scores" if self.scores is not None and number in self.scores.channels else ""
             lines.append(f"{channel_name(self.space, number)}: {values}{formula} ({reason})")
         field = self.condition_field
         more = [] if field is None else [f"condition: {line}" for line in field.describe()]
-        return _shortened(lines) + _of_relations(self.relations) + self.encoding.describe() + more
+        return shortened(lines) + described(self.relations) + self.encoding.describe() + more
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `from_dict`; tensors are in the `state_dict`."""
@@ -314,6 +328,7 @@ class Preprocessing(nn.Module):
             "supports": self.supports.to_list(),
             "origin": list(self.origin),
             "relations": self.relations,
+            **({} if self.scores is None else {"scores": self.scores.to_list()}),
             **({} if self.condition_field is None else {"condition_field": self.condition_field.to_dict()}),
         }
 
@@ -332,6 +347,7 @@ class Preprocessing(nn.Module):
             Supports.from_list(values["supports"], channel_axis(space)),
             values["origin"],
             values["relations"],
+            NormalScores.from_list(values["scores"], channel_axis(space)) if "scores" in values else None,
         )
 
     def _constants(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, ...]:
@@ -377,24 +393,3 @@ def _of_condition(fields: Tensor, space: Space | None) -> Preprocessing:
         return Preprocessing.fit(ensemble, members=len(fields))
     except DataError as problem:
         raise DataError(f"the condition fields cannot be used: {problem}") from None
-
-
-def _wanted(transform: str | Sequence[str], space: Space, channels: int) -> list[str]:
-    timed = time_channels(space)
-    wanted = [transform] * channels if isinstance(transform, str) else ["none"] * timed + list(transform)
-    unknown = [kind for kind in wanted if kind not in ("auto", *pointwise.KINDS)]
-    if unknown:
-        raise UsageError(f"there is no transform {unknown[0]!r}; there are auto, {', '.join(pointwise.KINDS)}")
-    if len(wanted) != channels:
-        raise UsageError(f"{len(wanted)} transforms were given for {channels} channels; give one, or one per channel")
-    return wanted
-
-
-def _of_relations(relations: int) -> list[str]:
-    if not relations:
-        return []
-    return [f"values obey {relations} exact linear relation{'s' * (relations > 1)}: samples have no density"]
-
-
-def _shortened(lines: list[str], most: int = 12) -> list[str]:
-    return lines if len(lines) <= most else [*lines[: most - 1], f"... and {len(lines) - most + 1} more like these"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pushforward.spaces import Field, Space, Vector
 
-__all__ = ["relations_among"]
+__all__ = ["described", "relations_among"]
 
 _LARGEST = 1024
 _EXACT = 1e-10
@@ -38,3 +38,10 @@ def _(space: Vector | Field, x: NDArray[np.floating]) -> int:
     standard = (rows - rows.mean(axis=0))[:, varying] / deviations[varying]
     variances = np.linalg.eigvalsh(standard.T @ standard / count)
     return int((variances < _EXACT).sum())
+
+
+def described(relations: int) -> list[str]:
+    """A line for the terminal and the report, if there are relations."""
+    if not relations:
+        return []
+    return [f"values obey {relations} exact linear relation{'s' * (relations > 1)}: samples have no density"]

@@ -4,8 +4,9 @@ Translators G: a -> b and F: b -> a minimise L = L_adv(G(a)) + L_adv(F(b)) + ter
 Families differ only in these terms. Critics see translations mixed with earlier ones (`ReplayBuffer`), are normalised
 by their largest singular values, and are penalised for their slope on data and translations, as in UVCGAN2.
 
-For fields, all networks work on standardised wavelet coefficients (`WaveletBands`), so that faint small scales weigh as
-much as large ones, and critics score patches.
+For fields, all networks work on standardised wavelet coefficients (`WaveletBands`) of whitened fields (`Whitening`), so
+that faint small scales weigh as much as large ones, translators start as the transport between Gaussian fields, and
+critics score patches.
 
 Source: Torbunov et al. 2023 (UVCGAN2), https://arxiv.org/abs/2303.16280, for penalty, spectral norm and averages.
 """
@@ -30,6 +31,7 @@ from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.pairs import members, other_end
 from pushforward.models.replay import ReplayBuffer
 from pushforward.models.wavelet_bands import WaveletBands, halvings_for
+from pushforward.models.whitened import Whitening, translation_defaults
 from pushforward.networks import Critic
 from pushforward.networks.patch_critic import PatchCritic
 from pushforward.networks.spectral_norm import advance_spectral_norm
@@ -91,6 +93,7 @@ class AdversarialTranslators(Model):
         width, depth, critic_width = _sizes(space, options.network)
         halvings = halvings_for(space) if options.halvings is None else options.halvings
         self.bands = nn.ModuleDict({side: WaveletBands(space, halvings) for side in ("a", "b")})
+        self.whitening = nn.ModuleDict({side: Whitening(space) for side in ("a", "b")})
         inner = self.inner = cast(WaveletBands, self.bands["a"]).space
         self.translators = nn.ModuleDict(
             {side: translator(inner, options.network, options.width or width, options.depth or depth) for side in ends}
@@ -115,6 +118,7 @@ class AdversarialTranslators(Model):
         size, rate = (8, 5e-4) if space.grid else (256, 1e-3)
         return {
             "learning_rate": rate, "batch_size": size, "betas": (0.5, 0.99), "average": 0.1, "rate_schedule": "linear",
+            **translation_defaults(space),
         }  # fmt: skip
 
     def players(self) -> dict[str, Player]:
@@ -125,11 +129,15 @@ class AdversarialTranslators(Model):
 
     def prepare(self, batch: Batch) -> None:
         for side, x in members(batch).items():
-            cast(WaveletBands, self.bands[side]).initialise(x)
+            whitening = cast(Whitening, self.whitening[side])
+            whitening.update(x)
+            cast(WaveletBands, self.bands[side]).initialise(whitening(x))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
-        real = {side: self.bands[side](x) for side, x in members(batch).items()}
+        for side, x in members(batch).items():
+            cast(Whitening, self.whitening[side]).update(x)
+        real = {side: self._coefficients(x, side) for side, x in members(batch).items()}
         loss, fake, logs = self._translated(real, batch.draws)
         yield Turn(tuple(f"to_{side}" for side in self.ends), loss, logs)
         for side in self.ends:
@@ -145,7 +153,11 @@ class AdversarialTranslators(Model):
         origin = other_end(to)
         if to not in self.ends:
             raise UsageError(f"this model translates to {origin} only; train one with ends=both, or ends={to}")
-        return cast(WaveletBands, self.bands[to]).inverse(self.translators[to](self.bands[origin](x)).float())
+        moved = self.translators[to](self._coefficients(x, origin)).float()
+        return cast(Whitening, self.whitening[to]).inverse(cast(WaveletBands, self.bands[to]).inverse(moved))
+
+    def _coefficients(self, x: Tensor, side: str) -> Tensor:
+        return self.bands[side](self.whitening[side](x))
 
     @abstractmethod
     def consistency(self, to: str, real: dict[str, Tensor], moved: Tensor, kept: Tensor, draws: Draws) -> Consistency:

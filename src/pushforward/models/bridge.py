@@ -1,24 +1,31 @@
 """Family `between`: the flow `Between` of two unpaired ensembles, as a model like every other.
 
-Members of the two ensembles are paired by optimal transport within a batch, ahead of the step.
+Members of the two ensembles are paired by optimal transport within a batch, ahead of the step. Periodic fields are
+whitened (`Whitening`), and a network learns the velocity beyond that between independent Gaussian fields,
+
+    u = (2t - 1) / ((1 - t)^2 + t^2) z,
+
+whose flow ends where it starts: before training, translations are the transport between Gaussian fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pydantic import BaseModel
 from pydantic import Field as Setting
-from torch import Tensor
+from torch import Tensor, nn
 
-from pushforward.conditions import ConditionSpace
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batch import PairBatch
 from pushforward.models.between import Between
 from pushforward.models.custom_networks import with_own_network
 from pushforward.models.model import Batch, Collate, Model, Settings, Turn
+from pushforward.models.pairs import members, other_end
+from pushforward.models.whitened import Whitening, can_be_whitened, translation_defaults
 from pushforward.networks import time_network
 from pushforward.spaces import Space
 from pushforward.transport.couplings import BLOCK
@@ -64,6 +71,9 @@ class Bridge(Model):
     ) -> None:
         super().__init__(space, condition, settings)
         network = time_network(space, condition, **network_options(space, self.settings))
+        self.whitening = nn.ModuleDict({side: Whitening(space) for side in "ab"})
+        if can_be_whitened(space):
+            network = _BeyondGaussian(network)
         self.between = Between(space, condition, network, pairs=self.settings.pairs)
 
     @classmethod
@@ -79,7 +89,14 @@ class Bridge(Model):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, object]:
         size = 16 if space.grid else 256
-        return {"learning_rate": 2e-3, "batch_size": size, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
+        return {
+            "learning_rate": 2e-3, "batch_size": size, "betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1,
+            **translation_defaults(space),
+        }  # fmt: skip
+
+    def prepare(self, batch: Batch) -> None:
+        for side, x in members(batch).items():
+            cast(Whitening, self.whitening[side]).update(x)
 
     @property
     def collate(self) -> Collate:
@@ -93,13 +110,28 @@ class Bridge(Model):
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
         assert isinstance(batch, PairBatch)
-        yield Turn("model", self.between.loss(batch.x, batch.b, batch.draws, paired=batch.paired), {})
+        self.prepare(batch)
+        a, b = (self.whitening[side](x) for side, x in members(batch).items())
+        yield Turn("model", self.between.loss(a, b, batch.draws, paired=batch.paired), {})
 
     @torch.no_grad()
     def translate(self, x: Tensor, to: str, sampling: BaseModel | None = None) -> Tensor:
         """Members of b as members of a (``to="a"``), or of a as members of b."""
         options = sampling if isinstance(sampling, BridgeSampling) else BridgeSampling()
-        return self.between.translate(x, to, tolerance=options.tolerance)
+        moved = self.between.translate(self.whitening[other_end(to)](x), to, tolerance=options.tolerance)
+        return cast(Whitening, self.whitening[to]).inverse(moved)
+
+
+class _BeyondGaussian(nn.Module):
+    """Velocity of a network, added to that between independent white Gaussian fields."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Tensor, t: Tensor, condition: Condition | None = None) -> Tensor:
+        time = t.view(-1, *[1] * (z.dim() - 1))
+        return torch.addcmul(self.network(z, t, condition), z, (2 * time - 1) / ((1 - time) ** 2 + time**2))
 
 
 def network_options(space: Space, settings: BridgeSettings) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from pushforward.models.custom_networks import with_own_network
 from pushforward.models.flow_matching import FlowMatching
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.pairs import members, other_end
+from pushforward.models.whitened import translation_defaults
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 from pushforward.tensors.processes import joined_rows
@@ -104,7 +105,7 @@ class DiffusionBridge(Model):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        return FlowMatching.training_defaults_for(space)
+        return {**FlowMatching.training_defaults_for(space), **translation_defaults(space)}
 
     def players(self) -> dict[str, Player]:
         return {side: Player(list(self.models[side].parameters())) for side in "ab"}

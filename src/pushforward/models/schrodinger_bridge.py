@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pydantic import BaseModel
@@ -31,6 +31,7 @@ from pushforward.models.bridge import Bridge, BridgeSettings, network_options
 from pushforward.models.custom_networks import with_own_network
 from pushforward.models.model import Batch, Collate, Model, Player, Settings, Turn
 from pushforward.models.pairs import members, other_end
+from pushforward.models.whitened import Whitening, can_be_whitened
 from pushforward.networks import time_network
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -44,13 +45,15 @@ class SchrodingerBridgeSettings(BridgeSettings):
     """
     Attributes:
         noise: sigma, standard deviation of the Brownian motion from a to b, in network units.
-        fitting: part of the run, at its end, in which each network learns from pairs that the other one makes.
+        fitting: part of the run, at its end, in which each network learns from pairs that the other one makes; None: a
+            half, or the whole for periodic fields, which are whitened (see `Whitening`): drifts of zero are then the
+            transport between Gaussian fields, a better beginning than pairs within a batch.
         path_steps: of the simulations that make the pairs; one network call each.
         repeats: steps of each network on the same simulated pairs, with fresh times and noise.
     """
 
     noise: float = Setting(default=0.2, gt=0)
-    fitting: float = Setting(default=0.5, ge=0, le=1)
+    fitting: float | None = Setting(default=None, ge=0, le=1)
     path_steps: int = Setting(default=10, ge=1)
     repeats: int = Setting(default=4, ge=1)
 
@@ -80,6 +83,9 @@ class SchrodingerBridge(Model):
     ) -> None:
         super().__init__(space, condition, settings)
         options = network_options(space, self.settings)
+        self.whitening = nn.ModuleDict({side: Whitening(space) for side in "ab"})
+        chosen = 1.0 if can_be_whitened(space) else 0.5
+        self.fitting = chosen if self.settings.fitting is None else self.settings.fitting
         self.drifts = nn.ModuleDict({side: time_network(space, condition, **options) for side in "ab"})
 
     @classmethod
@@ -99,6 +105,10 @@ class SchrodingerBridge(Model):
     def players(self) -> dict[str, Player]:
         return {f"to_{side}": Player(list(self.drifts[side].parameters())) for side in "ab"}
 
+    def prepare(self, batch: Batch) -> None:
+        for side, x in members(batch).items():
+            cast(Whitening, self.whitening[side]).update(x)
+
     @property
     def collate(self) -> Collate:
         return self._paired
@@ -111,8 +121,9 @@ class SchrodingerBridge(Model):
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
-        fitting = batch.progress >= 1 - self.settings.fitting
-        ends = members(batch)
+        fitting = batch.progress >= 1 - self.fitting
+        self.prepare(batch)
+        ends = {side: self.whitening[side](x) for side, x in members(batch).items()}
         # each drift starts at members of the other ensemble, or at what the other drift makes of its own end
         starts = {to: self.simulate(ends[to], other_end(to), batch.draws) if fitting else ends[other_end(to)]
                   for to in "ba"}  # fmt: skip
@@ -131,14 +142,18 @@ class SchrodingerBridge(Model):
         """Members of b as members of a (``to="a"``), or of a as members of b, along the probability flow."""
         forward, backward = partial(self._drift, to), partial(self._drift, other_end(to))
         tolerance = self._options(sampling).tolerance
-        return schrodinger.transported(forward, backward, x, sigma=self.settings.noise, tolerance=tolerance)
+        w = self.whitening[other_end(to)](x)
+        moved = schrodinger.transported(forward, backward, w, sigma=self.settings.noise, tolerance=tolerance)
+        return cast(Whitening, self.whitening[to]).inverse(moved)
 
     @torch.no_grad()
     def translate_at_random(self, x: Tensor, to: str, draws: Draws, sampling: BaseModel | None = None) -> Tensor:
         """The same, by the diffusion if ``random`` is set."""
         options = self._options(sampling)
-        other_end(to)
-        return self.simulate(x, to, draws, options.steps) if options.random else self.translate(x, to, options)
+        if not options.random:
+            return self.translate(x, to, options)
+        moved = self.simulate(self.whitening[other_end(to)](x), to, draws, options.steps)
+        return cast(Whitening, self.whitening[to]).inverse(moved)
 
     def _loss(self, to: str, start: Tensor, end: Tensor, draws: Draws) -> Tensor:
         elapsed, eps = draws.stratified(), draws.normal(*self.space.shape)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingSettings", "resolve_settings"]
 
-_Transform = Literal["auto", "standardise", "log", "asinh", "yeo-johnson", "none"]
+_Transform = Literal["auto", "standardise", "log", "asinh", "yeo-johnson", "gaussianise", "none"]
 
 
 class TrainingSettings(BaseModel):
@@ -38,7 +38,8 @@ class TrainingSettings(BaseModel):
         keep: weights that the run ends with: the ``last``, or the ``best``, for which the loss of validation members is
             smallest; it is measured twenty times, which protects small data sets from being learned by heart.
         augment: shift, rotate and reflect fields and particles at random, as their space allows.
-        transform: of the data before training (see `Preprocessing`), for all channels or one per channel.
+        transform: of the data before training (see `Preprocessing`), for all channels or one per channel;
+            ``gaussianise`` maps values to normal scores.
         scale_by_condition: divide the fluctuations of a field by the amplitude that the conditions predict, if it
             varies much (see `Preprocessing.fit`).
         discrete: model whole numbers, and data with few distinct values, as discrete: samples are then allowed values,

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import pi
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -33,7 +34,7 @@ from torch.nn import functional
 
 from pushforward.transforms.monotone import Monotone, bounded
 
-__all__ = ["CircularSpline", "Spline"]
+__all__ = ["Bin", "CircularSpline", "Spline", "bin_forward", "bin_inverse"]
 
 
 class Spline(Monotone):
@@ -115,6 +116,17 @@ class CircularSpline(Monotone):
         return torch.remainder(angle + self.bound, 2 * self.bound) - self.bound
 
 
+class Bin(NamedTuple):
+    """Ends of the bin of each value: along x and along z, and the derivatives at both."""
+
+    left: Tensor
+    right: Tensor
+    bottom: Tensor
+    top: Tensor
+    slope: Tensor
+    next_slope: Tensor
+
+
 @dataclass(frozen=True)
 class _Knots:
     """Positions and derivatives at the knots of one spline per value, each of shape (bins + 1, *shape)."""
@@ -124,31 +136,41 @@ class _Knots:
     derivative: Float[Tensor, "knots *shape"]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        left, right, bottom, top, d, d_next = self._bin(x, self.x)
-        xi = ((x - left) / (right - left)).clamp(0, 1)
-        s = (top - bottom) / (right - left)
-        z, log_derivative = _rational(xi, 1 - xi, s, d, d_next)
-        return torch.addcmul(bottom, z, top - bottom), log_derivative
+        return bin_forward(x, self._bin(x, self.x))
 
     def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        left, right, bottom, top, d, d_next = self._bin(z, self.y)
-        eta = ((z - bottom) / (top - bottom)).clamp(0, 1)
-        s = (top - bottom) / (right - left)
-        e = d * (1 - eta) - d_next * eta
-        product = 4 * s.square() * eta * (1 - eta)
-        larger = e.abs() + (e.square() + product).sqrt()
-        p = torch.where(e >= 0, larger, product / larger)
-        total = 2 * s * eta + p
-        xi = 2 * s * eta / total
-        _, log_derivative = _rational(xi, p / total, s, d, d_next)
-        return torch.addcmul(left, xi, right - left), -log_derivative
+        return bin_inverse(z, self._bin(z, self.y))
 
-    def _bin(self, value: Tensor, positions: Tensor) -> tuple[Tensor, ...]:
-        """Left and right, bottom and top, and the two derivatives of the bin that holds each value."""
+    def _bin(self, value: Tensor, positions: Tensor) -> Bin:
+        """The bin that holds each value."""
         index = (value >= positions[1:-1]).sum(0, keepdim=True)
         index = torch.cat([index, index + 1])
         tables = (table.expand(-1, *index.shape[1:]) for table in (self.x, self.y, self.derivative))
-        return tuple(end for table in tables for end in table.gather(0, index))
+        return Bin(*(end for table in tables for end in table.gather(0, index)))
+
+
+def bin_forward(x: Tensor, ends: Bin) -> tuple[Tensor, Tensor]:
+    """``z`` and log ∂z/∂x of values within their bins."""
+    left, right, bottom, top, d, d_next = ends
+    xi = ((x - left) / (right - left)).clamp(0, 1)
+    s = (top - bottom) / (right - left)
+    z, log_derivative = _rational(xi, 1 - xi, s, d, d_next)
+    return torch.addcmul(bottom, z, top - bottom), log_derivative
+
+
+def bin_inverse(z: Tensor, ends: Bin) -> tuple[Tensor, Tensor]:
+    """``x`` and log ∂x/∂z of values within their bins."""
+    left, right, bottom, top, d, d_next = ends
+    eta = ((z - bottom) / (top - bottom)).clamp(0, 1)
+    s = (top - bottom) / (right - left)
+    e = d * (1 - eta) - d_next * eta
+    product = 4 * s.square() * eta * (1 - eta)
+    larger = e.abs() + (e.square() + product).sqrt()
+    p = torch.where(e >= 0, larger, product / larger)
+    total = 2 * s * eta + p
+    xi = 2 * s * eta / total
+    _, log_derivative = _rational(xi, p / total, s, d, d_next)
+    return torch.addcmul(left, xi, right - left), -log_derivative
 
 
 def _rational(
