@@ -128,7 +128,7 @@ def test_the_log_determinant_is_autograds(name, transform):
         jacobian = torch.autograd.functional.jacobian(lambda y: preprocessing(y[None])[0].ravel(), one)
         expected = torch.linalg.slogdet(jacobian.reshape(space.size, space.size)).logabsdet
         torch.testing.assert_close(preprocessing.log_abs_det(one[None])[0], expected, rtol=1e-8, atol=1e-8)
-    single = fitted(x, space=space).log_abs_det(batch.float())
+    single = fitted(x, transform, space=space).log_abs_det(batch.float())
     torch.testing.assert_close(single.double(), preprocessing.log_abs_det(batch), rtol=1e-4, atol=1e-4)
 
 
