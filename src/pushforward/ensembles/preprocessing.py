@@ -264,10 +264,10 @@ class Preprocessing(nn.Module):
         x = self.levels(without_origin(x, self.origin, self.space), u)
         y = self.supports(x, u)
         location, unit, exponent, mean, deviation, *knots = self._constants(y, condition)
-        u = (y - location) / unit
-        slope = self._each(pointwise.log_derivative, u, exponent, *knots)
+        scaled = (y - location) / unit
+        slope = self._each(pointwise.log_derivative, scaled, exponent, *knots)
         if self.scores is not None:
-            v = (self._each(pointwise.forward, u, exponent, *knots) - mean) / deviation
+            v = (self._each(pointwise.forward, scaled, exponent, *knots) - mean) / deviation
             slope = slope + self.scores.log_slope(v)
         each = (slope + self.supports.log_slope(x) - (unit * deviation).log()).flatten(1)
         # For centred particles, on their degrees of freedom: all coordinates have one scale.
