@@ -142,6 +142,17 @@ def _(space: Series, number: int) -> str:
     return f"coordinate {number - 1}" if number else "time"
 
 
+@singledispatch
+def _can_be_scored(space: Space) -> bool:
+    """Whether each channel may be mapped by a function of its own."""
+    return True
+
+
+@_can_be_scored.register
+def _(space: Particles) -> bool:
+    return False
+
+
 def transforms_wanted(transform: str | Sequence[str], space: Space, channels: int) -> tuple[list[str], list[int]]:
     """The pointwise function requested for each channel, and the channels to map to normal scores after it.
 
@@ -156,7 +167,7 @@ def transforms_wanted(transform: str | Sequence[str], space: Space, channels: in
         raise UsageError(f"there is no transform {unknown[0]!r}; there are {', '.join(known)}")
     if len(wanted) != channels:
         raise UsageError(f"{len(wanted)} transforms were given for {channels} channels; give one, or one per channel")
-    if isinstance(space, Particles) and "gaussianise" in wanted:
+    if "gaussianise" in wanted and not _can_be_scored(space):
         raise UsageError("transform=gaussianise would break the symmetry of particles; use standardise or none")
     scored = [number for number, kind in enumerate(wanted) if kind == "gaussianise" and number >= timed]
     return ["auto" if kind == "gaussianise" else kind for kind in wanted], scored
