@@ -21,6 +21,7 @@ from pushforward.models import (
     ends_of,
     model_class,
 )
+from pushforward.models.whitened import Whitening
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Particles, Series, Vector
 
@@ -166,6 +167,9 @@ def test_two_halves_of_a_batch_lose_what_the_joined_batch_loses(name, key):
         pytest.skip(f"{name} pairs rows within the share of the batch that a process holds")
     if name == "drifting":
         pytest.skip("samples of a batch move each other; processes share theirs while they train")
+    for each in model.modules():
+        if isinstance(each, Whitening):
+            each.eval()  # processes share the power of their batches while they train
     joined = next(iter(model.turns(repeat(batch_for(model, 8))))).loss
     halves = [next(iter(model.turns(repeat(batch_for(model, 4, rank=rank, processes=2))))).loss for rank in (0, 1)]
     torch.testing.assert_close(sum(halves) / 2, joined, rtol=2e-5, atol=2e-5)

@@ -75,8 +75,8 @@ class Whitening(nn.Module):
 
     @torch.no_grad()
     def update(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Add a batch to the mean power."""
-        if not self.grid:
+        """Add a batch, of all processes, to the mean power while training."""
+        if not self.grid or not self.training:
             return
         modes = self._modes(x).abs().square().mean(0).flatten(1)
         index = self.index.flatten()
