@@ -35,9 +35,11 @@ from pushforward.ensembles import builtin
 from pushforward.errors import TrainingError
 from pushforward.models import Batch, Turn
 from pushforward.models.wgan import WGANGP
+from pushforward.spaces import Field
 from pushforward.validation import judge
 
 STEPS, LAST = 300, 50
+RATE = WGANGP.training_defaults_for(Field(1, (64, 64), periodic=True))["learning_rate"]
 JUDGED = ("power_spectrum", "coverage", "one_point_pdf")
 
 
@@ -114,7 +116,7 @@ def tabulate() -> None:
         rows,
         further={"Single seeds": single},
         notes=[
-            f"cosmic-web, 64 x 64, default settings, {STEPS} steps with a constant learning rate of {2e-4:g}; mean ± "
+            f"cosmic-web, 64 x 64, default settings, {STEPS} steps with a constant learning rate of {RATE:g}; mean ± "
             "standard deviation over the seeds.",
             "abs(ln variance ratio): of the channel of wavelet coefficients farthest from the data, in batches of 16; "
             f"above {math.log(2):.2f} over the last {LAST} steps counts as divergence. It is of the latest weights; "

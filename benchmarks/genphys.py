@@ -19,7 +19,7 @@ from examples.genphys.process_flow import ProcessFlow
 from examples.genphys.processes import PROCESSES, continuity_residual, process, transport_residual
 from torch import Tensor
 
-from benchmarks.stored_results import measure_in_turn, measure_once, stored
+from benchmarks.stored_results import measure_in_turn, measure_once, run_part, stored
 from benchmarks.timing import report
 from pushforward.ensembles import read
 from pushforward.networks import MLP
@@ -183,8 +183,4 @@ def residuals(name: str) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    command, *numbers = sys.argv[1:]
-    if command == "table":
-        tabulate()
-    else:
-        main(float(numbers[0]), table=False)
+    run_part(sys.argv[1:], main, tabulate)

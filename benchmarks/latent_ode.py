@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.stored_results import measure_in_turn, measure_once, stored
+from benchmarks.stored_results import measure_in_turn, measure_once, run_part, stored
 from benchmarks.timed_fits import timed_fit
 from benchmarks.timing import report
 from pushforward.ensembles import Ensemble, Preprocessing
@@ -305,8 +305,4 @@ def _spread(values: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    command, *numbers = sys.argv[1:]
-    if command == "table":
-        tabulate()
-    else:
-        main(float(numbers[0]), table=False)
+    run_part(sys.argv[1:], main, tabulate)

@@ -104,7 +104,7 @@ def rows_of(name: str) -> list[dict[str, Any]]:
 def cell(recipe: str, name: str, seed: int) -> dict[str, Any]:
     """Figures of one recipe on one set from one seed; the stored ones if there are any."""
     chosen = setting(recipe, name, seed)
-    return measure_once("modes_of_gans", f"{recipe} {name} {seed}", chosen, lambda: _measured(**chosen))
+    return measure_once("modes_of_gans", f"{recipe} {name} {seed}", chosen, lambda: _measured(recipe, name, seed))
 
 
 def setting(recipe: str, name: str, seed: int) -> dict[str, Any]:
@@ -112,14 +112,16 @@ def setting(recipe: str, name: str, seed: int) -> dict[str, Any]:
     return {"model": model, "steps": STEPS, "settings": {**NETWORKS, **own}, "set": name, "seed": seed}
 
 
-def _measured(model: str, steps: int, settings: dict[str, Any], set: str, seed: int) -> dict[str, Any]:
+def _measured(recipe: str, name: str, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
-    ensemble = pf.read(SETS[set]["name"], members=POINTS, seed=seed, **SETS[set]["options"])
-    emulator, seconds = timed_fit(ensemble, model, steps=steps, settings=settings, seed=seed)
+    ensemble = pf.read(SETS[name]["name"], members=POINTS, seed=seed, **SETS[name]["options"])
+    model, own, _ = RECIPES[recipe]
+    settings = {**NETWORKS, **own}
+    emulator, seconds = timed_fit(ensemble, model, steps=STEPS, settings=settings, seed=seed)
     result: dict[str, Any] = {"seconds": seconds, "corrected": None, "acceptance": None}
-    result["plain"] = mode_statistics(emulator.sample(SAMPLES, seed=seed).numpy(), set)
+    result["plain"] = mode_statistics(emulator.sample(SAMPLES, seed=seed).numpy(), name)
     if settings.get("packing", 1) == 1:
-        result["corrected"] = mode_statistics(emulator.sample(SAMPLES, seed=seed, corrected=True).numpy(), set)
+        result["corrected"] = mode_statistics(emulator.sample(SAMPLES, seed=seed, corrected=True).numpy(), name)
         result["acceptance"] = emulator.model.acceptance
     return result
 

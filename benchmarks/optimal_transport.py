@@ -28,7 +28,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from benchmarks.stored_results import measure_in_turn, measure_once, stored
+from benchmarks.stored_results import measure_in_turn, measure_once, run_part, stored
 from benchmarks.timing import report, time_in_turn
 from pushforward.ensembles.batch import Batch, PairBatch
 from pushforward.models import Player, Turn
@@ -319,11 +319,8 @@ def _spread(values: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    command, *numbers = sys.argv[1:]
-    if command == "speed":
+    if sys.argv[1] == "speed":
         torch.set_num_threads(1)
         step_times()
-    elif command == "table":
-        tabulate()
     else:
-        main(float(numbers[0]), table=False)
+        run_part(sys.argv[1:], main, tabulate)

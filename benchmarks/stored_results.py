@@ -10,12 +10,12 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["WORK", "measure_in_turn", "measure_once", "stored"]
+__all__ = ["WORK", "measure_in_turn", "measure_once", "run_part", "stored"]
 
 Row = TypeVar("Row")
 
@@ -62,6 +62,14 @@ def measure_in_turn(rows: Iterable[Row], measure: Callable[[Row], object], secon
             return False
         measure(row)
     return True
+
+
+def run_part(words: Sequence[str], main: Callable[..., None], tabulate: Callable[[], None]) -> None:
+    """Run what the words of a command line ask for: ``measure [SECONDS]``, without a table, or ``table``."""
+    if words[0] == "table":
+        tabulate()
+    else:
+        main(float(words[1]) if len(words) > 1 else float("inf"), table=False)
 
 
 def _path(benchmark: str, name: str) -> Path:
