@@ -26,8 +26,9 @@ from pushforward.validation.floor import match
 from pushforward.validation.gather import assemble, most_members
 from pushforward.validation.measure import Tolerances
 from pushforward.validation.report import Report
+from pushforward.validation.sample_report import report_on
 from pushforward.validation.statistic import Statistic
-from pushforward.validation.validate import judging, report_on, write
+from pushforward.validation.validate import judging, write
 
 __all__ = ["judge"]
 
