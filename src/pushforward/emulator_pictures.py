@@ -100,4 +100,4 @@ def _(space: Series, figure: Any, samples: NDArray[np.float32]) -> None:
     for each in samples[:_LINES]:
         times = each[:, 0] if space.timed else np.arange(len(each))
         axes.plot(times, each[:, int(space.timed)], marker=".", linewidth=0.8)
-    axes.set(xlabel="time", ylabel="value")
+    axes.set(xlabel="time", ylabel=space.names[0] if space.names else "value")

@@ -149,6 +149,7 @@ class Series:
         dim: numbers observed at each time.
         length: rows per sample.
         timed: whether column 0 of a sample holds the times.
+        names: of the numbers observed; empty if they have none.
     """
 
     kind: ClassVar[str] = "series"
@@ -157,6 +158,7 @@ class Series:
     dim: int
     length: int
     timed: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:

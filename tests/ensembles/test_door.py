@@ -129,10 +129,10 @@ def test_observations_are_asked_about_and_filters_are_not_mixed(tmp_path):
         read(tmp_path / "stars.csv", space="series")
     each = read(tmp_path / "stars.csv", id="name,filter", time="mjd")
     assert len(each) == 12
-    assert each.space == Series(1, 10, timed=True)
+    assert each.space == Series(1, 10, timed=True, names=("mag",))
     mixed = read(tmp_path / "stars.csv", id="name", time="mjd", columns="mag")
     assert len(mixed) == 6
-    assert mixed.space == Series(1, 20, timed=True)
+    assert mixed.space == Series(1, 20, timed=True, names=("mag",))
     assert read(tmp_path / "stars.csv", space="vector").space == Vector(2, ("mjd", "mag"))
     one = light_curves(("g",))
     assert len(read(one, space="series")) == 6

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.ensembles import Ensemble, Preprocessing
+from pushforward.ensembles import Ensemble, Preprocessing, write
 from pushforward.ensembles.series import joined_series
 from pushforward.errors import DataError
+from pushforward.simulate import Simulated
 from pushforward.spaces import Series, space_from_dict, space_to_dict
 
 
@@ -76,7 +77,7 @@ def test_a_table_with_a_row_an_observation_is_read_as_series(tmp_path, ending):
     path = tmp_path / f"stars{ending}"
     shuffled.to_csv(path, index=False) if ending == ".csv" else shuffled.to_parquet(path)
     found = pf.read(str(path), space="series")
-    assert (len(found), found.space) == (15, Series(1, 6, timed=True))
+    assert (len(found), found.space) == (15, Series(1, 6, timed=True, names=("mag",)))
     x = found.take(np.arange(15))
     assert (np.diff(x[..., 0], axis=1) >= 0).all()
     seen = ~np.isnan(x[..., 1])
@@ -92,7 +93,7 @@ def test_tables_of_one_series_each_are_one_ensemble(tmp_path):
         frame = pd.DataFrame({"time": np.arange(3 + number % 2), "flux": np.arange(3 + number % 2) * number})
         frame.to_csv(tmp_path / f"star{number:02d}.csv", index=False)
     found = pf.read(str(tmp_path / "*.csv"), space="series")
-    assert (len(found), found.space) == (12, Series(1, 4, timed=True))
+    assert (len(found), found.space) == (12, Series(1, 4, timed=True, names=("flux",)))
     np.testing.assert_array_equal(found.take([2])[0, :3, 1], [0, 2, 4])
 
 
@@ -138,3 +139,14 @@ def test_a_coordinate_that_was_never_observed_is_refused():
     x[..., 2] = np.nan
     with pytest.raises(DataError, match="coordinate 1 was not observed"):
         Preprocessing.fit(Ensemble.from_array(x, space=SPACE))
+
+
+def test_names_and_units_of_columns_survive_a_file(tmp_path):
+    rng = np.random.default_rng(0)
+    x = np.stack([np.sort(rng.uniform(0, 9, (12, 5)), axis=1), *rng.normal(size=(2, 12, 5))], axis=2)
+    units = ("d", "mag", "K")
+    space = Series(2, 5, timed=True, names=("magnitude", "temperature"))
+    write(Simulated(x, space, units=units), tmp_path / "stars.parquet")
+    found = pf.read(str(tmp_path / "stars.parquet"))
+    assert (found.space, found.units) == (space, units)
+    assert any("temperature" in line for line in Preprocessing.fit(found).describe())

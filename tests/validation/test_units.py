@@ -92,6 +92,8 @@ def test_series_and_particles_have_units():
     report = judged(x, Series(1, 12, timed=True), units=("d", "mag"))
     assert labels(report, "values_over_time") == [("time  [d]", "value  [mag]")]
     assert labels(report, "structure_function") == [("τ  [d]", "S(τ)  [mag²]")]
+    report = judged(x, Series(1, 12, timed=True, names=("magnitude",)), units=("d", "mag"))
+    assert labels(report, "values_over_time") == [("time  [d]", "magnitude  [mag]")]
     report = judged(normal(120, 4, 2), Particles(4, 2), units=("nm",))
     assert labels(report, "distances") == [("distance of two particles  [nm]", "probability density  [1/nm]")]
 

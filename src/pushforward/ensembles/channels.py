@@ -137,9 +137,8 @@ def _(space: Particles, number: int) -> str:
 
 @channel_name.register
 def _(space: Series, number: int) -> str:
-    if not space.timed:
-        return f"coordinate {number}"
-    return f"coordinate {number - 1}" if number else "time"
+    place = number - space.timed
+    return "time" if place < 0 else space.names[place] if space.names else f"coordinate {place}"
 
 
 @singledispatch

@@ -220,7 +220,7 @@ def _whole(
     layout = layout_of(
         raw.source.shape,
         space or (contents.kind if contents else None),
-        names=contents.names if contents else (),
+        names=(contents.names or contents.attributes.get("coordinates", ())) if contents else (),
         times=contents.attributes.get("times", ()) if contents else (),
         label=raw.name,
         **stated | given,

@@ -124,8 +124,14 @@ def series_of_tables(
         f"time from {names[0]!r}, values from {', '.join(map(repr, names[1:]))}",
     )
     left = {name: text for name, text in tables[0].left_out.items() if name not in parts[0][3]}
-    source = InMemory(x, label)
-    return replace(tables[0], source=source, names=(), kind=TIMED, one_member=False, notes=notes, left_out=left)
+    stated = tables[0].attributes.get("units", {})
+    about: dict[str, Any] = {"coordinates": names[1:]}
+    if any(name in stated for name in names):
+        about["units"] = tuple(stated.get(name, "") for name in names)
+    return replace(
+        tables[0], source=InMemory(x, label), names=(), attributes=about, kind=TIMED, one_member=False, notes=notes,
+        left_out=left,
+    )  # fmt: skip
 
 
 def _observations(

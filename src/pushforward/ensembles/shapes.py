@@ -54,7 +54,7 @@ def layout_of(
         shape: shape of the stored array.
         space: a Space, its kind, or its description in plain values; None infers it from the shape.
         periodic, isotropic, box: properties of a Field; None if unknown.
-        names: names of the coordinates of a Vector.
+        names: names of the coordinates of a Vector, or of the numbers of a timed Series.
         times: times of the snapshots of a Trajectory.
         centred, species: properties of Particles; None if unknown.
         label: name of the array in messages.
@@ -144,7 +144,7 @@ def _told_by_shape(
         case ("series", 2):
             return Layout(Series(member[1], member[0]))
         case ("timed-series", 2) if member[1] > 1:
-            return Layout(Series(member[1] - 1, member[0], timed=True))
+            return Layout(Series(member[1] - 1, member[0], timed=True, names=names))
         case ("trajectory", 4) if member[1] == 2 and len(times) == member[0]:
             return Layout(Trajectory(member[2], member[3], times))
         case ("trajectory", _):

@@ -97,7 +97,7 @@ class EvaluationData(Generic[S]):
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the coordinates or channels along the first axis of a sample."""
-        names, count = tuple(getattr(self.space, "names", ())), self.real.shape[1]
+        names, count = self.space.names if self.space.kind == "vector" else (), self.real.shape[1]
         if names or (self.space.kind == "field" and count == 1):
             return names or ("value",)
         word = _ALONG.get(self.space.kind, "x")

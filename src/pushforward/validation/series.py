@@ -191,8 +191,11 @@ def series_pictures(data: EvaluationData[Series]) -> list[Picture]:
         ]
 
 
-def _channels(space: Any) -> tuple[str, ...]:
-    return ("",) if space.dim == 1 else tuple(f"coordinate {number}" for number in range(space.dim))
+def _channels(space: Series) -> tuple[str, ...]:
+    """Names of the values; an empty text for the only one of series without names."""
+    if space.names or space.dim == 1:
+        return space.names or ("",)
+    return tuple(f"coordinate {number}" for number in range(space.dim))
 
 
 def _parts(x: np.ndarray, space: Series) -> tuple[np.ndarray, np.ndarray]:
@@ -220,7 +223,7 @@ def _summaries(data: EvaluationData[Series]) -> tuple[Summary, Summary]:
         name="values_over_time",
         title="Value over time",
         x_label=labelled("time", of_time),
-        y_label=tuple(labelled("value", unit) for unit in of_values),
+        y_label=tuple(labelled(name or "value", unit) for name, unit in zip(_channels(space), of_values, strict=True)),
         x=at,
         generated=generated,
         real=real,

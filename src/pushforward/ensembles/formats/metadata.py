@@ -41,7 +41,7 @@ def condition_columns(simulated: Simulated) -> dict[str, NDArray[Any]]:
 
 
 def coordinate_names(space: Space) -> tuple[str, ...]:
-    """Names of a vector's coordinates; ``x0``, ``x1``, ... if it has none."""
+    """Names of coordinates, of a series those of its values; ``x0``, ``x1``, ... if they have none."""
     return getattr(space, "names", ()) or tuple(f"x{number}" for number in range(space.size))
 
 

@@ -224,26 +224,24 @@ def _words_among_numbers(words: pd.DataFrame, numeric: list[str], label: str) ->
 
 
 def write_file(simulated: Simulated, path: Path) -> None:
-    """Write vectors with one row each, timed series with one row per observation; .parquet also keeps units of vectors.
+    """Write vectors with one row each, timed series with one row per observation; .parquet also keeps units.
 
     Raises:
         UsageError: for members of other kinds.
     """
-    units: dict[str, str] = {}
     if simulated.space.timed:
-        frame, missing = _observations(simulated), ""
+        frame, names, missing = *_observations(simulated), ""
     elif simulated.space.kind == "vector":
         missing = "nan"  # numpy.loadtxt does not read an empty field as a number
         names = coordinate_names(simulated.space)
-        if len(simulated.units) == len(names):
-            units = dict(zip(names, simulated.units, strict=True))
         frame = pd.DataFrame(simulated.x, columns=list(names))
     else:
         raise UsageError(
             f"a table holds vectors or timed series, not members of shape {simulated.space.shape}; write .h5 or .npz"
         )
     if path.suffix.lower() == ".parquet":
-        _write_parquet(frame, units, path)
+        known = len(simulated.units) == len(names)
+        _write_parquet(frame, dict(zip(names, simulated.units, strict=True)) if known else {}, path)
     else:
         frame.to_csv(path, index=False, float_format=digits(simulated.x), na_rep=missing)
 
@@ -254,10 +252,12 @@ def write_conditions(simulated: Simulated, path: Path) -> None:
     pd.DataFrame(columns).to_csv(path, index=False, float_format=digits(*columns.values()))
 
 
-def _observations(simulated: Simulated) -> pd.DataFrame:
+def _observations(simulated: Simulated) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Times and values with the number of their series; names of the times and values."""
     count, length, columns = simulated.x.shape
     rows = simulated.x.reshape(-1, columns)
-    frame = pd.DataFrame(rows, columns=["time", *(f"x{number}" for number in range(columns - 1))])
+    names = ("time", *coordinate_names(simulated.space)[: columns - 1])
+    frame = pd.DataFrame(rows, columns=list(names))
     frame.insert(0, "series", np.repeat(np.arange(count), length))
     # a row without any observation is padding of a short series
-    return frame.dropna(subset=list(frame.columns[2:]), how="all")
+    return frame.dropna(subset=list(names[1:]), how="all"), names
