@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pushforward.conditions import Condition, refined
-from pushforward.spaces import Space, Vector
+from pushforward.spaces import Space
 from pushforward.validation.floor import Floor
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class EvaluationData(Generic[S]):
     @property
     def column_names(self) -> tuple[str, ...]:
         """Names of the coordinates or channels along the first axis of a sample."""
-        names = self.space.names if isinstance(self.space, Vector) else ()
+        names = tuple(getattr(self.space, "names", ())) if self.space.kind == "vector" else ()
         count = self.real.shape[1]
         if names or (self.space.kind == "field" and count == 1):
             return names or ("value",)
