@@ -54,3 +54,10 @@ def test_displacement_keeps_the_values_and_moves_them():
 def test_options_out_of_range_are_refused():
     with pytest.raises(UsageError, match=r"feedback in \[0, 1\]"):
         simulate("field-pairs", 2, grid=16, feedback=2.0)
+
+
+def test_varied_pairs_keep_their_cosmology():
+    pairs = simulate("field-pairs", 30, grid=16, varied=True)
+    assert pairs.names == ("Omega_m", "sigma_8")
+    assert len(np.unique(pairs.conditions, axis=0)) == 3, "one cosmology per simulation"
+    assert simulate("field-pairs-a", 12, grid=16).conditions is None

@@ -39,6 +39,8 @@ _OPTIONS = """
     Arguments:
         grid: cells per side.
         box: side length in Mpc/h.
+        varied: draw Omega_m and sigma_8 of each simulation as `cosmic_web` does, and keep them as conditions; otherwise
+            they are 0.3 and 0.8.
         smoothing: R in Mpc/h.
         displacement: A in (Mpc/h)^2.
         bias: beta. feedback: h, in [0, 1]. scatter: s.
@@ -57,6 +59,7 @@ def _with_gas(side: str, name: str, summary: str) -> Callable[..., Simulated]:
         *,
         grid: int = 64,
         box: float = 100.0,
+        varied: bool = False,
         smoothing: float = 1.0,
         displacement: float = 0.5,
         bias: float = 0.6,
@@ -81,7 +84,7 @@ def _with_gas(side: str, name: str, summary: str) -> Callable[..., Simulated]:
                 scatter=scatter,
             )
 
-        return _made(side, count, seed, grid, box, gas)
+        return _made(side, count, seed, grid, box, varied, gas)
 
     made.__name__ = made.__qualname__ = name
     made.__doc__ = summary + _OPTIONS
@@ -101,9 +104,9 @@ field_pairs_b = _with_gas(
 
 
 @simulator
-def field_pairs_a(count: int, seed: int = 0, *, grid: int = 64, box: float = 100.0) -> Simulated:
+def field_pairs_a(count: int, seed: int = 0, *, grid: int = 64, box: float = 100.0, varied: bool = False) -> Simulated:
     """Maps of matter alone, shape ``(count, 1, grid, grid)``, of other simulations than `field_pairs_b`."""
-    return _made("a", count, seed, grid, box)
+    return _made("a", count, seed, grid, box, varied)
 
 
 def _made(
@@ -112,16 +115,20 @@ def _made(
     seed: int,
     grid: int,
     box: float,
+    varied: bool,
     gas: Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]] | None = None,
 ) -> Simulated:
     own = len(_SIDES) * seed + _SIDES[side]
-    matter = cosmic_web(count, own, grid=grid, box=box, Omega_m=0.3, sigma_8=0.8)
+    cosmology = {} if varied else {"Omega_m": 0.3, "sigma_8": 0.8}
+    matter = cosmic_web(count, own, grid=grid, box=box, **cosmology)
     fields = [matter.x] if side != "b" else []
     if gas is not None:
         fields.append(gas(matter.x, np.random.default_rng([own, 1])))
     return Simulated(
         np.concatenate(fields, axis=1),
         Field(len(fields), (grid, grid), periodic=True, box=box, isotropic=True),
+        conditions=matter.conditions if varied else None,
+        names=matter.names if varied else (),
         groups=matter.groups,
         notes=matter.notes,
     )

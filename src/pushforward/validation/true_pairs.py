@@ -26,7 +26,7 @@ from pushforward.spaces import Field, Space
 if TYPE_CHECKING:
     from pushforward.emulator import Emulator
 
-__all__ = ["Figure", "Sides", "translation_figures"]
+__all__ = ["Figure", "Sides", "Translated", "translated", "translated_figures", "translation_figures"]
 
 _SPLITS = 20
 
@@ -63,12 +63,48 @@ class Figure:
     curve: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Translated:
+    """Members translated in one direction.
+
+    Attributes:
+        to: end of the direction, ``"a"`` or ``"b"``.
+        origin: the members. moved: their translations. target: their true partners.
+        back: translations of the translations; None for a translator of one way.
+    """
+
+    to: str
+    origin: Tensor
+    moved: Tensor
+    target: Tensor
+    back: Tensor | None
+
+    @property
+    def arrow(self) -> str:
+        """Name of the direction."""
+        return "a to b" if self.to == "b" else "b to a"
+
+
 def translation_figures(emulator: Emulator, sides: Sides) -> list[Figure]:
     """All figures, of a to b and of b to a, or of the direction that the translator has.
 
     Arguments:
         emulator: a translator.
         sides: members that training did not see.
+
+    Raises:
+        UsageError: if a translation is not finite.
+    """
+    return [figure for each in translated(emulator, sides) for figure in translated_figures(emulator.space, each)]
+
+
+def translated_figures(space: Space, each: Translated) -> list[Figure]:
+    """All figures of one direction."""
+    return _figures(space, each.arrow, each.origin, each.moved, each.back, each.target)
+
+
+def translated(emulator: Emulator, sides: Sides) -> list[Translated]:
+    """Members of both ensembles translated, and there and back, in each direction that the translator has.
 
     Raises:
         UsageError: if a translation is not finite.
@@ -82,8 +118,7 @@ def translation_figures(emulator: Emulator, sides: Sides) -> list[Figure]:
         back = emulator.translate(moved, "a" if to == "b" else "b") if len(ends) > 1 else None
         if not bool(moved.isfinite().all()):
             raise UsageError(f"translations to {to} hold values that are not finite; train longer, or at a lower rate")
-        arrow = f"{'a' if to == 'b' else 'b'} to {to}"
-        found += _figures(emulator.space, arrow, origin, moved, back, target)
+        found.append(Translated(to, origin, moved, target, back))
     return found
 
 
@@ -154,6 +189,12 @@ def _(space: Field, arrow: str, origin: Tensor, moved: Tensor, back: Tensor | No
         found.append(
             Figure("round_trip", f"Round trip, {arrow} and back", f"mean r(k) with the member itself, {half}", "",
                    float(returned[within].mean()), 1.0, k=k, curve=returned)
+        )  # fmt: skip
+        again = power(back).power.mean((0, 1)).numpy()
+        found.append(
+            Figure("round_trip_power", f"Power spectrum of the round trip, {arrow} and back",
+                   f"mean of |P / P_member - 1|, {half}", "%", error(again, means["origin"]), 0.0, k=k,
+                   curve=again / means["origin"])
         )  # fmt: skip
     r, plain = correlation(moved, target), correlation(origin, target)
     found.append(

@@ -13,14 +13,18 @@ import torch
 from pushforward.ensembles import Ensemble
 from pushforward.validation.labels import labelled, wavenumber_unit
 from pushforward.validation.page import render, save_page
-from pushforward.validation.printing import Printed, TextTable
+from pushforward.validation.printing import Printed, TextGroup, TextTable
+from pushforward.validation.recovered_figure import RECOVERED, RECOVERED_MEANING, recovered_picture
+from pushforward.validation.recovered_parameters import Recovered, parameters_of_pairs, recovered
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import Picture, encode, styled
-from pushforward.validation.true_pairs import Figure, Sides, translation_figures
+from pushforward.validation.true_pairs import Figure, Sides, translated, translated_figures
 from pushforward.validation.verdict import AT_FLOOR, CLOSE, NEAR, OFF, STYLES, UNJUDGED
 from pushforward.validation.wording import number, plain, with_unit
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from pushforward.emulator import Emulator
 
 __all__ = ["TruePairsReport", "are_true_pairs", "validate_true_pairs"]
@@ -36,6 +40,8 @@ class TruePairsReport(Printed):
         model, data: names.
         figures: of both directions.
         members: of each ensemble that were translated.
+        recovered: parameters in each direction, where the pairs have some.
+        notes: what could not be judged, and why.
         wavenumber: unit of k.
         config: of the run.
     """
@@ -44,6 +50,8 @@ class TruePairsReport(Printed):
     data: str
     figures: tuple[Figure, ...]
     members: int
+    recovered: tuple[Recovered, ...] = ()
+    notes: tuple[str, ...] = ()
     wavenumber: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
 
@@ -69,8 +77,34 @@ class TruePairsReport(Printed):
             for each in self.figures
         ]
 
-    def table(self) -> TextTable:
-        """The figures as a table for a terminal."""
+    @property
+    def recovered_lines(self) -> list[tuple[str, ...]]:
+        """Texts of the parameters, one tuple per line, in the order of `RECOVERED`."""
+        return [
+            (
+                f"{each.parameter}, {each.direction}",
+                *(number(x, 2) for x in (each.error, each.error_true, each.error_untranslated)),
+                *(number(x, 2) for x in (each.shift, each.apart, each.width)),
+                *(with_unit(number(100 * x, 2), "%") for x in (each.coverage, each.coverage_true)),
+            )
+            for each in self.recovered
+        ]
+
+    def table(self) -> TextGroup:
+        """The figures as tables for a terminal."""
+        from rich.text import Text
+
+        parts: list[RenderableType] = [self._figures_table()]
+        if self.recovered:
+            table = TextTable(title="Parameters recovered from translations", title_justify="left")
+            for place, name in enumerate(RECOVERED):
+                table.add_column(name, justify="right" if place else "left", no_wrap=not place)
+            for line in self.recovered_lines:
+                table.add_row(*line)
+            parts += [table, Text(RECOVERED_MEANING)]
+        return TextGroup(*parts, Text("\n".join(self.notes)))
+
+    def _figures_table(self) -> TextTable:
         table = TextTable(title=f"{self.model} on {self.data}", title_justify="left")
         for place, name in enumerate(("statistic", "value", "untranslated", "floor", "verdict")):
             table.add_column(name, justify="right" if 0 < place < 4 else "left")
@@ -83,14 +117,21 @@ class TruePairsReport(Printed):
         verdicts = [{**asdict(each), "verdict": verdict} for each, _, verdict in self.lines]
         values = {
             "model": self.model, "data": self.data, "members": self.members,
-            "verdicts": verdicts, "config": dict(self.config),
+            "verdicts": verdicts, "parameters": [each.to_dict() for each in self.recovered],
+            "notes": self.notes, "config": dict(self.config),
         }  # fmt: skip
         return plain(values)  # type: ignore[return-value]
 
     def html(self) -> str:
         """The report as one page."""
-        picture = self.picture()
-        return render("true_pairs.html.j2", report=self, pictures=[picture] if picture else [])
+        return render(
+            "true_pairs.html.j2",
+            report=self,
+            pictures=[each for each in (self.picture(),) if each],
+            columns=RECOVERED,
+            meaning=RECOVERED_MEANING,
+            parameters=[recovered_picture(self.recovered)] if self.recovered else [],
+        )
 
     def save(self, path: str | Path) -> None:
         """Write ``.html`` or ``.json``.
@@ -108,8 +149,13 @@ class TruePairsReport(Printed):
         names = list(dict.fromkeys(each.statistic for each in curves))
         if not names:
             return None
-        titles = {"power_spectrum": "P(k) / P_real(k)", "round_trip": "r(k) of the round trip",
-                  "correlation_with_truth": "r(k) with the truth", "transfer_function": "T(k)"}  # fmt: skip
+        titles = {
+            "power_spectrum": "P(k) / P_real(k)",
+            "round_trip": "r(k) of the round trip",
+            "round_trip_power": "P(k) of the round trip / P(k)",
+            "correlation_with_truth": "r(k) with the truth",
+            "transfer_function": "T(k)",
+        }
         with styled():
             columns = min(2, len(names))
             rows = -(-len(names) // columns)
@@ -122,6 +168,8 @@ class TruePairsReport(Printed):
                 axes.set(xlabel=labelled("k", self.wavenumber), title=titles[name])
                 if name == names[0]:
                     axes.legend()
+            for axes in canvas.axes[len(names) :]:
+                axes.remove()
             source = encode(canvas)
         return Picture(
             "Translations over the wavenumber", source, "One is a translation that cannot be told from the truth.",
@@ -140,6 +188,8 @@ def are_true_pairs(emulator: Emulator, ensemble: Any) -> bool:
 def validate_true_pairs(emulator: Emulator, pairs: Ensemble, *, samples: int | None = None) -> TruePairsReport:
     """Translate the members of true pairs both ways, and there and back, and compare each with its partner.
 
+    Where the pairs have parameters that vary, these are recovered from translations and from true members.
+
     Arguments:
         emulator: a translator.
         pairs: members of a and of b side by side: fields with the channels of both, vectors of both lengths.
@@ -150,9 +200,22 @@ def validate_true_pairs(emulator: Emulator, pairs: Ensemble, *, samples: int | N
     """
     x = torch.from_numpy(pairs.take(np.arange(min(len(pairs), samples or _MOST))))
     axis = emulator.space.shape[0]
-    figures = translation_figures(emulator, Sides(x[:, :axis], x[:, axis:]))
+    moved = translated(emulator, Sides(x[:, :axis], x[:, axis:]))
+    figures = [figure for each in moved for figure in translated_figures(emulator.space, each)]
+    parameters = parameters_of_pairs(pairs)
+    found, notes = list[Recovered](), list[str]()
+    if isinstance(parameters, str):
+        notes.append(f"Recovery of parameters was not judged: {parameters}.")
+    else:
+        names, values = parameters
+        known = torch.from_numpy(pairs.take(np.arange(len(values))))
+        for each in moved:
+            side = known[:, axis:] if each.to == "b" else known[:, :axis]
+            found += recovered(emulator.space, each, side, names, values, pairs)
     unit = wavenumber_unit(pairs.space, pairs.length_unit)
-    return TruePairsReport(emulator.name, pairs.name, tuple(figures), len(x), unit, emulator.config)
+    return TruePairsReport(
+        emulator.name, pairs.name, tuple(figures), len(x), tuple(found), tuple(notes), unit, emulator.config
+    )
 
 
 def _verdict(each: Figure) -> str:
