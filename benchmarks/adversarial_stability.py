@@ -51,7 +51,7 @@ class Watched(WGANGP):
             if turn.player == "generator":
                 batch = next(batches)
                 with torch.no_grad():
-                    fake, real = self._generate(batch.draws, batch.condition).float(), self.bands(batch.x)
+                    fake, real = self._generate(batch.draws, batch.condition).float(), self._real(batch)
                     made, wanted = (x.transpose(0, 1).flatten(1).var(1) for x in (fake, real))
                 turn.logs["excess"] = (made / wanted).log().abs().max()
             yield turn

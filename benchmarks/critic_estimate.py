@@ -64,7 +64,7 @@ def watched(kind: type[Adversarial]) -> type[Adversarial]:
             made = self._generate(Draws(self.steps, SAMPLES, device=torch.device("cpu")), None)
             members: list[torch.Tensor] = []
             while sum(map(len, members)) < SAMPLES:
-                members.append(self.bands(next(batches).x))
+                members.append(self._real(next(batches)))
             return torch.tensor(exact(made.numpy(), torch.cat(members)[:SAMPLES].numpy()))
 
     Watched.__name__ = f"Watched{kind.__name__}"

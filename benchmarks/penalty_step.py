@@ -70,7 +70,7 @@ def contiguous() -> Iterator[None]:
 
 def common_critic_loss(model: WGANGP, batch: Batch) -> Tensor:
     """The critic's loss as it is commonly written."""
-    real = model.bands(batch.x)
+    real = model.coordinates(batch.x).detach()
     with torch.no_grad():
         fake = model.generator(model.generator.noise(batch.draws))
     epsilon = batch.draws.uniform(1, 1, 1, *[1] * (real.dim() - 4))

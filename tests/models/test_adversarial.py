@@ -16,7 +16,6 @@ from pushforward.models.critic_penalties import gradient_penalty, squared_slope
 from pushforward.models.gan import GAN
 from pushforward.models.packing import pack
 from pushforward.models.r3gan import R3GAN
-from pushforward.models.stationary import StationaryGenerator
 from pushforward.models.wavelet_bands import WaveletBands, halvings_for
 from pushforward.models.wgan import WGANGP
 from pushforward.randomness import Draws
@@ -62,7 +61,7 @@ def test_grids_are_halved_down_to_sixteen_cells(grid, expected):
 
 def test_cubes_are_halved_down_to_eight_cells():
     cube = Field(1, (32, 32, 32), periodic=True)
-    assert WGANGP(cube).bands.space.grid == (8, 8, 8)
+    assert WGANGP(cube).coordinates.space.grid == (8, 8, 8)
     assert WGANGP.training_defaults_for(cube)["batch_size"] < WGANGP.training_defaults_for(PERIODIC)["batch_size"]
 
 
@@ -91,16 +90,44 @@ def test_samples_of_a_stationary_field_start_with_the_power_of_the_data():
 
 def test_a_stationary_generator_moves_with_its_noise():
     torch.manual_seed(0)
-    bands = WaveletBands(PERIODIC, 1)
-    generator = StationaryGenerator(PERIODIC, bands, width=8).eval()
-    generator.initialise(correlated(16))
+    model = WGANGP(PERIODIC, settings=WGANGP.Settings(width=8, critic_width=4)).eval()
+    model.prepare(Batch(correlated(16), None, Draws(0, 16)))
     with torch.no_grad():
-        for weights in generator.network.parameters():
+        for weights in model.generator.parameters():
             weights.add_(0.1 * torch.randn_like(weights))
-        noise = torch.randn(2, *PERIODIC.shape)
-        still = bands.inverse(generator(noise.flatten(1)))
-        moved = bands.inverse(generator(noise.roll((8, 16), (2, 3)).flatten(1)))
+        noise = torch.randn(2, *model.coordinates.space.shape)
+        still = model.decode(noise.flatten(1))
+        moved = model.decode(noise.roll((4, 8), (2, 3)).flatten(1))
     torch.testing.assert_close(moved, still.roll((8, 16), (2, 3)), atol=1e-3, rtol=1e-3)
+
+
+def test_likelihood_teaches_mean_and_spectrum_at_each_condition():
+    torch.manual_seed(0)
+    given = torch.tensor([-1.0, 1.0]).repeat_interleave(64)[:, None]
+    # at one condition twice the amplitude, and another mean
+    x = correlated(128) * (1.5 + 0.5 * given[..., None, None]) + given[..., None, None]
+    model = WGANGP(PERIODIC, ConditionSpace(1), WGANGP.Settings(width=4, critic_width=4))
+    batch = Batch(x, Condition(given), Draws(0, 128))
+    model.prepare(batch)
+    player = model.players()["spectrum"]
+    optimiser = torch.optim.Adam(player.parameters, lr=1e-2, betas=player.betas)
+    for _ in range(150):
+        (turn,) = model.coordinates.turns(repeat(batch))
+        optimiser.zero_grad()
+        turn.loss.backward()
+        optimiser.step()
+    white = model.coordinates(x, batch.condition).detach()
+    for half in white.split(64):
+        assert abs(float(half.std()) - 1) < 0.05
+        assert abs(float(half.mean())) < 0.05
+    torch.testing.assert_close(model.coordinates.inverse(white, batch.condition), x, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{"network": "dcgan"}, {"latent_dim": 8}])
+def test_a_generator_that_starts_from_a_vector_makes_fields_that_are_not_whitened(options):
+    model = WGANGP(PERIODIC, settings=WGANGP.Settings(width=4, critic_width=4, **options))
+    assert model.coordinates.gaussian is None
+    assert "spectrum" not in model.players()
 
 
 def test_clipping_bounds_the_critic():

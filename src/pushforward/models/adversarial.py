@@ -5,8 +5,9 @@ The critic f and the generator g are trained in turn, on fresh data and noise ea
 (`pushforward.models.critic_penalties`), by a bound on its weights, or not at all. A family is a choice of these (`gan`,
 `wgan`, `r3gan`).
 
-For a field, both networks work on standardised wavelet coefficients (`WaveletBands`). A statistically homogeneous field
-is generated from a map of noise with the data's power spectrum (`StationaryGenerator`), any other from one vector.
+For a field, both networks work on standardised wavelet coefficients (`GeneratorCoordinates`). A homogeneous field is
+whitened by the mean and spectrum at its condition, and generated from a map of white noise: before training, samples
+are Gaussian fields with the right spectrum (`GaussianField`). Any other field is generated from one vector.
 
 Sources: Gulrajani et al. 2017 (arXiv:1704.00028), algorithm 1; Arjovsky, Chintala and Bottou 2017 (arXiv:1701.07875),
 algorithm 1, for clipping; Soenderby et al. 2017 (arXiv:1610.04490) for instance noise; Khayatkhoei, Elgammal and Singh
@@ -33,9 +34,10 @@ from pushforward.models.critic_penalties import gradient_penalty, squared_slope
 from pushforward.models.latent_paths import invert
 from pushforward.models.metropolis_hastings import CalibrationMembers, chain, logistic_slope
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
-from pushforward.models.noise_generator import NoiseGenerator, width_for
+from pushforward.models.noise_generator import NoiseGenerator, coordinates_for, width_for
 from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
-from pushforward.models.wavelet_bands import WaveletBands, halvings_for
+from pushforward.models.stationary import is_stationary
+from pushforward.models.wavelet_bands import halvings_for
 from pushforward.networks import Critic
 from pushforward.networks.critic import Conditioning
 from pushforward.networks.one_shot import NetworkName
@@ -138,10 +140,10 @@ class Adversarial(Model):
         plain = options.network == "dcgan"
         halvings = (0 if plain else _halvings(space)) if options.halvings is None else options.halvings
         self.penalty = chosen_penalty(space, options.constraint) if options.penalty is None else options.penalty
-        self.bands = WaveletBands(space, halvings)
-        self.generator = NoiseGenerator.of(space, self.bands, condition, options)
+        self.coordinates = coordinates_for(space, halvings, condition, options)
+        self.generator = NoiseGenerator(self.coordinates, condition, options)
         self.critic = Critic(
-            packed_space(self.bands.space, options.packing),
+            packed_space(self.coordinates.space, options.packing),
             packed_condition(condition, options.packing),
             options.critic_width or width_for(space),
             options.critic_depth,
@@ -149,9 +151,10 @@ class Adversarial(Model):
             conditioning=options.conditioning,
             octaves=options.critic_octaves,
             spectral_norm=options.spectral_norm,
+            pooled=self.coordinates.gaussian is not None,
         )
 
-        self.coverage = ClusterCoverage(self.bands.space.size)
+        self.coverage = ClusterCoverage(self.coordinates.space.size)
         self.kept = CalibrationMembers(128 if space.grid else 1024, space.shape, condition.numbers)
         self.acceptance: float | None = None
 
@@ -163,17 +166,18 @@ class Adversarial(Model):
         return {
             "critic": Player(list(self.critic.parameters())),
             "generator": Player(list(self.generator.parameters())),
+            **self.coordinates.players(),
         }
 
     def prepare(self, batch: Batch) -> None:
-        self.bands.initialise(batch.x)
-        self.generator.initialise(batch.x)
-        self.coverage.initialise(self.bands(batch.x))
+        self.coordinates.initialise(batch.x)
+        self.coverage.initialise(self._real(batch))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         for number in range(self.settings.critic_turns):
             yield self._critic_turn(next(batches), watched=number == 0)
         yield self._generator_turn(next(batches))
+        yield from self.coordinates.turns(batches)
 
     def remarks(self, figures: Mapping[str, float]) -> list[str]:
         if "critic/covered" not in figures:
@@ -182,18 +186,18 @@ class Adversarial(Model):
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         if isinstance(sampling, AdversarialSampling) and sampling.corrected:
-            return self.bands.inverse(self._corrected(draws, condition, sampling.proposals))
-        return self.bands.inverse(self._generate(draws, condition))
+            return self.coordinates.inverse(self._corrected(draws, condition, sampling.proposals), condition)
+        return self.coordinates.inverse(self._generate(draws, condition), condition)
 
     def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         """The samples of codes, (batch, latent)."""
-        return self.bands.inverse(self.generator(z, condition).float())
+        return self.coordinates.inverse(self.generator(z, condition).float(), condition)
 
     def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """Codes whose samples are nearest to ``x`` in the generator's coefficients (see `latent_paths.invert`)."""
         starts = torch.stack([self.generator.noise(Draws(start, len(x), device=x.device)) for start in range(_STARTS)])
         given = None if condition is None else Condition.cat([condition] * _STARTS)
-        return invert(lambda z: self.generator(z, given).float(), self.bands(x), starts)
+        return invert(lambda z: self.generator(z, given).float(), self.coordinates(x, condition), starts)
 
     @torch.no_grad()
     def _corrected(self, draws: Draws, condition: Condition | None, proposals: int) -> Tensor:
@@ -203,7 +207,7 @@ class Adversarial(Model):
         if not len(members):
             raise UsageError("this model has seen no members to calibrate its critic by; train it first")
         others = self._generate(Draws(0, len(members), device=members.device), given)
-        slope = logistic_slope(self._assess(self.bands(members), given)[0], self._assess(others, given)[0])
+        slope = logistic_slope(self._assess(self.coordinates(members, given), given)[0], self._assess(others, given)[0])
         x, self.acceptance = chain(
             lambda: self._generate(draws, condition),
             lambda x: slope * self._assess(x, condition)[0],
@@ -215,6 +219,10 @@ class Adversarial(Model):
     def _generate(self, draws: Draws, condition: Condition | None) -> Tensor:
         return self.generator(self.generator.noise(draws), condition)
 
+    def _real(self, batch: Batch) -> Tensor:
+        """Coefficients of the members of a batch; the game does not train the coordinates."""
+        return self.coordinates(batch.x, batch.condition).detach()
+
     def _critic_turn(self, batch: Batch, *, watched: bool) -> Turn:
         """Loss of the critic; the coverage and the members to calibrate by are followed once per step."""
         options, game = self.settings, LOSSES[self.settings.loss]
@@ -223,7 +231,7 @@ class Adversarial(Model):
         if options.spectral_norm:
             advance_spectral_norm(self.critic)
         with torch.no_grad():
-            real = self.bands(batch.x)
+            real = self._real(batch)
             # Under autocast the generator's output has a lower precision than the data.
             fake = self._generate(batch.draws, batch.condition).to(real.dtype)
         logs: dict[str, Tensor] = {}
@@ -259,7 +267,7 @@ class Adversarial(Model):
         on_real = on_fake
         if game.paired:
             with torch.no_grad():
-                on_real = self._assess(self._shown(self.bands(batch.x), batch), told)[0]
+                on_real = self._assess(self._shown(self._real(batch), batch), told)[0]
         loss = game.generator(on_real, on_fake)
         return Turn("generator", loss if guesses is None else loss + _error(guesses, told), {})
 
@@ -313,7 +321,8 @@ def _training_defaults(space: Space) -> dict[str, Any]:
 
 @_training_defaults.register
 def _(space: Field) -> dict[str, Any]:
-    if len(space.grid) == 3:
-        # A cube holds many independent patches, and its steps are expensive.
-        return {"learning_rate": 5e-4, "batch_size": 4, "betas": (0.0, 0.9)}
-    return {"learning_rate": 2e-4, "batch_size": 16, "betas": (0.0, 0.9)}
+    # A cube holds many independent patches, and its steps are expensive.
+    size = 4 if len(space.grid) == 3 else 16
+    defaults: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": size, "betas": (0.0, 0.9)}
+    # Gaussian fields of normal scores also start with the right distribution of values.
+    return {**defaults, "transform": "gaussianise"} if is_stationary(space) else defaults

@@ -24,9 +24,10 @@ from pydantic import Field as Setting
 from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
-from pushforward.models.model import Batch, Model, Settings, Turn
-from pushforward.models.noise_generator import NoiseGenerator
-from pushforward.models.wavelet_bands import WaveletBands, halvings_for
+from pushforward.models.model import Batch, Model, Player, Settings, Turn
+from pushforward.models.noise_generator import NoiseGenerator, coordinates_for
+from pushforward.models.stationary import is_stationary
+from pushforward.models.wavelet_bands import halvings_for
 from pushforward.networks.one_shot import NetworkName
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -71,21 +72,28 @@ class Drifting(Model):
         super().__init__(space, condition, settings)
         options = self.settings
         halvings = halvings_for(space) if options.halvings is None else options.halvings
-        self.bands = WaveletBands(space, halvings)
-        self.generator = NoiseGenerator.of(space, self.bands, condition, options)
+        self.coordinates = coordinates_for(space, halvings, condition, options)
+        self.generator = NoiseGenerator(self.coordinates, condition, options)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        size = 64 if space.grid else 512
-        return {"learning_rate": 1e-3, "batch_size": size, "betas": (0.9, 0.99), "average": 0.1}
+        defaults = {
+            "learning_rate": 1e-3,
+            "batch_size": 64 if space.grid else 512,
+            "betas": (0.9, 0.99),
+            "average": 0.1,
+        }
+        return {**defaults, "transform": "gaussianise"} if is_stationary(space) else defaults
 
     def prepare(self, batch: Batch) -> None:
-        self.bands.initialise(batch.x)
-        self.generator.initialise(batch.x)
+        self.coordinates.initialise(batch.x)
+
+    def players(self) -> dict[str, Player]:
+        return {"model": Player(list(self.generator.parameters())), **self.coordinates.players()}
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
-        real = self.bands(batch.x).flatten(1)
+        real = self.coordinates(batch.x, batch.condition).detach().flatten(1)
         fake = self.generator(self.generator.noise(batch.draws), batch.condition).float().flatten(1)
         given = None if batch.condition is None else joined_rows(batch.condition.flat().nan_to_num())
         # The samples of all processes interact, as in a single process.
@@ -93,9 +101,11 @@ class Drifting(Model):
         motion = motion[batch.draws.first :][: len(fake)] if len(motion) > len(fake) else motion
         loss = (fake - (fake + motion).detach()).square().mean()
         yield Turn("model", loss, {})
+        yield from self.coordinates.turns(batches)
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
-        return self.bands.inverse(self.generator(self.generator.noise(draws), condition).float())
+        coefficients = self.generator(self.generator.noise(draws), condition).float()
+        return self.coordinates.inverse(coefficients, condition)
 
 
 @torch.no_grad()

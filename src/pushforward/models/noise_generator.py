@@ -1,7 +1,7 @@
 """Generator of adversarial models and of `drifting`, with its noise.
 
-A statistically homogeneous field is generated from a map of noise with the data's power spectrum
-(`StationaryGenerator`), any other sample from one vector of normal numbers and random signs.
+A statistically homogeneous field is generated from a map of white noise (`StationaryGenerator`), any other sample from
+one vector of normal numbers and random signs.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.models.generator_coordinates import GeneratorCoordinates
 from pushforward.models.stationary import StationaryGenerator, is_stationary
-from pushforward.models.wavelet_bands import WaveletBands
 from pushforward.networks import Generator
 from pushforward.networks.one_shot import NetworkName
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
 
-__all__ = ["NoiseGenerator", "width_for"]
+__all__ = ["NoiseGenerator", "coordinates_for", "width_for"]
 
 
 class NoiseGeneratorSettings(Protocol):
@@ -44,64 +44,43 @@ class NoiseGeneratorSettings(Protocol):
     def network(self) -> NetworkName: ...
 
 
+def coordinates_for(
+    space: Space, halvings: int, condition: ConditionSpace, settings: NoiseGeneratorSettings
+) -> GeneratorCoordinates:
+    """Coordinates of a generator for the settings of a family: whitened fields if it starts from a map of noise."""
+    whitened = is_stationary(space) and settings.latent_dim is None and settings.network == "default"
+    return GeneratorCoordinates(space, halvings, condition, whitened=whitened)
+
+
 class NoiseGenerator(nn.Module):
-    """Codes and conditions to coefficients of samples (see `WaveletBands`).
+    """Codes and conditions to coefficients of samples.
 
     Arguments:
-        space: of the samples.
-        bands: from samples to coefficients.
+        coordinates: of the coefficients (see `coordinates_for`).
         condition: space of the condition.
-        latent_dim: normal numbers per code; None follows from the space: on a stationary field, one per value.
-        latent_bits: random signs, +1 or -1, per code that is one vector.
-        width, depth, network: of the network (see `Generator`); a stationary field uses the width alone.
+        settings: normal numbers per code, ``latent_dim``, on whitened fields one per value; random signs per code that
+            is one vector, ``latent_bits``; ``width``, ``depth`` and ``network`` (see `Generator`), of which a generator
+            of whitened fields uses the width alone.
 
     Attributes:
         latent: length of a code.
     """
 
     def __init__(
-        self,
-        space: Space,
-        bands: WaveletBands,
-        condition: ConditionSpace = ConditionSpace(),
-        *,
-        latent_dim: int | None = None,
-        latent_bits: int = 0,
-        width: int | None = None,
-        depth: int = 3,
-        network: NetworkName = "default",
+        self, coordinates: GeneratorCoordinates, condition: ConditionSpace, settings: NoiseGeneratorSettings
     ) -> None:
         super().__init__()
-        chosen, width = _dimensions(space), width or width_for(space)
+        space, width = coordinates.space, settings.width or width_for(coordinates.space)
+        chosen = _dimensions(space)
         self.network: StationaryGenerator | Generator
-        if is_stationary(space) and latent_dim is None and network == "default":
+        if coordinates.gaussian is not None:
             self.normals, self.bits = space.size, 0
-            self.network = StationaryGenerator(cast(Field, space), bands, condition, width)
+            self.network = StationaryGenerator(cast(Field, space), condition, width)
         else:
-            self.normals, self.bits = latent_dim or chosen, latent_bits
-            self.network = Generator(bands.space, self.normals + self.bits, condition, width, depth, network)
+            self.normals, self.bits = settings.latent_dim or chosen, settings.latent_bits
+            latent = self.normals + self.bits
+            self.network = Generator(space, latent, condition, width, settings.depth, settings.network)
         self.latent = self.normals + self.bits
-
-    @classmethod
-    def of(
-        cls, space: Space, bands: WaveletBands, condition: ConditionSpace, settings: NoiseGeneratorSettings
-    ) -> NoiseGenerator:
-        """Generator for the settings of a family."""
-        return cls(
-            space,
-            bands,
-            condition,
-            latent_dim=settings.latent_dim,
-            latent_bits=settings.latent_bits,
-            width=settings.width,
-            depth=settings.depth,
-            network=settings.network,
-        )
-
-    def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Initialise data-dependent constants of the network from a batch of samples."""
-        if isinstance(self.network, StationaryGenerator):
-            self.network.initialise(x)
 
     def noise(self, draws: Draws) -> Float[Tensor, "batch latent"]:
         """Fresh codes."""

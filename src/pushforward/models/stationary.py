@@ -1,27 +1,32 @@
-"""Generator of statistically homogeneous fields from white noise.
+r"""Statistically homogeneous fields: their Gaussian part in closed form, and a generator that starts as it.
 
 A generator that starts from one vector must learn every position of a map separately. If the statistics of a field do
 not depend on position, a convolutional network of a map of independent noise has that symmetry built in and learns from
-every cell. The noise is first given the power spectrum of the data (see `GaussianDenoiser`): before training, samples
-are Gaussian fields with the correct spectrum, and the network learns only the non-Gaussian part, as a simulation turns
-initial conditions into a cosmic web.
+every cell. Mean m and power spectrum S of such a field are learnt by maximum likelihood, at every condition c,
+
+    log N(x | c) = -1/2 sum_k [ |x_k - m_k(c)|^2 / S(k | c) + log 2 pi S(k | c) ],
+
+and an adversarial game is played between whitened fields, w_k = (x_k - m_k) / sqrt(S(k)). White noise then stands for
+Gaussian fields with the correct spectrum: before training these are the samples, and the networks learn only the
+non-Gaussian part, as a simulation turns initial conditions into a cosmic web.
 """
 
 from __future__ import annotations
 
 from typing import cast
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
-from pushforward.models.wavelet_bands import WaveletBands
-from pushforward.networks import UNet
+from pushforward.networks import MLP, UNet
 from pushforward.spaces import Field, Space
+from pushforward.tensors import normal_log_prob
 from pushforward.transport import GaussianDenoiser
 from pushforward.transport.path import Moment
 
-__all__ = ["StationaryGenerator", "is_stationary"]
+__all__ = ["GaussianField", "StationaryGenerator", "is_stationary"]
 
 # the end of the path at the data
 _DATA: Moment[float] = Moment(time=0.0, alpha=1.0, sigma=0.0, alpha_dot=0.0, sigma_dot=0.0)
@@ -33,37 +38,68 @@ def is_stationary(space: Space) -> bool:
     return bool(space.grid) and (field.periodic or field.isotropic)
 
 
-class StationaryGenerator(nn.Module):
-    """Generator of wavelet coefficients (see `WaveletBands`) from white noise, one number per value, and a condition.
+class GaussianField(nn.Module):
+    """Gaussian fields with a learnt mean of each channel and a learnt power spectrum, which may depend on conditions.
 
     Arguments:
         space: of the fields.
-        bands: from fields to the coefficients that the `UNet` works on.
         condition: space of the conditions.
-        width: channels of the `UNet` on the coefficients' grid.
+        hidden: features of the perceptrons of conditions.
+    """
 
-    >>> import torch
-    >>> space = Field(1, (32, 32), periodic=True)
-    >>> generator = StationaryGenerator(space, WaveletBands(space, 1), width=8)
+    def __init__(self, space: Field, condition: ConditionSpace = ConditionSpace(), hidden: int = 64) -> None:
+        super().__init__()
+        self.spectrum = GaussianDenoiser(space, condition, hidden)
+        self.mean = nn.Parameter(torch.zeros(space.channels, *[1] * len(space.grid)))
+        numbers = condition.numbers
+        self.change = MLP(numbers, space.channels, (hidden,), zero_output=True) if numbers else None
+
+    def whiten(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Tensor:
+        """Fields to whitened ones."""
+        return self.spectrum.whiten(x - self._mean(condition), _DATA, condition)
+
+    def colour(self, w: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Tensor:
+        """The inverse of `whiten`."""
+        return self.spectrum.colour(w, _DATA, condition) + self._mean(condition)
+
+    def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Tensor:
+        """Log-density in nats, ``(batch,)``."""
+        return normal_log_prob(self.whiten(x, condition)) + self.spectrum.log_volume(_DATA, condition)
+
+    @torch.no_grad()
+    def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
+        """Set mean and spectrum to those of these fields."""
+        self.mean.copy_(x.transpose(0, 1).flatten(1).mean(1).view_as(self.mean))
+        self.spectrum.initialise(x - self.mean)
+
+    def _mean(self, condition: Condition | None) -> Tensor:
+        if self.change is None or condition is None or condition.numbers is None:
+            return self.mean
+        change = self.change(torch.nan_to_num(condition.numbers)).float()
+        return self.mean + change.view(len(change), *self.mean.shape)
+
+
+class StationaryGenerator(nn.Module):
+    """White noise, one number per value, and a condition to whitened fields; the identity before training.
+
+    Arguments:
+        space: of the whitened fields, on the grid that the network works on: an orthonormal transform of white noise is
+            white noise.
+        condition: space of the conditions.
+        width: channels of the `UNet`.
+
+    >>> generator = StationaryGenerator(Field(4, (16, 16), periodic=True), width=8)
     >>> generator(torch.zeros(3, 1024)).shape
     torch.Size([3, 4, 16, 16])
     """
 
-    def __init__(
-        self, space: Field, bands: WaveletBands, condition: ConditionSpace = ConditionSpace(), width: int = 32
-    ) -> None:
+    def __init__(self, space: Field, condition: ConditionSpace = ConditionSpace(), width: int = 32) -> None:
         super().__init__()
-        self.bands = bands
-        self.gaussian = GaussianDenoiser(space, condition)
-        self.network = UNet(cast(Field, bands.space), condition, width)
-
-    def initialise(self, x: Float[Tensor, "batch channels *grid"]) -> None:
-        """Set the power spectrum of the noise to that of these fields."""
-        self.gaussian.initialise(x)
+        self.shape = space.shape
+        self.network = UNet(space, condition, width)
 
     def forward(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch channels *grid"]:
-        field = self.gaussian.colour(z.view(len(z), *self.gaussian.index.shape), _DATA, condition)
-        coefficients = self.bands(field)
-        return coefficients + self.network(coefficients, z.new_zeros(len(z)), condition).float()
+        noise = z.view(len(z), *self.shape)
+        return noise + self.network(noise, z.new_zeros(len(z)), condition).float()

@@ -18,6 +18,7 @@ from pushforward.networks.condition_fields import refuse_field
 from pushforward.networks.embeddings import Context
 from pushforward.networks.layers import Convolution, channels_last, coarser, grid_of, refine
 from pushforward.networks.linear import Linear
+from pushforward.networks.mlp import MLP
 from pushforward.spaces import Field
 
 __all__ = ["ConvolutionalEncoder", "ConvolutionalGenerator", "ladder", "widths_for"]
@@ -101,15 +102,24 @@ class ConvolutionalEncoder(nn.Module):
         outputs: length of the vector.
         condition: space of the conditions, without a field.
         width: channels at the full resolution, doubled at each coarser one up to ``8 * width``.
+        pooled: average the features of the coarsest grid over its cells, which all count alike then: for fields whose
+            statistics do not depend on position.
 
     References:
         Gulrajani et al. 2017 (no batch normalisation in a critic), https://arxiv.org/abs/1704.00028
     """
 
     def __init__(
-        self, space: Field, outputs: int, condition: ConditionSpace = ConditionSpace(), width: int = 32
+        self,
+        space: Field,
+        outputs: int,
+        condition: ConditionSpace = ConditionSpace(),
+        width: int = 32,
+        *,
+        pooled: bool = False,
     ) -> None:
         super().__init__()
+        self.pooled = pooled
         grids = ladder(grid_of(space))
         widths = widths_for(width, len(grids))
         dims = len(space.grid)
@@ -121,7 +131,9 @@ class ConvolutionalEncoder(nn.Module):
         self.coarsen = nn.ModuleList(
             _Coarsen(dims, fine, coarse, context, periodic=space.periodic) for fine, coarse in pairwise(widths)
         )
-        self.output = Linear(widths[-1] * math.prod(grids[-1]) + context, outputs)
+        cells = 1 if pooled else math.prod(grids[-1])
+        features = widths[-1] * cells + context
+        self.output = MLP(features, outputs, (4 * width,), "leaky-relu") if pooled else Linear(features, outputs)
 
     def forward(
         self, x: Float[Tensor, "batch channels *grid"], condition: Condition | None = None
@@ -131,7 +143,8 @@ class ConvolutionalEncoder(nn.Module):
         h = self.input(channels_last(x))
         for block in self.coarsen:
             h = block(h, context)
-        features = nn.functional.leaky_relu(h, 0.2).flatten(1)
+        h = nn.functional.leaky_relu(h, 0.2).flatten(2)
+        features = h.mean(2) if self.pooled else h.flatten(1)
         return self.output(features if context is None else torch.cat([features, context], dim=1))
 
 

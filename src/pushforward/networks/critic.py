@@ -38,6 +38,7 @@ class Critic(nn.Module):
             coordinate: a perceptron of the coordinates alone learns narrow structure slowly (Tancik et al. 2020,
             arXiv:2006.10739).
         spectral_norm: divide each layer's weights by their largest singular value (see `networks.spectral_norm`).
+        pooled: treat all positions of a field alike (see `ConvolutionalEncoder`).
 
     Raises:
         UsageError: if there is no such network for the space.
@@ -60,6 +61,7 @@ class Critic(nn.Module):
         conditioning: Conditioning = "joined",
         octaves: int = 0,
         spectral_norm: bool = False,
+        pooled: bool = False,
     ) -> None:
         super().__init__()
         refuse_field(self, condition)
@@ -70,7 +72,7 @@ class Critic(nn.Module):
         seen = ConditionSpace() if apart else condition
         self.octaves = octaves if space.kind == "vector" else 0
         space = Vector(space.size * (1 + 2 * octaves)) if space.kind == "vector" else space
-        self.encoder = Encoder(space, features if apart else 1, seen, width, depth, network)
+        self.encoder = Encoder(space, features if apart else 1, seen, width, depth, network, pooled=pooled)
         self.output = Linear(features, 1) if apart else None
         self.embed = ConditionEmbedding(condition.numbers, features) if conditioning == "projection" and apart else None
         self.guess = Linear(features, condition.numbers) if conditioning == "auxiliary" and apart else None

@@ -71,7 +71,7 @@ class Encoder(nn.Module):
     """Map a sample and a condition to a vector: the encoder of an autoencoder.
 
     Without batch normalisation, and twice differentiable. Arguments as for `Generator`, with ``outputs`` the length of
-    the vector.
+    the vector, and ``pooled`` to treat all positions of a field alike (see `ConvolutionalEncoder`).
 
     >>> Encoder(Vector(2), outputs=5)(torch.randn(3, 2)).shape
     torch.Size([3, 5])
@@ -85,9 +85,11 @@ class Encoder(nn.Module):
         width: int | None = None,
         depth: int = 3,
         network: NetworkName = "default",
+        *,
+        pooled: bool = False,
     ) -> None:
         super().__init__()
-        self.network = _encoder(space, outputs, condition, width, depth, network)
+        self.network = _encoder(space, outputs, condition, width, depth, network, pooled)
 
     def forward(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
@@ -137,22 +139,41 @@ def _(
 
 @singledispatch
 def _encoder(
-    space: Space, outputs: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
+    space: Space,
+    outputs: int,
+    condition: ConditionSpace,
+    width: int | None,
+    depth: int,
+    network: NetworkName,
+    pooled: bool,
 ) -> nn.Module:
     raise _unknown(space)
 
 
 @_encoder.register
 def _(
-    space: Field, outputs: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
+    space: Field,
+    outputs: int,
+    condition: ConditionSpace,
+    width: int | None,
+    depth: int,
+    network: NetworkName,
+    pooled: bool,
 ) -> nn.Module:
-    kind = DCGANCritic if network == "dcgan" else ConvolutionalEncoder
-    return kind(space, outputs, condition, width or 32)
+    if network == "dcgan":
+        return DCGANCritic(space, outputs, condition, width or 32)
+    return ConvolutionalEncoder(space, outputs, condition, width or 32, pooled=pooled)
 
 
 @_encoder.register
 def _(
-    space: Vector, outputs: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
+    space: Vector,
+    outputs: int,
+    condition: ConditionSpace,
+    width: int | None,
+    depth: int,
+    network: NetworkName,
+    pooled: bool,
 ) -> nn.Module:
     _refuse_convolutions(network)
     return _ConditionalMLP(space.dim, outputs, condition, width or 256, depth)
