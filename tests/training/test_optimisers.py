@@ -8,6 +8,7 @@ from torch import nn
 from pushforward.models import Batch, Player, Turn, model_class
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
+from pushforward.training.adam import Adam
 from pushforward.training.muon import Muon, is_matrix
 from pushforward.training.optimisers import Optimisers, _buckets, _side_by_side, rate_at
 from pushforward.training.settings import TrainingSettings
@@ -56,9 +57,8 @@ def test_a_player_has_options_of_its_own(adversaries, monkeypatch):
     monkeypatch.setattr(model, "players", lambda: {turn.player: own})
     optimisers = optimisers_with(learning_rate=0.1)
     optimisers.take(turn, 0.75)
-    (group,) = optimisers.optimisers[turn.player].param_groups
-    assert group["lr"] == pytest.approx(0.1 * 0.25 * 0.25)
-    assert group["betas"] == (0.5, 0.6)
+    assert optimisers.rate(turn.player, 0.75) == pytest.approx(0.1 * 0.25 * 0.25)
+    assert optimisers.optimisers[turn.player].betas == (0.5, 0.6)
 
 
 def test_one_loss_may_step_several_players(adversaries):
@@ -113,6 +113,29 @@ def test_a_weight_that_is_not_finite_is_found(adversaries):
     assert optimisers.not_finite() == "critic"
 
 
+def test_adam_is_that_of_pytorch_to_the_bit():
+    torch.manual_seed(0)
+    ours, theirs = (nn.Parameter(each) for each in torch.randn(1, 40).expand(2, 40).clone())
+    adam = Adam([ours], betas=(0.8, 0.9), weight_decay=0.1)
+    reference = torch.optim.AdamW([theirs], betas=(0.8, 0.9), weight_decay=0.1, fused=True)
+    for step in range(1, 5):
+        reference.param_groups[0]["lr"] = 0.1 / step
+        ours.grad = theirs.grad = torch.randn(40)
+        adam.step(0.1 / step)
+        reference.step()
+    assert torch.equal(ours, theirs)
+
+
+def test_a_parameter_that_a_loss_does_not_reach_has_no_gradient_left_of_the_one_before(adversaries):
+    model, optimisers_with = adversaries
+    optimisers = optimisers_with()
+    first, *rest = model.critic.parameters()
+    optimisers.take(Turn("critic", sum(p.sum() for p in model.critic.parameters()), {}), 0.0)
+    optimisers.take(Turn("critic", 2 * first.sum(), {}), 0.0)
+    assert (first.grad == 2).all()
+    assert not any(p.grad.any() for p in rest)
+
+
 def test_the_learning_rate_rises_then_falls_to_zero():
     assert rate_at(0.0, 0.1) == 0
     assert rate_at(0.05, 0.1) == pytest.approx(0.5)
@@ -155,7 +178,7 @@ def test_a_step_of_muon_moves_all_directions_of_a_matrix_equally_far(shape):
     parameter = nn.Parameter(weight.clone(memory_format=torch.preserve_format))
     gradient = torch.randn(shape) * torch.logspace(0, -2, shape[0]).view(-1, *[1] * (len(shape) - 1))
     parameter.grad = torch.empty_like(parameter).copy_(gradient)
-    Muon([parameter], lr=1.0).step()
+    Muon([parameter]).step(1.0)
     step = (weight - parameter.detach()).flatten(1)
     lengths = torch.linalg.svdvals(step / (0.2 * max(step.shape) ** 0.5))
     before = torch.linalg.svdvals(gradient.flatten(1))
@@ -172,32 +195,38 @@ def test_a_step_of_muon_moves_all_directions_of_a_matrix_equally_far(shape):
 def test_a_momentum_read_from_a_file_steers_its_own_weights(layout):
     torch.manual_seed(0)
     gradients = torch.randn(2, 9, 8, 3, 3)
-    first = nn.Parameter(torch.randn(9, 8, 3, 3).contiguous(memory_format=layout))
-    kept = Muon([first], lr=1.0)
-    first.grad = gradients[0].contiguous(memory_format=layout)
-    kept.step()
-    second = nn.Parameter(first.detach().clone(memory_format=torch.preserve_format))
-    restored = Muon([second], lr=1.0)
-    memory = kept.state_dict()
-    memory["state"] = {0: {"momentum": memory["state"][0]["momentum"].contiguous()}}
-    restored.load_state_dict(memory)
-    for parameter, muon in [(first, kept), (second, restored)]:
-        parameter.grad = gradients[1].contiguous(memory_format=layout)
-        muon.step()
-    assert torch.equal(first, second)
+    weight = torch.randn(9, 8, 3, 3).contiguous(memory_format=layout)
+    model = nn.Module()
+    model.weight = nn.Parameter(weight)
+    model.players = lambda: {"model": Player([model.weight])}
+    settings, fabric = TrainingSettings(optimiser="muon", warmup=0.0), Fabric(accelerator="cpu", devices=1)
+
+    def stepped(optimisers, gradient):
+        optimisers.take(Turn("model", (model.weight * gradient).sum(), {}), 0.0)
+        return model.weight.detach().clone()
+
+    kept = Optimisers(model, settings, fabric)
+    before = stepped(kept, gradients[0])
+    memory = {name: value.clone(memory_format=torch.contiguous_format) for name, value in kept.state().items()}
+    after = stepped(kept, gradients[1])
+    with torch.no_grad():
+        model.weight.copy_(before)
+    restored = Optimisers(model, settings, fabric)
+    restored.load_state(memory)
+    assert torch.equal(stepped(restored, gradients[1]), after)
 
 
 def test_weights_decay_with_muon_as_with_adam():
     parameter = nn.Parameter(torch.ones(8, 8))
     parameter.grad = torch.zeros(8, 8)
-    Muon([parameter], lr=0.5, weight_decay=0.1).step()
+    Muon([parameter], weight_decay=0.1).step(0.5)
     torch.testing.assert_close(parameter.detach(), torch.full((8, 8), 0.95))
 
 
 def test_a_matrix_without_gradient_stays_where_it_is():
     parameter = nn.Parameter(torch.ones(8, 8))
     parameter.grad = torch.zeros(8, 8)
-    Muon([parameter], lr=1.0).step()
+    Muon([parameter]).step(1.0)
     assert torch.equal(parameter, torch.ones(8, 8))
 
 
@@ -213,15 +242,10 @@ def with_muon():
 
 def test_muon_steps_matrices_and_adam_the_rest(with_muon):
     model, optimisers = with_muon
-    stepped = {
-        kind: sum(p.numel() for group in each.param_groups for p in group["params"])
-        for each in optimisers.optimisers.values()
-        for kind in [type(each)]
-    }
+    stepped = {type(each): sum(p.numel() for p in each.parameters) for each in optimisers.optimisers.values()}
     assert stepped[Muon] == sum(p.numel() for p in model.parameters() if is_matrix(p)) > 0
     assert sum(stepped.values()) == sum(p.numel() for p in model.parameters())
-    decays = {group["weight_decay"] for each in optimisers.optimisers.values() for group in each.param_groups}
-    assert decays == {0.01}
+    assert {each.weight_decay for each in optimisers.optimisers.values()} == {0.01}
 
 
 def test_the_momentum_of_muon_is_restored(with_muon):

@@ -22,7 +22,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -44,49 +43,40 @@ def is_matrix(parameter: nn.Parameter) -> bool:
     return parameter.ndim >= 2 and min(len(parameter), parameter[0].numel()) >= _LEAST
 
 
-class Muon(torch.optim.Optimizer):
-    r"""Optimiser of the weights of linear layers and convolutions.
+class Muon:
+    r"""Optimiser of the weights of linear layers and convolutions, by their ``grad``.
 
     PyTorch's own takes no kernels of convolutions, and one matrix at a time.
 
     Arguments:
         parameters: weights with at least two axes, the outputs first.
-        lr: learning rate \eta.
         momentum: decay rate \mu of the running mean of the gradient.
         weight_decay: decoupled: before a step, weights shrink by \eta times this.
+
+    Attributes:
+        memory: of each parameter, the running mean of its gradient, in the same order in memory.
     """
 
-    def __init__(
-        self, parameters: Sequence[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
-    ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    def __init__(self, parameters: Sequence[nn.Parameter], momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+        self.parameters: list[Tensor] = list(parameters)
+        self.momentum, self.weight_decay = momentum, weight_decay
+        self.memory: list[dict[str, Tensor]] = [
+            {"momentum": torch.zeros_like(p, requires_grad=False)} for p in self.parameters
+        ]
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            parameters: list[Tensor] = group["params"]
-            gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-            means = [self._mean(p) for p in parameters]
-            torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
-            ahead = torch._foreach_lerp(means, gradients, 1 - group["momentum"])
-            if group["weight_decay"]:
-                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-            orders = [_order(p) for p in parameters]
-            directions = _orthogonal([_matrix(each, order) for each, order in zip(ahead, orders, strict=True)])
-            for p, order, direction in zip(parameters, orders, directions, strict=True):
-                _matrix(p, order).add_(direction, alpha=-0.2 * group["lr"] * max(direction.shape) ** 0.5)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the momenta, each stored in the order of its weight, which files do not keep."""
-        super().load_state_dict(state_dict)
-        for parameter, memory in self.state.items():
-            memory["momentum"] = torch.empty_like(parameter).copy_(memory["momentum"])
-
-    def _mean(self, parameter: Tensor) -> Tensor:
-        memory = self.state[parameter]
-        if "momentum" not in memory:
-            memory["momentum"] = torch.zeros_like(parameter)
-        return memory["momentum"]
+    def step(self, rate: float) -> None:
+        r"""Step at a learning rate \eta."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        means = [memory["momentum"] for memory in self.memory]
+        torch._foreach_lerp_(means, gradients, 1 - self.momentum)
+        ahead = torch._foreach_lerp(means, gradients, 1 - self.momentum)
+        if self.weight_decay:
+            torch._foreach_mul_(self.parameters, 1 - rate * self.weight_decay)
+        orders = [_order(p) for p in self.parameters]
+        directions = _orthogonal([_matrix(each, order) for each, order in zip(ahead, orders, strict=True)])
+        for p, order, direction in zip(self.parameters, orders, directions, strict=True):
+            _matrix(p, order).add_(direction, alpha=-0.2 * rate * max(direction.shape) ** 0.5)
 
 
 def _order(weight: Tensor) -> list[int]:

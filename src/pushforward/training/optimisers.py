@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +14,7 @@ from pushforward.errors import UsageError
 from pushforward.models import Model, Turn
 from pushforward.models.contract import checked_players
 from pushforward.models.model import Schedule
+from pushforward.training.adam import Adam
 from pushforward.training.muon import Muon, is_matrix
 from pushforward.training.settings import TrainingSettings
 
@@ -58,23 +58,18 @@ class Optimisers:
         self.players = checked_players(model)
         self.parameters = {name: [p for p in each.parameters if p.requires_grad] for name, each in self.players.items()}
         self.joined: dict[str, list[nn.Parameter]] = {}
-        self.optimisers: dict[str, torch.optim.Optimizer] = {}
+        self.optimisers: dict[str, Adam | Muon] = {}
         for name, parameters in self.parameters.items():
             own = self.players[name]
-            rates: dict[str, Any] = {
-                "lr": settings.learning_rate,
-                "weight_decay": _given(own.weight_decay, settings.weight_decay),
-            }
+            decay = _given(own.weight_decay, settings.weight_decay)
             muon = settings.optimiser == "muon"
             matrices = [p for p in parameters if muon and is_matrix(p)]
             others = _side_by_side([p for p in parameters if not (muon and is_matrix(p))])
             self.joined[name] = others + _side_by_side(matrices)
             if others:
-                fused = fabric.device.type in ("cpu", "cuda")
-                betas = own.betas or settings.betas
-                self.optimisers[name] = torch.optim.AdamW(others, betas=betas, fused=fused, **rates)
+                self.optimisers[name] = Adam(others, own.betas or settings.betas, decay)
             if matrices:
-                self.optimisers[name + _MATRICES] = Muon(matrices, **rates)
+                self.optimisers[name + _MATRICES] = Muon(matrices, weight_decay=decay)
         self._untried = set(self.players)
 
     def rate(self, player: str, progress: float) -> float:
@@ -92,45 +87,39 @@ class Optimisers:
             UsageError: if the first loss of a player depends on none of its parameters.
         """
         names = (turn.player,) if isinstance(turn.player, str) else turn.player
-        gradients = [p.grad for name in names for p in self.joined[name] if p.grad is not None]
-        for gradient in gradients:
-            gradient.zero_()
-        with self._watched([name for name in names if name in self._untried]):
-            torch.autograd.backward(turn.loss, inputs=[p for name in names for p in self.parameters[name]])
+        parameters = [p for name in names for p in self.parameters[name]]
+        gradients = torch.autograd.grad(turn.loss, parameters, allow_unused=True)
+        reached = {id(p) for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+        self._check_reached(names, reached)
+        _put(parameters, gradients)
         if self.fabric.world_size > 1:
-            self._reduce(gradients)
+            self._reduce([gradient for name in names for gradient in self._gradients(name)])
         norms = [self._step(name, progress) for name in names]
         return norms[0]
 
-    @contextmanager
-    def _watched(self, names: Sequence[str]) -> Iterator[None]:
+    def _check_reached(self, names: Sequence[str], reached: set[int]) -> None:
         """Raise unless the gradient reaches a parameter of each of the players, at their first loss."""
-        reached: set[str] = set()
-        hooks = [
-            p.register_post_accumulate_grad_hook(lambda _, name=name: reached.add(name))
-            for name in names
-            for p in self.parameters[name]
-        ]
-        yield
-        for hook in hooks:
-            hook.remove()
-        self._untried.difference_update(names)
-        if idle := next((name for name in names if name not in reached), None):
-            raise UsageError(f"the loss of {idle!r} depends on none of its parameters, so it would never be trained")
+        for name in self._untried.intersection(names):
+            if not any(id(p) in reached for p in self.parameters[name]):
+                raise UsageError(
+                    f"the loss of {name!r} depends on none of its parameters, so it would never be trained"
+                )
+            self._untried.remove(name)
+
+    def _gradients(self, name: str) -> list[Tensor]:
+        return [p.grad for p in self.joined[name] if p.grad is not None]
 
     def _step(self, name: str, progress: float) -> Tensor | None:
         clip = _given(self.players[name].gradient_clip, self.settings.gradient_clip)
         norm = None
         if clip is not None or len(self.players) > 1:
-            gradients = [p.grad for p in self.joined[name] if p.grad is not None]
+            gradients = self._gradients(name)
             norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        if clip is not None and norm is not None:
-            nn.utils.clip_grads_with_norm_(self.joined[name], clip, norm, foreach=True)
+            if clip is not None:
+                torch._foreach_mul_(gradients, (clip / (norm + 1e-6)).clamp(max=1))
         for key in (name, name + _MATRICES):
             if (optimiser := self.optimisers.get(key)) is not None:
-                for group in optimiser.param_groups:
-                    group["lr"] = self.rate(name, progress)
-                optimiser.step()
+                optimiser.step(self.rate(name, progress))
         return norm
 
     def _reduce(self, gradients: Sequence[Tensor]) -> None:
@@ -149,21 +138,16 @@ class Optimisers:
     def state(self) -> dict[str, Tensor]:
         """State of the optimisers as named tensors."""
         return {
-            f"{player}/{index}/{key}": torch.as_tensor(value)
+            f"{player}/{index}/{key}": value
             for player, optimiser in self.optimisers.items()
-            for index, memory in optimiser.state_dict()["state"].items()
+            for index, memory in enumerate(optimiser.memory)
             for key, value in memory.items()
         }
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Restore the tensors of `state`."""
-        for player, optimiser in self.optimisers.items():
-            memory: dict[int, dict[str, Tensor]] = {}
-            for name, tensor in tensors.items():
-                owner, index, key = name.rsplit("/", 2)
-                if owner == player:
-                    memory.setdefault(int(index), {})[key] = tensor
-            optimiser.load_state_dict({"state": memory, "param_groups": optimiser.state_dict()["param_groups"]})
+        """Restore the tensors of `state`, each in the order of its own weights in memory, which files do not keep."""
+        for name, value in self.state().items():
+            value.copy_(tensors[name])
 
 
 def _given(own: float | None, of_run: float | None) -> Any:
@@ -187,6 +171,17 @@ def _side_by_side(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
             start += p.numel()
         joined.append(whole)
     return joined
+
+
+@torch.no_grad()
+def _put(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
+    """Copy gradients into those of the parameters; of a parameter without one it is zero."""
+    pairs = [(p.grad, gradient) for p, gradient in zip(parameters, gradients, strict=True) if p.grad is not None]
+    found = [(place, gradient) for place, gradient in pairs if gradient is not None]
+    for place, gradient in pairs:
+        if gradient is None:
+            place.zero_()
+    torch._foreach_copy_([place for place, _ in found], [gradient for _, gradient in found])
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
