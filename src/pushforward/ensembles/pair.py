@@ -20,6 +20,7 @@ from pushforward.ensembles.batch import PairBatch
 from pushforward.ensembles.batching import BatchSource, Shard, batches_of
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.preprocessing import Preprocessing
+from pushforward.ensembles.smoothing import SmoothedPreprocessing, smoothing_between
 from pushforward.ensembles.source import EnsembleSource, checked_training_members
 from pushforward.errors import UsageError
 from pushforward.randomness import Purpose, seed_for
@@ -31,7 +32,10 @@ __all__ = ["EnsemblePair", "PairPreprocessing"]
 class PairPreprocessing(nn.Module):
     """Preprocessings of ensembles a and b. A call applies that of a."""
 
-    def __init__(self, a: Preprocessing, b: Preprocessing) -> None:
+    a: Any
+    b: Any
+
+    def __init__(self, a: Preprocessing | SmoothedPreprocessing, b: Preprocessing | SmoothedPreprocessing) -> None:
         super().__init__()
         self.a, self.b = a, b
 
@@ -46,7 +50,7 @@ class PairPreprocessing(nn.Module):
     def forward(self, x: Tensor, condition: Any = None) -> Tensor:
         return self.a(x, condition)
 
-    def towards(self, to: str) -> tuple[Preprocessing, Preprocessing]:
+    def towards(self, to: str) -> tuple[Any, Any]:
         """Preprocessings of the input and of the output of a translation.
 
         Raises:
@@ -65,7 +69,8 @@ class PairPreprocessing(nn.Module):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        return cls(Preprocessing.from_dict(values["a"]), Preprocessing.from_dict(values["b"]))
+        kinds: dict[str, Any] = {"pointwise": Preprocessing, "smoothed": SmoothedPreprocessing}
+        return cls(*(kinds[values[side]["kind"]].from_dict(values[side]) for side in ("a", "b")))
 
 
 @dataclass
@@ -147,7 +152,16 @@ class EnsemblePair:
             side.check()
 
     def preprocessing(self, options: Mapping[str, Any]) -> PairPreprocessing:
-        return PairPreprocessing(*(side.preprocessing(options) for side in self._sides().values()))
+        """Preprocessings of both; normal scores of periodic fields are those of fields that are equally smooth."""
+        found: dict[str, Any] = {name: side.preprocessing(options) for name, side in self._sides().items()}
+        scored = options["transform"] == "gaussianise" and options.get("equal_smoothness", True)
+        # Smoothing would destroy values with a meaning of their own: whole numbers, zeros, angles.
+        if scored and not any(each.levels or each.supports.reshapes for each in found.values()):
+            smoothed = smoothing_between(self.a.train, self.b.train)
+            if smoothed is not None:
+                side, smoothing = smoothed
+                found[side] = SmoothedPreprocessing.fit(smoothing, getattr(self, side).train, options["transform"])
+        return PairPreprocessing(**found)
 
     def batches(
         self, preprocessing: PairPreprocessing, shard: Shard, seed: int, *, augmented: bool, device: torch.device

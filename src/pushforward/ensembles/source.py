@@ -73,7 +73,8 @@ class Source(Protocol):
         """Fitted map to network units.
 
         Arguments:
-            options: fields of `TrainingSettings`: ``transform``, ``scale_by_condition``, ``discrete``.
+            options: fields of `TrainingSettings`: ``transform``, ``scale_by_condition``, ``discrete``; of a pair also
+                ``equal_smoothness``.
         """
         ...
 

@@ -50,7 +50,7 @@ from pushforward.training.held_out import HeldOut
 from pushforward.training.interrupt import Interrupted, Stopped
 from pushforward.training.loop import Loop
 from pushforward.training.optimisers import Optimisers
-from pushforward.training.plan import Length, Plan, resolve_task, wanted_length
+from pushforward.training.plan import UNITS, Length, Plan, resolve_task, wanted_length
 from pushforward.training.prefetch import supply
 from pushforward.training.processes import spread
 from pushforward.training.progress import display
@@ -181,9 +181,7 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
     shown = display(plan.progress and fabric.is_global_zero)
     shown.notes([*source.describe(), *source.notes])
     source.check()
-    preprocessing: Any = source.preprocessing(
-        of_loop.model_dump(include={"transform", "scale_by_condition", "discrete"})
-    )
+    preprocessing: Any = source.preprocessing(of_loop.model_dump(include={*UNITS}))
     task = replace(task, of_model=task.kind.fitted(task.of_model, preprocessing))
     plan = replace(plan, task=task)
     model = _built(plan, preprocessing)

@@ -21,10 +21,10 @@ from pushforward.runs.teacher import Teacher
 from pushforward.training.durations import parse_duration, say_duration
 from pushforward.training.settings import TrainingSettings, resolve_settings
 
-__all__ = ["Length", "Plan", "Task", "resolve_task", "wanted_length"]
+__all__ = ["UNITS", "Length", "Plan", "Task", "resolve_task", "wanted_length"]
 
-# A student works in the network units of its teacher.
-_UNITS = ("transform", "scale_by_condition", "discrete")
+UNITS = ("transform", "equal_smoothness", "scale_by_condition", "discrete")
+"""Settings that determine the network units. A student works in those of its teacher."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _source(data: Any) -> Source:
 
 
 def _taught(model: str, source: Source, run: str, given: Mapping[str, Any]) -> Teacher:
-    if clash := next((name for name in _UNITS if name in given), None):
+    if clash := next((name for name in UNITS if name in given), None):
         raise UsageError(f"{clash} cannot be set: {model} works in the units of its teacher; leave it out")
     if not isinstance(source, EnsembleSource):
         raise UsageError(f"a teacher needs one ensemble, not {source.kind} data; leave teacher out")

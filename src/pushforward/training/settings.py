@@ -40,6 +40,8 @@ class TrainingSettings(BaseModel):
         augment: shift, rotate and reflect fields and particles at random, as their space allows.
         transform: of the data before training (see `Preprocessing`), for all channels or one per channel;
             ``gaussianise`` maps values to normal scores.
+        equal_smoothness: smooth the rougher of two ensembles of periodic fields before ``transform=gaussianise``, and
+            undo it in translations to it (see `ensembles.smoothing`).
         scale_by_condition: divide the fluctuations of a field by the amplitude that the conditions predict, if it
             varies much (see `Preprocessing.fit`).
         discrete: model whole numbers, and data with few distinct values, as discrete: samples are then allowed values,
@@ -64,6 +66,7 @@ class TrainingSettings(BaseModel):
     keep: Literal["last", "best"] = "last"
     augment: bool = True
     transform: _Transform | tuple[_Transform, ...] = "auto"
+    equal_smoothness: bool = True
     scale_by_condition: bool = True
     discrete: bool = True
     teacher: str | None = None
