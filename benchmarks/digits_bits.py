@@ -34,7 +34,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "tarflow": {"width": 64, "depth": 2, "transforms": 4},
     "nsf": {"width": 48},
     "realnvp": {"width": 48},
-    "vae": {"width": 48},
+    "vae": {"width": 48, "prior": "flow"},
     "nsf, variational": {"width": 48, "dequantisation": "variational"},
     "glow, variational": {"couplings": 4, "width": 48, "dequantisation": "variational"},
 }

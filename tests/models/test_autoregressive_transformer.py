@@ -14,7 +14,7 @@ from two_clusters import log_density, two_clusters
 import pushforward as pf
 from pushforward.errors import UsageError
 from pushforward.models import Batch, model_class
-from pushforward.models.conditionals import Bins, Cells, LogisticMixture
+from pushforward.models.conditionals import Bins, Cells, LogisticMixture, OrderedCells
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Particles, Vector
 
@@ -48,6 +48,35 @@ def test_draws_have_the_distribution_of_the_density(density):
         if isinstance(density, Cells) and limit not in EDGES.tolist():
             continue  # draws keep to the middle of a cell
         assert (draws < limit).double().mean() == pytest.approx(mass.item(), abs=0.015)
+
+
+@pytest.mark.parametrize("open_", [False, True], ids=["closed", "open"])
+def test_ordered_cells_share_all_the_probability_of_their_mixture(open_):
+    """Of the cells, and of what is beyond the last one where there is no largest value."""
+    torch.manual_seed(2)
+    mixture = LogisticMixture(4)
+    density = OrderedCells(EDGES.double(), mixture, torch.tensor(open_))
+    raw = (2 * torch.randn(6, 1, mixture.parameters)).double()
+    middles = 0.5 * (EDGES[1:] + EDGES[:-1]).double()
+    log_mass = density.log_prob(middles.expand(6, -1), raw.expand(-1, 4, -1)) + EDGES.diff().log()
+    total = log_mass.exp().sum(1)
+    if open_:
+        last = EDGES[-1].double().expand(6, 1)
+        total = total + mixture.log_mass(last, last + 1, raw, above=torch.ones(6, 1, dtype=torch.bool)).exp()[:, 0]
+    torch.testing.assert_close(total, torch.ones_like(total), atol=1e-6, rtol=0)
+    draws = density.sample(raw.expand(-1, 20_000, -1), torch.rand(6, 20_000, 2, dtype=torch.float64))
+    share = torch.stack([(draws == middle).double().mean(1) for middle in middles], 1)
+    torch.testing.assert_close(share, log_mass.exp(), atol=0.02, rtol=0)
+
+
+def test_ordered_cells_keep_their_digits_in_the_tails_and_have_gradients():
+    mixture, at = LogisticMixture(1), torch.tensor([1e3, -1e3])
+    raw = torch.zeros(2, 3, requires_grad=True)
+    edges = torch.tensor([-2e3, -1e3 - 1, -1e3 + 1, 1e3 - 1, 1e3 + 1, 2e3])
+    log_prob = OrderedCells(edges, mixture, torch.tensor([True, False])).log_prob(at, raw)
+    torch.testing.assert_close(log_prob, mixture.log_prob(at, raw), atol=3.0, rtol=0)
+    log_prob.sum().backward()
+    assert raw.grad.isfinite().all()
 
 
 PLANE = Vector(2)
@@ -117,6 +146,20 @@ def test_discrete_and_continuous_columns_stand_side_by_side(tmp_path):
     gap = float(np.mean(truth - emulator.log_prob(rows).numpy()))
     assert -0.03 < gap < 0.1
     assert set(emulator.sample(100, seed=0)[:, 0].unique().tolist()) == {0.0, 1.0, 2.0}
+
+
+def test_counts_without_a_largest_have_exact_probabilities(tmp_path):
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(3.0, (4000, 1)).astype(np.float32)
+    pf.fit(
+        counts, "autoregressive", steps=150, out=tmp_path / "run", progress=False, device="cpu",
+        settings={"width": 16, "depth": 1},
+    )  # fmt: skip
+    values = torch.arange(60.0)[:, None]
+    log_prob = pf.Emulator.load(tmp_path / "run", device="cpu").log_prob(values).double()
+    assert log_prob.exp().sum() == pytest.approx(1.0, abs=1e-4)
+    exact = torch.distributions.Poisson(3.0).log_prob(values[:, 0].double())
+    assert (exact.exp() * (exact - log_prob)).sum() == pytest.approx(0.0, abs=0.01)
 
 
 def test_particles_are_refused():

@@ -72,6 +72,7 @@ def test_where_no_loss_tells_the_best_weights_it_says_so(noise, tmp_path):
         run(noise, tmp_path / "gan", "gan", 5)
     with pytest.raises(UsageError, match="keep=best needs 8 validation members, not 2"):
         run(Ensemble.from_array(torch.randn(20, 2).numpy()), tmp_path / "few", steps=5, settings={"batch_size": 8})
+    assert not list(tmp_path.iterdir()), "it is refused before any work"
 
 
 def test_a_held_out_loss_that_is_not_finite_is_never_the_best(noise, tmp_path, monkeypatch, capsys):

@@ -37,6 +37,8 @@ _NAMED = {
     ((0.0, 1.0),): ("probability", "prob", "fraction", "eccentricity", "ecc", "efficiency"),
 }
 """Intervals of quantities by name; of several, the smallest that contains the values is used."""
+_LONGEST_GAP = 8.0
+"""Largest gap between the ends of an angle, in units of the mean distance between values."""
 _CUT_OFF = 1.3
 """Largest exponent b for which a density counts as cut off at its end."""
 _FEWEST = 500
@@ -95,22 +97,26 @@ def _angle(values: NDArray[np.float32], name: str = "") -> Angle | None:
     low, high = float(values.min()), float(values.max())
     for start, period in _PERIODS:
         named = name in _ANGLES and high - low > period / 2
-        around = low - start < _EDGE / 2 * period and start + period - high < _EDGE / 2 * period
         within = low >= start - 1e-6 * period and high <= start + period * (1 + 1e-6)
-        if within and (named or (around and _reaches_ends(values, start, period))):
+        if within and (named or _goes_around(values, start, period)):
             ordered = np.sort(values.astype(np.float64))
-            gaps = np.diff(ordered, append=ordered[0] + period)
-            widest = int(np.argmax(gaps))
-            cut = start + (ordered[widest] + gaps[widest] / 2 - start) % period
+            between = np.diff(ordered, append=ordered[0] + period)
+            widest = int(np.argmax(between))
+            cut = start + (ordered[widest] + between[widest] / 2 - start) % period
             return Angle(start, period, float(cut))
     return None
 
 
-def _reaches_ends(values: NDArray[np.float32], start: float, period: float) -> bool:
-    """Whether values are common at both ends, beyond the chance that the extremes of a tail fall there."""
+def _goes_around(values: NDArray[np.float32], start: float, period: float) -> bool:
+    """Whether values reach both ends and are common there, which the extremes of a tail may be by chance."""
     place = (values - start) / period
+    gaps = float(place.min()), float(1 - place.max())
     inner, outer = (min(np.sum(place < reach), np.sum(place > 1 - reach)) for reach in (_EDGE / 2, 2.5 * _EDGE))
-    return bool(inner >= 3 or outer >= len(values) / 100)
+    if max(gaps) < _EDGE / 2:
+        return bool(inner >= 3 or outer >= len(values) / 100)
+    # Few values leave wider gaps: both together, times the number of values, have the density t exp(-t).
+    widest = min(_LONGEST_GAP / len(values), 2 * _EDGE)
+    return bool(sum(gaps) < widest and outer >= max(3, len(values) / 50))
 
 
 def _interval(values: NDArray[np.float32]) -> Interval | None:

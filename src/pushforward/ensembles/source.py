@@ -209,6 +209,7 @@ def record_of(kind: str, ensemble: Ensemble, train: Ensemble) -> dict[str, Any]:
         "members": len(ensemble),
         "training_members": len(train),
         "parameters": _ranges(train),
+        "ranges": _ranges_of_samples(train),
         "notes": list(ensemble.notes),
         "units": list(ensemble.units),
         **({"box_unit": ensemble.box_unit} if ensemble.box_unit else {}),
@@ -239,3 +240,12 @@ def _ranges(members: Ensemble) -> Sequence[dict[str, Any]]:
         {"name": parameter.name, "classes": list(parameter.classes), "minimum": low[i], "maximum": high[i]}
         for i, parameter in enumerate(members.parameters)
     ]
+
+
+def _ranges_of_samples(members: Ensemble) -> list[list[float]]:
+    """Smallest and largest value in training of each number of a vector; empty for samples of other kinds."""
+    if members.space.kind != "vector":
+        return []
+    some = np.linspace(0, len(members) - 1, min(len(members), _MOST_ROWS)).astype(np.int64)
+    x, _ = members.take_given(some)
+    return np.stack([x.min(0), x.max(0)], 1).astype(np.float64).tolist()

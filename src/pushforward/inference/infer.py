@@ -23,14 +23,12 @@ from pushforward.errors import UsageError
 from pushforward.inference.likelihood import sample_likelihood
 from pushforward.inference.observations import Target, numbers_observed, real, target_of
 from pushforward.inference.posterior import Posterior
-from pushforward.inference.priors import prior_of
+from pushforward.inference.priors import prior_of, truncation_of
 from pushforward.inference.truncation import draw_within
 from pushforward.randomness import Purpose, seed_for
 from pushforward.spaces import Space
 
 __all__ = ["Inferring", "infer", "inferred"]
-
-"""Last key of the seeds of attempts."""
 
 
 class Inferring(Protocol):
@@ -71,7 +69,8 @@ def infer(
             `Emulator.sample` takes it, or a file of numbers; for one of ``conditions`` one or several independent
             samples at the same parameters, shape ``(*space.shape)`` or ``(m, *space.shape)``.
         n: number of posterior samples.
-        prior: by name of a parameter, ``(low, high)``, ``"LOW:HIGH"`` or ``"MEAN+-DEVIATION"``; see `prior_of`.
+        prior: by name of a parameter, ``(low, high)``, ``"LOW:HIGH"`` or ``"MEAN+-DEVIATION"``; see `prior_of` and, for
+            a posterior of samples, `truncation_of`.
         of: ``samples`` or ``conditions``, if the model could infer either.
         seed: seed of the random numbers; a fresh one if None.
         watch: function called with the completed fraction of the work.
@@ -88,8 +87,7 @@ def infer(
         given = numbers_observed(observation, [parameter.name for parameter in emulator.parameters])
         # A row is of one observation; by name, one value serves all samples.
         given = given if isinstance(given, dict) else np.repeat(given, n, axis=0)
-    unbounded = np.full(len(names), np.inf)
-    bounds = prior_of(prior, names, -unbounded, unbounded)
+    bounds = truncation_of(prior, names, (emulator.config.get("data") or {}).get("ranges") or ())
     return draw_within(
         lambda count, attempt: emulator.sample(count, given, seed=seed_for(seed, attempt, Purpose.ATTEMPTS)),
         bounds,
@@ -146,7 +144,7 @@ def _by_likelihood(
     chosen = prior_of(prior, [parameter.name for parameter in emulator.parameters], low, high)
 
     def log_likelihood(theta: NDArray[np.float64]) -> NDArray[np.float64]:
-        rows = np.repeat(theta.astype(np.float32), len(x), axis=0)
+        rows = np.repeat(theta, len(x), axis=0)
         every = emulator.log_prob(x.repeat(len(theta), *(1 for _ in emulator.space.shape)), rows)
         return np.asarray(every.double().reshape(len(theta), len(x)).sum(1))
 

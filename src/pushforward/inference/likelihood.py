@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pushforward.ensembles.precision import narrowed
 from pushforward.errors import UsageError
 from pushforward.inference.posterior import Posterior
 from pushforward.inference.priors import Prior
@@ -83,7 +84,7 @@ def sample_likelihood(
     flat = chain.reshape(-1, dim)
     rows = np.linspace(0, len(flat) - 1, n).round().astype(int) if n <= len(flat) else rng.integers(len(flat), size=n)
     return Posterior(
-        samples=torch.from_numpy(flat[rows].astype(np.float32)),
+        samples=torch.from_numpy(narrowed(flat[rows])),
         names=prior.names,
         method="likelihood",
         ess=np.minimum(len(flat) / times, n),

@@ -7,6 +7,7 @@ r"""Priors of independent parameters: uniform within bounds, or normal and cut o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from pushforward.errors import UsageError
 
-__all__ = ["Prior", "prior_of"]
+__all__ = ["Prior", "prior_of", "truncation_of"]
 
 _SLACK = 0.01
 """Largest excess of a bound over the range in training, relative to it; draws end short of their prior's bounds."""
+_LEAST, _MOST = 0.01, 0.99
+"""Probability within the range in training below which a normal prior is refused, and above which nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -70,39 +73,114 @@ def prior_of(given: Mapping[str, Any] | None, names: Sequence[str], low: NDArray
 
     Arguments:
         given: by name of a parameter, ``(low, high)`` or ``"LOW:HIGH"`` of a uniform prior, or ``"MEAN+-DEVIATION"`` of
-            a normal one, which is cut off at the range in training.
+            a normal one, which is cut off at the range in training, with a warning if that leaves out more than 1 %.
         names: of the parameters.
         low, high: range in training, shape ``(P,)``, beyond which the model must not be evaluated.
 
     Raises:
-        UsageError: for an unknown name, a prior that cannot be read, or bounds clearly outside of the range in
-            training.
+        UsageError: for an unknown name, a prior that cannot be read, bounds clearly outside of the range in training,
+            or a normal prior with less than 1 % of its probability within.
     """
     low, high = np.array(low, dtype=np.float64), np.array(high, dtype=np.float64)
     mean, deviation = np.zeros(len(low)), np.full(len(low), np.inf)
     widest = list(zip(low.tolist(), high.tolist(), strict=True))
     for name, text in (given or {}).items():
-        if name not in names:
-            near = get_close_matches(str(name), list(names), n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise UsageError(f"there is no parameter called {name!r}; {hint}known ones are {', '.join(names)}")
-        column = list(names).index(name)
+        column = _column(name, names)
+        first, last = widest[column]
         if isinstance(text, str) and "+-" in text:
             mean[column], deviation[column] = _two(name, text.split("+-"), text)
             if not deviation[column] > 0:
                 raise UsageError(f"the prior {name}={text} has a standard deviation that is not positive")
+            _check_within(name, text, mean[column], deviation[column], first, last)
             continue
-        bounds = _two(name, text.split(":") if isinstance(text, str) else text, text)
-        first, last = widest[column]
+        low[column], high[column] = bounds = _bounds(name, text)
         slack = _SLACK * (last - first)
-        if not bounds[0] < bounds[1]:
-            raise UsageError(f"the prior {name}={text} has no width; give the lower bound first")
         if bounds[0] < first - slack or bounds[1] > last + slack:
+            where = "lies outside of" if bounds[0] >= last or bounds[1] <= first else "exceeds"
             raise UsageError(
-                f"the prior {name}={text} exceeds the training range, {first:g} to {last:g}; choose bounds within"
+                f"the prior {name}={_said(text)} {where} the training range, {first:.7g} to {last:.7g}; choose bounds "
+                "within"
             )
-        low[column], high[column] = bounds
     return Prior(tuple(names), low, high, mean, deviation)
+
+
+def truncation_of(
+    given: Mapping[str, Any] | None, names: Sequence[str], ranges: Sequence[tuple[float, float]]
+) -> Prior:
+    """Bounds within which the learned prior of a model of parameters is kept, written by a user.
+
+    Arguments:
+        given: by name of a parameter, ``(low, high)`` or ``"LOW:HIGH"``.
+        names: of the parameters.
+        ranges: of the parameters in training; empty if they are not known. A warning tells of bounds beyond.
+
+    Raises:
+        UsageError: for an unknown name, bounds that cannot be read or lie wholly outside of the range in training, and
+            a normal prior, since the density of the training members is not known.
+    """
+    low, high = np.full(len(names), -np.inf), np.full(len(names), np.inf)
+    for name, text in (given or {}).items():
+        column = _column(name, names)
+        if isinstance(text, str) and "+-" in text:
+            raise UsageError(
+                "this model has learned the prior of its training members, which can only be truncated; give LOW:HIGH"
+            )
+        low[column], high[column] = bounds = _bounds(name, text)
+        if not ranges:
+            continue
+        first, last = ranges[column]
+        slack = _SLACK * (last - first)
+        if bounds[0] >= last + slack or bounds[1] <= first - slack:
+            raise UsageError(
+                f"the prior {name}={_said(text)} lies outside of the training range, {first:.7g} to {last:.7g}, of "
+                "which this model has learned the posterior; choose bounds within"
+            )
+        if bounds[0] < first - slack or bounds[1] > last + slack:
+            warnings.warn(
+                f"the prior {name}={_said(text)} reaches beyond the training range, {first:.7g} to {last:.7g}: the "
+                "model has learned the prior of its training members, which vanishes there",
+                stacklevel=4,
+            )
+    return Prior(tuple(names), low, high, np.zeros(len(names)), np.full(len(names), np.inf))
+
+
+def _bounds(name: str, text: Any) -> tuple[float, float]:
+    """The bounds of a uniform prior."""
+    bounds = _two(name, text.split(":") if isinstance(text, str) else text, text)
+    if not bounds[0] < bounds[1]:
+        raise UsageError(f"the prior {name}={_said(text)} has no width; give the lower bound first")
+    return bounds
+
+
+def _check_within(name: str, text: str, mean: float, deviation: float, first: float, last: float) -> None:
+    """Raise for a normal prior outside of the range in training, and warn of one that is cut off."""
+    from scipy import stats
+
+    share = float(np.diff(stats.norm.cdf([first, last], mean, deviation))[0])
+    within = f"the training range, {first:.7g} to {last:.7g}"
+    if share < _LEAST:
+        raise UsageError(
+            f"the prior {name}={text} lies outside of {within}, with {100 * share:.2g} % of its probability within; "
+            "train on simulations where the prior is"
+        )
+    if share < _MOST:
+        warnings.warn(
+            f"the prior {name}={text} is cut off at {within}, which leaves out {100 * (1 - share):.2g} % of its "
+            "probability: the posterior is limited to where the model was trained",
+            stacklevel=5,
+        )
+
+
+def _column(name: str, names: Sequence[str]) -> int:
+    if name not in names:
+        near = get_close_matches(str(name), list(names), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"there is no parameter called {name!r}; {hint}known ones are {', '.join(names)}")
+    return list(names).index(name)
+
+
+def _said(text: Any) -> str:
+    return text if isinstance(text, str) else ":".join(f"{each:.7g}" for each in text)
 
 
 def _two(name: str, parts: Any, text: Any) -> tuple[float, float]:

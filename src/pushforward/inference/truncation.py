@@ -24,16 +24,11 @@ def draw_within(draw: Draw, prior: Prior, n: int, *, seed: int) -> Posterior:
     """Posterior samples within the bounds of the prior: those outside are drawn again.
 
     A model of parameters given data has learned the posterior under the prior of its training members, with some
-    density where that prior vanishes (leakage). Within the bounds, the posterior is proportional to the learned one. A
-    normal prior is refused: the density of the training members is not known.
+    density where that prior vanishes (leakage). Within the bounds, the posterior is proportional to the learned one.
 
     Raises:
-        UsageError: for a normal prior, or where fewer than one sample in ``ATTEMPTS`` lies within.
+        UsageError: where fewer than one sample in ``ATTEMPTS`` lies within.
     """
-    if np.isfinite(prior.deviation).any():
-        raise UsageError(
-            "this model has learned the prior of its training members, which can only be truncated; give LOW:HIGH"
-        )
     accepted: list[Tensor] = []
     tried = within = 0
     for attempt in range(ATTEMPTS):

@@ -3,9 +3,10 @@ r"""Autoregressive model: a causal transformer that gives the density of each nu
     p(x | c) = ∏_i p(x_i | x_1, ..., x_{i-1}, c)
 
 over the numbers of a vector in their order, or over the cells of a field row by row (and their channels one by one).
-Continuous numbers have mixtures of logistic densities, or bins. Discrete values (spins, counts, grey levels, labels;
-up to 256) have one output each, so log-probabilities are exact, without a dequantisation gap: ``score`` gives them in
-nats, and -log P / (D ln 2) is the code length in bits per dimension. Continuous and discrete columns can be mixed.
+Continuous numbers have mixtures of logistic densities, or bins. Discrete values (spins, grey levels, labels; up to
+256) have one output each, and counts without a largest value the mixture in each cell, so log-probabilities are exact,
+without a dequantisation gap: ``score`` gives them in nats, and -log P / (D ln 2) is the code length in bits per
+dimension. Continuous and discrete columns can be mixed.
 
 Sampling takes one step per number, with cached keys and values of the known ones.
 
@@ -23,18 +24,17 @@ from jaxtyping import Float
 from pydantic import BaseModel
 from pydantic import Field as Setting
 from torch import Tensor
-from torch.nn import functional
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.causal_defaults import causal_defaults
-from pushforward.models.conditionals import Bins, Cells, Conditional, LogisticMixture
-from pushforward.models.discrete_cells import cells_of
+from pushforward.models.conditionals import Bins, LogisticMixture
+from pushforward.models.discrete_cells import DiscreteCells, cells_of
+from pushforward.models.mixed_conditional import MixedConditional, in_order, out_of_order
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import CausalTransformer
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
-from pushforward.transforms.monotone import squashed
 
 __all__ = ["Autoregressive"]
 
@@ -58,7 +58,7 @@ class AutoregressiveSettings(Settings):
     outputs: Literal["mixture", "bins"] = "mixture"
     components: int = Setting(default=10, ge=1)
     bins: int = Setting(default=64, ge=2)
-    cells: tuple[tuple[float, ...], ...] = ()
+    cells: DiscreteCells = ()
 
 
 class Autoregressive(Model):
@@ -70,9 +70,7 @@ class Autoregressive(Model):
 
     Settings = AutoregressiveSettings
     settings: AutoregressiveSettings
-    edges: Tensor
     channel: Tensor
-    discrete: Tensor
 
     def __init__(
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
@@ -81,23 +79,14 @@ class Autoregressive(Model):
         if space.kind not in ("vector", "field"):
             raise UsageError(f"autoregressive learns vectors and fields, not {space.kind} data")
         chosen = self.settings
-        self.continuous: Conditional = (
-            LogisticMixture(chosen.components) if chosen.outputs == "mixture" else Bins(chosen.bins)
-        )
+        continuous = LogisticMixture(chosen.components) if chosen.outputs == "mixture" else Bins(chosen.bins)
         channels = space.shape[0]
-        lists = chosen.cells or ((),) * channels
-        most = max(len(edges) for edges in lists)
-        # A channel with fewer cells than others repeats its last edge, a continuous one has the edges 0 and 1.
-        table = [[*edges, *[edges[-1]] * (most - len(edges))] if edges else _line(most) for edges in lists]
-        self.register_buffer("edges", torch.tensor(table), persistent=False)
-        self.all_discrete = all(lists)
-        self.register_buffer("discrete", torch.tensor([bool(edges) for edges in lists]), persistent=False)
+        self.conditional = MixedConditional(continuous, chosen.cells, channels)
         self.register_buffer("channel", torch.arange(space.size) % channels, persistent=False)
-        self.cells = max(0, most - 1)
         self.net = CausalTransformer(
             space.size,
-            1 + self.cells,
-            self.continuous.parameters + self.cells,
+            self.conditional.features,
+            self.conditional.outputs,
             condition.numbers,
             chosen.width,
             chosen.depth,
@@ -106,7 +95,8 @@ class Autoregressive(Model):
 
     @classmethod
     def fitted(cls, settings: BaseModel, preprocessing: Any) -> BaseModel:
-        return settings.model_copy(update={"cells": cells_of(preprocessing)})
+        endless = isinstance(settings, AutoregressiveSettings) and settings.outputs == "mixture"
+        return settings.model_copy(update={"cells": cells_of(preprocessing, endless=endless)})
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -119,19 +109,19 @@ class Autoregressive(Model):
 
     def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Natural log of the density at ``x``, in network units; nats."""
-        values = self._sequence(x)
-        raw = self.net(self._seen(values, self.channel), self.condition.numbers_of(condition)).to(x.dtype)
-        return self._log_prob(values, raw, self.channel).sum(1)
+        values = in_order(x)
+        raw = self.net(self.conditional.seen(values, self.channel), self.condition.numbers_of(condition)).to(x.dtype)
+        return self.conditional.log_prob(values, raw, self.channel).sum(1)
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
-        return self._sample_of(self._drawn(draws, condition)[0])
+        return out_of_order(self._drawn(draws, condition)[0], self.space)
 
     def sample_and_log_prob(
         self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
         """Samples and their log-density, number by number."""
         values, raw = self._drawn(draws, condition)
-        return self._sample_of(values), self._log_prob(values, raw, self.channel).sum(1)
+        return out_of_order(values, self.space), self.conditional.log_prob(values, raw, self.channel).sum(1)
 
     def _drawn(
         self, draws: Draws, condition: Condition | None
@@ -140,53 +130,12 @@ class Autoregressive(Model):
         size = self.space.size
         uniform = draws.uniform(size, 2)
         steps = self.net.blocks_ahead(self.condition.numbers_of(condition), draws.count)
-        blank = uniform.new_zeros(draws.count, 1, 1 + self.cells)
+        blank = uniform.new_zeros(draws.count, 1, self.conditional.features)
         values, outputs = [], []
         for place in range(size):
             raw, channel = steps.outputs(blank).to(uniform.dtype), self.channel[place : place + 1]
-            value = self._draw(raw, uniform[:, place : place + 1], channel)
-            steps.append(self._seen(value, channel))
+            value = self.conditional.sample(raw, uniform[:, place : place + 1], channel)
+            steps.append(self.conditional.seen(value, channel))
             values.append(value)
             outputs.append(raw)
         return torch.cat(values, 1), torch.cat(outputs, 1)
-
-    def _sequence(self, x: Tensor) -> Float[Tensor, "batch size"]:
-        """Numbers of a sample, ordered by cell, then by channel."""
-        return x.movedim(1, -1).flatten(1) if self.space.grid else x
-
-    def _sample_of(self, values: Tensor) -> Tensor:
-        if not self.space.grid:
-            return values
-        return values.unflatten(1, (*self.space.grid, self.space.shape[0])).movedim(-1, 1).contiguous()
-
-    def _seen(self, values: Float[Tensor, "batch steps"], channel: Tensor) -> Float[Tensor, "batch steps features"]:
-        """Network inputs: a continuous number, or the cell of a discrete one."""
-        if not self.cells:
-            return squashed(values)[..., None]
-        discrete = self.discrete[channel]
-        cell = functional.one_hot(Cells(self.edges[channel]).cell(values), self.cells).to(values.dtype)
-        number = torch.where(discrete, 0.0, squashed(values))[..., None]
-        return torch.cat([number, cell * discrete[:, None]], -1)
-
-    def _log_prob(self, values: Tensor, raw: Tensor, channel: Tensor) -> Float[Tensor, "batch steps"]:
-        of_numbers, of_cells = raw.split([self.continuous.parameters, self.cells], -1)
-        if self.all_discrete:
-            return Cells(self.edges[channel]).log_prob(values, of_cells)
-        log_prob = self.continuous.log_prob(values, of_numbers)
-        if not self.cells:
-            return log_prob
-        discrete = self.discrete[channel]
-        return torch.where(discrete, Cells(self.edges[channel]).log_prob(values, of_cells), log_prob)
-
-    def _draw(self, raw: Tensor, uniform: Tensor, channel: Tensor) -> Float[Tensor, "batch steps"]:
-        of_numbers, of_cells = raw.split([self.continuous.parameters, self.cells], -1)
-        if self.all_discrete:
-            return Cells(self.edges[channel]).sample(of_cells, uniform)
-        value = self.continuous.sample(of_numbers, uniform)
-        if not self.cells:
-            return value
-        return torch.where(self.discrete[channel], Cells(self.edges[channel]).sample(of_cells, uniform), value)
-
-
-def _line(length: int) -> list[float]:
-    return [0.0, *[1.0] * (length - 1)] if length else []

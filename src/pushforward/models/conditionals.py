@@ -3,6 +3,7 @@ r"""Densities of one number whose parameters a network gives: what autoregressiv
 - `LogisticMixture`: p(x) = Σ_m w_m λ((x - μ_m) / s_m) / s_m with the logistic density λ(u) = σ(u) σ(-u).
 - `Bins`: constant on each of B bins of [-b, b], and falling as exp(-(\|x\| - b)) beyond.
 - `Cells`: constant on each of the cells that discrete values were spread over, so that P(cell) is exact.
+- `OrderedCells`: a mixture of logistic densities, averaged over each cell; few parameters for many values.
 
 Each takes raw network outputs, any real numbers, along the last axis; all zeros give a density of order-one width.
 
@@ -21,7 +22,7 @@ from torch.nn import functional
 
 from pushforward.transforms.monotone import bounded
 
-__all__ = ["Bins", "Cells", "Conditional", "LogisticMixture"]
+__all__ = ["Bins", "Cells", "Conditional", "LogisticMixture", "OrderedCells"]
 
 
 class Conditional(Protocol):
@@ -39,6 +40,10 @@ class Conditional(Protocol):
 
     def sample(self, raw: Float[Tensor, "*shape P"], uniform: Float[Tensor, "*shape 2"]) -> Float[Tensor, "*shape"]:
         """Draws, from two uniform numbers in [0, 1) each."""
+        ...
+
+    def mean(self, raw: Float[Tensor, "*shape P"]) -> Float[Tensor, "*shape"]:
+        """Mean of the density."""
         ...
 
 
@@ -69,6 +74,34 @@ class LogisticMixture:
         mean, log_scale = (part.gather(-1, component[..., None])[..., 0] for part in (means, log_scales))
         least = torch.finfo(raw.dtype).eps
         return mean + log_scale.exp() * torch.logit(uniform[..., 1].clamp(least, 1 - least))
+
+    def log_mass(
+        self, low: Tensor, high: Tensor, raw: Tensor, *, below: Tensor | None = None, above: Tensor | None = None
+    ) -> Tensor:
+        """Logarithm of the probability of intervals.
+
+        With σ(b) - σ(a) = σ(b) σ(-a) (1 - exp(a - b)) no digits are lost in the tails.
+
+        Arguments:
+            below: where an interval has all the probability below ``high``; nowhere if None.
+            above: where it has all the probability above ``low``; nowhere if None.
+        """
+        log_weights, means, log_scales = self._natural(raw)
+        rate = (-log_scales).exp()
+        to_high = functional.logsigmoid((high[..., None] - means) * rate)
+        to_low = functional.logsigmoid((means - low[..., None]) * rate)
+        between = torch.log(-torch.expm1((low - high)[..., None] * rate))
+        none = torch.zeros_like(low, dtype=torch.bool)
+        below, above = none if below is None else below, none if above is None else above
+        to_high = to_high.masked_fill(above[..., None], 0.0)
+        to_low = to_low.masked_fill(below[..., None], 0.0)
+        between = between.masked_fill((below | above)[..., None], 0.0)
+        return torch.logsumexp(log_weights + to_high + to_low + between, -1)
+
+    def mean(self, raw: Tensor) -> Tensor:
+        """Mean of the density."""
+        log_weights, means, _ = self._natural(raw)
+        return (log_weights.exp() * means).sum(-1)
 
     def _natural(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         weights, means, scales = raw.chunk(3, -1)
@@ -102,6 +135,12 @@ class Bins:
         tail = self.bound - torch.log1p(-uniform[..., 1])
         return torch.where(place < 0, -tail, torch.where(place == self.bins, tail, within))
 
+    def mean(self, raw: Tensor) -> Tensor:
+        """Mean of the density."""
+        middles = torch.linspace(-self.bound - 1, self.bound + 1, self.bins + 2, dtype=raw.dtype, device=raw.device)
+        middles[1:-1] = (torch.arange(self.bins, dtype=raw.dtype, device=raw.device) + 0.5) * self.width - self.bound
+        return (_log_parts(raw).exp() * middles).sum(-1)
+
 
 class Cells:
     """The probability of each of some cells, spread evenly over the cell.
@@ -128,6 +167,26 @@ class Cells:
         # The middle half is as good as all of it, and rounding moves no draw into the next cell.
         return low + (high - low) * (0.25 + 0.5 * uniform[..., 1])
 
+    def mean(self, raw: Tensor) -> Tensor:
+        """Mean of the density."""
+        edges = self.edges.to(raw.dtype)
+        return (self._logs(raw).exp() * 0.5 * (edges[..., 1:] + edges[..., :-1])).sum(-1)
+
+    def middle(self, x: Tensor) -> Tensor:
+        """The middle of the cell of each number."""
+        low, high = self.ends(x)
+        return 0.5 * (low + high)
+
+    def log_width(self, x: Tensor) -> Tensor:
+        """Logarithm of the width of the cell of each number."""
+        low, high = self.ends(x)
+        return (high - low).log()
+
+    def ends(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The edges of the cell of each number."""
+        cell, edges = self.cell(x)[..., None], self.edges.to(x.dtype).expand(*x.shape, -1)
+        return edges.gather(-1, cell)[..., 0], edges.gather(-1, cell + 1)[..., 0]
+
     def cell(self, x: Tensor) -> Tensor:
         """The index of the cell that each number lies in or is nearest to, int64."""
         edges = self.edges.to(x.dtype)
@@ -139,6 +198,40 @@ class Cells:
 
     def _logs(self, raw: Tensor) -> Tensor:
         return torch.log_softmax(raw.masked_fill(self.edges.diff(dim=-1) <= 0, -torch.inf), -1)
+
+
+class OrderedCells(Cells):
+    """The probability of each of some cells under a mixture of logistic densities, spread evenly over the cell.
+
+    The first cell has all the probability below it, and the last all above it. Where there is no largest value the
+    density beyond the last cell is that of the mixture.
+
+    Arguments:
+        edges: as of `Cells`.
+        mixture: of the logistic densities.
+        open_: where there is no largest value, ``(*shape)``.
+    """
+
+    def __init__(self, edges: Float[Tensor, "*shape edges"], mixture: LogisticMixture, open_: Tensor) -> None:
+        super().__init__(edges)
+        self.mixture, self.parameters, self.open = mixture, mixture.parameters, open_
+
+    def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
+        low, high = self.ends(x)
+        first, last = low <= self.edges[..., 0], high >= self.edges[..., -1]
+        log_mass = self.mixture.log_mass(low, high, raw, below=first, above=last & ~self.open)
+        beyond = self.open & (x >= self.edges[..., -1])
+        return torch.where(beyond, self.mixture.log_prob(x, raw), log_mass - (high - low).log())
+
+    def sample(self, raw: Tensor, uniform: Tensor) -> Tensor:
+        return self.middle(self.mixture.sample(raw, uniform))
+
+    def mean(self, raw: Tensor) -> Tensor:
+        return self.mixture.mean(raw)
+
+    def middle(self, x: Tensor) -> Tensor:
+        beyond = self.open & (x >= self.edges[..., -1])
+        return torch.where(beyond, x, super().middle(x))
 
 
 def _log_parts(raw: Tensor) -> Tensor:

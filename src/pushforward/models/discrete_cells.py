@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field as Setting
 
 from pushforward.models.settings import Settings
 
-__all__ = ["MOST_CELLS", "DiscreteSettings", "cells_of"]
+__all__ = ["MOST_CELLS", "DiscreteCells", "DiscreteSettings", "cells_of"]
+
+DiscreteCells = tuple[tuple[Annotated[float, Setting(allow_inf_nan=True)], ...], ...]
+"""Edges of the cells of each channel; empty for a continuous one, with infinity as the last if there is no end."""
 
 MOST_CELLS = 256
 """Largest number of values of a discrete channel; one with more counts as continuous."""
+_FARTHEST = 16.0
+"""Edge of the cells of counts, in network units; all but freak values lie below."""
 
 
 class DiscreteSettings(Settings):
@@ -24,11 +31,15 @@ class DiscreteSettings(Settings):
     """
 
     dequantisation: Literal["uniform", "variational"] = "uniform"
-    cells: tuple[tuple[float, ...], ...] = ()
+    cells: DiscreteCells = ()
 
 
-def cells_of(preprocessing: Any) -> tuple[tuple[float, ...], ...]:
-    """The `DiscreteSettings.cells` of a fitted preprocessing, in network units; empty if no channel is discrete."""
+def cells_of(preprocessing: Any, *, endless: bool = False) -> DiscreteCells:
+    """The `DiscreteSettings.cells` of a fitted preprocessing, in network units; empty if no channel is discrete.
+
+    Arguments:
+        endless: also the cells of whole numbers without a largest; infinity follows the edges of those that may occur.
+    """
     levels, space = getattr(preprocessing, "levels", None), preprocessing.space
     channels = space.shape[0]
     if not levels:
@@ -36,7 +47,8 @@ def cells_of(preprocessing: Any) -> tuple[tuple[float, ...], ...]:
     allowed = levels.allowed if len(levels.allowed) > 1 else levels.allowed * channels
     found: list[tuple[float, ...]] = []
     for channel, each in enumerate(allowed):
-        values = [] if each is None else list(each.values) or _whole_numbers(each.least, each.most)
+        counts = endless and each is not None and each.least is not None and each.most is None
+        values = [] if each is None else list(each.values) or _whole_numbers(each.least, each.most, endless=counts)
         if not 1 < len(values) <= MOST_CELLS:
             found.append(())
             continue
@@ -47,11 +59,13 @@ def cells_of(preprocessing: Any) -> tuple[tuple[float, ...], ...]:
         u[-1] = 1.0
         with torch.no_grad():
             edges = preprocessing(x, None, u=u)[:, channel].reshape(len(x), -1)[:, 0]
-        found.append(tuple(edges.tolist()))
+        found.append((*edges[edges < _FARTHEST].tolist(), math.inf) if counts else tuple(edges.tolist()))
     return tuple(found) if any(found) else ()
 
 
-def _whole_numbers(least: int | None, most: int | None) -> list[float]:
+def _whole_numbers(least: int | None, most: int | None, *, endless: bool) -> list[float]:
+    if least is not None and endless:
+        most = least + MOST_CELLS - 1
     if least is None or most is None or most - least >= MOST_CELLS:
         return []
     return [float(value) for value in range(least, most + 1)]

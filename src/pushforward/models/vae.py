@@ -1,4 +1,4 @@
-r"""VAE: a code of a few numbers per sample, and Gaussian noise around the decoded sample.
+r"""VAE: a code of a few numbers per sample, and noise around the decoded sample.
 
     z ~ N(0, 1),     x | z, c ~ N(μ(z, c), Σ),     q(z | x, c) = N(m(x, c), s²(x, c)),
 
@@ -10,6 +10,10 @@ The noise Σ is learnt, which balances the two terms without a weight to tune an
 variance of the data; its amplitudes may depend on the condition. For a statistically homogeneous field the noise is
 diagonal in wavenumber, not in cells: small scales, which the code cannot describe, are filled with their measured power
 spectrum, and the largest are left to the code.
+
+Discrete values (spins, counts, grey levels, labels) have probabilities of their own instead, independent given the
+code (see `models.discrete_likelihood`): the bound is then one of log-probabilities, without a dequantisation gap, and
+samples are drawn as allowed values.
 
 Codes may have a flow for their prior and for their posterior (``prior=flow``, ``posterior=flow``), and the bound may be
 that of several codes k for each sample (``importance``), which is tighter,
@@ -42,6 +46,8 @@ from pushforward.models.chains import (
     autoregressive_chain,
     coupling_chain,
 )
+from pushforward.models.discrete_cells import MOST_CELLS, DiscreteCells, cells_of
+from pushforward.models.discrete_likelihood import DiscreteLikelihood
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.spectral_noise import GaussianNoise, LongestWaves
 from pushforward.models.stationary import is_stationary
@@ -66,8 +72,12 @@ class VAESettings(Settings):
         importance: codes per sample in the bound that is trained.
         prior: of codes, "normal" or a "flow" of splines, which fills the holes that posteriors leave.
         posterior: of a sample's code, "normal" or an inverse autoregressive "flow".
-        noise: resolution of the amplitudes of the decoder's noise: per ``channel``, per ``value``, or per wavenumber of
-            a field (``spectrum``); None follows from the space.
+        likelihood: of a decoded sample: "gaussian" noise, or exact probabilities of "discrete" values; None is discrete
+            if any values are.
+        noise: resolution of the amplitudes of Gaussian noise: per ``channel``, per ``value``, or per wavenumber of a
+            field (``spectrum``); None follows from the space.
+        cells: edges of the cells of discrete values, for each channel, in network units; empty for a continuous
+            channel, and for Gaussian noise. Determined from the data.
     """
 
     latent_dim: int | None = Setting(default=None, ge=1)
@@ -78,13 +88,16 @@ class VAESettings(Settings):
     importance: int = Setting(default=1, ge=1)
     prior: Literal["normal", "flow"] = "normal"
     posterior: Literal["normal", "flow"] = "normal"
+    likelihood: Literal["gaussian", "discrete"] | None = None
     noise: Literal["channel", "value", "spectrum"] | None = None
+    cells: DiscreteCells = ()
 
 
 class VAESampling(Settings):
     """
     Attributes:
-        noise: add the decoder's noise; without it a sample is the decoded mean, which is too smooth.
+        noise: add the decoder's noise, or draw discrete values; without it a sample is the decoded mean, which is too
+            smooth.
         temperature: standard deviation of the codes.
     """
 
@@ -110,7 +123,7 @@ def _(space: Field) -> tuple[int, int]:
 
 
 class VAE(Model):
-    """A variational autoencoder with learnt Gaussian noise.
+    """A variational autoencoder with learnt Gaussian noise, or exact probabilities of discrete values.
 
     Raises:
         UsageError: unless the space is a vector or a field.
@@ -133,7 +146,7 @@ class VAE(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        kind = self.settings.noise or ("spectrum" if is_stationary(space) else "value")
+        kind: Any = self.settings.noise or ("spectrum" if is_stationary(space) else "value")
         chosen_dim, chosen_width = _sizes(space)
         width = self.settings.width or chosen_width
         self.latent_dim = self.settings.latent_dim or chosen_dim
@@ -149,13 +162,16 @@ class VAE(Model):
             self.posterior_flow = autoregressive_chain(codes, Affine(), self.posterior_context, of_posterior)
         encoded = 2 * self.latent_dim + (self.posterior_context if self.posterior_flow is not None else 0)
         self.encoder = Encoder(self.bands.space, encoded, condition, width)
-        self.decoder = Generator(self.bands.space, self.latent_dim, condition, width)
+        cells = self.settings.cells
+        self.likelihood = DiscreteLikelihood(space, cells) if cells else None
+        outputs = self.bands.space if self.likelihood is None else self.likelihood.of(self.bands.space)
+        self.decoder = Generator(outputs, self.latent_dim, condition, width)
         self.waves = None
         if is_stationary(space):
             self.waves = LongestWaves(cast(Field, space), self.latent_dim)
             # The networks are added to the waves gradually: a code that starts as noise may stay unused for good.
             self.joined = nn.Parameter(torch.zeros(2))
-        self.noise = GaussianNoise(space, kind, condition, coded=self.latent_dim)
+        self.noise = None if cells else GaussianNoise(space, kind, condition, coded=self.latent_dim)
         self.register_buffer("centre", torch.zeros(space.shape))
 
     @classmethod
@@ -164,22 +180,39 @@ class VAE(Model):
             return {"learning_rate": 3e-3, "optimiser": "muon", "batch_size": 32, "gradient_clip": 10.0}
         return {"learning_rate": 2e-3, "batch_size": 512, "gradient_clip": 10.0}
 
+    @classmethod
+    def fitted(cls, settings: BaseModel, preprocessing: Any) -> BaseModel:
+        wanted = settings if isinstance(settings, VAESettings) else VAESettings()
+        cells = () if wanted.likelihood == "gaussian" else cells_of(preprocessing, endless=True)
+        if wanted.likelihood == "discrete" and not cells:
+            raise UsageError(
+                f"likelihood=discrete needs a channel with 2 to {MOST_CELLS} discrete values or counts, and these data "
+                "have none; leave it out"
+            )
+        return settings.model_copy(update={"cells": cells})
+
     def players(self) -> dict[str, Player]:
+        if self.noise is None:
+            return super().players()
         amplitude = self.noise.log_amplitude
         others = [parameter for parameter in self.parameters() if parameter is not amplitude]
         # Amplitudes have little gradient noise, and fall by orders of magnitude while the decoder learns.
         return {"model": Player(others), "noise": Player([amplitude], rate=5.0)}
 
     def prepare(self, batch: Batch) -> None:
+        x = self._settled(batch.x)
         if is_stationary(self.space):
-            mean = batch.x.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (len(self.space.shape) - 1))
+            mean = x.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (len(self.space.shape) - 1))
         else:
-            mean = batch.x.mean(0)
+            mean = x.mean(0)
         self.centre.copy_(mean.expand(self.space.shape))
-        self.noise.initialise(batch.x - self.centre)
-        self.bands.initialise(batch.x - self.centre)
+        if self.likelihood is not None:
+            self.likelihood.initialise(x)
+        if self.noise is not None:
+            self.noise.initialise(x - self.centre)
+        self.bands.initialise(x - self.centre)
         if self.waves is not None:
-            self.waves.initialise(batch.x - self.centre)
+            self.waves.initialise(x - self.centre)
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
@@ -193,7 +226,11 @@ class VAE(Model):
         beta = self.settings.beta * (min(1.0, batch.progress / warm_up) if warm_up else 1.0)
         loss = -_mean_weight(reconstruction - beta * charged).mean() / self.space.size
         elbo = _mean_weight(reconstruction - divergence).mean().detach()
-        yield Turn(("model", "noise"), loss, {"elbo": elbo, "divergence": divergence.mean().detach()})
+        logs = {"elbo": elbo, "divergence": divergence.mean().detach()}
+        if self.likelihood is not None and self.likelihood.conditional.all_discrete:
+            log_prob = elbo + self.likelihood.log_volume(batch.x).mean()
+            logs["bits_per_dim"] = -log_prob / (self.space.size * math.log(2))
+        yield Turn(tuple(self.players()), loss, logs)
 
     def log_prob_bound(
         self, x: Float[Tensor, "batch *shape"], draws: Draws, condition: Condition | None = None, *, count: int = 64
@@ -228,8 +265,10 @@ class VAE(Model):
                 log_posterior = log_posterior - log_abs_det
             divergence = log_posterior - self._log_prior(z, condition)
             charged = divergence.clamp(min=free * self.latent_dim) if free else divergence
-        reconstruction = self.noise.log_prob(x - self.decode(z, condition), condition)
-        return reconstruction, divergence, charged
+        decoded = self._decoded(z, condition)
+        if self.noise is not None:
+            return self.noise.log_prob(x - decoded, condition), divergence, charged
+        return cast(DiscreteLikelihood, self.likelihood).log_prob(x, decoded), divergence, charged
 
     def _log_prior(self, z: Tensor, condition: Condition | None) -> Float[Tensor, " batch"]:
         if self.prior is None:
@@ -246,6 +285,7 @@ class VAE(Model):
 
     def _coded(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor, Tensor]:
         # Under autocast the encoder's output may be bfloat16, too coarse for a divergence summed over many numbers.
+        x = self._settled(x)
         encoded = self.encoder(self.bands(x - self.centre), condition).float()
         mean, raw, context = encoded.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=1)
         if self.waves is not None:
@@ -257,8 +297,10 @@ class VAE(Model):
         z = options.temperature * draws.normal(self.latent_dim)
         if self.prior is not None:
             z, _ = self.prior.inverse(z, self.condition.numbers_of(condition))
+        if self.likelihood is not None and options.noise:
+            return self.likelihood.sample(self._decoded(z, condition), draws)
         x = self.decode(z, condition)
-        return x + self.noise.sample(draws, condition) if options.noise else x
+        return x + self.noise.sample(draws, condition) if self.noise is not None and options.noise else x
 
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
@@ -271,11 +313,23 @@ class VAE(Model):
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Decoded mean of a code, without the decoder's noise."""
-        # The common mean is added, so that the code describes only the differences.
-        decoded = self.bands.inverse(self.decoder(z, condition).float())
+        decoded = self._decoded(z, condition)
+        return decoded if self.likelihood is None else self.likelihood.mean(decoded)
+
+    def _decoded(self, z: Tensor, condition: Condition | None) -> Tensor:
+        """The mean of Gaussian noise, or the outputs that the discrete likelihood takes."""
+        decoded = self.decoder(z, condition).float()
+        if self.likelihood is not None:
+            return self.bands.merge(decoded)
+        decoded = self.bands.inverse(decoded)
         if self.waves is not None:
             decoded = self.waves.inverse(z) + self.joined[1] * decoded
+        # The common mean is added, so that the code describes only the differences.
         return self.centre + decoded
+
+    def _settled(self, x: Tensor) -> Tensor:
+        """Samples that do not depend on the places of discrete values within their cells."""
+        return x if self.likelihood is None else self.likelihood.middle(x)
 
 
 def _mean_weight(logs: Float[Tensor, "codes batch"]) -> Float[Tensor, " batch"]:

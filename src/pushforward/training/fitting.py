@@ -46,7 +46,7 @@ from pushforward.training.averaging import PowerAverage
 from pushforward.training.checkpoints import State, load_checkpoint
 from pushforward.training.dry_run import dry_run
 from pushforward.training.durations import parse_duration
-from pushforward.training.held_out import HeldOut
+from pushforward.training.held_out import HeldOut, check_held_out
 from pushforward.training.interrupt import Interrupted, Stopped
 from pushforward.training.loop import Loop
 from pushforward.training.optimisers import Optimisers
@@ -129,6 +129,8 @@ def fit(
     if out is not None:
         check_directory(Path(out), resume=resume)
     task = resolve_task(model, data, settings)
+    if task.of_loop.keep == "best":
+        check_held_out(task.source, task.kind)
     space = task.source.space
     preferred = task.kind.training_defaults_for(space).get("precision")
     plan = Plan(

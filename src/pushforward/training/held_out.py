@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from pushforward.ensembles import EnsembleSource, Source
 from pushforward.ensembles.batch import Batch
 from pushforward.ensembles.batching import Shard, batches_of
 from pushforward.errors import UsageError
+from pushforward.models import Model
 from pushforward.models.abilities import Bounded, Density
 from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.training.checkpoints import Best, State
@@ -28,12 +29,32 @@ if TYPE_CHECKING:
 
     from pushforward.ensembles.preprocessing import Preprocessing
 
-__all__ = ["HeldOut"]
+__all__ = ["HeldOut", "check_held_out"]
 
 _TIMES = 20
 """Measurements per run."""
 _MOST, _FEWEST = 512, 8
 """Largest and smallest number of members that are measured."""
+
+
+def check_held_out(source: Source, model: type[Model]) -> None:
+    """Raise unless the loss of held-out members can be compared over a run.
+
+    Raises:
+        UsageError: unless the source is an ensemble with enough validation members, and the model has a density or a
+            bound of it.
+    """
+    name = model.__name__
+    if not isinstance(source, EnsembleSource):
+        raise UsageError(f"keep=best needs an ensemble, and {name} learns from {source.kind} data; leave it out")
+    if not issubclass(model, Density | Bounded):
+        raise UsageError(
+            f"keep=best needs a model with a density or a bound of it, and the losses of {name} do not tell how "
+            "well it describes data; leave it out"
+        )
+    members = len(source.ensemble.validation)
+    if members < _FEWEST:
+        raise UsageError(f"keep=best needs {_FEWEST} validation members, not {members}; leave it out")
 
 
 class HeldOut:
@@ -46,26 +67,12 @@ class HeldOut:
         batch_size: members per evaluation.
         seed: seed of the run.
         fabric: device, precision, processes; each process measures the same.
-
-    Raises:
-        UsageError: unless the source is an ensemble with enough validation members, and the model has a density or a
-            bound of it, so that its loss can be compared over the run.
     """
 
     def __init__(
         self, source: Source, preprocessing: Preprocessing, state: State, batch_size: int, seed: int, fabric: Fabric
     ) -> None:
-        model = type(state.model).__name__
-        if not isinstance(source, EnsembleSource):
-            raise UsageError(f"keep=best needs an ensemble, and {model} learns from {source.kind} data; leave it out")
-        if not isinstance(state.model, Density | Bounded):
-            raise UsageError(
-                f"keep=best needs a model with a density or a bound of it, and the losses of {model} do not tell how "
-                "well it describes data; leave it out"
-            )
-        members = source.ensemble.validation
-        if len(members) < _FEWEST:
-            raise UsageError(f"keep=best needs {_FEWEST} validation members, not {len(members)}; leave it out")
+        members = cast(EnsembleSource, source).ensemble.validation
         self.state, self.seed, self.fabric = state, seed, fabric
         self.size = min(batch_size, len(members))
         self.numbers = range(1, 1 + max(1, min(len(members), _MOST) // self.size))
