@@ -40,6 +40,7 @@ def infer(
     from pushforward.emulator import Emulator
     from pushforward.ensembles import check_output, write
     from pushforward.inference import infer, inferred
+    from pushforward.inference.observations import plain_array
     from pushforward.simulate import Simulated
     from pushforward.spaces import Vector
     from pushforward.validation.progress import progress_bar
@@ -48,7 +49,8 @@ def infer(
     chosen, emulator = priors(prior), Emulator.load(run, device=device)
     observed: Any = observation
     if inferred(emulator, of) == "conditions":
-        observed = read_like(emulator.space, [observation], reading).tensor()
+        array = None if reading else plain_array(observation)
+        observed = read_like(emulator.space, [observation], reading).tensor() if array is None else array
     elif emulator.condition_space.field is not None:
         observed, _ = sampled_at([observation])
     with progress_bar(sys.stderr.isatty()) as watch:

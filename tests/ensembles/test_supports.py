@@ -286,3 +286,20 @@ def test_values_of_one_sign_keep_it(sign, bounds):
     assert (sign * back).min() >= 0
     few = support_of(Vector(1), x[:3].reshape(-1), 0)
     assert isinstance(few, Positive) or (few.low, few.high) == bounds
+
+
+@pytest.mark.parametrize(("start", "period"), [(0.0, 2 * np.pi), (-np.pi, 2 * np.pi), (0.0, 360.0), (-180.0, 360.0)])
+@pytest.mark.parametrize("members", [200, 400])
+def test_a_few_hundred_uniform_angles_are_told_from_other_values_up_to_a_period(start, period, members):
+    found = {"angles": 0, "others": 0}
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        draws = {
+            "angles": rng.uniform(0, 1, members),
+            "others": rng.beta(2, 2, members) if seed % 2 else rng.uniform(0.02, 0.97, members),
+        }
+        for kind, place in draws.items():
+            values = (start + period * place).astype(np.float32)
+            found[kind] += isinstance(support_of(Vector(1), values[:, None], 0), Angle)
+    assert found["angles"] >= 96
+    assert found["others"] <= 2

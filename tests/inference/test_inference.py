@@ -9,13 +9,35 @@ import torch
 import pushforward as pf
 from pushforward.errors import DataError, UsageError
 from pushforward.inference import infer, inferred, prior_of, sample_likelihood
-from pushforward.inference.observations import numbers_observed
+from pushforward.inference.observations import numbers_observed, plain_array, samples_observed
 
 LOW, HIGH = np.array([0.0, -1.0]), np.array([1.0, 3.0])
 
 
 def _prior(given=None):
     return prior_of(given, ["a", "b"], LOW, HIGH)
+
+
+class Linear:
+    """x = theta + 0.1 noise with theta uniform over (0, 1): both kinds of emulator, with their exact densities."""
+
+    def __init__(self, *, of_parameters: bool) -> None:
+        from pushforward.conditions import ConditionSpace
+        from pushforward.ensembles import Parameter
+        from pushforward.spaces import Vector
+
+        self.space = Vector(1, ("theta",)) if of_parameters else Vector(1)
+        self.parameters = (Parameter("x" if of_parameters else "theta"),)
+        self.condition_space, self.wanted = ConditionSpace(1), (self.parameters[0].name,)
+        self.config = {"parameters": [{"name": "theta", "minimum": 0.0, "maximum": 1.0}]}
+        self.abilities = ("sampler",) if of_parameters else ("density",)
+
+    def sample(self, n, condition=None, *, seed=None):
+        x = float(condition["x"]) if isinstance(condition, dict) else float(condition[0, 0])
+        return x + 0.1 * torch.randn(n, 1, generator=torch.Generator().manual_seed(seed))
+
+    def log_prob(self, x, condition=None):
+        return -0.5 * ((x - torch.as_tensor(condition)) / 0.1).square().sum(1)
 
 
 def test_a_likelihood_and_normal_priors_give_the_product_of_gaussians():
@@ -40,6 +62,7 @@ def test_two_separate_modes_keep_their_shares():
     assert (samples[:, 0] > 0.5).double().mean() == pytest.approx(0.75, abs=0.05)
 
 
+@pytest.mark.filterwarnings("ignore:the prior b=2.9")
 def test_the_posterior_of_nothing_is_the_prior():
     prior = _prior({"a": "0.2:0.6", "b": "2.9+-0.5"})
     posterior = sample_likelihood(lambda theta: np.zeros(len(theta)), prior, 4000, seed=0).samples.double().numpy()
@@ -60,6 +83,10 @@ def test_an_impossible_observation_is_told():
         ({"c": "0:1"}, "no parameter called 'c'"),
         ({"a": "1:0"}, "no width"),
         ({"a": "0:2"}, "exceeds the training range, 0 to 1"),
+        ({"a": (2, 3)}, "a=2:3 lies outside of the training range, 0 to 1"),
+        ({"b": "-9:-2"}, "lies outside of the training range, -1 to 3"),
+        ({"a": "3+-0.1"}, "lies outside of the training range, 0 to 1"),
+        ({"b": "-1e6+-1"}, "with 0 % of its probability within"),
         ({"a": "wide"}, "cannot be read"),
         ({"a": "0.5+-0"}, "not positive"),
         ({"a": (0.1, float("nan"))}, "cannot be read"),
@@ -70,31 +97,94 @@ def test_priors_that_make_no_sense_are_refused(given, sentence):
         _prior(given)
 
 
+@pytest.mark.parametrize(("text", "left_out"), [("0.9+-0.2", "31 %"), ("0.5+-5", "92 %"), ("1.2+-0.1", "98 %")])
+def test_a_normal_prior_that_reaches_beyond_the_training_range_is_cut_off_and_told(text, left_out):
+    with pytest.warns(UserWarning, match=f"cut off at the training range, 0 to 1, which leaves out {left_out}"):
+        prior = _prior({"a": text})
+    assert (prior.low[0], prior.high[0]) == (0, 1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_said_of_a_normal_prior_within_the_training_range():
+    assert _prior({"a": "0.5+-0.15"}).deviation[0] == 0.15
+
+
+def test_bounds_beyond_what_a_model_of_parameters_has_learned_are_told_or_refused():
+    learned = Linear(of_parameters=True)
+    learned.config["data"] = {"ranges": [[0.0, 1.0]]}
+    with pytest.warns(UserWarning, match="theta=0.1:7 reaches beyond the training range, 0 to 1"):
+        found = infer(learned, {"x": 0.5}, prior={"theta": (0.1, 7.0)}, seed=0)
+    assert float(found.samples.min()) >= 0.1
+    with pytest.raises(UsageError, match="theta=3:4 lies outside of the training range, 0 to 1"):
+        infer(learned, {"x": 0.5}, prior={"theta": "3:4"})
+
+
+def test_the_range_of_what_a_model_of_parameters_has_learned_is_recorded(tmp_path):
+    rng = np.random.default_rng(0)
+    theta = rng.uniform(0, 1, (200, 2)) + np.array([0.0, 1e6])
+    data = pf.Ensemble.from_array(theta, conditions=theta[:, :1] + rng.normal(size=(200, 1)), name="both")
+    settings = {"couplings": 1, "width": 8}
+    emulator = pf.fit(data, "realnvp", steps=2, out=tmp_path / "run", settings=settings, progress=False, device="cpu")
+    low, high = np.array(pf.Emulator.load(tmp_path / "run").config["data"]["ranges"]).T
+    assert low == pytest.approx([0, 1e6], abs=0.1)
+    assert high == pytest.approx([1, 1e6 + 1], abs=0.1)
+    given = dict.fromkeys([parameter.name for parameter in emulator.parameters], 0.5)
+    with pytest.raises(UsageError, match="lies outside of the training range"):
+        emulator.posterior(given, of="samples", prior={"x2": "0:1"})
+
+
+class Far(Linear):
+    """The same with theta uniform over 10^6 and 10^6 + 1, and ten times less noise."""
+
+    def __init__(self) -> None:
+        super().__init__(of_parameters=False)
+        self.config = {"parameters": [{"name": "theta", "minimum": 1e6, "maximum": 1e6 + 1.0}]}
+
+    def log_prob(self, x, condition=None):
+        return -0.5 * ((x + 1e6 - torch.as_tensor(condition)) / 0.01).square().sum(1)
+
+
+def test_parameters_with_a_large_offset_keep_their_digits():
+    found = infer(Far(), [0.5], seed=0)
+    assert found.samples.dtype == torch.float64
+    assert (found.mean - 1e6).item() == pytest.approx(0.5, abs=0.002)
+    assert found.covariance.sqrt().item() == pytest.approx(0.01, rel=0.1)
+    assert infer(Linear(of_parameters=False), [0.5], 100, seed=0).samples.dtype == torch.float32
+
+
+SHAPES = {
+    "vector": (pf.Vector(2), [(2,), (1, 2), (5, 2)], [(3,), (1, 3), (2, 1), (2, 2, 2), (), (0, 2)]),
+    "one number": (pf.Vector(1), [(), (1,), (5,), (5, 1)], [(1, 2), (0,)]),
+    "map": (pf.Field(1, (4, 6)), [(4, 6), (1, 4, 6), (3, 4, 6), (3, 1, 4, 6)], [(24,), (6, 4), (3, 2, 4, 6)]),
+    "channels": (pf.Field(2, (4, 6)), [(2, 4, 6), (3, 2, 4, 6)], [(4, 6), (3, 4, 6), (3, 1, 4, 6)]),
+}
+
+
+@pytest.mark.parametrize(("space", "right", "wrong"), SHAPES.values(), ids=SHAPES)
+def test_observed_samples_are_one_or_several_in_the_shape_of_the_space(space, right, wrong):
+    for shape in right:
+        numbers = np.arange(np.prod(shape), dtype=float)
+        found = samples_observed(numbers.reshape(shape), space)
+        assert found.shape[1:] == space.shape
+        assert found.ravel().tolist() == numbers.tolist()
+    for shape in wrong:
+        with pytest.raises(UsageError, match="expected one sample, ") as told:
+            samples_observed(np.zeros(shape), space)
+        assert f"the observation has shape {shape}" in str(told.value), "as in the file, not as it was read"
+
+
+def test_files_of_an_observation_are_taken_as_they_are(tmp_path):
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    np.save(tmp_path / "words.npy", np.array(["a"]))
+    (tmp_path / "damaged.npy").write_bytes(b"no array")
+    assert plain_array(tmp_path / "one.npy").shape == (3,)
+    for other in ("words.npy", "damaged.npy", "absent.npy", "one.csv"):
+        assert plain_array(tmp_path / other) is None
+
+
 def test_the_bounds_of_the_simulations_are_allowed_though_draws_end_short_of_them():
     prior = prior_of({"a": "0.2:0.4"}, ["a"], np.array([0.2001]), np.array([0.3999]))
     assert (prior.low[0], prior.high[0]) == (0.2, 0.4)
-
-
-class Linear:
-    """x = theta + 0.1 noise with theta uniform over (0, 1): both kinds of emulator, with their exact densities."""
-
-    def __init__(self, *, of_parameters: bool) -> None:
-        from pushforward.conditions import ConditionSpace
-        from pushforward.ensembles import Parameter
-        from pushforward.spaces import Vector
-
-        self.space = Vector(1, ("theta",)) if of_parameters else Vector(1)
-        self.parameters = (Parameter("x" if of_parameters else "theta"),)
-        self.condition_space, self.wanted = ConditionSpace(1), (self.parameters[0].name,)
-        self.config = {"parameters": [{"name": "theta", "minimum": 0.0, "maximum": 1.0}]}
-        self.abilities = ("sampler",) if of_parameters else ("density",)
-
-    def sample(self, n, condition=None, *, seed=None):
-        x = float(condition["x"]) if isinstance(condition, dict) else float(condition[0, 0])
-        return x + 0.1 * torch.randn(n, 1, generator=torch.Generator().manual_seed(seed))
-
-    def log_prob(self, x, condition=None):
-        return -0.5 * ((x - torch.as_tensor(condition)) / 0.1).square().sum(1)
 
 
 @pytest.mark.parametrize("of_parameters", [True, False])

@@ -21,7 +21,7 @@ from pushforward.conditions import ConditionSpace
 from pushforward.ensembles import Parameter
 from pushforward.errors import UsageError
 from pushforward.inference.likelihood import sample_likelihood
-from pushforward.inference.observations import Target, numbers_observed, real, target_of
+from pushforward.inference.observations import Target, numbers_observed, samples_observed, target_of
 from pushforward.inference.posterior import Posterior
 from pushforward.inference.priors import prior_of, truncation_of
 from pushforward.inference.truncation import draw_within
@@ -131,12 +131,7 @@ def _by_likelihood(
         )
     if emulator.condition_space.field is not None:
         raise UsageError("samples of this model are conditional on a field, which has no posterior here")
-    x, shape = torch.from_numpy(real(observation)), tuple(emulator.space.shape)
-    x = x[None] if tuple(x.shape) == shape else x
-    if tuple(x.shape[1:]) != shape or not len(x):
-        raise UsageError(
-            f"the observation has shape {tuple(x.shape)}; expected one or several samples of shape {shape}"
-        )
+    x = torch.from_numpy(samples_observed(observation, emulator.space))
     seen = emulator.config.get("parameters") or ()
     if not seen:
         raise UsageError("the range of the parameters in training is not recorded in this run")

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushforward.errors import UsageError
+from pushforward.spaces import Space
 
-__all__ = ["Target", "numbers_observed", "real", "target_of"]
+__all__ = ["Target", "numbers_observed", "plain_array", "real", "samples_observed", "target_of"]
 
 Target = Literal["samples", "conditions"]
 """Target of a posterior: the samples of the model (the observation is its condition), or its conditions."""
@@ -81,6 +82,44 @@ def numbers_observed(observation: Any, names: Sequence[str]) -> dict[str, float]
             f"the observation has shape {given.shape}; expected one row of {len(names)} numbers: {_few(names)}"
         )
     return real(row)
+
+
+def samples_observed(observation: Any, space: Space) -> NDArray[np.float64]:
+    """Observed samples, shape ``(m, *space.shape)``.
+
+    Arguments:
+        observation: one sample or several; fields of one channel may be without its axis, and vectors of one number
+            without theirs.
+        space: of a sample.
+
+    Raises:
+        UsageError: if the shape is another, or the values are no finite real numbers.
+    """
+    x, shape = real(observation), tuple(space.shape)
+    one, several = {shape}, {len(shape) + 1: shape}
+    if shape[0] == 1:
+        one.add(shape[1:])
+        several.setdefault(len(shape), shape[1:])
+    if x.shape in one:
+        return x.reshape(1, *shape)
+    if x.ndim in several and x.shape[1:] == several[x.ndim] and len(x):
+        return x.reshape(-1, *shape)
+    raise UsageError(
+        f"the observation has shape {x.shape}; expected one sample, {shape}, or several, {('m', *shape)}".replace(
+            "'", ""
+        )
+    )
+
+
+def plain_array(path: str | Path) -> NDArray[Any] | None:
+    """The numbers of a ``.npy`` file in the shape that they have there; None of any other file."""
+    if Path(path).suffix != ".npy" or not Path(path).is_file():
+        return None
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return array if array.dtype.kind in "fiub" else None
 
 
 def real(observation: Any) -> NDArray[np.float64]:
