@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pushforward.errors import UsageError
 from pushforward.existing import check_data, check_run
 from pushforward.options import Device, Output, Run, priors, read_like, sampled_at
 from pushforward.reading_options import reads_data
@@ -27,6 +28,10 @@ def infer(
     of: Annotated[
         str | None, typer.Option(metavar="samples|conditions", help="What to infer, where the model could do either.")
     ] = None,
+    tempered: Annotated[
+        bool,
+        typer.Option("--tempered", help="Take the likelihood to the power that the run's validation members ask for."),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option(help="Seed of every random number; a fresh one by default.", min=0)
     ] = None,
@@ -43,6 +48,7 @@ def infer(
     from pushforward.inference.observations import plain_array
     from pushforward.simulate import Simulated
     from pushforward.spaces import Vector
+    from pushforward.validation.gather import home_ensemble
     from pushforward.validation.progress import progress_bar
 
     check_output(output)
@@ -53,9 +59,12 @@ def infer(
         observed = read_like(emulator.space, [observation], reading).tensor() if array is None else array
     elif emulator.condition_space.field is not None:
         observed, _ = sampled_at([observation])
+    home = home_ensemble(emulator) if tempered else None
+    if tempered and home is None:
+        raise UsageError("the data of this run are not in a file, so their validation members cannot be read again")
     with progress_bar(sys.stderr.isatty()) as watch:
         posterior = infer(
-            emulator, observed, count, prior=chosen, of=of, seed=seed,
+            emulator, observed, count, prior=chosen, of=of, tempered=home, seed=seed,
             watch=lambda share: watch("sampling the posterior", share),
         )  # fmt: skip
     write(Simulated(posterior.samples.numpy(), Vector(len(posterior.names), posterior.names)), output)

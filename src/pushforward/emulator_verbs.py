@@ -17,6 +17,7 @@ from pushforward.arguments import checked
 from pushforward.chunks import Chunks
 from pushforward.conditions import Condition
 from pushforward.energies import Energy, Reweighted, recorded_energy, reweight
+from pushforward.ensembles import Ensemble
 from pushforward.ensembles.batching import spread_at_random
 from pushforward.errors import UsageError
 from pushforward.evolution import Physics, evolve
@@ -218,6 +219,7 @@ class SpecialVerbs:
         *,
         prior: Mapping[str, Any] | None = None,
         of: str | None = None,
+        tempered: Ensemble | float | None = None,
         seed: int | None = None,
     ) -> Posterior:
         """Samples of the posterior of parameters given an observation; see `inference.infer`.
@@ -229,12 +231,14 @@ class SpecialVerbs:
             prior: by name of a parameter: ``(low, high)``, ``"LOW:HIGH"`` or ``"MEAN+-DEVIATION"``. The default of a
                 posterior by likelihood is uniform over the range of training; the other kind has learned its prior.
             of: ``samples`` or ``conditions``, where the model could infer either.
+            tempered: power of the likelihood, in (0, 1], or an ensemble whose held-out members choose it, so that
+                posteriors are not too narrow where the density is wrong.
             seed: of the random numbers; a fresh one if None.
 
         Raises:
             UsageError: if the model can infer nothing, or the observation or the prior do not fit.
         """
-        return infer(cast(Any, self), observation, n, prior=prior, of=of, seed=seed)
+        return infer(cast(Any, self), observation, n, prior=prior, of=of, tempered=tempered, seed=seed)
 
     @checked()
     def translate(self, x: ArrayLike | Tensor, to: str, *, seed: int = 0, **sampling: Any) -> Tensor:

@@ -31,6 +31,7 @@ class Linear:
         self.condition_space, self.wanted = ConditionSpace(1), (self.parameters[0].name,)
         self.config = {"parameters": [{"name": "theta", "minimum": 0.0, "maximum": 1.0}]}
         self.abilities = ("sampler",) if of_parameters else ("density",)
+        self.rows = np.random.default_rng(9).uniform(0, 1, (500, 1)).astype(np.float32)
 
     def sample(self, n, condition=None, *, seed=None):
         x = float(condition["x"]) if isinstance(condition, dict) else float(condition[0, 0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,12 +19,13 @@ from torch import Tensor
 
 from pushforward.arguments import checked
 from pushforward.conditions import ConditionSpace
-from pushforward.ensembles import Parameter
+from pushforward.ensembles import Ensemble, Parameter
 from pushforward.errors import UsageError
 from pushforward.inference.likelihood import sample_likelihood
 from pushforward.inference.observations import Target, numbers_observed, samples_observed, target_of
 from pushforward.inference.posterior import Posterior
 from pushforward.inference.priors import prior_of, truncation_of
+from pushforward.inference.tempering import MEMBERS, best_power
 from pushforward.inference.truncation import draw_within
 from pushforward.randomness import Purpose, seed_for
 from pushforward.spaces import Space
@@ -38,6 +40,7 @@ class Inferring(Protocol):
     parameters: tuple[Parameter, ...]
     condition_space: ConditionSpace
     config: Any
+    rows: NDArray[np.float32] | None
 
     @property
     def abilities(self) -> tuple[str, ...]: ...
@@ -58,6 +61,7 @@ def infer(
     *,
     prior: Mapping[str, Any] | None = None,
     of: str | None = None,
+    tempered: Ensemble | float | None = None,
     seed: int | None = None,
     watch: Callable[[float], None] = lambda share: None,
 ) -> Posterior:
@@ -72,16 +76,22 @@ def infer(
         prior: by name of a parameter, ``(low, high)``, ``"LOW:HIGH"`` or ``"MEAN+-DEVIATION"``; see `prior_of` and, for
             a posterior of samples, `truncation_of`.
         of: ``samples`` or ``conditions``, if the model could infer either.
+        tempered: power of the likelihood in a posterior of conditions, in (0, 1], or held-out members with their
+            conditions, by which it is chosen (see `inference.tempering`); of the ensemble that the emulator was trained
+            on, its validation members are used. None leaves the likelihood as it is.
         seed: seed of the random numbers; a fresh one if None.
         watch: function called with the completed fraction of the work.
 
     Raises:
-        UsageError: if the model cannot infer parameters, or the observation or the prior do not match.
+        UsageError: if the model cannot infer parameters, the observation or the prior do not match, or the likelihood
+            cannot be tempered so.
     """
     seed = secrets.randbits(31) if seed is None else seed
     names, target = _sampled(emulator), inferred(emulator, of)
     if target == "conditions":
-        return _by_likelihood(emulator, observation, n, prior, seed, watch)
+        return _by_likelihood(emulator, observation, n, prior, tempered, seed, watch)
+    if tempered is not None:
+        raise UsageError("this model samples its posteriors; only those by a likelihood, of conditions, are tempered")
     given = observation
     if emulator.condition_space.field is None:
         given = numbers_observed(observation, [parameter.name for parameter in emulator.parameters])
@@ -121,6 +131,7 @@ def _by_likelihood(
     observation: Any,
     n: int,
     prior: Mapping[str, Any] | None,
+    tempered: Ensemble | float | None,
     seed: int,
     watch: Callable[[float], None],
 ) -> Posterior:
@@ -137,10 +148,40 @@ def _by_likelihood(
         raise UsageError("the range of the parameters in training is not recorded in this run")
     low, high = (np.array([each[bound] for each in seen], dtype=float) for bound in ("minimum", "maximum"))
     chosen = prior_of(prior, [parameter.name for parameter in emulator.parameters], low, high)
+    power = 1.0 if tempered is None else _power(emulator, tempered, seed)
 
     def log_likelihood(theta: NDArray[np.float64]) -> NDArray[np.float64]:
-        rows = np.repeat(theta, len(x), axis=0)
-        every = emulator.log_prob(x.repeat(len(theta), *(1 for _ in emulator.space.shape)), rows)
-        return np.asarray(every.double().reshape(len(theta), len(x)).sum(1))
+        return power * _log_likelihood(emulator, x, theta)
 
-    return sample_likelihood(log_likelihood, chosen, n, seed=seed, watch=watch)
+    found = sample_likelihood(log_likelihood, chosen, n, seed=seed, watch=watch)
+    return replace(found, power=power)
+
+
+def _log_likelihood(emulator: Inferring, x: Tensor, theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over independent samples of their log-densities at each of several parameters, shape ``(m,)``."""
+    rows = np.repeat(theta, len(x), axis=0)
+    every = emulator.log_prob(x.repeat(len(theta), *(1 for _ in emulator.space.shape)), rows)
+    return np.asarray(every.double().reshape(len(theta), len(x)).sum(1))
+
+
+def _power(emulator: Inferring, tempered: Ensemble | float, seed: int) -> float:
+    """The power of the likelihood that was given, or that held-out members ask for."""
+    if isinstance(tempered, int | float):
+        if not 0 < tempered <= 1:
+            raise UsageError(f"the likelihood is tempered by a power in (0, 1], not by {tempered:g}")
+        return float(tempered)
+    trained = (emulator.config.get("data") or {}).get("fingerprint")
+    members = tempered.validation if tempered.fingerprint == trained else tempered
+    names = [parameter.name for parameter in emulator.parameters]
+    if members.conditions is None or [parameter.name for parameter in members.parameters] != names:
+        raise UsageError(f"the members that the likelihood is tempered by need the conditions {', '.join(names)}")
+    if tuple(members.space.shape) != tuple(emulator.space.shape):
+        raise UsageError(
+            f"the members that the likelihood is tempered by have shape {members.space.shape}; those of the emulator "
+            f"{emulator.space.shape}"
+        )
+    # Members of one simulation share its parameters, and are no independent evidence.
+    first = np.sort(np.unique(members.groups, return_index=True)[1])[:MEMBERS]
+    x, truth = members.subset(first).tensor(), members.conditions[first].astype(np.float64)
+    others = np.unique(truth if emulator.rows is None else emulator.rows.astype(np.float64), axis=0)
+    return best_power(lambda number, theta: _log_likelihood(emulator, x[number, None], theta), truth, others, seed=seed)

@@ -31,6 +31,7 @@ class Posterior:
             independent samples.
         acceptance: accepted fraction of samples or proposals.
         seed: of the random numbers.
+        power: of the likelihood; 1 unless it was tempered.
     """
 
     samples: Float[Tensor, "n P"]
@@ -40,6 +41,7 @@ class Posterior:
     r_hat: np.ndarray
     acceptance: float
     seed: int
+    power: float = 1.0
 
     @property
     def mean(self) -> Float[Tensor, " P"]:
@@ -63,4 +65,6 @@ class Posterior:
         for name, (low, middle, high), effective in zip(self.names, self.quantiles.T.tolist(), self.ess, strict=True):
             text = f"{name:<{width}}  {middle:.4g}  +{high - middle:.2g} -{middle - low:.2g}"
             lines.append(f"{text}  ({effective:,.0f} effective samples)")
+        if self.power != 1:
+            lines.append(f"with the likelihood to the power {self.power:.3g}")
         return "\n".join(lines)
