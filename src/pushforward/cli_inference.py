@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -35,6 +36,9 @@ def infer(
     seed: Annotated[
         int | None, typer.Option(help="Seed of every random number; a fresh one by default.", min=0)
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FIGURE", help="File of a corner figure to write: .png, .pdf or .svg.")
+    ] = None,
     device: Device = "auto",
     *,
     reading: dict[str, Any],
@@ -52,6 +56,8 @@ def infer(
     from pushforward.validation.progress import progress_bar
 
     check_output(output)
+    if plot is not None:
+        check_output(plot, (".png", ".pdf", ".svg"))
     chosen, emulator = priors(prior), Emulator.load(run, device=device)
     observed: Any = observation
     if inferred(emulator, of) == "conditions":
@@ -69,3 +75,6 @@ def infer(
         )  # fmt: skip
     write(Simulated(posterior.samples.numpy(), Vector(len(posterior.names), posterior.names)), output)
     print(f"{posterior}\n{count} posterior samples in {output}, of seed {posterior.seed}")
+    if plot is not None:
+        posterior.plot().savefig(plot, dpi=160)
+        print(f"corner figure in {plot}")

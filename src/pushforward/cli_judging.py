@@ -200,8 +200,11 @@ def _evaluation_data(
 
 
 def _show(report: Any, out: Path, name: str) -> None:
-    """Print the table, and the path of the page."""
+    """Print the table, as wide as the terminal or as `print` shows it, and the path of the page."""
     from rich.console import Console
 
-    Console().print(report.table())
+    if sys.stdout.isatty():
+        Console().print(report.table())
+    else:
+        print(report)
     print(f"\n{out / f'{name}.html'}\n{out / f'{name}.json'}")

@@ -8,7 +8,7 @@ import torch
 
 import pushforward as pf
 from pushforward.errors import DataError, UsageError
-from pushforward.inference import infer, inferred, prior_of, sample_likelihood
+from pushforward.inference import Posterior, infer, inferred, prior_of, sample_likelihood
 from pushforward.inference.observations import numbers_observed, plain_array, samples_observed
 
 LOW, HIGH = np.array([0.0, -1.0]), np.array([1.0, 3.0])
@@ -276,3 +276,15 @@ def test_from_simulations_to_a_posterior_by_commands(command, tmp_path, monkeypa
     assert list(judged) == [f"calibration_{name}" for name in ("bias", "width", "correlations", "coverage")]
     assert judged["calibration_bias"].value < 15
     assert "Coverage" in report.html()
+
+
+def test_a_corner_has_a_panel_for_each_parameter_and_pair():
+    rng = np.random.default_rng(0)
+    samples = torch.from_numpy(np.column_stack([rng.normal(size=(500, 2)), np.full(500, 3.0)]))
+    each = Posterior(samples, ("a", "b", "c"), "neural", np.full(3, 500.0), np.full(3, np.nan), 1.0, 0)
+    figure = each.plot(truth=(0.0, 0.0, 3.0))
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(shown) == 6
+    assert [axes.get_xlabel() for axes in shown[-3:]] == ["a", "b", "c"]
+    with pytest.raises(UsageError, match="2 true values were given for 3 parameters"):
+        each.plot(truth=(0.0, 0.0))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from pushforward.errors import UsageError
+from pushforward.inference.corner import corner
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Method", "Posterior"]
 
@@ -57,6 +64,19 @@ class Posterior:
     def quantiles(self) -> Float[Tensor, "3 P"]:
         """Quantiles 16, 50 and 84 % of each parameter."""
         return torch.quantile(self.samples.double(), torch.tensor(QUANTILES, dtype=torch.float64), 0)
+
+    def plot(self, truth: Sequence[float] | None = None) -> Figure:
+        """Corner figure: histograms of the parameters, and contours of 39 and 86 % of the mass of each pair.
+
+        Arguments:
+            truth: values to mark, in the order of ``names``.
+
+        Raises:
+            UsageError: if there is not one value for each parameter.
+        """
+        if truth is not None and len(truth) != len(self.names):
+            raise UsageError(f"{len(truth)} true values were given for {len(self.names)} parameters")
+        return corner(self.samples.double().numpy(), self.names, truth)
 
     def __str__(self) -> str:
         """One line per parameter: median with the distances to the quantiles 16 and 84 %."""

@@ -51,9 +51,7 @@ def _classify(data: EvaluationData) -> TestResult | None:
     draws = test.draws.numpy()
     low, high = np.quantile(draws, [0.025, 0.975])
     p = float(test.p_value)
-    note = (
-        f"The worst of three classifiers, {_DESCRIBED[test.worst]}. 0.5: it cannot tell them apart; 1: it always can."
-    )
+    note = f"The worst is {_DESCRIBED[test.worst]}. 0.5: it cannot tell them apart; 1: it always can."
     if p < level_of("score"):
         useful = [feature for feature, loss in list(test.importance.items())[:USEFUL] if loss > 0]
         note += f" It tells them apart by {listing(useful)}." if useful else ""

@@ -22,7 +22,19 @@ from pushforward.validation.kinds import Profile, kind_of
 from pushforward.validation.statistic import Rows, Statistic
 from pushforward.validation.wording import number
 
-__all__ = ["Bins", "bins_of", "condition_statistics", "difference", "profiles_of", "with_parameter"]
+__all__ = [
+    "Bins",
+    "bins_of",
+    "condition_statistics",
+    "difference",
+    "followed",
+    "left_unfollowed",
+    "profiles_of",
+    "with_parameter",
+]
+
+MOST_FOLLOWED = 6
+"""Largest number of parameters that are judged one by one."""
 
 SMALLEST_BIN = 8
 """Smallest number of test members in a bin of a parameter."""
@@ -57,15 +69,49 @@ def condition_statistics(data: EvaluationData) -> list[Statistic]:
     if data.conditions is None:
         return []
     declared: list[Statistic] = []
-    for column, parameter in enumerate(data.parameters):
-        if len(np.unique(data.conditions[: data.count, column])) < 2:
-            continue
+    for column in followed(data):
+        parameter = data.parameters[column]
         if bins_of(data, column).names:
             declared.append(_worst_bin(data, parameter, column))
         if not parameter.classes:
             declared.append(_slope(data, parameter, column))
         declared += _recovered(parameter, column)
     return declared
+
+
+def followed(data: EvaluationData) -> list[int]:
+    """Columns of the parameters that are judged one by one: those that vary among the test members.
+
+    Of more than `MOST_FOLLOWED`, such as the numbers of an observation, those that real members tell most of.
+    """
+    if data.conditions is None:
+        return []
+    varied = [c for c in range(len(data.parameters)) if len(np.unique(data.conditions[: data.count, c])) > 1]
+    if len(varied) <= MOST_FOLLOWED:
+        return varied
+    told = data.derived(_told)
+    return sorted(sorted(varied, key=lambda column: -told[column])[:MOST_FOLLOWED])
+
+
+def left_unfollowed(data: EvaluationData) -> list[str]:
+    """Names of parameters that vary and are not judged one by one."""
+    if data.conditions is None:
+        return []
+    kept = followed(data)
+    return [
+        parameter.name
+        for column, parameter in enumerate(data.parameters)
+        if column not in kept and len(np.unique(data.conditions[: data.count, column])) > 1
+    ]
+
+
+def _told(data: EvaluationData) -> list[float]:
+    """Share of the variance of each parameter that its estimates from real members explain."""
+    shares = []
+    for _, real in data.derived(_readings):
+        read, truth = real[np.isfinite(real[:, 0])].T
+        shares.append(1 - float(np.mean((read - truth) ** 2)) / (float(truth.var()) or 1.0))
+    return shares
 
 
 def difference(profile: Profile) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -223,8 +269,9 @@ def _recovered(parameter: Parameter, column: int) -> list[Statistic]:
     return [
         Statistic(
             f"condition_recovered/{parameter.name}",
-            f"{parameter.name} recovered",
-            f"error of {parameter.name} estimated by a regression on real samples, in per cent of its scatter",
+            f"Error of {parameter.name} recovered",
+            f"error of {parameter.name} estimated by a regression on real samples, in per cent of its scatter: 100 % "
+            "where samples say nothing of it",
             rows=rows,
             distance=lambda a, b: error(a) - error(b),
             level=error,

@@ -214,14 +214,15 @@ def training_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
             low, high = np.quantile(losses, [0.0, 0.98])
             axes.set_ylim(low - 0.05 * (high - low), high + 0.1 * (high - low) if high > low else low + 1)
             player = name.removesuffix("/loss")
-            axes.set_ylabel("loss" if len(names) == 1 else f"loss of the {player.replace('_', ' ')}")
+            whose = "held-out members" if player == "held_out" else f"the {player.replace('_', ' ')}"
+            axes.set_ylabel("loss" if len(names) == 1 else f"loss of {whose}")
         panels[-1].set_xlabel("step")
         return Picture(
             "Training",
             encode(figure),
-            "Loss at each log line (pale) and its running mean. A curve that still falls at the end asks for a "
-            "longer run; "
-            "the losses of players against each other need not fall.",
+            "Loss at each log line (pale) and its running mean. A curve that still falls at the end asks for a longer "
+            "run"
+            + ("; the losses of players against each other need not fall." if len(_players(metrics)) > 1 else "."),
             "Training loss over the steps",
         )
 
@@ -231,6 +232,7 @@ def training_log_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
     from matplotlib.figure import Figure
 
     names = sorted({key for line in metrics for key in line if "/" in key and not key.endswith("/loss")})
+    names = [name for name in names if not _is_the_loss(name, metrics)]
     if not names or len(metrics) < 2:
         return None
     with styled():
@@ -250,11 +252,28 @@ def training_log_picture(metrics: Sequence[dict[str, Any]]) -> Picture | None:
         return Picture(
             "Figures of training",
             encode(figure),
-            "Each log line (pale) and its running median over a twentieth of the run. Of a critic: the estimate of the "
-            "Wasserstein distance should fall; a sudden drop means that the critic lost track, not that samples got "
-            "better. An accuracy near 1/2 is a draw. Covered is the part of the data's clusters that samples reach.",
+            "Each log line (pale) and its running median over a twentieth of the run."
+            + (_OF_PLAYERS if len(_players(metrics)) > 1 else ""),
             "Logged figures over the steps: " + ", ".join(names),
         )
+
+
+_OF_PLAYERS = (
+    " Of a critic: the estimate of the Wasserstein distance should fall; a sudden drop means that the critic lost "
+    "track, not that samples got better. An accuracy near 1/2 is a draw. Covered is the part of the data's clusters "
+    "that samples reach."
+)
+
+
+def _players(metrics: Sequence[dict[str, Any]]) -> set[str]:
+    """Players of a training: what has a loss, without that of held-out members."""
+    return {key.removesuffix("/loss") for line in metrics for key in line if key.endswith("/loss")} - {"held_out"}
+
+
+def _is_the_loss(name: str, metrics: Sequence[dict[str, Any]]) -> bool:
+    """Whether a logged quantity is the loss of its player under another name."""
+    loss = name.partition("/")[0] + "/loss"
+    return all(line.get(name) == line.get(loss) for line in metrics)
 
 
 def response_picture(response: Response) -> Picture:

@@ -62,7 +62,7 @@ def _(space: Vector) -> KindOfSample:
         nearest=vectors.nearest_vectors,
         profiles=_moments,
         pictures=vector_sections,
-        headline=("wasserstein2", "nll", "coverage", "classifier"),
+        headline=("wasserstein2", "calibration_width", "calibration_coverage", "nll", "coverage", "classifier"),
         unseen=("Dependences of three and more coordinates, but for what classifiers and distances see of them.",),
         curves=vectors.vector_curves,
     )

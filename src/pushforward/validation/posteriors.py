@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
 from pushforward.conditions import Condition
@@ -23,11 +24,13 @@ from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.vectors import coordinate_names
 from pushforward.validation.verdict import Verdict, judge
 
-__all__ = ["calibrated", "calibration_curve", "judge_calibration"]
+__all__ = ["calibrated", "calibration_curves", "judge_calibration"]
 
 MEMBERS, SAMPLES = 200, 99
 """Largest number of members, and number of samples at the condition of each."""
 FEWEST = 20
+RANK_BINS, MOST_RANKS = 10, 4
+"""Bins of a histogram of ranks, and the largest number of coordinates whose histograms are drawn."""
 
 
 def calibrated(data: EvaluationData[Any], emulator: Judgeable, seed: int = 0) -> PosteriorCalibration | None:
@@ -104,7 +107,42 @@ def _width(spread: Tensor) -> str:
     return "samples too narrow" if float(spread) > 1 else "samples too wide"
 
 
-def calibration_curve(calibration: PosteriorCalibration) -> Curve:
+def calibration_curves(calibration: PosteriorCalibration, data: EvaluationData[Any]) -> list[Curve]:
+    """Coverage as a function of credibility, and histograms of the ranks of the coordinates that are worst."""
+    single, names = calibration.single, coordinate_names(data.space)
+    worst = (single.spread - 1).abs().argsort(descending=True)[:MOST_RANKS].tolist()
+    return [_coverage_curve(calibration), *(_ranks_curve(single.ranks[:, k].numpy(), names[k]) for k in worst)]
+
+
+def _ranks_curve(ranks: np.ndarray, name: str) -> Curve:
+    """Histogram of the ranks of true values relative to a uniform one, with the range of binomial counts."""
+    edges = np.linspace(0, SAMPLES + 1, RANK_BINS + 1)
+    counts, expected = np.histogram(ranks, edges)[0], len(ranks) / RANK_BINS
+    low, high = stats.binom.ppf([0.025, 0.975], len(ranks), 1 / RANK_BINS) / expected
+    one, nothing = np.ones(RANK_BINS), np.zeros(RANK_BINS)
+    return Curve(
+        name="ranks",
+        channel=name,
+        title="Ranks",
+        x_label="rank of the true value among samples, of all",
+        y_label="members, relative to equal shares",
+        x=(edges[:-1] + edges[1:]) / 2 / (SAMPLES + 1),
+        real=one,
+        real_scatter=nothing,
+        generated=counts / expected,
+        generated_scatter=nothing,
+        versus="ratio",
+        compared=counts / expected,
+        compared_error=np.sqrt(counts) / expected,
+        floor_low=low * one,
+        floor_high=high * one,
+        caption="Where the true values of unseen members lie among the samples at their conditions (simulation-based "
+        "calibration). Equal shares are right; more at both ends: samples too narrow; more in the middle: too wide; a "
+        "slope: samples shifted.",
+    )
+
+
+def _coverage_curve(calibration: PosteriorCalibration) -> Curve:
     """Coverage as a function of credibility, with that of calibrated posteriors."""
     credibility, coverage = calibration.credibility.numpy(), calibration.coverage.numpy()
     low, high = np.quantile(calibration.coverage_null.numpy(), [0.025, 0.975], axis=0)

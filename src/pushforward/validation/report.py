@@ -41,7 +41,8 @@ GROUPS = {
     "sets": "Fidelity, variety, copies",
     "conditions": "Over the range of the condition",
 }
-NAMED = 5
+NAMED, MOST_CARDS = 5, 4
+"""Statistics that the summary names; those on cards at the head of the page, in the order of their kind."""
 MOST_NAMES = 12
 """Coordinates that the head of the page lists."""
 
@@ -237,6 +238,7 @@ class Report(Printed):
     def headline(self) -> list[dict[str, str]]:
         """Headline numbers of the page."""
         wanted = kind_of(self.space).headline
+        judged = [v for name in wanted for v in self.verdicts if v.statistic == name]
         names = {"classifier": "Classifier AUC"}
         names |= kind_of(self.space).card_names(self.evaluation)
         cards = [
@@ -248,9 +250,7 @@ class Report(Printed):
                 else v.verdict,
                 "verdict": v.verdict,
             }
-            for name in wanted
-            for v in self.verdicts
-            if v.statistic == name
+            for v in judged[:MOST_CARDS]
         ]
         if self._speed:
             cards.append({"label": "Sampling", "value": self._speed, "under": "per sample", "verdict": ""})

@@ -13,7 +13,7 @@ import torch
 
 from pushforward.validation.common_statistics import COMMON_STATISTICS, COMMON_TESTS, nearest_training
 from pushforward.validation.condition_fields import pair_curves, pair_statistics
-from pushforward.validation.conditions import condition_statistics
+from pushforward.validation.conditions import condition_statistics, left_unfollowed
 from pushforward.validation.density import judge_density
 from pushforward.validation.energies import energy_statistics, judge_weights
 from pushforward.validation.evaluation_data import EvaluationData
@@ -22,15 +22,19 @@ from pushforward.validation.gather import Watch
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.measure import Judgement, Tolerances, attempt, measure
-from pushforward.validation.posteriors import calibrated, calibration_curve, judge_calibration
+from pushforward.validation.posteriors import calibrated, calibration_curves, judge_calibration
 from pushforward.validation.report import Report
 from pushforward.validation.responses import responses_of
 from pushforward.validation.run_records import records_of
 from pushforward.validation.statistic import Statistic
+from pushforward.validation.wording import listing
 
 __all__ = ["report_on"]
 
 T = TypeVar("T")
+
+MOST_NAMED = 8
+"""Largest number of conditions to name in one line."""
 
 
 class _Parts:
@@ -84,7 +88,7 @@ def report_on(
         space=data.space,
         parameters=tuple(parameter.name for parameter in data.parameters),
         verdicts=tuple(found.verdicts),
-        curves=(*curves, *(() if calibration is None else (calibration_curve(calibration),))),
+        curves=(*curves, *(() if calibration is None else calibration_curves(calibration, data))),
         responses=tuple(parts.some("Responses to the condition", lambda: responses_of(data))),
         matrices=dict(parts.some("Correlation matrices", lambda: kind.matrices(data).items())),
         timing={
@@ -151,6 +155,9 @@ def _unseen(data: EvaluationData, emulator: Judgeable) -> tuple[str, ...]:
         lines.append("Conditions: there are none, or they were not given.")
     elif data.conditions is not None:
         lines.append("Conditions beyond and between those of the test members.")
+        if left := left_unfollowed(data):
+            shown = left if len(left) <= MOST_NAMED else [*left[:MOST_NAMED], f"{len(left) - MOST_NAMED} more"]
+            lines.append(f"The ranges of {len(left)} conditions of which members tell least: {listing(shown)}.")
     return tuple(lines)
 
 
