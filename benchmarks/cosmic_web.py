@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.command_line_runs import fit_and_validate
+from benchmarks.former_judgement import former_verdicts
 from benchmarks.timing import report
 
 RUNS = ((1000, 1), (2500, 3))
@@ -32,6 +34,7 @@ STATISTICS = (
     "coverage",
     "classifier",
 )
+JUDGED = ("at the floor", "close", "off")
 PAGE = "docs/benchmarks/cosmic_web.md"
 
 
@@ -61,7 +64,7 @@ def figures(judged: list[dict[str, Any]]) -> dict[str, str]:
     """Each statistic, and the number of statistics at the floor, over runs that differ in their seed."""
     verdicts = [{each["statistic"]: each for each in one["verdicts"]} for one in judged]
     found = {_heading(verdicts[0][name]): [each[name]["value"] for each in verdicts] for name in STATISTICS}
-    judgeable = sum(each["verdict"] in ("at the floor", "close", "off") for each in judged[0]["verdicts"])
+    judgeable = sum(each["verdict"] in JUDGED for each in judged[0]["verdicts"])
     found[f"at the floor, of {judgeable}"] = [
         float(sum(each["verdict"] == "at the floor" for each in one["verdicts"])) for one in judged
     ]
@@ -81,12 +84,19 @@ def compare(run: Path) -> None:
     """Print a run beside the table, so that its reader sees what more steps would bring."""
     lines = (run / "metrics.jsonl").read_text().splitlines()
     steps = json.loads(lines[-1])["step"]
-    mine = figures([json.loads((run / "report.json").read_text())])
+    judged = json.loads((run / "report.json").read_text())
+    mine = figures([judged])
     stored = json.loads(Path(__file__).with_name("results").joinpath("cosmic_web.json").read_text())[-1]["rows"]
     print(f"These are the results of {steps:,} steps. After other numbers of steps ({PAGE}):")
     for row in [{"steps": f"{steps:,} (here)", **mine}, *stored]:
         values = "; ".join(f"{name} {row[name]}" for name in list(mine)[:5] if name in row)
         print(f"  {row['steps']!s:>14}  {values}")
+    for name, counts in [
+        ("The judgement", Counter(each["verdict"] for each in judged["verdicts"])),
+        ("The former judgement, by ranges of the floor alone", former_verdicts(judged["verdicts"])),
+    ]:
+        words = [f"{counts[word]} {word}" for word in JUDGED]
+        print(f"{name}: of {sum(counts[word] for word in JUDGED)} statistics, {', '.join(words)}.")
 
 
 def _heading(verdict: dict[str, Any]) -> str:
