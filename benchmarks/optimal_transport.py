@@ -17,10 +17,13 @@ A run keeps what it has done after every measurement and goes on from there (see
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import Connection
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,13 +32,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from benchmarks.stored_results import measure_in_turn, measure_once, run_part, stored
-from benchmarks.timing import report, time_in_turn
+from benchmarks.timing import report
 from pushforward.ensembles.batch import Batch, PairBatch
 from pushforward.models import Player, Turn
 from pushforward.models.between import Between
 from pushforward.randomness import Draws
 from pushforward.spaces import Vector
 from pushforward.statistics import wasserstein2
+from pushforward.tensors import keep_freed_memory
 from pushforward.training.averaging import PowerAverage
 from pushforward.training.optimisers import Optimisers
 from pushforward.training.prefetch import Prefetched
@@ -44,6 +48,9 @@ from pushforward.training.settings import TrainingSettings
 STEPS, BATCH, SAMPLES, SEEDS = 10_000, 128, 10_000, 5
 SETTING = {"steps": STEPS, "batch": BATCH, "samples": SAMPLES}
 SIGMAS = {"torchcfm": 0.1, "torchcfm, sigma 0": 0.0}
+COUPLINGS = ("ot", "independent")
+ROUNDS, CALLS, WARM_UP = 12, 200, 50
+"""Rounds of the measurement of steps, steps of a round, and steps before."""
 PUBLISHED = {  # OT-CFM and I-CFM of the table, mean of five seeds
     "ot": {
         "normal to 8 Gaussians": 0.303,
@@ -244,7 +251,7 @@ def tabulate() -> None:
     rows = []
     for task in TASKS:
         floors = [result["distance"] for (its, side, _, _), result in done.items() if (its, side) == (task, FLOOR)]
-        for coupling in ("ot", "independent"):
+        for coupling in COUPLINGS:
             for side in ("pushforward", *SIGMAS):
                 runs = [run for key, run in done.items() if key[:3] == (task, side, coupling)]
                 if not runs:
@@ -279,31 +286,70 @@ def tabulate() -> None:
 
 
 def step_times() -> list[str]:
-    """The training step of both, measured in turn; plans of our side are made ahead, in the loop's own thread."""
-    torch.set_num_threads(1)
+    """The training step of both, in turn, each in a process of its own as a user would run it.
+
+    Ours keeps freed memory, as `fit` does, and makes plans ahead in the loop's own thread. Times are of the processor,
+    all threads counted, so that what else runs on the machine counts little.
+    """
     lines = []
-    for coupling in ("ot", "independent"):
-        for batch in (128, 256):
-            rng = np.random.default_rng(0)
-            a, b = normal(batch, rng), eight_gaussians(batch, rng)
-            ours, theirs = learner("pushforward", coupling), learner("torchcfm", coupling)
-            ours.between.pairs = batch if coupling == "ot" else 1
-            alternatives = {"ours": lambda o=ours, a=a, b=b: o.step(a, b)}
-            batches = Prefetched(_paired(ours.between, a, b), 1)
-            if coupling == "ot":
-                alternatives["ahead"] = lambda o=ours, a=a, made=batches: o.step(a, next(made).b, paired=True)
-            alternatives["theirs"] = lambda o=theirs, a=a, b=b: o.step(a, b)
-            times = time_in_turn(alternatives, repeats=15, calls=40, warmup=20)
-            batches.close()
-            ratio = times["theirs"].median / times["ours"].median
-            line = f"Training step, {coupling} pairs, batch {batch}: {times['ours']}, torchcfm {times['theirs']}"
-            line += f"; {ratio:.2f} times as fast"
-            if "ahead" in times:
-                ratio = times["theirs"].median / times["ahead"].median
-                line += f", and {ratio:.2f} times with plans made ahead in a thread: {times['ahead']}"
-            lines.append(f"{line}.")
-            print(lines[-1], flush=True)
+    for threads in (1, 2):
+        for coupling in COUPLINGS:
+            for batch in (128, 256):
+                ours, theirs = [_Steps(side, coupling, batch, threads) for side in ("pushforward", "torchcfm")]
+                rounds = [(ours.milliseconds(), theirs.milliseconds()) for _ in range(ROUNDS)]
+                ours.close(), theirs.close()
+                mine, other = (statistics.median(each) for each in zip(*rounds, strict=True))
+                ratios = sorted(second / first for first, second in rounds)
+                lines.append(
+                    f"Training step, {coupling} pairs, batch {batch}, {threads} thread{'s' * (threads - 1)}: "
+                    f"{mine:.3g} ms, torchcfm {other:.3g} ms; {statistics.median(ratios):.2f} times as fast "
+                    f"({ratios[ROUNDS // 4]:.2f} - {ratios[-1 - ROUNDS // 4]:.2f})."
+                )
+                print(lines[-1], flush=True)
     return lines
+
+
+class _Steps:
+    """Training steps of one side, in a process that waits to be asked for them."""
+
+    def __init__(self, side: str, coupling: str, batch: int, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, side, coupling, batch, threads), daemon=True)
+        self.process.start()
+        self.connection.recv()
+
+    def milliseconds(self) -> float:
+        self.connection.send(CALLS)
+        return 1e3 * self.connection.recv() / CALLS
+
+    def close(self) -> None:
+        self.connection.send(0)
+        self.process.join()
+
+
+def _serve(connection: Connection, side: str, coupling: str, batch: int, threads: int) -> None:
+    torch.set_num_threads(threads)
+    rng = np.random.default_rng(0)
+    a, b = normal(batch, rng), eight_gaussians(batch, rng)
+    chosen = learner(side, coupling)
+    step, close = partial(chosen.step, a, b), None
+    if isinstance(chosen, Ours):
+        keep_freed_memory()
+        if coupling == "ot":
+            chosen.between.pairs = batch
+            batches = Prefetched(_paired(chosen.between, a, b), 1, busy=True)
+            step, close = (lambda: chosen.step(a, next(batches).b, paired=True)), batches.close
+    for _ in range(WARM_UP):
+        step()
+    connection.send(None)
+    while calls := connection.recv():
+        start = time.process_time()
+        for _ in range(calls):
+            step()
+        connection.send(time.process_time() - start)
+    if close is not None:
+        close()
 
 
 def _paired(between: Between, a: Tensor, b: Tensor) -> Callable[[int], Batch]:
@@ -320,7 +366,6 @@ def _spread(values: list[float]) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1] == "speed":
-        torch.set_num_threads(1)
         step_times()
     else:
         run_part(sys.argv[1:], main, tabulate)

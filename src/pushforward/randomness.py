@@ -127,7 +127,7 @@ class Draws:
         Batch means of a function of them have a smaller variance than with independent numbers.
         """
         strata = torch.randperm(self._total, generator=self._generator)
-        return self._mine((strata + torch.rand(self._total, generator=self._generator)) / self._total)
+        return self._mine(torch.rand(self._total, generator=self._generator).add_(strata).div_(self._total))
 
     def _mine(self, numbers: Tensor) -> Tensor:
         return numbers[self._rows].to(self.device, self.dtype)

@@ -99,7 +99,7 @@ class Between(nn.Module):
         t = draws.stratified()
         motion = b - a
         z = torch.addcmul(a, t.view(-1, *[1] * (a.dim() - 1)), motion)
-        return (self.network(z, t, condition) - motion).square().mean()
+        return nn.functional.mse_loss(self.network(z, t, condition), motion)
 
     @torch.no_grad()
     def translate(

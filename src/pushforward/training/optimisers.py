@@ -176,12 +176,8 @@ def _side_by_side(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
 @torch.no_grad()
 def _put(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
     """Copy gradients into those of the parameters; of a parameter without one it is zero."""
-    pairs = [(p.grad, gradient) for p, gradient in zip(parameters, gradients, strict=True) if p.grad is not None]
-    found = [(place, gradient) for place, gradient in pairs if gradient is not None]
-    for place, gradient in pairs:
-        if gradient is None:
-            place.zero_()
-    torch._foreach_copy_([place for place, _ in found], [gradient for _, gradient in found])
+    found = [p.new_zeros(()) if each is None else each for p, each in zip(parameters, gradients, strict=True)]
+    torch._foreach_copy_([p.grad for p in parameters if p.grad is not None], found)
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
