@@ -7,9 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 import pushforward as pf
-from pushforward.randomness import Purpose, seed_for
+from pushforward.randomness import Purpose, seed_for, uniform_from
 
 SOURCE = Path(pf.__file__).parent
 TREES = [ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py")) if path.name != "randomness.py"]
@@ -43,3 +44,15 @@ def test_the_last_key_of_a_seed_is_a_purpose():
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("seed_for", "draws"):
                 keys = [ast.unparse(key) for key in node.args]
                 assert len(keys) < 2 or keys[-1].startswith("Purpose."), f"{ast.unparse(node)} has no purpose"
+
+
+def test_numbers_of_a_sample_are_uniform_and_do_not_depend_on_the_others():
+    x = torch.randint(2, (500, 20), generator=torch.Generator().manual_seed(0)).float()
+    u = uniform_from(x, 4)
+    assert u.shape == (4, 500, 20)
+    assert 0 <= u.min() < u.max() < 1
+    assert u.mean() == pytest.approx(0.5, abs=0.01)
+    assert u.std() == pytest.approx(12**-0.5, abs=0.005)
+    columns = u.transpose(0, 1).flatten(1)
+    assert (torch.corrcoef(columns.T) - torch.eye(80)).abs().max() < 0.2
+    assert torch.equal(uniform_from(x[[7, 3]], 4), u[:, [7, 3]])

@@ -36,7 +36,7 @@ from pushforward.errors import UsageError
 from pushforward.models import ABILITIES, LACKING, Density, Latent, Model, Sampler
 from pushforward.models.contract import check_samples, in_shape
 from pushforward.models.settings import parse_settings
-from pushforward.randomness import Draws, Purpose, seed_for
+from pushforward.randomness import Draws, Purpose, seed_for, uniform_from
 from pushforward.runs.condition_fields import Written, condition_of
 from pushforward.runs.conditions import warn_outside
 from pushforward.runs.curves import training_curves
@@ -220,7 +220,8 @@ class Emulator(SpecialVerbs):
 
         For discrete values it is, in expectation, a lower bound on the log-probability: the logarithm of the density
         averaged over 8 positions in the cell of each value, uniform ones (see `ensembles.levels`) or, with a learned
-        density, its importance samples (see `models.dequantisation`).
+        density, its importance samples (see `models.dequantisation`). Minus infinity outside of the data's support, NaN
+        where values are missing.
 
         Arguments:
             x: shape ``(n, *space.shape)``.
@@ -239,12 +240,10 @@ class Emulator(SpecialVerbs):
         def one(x: Tensor, c: Condition | None) -> Tensor:
             if not spread_at_random(self.preprocessing):
                 return at(x, c)
-            generator = torch.Generator().manual_seed(0)
             z, encoded = self.preprocessing(x, c), self.chunks.encoded(c)
             found = []
-            for _ in range(_PLACES):
-                u = torch.rand(x.shape, generator=generator).to(x.device)
-                u, log_density = self.model.places(z, u, encoded)
+            for uniform in uniform_from(x, _PLACES):
+                u, log_density = self.model.places(z, uniform, encoded)
                 found.append(at(x, c, u=u) - log_density)
             return torch.stack(found).logsumexp(0) - math.log(_PLACES)
 

@@ -85,6 +85,7 @@ class SpecialVerbs:
     _samples: Callable[..., Tensor]
     _each: Callable[..., Tensor]
     encode: Callable[..., Tensor]
+    log_prob: Callable[..., Tensor]
     decode: Callable[..., Tensor]
     _options: Callable[..., Any]
 
@@ -98,14 +99,18 @@ class SpecialVerbs:
         batch_size: int | None = None,
         **sampling: Any,
     ) -> tuple[Float[Tensor, "n *shape"], Float[Tensor, " n"]]:
-        """New samples with their log-density (nats, per user's unit); arguments as of `sample`.
+        """New samples with their log-density (nats, per user's unit), as `log_prob` gives it; arguments as of `sample`.
 
         Raises:
-            UsageError: as `sample`, and if the model gives no density with its samples.
+            UsageError: as `sample`, and if the model gives no density with its samples, or only at temperature 1.
         """
         self.require("joint")
         given, seed = self._asked(n, condition, seed)
         options = self._options(sampling, batch_size)
+        # The density of a sample in network units is that of one place in its cell, and not the average over them.
+        averaged = spread_at_random(self.preprocessing)
+        if averaged and getattr(options, "temperature", 1.0) != 1.0:
+            raise UsageError("log-densities of discrete values are known at temperature 1; leave it out, or use sample")
 
         def draw(draws: Draws, condition: Condition | None) -> tuple[Tensor, Tensor]:
             z, log_prob = cast(Joint, self.model).sample_and_log_prob(draws, self.chunks.encoded(condition), options)
@@ -115,7 +120,7 @@ class SpecialVerbs:
 
         parts = self.chunks.drawn(draw, n, given, seed, batch_size)
         x = check_samples(self.name, torch.cat([x for x, _ in parts]), self.space)
-        return x, torch.cat([log_prob for _, log_prob in parts])
+        return x, self.log_prob(x, given) if averaged else torch.cat([log_prob for _, log_prob in parts])
 
     @checked(count=1)
     def log_prob_bound(

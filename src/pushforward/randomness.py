@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Draws", "Purpose", "seed_for"]
+__all__ = ["Draws", "Purpose", "seed_for", "uniform_from"]
 
 
 @unique
@@ -131,3 +131,33 @@ class Draws:
 
     def _mine(self, numbers: Tensor) -> Tensor:
         return numbers[self._rows].to(self.device, self.dtype)
+
+
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+def uniform_from(x: Tensor, count: int) -> Tensor:
+    """Uniform numbers in [0, 1) that are functions of each sample alone, shape ``(count, *x.shape)``, float32.
+
+    An average over them does not depend on the other samples of a batch, nor on the order.
+
+    Source: the output function and the increment of SplitMix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195).
+
+    Arguments:
+        x: samples, one per row.
+        count: how many numbers there are for each value.
+    """
+    bits = x.detach().cpu().double().flatten(1).numpy().view(np.uint64)
+    size = bits.shape[1]
+    places = np.arange(1, size + 1, dtype=np.uint64) * _ODD
+    rows = _mixed(_mixed(bits + places).sum(1, dtype=np.uint64))
+    steps = np.arange(1, count * size + 1, dtype=np.uint64).reshape(count, 1, size) * _ODD
+    # 24 bits, which float32 represents exactly.
+    numbers = (_mixed(rows[:, None] + steps) >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
+    return torch.from_numpy(numbers).view(count, *x.shape).to(x.device)
+
+
+def _mixed(z: np.ndarray) -> np.ndarray:
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))

@@ -25,9 +25,13 @@ RNG = np.random.default_rng(0)
         (RNG.normal(size=500), None),
         (np.round(RNG.normal(size=5000), 2), None),
         (2.5 + 1e9 * RNG.integers(0, 9, 100), None),
+        (np.repeat([0, 1, 2, 3, 4, 6], [90, 150, 110, 40, 9, 1]), Allowed(0)),
+        (np.repeat([0, 1, 5], [150, 150, 100]), Allowed(values=(0.0, 1.0, 5.0))),
     ],
-    ids=["spins", "grey levels", "counts", "few values", "continuous", "rounded", "too large"],
-)
+    ids=[
+        "spins", "grey levels", "counts", "few values", "continuous", "rounded", "too large", "a gap in a tail", "labels"
+    ],
+)  # fmt: skip
 def test_values_are_told_by_looking_at_them(values, expected):
     found = allowed_values(values.astype(np.float32))
     if expected is not None and expected.most is None and not expected.values:
@@ -49,6 +53,25 @@ def test_values_come_back_from_anywhere_in_their_cell(axis):
     outside = levels.inverse(torch.full_like(x, -7.0))
     assert (outside[:, 0] == -1).all(), "what lies outside is the nearest value that is allowed"
     assert (outside[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "inside", "outside"),
+    [
+        (Allowed(values=(-1.0, 1.0)), [-1.0, 1.0], [0.0, 0.9, 3.0, math.inf]),
+        (Allowed(0, 16), [0.0, 16.0], [-1.0, 17.0, 2.5, -math.inf]),
+        (Allowed(3), [0.0, 3.0, 1e6], [-1.0, 2.5, math.inf]),
+        (Allowed(-4), [-9.0, 7.0], [0.5]),
+    ],
+    ids=["spins", "grey levels", "counts", "differences of counts"],
+)
+def test_allowed_values_are_told_from_others_and_missing_ones_stay_missing(allowed, inside, outside):
+    levels = Levels([allowed], -1)
+    assert levels.contains(torch.tensor([*inside, math.nan])[:, None]).all()
+    assert not levels.contains(torch.tensor(outside)[:, None]).any()
+    missing = torch.full((1, 1), math.nan)
+    assert levels(missing).isnan().all()
+    assert levels.inverse(missing).isnan().all()
 
 
 def test_a_preprocessing_of_discrete_values_is_saved():

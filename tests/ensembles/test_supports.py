@@ -45,6 +45,18 @@ def test_maps_have_an_inverse_and_the_slope_that_autograd_finds(support):
     assert_allclose(support.log_slope(x).detach(), slope.log(), atol=1e-9)
 
 
+@pytest.mark.parametrize("support", [*SUPPORTS, Within(0.0, 3.0)], ids=repr)
+def test_values_outside_of_a_support_are_told_from_those_within(support):
+    supports = Supports([support], -1)
+    low, high = PLACES.get(type(support), (0.0, 3.0))
+    y = torch.tensor([-200.0, -1.0, 0.0, 1.0, 200.0])[:, None]
+    assert supports.contains(supports.inverse(y)).all(), "a sample has left the support"
+    assert supports.contains(torch.tensor([low, high, np.nan])[:, None]).all()
+    assert supports(torch.full((1, 1), np.nan)).isnan().all(), "a missing value was filled"
+    if type(support) is not Angle:
+        assert not supports.contains(torch.tensor([[-1.5]])).any()
+
+
 @pytest.mark.parametrize("support", SUPPORTS[:2], ids=repr)
 def test_zeros_come_back_as_zeros_and_have_the_volume_of_their_band(support):
     x, u = torch.zeros(1000, dtype=torch.float64), torch.rand(1000, dtype=torch.float64)

@@ -37,6 +37,10 @@ LARGEST_SCALE = 2**16
 """Largest number of integer grey levels."""
 LARGEST = 2**22
 """Largest whole number that float32 can tell from its dequantised neighbours."""
+ROUNDING = 0.01
+"""Largest deviation of a value from an allowed one, relative to the distance between the two nearest to each other."""
+SURPRISING = 5.0
+"""Smallest expected number of occurrences, from the values on either side, for which an absent one is impossible."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,19 @@ def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
             return Allowed(least)
         if len(distinct) * OFTEN > values.size:
             return Allowed(least, most)
-        return Allowed(values=tuple(distinct.tolist()))
+        return Allowed(values=tuple(distinct.tolist())) if _impossible_between(values) else Allowed(least)
     if len(distinct) * OFTEN > values.size:
         return None
     if len(distinct) <= FEW:
         return Allowed(values=tuple(distinct.tolist()))
     return _even_levels(distinct.astype(np.float64))
+
+
+def _impossible_between(values: NDArray[np.float32]) -> bool:
+    """Whether numbers are absent where their neighbours are frequent; a gap in the tail of a distribution is chance."""
+    distinct, counts = np.unique(values, return_counts=True)
+    expected = np.sqrt(counts[1:].astype(float) * counts[:-1])
+    return bool((expected[np.diff(distinct) > 1] >= SURPRISING).any())
 
 
 def _even_levels(distinct: NDArray[np.float64]) -> Allowed | None:
@@ -129,21 +140,27 @@ class Levels(nn.Module):
         if not self:
             return x
         places = torch.full_like(x, u) if isinstance(u, float) else u
-        return self._each(x, places, self._cell)
+        return self._each(x, places, self._cell, lambda x, _: x)
+
+    def contains(self, x: Float[Tensor, "batch *shape"]) -> Tensor:
+        """Whether each value is allowed, bool; missing values (NaN) and those of continuous channels are."""
+        everywhere = torch.ones_like(x, dtype=torch.bool)
+        return self._each(x, everywhere, self._is_allowed, lambda _, everywhere: everywhere)
 
     def inverse(self, y: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """Allowed values: those of the cell that contains each number or is nearest to it."""
-        return self._each(y, y, lambda number, y, _: self._value(number, y))
+        return self._each(y, y, lambda number, y, _: self._value(number, y), lambda y, _: y)
 
-    def _each(self, x: Tensor, other: Tensor, function: Any) -> Tensor:
+    def _each(self, x: Tensor, other: Tensor, function: Any, otherwise: Any) -> Tensor:
+        """A function of each discrete channel of two tensors, with its number, and another of the others."""
         if not self:
-            return x
+            return otherwise(x, other)
         channels, others = x.unbind(self.axis), other.unbind(self.axis)
         # One set of values for all channels if they share their preprocessing.
         numbers = range(len(channels)) if len(self.allowed) > 1 else [0] * len(channels)
         return torch.stack(
             [
-                x if self.allowed[number] is None else function(number, x, extra)
+                otherwise(x, extra) if self.allowed[number] is None else function(number, x, extra)
                 for number, x, extra in zip(numbers, channels, others, strict=True)
             ],
             self.axis,
@@ -156,14 +173,30 @@ class Levels(nn.Module):
             assert allowed.least is not None
             return torch.round(x) - allowed.least + u
         table = self._table(number, x)
-        return torch.searchsorted((table[1:] + table[:-1]) / 2, x.contiguous()).to(x.dtype) + u
+        cell = torch.searchsorted((table[1:] + table[:-1]) / 2, x.contiguous()).to(x.dtype) + u
+        return torch.where(x.isnan(), x, cell)
+
+    def _is_allowed(self, number: int, x: Tensor, _: Tensor) -> Tensor:
+        allowed = self.allowed[number]
+        assert allowed is not None
+        if allowed.values:
+            table = self._table(number, x)
+            nearest = table[torch.searchsorted((table[1:] + table[:-1]) / 2, x.contiguous())]
+            return x.isnan() | ((x - nearest).abs() <= ROUNDING * table.diff().min())
+        assert allowed.least is not None
+        # Without an upper bound the smallest number is only the smallest seen, unless it is natural.
+        least = allowed.least if allowed.most is not None else 0 if allowed.least >= 0 else -torch.inf
+        most = torch.inf if allowed.most is None else allowed.most
+        whole = ((x - x.round()).abs() <= ROUNDING) & (x >= least - ROUNDING) & (x <= most + ROUNDING)
+        return x.isnan() | (whole & x.isfinite())
 
     def _value(self, number: int, y: Tensor) -> Tensor:
         allowed = self.allowed[number]
         assert allowed is not None
         cell = y.floor().clamp(min=0)
         if allowed.values:
-            return self._table(number, y)[cell.clamp(max=len(allowed.values) - 1).long()]
+            values = self._table(number, y)[cell.nan_to_num(0).clamp(max=len(allowed.values) - 1).long()]
+            return torch.where(y.isnan(), y, values)
         assert allowed.least is not None
         top = None if allowed.most is None else allowed.most - allowed.least
         return cell.clamp(max=top) + allowed.least if top is not None else cell + allowed.least

@@ -255,13 +255,14 @@ class Preprocessing(nn.Module):
     ) -> Float[Tensor, " batch"]:
         """``ln |det dz/dx|`` at ``x`` in the user's units, in nats: add it to the log-density of ``z = forward(x)``.
 
-        Minus infinity if a value is outside the support of a logarithm. For discrete values, the volume is that of
-        their cells, of length one.
+        Minus infinity if a value is outside the support of a logarithm, or of its channel. For discrete values, the
+        volume is that of their cells, of length one.
 
         Arguments:
             u: as in `forward`.
         """
-        x = self.levels(without_origin(x, self.origin, self.space), u)
+        given = without_origin(x, self.origin, self.space)
+        x = self.levels(given, u)
         y = self.supports(x, u)
         location, unit, exponent, mean, deviation, *knots = self._constants(y, condition)
         scaled = (y - location) / unit
@@ -269,7 +270,10 @@ class Preprocessing(nn.Module):
         if self.scores is not None:
             v = (self._each(pointwise.forward, scaled, exponent, *knots) - mean) / deviation
             slope = slope + self.scores.log_slope(v)
-        each = (slope + self.supports.log_slope(x) - (unit * deviation).log()).flatten(1)
+        slope = slope + self.supports.log_slope(x) - (unit * deviation).log()
+        if self.levels or self.supports:
+            slope = slope.where(self.levels.contains(given) & self.supports.contains(given), -torch.inf)
+        each = slope.flatten(1)
         # For centred particles, on their degrees of freedom: all coordinates have one scale.
         return each.sum(1) if self.space.degrees == self.space.size else each.mean(1) * self.space.degrees
 

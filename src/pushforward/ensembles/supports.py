@@ -57,7 +57,10 @@ class Zeros:
             below = y.clamp_max(0)
             positive = y - below + below * self._gap / (self._gap - below)
             positive = positive + self.slope * (x / self.largest - 1).clamp_min(0)
-        return torch.where(x > 0, positive, -self.width * (0.25 + u))
+        return torch.where(x <= 0, -self.width * (0.25 + u), positive)
+
+    def contains(self, x: Tensor) -> Tensor:
+        return x >= 0
 
     def inverse(self, y: Tensor) -> Tensor:
         positive = y.clamp_min(0) * self.unit
@@ -77,7 +80,7 @@ class Zeros:
             below = (inside / self.unit).log().clamp_max(0)
             within = -inside.log() - 2 * torch.log1p(-below / self._gap)
             slope = torch.where(x <= self.largest, within, log(self.slope / self.largest))
-        return torch.where(x > 0, slope, log(self.width))
+        return torch.where(x <= 0, log(self.width), slope)
 
     @property
     def _gap(self) -> float:
@@ -104,7 +107,11 @@ class Positive:
         return self.unit * (scaled + torch.log(-torch.expm1(-scaled)))
 
     def inverse(self, y: Tensor) -> Tensor:
-        return self.unit * nn.functional.softplus(y / self.unit, threshold=80.0)
+        x = self.unit * nn.functional.softplus(y / self.unit, threshold=80.0)
+        return x.clamp_min(max(1e-30 * self.unit, torch.finfo(x.dtype).tiny))
+
+    def contains(self, x: Tensor) -> Tensor:
+        return x > 0
 
     def log_slope(self, x: Tensor) -> Tensor:
         return -torch.log(-torch.expm1(-(x / self.unit).clamp_min(1e-30)))
@@ -137,6 +144,10 @@ class Within:
             y = torch.where(y > self.high, 2 * self.high - y, y)
         return y.clamp(self.low, self.high)
 
+    def contains(self, x: Tensor) -> Tensor:
+        # Other ends are those of the values seen.
+        return x >= 0 if self.low == 0 else torch.ones_like(x, dtype=torch.bool)
+
     def log_slope(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
 
@@ -162,6 +173,10 @@ class Interval:
     def inverse(self, y: Tensor) -> Tensor:
         return self.low + (self.high - self.low) * torch.sigmoid(y)
 
+    def contains(self, x: Tensor) -> Tensor:
+        rounding = 1e-6 * (self.high - self.low)
+        return (x >= self.low - rounding) & (x <= self.high + rounding)
+
     def log_slope(self, x: Tensor) -> Tensor:
         share = self._share(x)
         return -(share * (1 - share)).log() - log(self.high - self.low)
@@ -185,6 +200,9 @@ class Angle:
         turned = torch.remainder(y + (self.cut - self.start), self.period)
         # In float32 the remainder of a number just below zero is the period itself.
         return self.start + torch.where(turned >= self.period, 0.0, turned)
+
+    def contains(self, x: Tensor) -> Tensor:
+        return x.isfinite()
 
     def log_slope(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
@@ -239,6 +257,10 @@ class Supports(nn.Module):
     def inverse(self, y: Tensor) -> Tensor:
         """Values within their supports."""
         return self._each(y, lambda each, y: each.inverse(y), lambda y: y)
+
+    def contains(self, x: Tensor) -> Tensor:
+        """Whether each value is in its support, bool; missing values (NaN) are."""
+        return self._each(x, lambda each, x: each.contains(x) | x.isnan(), lambda x: torch.ones_like(x, dtype=torch.bool))
 
     def log_slope(self, x: Tensor) -> Tensor:
         """``ln dy/dx``; at zeros that are spread over a band, the logarithm of the band's width."""

@@ -158,7 +158,7 @@ class Cells:
         cell = self.cell(x)[..., None]
         widths = self.edges.diff(dim=-1).to(raw.dtype)
         logs = self._logs(raw) - widths.clamp(min=torch.finfo(raw.dtype).tiny).log()
-        return logs.gather(-1, cell)[..., 0]
+        return torch.where(x.isnan(), torch.nan, logs.gather(-1, cell)[..., 0])
 
     def sample(self, raw: Tensor, uniform: Tensor) -> Tensor:
         cell = _chosen(self._logs(raw), uniform[..., 0])[..., None]
