@@ -141,7 +141,7 @@ def uniform_from(x: Tensor, count: int) -> Tensor:
 
     An average over them does not depend on the other samples of a batch, nor on the order.
 
-    Source: the output function and the increment of SplitMix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195).
+    Source: output function and increment of SplitMix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195).
 
     Arguments:
         x: samples, one per row.

@@ -29,7 +29,8 @@ RNG = np.random.default_rng(0)
         (np.repeat([0, 1, 5], [150, 150, 100]), Allowed(values=(0.0, 1.0, 5.0))),
     ],
     ids=[
-        "spins", "grey levels", "counts", "few values", "continuous", "rounded", "too large", "a gap in a tail", "labels"
+        "spins", "grey levels", "counts", "few values", "continuous", "rounded", "too large", "a gap in a tail",
+        "labels",
     ],
 )  # fmt: skip
 def test_values_are_told_by_looking_at_them(values, expected):

@@ -260,7 +260,9 @@ class Supports(nn.Module):
 
     def contains(self, x: Tensor) -> Tensor:
         """Whether each value is in its support, bool; missing values (NaN) are."""
-        return self._each(x, lambda each, x: each.contains(x) | x.isnan(), lambda x: torch.ones_like(x, dtype=torch.bool))
+        return self._each(
+            x, lambda each, x: each.contains(x) | x.isnan(), lambda x: torch.ones_like(x, dtype=torch.bool)
+        )
 
     def log_slope(self, x: Tensor) -> Tensor:
         """``ln dy/dx``; at zeros that are spread over a band, the logarithm of the band's width."""

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.errors import UsageError
+from pushforward.networks.inputs import check_features, checked_condition
 from pushforward.networks.linear import Linear
 from pushforward.networks.mlp import MLP
 
@@ -60,6 +61,7 @@ class CausalTransformer(nn.Module):
         if width % heads:
             raise UsageError(f"a width of {width} cannot be shared by {heads} heads; give a multiple")
         self.tokens, self.heads = tokens, heads
+        self.features, self.condition_dim = features, condition_dim
         self.start = nn.Parameter(torch.zeros(features))
         self.place = nn.Parameter(0.02 * torch.randn(tokens, width))
         self.input = Linear(features, width)
@@ -73,6 +75,10 @@ class CausalTransformer(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch tokens features"], condition: Float[Tensor, "batch condition"] | None = None
     ) -> Float[Tensor, "batch tokens outputs"]:
+        check_features(x, self.features, axis=2)
+        condition = checked_condition(condition, self.condition_dim, len(x))
+        if x.shape[1] > self.tokens:
+            raise UsageError(f"a network of {self.tokens} tokens was given {x.shape[1]}")
         h = self._entered(torch.cat([self._first(len(x)), x[:, :-1]], 1), condition, 0)
         for block in self._blocks():
             h, _ = block(h, None)
@@ -80,7 +86,7 @@ class CausalTransformer(nn.Module):
 
     def blocks_ahead(self, condition: Tensor | None, count: int) -> _Ahead:
         """The outputs of some tokens after others: see `_Ahead`."""
-        return _Ahead(self, condition, count)
+        return _Ahead(self, checked_condition(condition, self.condition_dim, count), count)
 
     def _first(self, count: int) -> Float[Tensor, "count 1 features"]:
         return self.start.expand(count, 1, -1)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pushforward.conditions import laid_out
+from pushforward.networks.inputs import check_features, checked_condition
 from pushforward.networks.layers import Convolution, channels_last
 from pushforward.networks.linear import Linear
 from pushforward.networks.mlp import MLP
@@ -46,6 +47,7 @@ class VectorConditioner(nn.Module):
     ) -> None:
         super().__init__()
         self.unrolled = Unrolled(inputs, angles)
+        self.inputs, self.condition_dim = inputs, condition_dim
         # without inputs, a perceptron of a constant one
         self.alone = inputs + condition_dim == 0
         inputs = max(inputs + len(angles) + condition_dim, 1)
@@ -59,6 +61,8 @@ class VectorConditioner(nn.Module):
     ) -> Float[Tensor, "batch outputs"]:
         if self.alone:
             return self.mlp(x.new_ones(len(x), 1))
+        check_features(x, self.inputs)
+        condition = checked_condition(condition, self.condition_dim, len(x))
         x = self.unrolled(x)
         return self.mlp(x if condition is None else torch.cat([x, condition], dim=1))
 
@@ -103,6 +107,7 @@ class FieldConditioner(nn.Module):
         periodic: bool = False,
     ) -> None:
         super().__init__()
+        self.inputs, self.context = inputs, context
         self.first = Convolution(dims, inputs + context, width, periodic=periodic)
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -120,6 +125,8 @@ class FieldConditioner(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch inputs *grid"], condition: Float[Tensor, "batch ..."] | None = None
     ) -> Float[Tensor, "batch outputs *grid"]:
+        check_features(x, self.inputs)
+        condition = checked_condition(condition, self.context, len(x))
         if condition is not None:
             x = torch.cat([x, laid_out(condition, x.shape[2:])], dim=1)
         h = self.first(channels_last(x))

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pushforward.networks.inputs import check_features, checked_condition
 from pushforward.networks.linear import Linear
 from pushforward.networks.unrolled import Unrolled
 from pushforward.tensors import linear
@@ -69,6 +70,7 @@ class MADE(nn.Module):
         self.unrolled = Unrolled(features, angles)
         self.features = features
         self.outputs = outputs
+        self.condition_dim = condition_dim
         self.residual = residual
         self.degrees = [unit * features // width for unit in range(width)]
         self.first = Linear(features + len(angles), width)
@@ -97,6 +99,8 @@ class MADE(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch features"], condition: Float[Tensor, "batch condition"] | None = None
     ) -> Float[Tensor, "batch outputs"]:
+        check_features(x, self.features)
+        condition = checked_condition(condition, self.condition_dim, len(x))
         first, *hidden, last = self.masked_weights()
         h = linear(self.unrolled(x), first, self.first.bias)
         if self.given is not None:
@@ -117,7 +121,7 @@ class MADE(nn.Module):
 
     def incremental(self, condition: Tensor | None, count: int) -> _Incremental:
         """Evaluation feature by feature: see `_Incremental`."""
-        return _Incremental(self, condition, count)
+        return _Incremental(self, checked_condition(condition, self.condition_dim, count), count)
 
 
 class _Incremental:

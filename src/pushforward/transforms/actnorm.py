@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
-from pushforward.transforms.transform import Transform
+from pushforward.errors import UsageError
+from pushforward.transforms.transform import Transform, check_shape
 
 __all__ = ["ActNorm"]
 
@@ -40,15 +43,17 @@ class ActNorm(Transform):
 
     @torch.no_grad()
     def initialise(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        if not len(x):
+            raise UsageError("an empty batch has no mean; initialise with the first batch of data")
         rows = x.transpose(0, 1).flatten(1)
         self.shift.copy_(rows.mean(1))
         self.log_scale.copy_(-rows.std(1, correction=0).clamp(min=self.smallest_scale).log())
         return self(x, condition)[0]
 
     def _over(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        check_shape(x, tuple(self.shift.shape))
         shape = (-1, *[1] * (x.dim() - 2))
         return self.shift.view(shape), self.log_scale.view(shape)
 
     def _log_abs_det(self, x: Tensor) -> Tensor:
-        cells = x[0, 0].numel()
-        return (cells * self.log_scale.sum()).expand(len(x))
+        return (prod(x.shape[2:]) * self.log_scale.sum()).expand(len(x))

@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.errors import UsageError
 from pushforward.transforms.decoding import (
     Blocks,
     Incremental,
@@ -84,10 +85,18 @@ class MaskedAutoregressive(Transform):
 
     def _thetas(self, x: Tensor, condition: Tensor | None) -> Float[Tensor, "P *batch features"]:
         raw = self.network(self.monotone.seen(x), condition).to(x.dtype)
+        if raw.shape[-1] != self.monotone.parameters * x.shape[-1]:
+            raise UsageError(
+                f"a transform of {x.shape[-1]} values with {self.monotone.parameters} parameters each needs a network "
+                f"with {self.monotone.parameters * x.shape[-1]} outputs; it has {raw.shape[-1]}"
+            )
         return raw.unflatten(-1, (self.monotone.parameters, x.shape[-1])).movedim(-2, 0)
 
     def _decoded(self, z: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         network = self.network
+        features = getattr(network, "features", z.shape[-1])
+        if z.shape[-1] != features:
+            raise UsageError(f"a transform of {features} features was given a batch of shape {tuple(z.shape)}")
         if isinstance(network, Blocks) and self.decoding != "fixed point":
             return by_blocks(self.monotone, network.blocks_ahead(condition, len(z)), z, self.block)
         if not isinstance(network, Incremental) or self.decoding == "fixed point":

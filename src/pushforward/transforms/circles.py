@@ -16,7 +16,9 @@ from math import log, pi
 import torch
 from torch import Tensor
 
-from pushforward.transforms.transform import Transform
+from pushforward.errors import UsageError
+from pushforward.tensors import single
+from pushforward.transforms.transform import Transform, check_shape
 
 __all__ = ["Angles", "Probit"]
 
@@ -30,6 +32,9 @@ class Angles(Transform):
     Arguments:
         centres: coordinate of the angle 0 of each feature.
         halves: half of the circumference of each feature, in units of its coordinate.
+
+    Raises:
+        UsageError: if there are more of one than of the other, or a half is not positive.
     """
 
     centres: Tensor
@@ -37,13 +42,17 @@ class Angles(Transform):
 
     def __init__(self, centres: Sequence[float], halves: Sequence[float]) -> None:
         super().__init__()
+        if len(centres) != len(halves) or any(not half > 0 for half in halves):
+            raise UsageError(f"angles need as many centres as halves above 0; got {list(centres)} and {list(halves)}")
         self.register_buffer("centres", torch.tensor(list(centres)), persistent=False)
         self.register_buffer("halves", torch.tensor(list(halves)), persistent=False)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_shape(x, tuple(self.centres.shape))
         return _wrapped((x - self.centres) * (pi / self.halves)), self._log_abs_det(x)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_shape(z, tuple(self.centres.shape))
         return self.centres + _wrapped(z) * (self.halves / pi), -self._log_abs_det(z)
 
     def _log_abs_det(self, x: Tensor) -> Tensor:
@@ -55,13 +64,13 @@ class Probit(Transform):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         # The probability beyond the nearer end is small, and so is its rounding error.
-        tail = ((pi - x.abs()) / (2 * pi)).clamp(min=_SMALLEST_TAIL)
+        tail = ((pi - single(x).abs()) / (2 * pi)).clamp(min=_SMALLEST_TAIL)
         z = -torch.special.ndtri(tail).copysign(-x)
-        return z, self._log_derivative(z).sum(1)
+        return z.to(x.dtype), self._log_derivative(z).sum(1).to(x.dtype)
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        x = (pi - 2 * pi * torch.special.ndtr(-z.abs())).copysign(z)
-        return x, -self._log_derivative(z).sum(1)
+        x = (pi - 2 * pi * torch.special.ndtr(-single(z).abs())).copysign(z)
+        return x.to(z.dtype), -self._log_derivative(single(z)).sum(1).to(z.dtype)
 
     @staticmethod
     def _log_derivative(z: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.errors import UsageError
 from pushforward.transforms.monotone import Monotone, squashed
 from pushforward.transforms.transform import Transform
 
@@ -78,6 +79,8 @@ class Coupling(Transform):
         return self._run(self.monotone.inverse, z, condition)
 
     def _run(self, direction: Direction, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        if x.dim() < 2 or x.shape[1] < self.keep:
+            raise UsageError(f"a coupling that keeps {self.keep} features was given a batch of shape {tuple(x.shape)}")
         if self.last:
             changed, kept = x.split([x.shape[1] - self.keep, self.keep], dim=1)
         else:
@@ -113,6 +116,8 @@ class MaskedCoupling(Transform):
         return self._run(self.monotone.inverse, z, condition)
 
     def _run(self, direction: Direction, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        if any(own not in (1, length) for own, length in zip(self.mask.shape, x.shape[1:], strict=False)):
+            raise UsageError(f"a mask of shape {tuple(self.mask.shape)} does not fit a batch of shape {tuple(x.shape)}")
         raw = self.network(squashed(self.mask * x), condition)
         image, log_derivative = direction(x, _by_parameter(raw, self.monotone, x))
         shown = self.mask > 0
@@ -122,4 +127,9 @@ class MaskedCoupling(Transform):
 
 def _by_parameter(raw: Tensor, monotone: Monotone, x: Tensor) -> Float[Tensor, "P *shape"]:
     """Network outputs ``(batch, P * features, ...)`` in the shape and precision of a `Monotone`'s parameters."""
+    if raw.shape[1] != monotone.parameters * x.shape[1]:
+        raise UsageError(
+            f"a coupling of {x.shape[1]} values with {monotone.parameters} parameters each needs a network with "
+            f"{monotone.parameters * x.shape[1]} outputs; it has {raw.shape[1]}"
+        )
     return raw.to(x.dtype).unflatten(1, (monotone.parameters, x.shape[1])).movedim(1, 0)

@@ -137,24 +137,26 @@ def fixed_point_within(
     target = guess = z
     before = torch.inf
     for sweep in range(sweeps):
-        value, log = monotone.inverse(target, parameters(guess, condition))
+        found, log = monotone.inverse(target, parameters(guess, condition))
         # Features that are not yet exact may be infinite, and infinity times the zero of a mask is NaN.
-        value = value.nan_to_num(0.0)
+        value = found.nan_to_num(0.0)
         change = (value - guess).abs() / (1 + value.abs())
         guess = value
         # As many sweeps as features are always exact.
         solved = (change <= tolerance).flatten(1).all(1) | (sweep >= z.shape[1])
         if solved.any():
             rows, left = open_rows[solved], ~solved
-            x[rows], log_derivative[rows] = value[solved], log[solved]
+            x[rows], log_derivative[rows] = found[solved], log[solved]
             open_rows, target, guess = open_rows[left], target[left], guess[left]
             condition = None if condition is None else condition[left]
         if not len(open_rows):
             break
         largest = float(change.max())
         if sweep >= _JUDGED and sweeps <= z.shape[1]:
+            if not largest < before:
+                break
             rate = max(largest / before, 1e-6)
-            if rate >= 1 or math.log(tolerance / largest) / math.log(rate) > sweeps - sweep - 1:
+            if math.log(tolerance / largest) / math.log(rate) > sweeps - sweep - 1:
                 break
         before = largest
     x[open_rows] = guess

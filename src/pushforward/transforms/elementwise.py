@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pushforward.transforms.monotone import Monotone
-from pushforward.transforms.transform import Transform
+from pushforward.transforms.transform import Transform, check_shape
 
 __all__ = ["Elementwise"]
 
@@ -36,6 +36,7 @@ class Elementwise(Transform):
 
     def _raw_for(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """Parameters (P, batch or 1, features, 1, ...), which broadcast over the cells."""
+        check_shape(x, (self.raw.shape[1],))
         raw = self.raw[:, None]
         if self.network is not None:
             raw = raw + self.network(x.new_empty(len(x), 0), condition).unflatten(1, self.raw.shape).movedim(1, 0)

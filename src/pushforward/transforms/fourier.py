@@ -16,7 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.transforms.transform import Transform
+from pushforward.errors import UsageError
+from pushforward.tensors import single
+from pushforward.transforms.transform import Transform, check_shape
 
 __all__ = ["FourierScaling"]
 
@@ -58,6 +60,8 @@ class FourierScaling(Transform):
 
     @torch.no_grad()
     def initialise(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        if not len(x):
+            raise UsageError("an empty batch has no power spectrum; initialise with the first batch of data")
         power = torch.fft.fftn(x.double(), dim=self._axes(x), norm="ortho").abs().square().mean(0).flatten(1)
         basis = self.basis.to(power)
         # Weighted least squares of the logarithm, so that neighbours constrain a knot with few modes.
@@ -69,13 +73,17 @@ class FourierScaling(Transform):
         return self(x, condition)[0]
 
     def _scaled(self, x: Tensor, condition: Tensor | None, sign: float) -> tuple[Tensor, Tensor]:
+        check_shape(x, (self.channels, *self.grid))
         values = self.log_transfer[None]
         if self.network is not None:
             values = values + self.network(x.new_empty(len(x), 0), condition).view(-1, *self.log_transfer.shape)
         log_transfer = sign * values.to(x.dtype) @ self.basis.to(x.dtype).mT
-        waves = torch.fft.fftn(x, dim=self._axes(x), norm="ortho")
-        waves = waves * log_transfer.exp().unflatten(-1, self.grid)
-        scaled = torch.fft.ifftn(waves, dim=self._axes(x), norm="ortho").real
+        # Transforms of half precision, or of an empty batch, are not to be had everywhere.
+        scaled = x
+        if len(x):
+            waves = torch.fft.fftn(single(x), dim=self._axes(x), norm="ortho")
+            waves = waves * single(log_transfer).exp().unflatten(-1, self.grid)
+            scaled = torch.fft.ifftn(waves, dim=self._axes(x), norm="ortho").real.to(x.dtype)
         return scaled, log_transfer.sum((1, 2)).expand(len(x))
 
     def _axes(self, x: Tensor) -> tuple[int, ...]:

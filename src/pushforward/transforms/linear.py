@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.transforms.transform import Transform
+from pushforward.tensors import single
+from pushforward.transforms.transform import Transform, check_shape
 
 __all__ = ["Linear", "Permutation", "placed"]
 
@@ -30,13 +32,15 @@ class Permutation(Transform):
         super().__init__()
         if sorted(order) != list(range(len(order))):
             raise ValueError(f"{list(order)} is not a permutation of 0 to {len(order) - 1}")
-        self.register_buffer("order", torch.as_tensor(order))
-        self.register_buffer("inverse_order", torch.argsort(torch.as_tensor(order)))
+        self.register_buffer("order", torch.as_tensor(order, dtype=torch.int64))
+        self.register_buffer("inverse_order", torch.argsort(self.order))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_shape(x, (len(self.order),))
         return x.index_select(1, self.order), x.new_zeros(len(x))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_shape(z, (len(self.order),))
         return z.index_select(1, self.inverse_order), z.new_zeros(len(z))
 
 
@@ -71,22 +75,25 @@ class Linear(Transform):
         return self._matrices(*self._raw(batch, condition))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_shape(x, (self.features,))
         raw = self._raw(x, condition)
         lower, upper = self._matrices(*raw)
         rows = "b" if self.network is not None else ""
         return torch.einsum(f"{rows}ij,bj...->bi...", lower @ upper, x), self._log_abs_det(x, raw[2])
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_shape(z, (self.features,))
         raw = self._raw(z, condition)
         lower, upper = self._matrices(*raw)
         # One system of equations per row, or a single one for all.
         columns = z.flatten(2) if z.dim() > 2 else z[..., None]
         if self.network is None:
             columns = columns.transpose(0, 1).flatten(1)
-        columns = torch.linalg.solve_triangular(lower, columns, upper=False, unitriangular=True)
-        columns = torch.linalg.solve_triangular(upper, columns, upper=True)
+        # There are no triangular solves of half precision.
+        columns = torch.linalg.solve_triangular(single(lower), single(columns), upper=False, unitriangular=True)
+        columns = torch.linalg.solve_triangular(single(upper), columns, upper=True).to(z.dtype)
         if self.network is None:
-            columns = columns.unflatten(1, (len(z), -1)).transpose(0, 1)
+            columns = columns.unflatten(1, (len(z), prod(z.shape[2:]))).transpose(0, 1)
         return columns.reshape(z.shape), -self._log_abs_det(z, raw[2])
 
     def _raw(self, batch: Tensor | None, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -104,7 +111,7 @@ class Linear(Transform):
         return below + torch.eye(n, device=device, dtype=lower.dtype), above + torch.diag_embed(log_diagonal.exp())
 
     def _log_abs_det(self, x: Tensor, log_diagonal: Tensor) -> Tensor:
-        return (x[0, 0].numel() * log_diagonal.sum(-1)).expand(len(x))
+        return (prod(x.shape[2:]) * log_diagonal.sum(-1)).expand(len(x))
 
 
 def placed(n: int, rows: Tensor, columns: Tensor, entries: Float[Tensor, "*b entries"]) -> Float[Tensor, "*b n n"]:

@@ -18,9 +18,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pushforward.errors import UsageError
 from pushforward.tensors import asinh, gradients_of, is_plain
 
-__all__ = ["Affine", "Monotone", "bounded", "squashed"]
+__all__ = ["Affine", "Monotone", "bounded", "check_positive", "squashed"]
 
 # Network inputs are linear below this value and logarithmic above; data are of order one.
 _LINEAR_RANGE = 4.0
@@ -75,6 +76,7 @@ class Affine(Monotone):
     parameters = 2
 
     def __init__(self, limit: float = 2.0) -> None:
+        check_positive(limit=limit)
         self.limit = limit
 
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,6 +124,17 @@ class _Affine(torch.autograd.Function):
         )
         by_parameters[1].copy_(by_z)
         return by_x, by_parameters, None
+
+
+def check_positive(**sizes: float) -> None:
+    """Raise unless sizes of a map, given by name, are positive.
+
+    Raises:
+        UsageError: if one is not.
+    """
+    for name, size in sizes.items():
+        if not size > 0:
+            raise UsageError(f"{name} is {size}; give a positive number")
 
 
 def bounded(raw: Tensor, limit: float) -> Tensor:

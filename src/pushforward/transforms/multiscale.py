@@ -70,7 +70,9 @@ class Multiscale(Transform):
         for level, latent in zip(reversed(range(len(transforms))), latents, strict=True):
             _, *grid = self._blocks[level]
             transform = transforms[level]
-            details, log_abs_det = transform.inverse(latent.view(len(z), -1, *grid), self._context(x, condition, level))
+            details, log_abs_det = transform.inverse(
+                latent.view(len(z), latent.shape[1] // prod(grid), *grid), self._context(x, condition, level)
+            )
             x, _ = self.haar.inverse(torch.cat([x, details], dim=1))
             total = total + log_abs_det
         return x, total

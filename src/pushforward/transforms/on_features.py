@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pushforward.errors import UsageError
 from pushforward.transforms.transform import Transform
 
 __all__ = ["OnFeatures"]
@@ -18,12 +19,17 @@ class OnFeatures(Transform):
     Arguments:
         transform: the transform of the chosen features; it keeps their number.
         features: their indices along axis 1.
+
+    Raises:
+        UsageError: if an index is given twice, or is negative.
     """
 
     features: Tensor
 
     def __init__(self, transform: Transform, features: Sequence[int]) -> None:
         super().__init__()
+        if len(set(features)) != len(features) or any(feature < 0 for feature in features):
+            raise UsageError(f"features are {list(features)}; give each index from 0 once")
         self.transform = transform
         self.register_buffer("features", torch.as_tensor(list(features)), persistent=False)
 

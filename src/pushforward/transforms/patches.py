@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pushforward.errors import UsageError
-from pushforward.transforms.transform import Transform
+from pushforward.transforms.transform import Transform, check_shape
 
 __all__ = ["Patches"]
 
@@ -45,6 +45,7 @@ class Patches(Transform):
     def forward(
         self, x: Tensor, condition: Tensor | None = None
     ) -> tuple[Float[Tensor, "batch tokens features"], Tensor]:
+        check_shape(x, self.shape)
         axes = len(self.counts)
         z = x.reshape(len(x), self.channels, *(side for count in self.counts for side in (count, self.patch)))
         z = z.permute(0, *range(2, 2 + 2 * axes, 2), 1, *range(3, 3 + 2 * axes, 2))

@@ -6,7 +6,7 @@ from math import prod
 
 from torch import Tensor
 
-from pushforward.transforms.transform import Transform
+from pushforward.transforms.transform import Transform, check_shape
 
 __all__ = ["Flatten"]
 
@@ -23,6 +23,7 @@ class Flatten(Transform):
         self.shape = shape
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_shape(x, self.shape)
         return x.reshape(len(x), prod(self.shape)), x.new_zeros(len(x))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:

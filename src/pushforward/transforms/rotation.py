@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.tensors import single
 from pushforward.transforms.linear import placed
-from pushforward.transforms.transform import Transform
+from pushforward.transforms.transform import Transform, check_shape
 
 __all__ = ["Rotation"]
 
@@ -37,13 +38,16 @@ class Rotation(Transform):
         if self.network is not None and batch is not None:
             entries = entries + self.network(batch.new_empty(len(batch), 0), condition).to(batch.dtype)
         rows, columns = torch.triu_indices(n, n, 1, device=entries.device)
-        triangle = placed(n, rows, columns, entries)
-        return torch.matrix_exp(triangle - triangle.mT)
+        # The exponential of half precision is not accurate, or wrong.
+        triangle = placed(n, rows, columns, single(entries))
+        return torch.matrix_exp(triangle - triangle.mT).to(entries.dtype)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_shape(x, (self.features,))
         rows = "b" if self.network is not None else ""
         return torch.einsum(f"{rows}ij,bj...->bi...", self.matrix(x, condition), x), x.new_zeros(len(x))
 
     def inverse(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        check_shape(z, (self.features,))
         rows = "b" if self.network is not None else ""
         return torch.einsum(f"{rows}ji,bj...->bi...", self.matrix(z, condition), z), z.new_zeros(len(z))

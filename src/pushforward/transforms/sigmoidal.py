@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pushforward.transforms.monotone import Monotone, bounded
+from pushforward.tensors import in_single
+from pushforward.transforms.monotone import Monotone, bounded, check_positive
 from pushforward.transforms.roots import increasing_root
 
 __all__ = ["Sigmoidal"]
@@ -37,14 +38,17 @@ class Sigmoidal(Monotone):
     """
 
     def __init__(self, components: int = 8, limit: float = 3.0, linear: float = 0.05) -> None:
+        check_positive(components=components, limit=limit, linear=linear)
         self.components = components
         self.limit = limit
         self.linear = linear
         self.parameters = 3 * components
 
+    @in_single
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return self._mixture(x, *self._natural(parameters))
 
+    @in_single
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         log_weights, log_scales, offsets = self._natural(parameters)
         with torch.no_grad():

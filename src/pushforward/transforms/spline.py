@@ -32,7 +32,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from pushforward.transforms.monotone import Monotone, bounded
+from pushforward.tensors import in_single
+from pushforward.transforms.monotone import Monotone, bounded, check_positive
 
 __all__ = ["Bin", "CircularSpline", "Spline", "bin_forward", "bin_inverse"]
 
@@ -53,16 +54,19 @@ class Spline(Monotone):
     """
 
     def __init__(self, bins: int = 8, bound: float = 5.0, limit: float = 2.0) -> None:
+        check_positive(bins=bins, bound=bound, limit=limit)
         self.bins = bins
         self.bound = bound
         self.limit = limit
         self.parameters = 3 * bins - 1
 
+    @in_single
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         inside = x.abs() < self.bound
         z, log_derivative = self._knots(parameters).forward(x.clamp(-self.bound, self.bound))
         return torch.where(inside, z, x), torch.where(inside, log_derivative, 0.0)
 
+    @in_single
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         inside = z.abs() < self.bound
         x, log_derivative = self._knots(parameters).inverse(z.clamp(-self.bound, self.bound))
@@ -73,7 +77,7 @@ class Spline(Monotone):
         widths, slopes, log_derivatives = raw.split([self.bins, self.bins, self.bins - 1])
         log_widths, log_heights, log_slopes = _bins(widths, slopes)
         inner = log_derivatives + 0.5 * (log_slopes[:-1] + log_slopes[1:])
-        derivatives = functional.pad(inner.exp(), (0, 0) * inner[0].dim() + (1, 1), value=1.0)
+        derivatives = functional.pad(inner.exp(), (0, 0) * (inner.dim() - 1) + (1, 1), value=1.0)
         return _Knots(_positions(log_widths, self.bound), _positions(log_heights, self.bound), derivatives)
 
 
@@ -90,15 +94,18 @@ class CircularSpline(Monotone):
     """
 
     def __init__(self, bins: int = 8, bound: float = pi, limit: float = 2.0) -> None:
+        check_positive(bins=bins, bound=bound, limit=limit)
         self.bins = bins
         self.bound = bound
         self.limit = limit
         self.parameters = 3 * bins + 1
 
+    @in_single
     def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         z, log_derivative = self._knots(parameters[:-1]).forward(self._wrapped(x))
         return self._wrapped(z + parameters[-1]), log_derivative
 
+    @in_single
     def inverse(self, z: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
         return self._knots(parameters[:-1]).inverse(self._wrapped(z - parameters[-1]))
 

@@ -18,7 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["Composition", "Inverse", "Transform"]
+from pushforward.errors import UsageError
+
+__all__ = ["Composition", "Inverse", "Transform", "check_shape"]
 
 
 class Transform(nn.Module, ABC):
@@ -46,6 +48,17 @@ class Transform(nn.Module, ABC):
     ) -> Float[Tensor, "batch *image"]:
         """Set data-dependent initial values from a first batch; returns that batch transformed."""
         return self(x, condition)[0]
+
+
+def check_shape(x: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless the samples of a batch have a shape, or begin with it.
+
+    Raises:
+        UsageError: if they have not; a batch of one feature would otherwise be broadcast, with a wrong determinant.
+    """
+    if tuple(x.shape[1 : 1 + len(shape)]) != shape:
+        expected = ", ".join(map(str, ("batch", *shape)))
+        raise UsageError(f"a transform of samples ({expected}) was given a batch of shape {tuple(x.shape)}")
 
 
 class Composition(Transform):
