@@ -65,6 +65,13 @@ class SmoothedFirst(Untranslated):
         moved = self.after.translate(self._smoothed(x) if to != self.rough else x, to)
         return self.filter.inverse(moved) if to == self.rough else moved
 
+    def white(self, x: Tensor, side: str) -> Tensor:
+        """Whitened normal scores of maps of one ensemble, in which translations are the identity."""
+        found: Tensor = self.after.whitening[side](
+            self.after.scores[side](self._smoothed(x) if side == self.rough else x)
+        )
+        return found
+
     def _smoothed(self, x: Tensor) -> Tensor:
         return self.filter(x)
 

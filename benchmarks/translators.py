@@ -68,7 +68,7 @@ TRAININGS = {
     "cut": Training("cut"),
     "between": Training("between"),
     "cyclegan, Gaussian start": Training("cyclegan", settings=PLAIN),
-    "cut, Gaussian start": Training("cut", settings=PLAIN),
+    "cut, Gaussian start": Training("cut", settings={**PLAIN, "contrast": 1.0, "identity": 1.0}),
     "between, Gaussian start": Training("between", settings=PLAIN),
     "schrodinger-bridge, Gaussian start": Training(
         "schrodinger-bridge", settings=PLAIN, ways={"": {}, "random": {"random": True}}
@@ -118,10 +118,10 @@ def tabulate() -> None:
         "r(k) with the truth, P(k) relative to real maps, and r(k) of the round trip: mean over k up to half the "
         "Nyquist frequency, in brackets the worst k. Targets: r(k) at least 0.9 and P(k) within 5 % at every such k, "
         "round trip at least 0.98.",
-        "Gaussian transport is the start of every family: a rank map of the values to normal scores, and the filter "
-        "sqrt(P_b / P_a) between these, without training.",
-        "Smoothed first is the same after the rougher ensemble was smoothed by min(1, sqrt(P_b / P_a)) of the values "
-        "as they are: one ensemble is then a local function of the other, smoothed.",
+        "Gaussian transport: a rank map of the values to normal scores, and the filter sqrt(P_b / P_a) between these, "
+        "without training. Smoothed first: the same after the rougher ensemble was smoothed by min(1, sqrt(P_b / P_a)) "
+        "of the values as they are; one ensemble is then a local function of the other, smoothed. All families start "
+        "so, those named Gaussian start without the smoothing (`equal_smoothness=false`; `cut` with weights of 1).",
         "The bound of r(k) is that of the conditional mean, which no deterministic translation exceeds: of gas, its "
         "rendering without scatter, exactly; in both directions, approached from below by a network trained on "
         f"{SUPERVISED_PAIRS} true pairs for {BOUND_MINUTES:g} min (judged on {BOUND_PAIRS}). A linear filter leaves "

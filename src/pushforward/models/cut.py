@@ -9,6 +9,9 @@ from the encoder of the translator itself: a patch must be recognised among all 
 needed, so translations may lose what the target does not have, and one direction may be trained alone (``ends=b``).
 With ``ends=both`` two independent translators are trained.
 
+The contrastive loss falls as patches differ more, so it amplifies a translation; at the weights of 1 of the paper it
+wins over the critic, and the power of translated maps is too large.
+
 Source: Park et al. 2020, https://arxiv.org/abs/2007.15651, equations 2 to 4.
 """
 
@@ -43,8 +46,8 @@ class CUTSettings(TranslatorSettings):
     """
 
     ends: Literal["a", "b", "both"] = "both"
-    contrast: float = Setting(default=1.0, ge=0)
-    identity: float = Setting(default=1.0, ge=0)
+    contrast: float = Setting(default=0.1, ge=0)
+    identity: float = Setting(default=0.1, ge=0)
     places: int = Setting(default=256, ge=2)
     temperature: float = Setting(default=0.07, gt=0)
 

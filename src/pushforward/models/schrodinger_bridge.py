@@ -114,9 +114,10 @@ class SchrodingerBridge(Model):
         return self._paired
 
     def _paired(self, batch: Batch) -> PairBatch:
-        """The batch with the rows of b reordered to pair with those of a."""
+        """The batch with the rows of b reordered to pair with those of a, if any step learns from such pairs."""
         assert isinstance(batch, PairBatch)
-        b = batch.b if self.settings.pairs == 1 else optimal_transport(batch.x, batch.b, block=self.settings.pairs)
+        apart = self.settings.pairs == 1 or self.fitting == 1
+        b = batch.b if apart else optimal_transport(batch.x, batch.b, block=self.settings.pairs)
         return replace(batch, b=b, paired=True)
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
