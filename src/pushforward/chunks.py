@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pushforward.conditions import Condition
+from pushforward.errors import UsageError
 from pushforward.models import Model
 from pushforward.randomness import Draws, Purpose, seed_for
 
@@ -58,7 +59,13 @@ class Chunks:
     def each(
         self, function: Callable[[Tensor, Condition | None], Tensor], x: Tensor, given: Condition | None
     ) -> Tensor:
-        """Values of a function of samples and their conditions, both in the user's units, in float32."""
+        """Values of a function of samples and their conditions, both in the user's units, in float32.
+
+        Raises:
+            UsageError: if there are no samples.
+        """
+        if not len(x):
+            raise UsageError("no samples were given; give at least one")
         with torch.no_grad():
             parts = [
                 function(x[part].to(self.device), self._rows(given, part)).cpu() for part in _parts(len(x), self.size)

@@ -50,6 +50,8 @@ def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
         raise UsageError(expected) from None
     if array.dim() == 0:
         raise UsageError(expected)
+    if array.is_complex():
+        raise UsageError(f"{expected}; give real and imaginary parts as two channels")
     return array.to(dtype)
 
 

@@ -71,6 +71,20 @@ def test_where_no_parameters_compete_it_says_so():
         best_power(lambda number, theta: -1e4 * ((theta - truth[number]) ** 2).sum(1), truth, others)
 
 
+def test_members_that_have_no_density_do_not_decide_the_power():
+    rng = np.random.default_rng(0)
+    truth, others = rng.uniform(0, 1, (60, 1)), rng.uniform(0, 1, (200, 1))
+    x = truth + 0.1 * rng.normal(size=truth.shape)
+
+    def log_likelihood(number, theta, excluded=3):
+        logs = -0.5 * 9 * (((x[number] - theta) / 0.1) ** 2).sum(1)
+        return np.full(len(theta), -np.inf) if number < excluded else logs
+
+    assert best_power(log_likelihood, truth, others) == pytest.approx(1 / 9, rel=0.6)
+    with pytest.raises(UsageError, match="55 of 60 held-out members have no density"):
+        best_power(lambda number, theta: log_likelihood(number, theta, 55), truth, others)
+
+
 def test_powers_and_members_that_do_not_fit_are_refused():
     model = Overconfident()
     for power in (0.0, 1.5, -1):

@@ -67,6 +67,24 @@ def test_the_density_of_a_sample_is_its_own(emulator):
     torch.testing.assert_close(log_prob[[5, 2]], emulator.log_prob(samples[[5, 2]]), atol=1e-3, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (ROWS[:0], "give at least one"),
+        (ROWS[:2].astype(np.complex64), "complex"),
+        ("rows", "arrays of numbers"),
+        (1.0, "arrays of numbers"),
+        (ROWS[:2, :3], r"expected \(n, 6\)"),
+    ],
+    ids=["none", "complex", "a name", "a number", "other columns"],
+)
+def test_what_has_no_density_is_one_sentence(emulator, rows, said):
+    verbs = [emulator.log_prob] + ([emulator.encode] if "latent" in emulator.abilities else [])
+    for verb in verbs:
+        with pytest.raises(UsageError, match=said):
+            verb(rows)
+
+
 def test_densities_of_discrete_samples_at_another_temperature_are_refused(emulator):
     if emulator.name != "autoregressive":
         with pytest.raises(UsageError, match="known at temperature 1"):

@@ -27,3 +27,19 @@ def test_members_whose_density_is_asked_for_are_spread_over_the_test_set():
     assert len(set(rows.tolist())) == len(x) <= len(test)
     assert report.verdict("nll").value == pytest.approx(float(x.flatten(1).sum(1).mean()), rel=1e-6)
     assert report.verdict("nll").verdict == "no floor known"
+
+
+def test_members_without_density_are_told_and_left_out_of_the_mean():
+    web = conditional_maps(100)
+
+    class Excluding(StandIn):
+        def log_prob(self, x, conditions=None):
+            logs = torch.full((len(x),), -2.0, dtype=torch.float64)
+            logs[0] = -np.inf
+            return logs
+
+    report = validate(Excluding(web, lambda n, rows, rng: maps(rows, rng), ("density",)), web, progress=False)
+    verdict = report.verdict("nll")
+    assert verdict.value == 2.0
+    assert "1 of " in verdict.note
+    assert "no sample can take" in verdict.note

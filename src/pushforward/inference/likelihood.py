@@ -101,8 +101,8 @@ def _start(log_prob: LogLikelihood, prior: Prior, walkers: int, rng: np.random.G
     possible = np.isfinite(logs)
     if not possible.any():
         raise UsageError(
-            "the observation has zero likelihood at all parameters tried: it is far from the training data, or the "
-            "prior excludes it; check both"
+            "the observation has zero likelihood at all parameters tried: it is far from the training data, holds "
+            "values that no sample can take (a count of 2.5, say), or the prior excludes it; check both"
         )
     best = np.argsort(-np.where(possible, logs, -np.inf))[: 2 * walkers]
     best = best[possible[best]]

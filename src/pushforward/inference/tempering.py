@@ -56,7 +56,7 @@ def best_power(
     It warns where the parameters in training are too far apart to compete with those of the members.
 
     Raises:
-        UsageError: if there are too few members.
+        UsageError: if there are too few members, or too few that have a density.
     """
     if len(truth) < FEWEST:
         raise UsageError(
@@ -68,7 +68,13 @@ def best_power(
         chosen = others[rng.permutation(len(others))[:OTHERS]]
         logs.append(log_likelihood(number, np.concatenate([own[None], chosen])))
         watch((number + 1) / len(truth))
-    table = np.nan_to_num(np.stack(logs), nan=-np.inf)
+    table = np.nan_to_num(np.stack(logs), nan=-np.inf, neginf=-np.inf)
+    # A member with a value that no sample can take says nothing of the power.
+    table = table[np.isfinite(table.max(axis=1))]
+    if len(table) < FEWEST:
+        raise UsageError(
+            f"{len(truth) - len(table)} of {len(truth)} held-out members have no density at any parameters"
+        )
     # Relative to the largest; a parameter that is excluded stays so at every power.
     table = np.maximum(table - table.max(axis=1, keepdims=True), -1e6)
     logs_of_shares = [t * table[:, 0] - np.log(np.exp(t * table).sum(axis=1)) for t in POWERS]

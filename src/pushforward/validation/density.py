@@ -53,15 +53,25 @@ def judge_density(
     rows = np.random.default_rng(0).permutation(np.linspace(0, data.count - 1, most).round().astype(int))
     model, taken = _log_prob_within(seconds, data, emulator, rows, watch)
     members, x = len(model), data.test[rows[: len(model)]]
-    value, error = -float(model.mean()), float(model.std(ddof=1)) / math.sqrt(members)
+    exact = _exact_log_prob(data, x)
+    possible = ~np.isneginf(model)
+    # Against a known density, a member that the model excludes is an infinite gap.
+    counted = model[possible] if exact is None and possible.sum() > 1 else model
+    value, error = -float(counted.mean()), float(counted.std(ddof=1)) / math.sqrt(len(counted))
     limited = ""
     if members < most:
         limited = f"A density took {taken / members:.2g} s, so that {members} members, not {most:,}, were evaluated."
-    exact = _exact_log_prob(data, x)
+    if not possible.all():
+        limited += (
+            f" {members - possible.sum():,} of {members:,} members hold values that no sample can take, and have no "
+            "density"
+        )
+        limited += "; the mean is that of the others." if len(counted) < members else "."
+    limited = limited.strip()
     verdict = Verdict(
         "nll",
         "Negative log-density",
-        f"mean of −log p over {members:,} test members",
+        f"mean of −log p over {len(counted):,} test members",
         "nats",
         value,
         error,
