@@ -321,8 +321,9 @@ def _training_defaults(space: Space) -> dict[str, Any]:
 
 @_training_defaults.register
 def _(space: Field) -> dict[str, Any]:
+    if not is_stationary(space):
+        return {"learning_rate": 2e-3, "batch_size": 16, "betas": (0.0, 0.9)}
     # A cube holds many independent patches, and its steps are expensive.
     size = 4 if len(space.grid) == 3 else 16
-    defaults: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": size, "betas": (0.0, 0.9)}
-    # Gaussian fields of normal scores also start with the right distribution of values.
-    return {**defaults, "transform": "gaussianise"} if is_stationary(space) else defaults
+    # Gaussian fields of normal scores also have the right distribution of values.
+    return {"learning_rate": 1e-3, "batch_size": size, "betas": (0.0, 0.9), "transform": "gaussianise"}

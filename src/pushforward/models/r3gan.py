@@ -20,6 +20,7 @@ from pydantic import Field as Setting
 
 from pushforward.models.adversarial import Adversarial, AdversarialSettings, ConstraintName
 from pushforward.models.adversarial_losses import LossName
+from pushforward.models.stationary import is_stationary
 from pushforward.spaces import Space
 
 __all__ = ["R3GAN"]
@@ -44,4 +45,8 @@ class R3GAN(Adversarial):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        return {**super().training_defaults_for(space), "betas": (0.0, 0.99), "average": 0.15}
+        defaults = {**super().training_defaults_for(space), "betas": (0.0, 0.99), "average": 0.15}
+        if space.grid and not is_stationary(space):
+            # A sample is one vector of noise, and few of them lose modes; one turn of the critic leaves time for more.
+            defaults |= {"learning_rate": 3e-3, "batch_size": 64}
+        return defaults
