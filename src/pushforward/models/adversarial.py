@@ -154,7 +154,7 @@ class Adversarial(Model):
             pooled=self.coordinates.gaussian is not None,
         )
 
-        self.coverage = ClusterCoverage(self.coordinates.space.size)
+        self.coverage = ClusterCoverage(space.size)
         self.kept = CalibrationMembers(128 if space.grid else 1024, space.shape, condition.numbers)
         self.acceptance: float | None = None
 
@@ -171,7 +171,7 @@ class Adversarial(Model):
 
     def prepare(self, batch: Batch) -> None:
         self.coordinates.initialise(batch.x)
-        self.coverage.initialise(self._real(batch))
+        self.coverage.initialise(batch.x)
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         for number in range(self.settings.critic_turns):
@@ -234,10 +234,11 @@ class Adversarial(Model):
             real = self._real(batch)
             # Under autocast the generator's output has a lower precision than the data.
             fake = self._generate(batch.draws, batch.condition).to(real.dtype)
-        logs: dict[str, Tensor] = {}
-        if watched:
-            logs["covered"], logs["clusters"] = self.coverage(real, fake)
-            self.kept.keep(batch.x, batch.condition)
+            logs: dict[str, Tensor] = {}
+            if watched:
+                samples = self.coordinates.inverse(fake, batch.condition)
+                logs["covered"], logs["clusters"] = self.coverage(batch.x, samples)
+                self.kept.keep(batch.x, batch.condition)
         real, fake = self._shown(real, batch), self._shown(fake, batch)
         told = pack_condition(batch.condition, options.packing)
         # One pass for both: the critic uses no batch statistics.
