@@ -150,13 +150,19 @@ def test_probabilities_follow_the_condition(tmp_path):
     assert -0.05 < float(gap.mean()) < 0.15
 
 
-def test_the_likelihood_can_be_chosen(tmp_path):
-    x = spins(200, 0)
-    gaussian = pf.fit(
-        pf.read(x, space="vector"), "vae", steps=2, out=tmp_path / "a", settings={"likelihood": "gaussian"},
-        device="cpu", progress=False,
-    )  # fmt: skip
-    assert gaussian.model.likelihood is None
-    assert gaussian.model.noise is not None
-    with pytest.raises(UsageError, match="likelihood=discrete needs a channel"):
-        pf.fit("two-moons", "vae", steps=1, settings={"likelihood": "discrete"}, out=tmp_path / "b", progress=False)
+@pytest.mark.parametrize("settings", [{"likelihood": "gaussian"}, {"noise": "channel"}])
+def test_gaussian_noise_can_be_chosen(tmp_path, settings):
+    data = pf.read(spins(200, 0), space="vector")
+    made = pf.fit(data, "vae", steps=2, out=tmp_path / "run", settings=settings, device="cpu", progress=False)
+    assert made.model.likelihood is None
+    assert made.model.noise is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [({}, "likelihood=discrete needs a channel"), ({"noise": "value"}, "noise=value is of the Gaussian likelihood")],
+)
+def test_a_discrete_likelihood_that_cannot_be_is_refused(tmp_path, settings, sentence):
+    settings = {"likelihood": "discrete", **settings}
+    with pytest.raises(UsageError, match=sentence):
+        pf.fit("two-moons", "vae", steps=1, settings=settings, out=tmp_path / "run", progress=False)

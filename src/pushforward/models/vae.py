@@ -73,7 +73,7 @@ class VAESettings(Settings):
         prior: of codes, "normal" or a "flow" of splines, which fills the holes that posteriors leave.
         posterior: of a sample's code, "normal" or an inverse autoregressive "flow".
         likelihood: of a decoded sample: "gaussian" noise, or exact probabilities of "discrete" values; None is discrete
-            if any values are.
+            if any values are, unless ``noise`` is given.
         noise: resolution of the amplitudes of Gaussian noise: per ``channel``, per ``value``, or per wavenumber of a
             field (``spectrum``); None follows from the space.
         cells: edges of the cells of discrete values, for each channel, in network units; empty for a continuous
@@ -183,7 +183,12 @@ class VAE(Model):
     @classmethod
     def fitted(cls, settings: BaseModel, preprocessing: Any) -> BaseModel:
         wanted = settings if isinstance(settings, VAESettings) else VAESettings()
-        cells = () if wanted.likelihood == "gaussian" else cells_of(preprocessing, endless=True)
+        if wanted.likelihood == "discrete" and wanted.noise:
+            raise UsageError(
+                f"noise={wanted.noise} is of the Gaussian likelihood, not of a discrete one; leave one out"
+            )
+        likelihood = wanted.likelihood or ("gaussian" if wanted.noise else None)
+        cells = () if likelihood == "gaussian" else cells_of(preprocessing, endless=True)
         if wanted.likelihood == "discrete" and not cells:
             raise UsageError(
                 f"likelihood=discrete needs a channel with 2 to {MOST_CELLS} discrete values or counts, and these data "
