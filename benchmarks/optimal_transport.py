@@ -13,6 +13,7 @@ A run keeps what it has done after every measurement and goes on from there (see
     python -m benchmarks optimal_transport
     python -m benchmarks.optimal_transport measure 500    # for about 500 s, without a table
     python -m benchmarks.optimal_transport speed          # the training step alone
+    python -m benchmarks.optimal_transport perfect        # what a perfect model of the moons would be given
 """
 
 from __future__ import annotations
@@ -84,6 +85,13 @@ def moons(count: int, rng: np.random.Generator) -> Tensor:
     inner = np.linspace(0, np.pi, count - count // 2)
     curves = [np.stack([np.cos(outer), np.sin(outer)], 1), np.stack([1 - np.cos(inner), 0.5 - np.sin(inner)], 1)]
     return torch.from_numpy(3 * (np.concatenate(curves) + 0.2 * rng.random((count, 1))) - 1).float()
+
+
+def independent_moons(count: int, rng: np.random.Generator) -> Tensor:
+    """The same distribution as `moons`, but each point by itself: how many fall on either moon varies."""
+    inner, angle = rng.integers(2, size=(count, 1)) == 1, np.pi * rng.random(count)
+    curves = [np.stack([np.cos(angle), np.sin(angle)], 1), np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], 1)]
+    return torch.from_numpy(3 * (np.where(inner, *reversed(curves)) + 0.2 * rng.random((count, 1))) - 1).float()
 
 
 def s_curve(count: int, rng: np.random.Generator) -> Tensor:
@@ -192,6 +200,18 @@ def floor(task: str, seed: int) -> dict[str, float]:
     target = TASKS[task][1]
     rng = np.random.default_rng([3, seed])
     return {"distance": float(wasserstein2(target(SAMPLES, rng), target(SAMPLES, rng)).distance)}
+
+
+def perfect_moons() -> None:
+    """Print what a perfect model of the moons would be given: the data have equally many points on both."""
+    found = []
+    for seed in range(SEEDS):
+        rng = np.random.default_rng([2, seed])
+        normal(SAMPLES, rng)
+        samples = independent_moons(SAMPLES, np.random.default_rng([7, seed]))
+        found.append(float(wasserstein2(samples, moons(SAMPLES, rng)).distance))
+        print(f"{SAMPLES} independent points of the moons, seed {seed}: {found[-1]:.3f}", flush=True)
+    print(f"mean {_spread(found)}")
 
 
 def least_energy(task: str) -> dict[str, float]:
@@ -367,5 +387,7 @@ def _spread(values: list[float]) -> str:
 if __name__ == "__main__":
     if sys.argv[1] == "speed":
         step_times()
+    elif sys.argv[1] == "perfect":
+        perfect_moons()
     else:
         run_part(sys.argv[1:], main, tabulate)
