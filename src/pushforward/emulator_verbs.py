@@ -51,7 +51,7 @@ def numbers(x: ArrayLike | Tensor, *, wide: bool = False) -> Tensor:
     if array.dim() == 0:
         raise UsageError(expected)
     if array.is_complex():
-        raise UsageError(f"{expected}; give real and imaginary parts as two channels")
+        raise UsageError(f"{expected}, not complex; give real and imaginary parts as two channels")
     return array.to(dtype)
 
 

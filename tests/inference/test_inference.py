@@ -255,6 +255,15 @@ def test_an_observation_in_a_file_is_matched_by_name_or_refused(tmp_path):
         numbers_observed(tmp_path / "named.csv", ["u", "w"])
     with pytest.raises(DataError, match="there is no file"):
         numbers_observed(tmp_path / "absent.npy", ["u", "v"])
+    np.save(tmp_path / "wide.npy", np.zeros((1, 5)))
+    for names in (["u", "v"], ["condition_0", "condition_1"], ["condition_0"]):
+        with pytest.raises(UsageError, match=r"has shape \(1, 5\); expected one row of"):
+            numbers_observed(tmp_path / "wide.npy", names)
+
+
+def test_an_empty_file_is_left_to_the_reader_of_files(tmp_path):
+    (tmp_path / "empty.npy").touch()
+    assert plain_array(tmp_path / "empty.npy") is None
 
 
 def test_from_simulations_to_a_posterior_by_commands(command, tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ FAMILIES = {
 }
 RNG = np.random.default_rng(0)
 COUNT = 300
-# A spin, a grey level, a positive number, one in an interval, one that is zero or positive, and one that is any.
+# A spin, a grey level, a positive number, one in an interval, one that is zero or positive, one that is any, a count.
 ROWS = np.stack(
     [
         RNG.choice([-1.0, 1.0], COUNT),
@@ -28,6 +28,7 @@ ROWS = np.stack(
         RNG.uniform(0, 1, COUNT),
         RNG.exponential(1.0, COUNT) * (RNG.random(COUNT) < 0.6),
         RNG.standard_normal(COUNT),
+        RNG.poisson(3.0, COUNT),
     ],
     axis=1,
 ).astype(np.float32)
@@ -40,7 +41,8 @@ def emulator(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [(0, 0.0), (0, 5.0), (1, 1.5), (1, -1.0), (1, 4.0), (2, -1.0), (3, 1.2), (4, -0.5)]
+    ("column", "value"),
+    [(0, 0.0), (0, 5.0), (1, 1.5), (1, -1.0), (1, 4.0), (2, -1.0), (3, 1.2), (4, -0.5), (6, -1.0), (6, 2.5)],
 )
 def test_a_value_outside_of_the_support_has_no_probability(emulator, column, value):
     rows = ROWS[:3].copy()
@@ -50,13 +52,24 @@ def test_a_value_outside_of_the_support_has_no_probability(emulator, column, val
     assert torch.equal(log_prob[[0, 2]], emulator.log_prob(ROWS[[0, 2]]))
 
 
-@pytest.mark.parametrize("column", range(6))
+@pytest.mark.parametrize("column", range(7))
 def test_a_missing_value_gives_no_density(emulator, column):
     rows = ROWS[:2].copy()
     rows[1, column] = np.nan
     log_prob = emulator.log_prob(rows)
     assert log_prob[0].isfinite()
     assert log_prob[1].isnan()
+
+
+def test_a_bound_of_the_density_is_that_of_the_support(tmp_path):
+    emulator = pf.fit(ROWS, "vae", steps=4, out=tmp_path / "run", settings={"width": 8}, progress=False)
+    rows = ROWS[:9].copy()
+    rows[range(7), range(7)] = np.nan
+    rows[7, 6] = 2.5
+    bound = emulator.log_prob_bound(rows, 8)
+    assert bound[:7].isnan().all()
+    assert bound[7] == -math.inf
+    assert bound[8].isfinite()
 
 
 def test_the_density_of_a_sample_is_its_own(emulator):
@@ -74,7 +87,7 @@ def test_the_density_of_a_sample_is_its_own(emulator):
         (ROWS[:2].astype(np.complex64), "complex"),
         ("rows", "arrays of numbers"),
         (1.0, "arrays of numbers"),
-        (ROWS[:2, :3], r"expected \(n, 6\)"),
+        (ROWS[:2, :3], r"expected \(n, 7\)"),
     ],
     ids=["none", "complex", "a name", "a number", "other columns"],
 )

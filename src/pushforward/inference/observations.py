@@ -117,7 +117,7 @@ def plain_array(path: str | Path) -> NDArray[Any] | None:
         return None
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     return array if array.dtype.kind in "fiub" else None
 
@@ -146,9 +146,10 @@ def _observed_in(path: str | Path, names: Sequence[str]) -> dict[str, Any] | NDA
     from pushforward.ensembles.conditions import read_columns
 
     columns = read_columns(path)
-    if set(names) <= set(columns):
+    unnamed = all(map(_numbered, columns))
+    if set(names) <= set(columns) and not (unnamed and len(columns) > len(names)):
         return {name: columns[name] for name in names}
-    if not any(map(_numbered, names)) and not all(map(_numbered, columns)):
+    if not any(map(_numbered, names)) and not unnamed:
         lacking = [name for name in names if name not in columns]
         raise UsageError(f"{path} has no column {_few(lacking)}; it has {_few(list(columns))}")
     table = np.stack(list(columns.values()), axis=-1)

@@ -221,7 +221,8 @@ class OrderedCells(Cells):
         first, last = low <= self.edges[..., 0], high >= self.edges[..., -1]
         log_mass = self.mixture.log_mass(low, high, raw, below=first, above=last & ~self.open)
         beyond = self.open & (x >= self.edges[..., -1])
-        return torch.where(beyond, self.mixture.log_prob(x, raw), log_mass - (high - low).log())
+        log_prob = torch.where(beyond, self.mixture.log_prob(x, raw), log_mass - (high - low).log())
+        return torch.where(x.isnan(), torch.nan, log_prob)
 
     def sample(self, raw: Tensor, uniform: Tensor) -> Tensor:
         return self.middle(self.mixture.sample(raw, uniform))
