@@ -134,6 +134,7 @@ class Draws:
 
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
+"""Increment of SplitMix64."""
 
 
 def uniform_from(x: Tensor, count: int) -> Tensor:
@@ -145,7 +146,7 @@ def uniform_from(x: Tensor, count: int) -> Tensor:
 
     Arguments:
         x: samples, one per row.
-        count: how many numbers there are for each value.
+        count: uniform numbers per value.
     """
     bits = x.detach().cpu().double().flatten(1).numpy().view(np.uint64)
     size = bits.shape[1]
@@ -158,6 +159,7 @@ def uniform_from(x: Tensor, count: int) -> Tensor:
 
 
 def _mixed(z: np.ndarray) -> np.ndarray:
+    """Output function of SplitMix64."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

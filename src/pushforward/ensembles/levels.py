@@ -40,7 +40,7 @@ LARGEST = 2**22
 ROUNDING = 0.01
 """Largest deviation of a value from an allowed one, relative to the distance between the two nearest to each other."""
 SURPRISING = 5.0
-"""Smallest expected number of occurrences, from the values on either side, for which an absent one is impossible."""
+"""Smallest expected number of occurrences, from the two neighbours, for which an absent value counts as impossible."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Levels(nn.Module):
         return self._each(y, y, lambda number, y, _: self._value(number, y), lambda y, _: y)
 
     def _each(self, x: Tensor, other: Tensor, function: Any, otherwise: Any) -> Tensor:
-        """A function of each discrete channel of two tensors, with its number, and another of the others."""
+        """``function(number, x, other)`` of each discrete channel, and ``otherwise(x, other)`` of continuous ones."""
         if not self:
             return otherwise(x, other)
         channels, others = x.unbind(self.axis), other.unbind(self.axis)
@@ -173,16 +173,14 @@ class Levels(nn.Module):
             assert allowed.least is not None
             return torch.round(x) - allowed.least + u
         table = self._table(number, x)
-        cell = torch.searchsorted((table[1:] + table[:-1]) / 2, x.contiguous()).to(x.dtype) + u
-        return torch.where(x.isnan(), x, cell)
+        return torch.where(x.isnan(), x, _nearest(table, x).to(x.dtype) + u)
 
     def _is_allowed(self, number: int, x: Tensor, _: Tensor) -> Tensor:
         allowed = self.allowed[number]
         assert allowed is not None
         if allowed.values:
             table = self._table(number, x)
-            nearest = table[torch.searchsorted((table[1:] + table[:-1]) / 2, x.contiguous())]
-            return x.isnan() | ((x - nearest).abs() <= ROUNDING * table.diff().min())
+            return x.isnan() | ((x - table[_nearest(table, x)]).abs() <= ROUNDING * table.diff().min())
         assert allowed.least is not None
         # Without an upper bound the smallest number is only the smallest seen, unless it is natural.
         least = allowed.least if allowed.most is not None else 0 if allowed.least >= 0 else -torch.inf
@@ -214,3 +212,8 @@ class Levels(nn.Module):
             None if each is None else Allowed(each["least"], each["most"], tuple(each["values"])) for each in values
         ]
         return cls(made, axis)
+
+
+def _nearest(table: Float[Tensor, " values"], x: Tensor) -> Tensor:
+    """Index of the value of an increasing table that is nearest to each number, int64."""
+    return torch.searchsorted((table[1:] + table[:-1]) / 2, x.contiguous())

@@ -152,7 +152,11 @@ class EnsemblePair:
             side.check()
 
     def preprocessing(self, options: Mapping[str, Any]) -> PairPreprocessing:
-        """Preprocessings of both; normal scores of periodic fields are those of fields that are equally smooth."""
+        """Fitted preprocessings of both ensembles.
+
+        The rougher of two ensembles of periodic fields is smoothed before its values are mapped to normal scores (see
+        `ensembles.smoothing`).
+        """
         found: dict[str, Any] = {name: side.preprocessing(options) for name, side in self._sides().items()}
         scored = options["transform"] == "gaussianise" and options.get("equal_smoothness", True)
         # Smoothing would destroy values with a meaning of their own: whole numbers, zeros, angles.

@@ -108,13 +108,13 @@ def _angle(values: NDArray[np.float32], name: str = "") -> Angle | None:
 
 
 def _goes_around(values: NDArray[np.float32], start: float, period: float) -> bool:
-    """Whether values reach both ends and are common there, which the extremes of a tail may be by chance."""
+    """Whether values are as frequent at both ends as those of an angle, not only the extremes of a tail."""
     place = (values - start) / period
     gaps = float(place.min()), float(1 - place.max())
     inner, outer = (min(np.sum(place < reach), np.sum(place > 1 - reach)) for reach in (_EDGE / 2, 2.5 * _EDGE))
     if max(gaps) < _EDGE / 2:
         return bool(inner >= 3 or outer >= len(values) / 100)
-    # Few values leave wider gaps: both together, times the number of values, have the density t exp(-t).
+    # Few values leave wider gaps: the sum of both, times the number of values, has the density t exp(-t).
     widest = min(_LONGEST_GAP / len(values), 2 * _EDGE)
     return bool(sum(gaps) < widest and outer >= max(3, len(values) / 50))
 

@@ -32,11 +32,12 @@ __all__ = ["SmoothedPreprocessing", "Smoothing", "smoothing_between"]
 _MEMBERS = 512
 """Largest number of members of each ensemble whose spectra are measured."""
 _LARGEST_SCALES = 3
-"""Number of shells in whose power spectra are compared."""
+"""Number of shells of the smallest wavenumbers, by whose power spectra are normalised."""
 _TRIVIAL, _SMALLEST = 0.85, 0.05
-"""Filters whose mean is above the first, as scatter alone can make them, are left out. None falls below the second,
-since noise is amplified on the way back."""
+"""Mean above which a filter is within the scatter of the spectra, and is left out; smallest value of a filter, whose
+inverse amplifies noise."""
 _ROUNDS = 4
+"""Iterations of the filter."""
 _FITTED = 2048
 """Largest number of smoothed members that the preprocessing is fitted to."""
 _VALUES = 2**22
@@ -44,10 +45,14 @@ _VALUES = 2**22
 
 
 class Smoothing(nn.Module):
-    """The filter of one space. Make one with `fit`.
+    """Isotropic filter F(k) of periodic fields, one for each channel; the identity until `fit`.
 
     Arguments:
         space: of the fields.
+
+    Attributes:
+        factor: F of each channel and mode, in the layout of `torch.fft.rfftn`.
+        least: smallest value that the inverse may give.
     """
 
     factor: Tensor
@@ -57,35 +62,41 @@ class Smoothing(nn.Module):
         super().__init__()
         self.grid = space.grid
         self.register_buffer("factor", torch.ones(space.channels, *space.grid[:-1], space.grid[-1] // 2 + 1))
-        # Of values that are never negative: what was amplified on the way back stays in their range.
+        # The inverse amplifies noise, which must not turn nonnegative fields negative.
         self.register_buffer("least", torch.tensor(-torch.inf))
 
     @classmethod
     def fit(cls, space: Field, rough: Tensor, smooth: Tensor) -> Self:
-        """The filter of rough fields whose result is as smooth as other fields."""
+        """The filter that gives rough fields the power spectrum of smooth ones, up to a factor.
+
+        Arguments:
+            space: of both.
+            rough, smooth: shape ``(n, *space.shape)``, as many of both.
+        """
         made = cls(space)
         shells, coarse = _relative_power(smooth)
         factor = _clipped(coarse / _relative_power(rough)[1])
         made._set(shells, factor)
         for _ in range(_ROUNDS):
-            factor = np.clip(
-                factor * _clipped(coarse / _relative_power(_ranked(made(rough), smooth))[1], 4.0), _SMALLEST, 1
-            )
+            _, remaining = _relative_power(_ranked(made(rough), smooth))
+            factor = np.clip(factor * _clipped(coarse / remaining, most=4.0), _SMALLEST, 1)
             made._set(shells, factor)
         least = float(rough.min())
         made.least.fill_(least if least >= 0 else -torch.inf)
         return made
 
     def _set(self, shells: np.ndarray, factor: np.ndarray) -> None:
-        """The filter at every mode from that of shells, without a change of means."""
+        """Interpolate the filter from shells to modes; means are left unchanged."""
         k = _wavenumbers(self.grid)
         self.factor.copy_(torch.from_numpy(np.stack([np.interp(k, shells, row) for row in factor])))
         self.factor.flatten(1)[:, 0] = 1.0
 
     def forward(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """Smoothed fields."""
         return self._filtered(x, self.factor)
 
     def inverse(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
+        """Fields whose smoothing is ``x``."""
         return self._filtered(x, 1 / self.factor).clamp(min=self.least.item())
 
     def _filtered(self, x: Tensor, factor: Tensor) -> Tensor:
@@ -94,7 +105,12 @@ class Smoothing(nn.Module):
 
 
 class SmoothedPreprocessing(nn.Module):
-    """A `Preprocessing` of smoothed fields; everything else is that of the preprocessing itself."""
+    """A `Preprocessing` of smoothed fields; other attributes are those of the preprocessing.
+
+    Arguments:
+        smoothing: applied first, and undone last.
+        inner: preprocessing fitted to smoothed fields.
+    """
 
     def __init__(self, smoothing: Smoothing, inner: Preprocessing) -> None:
         super().__init__()
@@ -138,9 +154,9 @@ class SmoothedPreprocessing(nn.Module):
 
 
 def smoothing_between(a: Ensemble, b: Ensemble) -> tuple[str, Smoothing] | None:
-    """The rougher of two ensembles, ``"a"`` or ``"b"``, and its filter; None where they need none.
+    """The rougher of two ensembles, ``"a"`` or ``"b"``, and its filter.
 
-    Only periodic fields of one shape are smoothed.
+    None if their spectra have about the same shape, and for all but periodic fields of one shape with finite values.
     """
     if not (_can_be_smoothed(a.space) and _can_be_smoothed(b.space) and a.space.shape == b.space.shape):
         return None
@@ -157,7 +173,7 @@ def smoothing_between(a: Ensemble, b: Ensemble) -> tuple[str, Smoothing] | None:
 
 @singledispatch
 def _can_be_smoothed(space: Space) -> bool:
-    """Whether samples are periodic fields with some shells of waves."""
+    """Whether samples are periodic fields with more shells than those that normalise the spectrum."""
     return False
 
 
@@ -167,18 +183,18 @@ def _(space: Field) -> bool:
 
 
 def _spread(members: int, most: int) -> np.ndarray:
-    """At most so many members, drawn from all of them."""
+    """Indices of at most ``most`` members, drawn at random from all."""
     return np.sort(np.random.default_rng(0).permutation(members)[:most])
 
 
 def _clipped(ratio: np.ndarray, most: float = 1.0) -> np.ndarray:
-    """Factor of amplitudes for a ratio of powers, neither too small nor larger than ``most``."""
+    """Root of a ratio of powers, between `_SMALLEST` and ``most``."""
     found: np.ndarray = np.sqrt(np.clip(ratio, _SMALLEST**2, most**2))
     return found
 
 
 def _ranked(x: Tensor, y: Tensor) -> Tensor:
-    """Values of each channel of x replaced by those of y at their ranks; as many members of both."""
+    """Values of each channel of x replaced by those of y of the same rank; as many members of both."""
     rows, values = x.transpose(0, 1).flatten(1), y.transpose(0, 1).flatten(1).sort(1).values
     mapped = torch.empty_like(rows).scatter_(1, rows.argsort(1), values)
     return mapped.reshape(x.shape[1], len(x), *x.shape[2:]).transpose(0, 1)

@@ -145,7 +145,7 @@ class Within:
         return y.clamp(self.low, self.high)
 
     def contains(self, x: Tensor) -> Tensor:
-        # Other ends are those of the values seen.
+        # Any other bound is only the extreme of the values seen.
         return x >= 0 if self.low == 0 else torch.ones_like(x, dtype=torch.bool)
 
     def log_slope(self, x: Tensor) -> Tensor:

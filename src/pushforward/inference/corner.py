@@ -17,6 +17,7 @@ __all__ = ["corner"]
 MASSES = (0.864, 0.393)
 """Mass within the contours: that within two and one standard deviations of a normal distribution in the plane."""
 BINS, MARGIN, SMOOTHING = 48, 3, 1.2
+"""Bins per parameter, empty bins around them, and width of the kernel that smooths a histogram, in bins."""
 _COLOUR, _TRUTH = "#0072b2", "#d55e00"
 
 
@@ -58,12 +59,12 @@ def corner(samples: NDArray[np.float64], names: Sequence[str], truth: Sequence[f
 
 
 def _pair(axes: Any, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    """Contours of the smoothed histogram of two parameters; points where they do not spread."""
+    """Contours of the smoothed histogram of two parameters; points if there is none."""
     if not (np.ptp(x) > 0 and np.ptp(y) > 0):
         axes.plot(x, y, ".", color=_COLOUR, markersize=1.5)
         return
     counts, *edges = np.histogram2d(x, y, BINS)
-    # There are no samples beyond the outermost bins, so that contours close there.
+    # Empty bins around the samples close the contours.
     mass = ndimage.gaussian_filter(np.pad(counts, MARGIN), SMOOTHING)
     bins = np.arange(-MARGIN, BINS + MARGIN) + 0.5
     places = [ends[0] + bins * (ends[1] - ends[0]) for ends in edges]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -77,14 +77,13 @@ def infer(
             a posterior of samples, `truncation_of`.
         of: ``samples`` or ``conditions``, if the model could infer either.
         tempered: power of the likelihood in a posterior of conditions, in (0, 1], or held-out members with their
-            conditions, by which it is chosen (see `inference.tempering`); of the ensemble that the emulator was trained
-            on, its validation members are used. None leaves the likelihood as it is.
+            conditions that choose it (see `inference.tempering`); of the ensemble that the emulator was trained on,
+            only the validation members are used. None leaves the likelihood as it is.
         seed: seed of the random numbers; a fresh one if None.
         watch: function called with the completed fraction of the work.
 
     Raises:
-        UsageError: if the model cannot infer parameters, the observation or the prior do not match, or the likelihood
-            cannot be tempered so.
+        UsageError: if the model cannot infer parameters, or the observation, the prior or ``tempered`` do not fit.
     """
     seed = secrets.randbits(31) if seed is None else seed
     names, target = _sampled(emulator), inferred(emulator, of)
@@ -160,18 +159,32 @@ def _by_likelihood(
 def _log_likelihood(emulator: Inferring, x: Tensor, theta: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum over independent samples of their log-densities at each of several parameters, shape ``(m,)``."""
     rows = np.repeat(theta, len(x), axis=0)
-    every = emulator.log_prob(x.repeat(len(theta), *(1 for _ in emulator.space.shape)), rows)
-    return np.asarray(every.double().reshape(len(theta), len(x)).sum(1))
+    log_prob = emulator.log_prob(x.repeat(len(theta), *(1 for _ in emulator.space.shape)), rows)
+    return np.asarray(log_prob.double().reshape(len(theta), len(x)).sum(1))
 
 
 def _power(emulator: Inferring, tempered: Ensemble | float, seed: int) -> float:
-    """The power of the likelihood that was given, or that held-out members ask for."""
+    """The power of the likelihood: as given, or chosen by held-out members."""
     if isinstance(tempered, int | float):
         if not 0 < tempered <= 1:
             raise UsageError(f"the likelihood is tempered by a power in (0, 1], not by {tempered:g}")
         return float(tempered)
+    members = _held_out(emulator, tempered)
+    # Members of one simulation share its parameters, and are no independent evidence.
+    first = np.sort(np.unique(members.groups, return_index=True)[1])[:MEMBERS]
+    x, truth = members.subset(first).tensor(), cast(Any, members.conditions)[first].astype(np.float64)
+    others = np.unique(truth if emulator.rows is None else emulator.rows.astype(np.float64), axis=0)
+    return best_power(lambda number, theta: _log_likelihood(emulator, x[number, None], theta), truth, others, seed=seed)
+
+
+def _held_out(emulator: Inferring, given: Ensemble) -> Ensemble:
+    """Members with conditions that training did not see.
+
+    Raises:
+        UsageError: if their conditions or their shape are not those of the emulator.
+    """
     trained = (emulator.config.get("data") or {}).get("fingerprint")
-    members = tempered.validation if tempered.fingerprint == trained else tempered
+    members = given.validation if given.fingerprint == trained else given
     names = [parameter.name for parameter in emulator.parameters]
     if members.conditions is None or [parameter.name for parameter in members.parameters] != names:
         raise UsageError(f"the members that the likelihood is tempered by need the conditions {', '.join(names)}")
@@ -180,8 +193,4 @@ def _power(emulator: Inferring, tempered: Ensemble | float, seed: int) -> float:
             f"the members that the likelihood is tempered by have shape {members.space.shape}; those of the emulator "
             f"{emulator.space.shape}"
         )
-    # Members of one simulation share its parameters, and are no independent evidence.
-    first = np.sort(np.unique(members.groups, return_index=True)[1])[:MEMBERS]
-    x, truth = members.subset(first).tensor(), members.conditions[first].astype(np.float64)
-    others = np.unique(truth if emulator.rows is None else emulator.rows.astype(np.float64), axis=0)
-    return best_power(lambda number, theta: _log_likelihood(emulator, x[number, None], theta), truth, others, seed=seed)
+    return members

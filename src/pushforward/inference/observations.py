@@ -88,12 +88,11 @@ def samples_observed(observation: Any, space: Space) -> NDArray[np.float64]:
     """Observed samples, shape ``(m, *space.shape)``.
 
     Arguments:
-        observation: one sample or several; fields of one channel may be without its axis, and vectors of one number
-            without theirs.
+        observation: one sample or several; an axis of a single channel, or of a single coordinate, may be left out.
         space: of a sample.
 
     Raises:
-        UsageError: if the shape is another, or the values are no finite real numbers.
+        UsageError: if the shape does not fit, or the values are not finite real numbers.
     """
     x, shape = real(observation), tuple(space.shape)
     one, several = {shape}, {len(shape) + 1: shape}
@@ -104,15 +103,12 @@ def samples_observed(observation: Any, space: Space) -> NDArray[np.float64]:
         return x.reshape(1, *shape)
     if x.ndim in several and x.shape[1:] == several[x.ndim] and len(x):
         return x.reshape(-1, *shape)
-    raise UsageError(
-        f"the observation has shape {x.shape}; expected one sample, {shape}, or several, {('m', *shape)}".replace(
-            "'", ""
-        )
-    )
+    many = ", ".join(map(str, ("m", *shape)))
+    raise UsageError(f"the observation has shape {x.shape}; expected one sample, {shape}, or several, ({many})")
 
 
 def plain_array(path: str | Path) -> NDArray[Any] | None:
-    """The numbers of a ``.npy`` file in the shape that they have there; None of any other file."""
+    """The array of a ``.npy`` file in its own shape; None for any other file."""
     if Path(path).suffix != ".npy" or not Path(path).is_file():
         return None
     try:

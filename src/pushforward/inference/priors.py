@@ -24,7 +24,7 @@ __all__ = ["Prior", "prior_of", "truncation_of"]
 _SLACK = 0.01
 """Largest excess of a bound over the range in training, relative to it; draws end short of their prior's bounds."""
 _LEAST, _MOST = 0.01, 0.99
-"""Probability within the range in training below which a normal prior is refused, and above which nothing is said."""
+"""Probability of a normal prior within the training range: refused below the first, no warning above the second."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,12 @@ def prior_of(given: Mapping[str, Any] | None, names: Sequence[str], low: NDArray
 def truncation_of(
     given: Mapping[str, Any] | None, names: Sequence[str], ranges: Sequence[tuple[float, float]]
 ) -> Prior:
-    """Bounds within which the learned prior of a model of parameters is kept, written by a user.
+    """Bounds to which the learned prior of a model of parameters is truncated, written by a user.
 
     Arguments:
         given: by name of a parameter, ``(low, high)`` or ``"LOW:HIGH"``.
         names: of the parameters.
-        ranges: of the parameters in training; empty if they are not known. A warning tells of bounds beyond.
+        ranges: of the parameters in training; empty if they are not known. Bounds that exceed them give a warning.
 
     Raises:
         UsageError: for an unknown name, bounds that cannot be read or lie wholly outside of the range in training, and
@@ -153,7 +153,7 @@ def _bounds(name: str, text: Any) -> tuple[float, float]:
 
 
 def _check_within(name: str, text: str, mean: float, deviation: float, first: float, last: float) -> None:
-    """Raise for a normal prior outside of the range in training, and warn of one that is cut off."""
+    """Raise for a normal prior outside of the range in training, ``first`` to ``last``; warn if it is cut off."""
     from scipy import stats
 
     share = float(np.diff(stats.norm.cdf([first, last], mean, deviation))[0])
@@ -172,6 +172,7 @@ def _check_within(name: str, text: str, mean: float, deviation: float, first: fl
 
 
 def _column(name: str, names: Sequence[str]) -> int:
+    """Index of a parameter by its name."""
     if name not in names:
         near = get_close_matches(str(name), list(names), n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -180,6 +181,7 @@ def _column(name: str, names: Sequence[str]) -> int:
 
 
 def _said(text: Any) -> str:
+    """Bounds as a message shows them."""
     return text if isinstance(text, str) else ":".join(f"{each:.7g}" for each in text)
 
 

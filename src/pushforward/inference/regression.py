@@ -1,4 +1,4 @@
-r"""Posteriors by regression: parameters of simulations, from summaries of what was simulated, without a likelihood.
+r"""Posteriors of simulated parameters by regression on summaries, without a likelihood.
 
 With a linear regression m(s) of the parameters on the summaries s, the posterior at an observation is represented by
 
@@ -35,10 +35,10 @@ _SMALLEST_SCATTER = 1e-4
 
 @dataclass(frozen=True)
 class RegressionPosteriors:
-    """Posteriors learnt from simulations with known parameters.
+    """Posteriors learnt from simulations with known parameters. Make one with `fit`.
 
     Attributes:
-        groups: of each simulation, shape ``(N,)``: one simulation never informs on another of its group.
+        groups: of each simulation, shape ``(N,)``: no simulation contributes to posteriors at others of its group.
         centre, scale: of the summaries, shape ``(F,)``; the scale is infinite where a summary hardly varies.
         fold: of each group, by its number. regressions: of each fold, fitted without it.
         means, residuals: m(s_j) by the regression without the fold of j, and θ_j - m(s_j), shape ``(N, P)``.
@@ -100,8 +100,8 @@ class RegressionPosteriors:
 
         Arguments:
             summaries: of the observations, shape ``(n, F)``.
-            groups: groups that the observations belong to and that must not inform on them; None: none.
-            count: samples of each; fewer if there are not as many simulations of other groups.
+            groups: of the observations; simulations of the same group do not contribute. None if all contribute.
+            count: samples per observation; fewer if there are not as many simulations of other groups.
         """
         _, members = np.unique(self.groups, return_counts=True)
         count = min(count, len(self.groups) - int(members.max()))
