@@ -252,8 +252,12 @@ def score(
     found = emulator.log_prob_bound(x, condition=given) if bounded else emulator.log_prob(x, given)
     log_prob, what = found.double().numpy(), "bound of the " * bounded + "log-density"
     _save_column(output, "log_prob_bound" if bounded else "log_prob", log_prob)
-    error = log_prob.std(ddof=1) / np.sqrt(len(log_prob)) if len(log_prob) > 1 else float("nan")
-    print(f"mean {what} {log_prob.mean():.4f} +- {error:.4f} nats over {len(log_prob)} members, in {output}")
+    finite = log_prob[np.isfinite(log_prob)]
+    mean = finite.mean() if len(finite) else float("nan")
+    error = finite.std(ddof=1) / np.sqrt(len(finite)) if len(finite) > 1 else float("nan")
+    none = len(log_prob) - len(finite)
+    others = f"; {none} have none, with values missing or that no sample can take" * (none > 0)
+    print(f"mean {what} {mean:.4f} +- {error:.4f} nats over {len(finite)} members, in {output}{others}")
 
 
 app.command()(validate)

@@ -102,3 +102,15 @@ def test_densities_of_discrete_samples_at_another_temperature_are_refused(emulat
     if emulator.name != "autoregressive":
         with pytest.raises(UsageError, match="known at temperature 1"):
             emulator.sample_and_log_prob(4, temperature=0.5)
+
+
+def test_score_says_how_many_members_have_no_density(emulator, command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = ROWS[:5].copy()
+    rows[1, 0] = 0.0
+    np.save("rows.npy", rows)
+    command("score", emulator.run, "rows.npy", "-o", "scores.npy")
+    said = capsys.readouterr().out
+    assert "over 4 members" in said
+    assert "1 have none" in said
+    assert np.isneginf(np.load("scores.npy")).tolist() == [False, True, False, False, False]
