@@ -50,17 +50,17 @@ def test_draws_have_the_distribution_of_the_density(density):
         assert (draws < limit).double().mean() == pytest.approx(mass.item(), abs=0.015)
 
 
-@pytest.mark.parametrize("open_", [False, True], ids=["closed", "open"])
-def test_ordered_cells_share_all_the_probability_of_their_mixture(open_):
+@pytest.mark.parametrize("unbounded", [False, True], ids=["bounded", "unbounded"])
+def test_ordered_cells_share_all_the_probability_of_their_mixture(unbounded):
     """Of the cells, and of what is beyond the last one where there is no largest value."""
     torch.manual_seed(2)
     mixture = LogisticMixture(4)
-    density = OrderedCells(EDGES.double(), mixture, torch.tensor(open_))
+    density = OrderedCells(EDGES.double(), mixture, torch.tensor(unbounded))
     raw = (2 * torch.randn(6, 1, mixture.parameters)).double()
     middles = 0.5 * (EDGES[1:] + EDGES[:-1]).double()
     log_mass = density.log_prob(middles.expand(6, -1), raw.expand(-1, 4, -1)) + EDGES.diff().log()
     total = log_mass.exp().sum(1)
-    if open_:
+    if unbounded:
         last = EDGES[-1].double().expand(6, 1)
         total = total + mixture.log_mass(last, last + 1, raw, above=torch.ones(6, 1, dtype=torch.bool)).exp()[:, 0]
     torch.testing.assert_close(total, torch.ones_like(total), atol=1e-6, rtol=0)

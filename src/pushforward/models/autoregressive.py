@@ -30,7 +30,7 @@ from pushforward.errors import UsageError
 from pushforward.models.causal_defaults import causal_defaults
 from pushforward.models.conditionals import Bins, LogisticMixture
 from pushforward.models.discrete_cells import DiscreteCells, cells_of
-from pushforward.models.mixed_conditional import MixedConditional, in_order, out_of_order
+from pushforward.models.mixed_conditional import MixedConditional, as_sequence, from_sequence
 from pushforward.models.model import Batch, Model, Settings, Turn
 from pushforward.networks import CausalTransformer
 from pushforward.randomness import Draws
@@ -95,8 +95,8 @@ class Autoregressive(Model):
 
     @classmethod
     def fitted(cls, settings: BaseModel, preprocessing: Any) -> BaseModel:
-        endless = isinstance(settings, AutoregressiveSettings) and settings.outputs == "mixture"
-        return settings.model_copy(update={"cells": cells_of(preprocessing, endless=endless)})
+        unbounded = isinstance(settings, AutoregressiveSettings) and settings.outputs == "mixture"
+        return settings.model_copy(update={"cells": cells_of(preprocessing, unbounded=unbounded)})
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -109,19 +109,19 @@ class Autoregressive(Model):
 
     def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
         """Natural log of the density at ``x``, in network units; nats."""
-        values = in_order(x)
+        values = as_sequence(x)
         raw = self.net(self.conditional.seen(values, self.channel), self.condition.numbers_of(condition)).to(x.dtype)
         return self.conditional.log_prob(values, raw, self.channel).sum(1)
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
-        return out_of_order(self._drawn(draws, condition)[0], self.space)
+        return from_sequence(self._drawn(draws, condition)[0], self.space)
 
     def sample_and_log_prob(
         self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, " batch"]]:
         """Samples and their log-density, number by number."""
         values, raw = self._drawn(draws, condition)
-        return out_of_order(values, self.space), self.conditional.log_prob(values, raw, self.channel).sum(1)
+        return from_sequence(values, self.space), self.conditional.log_prob(values, raw, self.channel).sum(1)
 
     def _drawn(
         self, draws: Draws, condition: Condition | None

@@ -83,8 +83,10 @@ class LogisticMixture:
         With σ(b) - σ(a) = σ(b) σ(-a) (1 - exp(a - b)) no digits are lost in the tails.
 
         Arguments:
-            below: where an interval has all the probability below ``high``; nowhere if None.
-            above: where it has all the probability above ``low``; nowhere if None.
+            low, high: ends of the intervals.
+            raw: network outputs.
+            below: which intervals reach down to minus infinity, bool; None: none.
+            above: which intervals reach up to infinity, bool; None: none.
         """
         log_weights, means, log_scales = self._natural(raw)
         rate = (-log_scales).exp()
@@ -203,24 +205,24 @@ class Cells:
 class OrderedCells(Cells):
     """The probability of each of some cells under a mixture of logistic densities, spread evenly over the cell.
 
-    The first cell has all the probability below it, and the last all above it. Where there is no largest value the
+    The first cell also has all the probability below it, and the last all above it. Of values without a largest, the
     density beyond the last cell is that of the mixture.
 
     Arguments:
         edges: as of `Cells`.
         mixture: of the logistic densities.
-        open_: where there is no largest value, ``(*shape)``.
+        unbounded: whether there is no largest value, bool of shape ``(*shape)``.
     """
 
-    def __init__(self, edges: Float[Tensor, "*shape edges"], mixture: LogisticMixture, open_: Tensor) -> None:
+    def __init__(self, edges: Float[Tensor, "*shape edges"], mixture: LogisticMixture, unbounded: Tensor) -> None:
         super().__init__(edges)
-        self.mixture, self.parameters, self.open = mixture, mixture.parameters, open_
+        self.mixture, self.parameters, self.unbounded = mixture, mixture.parameters, unbounded
 
     def log_prob(self, x: Tensor, raw: Tensor) -> Tensor:
         low, high = self.ends(x)
         first, last = low <= self.edges[..., 0], high >= self.edges[..., -1]
-        log_mass = self.mixture.log_mass(low, high, raw, below=first, above=last & ~self.open)
-        beyond = self.open & (x >= self.edges[..., -1])
+        log_mass = self.mixture.log_mass(low, high, raw, below=first, above=last & ~self.unbounded)
+        beyond = self.unbounded & (x >= self.edges[..., -1])
         log_prob = torch.where(beyond, self.mixture.log_prob(x, raw), log_mass - (high - low).log())
         return torch.where(x.isnan(), torch.nan, log_prob)
 
@@ -231,7 +233,7 @@ class OrderedCells(Cells):
         return self.mixture.mean(raw)
 
     def middle(self, x: Tensor) -> Tensor:
-        beyond = self.open & (x >= self.edges[..., -1])
+        beyond = self.unbounded & (x >= self.edges[..., -1])
         return torch.where(beyond, x, super().middle(x))
 
 

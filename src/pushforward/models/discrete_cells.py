@@ -13,12 +13,12 @@ from pushforward.models.settings import Settings
 __all__ = ["MOST_CELLS", "DiscreteCells", "DiscreteSettings", "cells_of"]
 
 DiscreteCells = tuple[tuple[Annotated[float, Setting(allow_inf_nan=True)], ...], ...]
-"""Edges of the cells of each channel; empty for a continuous one, with infinity as the last if there is no end."""
+"""Edges of the cells of each channel; empty for a continuous one, infinity as the last of an unbounded one."""
 
 MOST_CELLS = 256
 """Largest number of values of a discrete channel; one with more counts as continuous."""
 _FARTHEST = 16.0
-"""Edge of the cells of counts, in network units; all but freak values lie below."""
+"""Largest edge of the cells of unbounded counts, in network units."""
 
 
 class DiscreteSettings(Settings):
@@ -34,11 +34,11 @@ class DiscreteSettings(Settings):
     cells: DiscreteCells = ()
 
 
-def cells_of(preprocessing: Any, *, endless: bool = False) -> DiscreteCells:
+def cells_of(preprocessing: Any, *, unbounded: bool = False) -> DiscreteCells:
     """The `DiscreteSettings.cells` of a fitted preprocessing, in network units; empty if no channel is discrete.
 
     Arguments:
-        endless: also the cells of whole numbers without a largest; infinity follows the edges of those that may occur.
+        unbounded: also the cells of whole numbers without a largest one, with infinity as the last edge.
     """
     levels, space = getattr(preprocessing, "levels", None), preprocessing.space
     channels = space.shape[0]
@@ -47,8 +47,8 @@ def cells_of(preprocessing: Any, *, endless: bool = False) -> DiscreteCells:
     allowed = levels.allowed if len(levels.allowed) > 1 else levels.allowed * channels
     found: list[tuple[float, ...]] = []
     for channel, each in enumerate(allowed):
-        counts = endless and each is not None and each.least is not None and each.most is None
-        values = [] if each is None else list(each.values) or _whole_numbers(each.least, each.most, endless=counts)
+        counts = unbounded and each is not None and each.least is not None and each.most is None
+        values = [] if each is None else list(each.values) or _whole_numbers(each.least, each.most, unbounded=counts)
         if not 1 < len(values) <= MOST_CELLS:
             found.append(())
             continue
@@ -63,8 +63,8 @@ def cells_of(preprocessing: Any, *, endless: bool = False) -> DiscreteCells:
     return tuple(found) if any(found) else ()
 
 
-def _whole_numbers(least: int | None, most: int | None, *, endless: bool) -> list[float]:
-    if least is not None and endless:
+def _whole_numbers(least: int | None, most: int | None, *, unbounded: bool) -> list[float]:
+    if least is not None and unbounded:
         most = least + MOST_CELLS - 1
     if least is None or most is None or most - least >= MOST_CELLS:
         return []

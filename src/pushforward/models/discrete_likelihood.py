@@ -2,9 +2,9 @@ r"""Likelihood of discrete values given a code: independent numbers with exact p
 
     log p(x | z, c) = Σ_i log p(x_i | r_i(z, c) + b_i),
 
-with r_i the outputs of a decoder for a number and b_i, the same for all samples, its own start, from which each number
-has about its own distribution before training. Densities are those of `models.mixed_conditional`; continuous columns
-beside discrete ones have mixtures of logistic densities.
+with the outputs r_i of a decoder and a learnt bias b_i, initialised so that each number has about its own distribution
+before training. Densities are those of `models.mixed_conditional`; continuous columns beside discrete ones have
+mixtures of logistic densities.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.models.conditionals import LogisticMixture
-from pushforward.models.mixed_conditional import MixedConditional, in_order, out_of_order
+from pushforward.models.mixed_conditional import MixedConditional, as_sequence, from_sequence
 from pushforward.models.packing import packed_space
 from pushforward.models.stationary import is_stationary
 from pushforward.randomness import Draws
@@ -36,15 +36,15 @@ class DiscreteLikelihood(nn.Module):
         cells: edges of the cells of each channel (see `models.discrete_cells`).
 
     Attributes:
-        outputs: of a decoder, per number.
+        outputs: decoder outputs per number.
     """
 
     components = 4
     """Logistic densities of a mixture."""
     most_free = 8
-    """Values with a free probability each; where there are more, as grey levels, they have a mixture."""
+    """Largest number of values with a free probability each; more, such as grey levels, have a mixture."""
     pooled_members = 8
-    """Weight, in members, of the distribution that a channel has anywhere in that of one number before training."""
+    """Weight of the distribution over all of a channel in the initial one of a single number, in members."""
 
     channel: Tensor
     place: Tensor
@@ -62,14 +62,14 @@ class DiscreteLikelihood(nn.Module):
         self.register_buffer("place", place, persistent=False)
         self.start = nn.Parameter(torch.zeros(int(place.max()) + 1, self.outputs))
 
-    def of(self, space: Space) -> Space:
+    def decoded_space(self, space: Space) -> Space:
         """Space of a decoder's outputs for samples, or bands, of a space."""
         return packed_space(space, self.outputs)
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Give each number about the distribution that it has in these samples."""
-        values, numbers = in_order(x), self.conditional.numbers
+        """Set the biases such that each number has about its distribution in these samples."""
+        values, numbers = as_sequence(x), self.conditional.numbers
         if numbers:
             mean = self._averages(self.conditional.middle(values, self.channel)[..., None], self.place)
             self.start[:, self.components : 2 * self.components] = mean
@@ -82,24 +82,25 @@ class DiscreteLikelihood(nn.Module):
             self.start[:, numbers:] = frequency.log()
 
     def log_prob(self, x: Float[Tensor, "batch *shape"], decoded: Tensor) -> Float[Tensor, " batch"]:
-        """Log of probabilities per volume of the cells, and of densities, in nats."""
-        return self.conditional.log_prob(in_order(x), self._raw(decoded), self.channel).sum(1)
+        """Logarithm of the probabilities per volume of the cells, and of densities, in nats."""
+        return self.conditional.log_prob(as_sequence(x), self._raw(decoded), self.channel).sum(1)
 
     def sample(self, decoded: Tensor, draws: Draws) -> Float[Tensor, "batch *shape"]:
-        """A draw for each decoded code."""
+        """One sample per decoded code."""
         values = self.conditional.sample(self._raw(decoded), draws.uniform(self.space.size, 2), self.channel)
-        return out_of_order(values, self.space)
+        return from_sequence(values, self.space)
 
     def mean(self, decoded: Tensor) -> Float[Tensor, "batch *shape"]:
-        return out_of_order(self.conditional.mean(self._raw(decoded), self.channel), self.space)
+        """Mean of each number."""
+        return from_sequence(self.conditional.mean(self._raw(decoded), self.channel), self.space)
 
     def middle(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """Samples with discrete values in the middle of their cells."""
-        return out_of_order(self.conditional.middle(in_order(x), self.channel), self.space)
+        return from_sequence(self.conditional.middle(as_sequence(x), self.channel), self.space)
 
     def log_volume(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " batch"]:
         """Logarithm of the volume of the cells of each sample."""
-        return self.conditional.log_width(in_order(x), self.channel).sum(1)
+        return self.conditional.log_width(as_sequence(x), self.channel).sum(1)
 
     def _raw(self, decoded: Tensor) -> Float[Tensor, "batch size outputs"]:
         raw = decoded.float().unflatten(1, (self.space.shape[0], self.outputs))

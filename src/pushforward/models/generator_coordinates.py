@@ -1,8 +1,8 @@
-"""Coordinates in which a generator and its critic work: standardised wavelet coefficients, of whitened fields if they
-are statistically homogeneous and made from a map of noise.
+"""Coordinates in which a generator and its critic work: standardised wavelet coefficients of samples.
 
-Condition and scale are then known in advance: at every wavenumber and condition, coefficients have mean zero and unit
-variance (see `GaussianField`), and standard normal noise stands for Gaussian fields with the spectrum of the data.
+Statistically homogeneous fields that are generated from a map of noise are whitened first: at every wavenumber and
+condition, coefficients then have mean zero and unit variance (see `GaussianField`), and white noise stands for Gaussian
+fields with the spectrum of the data.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class GeneratorCoordinates(nn.Module):
         space: of the samples.
         halvings: of a field's grid (see `WaveletBands`).
         condition: space of the conditions.
-        whitened: whiten fields by a Gaussian field that is learnt beside the game.
+        whitened: whiten fields by a `GaussianField`, which is trained together with the generator.
 
     Attributes:
         space: of the coefficients.
     """
 
-    # Maximum likelihood has far less gradient noise than a game.
+    # Maximum likelihood has far less gradient noise than an adversarial loss.
     rate, betas = 4.0, (0.9, 0.99)
 
     def __init__(

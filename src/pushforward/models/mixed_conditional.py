@@ -25,7 +25,7 @@ from pushforward.models.discrete_cells import MOST_CELLS
 from pushforward.spaces import Space
 from pushforward.transforms.monotone import squashed
 
-__all__ = ["MixedConditional", "in_order", "out_of_order"]
+__all__ = ["MixedConditional", "as_sequence", "from_sequence"]
 
 
 class MixedConditional(nn.Module):
@@ -38,17 +38,17 @@ class MixedConditional(nn.Module):
             neither.
         cells: edges of the cells of each channel (see `models.discrete_cells`); empty if all are continuous.
         channels: of a sample.
-        most: values of a channel that have a free probability each; where there are more, they are ordered.
+        most: largest number of values of a channel that have a free probability each; more are ordered.
 
     Attributes:
-        outputs: of a network, per number.
-        features: numbers that stand for one in a network's input (see `seen`).
+        outputs: network outputs per number.
+        features: network inputs per number (see `seen`).
         all_discrete: whether no channel is continuous.
     """
 
     free: Tensor
     ordered: Tensor
-    open: Tensor
+    unbounded: Tensor
     free_edges: Tensor
     ordered_edges: Tensor
 
@@ -57,14 +57,14 @@ class MixedConditional(nn.Module):
     ) -> None:
         super().__init__()
         lists = [tuple(edges) for edges in cells] or [()] * channels
-        open_ = [bool(edges) and math.isinf(edges[-1]) for edges in lists]
-        finite = [edges[:-1] if each else edges for edges, each in zip(lists, open_, strict=True)]
-        free = [() if each or len(edges) - 1 > most else edges for edges, each in zip(finite, open_, strict=True)]
+        unbounded = [bool(edges) and math.isinf(edges[-1]) for edges in lists]
+        finite = [edges[:-1] if each else edges for edges, each in zip(lists, unbounded, strict=True)]
+        free = [() if each or len(edges) - 1 > most else edges for edges, each in zip(finite, unbounded, strict=True)]
         ordered = [() if each else edges for edges, each in zip(finite, free, strict=True)]
         tables = {
             "free": torch.tensor([bool(edges) for edges in free]),
             "ordered": torch.tensor([bool(edges) for edges in ordered]),
-            "open": torch.tensor(open_),
+            "unbounded": torch.tensor(unbounded),
             "free_edges": _table(free),
             "ordered_edges": _table(ordered),
         }
@@ -77,7 +77,7 @@ class MixedConditional(nn.Module):
         self.outputs, self.features = self.numbers + self.categories, 1 + self.categories
 
     def seen(self, values: Float[Tensor, "batch steps"], channel: Tensor) -> Float[Tensor, "batch steps features"]:
-        """Inputs of a network: a number, or which of its values it is."""
+        """Network inputs: a continuous or ordered number, or the one-hot category of one of a few values."""
         number = squashed(self.middle(values, channel))
         if not self.categories:
             return number[..., None]
@@ -117,7 +117,7 @@ class MixedConditional(nn.Module):
         return self._by_channel(channel, raw, lambda density, raw: density.mean(raw))
 
     def _by_channel(self, channel: Tensor, raw: Tensor, value: Callable[[Conditional, Tensor], Tensor]) -> Tensor:
-        """Values from the density of each number and its own part of the raw outputs."""
+        """``value(density, raw)`` with the density of each number and its part of the raw outputs."""
         found = None
         for where, density, part in self._densities(channel):
             each = value(density, raw[..., part])
@@ -125,27 +125,27 @@ class MixedConditional(nn.Module):
         return cast(Tensor, found)
 
     def _densities(self, channel: Tensor) -> list[tuple[Tensor, Conditional, slice]]:
-        """The densities that occur: of which numbers, and their part of the raw outputs."""
+        """The densities that occur: which numbers they are of, and their part of the raw outputs."""
         free, ordered = self.free[channel], self.ordered[channel]
         found: list[tuple[Tensor, Conditional, slice]] = []
         if not self.all_discrete:
             found.append((~(free | ordered), cast(Conditional, self.continuous), slice(self.numbers)))
         if self.any_ordered:
             mixture = cast(LogisticMixture, self.continuous)
-            cells = OrderedCells(self.ordered_edges[channel], mixture, self.open[channel])
+            cells = OrderedCells(self.ordered_edges[channel], mixture, self.unbounded[channel])
             found.append((ordered, cells, slice(self.numbers)))
         if self.categories:
             found.append((free, Cells(self.free_edges[channel]), slice(self.numbers, None)))
         return found
 
 
-def in_order(x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch size"]:
+def as_sequence(x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch size"]:
     """Numbers of a sample, ordered by cell, then by channel."""
     return x.movedim(1, -1).flatten(1)
 
 
-def out_of_order(values: Float[Tensor, "batch size"], space: Space) -> Float[Tensor, "batch *shape"]:
-    """Inverse of `in_order`."""
+def from_sequence(values: Float[Tensor, "batch size"], space: Space) -> Float[Tensor, "batch *shape"]:
+    """Inverse of `as_sequence`."""
     if not space.grid:
         return values
     return values.unflatten(1, (*space.grid, space.shape[0])).movedim(-1, 1).contiguous()

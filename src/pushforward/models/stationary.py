@@ -1,4 +1,4 @@
-r"""Statistically homogeneous fields: their Gaussian part in closed form, and a generator that starts as it.
+r"""Statistically homogeneous fields: their Gaussian part in closed form, and a generator that starts from it.
 
 A generator that starts from one vector must learn every position of a map separately. If the statistics of a field do
 not depend on position, a convolutional network of a map of independent noise has that symmetry built in and learns from
@@ -44,7 +44,7 @@ class GaussianField(nn.Module):
     Arguments:
         space: of the fields.
         condition: space of the conditions.
-        hidden: features of the perceptrons of conditions.
+        hidden: hidden features of the MLPs of a condition.
     """
 
     def __init__(self, space: Field, condition: ConditionSpace = ConditionSpace(), hidden: int = 64) -> None:
@@ -55,7 +55,7 @@ class GaussianField(nn.Module):
         self.change = MLP(numbers, space.channels, (hidden,), zero_output=True) if numbers else None
 
     def whiten(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Tensor:
-        """Fields to whitened ones."""
+        """Whitened fields w, of the shape of ``x``."""
         return self.spectrum.whiten(x - self._mean(condition), _DATA, condition)
 
     def colour(self, w: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Tensor:

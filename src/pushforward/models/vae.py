@@ -164,7 +164,7 @@ class VAE(Model):
         self.encoder = Encoder(self.bands.space, encoded, condition, width)
         cells = self.settings.cells
         self.likelihood = DiscreteLikelihood(space, cells) if cells else None
-        outputs = self.bands.space if self.likelihood is None else self.likelihood.of(self.bands.space)
+        outputs = self.bands.space if self.likelihood is None else self.likelihood.decoded_space(self.bands.space)
         self.decoder = Generator(outputs, self.latent_dim, condition, width)
         self.waves = None
         if is_stationary(space):
@@ -188,7 +188,7 @@ class VAE(Model):
                 f"noise={wanted.noise} is of the Gaussian likelihood, not of a discrete one; leave one out"
             )
         likelihood = wanted.likelihood or ("gaussian" if wanted.noise else None)
-        cells = () if likelihood == "gaussian" else cells_of(preprocessing, endless=True)
+        cells = () if likelihood == "gaussian" else cells_of(preprocessing, unbounded=True)
         if wanted.likelihood == "discrete" and not cells:
             raise UsageError(
                 f"likelihood=discrete needs a channel with 2 to {MOST_CELLS} discrete values or counts, and these data "
@@ -205,7 +205,7 @@ class VAE(Model):
         return {"model": Player(others), "noise": Player([amplitude], rate=5.0)}
 
     def prepare(self, batch: Batch) -> None:
-        x = self._settled(batch.x)
+        x = self._at_cell_middles(batch.x)
         if is_stationary(self.space):
             mean = x.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (len(self.space.shape) - 1))
         else:
@@ -290,7 +290,7 @@ class VAE(Model):
 
     def _coded(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor, Tensor]:
         # Under autocast the encoder's output may be bfloat16, too coarse for a divergence summed over many numbers.
-        x = self._settled(x)
+        x = self._at_cell_middles(x)
         encoded = self.encoder(self.bands(x - self.centre), condition).float()
         mean, raw, context = encoded.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=1)
         if self.waves is not None:
@@ -322,7 +322,7 @@ class VAE(Model):
         return decoded if self.likelihood is None else self.likelihood.mean(decoded)
 
     def _decoded(self, z: Tensor, condition: Condition | None) -> Tensor:
-        """The mean of Gaussian noise, or the outputs that the discrete likelihood takes."""
+        """Decoder outputs: the mean of Gaussian noise, or the parameters of the discrete likelihood."""
         decoded = self.decoder(z, condition).float()
         if self.likelihood is not None:
             return self.bands.merge(decoded)
@@ -332,8 +332,8 @@ class VAE(Model):
         # The common mean is added, so that the code describes only the differences.
         return self.centre + decoded
 
-    def _settled(self, x: Tensor) -> Tensor:
-        """Samples that do not depend on the places of discrete values within their cells."""
+    def _at_cell_middles(self, x: Tensor) -> Tensor:
+        """Samples with discrete values in the middle of their cells, wherever these were dequantised to."""
         return x if self.likelihood is None else self.likelihood.middle(x)
 
 
