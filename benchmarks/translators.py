@@ -63,7 +63,9 @@ PLAIN = {"equal_smoothness": False}
 TRAININGS = {
     "cyclegan, 5 min": Training("cyclegan", 5),
     "schrodinger-bridge, 5 min": Training("schrodinger-bridge", 5),
+    "cyclegan, 20 s": Training("cyclegan", 1 / 3),
     "cyclegan": Training("cyclegan"),
+    "schrodinger-bridge, 20 s": Training("schrodinger-bridge", 1 / 3),
     "schrodinger-bridge": Training("schrodinger-bridge"),
     "cut": Training("cut"),
     "between": Training("between"),
