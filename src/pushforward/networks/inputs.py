@@ -1,4 +1,4 @@
-"""Shapes of the inputs of a transform's network, checked before they are multiplied."""
+"""Checks of the shapes of network inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def check_features(x: Tensor, features: int, axis: int = 1) -> None:
     """Raise unless a batch has the expected number of features along an axis.
 
     Raises:
-        UsageError: if it has not.
+        UsageError: if it does not.
     """
     if x.dim() <= axis or x.shape[axis] != features:
         raise UsageError(f"expected a batch with {features} features along axis {axis}; got shape {tuple(x.shape)}")

@@ -1,4 +1,4 @@
-"""Half precision where a computation needs more."""
+"""Float32 for computations that half precision is too coarse for."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["in_single", "single"]
 
 
 def single(x: Tensor) -> Tensor:
-    """The tensor in float32 if it is of half precision; others as they are."""
+    """The tensor in float32 if it has half precision, unchanged otherwise."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def in_single(method: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., tuple[Tensor, Tensor]]:
-    """A method of two tensors computed in float32 for half precision; results have the precision of the first."""
+    """Decorate a method of two tensors: half precision is computed in float32, and rounded to that of the first."""
 
     @wraps(method)
     def computed(self: Any, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:

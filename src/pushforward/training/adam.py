@@ -6,8 +6,8 @@ With the gradient g, and running means m of it and v of its square,
 
     W_t = (1 - \eta \lambda) W_{t-1} - \eta \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t / (1 - \beta_2^t)} + 10^{-8}}.
 
-A step is one call of PyTorch's kernel per tensor. `torch.optim.AdamW` calls the same kernel; for a small network its
-preparations, in Python, take several times longer than the kernel.
+A step is one call of PyTorch's fused kernel per tensor. `torch.optim.AdamW` calls the same kernel, after preparations
+in Python that take several times longer than the kernel if the network is small.
 
 References:
     Kingma & Ba 2014, https://arxiv.org/abs/1412.6980; Loshchilov & Hutter 2017, https://arxiv.org/abs/1711.05101
@@ -32,7 +32,7 @@ class Adam:
         weight_decay: \lambda.
 
     Attributes:
-        memory: of each parameter, the number of its steps and the running means.
+        memory: number of steps and running means of each parameter.
     """
 
     def __init__(

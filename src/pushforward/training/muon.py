@@ -54,7 +54,7 @@ class Muon:
         weight_decay: decoupled: before a step, weights shrink by \eta times this.
 
     Attributes:
-        memory: of each parameter, the running mean of its gradient, in the same order in memory.
+        memory: running mean of the gradient of each parameter, in the memory layout of the parameter.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], momentum: float = 0.95, weight_decay: float = 0.0) -> None:

@@ -91,7 +91,7 @@ class Optimisers:
         gradients = torch.autograd.grad(turn.loss, parameters, allow_unused=True)
         reached = {id(p) for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
         self._check_reached(names, reached)
-        _put(parameters, gradients)
+        _copy_gradients(parameters, gradients)
         if self.fabric.world_size > 1:
             self._reduce([gradient for name in names for gradient in self._gradients(name)])
         norms = [self._step(name, progress) for name in names]
@@ -145,7 +145,7 @@ class Optimisers:
         }
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Restore the tensors of `state`, each in the order of its own weights in memory, which files do not keep."""
+        """Restore the tensors of `state` in the memory layout of their weights, which files do not keep."""
         for name, value in self.state().items():
             value.copy_(tensors[name])
 
@@ -174,10 +174,10 @@ def _side_by_side(parameters: Sequence[nn.Parameter]) -> list[nn.Parameter]:
 
 
 @torch.no_grad()
-def _put(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
-    """Copy gradients into those of the parameters; of a parameter without one it is zero."""
-    found = [p.new_zeros(()) if each is None else each for p, each in zip(parameters, gradients, strict=True)]
-    torch._foreach_copy_([p.grad for p in parameters if p.grad is not None], found)
+def _copy_gradients(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
+    """Copy gradients into the ``grad`` of parameters; zero for a parameter that the loss does not reach."""
+    values = [p.new_zeros(()) if each is None else each for p, each in zip(parameters, gradients, strict=True)]
+    torch._foreach_copy_([p.grad for p in parameters if p.grad is not None], values)
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:

@@ -78,7 +78,7 @@ class FourierScaling(Transform):
         if self.network is not None:
             values = values + self.network(x.new_empty(len(x), 0), condition).view(-1, *self.log_transfer.shape)
         log_transfer = sign * values.to(x.dtype) @ self.basis.to(x.dtype).mT
-        # Transforms of half precision, or of an empty batch, are not to be had everywhere.
+        # Not every device has Fourier transforms of half precision or of empty batches.
         scaled = x
         if len(x):
             waves = torch.fft.fftn(single(x), dim=self._axes(x), norm="ortho")

@@ -89,7 +89,7 @@ class Linear(Transform):
         columns = z.flatten(2) if z.dim() > 2 else z[..., None]
         if self.network is None:
             columns = columns.transpose(0, 1).flatten(1)
-        # There are no triangular solves of half precision.
+        # PyTorch has no triangular solve in half precision.
         columns = torch.linalg.solve_triangular(single(lower), single(columns), upper=False, unitriangular=True)
         columns = torch.linalg.solve_triangular(single(upper), columns, upper=True).to(z.dtype)
         if self.network is None:

@@ -127,7 +127,7 @@ class _Affine(torch.autograd.Function):
 
 
 def check_positive(**sizes: float) -> None:
-    """Raise unless sizes of a map, given by name, are positive.
+    """Raise unless all sizes, given by name, are positive.
 
     Raises:
         UsageError: if one is not.

@@ -38,7 +38,7 @@ class Rotation(Transform):
         if self.network is not None and batch is not None:
             entries = entries + self.network(batch.new_empty(len(batch), 0), condition).to(batch.dtype)
         rows, columns = torch.triu_indices(n, n, 1, device=entries.device)
-        # The exponential of half precision is not accurate, or wrong.
+        # The matrix exponential is inaccurate or wrong in half precision.
         triangle = placed(n, rows, columns, single(entries))
         return torch.matrix_exp(triangle - triangle.mT).to(entries.dtype)
 

@@ -51,10 +51,12 @@ class Transform(nn.Module, ABC):
 
 
 def check_shape(x: Tensor, shape: tuple[int, ...]) -> None:
-    """Raise unless the samples of a batch have a shape, or begin with it.
+    """Raise unless the shape of each sample of a batch begins with ``shape``.
+
+    Without this check, a batch of one feature would be broadcast, and its determinant wrong.
 
     Raises:
-        UsageError: if they have not; a batch of one feature would otherwise be broadcast, with a wrong determinant.
+        UsageError: if it does not.
     """
     if tuple(x.shape[1 : 1 + len(shape)]) != shape:
         expected = ", ".join(map(str, ("batch", *shape)))

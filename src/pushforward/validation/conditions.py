@@ -27,13 +27,13 @@ __all__ = [
     "bins_of",
     "condition_statistics",
     "difference",
-    "followed",
-    "left_unfollowed",
+    "judged_columns",
     "profiles_of",
+    "unjudged_parameters",
     "with_parameter",
 ]
 
-MOST_FOLLOWED = 6
+MOST_JUDGED = 6
 """Largest number of parameters that are judged one by one."""
 
 SMALLEST_BIN = 8
@@ -69,7 +69,7 @@ def condition_statistics(data: EvaluationData) -> list[Statistic]:
     if data.conditions is None:
         return []
     declared: list[Statistic] = []
-    for column in followed(data):
+    for column in judged_columns(data):
         parameter = data.parameters[column]
         if bins_of(data, column).names:
             declared.append(_worst_bin(data, parameter, column))
@@ -79,34 +79,33 @@ def condition_statistics(data: EvaluationData) -> list[Statistic]:
     return declared
 
 
-def followed(data: EvaluationData) -> list[int]:
+def judged_columns(data: EvaluationData) -> list[int]:
     """Columns of the parameters that are judged one by one: those that vary among the test members.
 
-    Of more than `MOST_FOLLOWED`, such as the numbers of an observation, those that real members tell most of.
+    Of more than `MOST_JUDGED`, such as the numbers of an observation, those that real members constrain most.
     """
-    if data.conditions is None:
-        return []
-    varied = [c for c in range(len(data.parameters)) if len(np.unique(data.conditions[: data.count, c])) > 1]
-    if len(varied) <= MOST_FOLLOWED:
+    varied = _varied(data)
+    if len(varied) <= MOST_JUDGED:
         return varied
-    told = data.derived(_told)
-    return sorted(sorted(varied, key=lambda column: -told[column])[:MOST_FOLLOWED])
+    explained = data.derived(_explained_variance)
+    return sorted(sorted(varied, key=lambda column: -explained[column])[:MOST_JUDGED])
 
 
-def left_unfollowed(data: EvaluationData) -> list[str]:
+def unjudged_parameters(data: EvaluationData) -> list[str]:
     """Names of parameters that vary and are not judged one by one."""
+    judged = judged_columns(data)
+    return [data.parameters[column].name for column in _varied(data) if column not in judged]
+
+
+def _varied(data: EvaluationData) -> list[int]:
+    """Columns of the parameters that vary among the test members."""
     if data.conditions is None:
         return []
-    kept = followed(data)
-    return [
-        parameter.name
-        for column, parameter in enumerate(data.parameters)
-        if column not in kept and len(np.unique(data.conditions[: data.count, column])) > 1
-    ]
+    return [c for c in range(len(data.parameters)) if len(np.unique(data.conditions[: data.count, c])) > 1]
 
 
-def _told(data: EvaluationData) -> list[float]:
-    """Share of the variance of each parameter that its estimates from real members explain."""
+def _explained_variance(data: EvaluationData) -> list[float]:
+    """Fraction of the variance of each parameter that its estimates from real members explain."""
     shares = []
     for _, real in data.derived(_readings):
         read, truth = real[np.isfinite(real[:, 0])].T

@@ -58,16 +58,18 @@ def judge_density(
     # Against a known density, a member that the model excludes is an infinite gap.
     counted = model[possible] if exact is None and possible.sum() > 1 else model
     value, error = -float(counted.mean()), float(counted.std(ddof=1)) / math.sqrt(len(counted))
-    limited = ""
+    limits = []
     if members < most:
-        limited = f"A density took {taken / members:.2g} s, so that {members} members, not {most:,}, were evaluated."
-    if not possible.all():
-        limited += (
-            f" {members - possible.sum():,} of {members:,} members hold values that no sample can take, and have no "
-            "density"
+        limits.append(
+            f"A density took {taken / members:.2g} s, so that {members} members, not {most:,}, were evaluated."
         )
-        limited += "; the mean is that of the others." if len(counted) < members else "."
-    limited = limited.strip()
+    if not possible.all():
+        mean = "; the mean is that of the others" if len(counted) < members else ""
+        limits.append(
+            f"{members - possible.sum():,} of {members:,} members hold values that no sample can take, and have no "
+            f"density{mean}."
+        )
+    limited = " ".join(limits)
     verdict = Verdict(
         "nll",
         "Negative log-density",

@@ -266,7 +266,7 @@ _OF_PLAYERS = (
 
 
 def _players(metrics: Sequence[dict[str, Any]]) -> set[str]:
-    """Players of a training: what has a loss, without that of held-out members."""
+    """Players of a training: names with a loss, other than that of held-out members."""
     return {key.removesuffix("/loss") for line in metrics for key in line if key.endswith("/loss")} - {"held_out"}
 
 

@@ -2,8 +2,8 @@
 
 Posteriors of the parameters are learnt from true members of the target ensemble, by regression on their summaries
 (`inference.regression`), and applied to unseen translations, to their true partners, and to untranslated members. A
-translation that keeps what its member says of the parameters gives the posterior of the true partner: the same mean,
-the same width, and a coverage as nominal.
+translation that preserves the information on the parameters gives the posterior of the true partner: the same mean, the
+same width, and nominal coverage.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ __all__ = ["CREDIBILITY", "FEWEST_GROUPS", "Recovered", "parameters_of_pairs", "
 Rows = NDArray[np.float64]
 
 CREDIBILITY = 0.68
-"""Of the central intervals whose coverage is stated."""
+"""Credibility of the central intervals whose coverage is stated."""
 FEWEST_GROUPS = 20
-"""Smallest number of simulations with parameters of their own."""
+"""Smallest number of simulations of different parameters."""
 MOST = 4096
 """Largest number of true members that posteriors are learnt from."""
 _QUANTILES = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 0.995)
@@ -97,16 +97,17 @@ def recovered(
     Arguments:
         space: of one member.
         each: translations of the first members of the pairs.
-        known: members of the target ensemble in the pairs, from which posteriors are learnt.
-        names, values: of the parameters; values of the members known, shape ``(N, P)``.
-        pairs: whose groups tell which members are independent.
+        known: the first N members of the target ensemble in the pairs, from which posteriors are learnt.
+        names: of the parameters.
+        values: parameters of the known members, shape ``(N, P)``.
+        pairs: the pairs; members of one group are not independent.
     """
-    floor = float(known.min())
-    posteriors = RegressionPosteriors.fit(_summaries(space, known, floor), values, pairs.groups[: len(known)])
+    smallest = float(known.min())
+    posteriors = RegressionPosteriors.fit(_summaries(space, known, smallest), values, pairs.groups[: len(known)])
     count = len(each.moved)
     truth, groups = values[:count], pairs.groups[:count]
     drawn = {
-        name: posteriors.samples(_summaries(space, x, floor), groups)
+        name: posteriors.samples(_summaries(space, x, smallest), groups)
         for name, x in (("moved", each.moved), ("target", each.target), ("origin", each.origin))
     }
     mean = {name: rows.mean(1) for name, rows in drawn.items()}
@@ -143,13 +144,13 @@ def _coverage(drawn: Rows, truth: Rows) -> Rows:
 
 
 @singledispatch
-def _summaries(space: Space, x: Tensor, floor: float) -> Rows:
-    """One row per member; of samples that are no fields, the numbers themselves."""
+def _summaries(space: Space, x: Tensor, smallest: float) -> Rows:
+    """Summaries, one row per member: the numbers themselves, unless the samples are fields."""
     return x.flatten(1).double().numpy()
 
 
 @_summaries.register
-def _(space: Field, x: Tensor, floor: float) -> Rows:
+def _(space: Field, x: Tensor, smallest: float) -> Rows:
     """Power spectrum, moments and directions (`statistics.summary_features`), and quantiles of the values.
 
     Quantiles of positive fields are in logarithms, not below the smallest value of true members.
@@ -157,4 +158,4 @@ def _(space: Field, x: Tensor, floor: float) -> Rows:
     window: Literal["hann"] | None = None if space.periodic else "hann"
     features = statistics.summary_features(x, space.box, window=window).numpy()
     quantiles = np.stack([np.quantile(row, _QUANTILES) for row in x.double().numpy()])
-    return np.concatenate([features, np.log(np.maximum(quantiles, floor)) if floor > 0 else quantiles], 1)
+    return np.concatenate([features, np.log(np.maximum(quantiles, smallest)) if smallest > 0 else quantiles], 1)

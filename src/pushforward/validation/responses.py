@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pushforward.validation.conditions import bins_of, difference, followed, profiles_of, with_parameter
+from pushforward.validation.conditions import bins_of, difference, judged_columns, profiles_of, with_parameter
 from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import silent
 from pushforward.validation.wording import plain
@@ -54,8 +54,8 @@ class Response:
 
 
 def responses_of(data: EvaluationData) -> list[Response]:
-    """A response for each followed parameter whose range could be cut into bins."""
-    return [_response(data, column) for column in followed(data) if bins_of(data, column).names]
+    """A response for each judged parameter whose range could be cut into bins."""
+    return [_response(data, column) for column in judged_columns(data) if bins_of(data, column).names]
 
 
 def _response(data: EvaluationData, column: int) -> Response:

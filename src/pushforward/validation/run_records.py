@@ -1,4 +1,4 @@
-"""What a run wrote while it trained."""
+"""Records that a run wrote during training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RunRecords:
 
     Attributes:
         lines: one per record of ``metrics.jsonl``; one cut short by a crash is left out.
-        failures: a line for the report where the file holds bytes that are no text.
+        failures: a line for the report if the file holds bytes that are not text.
     """
 
     lines: tuple[Line, ...] = ()
@@ -33,7 +33,7 @@ class RunRecords:
 
 
 def records_of(run: Path | None) -> RunRecords:
-    """Read what a run wrote; nothing where there is no run."""
+    """Read ``metrics.jsonl`` of a run directory; empty if there is none."""
     path = None if run is None else Path(run) / "metrics.jsonl"
     if path is None or not path.exists():
         return RunRecords()
@@ -44,6 +44,7 @@ def records_of(run: Path | None) -> RunRecords:
 
 
 def _parsed(texts: Iterable[str]) -> Iterable[Line]:
+    """Complete records; a line cut short by a crash is skipped."""
     for text in texts:
         try:
             line = json.loads(text)

@@ -1,4 +1,4 @@
-"""The report on samples of a model, or of any other code, beside data."""
+"""Report that compares samples, of a model or of any other code, with data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from pushforward.validation.common_statistics import COMMON_STATISTICS, COMMON_TESTS, nearest_training
 from pushforward.validation.condition_fields import pair_curves, pair_statistics
-from pushforward.validation.conditions import condition_statistics, left_unfollowed
+from pushforward.validation.conditions import condition_statistics, unjudged_parameters
 from pushforward.validation.density import judge_density
 from pushforward.validation.energies import energy_statistics, judge_weights
 from pushforward.validation.evaluation_data import EvaluationData
@@ -34,16 +34,17 @@ __all__ = ["report_on"]
 T = TypeVar("T")
 
 MOST_NAMED = 8
-"""Largest number of conditions to name in one line."""
+"""Largest number of conditions named in one line."""
 
 
 class _Parts:
-    """Makes the parts of a report; one that cannot be had is left out, with a line in ``failures`` that says why."""
+    """Parts of a report; one whose computation fails is left out, and a line in ``failures`` says why."""
 
     def __init__(self) -> None:
         self.failures: list[str] = []
 
     def some(self, what: str, function: Callable[[], Iterable[T]]) -> list[T]:
+        """The results of a function; none if it fails."""
         found = attempt(lambda: list(function()))
         if isinstance(found, str):
             self.failures.append(f"{what}: {found}")
@@ -51,6 +52,7 @@ class _Parts:
         return found
 
     def one(self, what: str, function: Callable[[], T]) -> T | None:
+        """The result of a function; None if it fails."""
         return next(iter(self.some(what, lambda: [function()])), None)
 
 
@@ -64,7 +66,18 @@ def report_on(
     tolerances: Tolerances | None = None,
     judging_command: str = "",
 ) -> Report:
-    """The report on samples that were generated."""
+    """Report on generated samples.
+
+    Arguments:
+        emulator: model of the samples, or what stands for one.
+        data: samples and real members.
+        seed: of the samples and of resampling.
+        begun: value of `time.perf_counter` when the judgement began.
+        watch: function called with the name and the completed fraction of a stage.
+        statistics: further statistics.
+        tolerances: of discrepancies; None uses those of each statistic.
+        judging_command: command that repeats the judgement; empty derives it from the run.
+    """
     watch("comparing with data", 0.0)
     kind, parts = kind_of(data.space), _Parts()
     found = measure(
@@ -155,9 +168,9 @@ def _unseen(data: EvaluationData, emulator: Judgeable) -> tuple[str, ...]:
         lines.append("Conditions: there are none, or they were not given.")
     elif data.conditions is not None:
         lines.append("Conditions beyond and between those of the test members.")
-        if left := left_unfollowed(data):
+        if left := unjudged_parameters(data):
             shown = left if len(left) <= MOST_NAMED else [*left[:MOST_NAMED], f"{len(left) - MOST_NAMED} more"]
-            lines.append(f"The ranges of {len(left)} conditions of which members tell least: {listing(shown)}.")
+            lines.append(f"The ranges of {len(left)} conditions that members constrain least: {listing(shown)}.")
     return tuple(lines)
 
 

@@ -104,7 +104,7 @@ def translated_figures(space: Space, each: Translated) -> list[Figure]:
 
 
 def translated(emulator: Emulator, sides: Sides) -> list[Translated]:
-    """Members of both ensembles translated, and there and back, in each direction that the translator has.
+    """Translations and round trips of members of both ensembles, in each direction that the translator has.
 
     Raises:
         UsageError: if a translation is not finite.
