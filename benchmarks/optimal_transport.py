@@ -22,7 +22,7 @@ import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from types import SimpleNamespace
@@ -305,14 +305,14 @@ def tabulate() -> None:
     )
 
 
-def step_times() -> list[str]:
+def step_times(threads_of: Sequence[int] = (1, 2)) -> list[str]:
     """The training step of both, in turn, each in a process of its own as a user would run it.
 
     Ours keeps freed memory, as `fit` does, and makes plans ahead in the loop's own thread. Times are of the processor,
     all threads counted, so that what else runs on the machine counts little.
     """
     lines = []
-    for threads in (1, 2):
+    for threads in threads_of:
         for coupling in COUPLINGS:
             for batch in (128, 256):
                 ours, theirs = [_Steps(side, coupling, batch, threads) for side in ("pushforward", "torchcfm")]
