@@ -1,7 +1,7 @@
-"""Translations between ensembles of periodic maps in closed form: what networks are compared with, and start from.
+"""Closed-form translations between ensembles of periodic maps, which networks start from and are compared with.
 
 Both map values to normal scores and scale each mode of these by the root of the ratio of their spectra. `SmoothedFirst`
-smooths the rougher ensemble before: one ensemble is then a local function of the other, smoothed.
+smooths the rougher ensemble before this, so that one ensemble is a local function of the smoothed other.
 """
 
 from __future__ import annotations

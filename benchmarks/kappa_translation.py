@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 import pushforward as pf
+from benchmarks.closed_translations import Untranslated
 from benchmarks.kappa import FOLDER
 from benchmarks.stored_results import WORK, measure_in_turn, measure_once, stored
 from benchmarks.timing import report
@@ -53,7 +54,7 @@ def cell(family: str) -> dict[str, Any]:
 def tabulate() -> None:
     """The table of what is measured so far."""
     space, truth = _pair().space, _held_out()
-    plain = {"untranslated": _figures(space, _Untranslated(), truth), "rank map": _figures(space, _RankMap(), truth)}
+    plain = {"untranslated": _figures(space, Untranslated(), truth), "rank map": _figures(space, _RankMap(), truth)}
     measured = {family: found for family in FAMILIES if (found := stored("kappa_translation", family, SETTING))}
     rows = []
     for to, arrow in ARROWS.items():
@@ -136,14 +137,7 @@ def _floor(space: Space, truth: Sides, to: str) -> dict[str, Any]:
     }
 
 
-class _Untranslated:
-    model = None
-
-    def translate(self, x: Tensor, to: str) -> Tensor:
-        return x
-
-
-class _RankMap(_Untranslated):
+class _RankMap(Untranslated):
     """Values mapped to normal scores, and to the values of the other ensemble: the start of every family."""
 
     def __init__(self) -> None:

@@ -46,8 +46,9 @@ SETS: dict[str, tuple[int, int]] = {
 }
 """Steps and seeds."""
 TABLES = {"two-moons": {"rate": 5e-3, "width": 64}, "decays-16": {"rate": 1.25e-3, "width": 256}}
-"""Sets of vectors, and what the defaults are there."""
+"""Sets of vectors, and their default learning rate and width."""
 RESOLUTION = 0.05
+"""Standard deviation of the logarithm of a measured energy."""
 
 Family = str | type[FlowMatching]
 
@@ -226,7 +227,7 @@ def ensemble(data: str) -> pf.Ensemble:
 
 
 def fresh(data: str, seed: int, count: int = POINTS) -> np.ndarray:
-    """Members of a table."""
+    """Fresh members of a set of vectors, shape ``(count, dim)``."""
     if data != "decays-16":
         return simulate(data, count, seed=seed).x
     x = decays(2).draw(count, 2 * seed)
@@ -237,6 +238,7 @@ def fresh(data: str, seed: int, count: int = POINTS) -> np.ndarray:
 
 
 def distance_of(samples: np.ndarray, real: np.ndarray) -> float:
+    """Sliced Wasserstein distance, in standard deviations of the columns."""
     scale = real.std(0)
     return float(sliced_wasserstein(samples / scale, real / scale).distance)
 

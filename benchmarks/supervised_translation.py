@@ -1,4 +1,4 @@
-"""Best translations of `field-pairs` that are known: what true pairs allow, as a bound for families without pairs.
+"""Bounds on translations of `field-pairs`: what true pairs allow, for comparison with families that have none.
 
 The correlation r(k) of any deterministic translation is bounded by that of the conditional mean, E[b | a]. Of gas given
 matter it is known exactly: gas without its scatter. In both directions it is approximated by a network that learns from
@@ -69,9 +69,7 @@ def _measured(to: str, minutes: float, judged: Tensor) -> dict[str, Any]:
     steps = _trained(network, x, y, 60 * minutes)
     network.eval()
     with torch.no_grad():
-        found = [
-            after.inverse(network(before(scores(part)))) for part in judged[:, start : start + 1].split(12)
-        ]  # fmt: skip
+        found = [after.inverse(network(before(scores(part)))) for part in judged[:, start : start + 1].split(12)]
     r = correlation_within(torch.cat(found), judged[:, end : end + 1])
     return {"mean": float(r.mean()), "worst": float(r.min()), "steps": steps, "r": [round(float(v), 4) for v in r]}
 

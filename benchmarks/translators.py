@@ -107,9 +107,8 @@ def tabulate() -> None:
     rows = []
     for to, arrow in ARROWS.items():
         rows += [_floor(truth, to, arrow), *_bounds(truth, to, arrow)]
-        rows += [
-            {"direction": arrow, "family": name, **shown(figures, to)} for name, figures in closed_forms.items()
-        ]  # fmt: skip
+        for name, figures in closed_forms.items():
+            rows.append({"direction": arrow, "family": name, **shown(figures, to)})
         for name, measured in cells.items():
             for way, figures in measured["ways"].items():
                 family = f"{name}, {way}" if way else name
