@@ -247,7 +247,7 @@ def score(
     emulator = Emulator.load(run, device=device)
     bounded = "bounded" in emulator.abilities
     emulator.require("bounded" if bounded else "density")
-    ensemble = read_like(emulator.space, data, reading)
+    ensemble = read_like(emulator.space, data, reading, emulator.config.get("data"))
     x, given = ensemble.take_given(np.arange(len(ensemble)))
     found = emulator.log_prob_bound(x, condition=given) if bounded else emulator.log_prob(x, given)
     log_prob, what = found.double().numpy(), "bound of the " * bounded + "log-density"

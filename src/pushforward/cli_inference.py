@@ -62,7 +62,8 @@ def infer(
     observed: Any = observation
     if inferred(emulator, of) == "conditions":
         array = None if reading else plain_array(observation)
-        observed = read_like(emulator.space, [observation], reading).tensor() if array is None else array
+        record = emulator.config.get("data")
+        observed = read_like(emulator.space, [observation], reading, record).tensor() if array is None else array
     elif emulator.condition_space.field is not None:
         observed, _ = sampled_at([observation])
     home = home_ensemble(emulator) if tempered else None

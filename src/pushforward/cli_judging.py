@@ -185,7 +185,7 @@ def _evaluation_data(
     Raises:
         UsageError: if a second ensemble is given to a run that learned from one.
     """
-    first = read_like(emulator.space, data, reading) if data else None
+    first = read_like(emulator.space, data, reading, emulator.config.get("data")) if data else None
     if "translator" not in emulator.abilities:
         if other is not None:
             raise UsageError(f"{emulator.name} learned from one ensemble; leave --and out")

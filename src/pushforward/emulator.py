@@ -32,6 +32,7 @@ from pushforward.emulator_verbs import SpecialVerbs, numbers
 from pushforward.energies import Energy
 from pushforward.ensembles import Parameter
 from pushforward.ensembles.batching import spread_at_random
+from pushforward.ensembles.learnt_gaps import LearntGaps
 from pushforward.errors import UsageError
 from pushforward.models import ABILITIES, LACKING, Density, Latent, Model, Sampler
 from pushforward.models.contract import check_samples, in_shape
@@ -121,6 +122,11 @@ class Emulator(SpecialVerbs):
     def wanted(self) -> tuple[str, ...]:
         """Conditions of a sample: names of parameters, and a field."""
         return (*(p.name for p in self.parameters), *(("a field",) if self.condition_space.field else ()))
+
+    @property
+    def missing(self) -> dict[str, Any] | None:
+        """Treatment of missing values in training, for `read(..., missing=)` of further data; None if there is none."""
+        return (self.config.get("data") or {}).get("missing")
 
     def require(self, ability: str) -> None:
         """Raise unless the model has an ability.
@@ -345,6 +351,8 @@ class Emulator(SpecialVerbs):
 
     def _samples(self, x: ArrayLike | Tensor) -> Tensor:
         tensor = numbers(x, wide=bool(getattr(self.preprocessing, "origin", ())))
+        if self.missing and tensor.dim() > 1:
+            tensor = LearntGaps.of(self.missing).filled(tensor, self.space)
         if tensor.dim() == 0 or tuple(tensor.shape[1:]) != self.space.shape:
             expected = ", ".join(map(str, ("n", *self.space.shape)))
             raise UsageError(f"samples have shape {tuple(tensor.shape)}; expected ({expected})")

@@ -60,7 +60,7 @@ def draw(space: Space, figure: Any, samples: NDArray[np.float32]) -> None:
 @draw.register
 def _(space: Vector, figure: Any, samples: NDArray[np.float32]) -> None:
     axes = figure.subplots()
-    names = space.names or tuple(f"coordinate {number}" for number in range(space.dim))
+    names = space.names or tuple(f"x{number + 1}" for number in range(space.dim))
     if space.dim == 1:
         axes.hist(samples[:, 0], bins=50, density=True)
         axes.set(xlabel=names[0], ylabel="density")

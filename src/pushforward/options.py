@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -63,16 +63,27 @@ def like(space: Space, data: Sequence[str], reading: dict[str, Any]) -> dict[str
     return {"space": kind, **reading}
 
 
-def read_like(space: Space, data: list[str], reading: dict[str, Any]) -> Ensemble:
+def read_like(
+    space: Space, data: list[str], reading: dict[str, Any], record: Mapping[str, Any] | None = None
+) -> Ensemble:
     """The ensemble that a run is asked about: its columns are those of the run's samples, by name.
+
+    Arguments:
+        record: of the run's training data (``config["data"]``), whose treatment of missing values is that of these.
 
     Raises:
         UsageError: if it lacks one of them.
     """
-    ensemble = read_data(data, **like(space, data, reading))
-    wanted, found = getattr(space, "names", ()), getattr(ensemble.space, "names", ())
-    if wanted == found or not wanted or not found or "columns" in reading or "field" in reading:
-        return ensemble
+    reading = _with_learnt_gaps(space, data, reading, record or {})
+    wanted = getattr(space, "names", ())
+    if not wanted or "columns" in reading or "field" in reading or any(each in built_in() for each in data):
+        return read_data(data, **like(space, data, reading))
+    # The other columns of a file may have gaps of their own.
+    plain = {name: value for name, value in reading.items() if name not in ("missing", "mask")}
+    ensemble = read_data(data, **like(space, data, plain), missing="keep")
+    found = getattr(ensemble.space, "names", ())
+    if wanted == found or not found:
+        return read_data(data, **like(space, data, reading))
     absent = [name for name in wanted if name not in found]
     if absent:
         raise UsageError(
@@ -80,6 +91,18 @@ def read_like(space: Space, data: list[str], reading: dict[str, Any]) -> Ensembl
             "columns to take for these, in order"
         )
     return read_data(data, **like(space, data, reading), columns=",".join(wanted))
+
+
+def _with_learnt_gaps(
+    space: Space, data: list[str], reading: dict[str, Any], record: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Reading options with the treatment of missing values of a run; ``drop`` and ``keep`` override it."""
+    asked, learnt = reading.get("missing"), record.get("missing")
+    if asked in ("drop", "keep") or space.kind == "series" or any(each in built_in() for each in data):
+        return reading
+    if learnt is None and (asked is None or (record.get("spec") or {}).get("missing")):
+        return reading
+    return {**reading, "missing": learnt or {"missing": asked}}
 
 
 def given(**options: Any) -> dict[str, Any]:

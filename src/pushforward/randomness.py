@@ -148,7 +148,9 @@ def uniform_from(x: Tensor, count: int) -> Tensor:
         x: samples, one per row.
         count: uniform numbers per value.
     """
-    bits = x.detach().cpu().double().flatten(1).numpy().view(np.uint64)
+    # One pattern of bits for all NaN, and one for both zeros.
+    values = torch.where(x.isnan(), torch.nan, x.double() + 0.0)
+    bits = values.detach().cpu().flatten(1).numpy().view(np.uint64)
     size = bits.shape[1]
     places = np.arange(1, size + 1, dtype=np.uint64) * _ODD
     rows = _mixed(_mixed(bits + places).sum(1, dtype=np.uint64))

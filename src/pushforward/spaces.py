@@ -6,7 +6,7 @@ statistics are isotropic. A batch of samples has shape ``(batch, *space.shape)``
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any, ClassVar
 
@@ -28,7 +28,13 @@ __all__ = [
 @checked_fields(dim=1)
 @dataclass(frozen=True)
 class Vector:
-    """A point in R^dim: a catalogue row, a set of parameters. One sample has shape ``(dim,)``."""
+    """A point in R^dim: a catalogue row, a set of parameters. One sample has shape ``(dim,)``.
+
+    Arguments:
+        dim: numbers in a sample.
+        names: of the numbers; empty if they have none.
+        gaps: places of the numbers that may be missing (NaN), which is a value of theirs like any other.
+    """
 
     kind: ClassVar[str] = "vector"
     grid: ClassVar[tuple[int, ...]] = ()
@@ -36,6 +42,7 @@ class Vector:
 
     dim: int
     names: tuple[str, ...] = ()
+    gaps: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -219,6 +226,8 @@ _KINDS: dict[str, Any] = {kind.__name__.lower(): kind for kind in (Vector, Field
 def space_to_dict(space: Space) -> dict[str, Any]:
     """A space as plain values, for `space_from_dict`."""
     values = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(space).items()}
+    if not values.get("gaps"):
+        values.pop("gaps", None)
     return {"kind": type(space).__name__.lower(), **values}
 
 

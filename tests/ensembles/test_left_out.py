@@ -154,3 +154,23 @@ def test_the_line_of_names_of_a_table_beside_the_data_is_no_row(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((20, 3)))
     (tmp_path / "table.csv").write_text("a\n" + "1\n" * 20)
     assert any("table.csv next to the data has 20 rows" in note for note in read(tmp_path / "x.npy").notes)
+
+
+@pytest.mark.parametrize("name", ["event", "run_event", "eventNumber", "event_number", "EventID", "evt"])
+@pytest.mark.parametrize("numbers", ["consecutive", "ascending", "shuffled"])
+def test_numbers_of_events_are_no_physics(name, numbers):
+    rng = np.random.default_rng(0)
+    event = {
+        "consecutive": 100000 + np.arange(60),
+        "ascending": np.cumsum(rng.integers(1, 9, 60)) + 5000,
+        "shuffled": rng.permutation(60) + 70000,
+    }[numbers]
+    ensemble = read(pd.DataFrame({name: event, "px": rng.normal(size=60), "py": rng.normal(size=60)}))
+    assert ensemble.space.names == ("px", "py")
+    assert any(f"{name!r} only numbers the rows" in note and "--columns includes it" in note for note in ensemble.notes)
+
+
+def test_other_whole_numbers_are_kept():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"year": 1900 + np.arange(60), "event": rng.integers(0, 9, 60), "events": np.arange(60) + 7})
+    assert read(frame).space.names == ("year", "event", "events")

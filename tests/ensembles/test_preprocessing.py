@@ -278,11 +278,11 @@ def test_it_is_saved_as_plain_values_and_tensors(scaled, tmp_path):
 def test_what_cannot_be_learned_is_refused():
     x = RNG.normal(size=(50, 3))
     x[:, 1] = 7
-    with pytest.raises(DataError, match="coordinate 1 is 7 in all 50 training members"):
+    with pytest.raises(DataError, match="x2 is 7 in all 50 training members"):
         fitted(x)
     with pytest.raises(DataError, match="float32 cannot resolve"):
         fitted((1e7 + RNG.normal(size=(50, 1))).astype(np.float32))
-    with pytest.raises(DataError, match="logarithm of coordinate 0 was requested"):
+    with pytest.raises(DataError, match="logarithm of x1 was requested"):
         fitted(RNG.normal(size=(50, 1)), "log")
     with pytest.raises(UsageError, match="no transform 'sqrt'"):
         fitted(RNG.normal(size=(50, 1)), "sqrt")

@@ -137,7 +137,7 @@ def test_preprocessing_looks_at_what_was_observed():
 def test_a_coordinate_that_was_never_observed_is_refused():
     x = some_series()
     x[..., 2] = np.nan
-    with pytest.raises(DataError, match="coordinate 1 was not observed"):
+    with pytest.raises(DataError, match="x2 was not observed"):
         Preprocessing.fit(Ensemble.from_array(x, space=SPACE))
 
 

@@ -222,7 +222,7 @@ def test_a_rare_value_is_called_rare():
     x[:, 1] = 0
     ensemble = Ensemble.from_array(x)
     x[ensemble.test.members.rows[0], 1] = 1
-    with pytest.raises(DataError, match=r"coordinate 1 is 0 in all 800 training members .* varies too rarely"):
+    with pytest.raises(DataError, match=r"x2 is 0 in all 800 training members .* varies too rarely"):
         Preprocessing.fit(Ensemble.from_array(x).train)
 
 
@@ -259,6 +259,36 @@ def test_values_that_are_cut_off_stay_within_their_ends(name, space):
         assert (back == x.max()).mean() > 0.01, "values pile up where those of the data do"
     else:
         assert (back == x.max()).mean() < 0.01, "what is reflected spreads"
+
+
+def test_values_piled_up_at_an_end_are_told_and_none_lies_beyond():
+    x = np.stack([np.clip(RNG.normal(0, 1.5, 3000), -2.5, 2.5), np.minimum(RNG.normal(size=3000), 1.1)], 1)
+    preprocessing = Preprocessing.fit(read(x, space="vector"))
+    first, second = preprocessing.describe()[:2]
+    assert first.startswith("x1: from -2.5 to 2.5, values pile up at -2.5 and 2.5; ")
+    assert "up to 1.1, values pile up at 1.1; " in second
+    rebuilt = Preprocessing.from_dict(preprocessing.to_dict())
+    assert rebuilt.supports.supports == preprocessing.supports.supports
+    for values in ([2.51, 0.0], [-2.6, 0.0], [0.0, 1.2]):
+        assert preprocessing.log_abs_det(torch.tensor([values])).item() == -np.inf
+    assert preprocessing.log_abs_det(torch.tensor(x[:500]).float()).isfinite().all()
+    assert preprocessing.log_abs_det(torch.tensor([[0.0, -9.0]])).isfinite().all(), "an end without a pile"
+
+
+@pytest.mark.parametrize("grid", [(8, 8), (40, 40), (12, 12, 12)])
+def test_fields_of_one_mean_have_no_density(grid):
+    x = RNG.normal(size=(60, 2, *grid))
+    assert Preprocessing.fit(read(x, space="field")).relations == 0
+    x[:, 1] -= x[:, 1].mean(axis=tuple(range(1, x.ndim - 1)), keepdims=True)
+    assert Preprocessing.fit(read(x.astype(np.float32), space="field")).relations == 1
+
+
+def test_levels_are_described_by_their_cells():
+    x = np.stack([RNG.choice([-1.0, 0.5, 4.0], 900), RNG.normal(size=900)], 1)
+    line = Preprocessing.fit(read(x, space="vector"), discrete=True).describe()[0]
+    assert line.startswith(
+        "x1: one of 3 values: -1, 0.5, 4, dequantised in the cells i of their levels; standardise, (i -"
+    )
 
 
 def test_phases_of_a_field_are_angles():

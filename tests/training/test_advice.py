@@ -25,6 +25,13 @@ def test_angles_that_a_model_cuts_open_are_named(model, shape, said, tmp_path, c
     assert said in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+def test_trenf_says_that_it_takes_fields_as_periodic(periodic, capsys) -> None:
+    fields = pf.read(RNG.normal(size=(60, 4, 4)), space="field", periodic=periodic)
+    pf.fit(fields, "trenf", steps=1, settings={"layers": 1})
+    assert ("trenf takes fields as periodic" in " ".join(capsys.readouterr().err.split())) is not periodic
+
+
 def test_a_family_that_cannot_learn_series_names_those_that_can() -> None:
     series = np.ones((60, 5, 2)).cumsum(1)
     with pytest.raises(UsageError, match=r"families that learn series data: .*latent-ode"):

@@ -236,7 +236,7 @@ def test_progress_goes_to_standard_error_in_plain_lines(points, tmp_path, capsys
     fit(points, "toy-gaussian", out=tmp_path / "run", steps=3)
     captured = capsys.readouterr()
     assert captured.out == ""
-    for text in ("points: 200 members", "coordinate 0", "toy-gaussian: ", "parameters, float32 on cpu", "100%  step 3"):
+    for text in ("points: 200 members", "x1: ", "toy-gaussian: ", "parameters, float32 on cpu", "100%  step 3"):
         assert text in captured.err
 
 

@@ -35,6 +35,15 @@ def channel_values(space: Space, x: np.ndarray) -> list[np.ndarray]:
 
 
 @channel_values.register
+def _(space: Vector, x: np.ndarray) -> list[np.ndarray]:
+    columns = [x[:, number] for number in range(space.dim)]
+    return [
+        _observed(values, channel_name(space, number))[:, None] if number in space.gaps else values[:, None]
+        for number, values in enumerate(columns)
+    ]
+
+
+@channel_values.register
 def _(space: Field, x: np.ndarray) -> list[np.ndarray]:
     return [x[:, channel].reshape(len(x), -1) for channel in range(space.channels)]
 
@@ -117,12 +126,12 @@ def _(space: Series) -> int:
 @singledispatch
 def channel_name(space: Space, number: int) -> str:
     """Name of a channel in messages."""
-    return f"coordinate {number}"
+    return f"x{number + 1}"
 
 
 @channel_name.register
 def _(space: Vector, number: int) -> str:
-    return space.names[number] if space.names else f"coordinate {number}"
+    return space.names[number] if space.names else f"x{number + 1}"
 
 
 @channel_name.register
@@ -138,7 +147,7 @@ def _(space: Particles, number: int) -> str:
 @channel_name.register
 def _(space: Series, number: int) -> str:
     place = number - space.timed
-    return "time" if place < 0 else space.names[place] if space.names else f"coordinate {place}"
+    return "time" if place < 0 else space.names[place] if space.names else f"x{place + 1}"
 
 
 @singledispatch

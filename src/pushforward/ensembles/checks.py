@@ -15,7 +15,7 @@ from pushforward.ensembles.members import Members
 from pushforward.ensembles.series import check_series
 from pushforward.ensembles.stores import Rows
 from pushforward.errors import DataError
-from pushforward.spaces import Series, Space
+from pushforward.spaces import Series, Space, Vector
 
 if TYPE_CHECKING:
     from pushforward.ensembles.ensemble import Ensemble, Parameter
@@ -40,7 +40,7 @@ def check_batch(
 ) -> None:
     """Raise if a value of the batch is NaN or infinite, naming the member after the prefix ``what``.
 
-    A series may have missing values.
+    A series may have missing values, and so may the columns of a vector that have gaps.
 
     If every value is finite, so is the sum, with rare exceptions: one pass without a temporary decides the common case.
     """
@@ -49,6 +49,10 @@ def check_batch(
         if fault is not None:
             raise DataError(f"{members.where(int(rows[fault[0]]))} {fault[1]}; fix or leave out such members first")
         return
+    if isinstance(space, Vector) and space.gaps:
+        batch = batch.copy()
+        among = batch[:, space.gaps]
+        batch[:, space.gaps] = np.where(np.isnan(among), 0, among)
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(batch.sum()):
             return

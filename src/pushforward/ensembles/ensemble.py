@@ -64,6 +64,7 @@ class Ensemble:
         groups: array of shape ``(members,)``: members of one group (one simulation, say) stay together in a split.
         notes: properties recognised while reading, one line each.
         spec: arguments of `read` that recreate this ensemble, plain values; None for arrays in memory.
+        missing: treatment of missing values, for further data (`LearntGaps.to_dict`); None if there is none.
         exact: exact properties of a built-in distribution; None otherwise.
         units: units of the channels or coordinates, or one for all, as stated by the files; empty if unknown.
         box_unit: unit of lengths and of the box; empty if unknown.
@@ -81,6 +82,7 @@ class Ensemble:
         name: str = "ensemble",
         notes: Sequence[str] = (),
         spec: dict[str, Any] | None = None,
+        missing: dict[str, Any] | None = None,
         exact: Any = None,
         units: Sequence[str] = (),
         box_unit: str = "",
@@ -93,7 +95,7 @@ class Ensemble:
         self.groups = np.arange(len(members)) if groups is None else np.asarray(groups, dtype=np.int64)
         self.name = name
         self.notes = tuple(notes)
-        self.spec = spec
+        self.spec, self.missing = spec, missing
         self.exact = exact
         self.units = tuple(units)
         self.box_unit = box_unit
@@ -260,7 +262,8 @@ class Ensemble:
         """Copy of the ensemble with some constructor arguments replaced, by name."""
         names = ("members", "space", "conditions", "parameters", "condition_field", "groups", "name", "notes")
         return Ensemble(
-            **{name: getattr(self, name) for name in (*names, "spec", "exact", "units", "box_unit")} | changes
+            **{name: getattr(self, name) for name in (*names, "spec", "missing", "exact", "units", "box_unit")}
+            | changes
         )
 
     @property

@@ -51,11 +51,13 @@ class Allowed:
         least: smallest whole number; None if ``values`` lists the allowed ones.
         most: largest whole number; None if there is no bound.
         values: allowed values in ascending order, if they are not consecutive whole numbers.
+        gap: whether a value may be missing (NaN), which has a cell of its own below that of the smallest.
     """
 
     least: int | None = None
     most: int | None = None
     values: tuple[float, ...] = ()
+    gap: bool = False
 
     def describe(self) -> str:
         if self.values:
@@ -64,7 +66,8 @@ class Allowed:
         return f"whole numbers from {self.least}" + ("" if self.most is None else f" to {self.most}")
 
     def to_dict(self) -> dict[str, Any]:
-        return {"least": self.least, "most": self.most, "values": list(self.values)}
+        gap = {"gap": True} if self.gap else {}
+        return {"least": self.least, "most": self.most, "values": list(self.values), **gap}
 
 
 def allowed_values(values: NDArray[np.float32]) -> Allowed | None:
@@ -169,11 +172,12 @@ class Levels(nn.Module):
     def _cell(self, number: int, x: Tensor, u: Tensor) -> Tensor:
         allowed = self.allowed[number]
         assert allowed is not None
+        absent = u - 1 if allowed.gap else x
         if not allowed.values:
             assert allowed.least is not None
-            return torch.round(x) - allowed.least + u
+            return torch.where(x.isnan(), absent, torch.round(x) - allowed.least + u)
         table = self._table(number, x)
-        return torch.where(x.isnan(), x, _nearest(table, x).to(x.dtype) + u)
+        return torch.where(x.isnan(), absent, _nearest(table, x).to(x.dtype) + u)
 
     def _is_allowed(self, number: int, x: Tensor, _: Tensor) -> Tensor:
         allowed = self.allowed[number]
@@ -191,6 +195,8 @@ class Levels(nn.Module):
     def _value(self, number: int, y: Tensor) -> Tensor:
         allowed = self.allowed[number]
         assert allowed is not None
+        if allowed.gap:
+            y = torch.where(y < 0, torch.nan, y)
         cell = y.floor().clamp(min=0)
         if allowed.values:
             values = self._table(number, y)[cell.nan_to_num(0).clamp(max=len(allowed.values) - 1).long()]
@@ -208,9 +214,7 @@ class Levels(nn.Module):
 
     @classmethod
     def from_list(cls, values: Sequence[dict[str, Any] | None], axis: int) -> Self:
-        made = [
-            None if each is None else Allowed(each["least"], each["most"], tuple(each["values"])) for each in values
-        ]
+        made = [None if each is None else Allowed(**{**each, "values": tuple(each["values"])}) for each in values]
         return cls(made, axis)
 
 

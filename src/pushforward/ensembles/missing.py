@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from pushforward.ensembles.channels import channel_axis, channel_name, time_channels
 from pushforward.ensembles.conditions import Conditions
 from pushforward.ensembles.formats import find_files, open_file
+from pushforward.ensembles.learnt_gaps import LearntGaps, lacking_channels
 from pushforward.ensembles.shapes import Layout
 from pushforward.ensembles.stores import Rows, Store
 from pushforward.errors import DataError, UsageError
@@ -57,15 +59,25 @@ class Gaps:
     Attributes:
         missing: one of `reading.MISSING`, or None to refuse them.
         mask: array, or a file with one, that is not 0 where a value is missing; None if there is none.
+        learnt: treatment of the training data, for further data of a run; None for the first.
     """
 
     missing: str | None = None
     mask: Any = None
+    learnt: LearntGaps | None = None
+
+    @classmethod
+    def of(cls, missing: str | Mapping[str, Any] | None, mask: Any = None) -> Self:
+        """Treatment by its name, or as a run has learnt it (`LearntGaps.to_dict`)."""
+        if not isinstance(missing, Mapping):
+            return cls(missing, mask)
+        learnt = LearntGaps.of(missing)
+        return cls(learnt.missing, mask, learnt)
 
     def mended(
         self, source: Store, layout: Layout, rows: Rows, label: str
-    ) -> tuple[Store, Layout, Rows, tuple[str, ...]]:
-        """Source, layout and rows after the treatment, and notes.
+    ) -> tuple[Store, Layout, Rows, tuple[str, ...], LearntGaps | None]:
+        """Source, layout and rows after the treatment, notes, and the treatment for further data if there is one.
 
         Raises:
             DataError: if there are missing values or sentinels and no treatment is given; if no member is left, or a
@@ -75,38 +87,57 @@ class Gaps:
         if source.dtype.kind not in "fiu" or self.missing == "keep":
             if self.mask is not None:
                 raise UsageError("--mask marks missing values, but --missing keep ignores them; leave out one")
-            return source, layout, rows, ()
+            return source, layout, rows, (), None
         hidden = self._hidden(source, layout, label)
         some = _some(source, layout, rows)
-        _refuse_empty_columns(space, some, label)
-        sentinels = _sentinels(space, some, label)
+        if self.learnt is None:
+            _refuse_empty_columns(space, some, label)
+        names = [channel_name(space, number) for number in range(some.shape[channel_axis(space)])]
+        known = {} if self.learnt is None else self.learnt.sentinels
+        sentinels = _sentinels(space, some, label) | {n: known[each] for n, each in enumerate(names) if each in known}
         if self.missing is None:
             _refuse(space, some, sentinels, hidden, label)
-            return source, layout, rows, ()
+            return source, layout, rows, (), None
         marked = Marked(source, layout, tuple(sentinels.values()), tuple(sentinels), hidden)
-        gap = (
+        lacking = (
             np.concatenate([_lacking(space, marked.read(part)) for part in _blocks(rows, source)])
             if len(rows)
-            else np.zeros(0, bool)
+            else np.zeros((0, len(names)), bool)
         )
-        if not gap.any():
-            return source, layout, rows, ("no value is missing",)
+        gap = lacking.any(1)
         count = int(gap.sum())
         plain = replace(layout, channels_last=False)
         if self.missing == "drop":
+            if not count:
+                return source, layout, rows, ("no value is missing",), None
             if gap.all():
                 raise DataError(f"every member of {label} lacks values; give --missing fill or mask")
-            return marked, plain, rows[~gap], (f"{count} of {len(rows)} members of {label} lack values: left out",)
+            notes = (f"{count} of {len(rows)} members of {label} lack values: left out",)
+            return marked, plain, rows[~gap], notes, None
         if keeps_gaps(space):
-            return marked, plain, rows, (f"{count} of {len(rows)} members of {label} have gaps",)
-        marked.fill = _medians(space, marked, rows)
-        notes = (f"{count} of {len(rows)} members of {label} lack values: medians in their place",)
-        if self.missing == "fill":
-            return marked, plain, rows, notes
-        marked.flagged = flagged_channels(space, marked, rows)
-        marked.shape = (source.shape[0], *with_flags(space, marked.flagged).shape)
-        more = "one flag channel each, 1 where a value was missing"
-        return marked, replace(plain, space=with_flags(space, marked.flagged)), rows, (*notes, more)
+            return marked, plain, rows, (f"{count} of {len(rows)} members of {label} have gaps",), None
+        notes = (f"{count} of {len(rows)} members of {label} lack values",) if count else ("no value is missing",)
+        absent = lacking_channels(space, lacking.sum(0))
+        learnt = self.learnt
+        if learnt is None:
+            stays = self.missing == "mask" and isinstance(space, Vector)
+            fill = {} if stays else dict(zip(names, _medians(space, marked, rows).tolist(), strict=True))
+            named = {names[number]: value for number, value in sentinels.items()}
+            learnt = LearntGaps(str(self.missing), tuple(absent), fill, named)
+        learnt.check(absent, len(rows), label)
+        marked.fill = np.array([learnt.fill.get(name, np.nan) for name in names]) if learnt.fill else None
+        flagged = learnt.numbers(names) if learnt.keeps else ()
+        if not count and not flagged:
+            return source, layout, rows, notes, learnt
+        space = with_flags(space, flagged) if flagged else space
+        if marked.fill is not None:
+            marked.flagged, marked.shape = flagged, (source.shape[0], *space.shape)
+            flags = "; one flag channel each, 1 where a value was missing" if flagged else ""
+            notes = (*notes, f"values in their place: the medians of the training data{flags}")
+        else:
+            shown = ", ".join(names[number] for number in flagged)
+            notes = (*notes, f"missing is a value like others in {shown}: samples hold NaN there")
+        return marked, replace(plain, space=space), rows, notes, learnt
 
     def with_conditions(self, conditions: Conditions, rows: Rows, label: str) -> tuple[Rows, tuple[str, ...]]:
         """Rows with complete conditions; other rows are left out if incomplete members are dropped.
@@ -230,7 +261,7 @@ def _(space: Series) -> bool:
 
 @singledispatch
 def with_flags(space: Space, flagged: tuple[int, ...]) -> Space:
-    """Space of members with one flag channel per channel that lacks values.
+    """Space of members with gaps: of columns, or of a field with one flag channel per channel that lacks values.
 
     Raises:
         UsageError: if such members cannot have them.
@@ -240,24 +271,12 @@ def with_flags(space: Space, flagged: tuple[int, ...]) -> Space:
 
 @with_flags.register
 def _(space: Vector, flagged: tuple[int, ...]) -> Space:
-    names = tuple(f"{space.names[number]} missing" for number in flagged) if space.names else ()
-    return Vector(space.dim + len(flagged), (*space.names, *names))
+    return replace(space, gaps=flagged)
 
 
 @with_flags.register
 def _(space: Field, flagged: tuple[int, ...]) -> Space:
     return replace(space, channels=space.channels + len(flagged))
-
-
-def flagged_channels(space: Space, source: Marked, rows: Rows) -> tuple[int, ...]:
-    """Channels that lack values in some members."""
-    fill, source.fill = source.fill, None
-    lacks = np.zeros(len(fill if fill is not None else ()), bool)
-    for part in _blocks(rows, source):
-        values = np.moveaxis(source.read(part), channel_axis(space), 0)
-        lacks |= np.isnan(values).reshape(len(values), -1).any(1)
-    source.fill = fill
-    return tuple(np.flatnonzero(lacks).tolist())
 
 
 def _refuse(
@@ -337,7 +356,9 @@ def _blocks(rows: Rows, source: Store) -> list[Rows]:
 
 
 def _lacking(space: Space, values: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.isnan(values).reshape(len(values), -1).any(1)
+    """Whether each channel of each member lacks a value, shape ``(members, channels)``."""
+    gaps = np.moveaxis(np.isnan(values), channel_axis(space), 1)
+    return gaps.reshape(*gaps.shape[:2], -1).any(2)
 
 
 def _array(mask: Any) -> NDArray[Any]:

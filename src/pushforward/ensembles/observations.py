@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,6 +20,8 @@ __all__ = ["is_table", "of_columns", "table_members"]
 _FEWEST = 10
 """Smallest number of rows for which a column that counts them is taken for row numbers."""
 _IDS = ("id", "index", "objid", "object_id", "source_id", "row", "name")
+_EVENTS = re.compile(r"(run|i|n)?_?(event|evt)_?(number|num|no|nr|id|index|idx)?")
+"""Names of numbers of events, in lower case."""
 
 
 def is_table(contents: Contents) -> bool:
@@ -126,8 +129,9 @@ def _numbers_rows(table: Contents, name: str, values: np.ndarray) -> bool:
         return False
     if (np.diff(values) == 1).all() and values[0] in (0, 1):
         return True
-    called = name.lower() in _IDS or name.lower().endswith(("_id", ".id")) or not name or name.startswith("Unnamed:")
-    if not called:
+    lower = name.lower()
+    called = lower in _IDS or lower.endswith(("_id", ".id")) or _EVENTS.fullmatch(lower) is not None
+    if not (called or not name or name.startswith("Unnamed:")):
         return False
     # In their stored type: identifiers of 19 digits are not distinct in float64.
     stored = table.column(name)

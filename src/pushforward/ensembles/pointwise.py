@@ -161,9 +161,11 @@ def _log_slope(kind: str, u: Tensor, exponent: Tensor) -> Tensor:
             return torch.zeros_like(u)
 
 
-def formula(kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float) -> str:
-    """Formula of a function with its constants, for the terminal and the report."""
-    shifted = f"(x - {location:.4g})" if location > 0 else f"(x + {-location:.4g})" if location < 0 else "x"
+def formula(
+    kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float, x: str = "x"
+) -> str:
+    """Formula of a function of ``x`` with its constants, for the terminal and the report."""
+    shifted = f"({x} - {location:.4g})" if location > 0 else f"({x} + {-location:.4g})" if location < 0 else x
     less_mean = f" - {mean:.4g}" if mean >= 0 else f" + {-mean:.4g}"
     match kind:
         case "none":

@@ -13,7 +13,6 @@ predicted from them (`amplitude`). A condition field has its own preprocessing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Self, cast
 
 import numpy as np
@@ -24,23 +23,22 @@ from torch import Tensor, nn
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import pointwise
 from pushforward.ensembles.amplitude import Amplitude
+from pushforward.ensembles.channel_choices import channel_choices, recognised
 from pushforward.ensembles.channels import (
     channel_axis,
     channel_name,
     channel_values,
     shortened,
-    suited,
-    time_channels,
     trailing_axes,
     transforms_wanted,
 )
 from pushforward.ensembles.encoding import Encoding
 from pushforward.ensembles.ensemble import Ensemble, Parameter
-from pushforward.ensembles.levels import Levels, allowed_values
+from pushforward.ensembles.gap_bands import GapBands
+from pushforward.ensembles.levels import Levels
 from pushforward.ensembles.normal_scores import NormalScores
-from pushforward.ensembles.pointwise_selection import choose, constants_of, span_of
+from pushforward.ensembles.pointwise_selection import choose, constants_of
 from pushforward.ensembles.precision import laid_along, origin_of, without_origin
-from pushforward.ensembles.recognised_supports import needed, support_of
 from pushforward.ensembles.relations import described, relations_among
 from pushforward.ensembles.supports import Angle, Supports, Zeros
 from pushforward.errors import DataError, UsageError
@@ -69,6 +67,7 @@ class Preprocessing(nn.Module):
         origin: offset of each channel, subtracted in float64 if its differences need it (see `precision`).
         relations: number of exact linear relations among the values of a sample; a density exists only for 0.
         scores: map of the results to normal scores; None for none.
+        gaps: map of continuous columns with missing values, after all else; None for none.
     """
 
     constants: Tensor
@@ -86,6 +85,7 @@ class Preprocessing(nn.Module):
         origin: Sequence[float] = (),
         relations: int = 0,
         scores: NormalScores | None = None,
+        gaps: GapBands | None = None,
     ) -> None:
         super().__init__()
         self.space = space
@@ -96,7 +96,7 @@ class Preprocessing(nn.Module):
         self.condition_field = condition_field
         self.levels = levels if levels is not None else Levels([None] * len(self.kinds), channel_axis(space))
         self.supports = supports if supports is not None else Supports([None] * len(self.kinds), channel_axis(space))
-        self.origin, self.relations, self.scores = tuple(origin), relations, scores
+        self.origin, self.relations, self.scores, self.gaps = tuple(origin), relations, scores, gaps
         # One row per constant: location, unit, exponent, mean, deviation, lower and upper knot, least slope.
         rows = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0, -torch.inf, torch.inf, 0.0])
         self.register_buffer("constants", rows[:, None].repeat(1, len(self.kinds)))
@@ -136,39 +136,16 @@ class Preprocessing(nn.Module):
         channels = channel_values(ensemble.space, x)
         wanted, scored = transforms_wanted(transform, ensemble.space, len(channels))
         axis = channel_axis(ensemble.space)
-        allowed = [allowed_values(values) for values in channels]
-        levels = Levels(allowed if discrete else [None] * len(channels), axis)
-        supports = Supports(
-            [
-                None if few or kind != "auto" else support_of(ensemble.space, values, number)
-                for number, (few, kind, values) in enumerate(zip(allowed, wanted, channels, strict=True))
-            ],
-            axis,
-        )
         names = [channel_name(ensemble.space, number) for number in range(len(channels))]
-        supports = needed(supports, channels, wanted, names)
+        levels, supports = recognised(ensemble.space, channels, wanted, names, discrete=discrete)
         if levels or supports.reshapes:
             u = torch.from_numpy(np.random.default_rng(1).random(x.shape, dtype=np.float32))
             channels = channel_values(ensemble.space, supports(levels(torch.from_numpy(x), u), u).numpy())
+        continuous = [n for n in getattr(ensemble.space, "gaps", ()) if levels.allowed[n] is None]
         encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
         conditions = ensemble.condition_rows(index)
         amplitude = None
-        wanted = [
-            "standardise" if isinstance(s, Zeros | Angle) else w for s, w in zip(supports.supports, wanted, strict=True)
-        ]
-        timed = time_channels(ensemble.space)
-        choices = [span_of(channels[0])] if timed else []
-        choices += [
-            suited(ensemble.space, *each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)
-        ]
-        choices = [
-            replace(c, reason=f"{100 * np.mean(v < 0):.2g} % zeros")
-            if isinstance(s, Zeros)
-            else replace(c, reason="angles are only scaled")
-            if isinstance(s, Angle)
-            else c
-            for c, s, v in zip(choices, supports.supports, channels, strict=True)
-        ]
+        choices = channel_choices(ensemble.space, channels, wanted, names, supports.supports)
         reshaped = bool(levels or supports.reshapes)
         if scale_by_condition and conditions is not None and trailing_axes(ensemble.space) and not reshaped:
             classes = [len(parameter.classes) for parameter in ensemble.parameters]
@@ -188,12 +165,16 @@ class Preprocessing(nn.Module):
         ]
         scores = NormalScores(scored, axis) if scored else None
         made = cls(
-            ensemble.space, kinds, reasons, encoding, amplitude, field, levels, supports, origin, relations, scores
-        )
+            ensemble.space, kinds, reasons, encoding, amplitude, field, levels, supports, origin, relations, scores,
+            GapBands(continuous) if continuous else None,
+        )  # fmt: skip
         constants = [constants_of(choice, values) for choice, values in zip(choices, channels, strict=True)]
         made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
         if scores is not None:
             scores.fit([(choices[n](channels[n]) - constants[n][3]) / constants[n][4] for n in scored])
+        if made.gaps is not None:
+            z = made._numbers(torch.from_numpy(x).double(), None, 0.5).numpy()[:, continuous]
+            made.gaps.fit([column[~np.isnan(column)] for column in z.T], np.isnan(z).mean(0).tolist())
         return made
 
     @property
@@ -232,7 +213,12 @@ class Preprocessing(nn.Module):
             condition: condition in the user's units; needed only if `needs_condition`.
             u: positions of discrete values within their cells, in [0, 1), of the shape of ``x`` (see `Levels`).
         """
-        y = self.supports(self.levels(without_origin(x, self.origin, self.space), u), u)
+        z = self._numbers(without_origin(x, self.origin, self.space), condition, u)
+        return z if self.gaps is None else self.gaps(z, u)
+
+    def _numbers(self, x: Tensor, condition: Condition | None, u: Tensor | float) -> Tensor:
+        """Network units of samples without their origin, before gaps have a place."""
+        y = self.supports(self.levels(x, u), u)
         location, unit, exponent, mean, deviation, *knots = self._constants(y, condition)
         # Differences are tensors of their own, which may be divided in place: a pass over large maps costs as much as
         # most functions of them.
@@ -244,6 +230,7 @@ class Preprocessing(nn.Module):
         self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Samples in the user's units; inverse of `forward`."""
+        z = z if self.gaps is None else self.gaps.inverse(z)
         z = z if self.scores is None else self.scores.inverse(z)
         location, unit, exponent, mean, deviation, *knots = self._constants(z, condition)
         y = self._each(pointwise.inverse, z * deviation + mean, exponent, *knots) * unit + location
@@ -271,6 +258,7 @@ class Preprocessing(nn.Module):
             v = (self._each(pointwise.forward, scaled, exponent, *knots) - mean) / deviation
             slope = slope + self.scores.log_slope(v)
         slope = slope + self.supports.log_slope(x) - (unit * deviation).log()
+        slope = slope if self.gaps is None else self.gaps.log_slope(self._numbers(given, condition, u), slope)
         if self.levels or self.supports:
             slope = slope.where(self.levels.contains(given) & self.supports.contains(given), -torch.inf)
         each = slope.flatten(1)
@@ -301,8 +289,8 @@ class Preprocessing(nn.Module):
 
     @property
     def spreads_zeros(self) -> bool:
-        """Whether zeros are spread over a band."""
-        return self.supports.random
+        """Whether zeros, or missing values, are spread over a band."""
+        return self.supports.random or self.gaps is not None
 
     def describe(self) -> list[str]:
         """One line per choice, for the terminal and the report."""
@@ -310,10 +298,12 @@ class Preprocessing(nn.Module):
         for number, (kind, reason) in enumerate(zip(self.kinds, self.reasons, strict=True)):
             allowed = self.levels.allowed[number]
             support = self.supports.supports[number]
-            values = "" if allowed is None else f"{allowed.describe()}, dequantised; "
+            values = "" if allowed is None else f"{allowed.describe()}, dequantised in the cells i of their levels; "
             values += "" if support is None else f"{support.describe()}; "
             values += f"{self.origin[number]:.10g} taken off; " if self.origin and self.origin[number] else ""
-            formula = pointwise.formula(kind, *self.constants[:5, number].tolist())
+            symbol = "x" if allowed is None else "i"
+            formula = pointwise.formula(kind, *self.constants[:5, number].tolist(), symbol)
+            values += "may be missing; " if number in getattr(self.space, "gaps", ()) else ""
             formula += ", then normal scores" if self.scores is not None and number in self.scores.channels else ""
             lines.append(f"{channel_name(self.space, number)}: {values}{formula} ({reason})")
         field = self.condition_field
@@ -333,6 +323,7 @@ class Preprocessing(nn.Module):
             "origin": list(self.origin),
             "relations": self.relations,
             **({} if self.scores is None else {"scores": self.scores.to_list()}),
+            **({} if self.gaps is None else {"gaps": list(self.gaps.columns)}),
             **({} if self.condition_field is None else {"condition_field": self.condition_field.to_dict()}),
         }
 
@@ -352,6 +343,7 @@ class Preprocessing(nn.Module):
             values["origin"],
             values["relations"],
             NormalScores.from_list(values["scores"], channel_axis(space)) if "scores" in values else None,
+            GapBands(values["gaps"]) if "gaps" in values else None,
         )
 
     def _constants(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, ...]:

@@ -52,7 +52,7 @@ def read(
     columns: str | Sequence[str] | None = None,
     id: str | Sequence[str] | None = None,
     time: str | None = None,
-    missing: str | None = None,
+    missing: str | Mapping[str, Any] | None = None,
     mask: Any = None,
     complex_parts: bool = False,
     names: Sequence[str] | None = None,
@@ -95,8 +95,9 @@ def read(
         id: column of a table (or several, separated by commas) that names the series of a row.
         time: column of a table with the times of series.
         missing: treatment of members that lack values: ``"drop"`` leaves them out, ``"fill"`` inserts the median,
-            ``"mask"`` does so and adds a channel that is 1 where a value was missing (series keep their gaps),
-            ``"keep"`` uses numbers such as -99 as values.
+            ``"mask"`` learns gaps: as a value (NaN) of columns, or, in fields, by a channel that is 1 where the median
+            was inserted (series keep their gaps), ``"keep"`` uses numbers such as -99 as values. For further data of
+            a run, its attribute ``missing``: what is inserted, and where gaps may be, are those of its training data.
         mask: array, or a file with one, that is not 0 where a value is missing; for all members, for one, or for
             a grid.
         complex_parts: whether complex numbers are read as two channels, real and imaginary part.
@@ -113,7 +114,8 @@ def read(
         return data
     if isinstance(space, Mapping):
         space = space_from_dict(dict(space))
-    labels = listed(labels)
+    labels, gaps = listed(labels), Gaps.of(missing, mask)
+    missing = gaps.missing
     side, box_unit = side_and_unit(box)
     geometry = {"periodic": periodic, "isotropic": isotropic, "box": side, "centred": centred}
     arguments = {
@@ -168,7 +170,7 @@ def read(
             raw = raw.without_column(column)
     taken = listed(condition) if isinstance(condition, str) else ()
     raw = replace(raw, notes=(*raw.notes, *raw.unused(taken)))
-    whole = _whole(raw, conditions, space, members, geometry, spec, Gaps(missing, mask))
+    whole = _whole(raw, conditions, space, members, geometry, spec, gaps)
     if box_unit:
         whole = whole.replaced(box_unit=box_unit)
     if fields is not None:
@@ -191,6 +193,7 @@ def _given(whole: Ensemble, fields: Store) -> Ensemble:
         name=whole.name,
         notes=(*whole.notes, f"each member is conditional on a field of {fields.label}{coarser}"),
         spec=whole.spec,
+        missing=whole.missing,
         units=whole.units,
         box_unit=whole.box_unit,
     )
@@ -234,7 +237,7 @@ def _whole(
         groups = np.concatenate([each.attributes["groups"] for each in raw.contents])
     if raw.catalogue is not None:
         groups = raw.catalogue.groups(raw.counts)
-    source, layout, first, of_gaps = gaps.mended(raw.source, layout, first, raw.name)
+    source, layout, first, of_gaps, learnt = gaps.mended(raw.source, layout, first, raw.name)
     if conditions is not None:
         first, more = gaps.with_conditions(conditions, first, raw.name)
         of_gaps += more
@@ -259,6 +262,7 @@ def _whole(
             *(conditions.notes if conditions is not None else ()),
         ),
         spec=spec,
+        missing=None if learnt is None else learnt.to_dict(),
         units=_units(contents, layout.space),
         box_unit=str(contents.attributes.get("box_unit", "")) if contents is not None else "",
     )
@@ -323,6 +327,7 @@ def _cropped(whole: Ensemble, crop: int | Sequence[int]) -> Ensemble:
         name=whole.name,
         notes=(*whole.notes, *tiles.notes()),
         spec=whole.spec,
+        missing=whole.missing,
         units=whole.units,
         box_unit=whole.box_unit,
     )

@@ -11,8 +11,8 @@ from pushforward.spaces import Space
 __all__ = ["MISSING", "Reading", "listed"]
 
 MISSING = ("drop", "fill", "mask", "keep")
-"""Treatments of missing values: leave out such members; insert the median; do so and add a flag channel (series keep
-missing values); or use the numbers unchanged."""
+"""Treatments of missing values: leave out such members; insert the median; learn them with the values; or use the
+numbers unchanged."""
 
 
 @dataclass(frozen=True)

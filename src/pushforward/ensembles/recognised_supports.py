@@ -164,7 +164,8 @@ def _cut_off(values: NDArray[np.float32]) -> Within | None:
     if at_high is None and (at_low is None or small):
         return None
     start = 0.0 if small else low if at_low is not None else 0.0 if low >= 0 else None
-    return Within(start, None if at_high is None else high, piled=bool(at_low) or bool(at_high))
+    piles = (*((start,) if at_low and start is not None else ()), *((high,) if at_high else ()))
+    return Within(start, None if at_high is None else high, piled=bool(at_low) or bool(at_high), piles=piles)
 
 
 def _ends(values: NDArray[np.floating], end: float) -> bool | None:

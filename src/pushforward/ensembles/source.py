@@ -212,6 +212,7 @@ def record_of(kind: str, ensemble: Ensemble, train: Ensemble) -> dict[str, Any]:
         "ranges": _ranges_of_samples(train),
         "notes": list(ensemble.notes),
         "units": list(ensemble.units),
+        **({"missing": ensemble.missing} if ensemble.missing else {}),
         **({"box_unit": ensemble.box_unit} if ensemble.box_unit else {}),
     }
 
@@ -248,4 +249,4 @@ def _ranges_of_samples(members: Ensemble) -> list[list[float]]:
         return []
     some = np.linspace(0, len(members) - 1, min(len(members), _MOST_ROWS)).astype(np.int64)
     x, _ = members.take_given(some)
-    return np.stack([x.min(0), x.max(0)], 1).astype(np.float64).tolist()
+    return np.stack([np.nanmin(x, 0), np.nanmax(x, 0)], 1).astype(np.float64).tolist()

@@ -128,11 +128,13 @@ class Within:
         low, high: ends; None if unbounded.
         piled: whether values pile up at the ends (saturated, or clipped): values beyond are then moved to the end.
             Otherwise they are reflected there, which preserves the density at the end.
+        piles: ends at which values pile up; none lies beyond.
     """
 
     low: float | None = None
     high: float | None = None
     piled: bool = False
+    piles: tuple[float, ...] = ()
 
     def forward(self, x: Tensor, u: Tensor) -> Tensor:
         return x
@@ -145,16 +147,27 @@ class Within:
         return y.clamp(self.low, self.high)
 
     def contains(self, x: Tensor) -> Tensor:
-        # Any other bound is only the extreme of the values seen.
-        return x >= 0 if self.low == 0 else torch.ones_like(x, dtype=torch.bool)
+        # A bound without a pile is only the extreme of the values seen.
+        inside = x >= 0 if self.low == 0 else torch.ones_like(x, dtype=torch.bool)
+        for end in self.piles:
+            inside &= x >= end - _rounding(end) if end == self.low else x <= end + _rounding(end)
+        return inside
 
     def log_slope(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
 
     def describe(self) -> str:
+        piles = " and ".join(f"{end:.5g}" for end in self.piles)
+        piles = f", values pile up at {piles}" if piles else ""
         if self.high is None:
-            return "not negative" if self.low == 0 else f"from {self.low:.5g}"
-        return f"up to {self.high:.5g}" if self.low is None else f"from {self.low:.5g} to {self.high:.5g}"
+            return f"not negative{piles}" if self.low == 0 else f"from {self.low:.5g}{piles}"
+        lower = "" if self.low is None else f"from {self.low:.5g} "
+        return f"{lower}{'to' if lower else 'up to'} {self.high:.5g}{piles}"
+
+
+def _rounding(end: float) -> float:
+    """Largest distance from an end that is rounding in float32."""
+    return 1e-6 * max(1e-30, abs(end))
 
 
 @dataclass(frozen=True)
@@ -290,7 +303,11 @@ class Supports(nn.Module):
             if each is not None:
                 known(each["kind"], tuple(_KINDS))
         made = [
-            None if each is None else _KINDS[each["kind"]](**{key: each[key] for key in each if key != "kind"})
+            None
+            if each is None
+            else _KINDS[each["kind"]](
+                **{key: tuple(v) if isinstance(v, list) else v for key, v in each.items() if key != "kind"}
+            )
             for each in values
         ]
         return cls(made, axis)

@@ -94,7 +94,7 @@ def samples_observed(observation: Any, space: Space) -> NDArray[np.float64]:
     Raises:
         UsageError: if the shape does not fit, or the values are not finite real numbers.
     """
-    x, shape = real(observation), tuple(space.shape)
+    x, shape = real(observation, gaps=bool(getattr(space, "gaps", ()))), tuple(space.shape)
     one, several = {shape}, {len(shape) + 1: shape}
     if shape[0] == 1:
         one.add(shape[1:])
@@ -118,8 +118,8 @@ def plain_array(path: str | Path) -> NDArray[Any] | None:
     return array if array.dtype.kind in "fiub" else None
 
 
-def real(observation: Any) -> NDArray[np.float64]:
-    """An observation as finite real numbers.
+def real(observation: Any, *, gaps: bool = False) -> NDArray[np.float64]:
+    """An observation as finite real numbers, or, with ``gaps``, missing ones (NaN).
 
     Raises:
         UsageError: if it is anything else.
@@ -132,7 +132,7 @@ def real(observation: Any) -> NDArray[np.float64]:
         raise UsageError("the observation is not an array of numbers; give rows of equal length") from None
     if values.dtype.kind not in "fiub":
         raise UsageError(f"the observation holds {values.dtype}; give real numbers")
-    if not np.isfinite(values).all():
+    if not (np.isfinite(values) | (np.isnan(values) & gaps)).all():
         raise UsageError("the observation holds NaN or an infinity; give finite values")
     return values.astype(np.float64)
 

@@ -56,6 +56,8 @@ def circles_of(preprocessing: Any) -> tuple[tuple[int, float, float], ...]:
         return ()
     found = []
     for number, support in enumerate(supports.supports):
+        if number in preprocessing.space.gaps:
+            continue  # a gap lies beside the numbers, for which a circle has no room
         if isinstance(support, Angle) and preprocessing.kinds[number] in ("none", "standardise"):
             location, unit, _, mean, deviation, *_ = preprocessing.constants[:, number].tolist()
             centre = ((support.period / 2 - location) / unit - mean) / deviation

@@ -178,7 +178,7 @@ def in_shape(model: nn.Module, method: str, value: Any, shape: tuple[int, ...]) 
 def check_samples(name: str, x: Tensor, space: Space) -> Tensor:
     """Return samples (n, *shape), after a warning if some are not finite.
 
-    A series has NaN where nothing was observed, but not everywhere.
+    A series has NaN where nothing was observed, but not everywhere, and so may the columns of a vector with gaps.
 
     Raises:
         UsageError: if no sample is finite.
@@ -187,7 +187,9 @@ def check_samples(name: str, x: Tensor, space: Space) -> Tensor:
         return x
     flat = x.flatten(1)
     missing = flat.isnan() if space.kind == "series" else torch.zeros_like(flat, dtype=torch.bool)
-    bad = ~(flat.isfinite() | missing).all(1) | missing.all(1)
+    gaps = list(getattr(space, "gaps", ()))
+    missing[:, gaps] = flat[:, gaps].isnan()
+    bad = ~(flat.isfinite() | missing).all(1) | (missing.all(1) & (space.kind == "series"))
     if bad.all():
         raise UsageError(
             f"none of the {len(x)} samples of {name} is finite; train it again with a lower learning_rate or a "

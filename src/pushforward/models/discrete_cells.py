@@ -49,7 +49,9 @@ def cells_of(preprocessing: Any, *, unbounded: bool = False) -> DiscreteCells:
     for channel, each in enumerate(allowed):
         counts = unbounded and each is not None and each.least is not None and each.most is None
         values = [] if each is None else list(each.values) or _whole_numbers(each.least, each.most, unbounded=counts)
-        if not 1 < len(values) <= MOST_CELLS:
+        gap = bool(values) and each is not None and each.gap
+        values = [math.nan, *values] if gap else values
+        if not 1 < len(values) <= MOST_CELLS + gap:
             found.append(())
             continue
         # The lower edge of each cell (u = 0), and the upper edge of the last (u = 1).

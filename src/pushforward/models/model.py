@@ -189,6 +189,10 @@ class Model(nn.Module, ABC):
         """
         return u, u.new_zeros(len(u))
 
+    def advice(self) -> list[str]:
+        """Lines printed before training, if the family does not suit the space."""
+        return []
+
     def remarks(self, figures: Mapping[str, float]) -> list[str]:
         """Remarks on the figures of the last steps, a few words each, shown next to the losses.
 

@@ -54,7 +54,8 @@ class TRENFSettings(DiscreteSettings):
 class TRENF(Flow):
     """An equivariant flow of periodic, isotropic maps and cubes, with exact densities and codes.
 
-    A field with borders is taken as if it wrapped around: a density still, but one that knows nothing of the borders.
+    A field with borders is taken as if it wrapped around: a density still, but one that knows nothing of the borders,
+    which `fit` says.
 
     Raises:
         UsageError: if the space is not a field.
@@ -62,6 +63,14 @@ class TRENF(Flow):
 
     Settings = TRENFSettings
     settings: TRENFSettings
+
+    def advice(self) -> list[str]:
+        if getattr(self.space, "periodic", True):
+            return []
+        return [
+            "trenf takes fields as periodic, and these are not said to be: its density knows nothing of their borders; "
+            "give --periodic if they wrap around, or use glow, realnvp or tarflow"
+        ]
 
     def chain(self) -> Transform:
         space, settings = self.space, self.settings

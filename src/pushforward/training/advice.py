@@ -1,4 +1,4 @@
-"""Advice before training: angles that a model cuts open, and models far larger than their data."""
+"""Advice before training: angles that a model cuts open, spaces that it does not suit, and models that are too large."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import nn
 from pushforward.ensembles.supports import Angle
 from pushforward.models.chains import AutoregressiveSettings, CouplingSettings
 from pushforward.models.circular_chains import CircleSettings
+from pushforward.models.model import Model
 from pushforward.models.registry import families
 from pushforward.training.plan import Task
 
@@ -22,7 +23,8 @@ _LENGTHS = ((CouplingSettings, "couplings"), (AutoregressiveSettings, "transform
 
 def advice(task: Task, preprocessing: Any, model: nn.Module) -> list[str]:
     """Lines of advice, given before the training time is spent."""
-    return [*_of_angles(task, preprocessing), *_of_size(task, model)]
+    own = model.advice() if isinstance(model, Model) else []
+    return [*own, *_of_angles(task, preprocessing), *_of_size(task, model)]
 
 
 def _of_angles(task: Task, preprocessing: Any) -> list[str]:

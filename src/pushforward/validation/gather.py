@@ -21,6 +21,7 @@ from pushforward.spaces import Space
 from pushforward.validation.chosen_rows import halves, some
 from pushforward.validation.evaluation_data import EvaluationData
 from pushforward.validation.floor import Floor
+from pushforward.validation.gap_flags import FlaggedEmulator
 from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.kinds import kind_of
 
@@ -83,6 +84,9 @@ def gather(
     """
     watch("reading the data", 0.0)
     test, others, trained = _sources(emulator, ensemble)
+    if isinstance(emulator, FlaggedEmulator):
+        _check(emulator, test, emulator.flags.given)
+        test, others = (each and emulator.flags.of_ensemble(each) for each in (test, others))
 
     def draw(condition: Condition | None, count: int, turn: int) -> tuple[np.ndarray, float]:
         return _generate(emulator, count, condition, seed + turn, watch)
@@ -114,7 +118,7 @@ def assemble(
     Raises:
         UsageError: if the data are not what is judged, or samples are not finite.
     """
-    _check(emulator, test)
+    _check(emulator, test, emulator.space)
     rng = np.random.default_rng([seed, Purpose.JUDGED_MEMBERS])
     space, notes, kind = emulator.space, [], kind_of(emulator.space)
     most = most_members(space, samples)
@@ -231,13 +235,13 @@ def _sources(emulator: Judgeable, ensemble: Ensemble | None) -> tuple[Ensemble, 
     return ensemble, None, False
 
 
-def _check(emulator: Judgeable, test: Ensemble) -> None:
-    if tuple(test.space.shape) != tuple(emulator.space.shape):
+def _check(emulator: Judgeable, test: Ensemble, space: Space) -> None:
+    if tuple(test.space.shape) != tuple(space.shape):
         raise UsageError(
             f"{test.name} has samples of shape {tuple(test.space.shape)}, but the emulator makes samples of shape "
-            f"{tuple(emulator.space.shape)}"
+            f"{tuple(space.shape)}"
         )
-    columns, others = (getattr(each.space, "names", ()) for each in (emulator, test))
+    columns, others = (getattr(each, "names", ()) for each in (space, test.space))
     if columns != others and set(columns) & set(others):
         raise UsageError(
             f"{test.name} has the columns {', '.join(others)}, but the emulator makes {', '.join(columns)}; read it "

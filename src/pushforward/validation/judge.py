@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -19,10 +19,11 @@ from pushforward.ensembles import Ensemble, Parameter
 from pushforward.ensembles.source import FEWEST_TO_JUDGE
 from pushforward.errors import UsageError
 from pushforward.randomness import Purpose
-from pushforward.spaces import Space
+from pushforward.spaces import Space, Vector
 from pushforward.validation.battery import statistics_named
 from pushforward.validation.chosen_rows import halves, some
 from pushforward.validation.floor import match
+from pushforward.validation.gap_flags import GapFlags
 from pushforward.validation.gather import assemble, most_members
 from pushforward.validation.measure import Tolerances
 from pushforward.validation.report import Report
@@ -32,6 +33,8 @@ from pushforward.validation.validate import judging, write
 
 __all__ = ["judge"]
 
+_INSPECTED = 65536
+"""Members whose medians stand in the place of missing values."""
 LogProb = Callable[[Tensor, Condition | None], Tensor]
 
 
@@ -112,6 +115,11 @@ def judge(
     more = statistics_named(statistics, test.space)
     made = _ensemble(samples, test.space, name)
     trained = None if train is None else _ensemble(train, test.space, "training data")
+    flags = _flags_of(test, made, trained)
+    if flags is not None:
+        test, made = flags.of_ensemble(test), flags.of_ensemble(made)
+        trained = None if trained is None else flags.of_ensemble(trained)
+        log_prob = None if log_prob is None else _of_gaps(log_prob, flags)
     without = condition is False
     if condition is False:
         condition, made = None, made.with_conditions(None)
@@ -167,6 +175,19 @@ def _ensemble(values: Any, space: Space | None, name: str) -> Ensemble:
         return values
     array = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
     return Ensemble.from_array(array, space=space, name=name)
+
+
+def _flags_of(test: Ensemble, made: Ensemble, trained: Ensemble | None) -> GapFlags | None:
+    """Flags of the gaps of any of these sets of vectors, with the medians of the data; None if there is no gap."""
+    gaps = {gap for each in (test, made, trained) if each is not None for gap in getattr(each.space, "gaps", ())}
+    if not gaps or not isinstance(test.space, Vector) or made.space.shape != test.space.shape:
+        return None
+    seen = test.take(np.arange(min(len(test), _INSPECTED)))
+    return GapFlags(replace(test.space, gaps=tuple(sorted(gaps))), np.nan_to_num(np.nanmedian(seen, axis=0)))
+
+
+def _of_gaps(log_prob: LogProb, flags: GapFlags) -> LogProb:
+    return lambda x, condition: log_prob(flags.inverse(x), condition)
 
 
 def _paired(

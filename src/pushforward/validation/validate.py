@@ -15,6 +15,7 @@ from pushforward.validation import kind_table  # noqa: F401  (registers the kind
 from pushforward.validation.battery import statistics_named
 from pushforward.validation.energy_report import EnergyReport, learnt_energy, validate_energy
 from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
+from pushforward.validation.gap_flags import FlaggedEmulator
 from pushforward.validation.gather import Watch, gather
 from pushforward.validation.measure import Tolerances
 from pushforward.validation.progress import progress_bar
@@ -108,8 +109,9 @@ def validate(
             )
             report = validate_energy(emulator, energy, samples=samples, seed=seed)
         else:
-            data = gather(emulator, cast("Ensemble | None", ensemble), samples=samples, seed=seed, watch=watch)
-            report = report_on(emulator, data, seed, begun, watch, more, tolerances, command)
+            judged = FlaggedEmulator(emulator) if getattr(emulator.space, "gaps", ()) else emulator
+            data = gather(judged, cast("Ensemble | None", ensemble), samples=samples, seed=seed, watch=watch)
+            report = report_on(judged, data, seed, begun, watch, more, tolerances, command)
         write(report, out, watch)
     return report
 
