@@ -1,4 +1,4 @@
-"""Advice before training: angles that a model cuts open, spaces that it does not suit, and models that are too large."""
+"""Advice before training: angles that a model cuts open, unsuitable spaces, and models far larger than their data."""
 
 from __future__ import annotations
 
