@@ -112,10 +112,11 @@ class Gaps:
                 return source, layout, rows, ("no value is missing",), None
             if gap.all():
                 raise DataError(f"every member of {label} lacks values; give --missing fill or mask")
-            notes = (f"{count} of {len(rows)} members of {label} lack values: left out",)
-            return marked, plain, rows[~gap], notes, None
+            left_out = f"{count} of {len(rows)} members of {label} lack values: left out"
+            return marked, plain, rows[~gap], (left_out,), None
         if keeps_gaps(space):
             return marked, plain, rows, (f"{count} of {len(rows)} members of {label} have gaps",), None
+        notes: tuple[str, ...]
         notes = (f"{count} of {len(rows)} members of {label} lack values",) if count else ("no value is missing",)
         absent = lacking_channels(space, lacking.sum(0))
         learnt = self.learnt

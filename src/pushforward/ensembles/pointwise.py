@@ -162,7 +162,7 @@ def _log_slope(kind: str, u: Tensor, exponent: Tensor) -> Tensor:
 
 
 def formula(
-    kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float, x: str = "x"
+    kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float, *, x: str = "x"
 ) -> str:
     """Formula of a function of ``x`` with its constants, for the terminal and the report."""
     shifted = f"({x} - {location:.4g})" if location > 0 else f"({x} + {-location:.4g})" if location < 0 else x

@@ -302,7 +302,7 @@ class Preprocessing(nn.Module):
             values += "" if support is None else f"{support.describe()}; "
             values += f"{self.origin[number]:.10g} taken off; " if self.origin and self.origin[number] else ""
             symbol = "x" if allowed is None else "i"
-            formula = pointwise.formula(kind, *self.constants[:5, number].tolist(), symbol)
+            formula = pointwise.formula(kind, *self.constants[:5, number].tolist(), x=symbol)
             values += "may be missing; " if number in getattr(self.space, "gaps", ()) else ""
             formula += ", then normal scores" if self.scores is not None and number in self.scores.channels else ""
             lines.append(f"{channel_name(self.space, number)}: {values}{formula} ({reason})")

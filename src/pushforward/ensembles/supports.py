@@ -302,12 +302,10 @@ class Supports(nn.Module):
         for each in values:
             if each is not None:
                 known(each["kind"], tuple(_KINDS))
-        made = [
-            None
-            if each is None
-            else _KINDS[each["kind"]](
-                **{key: tuple(v) if isinstance(v, list) else v for key, v in each.items() if key != "kind"}
-            )
-            for each in values
-        ]
+        made = []
+        for each in values:
+            own: dict[str, Any] = {} if each is None else dict(each)
+            if "piles" in own:
+                own["piles"] = tuple(own["piles"])
+            made.append(None if each is None else _KINDS[own.pop("kind")](**own))
         return cls(made, axis)

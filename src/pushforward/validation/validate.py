@@ -17,6 +17,7 @@ from pushforward.validation.energy_report import EnergyReport, learnt_energy, va
 from pushforward.validation.evolution_report import EvolutionReport, validate_evolution
 from pushforward.validation.gap_flags import FlaggedEmulator
 from pushforward.validation.gather import Watch, gather
+from pushforward.validation.judgeable import Judgeable
 from pushforward.validation.measure import Tolerances
 from pushforward.validation.progress import progress_bar
 from pushforward.validation.report import Report
@@ -109,7 +110,7 @@ def validate(
             )
             report = validate_energy(emulator, energy, samples=samples, seed=seed)
         else:
-            judged = FlaggedEmulator(emulator) if getattr(emulator.space, "gaps", ()) else emulator
+            judged = cast(Judgeable, FlaggedEmulator(emulator)) if getattr(emulator.space, "gaps", ()) else emulator
             data = gather(judged, cast("Ensemble | None", ensemble), samples=samples, seed=seed, watch=watch)
             report = report_on(judged, data, seed, begun, watch, more, tolerances, command)
         write(report, out, watch)
