@@ -15,7 +15,7 @@ from pushforward.ensembles.members import Members
 from pushforward.ensembles.series import check_series
 from pushforward.ensembles.stores import Rows
 from pushforward.errors import DataError
-from pushforward.spaces import Series, Space, Vector
+from pushforward.spaces import Series, Space
 
 if TYPE_CHECKING:
     from pushforward.ensembles.ensemble import Ensemble, Parameter
@@ -49,10 +49,10 @@ def check_batch(
         if fault is not None:
             raise DataError(f"{members.where(int(rows[fault[0]]))} {fault[1]}; fix or leave out such members first")
         return
-    if isinstance(space, Vector) and space.gaps:
+    gaps = list(getattr(space, "gaps", ()))
+    if gaps:
         batch = batch.copy()
-        among = batch[:, space.gaps]
-        batch[:, space.gaps] = np.where(np.isnan(among), 0, among)
+        batch[:, gaps] = np.where(np.isnan(batch[:, gaps]), 0, batch[:, gaps])
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(batch.sum()):
             return

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pushforward.ensembles.channels import channel_axis, channel_name
 from pushforward.errors import DataError
-from pushforward.spaces import Space, Vector
+from pushforward.spaces import Space
 
 __all__ = ["LearntGaps", "lacking_channels"]
 
@@ -77,7 +77,7 @@ class LearntGaps:
             x: samples as in the data, shape ``(n, *shape)``.
             space: of the samples of the run.
         """
-        if isinstance(space, Vector) and self.keeps:
+        if not self.fill:
             return x
         axis = channel_axis(space) % x.dim()
         flags = len(self.lacking) if self.keeps else 0

@@ -121,7 +121,7 @@ class Gaps:
         absent = lacking_channels(space, lacking.sum(0))
         learnt = self.learnt
         if learnt is None:
-            stays = self.missing == "mask" and isinstance(space, Vector)
+            stays = self.missing == "mask" and has_columns(space)
             fill = {} if stays else dict(zip(names, _medians(space, marked, rows).tolist(), strict=True))
             named = {names[number]: value for number, value in sentinels.items()}
             learnt = LearntGaps(str(self.missing), tuple(absent), fill, named)
