@@ -1,4 +1,4 @@
-"""What teaches flow matching more per step: optimisers, rates, averages, shapes of network and loss.
+"""Training of flow matching per step: optimisers, rates, averages, shapes of network and loss.
 
 One change of the defaults at a time, after equally many steps, on maps of the cosmic web, digits, two moons and a table
 of 16 columns: of two particle decays each, the momenta of both daughters, the logarithm of the flight distance, and

@@ -317,7 +317,8 @@ def step_times(threads_of: Sequence[int] = (1, 2)) -> list[str]:
             for batch in (128, 256):
                 ours, theirs = [_Steps(side, coupling, batch, threads) for side in ("pushforward", "torchcfm")]
                 rounds = [(ours.milliseconds(), theirs.milliseconds()) for _ in range(ROUNDS)]
-                ours.close(), theirs.close()
+                for each in (ours, theirs):
+                    each.close()
                 mine, other = (statistics.median(each) for each in zip(*rounds, strict=True))
                 ratios = sorted(second / first for first, second in rounds)
                 lines.append(
@@ -330,7 +331,7 @@ def step_times(threads_of: Sequence[int] = (1, 2)) -> list[str]:
 
 
 class _Steps:
-    """Training steps of one side, in a process that waits to be asked for them."""
+    """Training steps of one side, made on demand in a process of its own."""
 
     def __init__(self, side: str, coupling: str, batch: int, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -340,6 +341,7 @@ class _Steps:
         self.connection.recv()
 
     def milliseconds(self) -> float:
+        """Mean processor time per step, over `CALLS` steps."""
         self.connection.send(CALLS)
         return 1e3 * self.connection.recv() / CALLS
 
@@ -349,6 +351,7 @@ class _Steps:
 
 
 def _serve(connection: Connection, side: str, coupling: str, batch: int, threads: int) -> None:
+    """Make as many steps as each message asks for and answer with their processor time; 0 ends the process."""
     torch.set_num_threads(threads)
     rng = np.random.default_rng(0)
     a, b = normal(batch, rng), eight_gaussians(batch, rng)

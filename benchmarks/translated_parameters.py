@@ -1,4 +1,4 @@
-"""What translations preserve of the parameters of their members: posteriors from translated and from true maps.
+"""Parameters of simulations that translations preserve: posteriors from translated and from true maps.
 
 Maps of `field-pairs` with a cosmology of their own in each simulation, which no translator is given. Posteriors of
 Omega_m and sigma_8, learnt from true maps of the target, are applied to translations and to true maps of simulations

@@ -1,4 +1,4 @@
-"""Why `between` loses correlation and `cut` the spectrum, on maps of `field-pairs`.
+"""Loss of correlation by `between` and of the spectrum by `cut`, on maps of `field-pairs`, and its causes.
 
 `between` learns from pairs of optimal transport within a batch: how much nearer are they than random pairs, and than
 true ones? `cut` weighs a contrastive loss against its critic: what does the weight do to the power of translated maps?

@@ -147,7 +147,9 @@ def _(space: Particles, number: int) -> str:
 @channel_name.register
 def _(space: Series, number: int) -> str:
     place = number - space.timed
-    return "time" if place < 0 else space.names[place] if space.names else f"x{place + 1}"
+    if place < 0:
+        return "time"
+    return space.names[place] if space.names else f"x{place + 1}"
 
 
 @singledispatch

@@ -186,9 +186,12 @@ class Levels(nn.Module):
             table = self._table(number, x)
             return x.isnan() | ((x - table[_nearest(table, x)]).abs() <= ROUNDING * table.diff().min())
         assert allowed.least is not None
-        # Without an upper bound the smallest number is only the smallest seen, unless it is natural.
-        least = allowed.least if allowed.most is not None else 0 if allowed.least >= 0 else -torch.inf
-        most = torch.inf if allowed.most is None else allowed.most
+        least, most = float(allowed.least), torch.inf
+        if allowed.most is not None:
+            most = float(allowed.most)
+        else:
+            # Of unbounded numbers the smallest is only the smallest seen; those that may be counts are not negative.
+            least = 0.0 if allowed.least >= 0 else -torch.inf
         whole = ((x - x.round()).abs() <= ROUNDING) & (x >= least - ROUNDING) & (x <= most + ROUNDING)
         return x.isnan() | (whole & x.isfinite())
 

@@ -39,8 +39,8 @@ def records_of(run: Path | None) -> RunRecords:
         return RunRecords()
     texts = path.read_text(encoding="utf-8", errors="replace").splitlines()
     damaged = sum("\N{REPLACEMENT CHARACTER}" in text for text in texts)
-    failure = f"Training curves: {damaged} damaged line{'s' * (damaged > 1)} of {path} left out"
-    return RunRecords(tuple(_parsed(texts)), (failure,) * (damaged > 0))
+    failures = (f"Training curves: {damaged} damaged line{'s' * (damaged > 1)} of {path} left out",) if damaged else ()
+    return RunRecords(tuple(_parsed(texts)), failures)
 
 
 def _parsed(texts: Iterable[str]) -> Iterable[Line]:
