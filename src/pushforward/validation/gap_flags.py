@@ -7,7 +7,7 @@ flags are coordinates like others, whose shares and correlations are judged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -93,11 +93,11 @@ class FlaggedEmulator:
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
-        assert isinstance(emulator.space, Vector)
-        dim, preprocessing = emulator.space.dim, emulator.preprocessing
+        space = cast(Vector, emulator.space)
+        dim, preprocessing = space.dim, emulator.preprocessing
         with torch.no_grad():
             middle = preprocessing.inverse(torch.zeros(1, dim, device=emulator.device))[0].cpu().numpy()
-        self.flags = GapFlags(emulator.space, np.nan_to_num(middle))
+        self.flags = GapFlags(space, np.nan_to_num(middle))
         self.space = self.flags.space
 
     def __getattr__(self, name: str) -> Any:

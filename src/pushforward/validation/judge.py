@@ -180,10 +180,11 @@ def _ensemble(values: Any, space: Space | None, name: str) -> Ensemble:
 def _flags_of(test: Ensemble, made: Ensemble, trained: Ensemble | None) -> GapFlags | None:
     """Flags of the gaps of any of these sets of vectors, with the medians of the data; None if there is no gap."""
     gaps = {gap for each in (test, made, trained) if each is not None for gap in getattr(each.space, "gaps", ())}
-    if not gaps or not isinstance(test.space, Vector) or made.space.shape != test.space.shape:
+    if not gaps or not hasattr(test.space, "gaps") or made.space.shape != test.space.shape:
         return None
+    space = cast(Vector, test.space)
     seen = test.take(np.arange(min(len(test), _INSPECTED)))
-    return GapFlags(replace(test.space, gaps=tuple(sorted(gaps))), np.nan_to_num(np.nanmedian(seen, axis=0)))
+    return GapFlags(replace(space, gaps=tuple(sorted(gaps))), np.nan_to_num(np.nanmedian(seen, axis=0)))
 
 
 def _of_gaps(log_prob: LogProb, flags: GapFlags) -> LogProb:
