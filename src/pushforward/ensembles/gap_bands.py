@@ -1,4 +1,4 @@
-r"""Missing values of continuous columns, as a value of theirs beside the numbers.
+r"""Missing values of continuous columns, modelled as an outcome of their own.
 
 A column with gaps holds a number, or none (NaN). In network units, with a the smallest number seen, the numbers stay
 where they are, those below a are squeezed into an interval of length g, and a gap is spread over a band below it:
@@ -9,7 +9,7 @@ where they are, those below a are squeezed into an interval of length g, and a g
 
 and the result is standardised. A gap has a probability, not a density: with p(y) the learned density, that of a row
 with a gap is the integral of p over the band, which the average over places u estimates. Log-densities are comparable
-among rows with the same gaps. Nothing is put in the place of a missing value.
+among rows with the same gaps. Missing values are not imputed.
 
 Source: as of `supports.Zeros`; uniform dequantisation as in `levels`, of one value.
 """
@@ -29,9 +29,9 @@ __all__ = ["GapBands"]
 _SQUEEZED = 0.5
 """g: length of the interval below the smallest number seen, network units."""
 _CLEAR = 0.25
-"""Distance of the band of gaps from it; a sample in the first half of that is a number."""
+"""Distance of the band of gaps from this interval; a sample in the first half of it counts as a number."""
 _FARTHEST = 0.95
-"""Largest part of that interval from which samples are numbers, those beyond are moved there."""
+"""Fraction of the interval that samples of numbers are clamped to."""
 
 
 class GapBands(nn.Module):
