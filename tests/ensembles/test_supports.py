@@ -345,3 +345,13 @@ def test_a_few_hundred_uniform_angles_are_told_from_other_values_up_to_a_period(
             found[kind] += isinstance(support_of(Vector(1), values[:, None], 0), Angle)
     assert found["angles"] >= 96
     assert found["others"] <= 2
+
+
+def test_values_that_are_positive_by_chance_may_be_negative_elsewhere():
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.normal(3.8, 1.0, 4000), rng.gamma(2.0, 1.0, 4000)], 1)
+    x = x[(x > 0).all(1)].astype(np.float32)
+    emulated = Preprocessing.fit(Ensemble.from_array(x))
+    held_out = torch.tensor([[-0.1, 1.0], [3.0, -0.1]])
+    finite = torch.isfinite(emulated.log_abs_det(held_out))
+    assert finite.tolist() == [True, False], "3.8 deviations from zero show no end there, a gamma law does"

@@ -17,6 +17,7 @@ from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from pushforward.ensembles.pointwise_selection import LONG_TAILED, SKEWED, choose, excess_kurtosis, skewness
 from pushforward.ensembles.supports import Angle, Interval, Positive, Support, Supports, Within, Zeros
@@ -41,6 +42,8 @@ _LONGEST_GAP = 8.0
 """Largest gap between the ends of an angle, in units of the mean distance between values."""
 _CUT_OFF = 1.3
 """Largest exponent b for which a density counts as cut off at its end."""
+_FEWEST_BELOW = 3.0
+"""Smallest number of values that a normal lower tail would have below zero, if none is evidence that none can be."""
 _FEWEST = 500
 """Smallest number of values from which ends are inferred."""
 _NEAREST = (30, 500)
@@ -130,10 +133,14 @@ def _interval(values: NDArray[np.float32]) -> Interval | None:
     return None
 
 
-def _positive(values: NDArray[np.float32]) -> Positive | None:
+def _positive(values: NDArray[np.float32]) -> Positive | Within | None:
     if values.min() <= 0:
         return None
-    return Positive(float(np.median(values)) / 8)
+    lower, median = np.quantile(values, [stats.norm.cdf(-1), 0.5]).tolist()
+    # Zero may lie so far out in the tail that none of so many values is below it by chance.
+    if median > lower and len(values) * stats.norm.cdf(-median / (median - lower)) < _FEWEST_BELOW:
+        return Within(low=0.0, possible=True)
+    return Positive(median / 8)
 
 
 def _named(values: NDArray[np.float32], name: str) -> Interval | None:

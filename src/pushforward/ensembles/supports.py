@@ -129,12 +129,14 @@ class Within:
         piled: whether values pile up at the ends (saturated, or clipped): values beyond are then moved to the end.
             Otherwise they are reflected there, which preserves the density at the end.
         piles: ends at which values pile up; none lies beyond.
+        possible: whether values below a lower end of zero are possible, though none was seen: they have a density.
     """
 
     low: float | None = None
     high: float | None = None
     piled: bool = False
     piles: tuple[float, ...] = ()
+    possible: bool = False
 
     def forward(self, x: Tensor, u: Tensor) -> Tensor:
         return x
@@ -148,7 +150,7 @@ class Within:
 
     def contains(self, x: Tensor) -> Tensor:
         # A bound without a pile is only the extreme of the values seen.
-        inside = x >= 0 if self.low == 0 else torch.ones_like(x, dtype=torch.bool)
+        inside = x >= 0 if self.low == 0 and not self.possible else torch.ones_like(x, dtype=torch.bool)
         for end in self.piles:
             inside &= x >= end - _rounding(end) if end == self.low else x <= end + _rounding(end)
         return inside
