@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pushforward.ensembles.channels import channel_axis, channel_name
-from pushforward.errors import DataError
+from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Space
 
 __all__ = ["LearntGaps", "lacking_channels"]
@@ -36,7 +36,17 @@ class LearntGaps:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Treatment of the plain values from `to_dict`."""
+        """Treatment of the plain values from `to_dict`.
+
+        Raises:
+            UsageError: for values that are not of this form.
+        """
+        unknown = values.keys() - {each.name for each in fields(cls)}
+        if "missing" not in values or unknown:
+            raise UsageError(
+                "missing is a mapping, but not a treatment that a run has learnt; give emulator.missing, or drop, "
+                "fill or mask"
+            )
         return cls(**{**values, "lacking": tuple(values.get("lacking", ()))})
 
     def to_dict(self) -> dict[str, Any]:
