@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import singledispatch
 from typing import Literal
 
@@ -59,7 +60,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.network = _generator(space, latent_dim, condition, width, depth, network)
+        self.network = _generator(space, latent_dim, condition, _Layers(width, depth, network))
 
     def forward(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
@@ -89,7 +90,7 @@ class Encoder(nn.Module):
         pooled: bool = False,
     ) -> None:
         super().__init__()
-        self.network = _encoder(space, outputs, condition, width, depth, network, pooled)
+        self.network = _encoder(space, outputs, condition, _Layers(width, depth, network, pooled))
 
     def forward(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
@@ -114,69 +115,49 @@ class _ConditionalMLP(nn.Module):
         return self.mlp(x)
 
 
+@dataclass(frozen=True)
+class _Layers:
+    """Sizes and kind of a network, as `Generator` and `Encoder` are given them."""
+
+    width: int | None
+    depth: int
+    network: NetworkName
+    pooled: bool = False
+
+
 @singledispatch
-def _generator(
-    space: Space, latent: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
-) -> nn.Module:
+def _generator(space: Space, latent: int, condition: ConditionSpace, layers: _Layers) -> nn.Module:
     raise _unknown(space)
 
 
 @_generator.register
-def _(
-    space: Field, latent: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
-) -> nn.Module:
-    kind = DCGANGenerator if network == "dcgan" else ConvolutionalGenerator
-    return kind(space, latent, condition, width or 32)
+def _(space: Field, latent: int, condition: ConditionSpace, layers: _Layers) -> nn.Module:
+    kind = DCGANGenerator if layers.network == "dcgan" else ConvolutionalGenerator
+    return kind(space, latent, condition, layers.width or 32)
 
 
 @_generator.register
-def _(
-    space: Vector, latent: int, condition: ConditionSpace, width: int | None, depth: int, network: NetworkName
-) -> nn.Module:
-    _refuse_convolutions(network)
-    return _ConditionalMLP(latent, space.dim, condition, width or 256, depth)
+def _(space: Vector, latent: int, condition: ConditionSpace, layers: _Layers) -> nn.Module:
+    _refuse_convolutions(layers.network)
+    return _ConditionalMLP(latent, space.dim, condition, layers.width or 256, layers.depth)
 
 
 @singledispatch
-def _encoder(
-    space: Space,
-    outputs: int,
-    condition: ConditionSpace,
-    width: int | None,
-    depth: int,
-    network: NetworkName,
-    pooled: bool,
-) -> nn.Module:
+def _encoder(space: Space, outputs: int, condition: ConditionSpace, layers: _Layers) -> nn.Module:
     raise _unknown(space)
 
 
 @_encoder.register
-def _(
-    space: Field,
-    outputs: int,
-    condition: ConditionSpace,
-    width: int | None,
-    depth: int,
-    network: NetworkName,
-    pooled: bool,
-) -> nn.Module:
-    if network == "dcgan":
-        return DCGANCritic(space, outputs, condition, width or 32)
-    return ConvolutionalEncoder(space, outputs, condition, width or 32, pooled=pooled)
+def _(space: Field, outputs: int, condition: ConditionSpace, layers: _Layers) -> nn.Module:
+    if layers.network == "dcgan":
+        return DCGANCritic(space, outputs, condition, layers.width or 32)
+    return ConvolutionalEncoder(space, outputs, condition, layers.width or 32, pooled=layers.pooled)
 
 
 @_encoder.register
-def _(
-    space: Vector,
-    outputs: int,
-    condition: ConditionSpace,
-    width: int | None,
-    depth: int,
-    network: NetworkName,
-    pooled: bool,
-) -> nn.Module:
-    _refuse_convolutions(network)
-    return _ConditionalMLP(space.dim, outputs, condition, width or 256, depth)
+def _(space: Vector, outputs: int, condition: ConditionSpace, layers: _Layers) -> nn.Module:
+    _refuse_convolutions(layers.network)
+    return _ConditionalMLP(space.dim, outputs, condition, layers.width or 256, layers.depth)
 
 
 def _refuse_convolutions(network: NetworkName) -> None:
