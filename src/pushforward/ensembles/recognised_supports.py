@@ -42,8 +42,13 @@ _LONGEST_GAP = 8.0
 """Largest gap between the ends of an angle, in units of the mean distance between values."""
 _CUT_OFF = 1.3
 """Largest exponent b for which a density counts as cut off at its end."""
-_FEWEST_BELOW = 3.0
-"""Smallest number of values that a normal lower tail would have below zero, if none is evidence that none can be."""
+_FAR = 2.5
+"""Number of deviations below the median beyond which a tail is no longer known to be that of a normal distribution."""
+_FEWEST_BELOW, _FEWEST_FAR_BELOW = 3.0, 30.0
+"""Smallest number of values that a normal lower tail would have below zero, if none is evidence that none can be.
+
+The second is for a zero that lies far out.
+"""
 _FEWEST = 500
 """Smallest number of values from which ends are inferred."""
 _NEAREST = (30, 500)
@@ -137,8 +142,10 @@ def _positive(values: NDArray[np.float32]) -> Positive | Within | None:
     if values.min() <= 0:
         return None
     lower, median = np.quantile(values, [stats.norm.cdf(-1), 0.5]).tolist()
+    deviations = median / (median - lower) if median > lower else 0.0
+    fewest = _FEWEST_FAR_BELOW if deviations > _FAR else _FEWEST_BELOW
     # Zero may lie so far out in the tail that none of so many values is below it by chance.
-    if median > lower and len(values) * stats.norm.cdf(-median / (median - lower)) < _FEWEST_BELOW:
+    if len(values) * stats.norm.cdf(-deviations) < fewest:
         return Within(low=0.0, possible=True)
     return Positive(median / 8)
 
