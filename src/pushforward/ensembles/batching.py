@@ -22,7 +22,6 @@ from pushforward.spaces import Particles, Space, Vector
 
 if TYPE_CHECKING:
     from pushforward.ensembles.ensemble import Ensemble
-    from pushforward.ensembles.preprocessing import Preprocessing
 
 __all__ = ["BatchSource", "Order", "Resident", "Shard", "Streamed", "batches_of"]
 
@@ -151,9 +150,7 @@ class Resident:
 
     ready = True
 
-    def __init__(
-        self, ensemble: Ensemble, preprocessing: Preprocessing, shard: Shard, seed: int, device: torch.device
-    ) -> None:
+    def __init__(self, ensemble: Ensemble, preprocessing: Units, shard: Shard, seed: int, device: torch.device) -> None:
         self.shard, self.seed, self.order = shard, seed, Order(len(ensemble), seed)
         blocks = [np.arange(i, min(i + 65536, len(ensemble))) for i in range(0, len(ensemble), 65536)]
         with torch.no_grad():
@@ -200,7 +197,7 @@ def _(space: Particles, augmented: bool) -> bool:
 
 def batches_of(
     ensemble: Ensemble,
-    preprocessing: Preprocessing,
+    preprocessing: Units,
     shard: Shard,
     seed: int,
     *,

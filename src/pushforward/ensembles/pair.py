@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from pushforward.conditions import ConditionSpace
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batch import PairBatch
 from pushforward.ensembles.batching import BatchSource, Shard, batches_of
+from pushforward.ensembles.delegation import Delegating
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.preprocessing import Preprocessing
 from pushforward.ensembles.smoothing import SmoothedPreprocessing, smoothing_between
@@ -29,28 +30,27 @@ from pushforward.spaces import Space
 __all__ = ["EnsemblePair", "PairPreprocessing"]
 
 
-class PairPreprocessing(nn.Module):
-    """Preprocessings of ensembles a and b. A call applies that of a."""
+OneSided = Preprocessing | SmoothedPreprocessing
+"""Preprocessing of one ensemble of a pair."""
+_KINDS: dict[str, type[OneSided]] = {"pointwise": Preprocessing, "smoothed": SmoothedPreprocessing}
 
-    a: Any
-    b: Any
 
-    def __init__(self, a: Preprocessing | SmoothedPreprocessing, b: Preprocessing | SmoothedPreprocessing) -> None:
+class PairPreprocessing(Delegating):
+    """Preprocessings of ensembles a and b. A call applies that of a, and other attributes are those of a."""
+
+    delegate = "a"
+    a: OneSided
+    b: OneSided
+
+    def __init__(self, a: OneSided, b: OneSided) -> None:
         super().__init__()
         self.a, self.b = a, b
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            if name in ("a", "b"):
-                raise
-            return getattr(self.a, name)
+    def forward(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        z: Tensor = self.a(x, condition)
+        return z
 
-    def forward(self, x: Tensor, condition: Any = None) -> Tensor:
-        return self.a(x, condition)
-
-    def towards(self, to: str) -> tuple[Any, Any]:
+    def towards(self, to: str) -> tuple[OneSided, OneSided]:
         """Preprocessings of the input and of the output of a translation.
 
         Raises:
@@ -62,15 +62,17 @@ class PairPreprocessing(nn.Module):
 
     def describe(self) -> list[str]:
         """One line per choice, for the terminal and the report."""
-        return [f"{side}: {line}" for side in ("a", "b") for line in getattr(self, side).describe()]
+        return [f"{side}: {line}" for side, each in (("a", self.a), ("b", self.b)) for line in each.describe()]
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain values for `from_dict`; tensors are in the `state_dict`."""
         return {"kind": "pair", "a": self.a.to_dict(), "b": self.b.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        kinds: dict[str, Any] = {"pointwise": Preprocessing, "smoothed": SmoothedPreprocessing}
-        return cls(*(kinds[values[side]["kind"]].from_dict(values[side]) for side in ("a", "b")))
+        """Module described by `to_dict`; load its tensors with ``load_state_dict``."""
+        a, b = (_KINDS[values[side]["kind"]].from_dict(values[side]) for side in ("a", "b"))
+        return cls(a, b)
 
 
 @dataclass
@@ -157,7 +159,7 @@ class EnsemblePair:
         The rougher of two ensembles of periodic fields is smoothed before its values are mapped to normal scores (see
         `ensembles.smoothing`).
         """
-        found: dict[str, Any] = {name: side.preprocessing(options) for name, side in self._sides().items()}
+        found: dict[str, OneSided] = {name: side.preprocessing(options) for name, side in self._sides().items()}
         scored = options["transform"] == "gaussianise" and options.get("equal_smoothness", True)
         # Smoothing would destroy values with a meaning of their own: whole numbers, zeros, angles.
         if scored and not any(each.levels or each.supports.reshapes for each in found.values()):

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.conditions import Condition
+from pushforward.ensembles.delegation import Delegating
 from pushforward.ensembles.ensemble import Ensemble
 from pushforward.ensembles.preprocessing import Preprocessing
 from pushforward.spaces import Field, Space
@@ -104,7 +105,7 @@ class Smoothing(nn.Module):
         return torch.fft.irfftn(torch.fft.rfftn(x, dim=axes) * factor.to(x), s=self.grid, dim=axes)
 
 
-class SmoothedPreprocessing(nn.Module):
+class SmoothedPreprocessing(Delegating):
     """A `Preprocessing` of smoothed fields; other attributes are those of the preprocessing.
 
     Arguments:
@@ -112,17 +113,13 @@ class SmoothedPreprocessing(nn.Module):
         inner: preprocessing fitted to smoothed fields.
     """
 
+    delegate = "inner"
+    smoothing: Smoothing
+    inner: Preprocessing
+
     def __init__(self, smoothing: Smoothing, inner: Preprocessing) -> None:
         super().__init__()
         self.smoothing, self.inner = smoothing, inner
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            if name in ("smoothing", "inner"):
-                raise
-            return getattr(self.inner, name)
 
     @classmethod
     def fit(cls, smoothing: Smoothing, ensemble: Ensemble, transform: Any, **options: bool) -> Self:
