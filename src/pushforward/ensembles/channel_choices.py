@@ -57,11 +57,11 @@ def channel_choices(
     timed = time_channels(space)
     choices = [span_of(channels[0])] if timed else []
     choices += [suited(space, *each) for each in zip(channels[timed:], wanted[timed:], names[timed:], strict=True)]
-    return [
-        replace(c, reason=f"{100 * np.mean(v < 0):.2g} % zeros")
-        if isinstance(s, Zeros)
-        else replace(c, reason="angles are only scaled")
-        if isinstance(s, Angle)
-        else c
-        for c, s, v in zip(choices, supports, channels, strict=True)
-    ]
+    return [_explained(*each) for each in zip(choices, supports, channels, strict=True)]
+
+
+def _explained(choice: Choice, support: Support | None, values: np.ndarray) -> Choice:
+    """The choice, with the reason that its support gives if it has one; zeros are the negative values."""
+    if isinstance(support, Zeros):
+        return replace(choice, reason=f"{100 * np.mean(values < 0):.2g} % zeros")
+    return replace(choice, reason="angles are only scaled") if isinstance(support, Angle) else choice

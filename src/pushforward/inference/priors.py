@@ -87,19 +87,17 @@ def prior_of(given: Mapping[str, Any] | None, names: Sequence[str], low: NDArray
     for name, text in (given or {}).items():
         column = _column(name, names)
         first, last = widest[column]
-        if isinstance(text, str) and "+-" in text:
+        if _is_normal(text):
             mean[column], deviation[column] = _two(name, text.split("+-"), text)
             if not deviation[column] > 0:
                 raise UsageError(f"the prior {name}={text} has a standard deviation that is not positive")
             _check_within(name, text, mean[column], deviation[column], first, last)
             continue
         low[column], high[column] = bounds = _bounds(name, text)
-        slack = _SLACK * (last - first)
-        if bounds[0] < first - slack or bounds[1] > last + slack:
+        if _exceed(bounds, first, last):
             where = "lies outside of" if bounds[0] >= last or bounds[1] <= first else "exceeds"
             raise UsageError(
-                f"the prior {name}={_said(text)} {where} the training range, {first:.7g} to {last:.7g}; choose bounds "
-                "within"
+                f"the prior {name}={_said(text)} {where} {_training_range(first, last)}; choose bounds within"
             )
     return Prior(tuple(names), low, high, mean, deviation)
 
@@ -121,27 +119,42 @@ def truncation_of(
     low, high = np.full(len(names), -np.inf), np.full(len(names), np.inf)
     for name, text in (given or {}).items():
         column = _column(name, names)
-        if isinstance(text, str) and "+-" in text:
+        if _is_normal(text):
             raise UsageError(
                 "this model has learned the prior of its training members, which can only be truncated; give LOW:HIGH"
             )
         low[column], high[column] = bounds = _bounds(name, text)
-        if not ranges:
+        if not ranges or not _exceed(bounds, *ranges[column]):
             continue
         first, last = ranges[column]
         slack = _SLACK * (last - first)
         if bounds[0] >= last + slack or bounds[1] <= first - slack:
             raise UsageError(
-                f"the prior {name}={_said(text)} lies outside of the training range, {first:.7g} to {last:.7g}, of "
-                "which this model has learned the posterior; choose bounds within"
+                f"the prior {name}={_said(text)} lies outside of {_training_range(first, last)}, of which this model "
+                "has learned the posterior; choose bounds within"
             )
-        if bounds[0] < first - slack or bounds[1] > last + slack:
-            warnings.warn(
-                f"the prior {name}={_said(text)} reaches beyond the training range, {first:.7g} to {last:.7g}: the "
-                "model has learned the prior of its training members, which vanishes there",
-                stacklevel=4,
-            )
+        warnings.warn(
+            f"the prior {name}={_said(text)} reaches beyond {_training_range(first, last)}: the model has learned the "
+            "prior of its training members, which vanishes there",
+            stacklevel=4,
+        )
     return Prior(tuple(names), low, high, np.zeros(len(names)), np.full(len(names), np.inf))
+
+
+def _is_normal(text: Any) -> bool:
+    """Whether a normal prior is written, not bounds."""
+    return isinstance(text, str) and "+-" in text
+
+
+def _exceed(bounds: tuple[float, float], first: float, last: float) -> bool:
+    """Whether bounds reach beyond the range in training, ``first`` to ``last``, by more than `_SLACK` of it."""
+    slack = _SLACK * (last - first)
+    return bounds[0] < first - slack or bounds[1] > last + slack
+
+
+def _training_range(first: float, last: float) -> str:
+    """The range in training, as messages show it."""
+    return f"the training range, {first:.7g} to {last:.7g}"
 
 
 def _bounds(name: str, text: Any) -> tuple[float, float]:
@@ -157,7 +170,7 @@ def _check_within(name: str, text: str, mean: float, deviation: float, first: fl
     from scipy import stats
 
     share = float(np.diff(stats.norm.cdf([first, last], mean, deviation))[0])
-    within = f"the training range, {first:.7g} to {last:.7g}"
+    within = _training_range(first, last)
     if share < _LEAST:
         raise UsageError(
             f"the prior {name}={text} lies outside of {within}, with {100 * share:.2g} % of its probability within; "

@@ -106,13 +106,18 @@ class RegressionPosteriors:
         _, members = np.unique(self.groups, return_counts=True)
         count = min(count, len(self.groups) - int(members.max()))
         z = (np.asarray(summaries, float) - self.centre) / self.scale
-        owners = np.full(len(z), -1) if groups is None else np.asarray(groups, np.int64)
+        owners = [None] * len(z) if groups is None else np.asarray(groups, np.int64).tolist()
         width = self.residuals.std(0)
         drawn = []
         for row, group in zip(z, owners, strict=True):
-            part = self.fold.get(int(group), 0) if groups is not None else 0
-            mean = self.regressions[part].predict(row[None]).reshape(-1)
-            others = np.flatnonzero(self.groups != group) if groups is not None else np.arange(len(self.groups))
+            regression, others = self._without(group)
+            mean = regression.predict(row[None]).reshape(-1)
             distance = (((self.means[others] - mean) / width) ** 2).sum(1)
             drawn.append(mean + self.residuals[others[np.argsort(distance)[:count]]])
         return np.stack(drawn)
+
+    def _without(self, group: int | None) -> tuple[Any, NDArray[np.int64]]:
+        """Regression and simulations that may contribute at an observation of a group; any if it has none."""
+        if group is None:
+            return self.regressions[0], np.arange(len(self.groups))
+        return self.regressions[self.fold.get(group, 0)], np.flatnonzero(self.groups != group)
