@@ -8,7 +8,7 @@ from pushforward.ensembles.batch import PairBatch
 from pushforward.errors import UsageError
 from pushforward.models.model import Batch
 
-__all__ = ["checked_end", "members", "other_end"]
+__all__ = ["checked_end", "direction", "members", "other_end"]
 
 
 def members(batch: Batch) -> dict[str, Tensor]:
@@ -35,3 +35,12 @@ def other_end(to: str) -> str:
         UsageError: if ``to`` is neither a nor b.
     """
     return "b" if checked_end(to) == "a" else "a"
+
+
+def direction(to: str) -> str:
+    """Name of the translation to this ensemble, ``"a to b"`` or ``"b to a"``.
+
+    Raises:
+        UsageError: if ``to`` is neither a nor b.
+    """
+    return f"{other_end(to)} to {to}"

@@ -20,7 +20,7 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Ensemble, EnsemblePair, Parameter, read
 from pushforward.errors import DataError, UsageError
 from pushforward.models import ends_of
-from pushforward.models.pairs import other_end
+from pushforward.models.pairs import direction, other_end
 from pushforward.randomness import Purpose
 from pushforward.validation.chosen_rows import some
 from pushforward.validation.gather import Watch, assemble, most_members
@@ -131,10 +131,10 @@ def _direction(
         translated = emulator.translate(start.take(rows), to).detach().cpu().numpy()
         return translated, 1000 * (time.perf_counter() - before) / count
 
-    name = f"{emulator.name}, {other_end(to)} to {to}"
-    direction = Translation(name, space, emulator.config, emulator.run, emulator.model)
-    data = assemble(direction, goal.test, goal.train, draw, train=goal.train, samples=most, seed=seed)
-    return judged_by(direction, data, begun)
+    name = f"{emulator.name}, {direction(to)}"
+    judged = Translation(name, space, emulator.config, emulator.run, emulator.model)
+    data = assemble(judged, goal.test, goal.train, draw, train=goal.train, samples=most, seed=seed)
+    return judged_by(judged, data, begun)
 
 
 def _round_trip(emulator: Emulator, members: Ensemble, side: str, seed: int) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pushforward.errors import UsageError
-from pushforward.models.pairs import other_end
+from pushforward.models.pairs import direction
 from pushforward.validation.page import render, save_page
 from pushforward.validation.printing import Printed, TextGroup
 from pushforward.validation.report import Report, geometric_mean
@@ -142,4 +142,4 @@ class TranslationReport(Printed):
 
 
 def _direction_name(to: str) -> str:
-    return f"From {other_end(to)} to {to}"
+    return f"From {direction(to)}"
