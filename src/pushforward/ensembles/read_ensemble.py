@@ -106,7 +106,7 @@ def read(
     geometry = {"periodic": periodic, "isotropic": isotropic, "box": side, "centred": centred}
     reading = Reading(
         space,
-        crop_axes=0 if crop is None else -1 if isinstance(crop, int) else len(crop),
+        crop_axes=_crop_axes(crop),
         field=field,
         columns=listed(columns),
         id=listed(id),
@@ -148,6 +148,13 @@ def read(
     if fields is not None:
         whole = given_fields(whole, fields)
     return whole if crop is None else cropped(whole, crop)
+
+
+def _crop_axes(crop: int | Sequence[int] | None) -> int:
+    """Number of axes of a crop, -1 if it is known only with the fields."""
+    if crop is None:
+        return 0
+    return -1 if isinstance(crop, int) else len(crop)
 
 
 def _found(data: Any, reading: Reading, arguments: Mapping[str, Any]) -> tuple[RawData, dict[str, Any] | None]:

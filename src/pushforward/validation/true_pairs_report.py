@@ -20,7 +20,7 @@ from pushforward.validation.recovered_parameters import Recovered, parameters_of
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import Picture, encode, styled
 from pushforward.validation.true_pairs import Figure, Sides, translated, translated_figures
-from pushforward.validation.verdict import AT_FLOOR, CLOSE, NEAR, OFF, STYLES, UNJUDGED
+from pushforward.validation.verdict import STYLES, verdict_beside
 from pushforward.validation.wording import number, plain, with_unit
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class TruePairsReport(Printed):
             (
                 each,
                 tuple(with_unit(number(x, 3), each.unit) for x in (each.value, each.untranslated, each.floor)),
-                _verdict(each),
+                verdict_beside(each.value, each.floor, each.floor_high),
             )
             for each in self.figures
         ]
@@ -217,11 +217,3 @@ def validate_true_pairs(emulator: Emulator, pairs: Ensemble, *, samples: int | N
     return TruePairsReport(
         emulator.name, pairs.name, tuple(figures), len(x), tuple(found), tuple(notes), unit, emulator.config
     )
-
-
-def _verdict(each: Figure) -> str:
-    if not np.isfinite(each.floor):
-        return UNJUDGED
-    if each.value <= each.floor_high:
-        return AT_FLOOR
-    return NEAR if each.value <= CLOSE * each.floor else OFF
