@@ -5,7 +5,8 @@ is the beginning of a longer one. At every step the variances of the wavelet coe
 are compared with those in a batch of the data, by the largest abs(ln ratio) of any channel, and the power of the
 longest waves, of one to three periods per side, by ln ratio: few modes, of which variances of coefficients tell little.
 A run has diverged if training stopped with an error, or if the mean of either over its last 50 steps exceeds ln 2.
-Averaged weights are judged on the held-out maps.
+Averaged weights are judged on the held-out maps. Beside the defaults, the same game without the normalisation of power
+(`pushforward.models.power_normalisation`).
 
     python -m benchmarks adversarial_stability
     python -m benchmarks.adversarial_stability "wgan-gp" 0 1 2     # these seeds alone, without a table
@@ -28,6 +29,7 @@ import torch
 import pushforward as pf
 from benchmarks.stored_results import measure_once, stored
 from benchmarks.timing import report
+from pushforward.conditions import Condition
 from pushforward.ensembles import builtin
 from pushforward.errors import TrainingError
 from pushforward.models import Batch, Turn
@@ -57,12 +59,22 @@ class Watched(WGANGP):
             yield turn
 
 
+class Unnormalised(Watched):
+    """The same, with the power of generated fields a part of the game."""
+
+    def _made(self, z: torch.Tensor, condition: Condition | None, *, update: bool = False) -> torch.Tensor:
+        return self.generator(z, condition)
+
+
 def _longest(x: torch.Tensor) -> torch.Tensor:
     """Mean power of waves of one to three periods per side."""
     return power_spectrum(x, box=1.0).power[..., :3].mean()
 
 
-RECIPES: dict[str, tuple[type[Watched], int]] = {"wgan-gp": (Watched, 10)}
+RECIPES: dict[str, tuple[type[Watched], int]] = {
+    "wgan-gp": (Watched, 10),
+    "wgan-gp, power not normalised": (Unnormalised, 3),
+}
 """Class, and the number of seeds, the first of which is 0."""
 
 
@@ -128,7 +140,7 @@ def tabulate() -> None:
 
 
 def setting(seed: int) -> dict[str, Any]:
-    return {"steps": STEPS, "seed": seed, "longest": True}
+    return {"steps": STEPS, "seed": seed, "longest": True, "fitted spectrum": True}
 
 
 def cell(recipe: str, seed: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from pushforward.transforms.spline import Bin, bin_forward, bin_inverse
 
-__all__ = ["NormalScores"]
+__all__ = ["NormalScores", "beyond", "undone"]
 
 Mapped = Callable[[Tensor, Bin], Tensor]
 
@@ -73,11 +73,11 @@ class NormalScores(nn.Module):
 
     def forward(self, v: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """Normal scores of values."""
-        return self._mapped(v, self.quantiles, lambda rows, bin: _beyond(rows, bin, bin_forward(rows, bin)[0]))
+        return self._mapped(v, self.quantiles, lambda rows, bin: beyond(rows, bin, bin_forward(rows, bin)[0]))
 
     def inverse(self, z: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """Values of normal scores."""
-        return self._mapped(z, self.edges, _undone)
+        return self._mapped(z, self.edges, undone)
 
     def log_slope(self, v: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """``ln dz/dv``; zero for channels that are not mapped."""
@@ -112,14 +112,15 @@ class NormalScores(nn.Module):
         return found.movedim(0, self.axis)
 
 
-def _beyond(v: Tensor, bin: Bin, inside: Tensor) -> Tensor:
+def beyond(v: Tensor, bin: Bin, inside: Tensor) -> Tensor:
     """The map inside its bin, and the straight lines outside."""
     low = torch.addcmul(bin.bottom, v - bin.left, bin.slope)
     high = torch.addcmul(bin.top, v - bin.right, bin.next_slope)
     return torch.where(v < bin.left, low, torch.where(v > bin.right, high, inside))
 
 
-def _undone(z: Tensor, bin: Bin) -> Tensor:
+def undone(z: Tensor, bin: Bin) -> Tensor:
+    """The inverse of `beyond`."""
     low = torch.addcdiv(bin.left, z - bin.bottom, bin.slope)
     high = torch.addcdiv(bin.right, z - bin.top, bin.next_slope)
     return torch.where(z < bin.bottom, low, torch.where(z > bin.top, high, bin_inverse(z, bin)[0]))

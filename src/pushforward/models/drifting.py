@@ -86,10 +86,14 @@ class Drifting(Model):
         return {**defaults, "transform": "gaussianise"} if is_stationary(space) else defaults
 
     def prepare(self, batch: Batch) -> None:
-        self.coordinates.initialise(batch.x)
+        self.coordinates.initialise(batch.x, batch.condition)
+
+    @property
+    def prepared_by(self) -> int:
+        return self.coordinates.fitted_to
 
     def players(self) -> dict[str, Player]:
-        return {"model": Player(list(self.generator.parameters())), **self.coordinates.players()}
+        return {"model": Player(list(self.generator.parameters()))}
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
@@ -101,7 +105,6 @@ class Drifting(Model):
         motion = motion[batch.draws.first :][: len(fake)] if len(motion) > len(fake) else motion
         loss = (fake - (fake + motion).detach()).square().mean()
         yield Turn("model", loss, {})
-        yield from self.coordinates.turns(batches)
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         coefficients = self.generator(self.generator.noise(draws), condition).float()

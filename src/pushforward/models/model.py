@@ -166,8 +166,13 @@ class Model(nn.Module, ABC):
         """Groups of parameters with an optimiser each, by name."""
         return {"model": Player(list(self.parameters()))}
 
+    @property
+    def prepared_by(self) -> int:
+        """Least number of members that `prepare` is given; by default those of one batch."""
+        return 0
+
     def prepare(self, batch: Batch) -> None:
-        """Initialise from a first batch, before training starts."""
+        """Initialise from first members, before training starts."""
 
     @property
     def collate(self) -> Collate | None:

@@ -2,13 +2,14 @@ r"""Statistically homogeneous fields: their Gaussian part in closed form, and a 
 
 A generator that starts from one vector must learn every position of a map separately. If the statistics of a field do
 not depend on position, a convolutional network of a map of independent noise has that symmetry built in and learns from
-every cell. Mean m and power spectrum S of such a field are learnt by maximum likelihood, at every condition c,
+every cell. Mean m and power spectrum S of such a field, at every condition c, have the likelihood
 
-    log N(x | c) = -1/2 sum_k [ |x_k - m_k(c)|^2 / S(k | c) + log 2 pi S(k | c) ],
+    log N(x | c) = -1/2 sum_k [ |x_k - m_k(c)|^2 / S(k | c) + log 2 pi S(k | c) ].
 
-and an adversarial game is played between whitened fields, w_k = (x_k - m_k) / sqrt(S(k)). White noise then stands for
-Gaussian fields with the correct spectrum: before training these are the samples, and the networks learn only the
-non-Gaussian part, as a simulation turns initial conditions into a cosmic web.
+They are fitted before training, by regression on the conditions (see `condition_regression`), and an adversarial game
+is played between whitened fields, w_k = (x_k - m_k) / sqrt(S(k)). White noise then stands for Gaussian fields with the
+correct spectrum: before training these are the samples, and the networks learn only the non-Gaussian part, as a
+simulation turns initial conditions into a cosmic web.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
+from pushforward.models.condition_regression import regress_log_means, regress_means
 from pushforward.networks import MLP, UNet
 from pushforward.spaces import Field, Space
 from pushforward.tensors import normal_log_prob
@@ -30,6 +32,8 @@ __all__ = ["GaussianField", "StationaryGenerator", "is_stationary"]
 
 # the end of the path at the data
 _DATA: Moment[float] = Moment(time=0.0, alpha=1.0, sigma=0.0, alpha_dot=0.0, sigma_dot=0.0)
+_ROWS = 64
+"""Fields whose modes are in memory at once."""
 
 
 def is_stationary(space: Space) -> bool:
@@ -67,10 +71,16 @@ class GaussianField(nn.Module):
         return normal_log_prob(self.whiten(x, condition)) + self.spectrum.log_volume(_DATA, condition)
 
     @torch.no_grad()
-    def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
-        """Set mean and spectrum to those of these fields."""
-        self.mean.copy_(x.transpose(0, 1).flatten(1).mean(1).view_as(self.mean))
-        self.spectrum.initialise(x - self.mean)
+    def fit(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> None:
+        """Set mean and spectrum, at every condition, to those of these fields (see `condition_regression`)."""
+        numbers = None if condition is None else condition.numbers
+        self.mean.copy_(regress_means(self.change, numbers, x.flatten(2).mean(2)).view_as(self.mean))
+        spectrum = self.spectrum
+        rows = range(0, len(x), _ROWS)
+        parts = ((x[i : i + _ROWS], None if condition is None else condition[i : i + _ROWS]) for i in rows)
+        powers = torch.cat([spectrum.powers_of_each(part - self._mean(given)) for part, given in parts])
+        powers = powers.clamp(min=spectrum.smallest)
+        spectrum.raw_log_power.copy_(regress_log_means(spectrum.change, numbers, powers) / spectrum.speed)
 
     def _mean(self, condition: Condition | None) -> Tensor:
         if self.change is None or condition is None or condition.numbers is None:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pushforward.arguments import checked
+from pushforward.conditions import Condition
 from pushforward.emulator import Emulator
 from pushforward.ensembles import Source
-from pushforward.ensembles.batching import Shard
+from pushforward.ensembles.batching import BatchSource, Shard
+from pushforward.ensembles.source import OfEnsemble
 from pushforward.errors import UsageError
 from pushforward.models import Model
 from pushforward.models.contract import check_instance
@@ -301,7 +303,7 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
     draws = Draws(seed_for(plan.seed, 0, Purpose.BATCH), settings.batch_size, device=fabric.device)
     batch = replace(joined(1).to(fabric.device), draws=draws)
     with blamed_on(type(model), "in prepare"):
-        model.prepare(batch)
+        model.prepare(_enlarged(batch, joined, min(model.prepared_by, _members(source))))
     dry_run(model, batch)
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
@@ -311,6 +313,22 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
     # The order matters: the optimisers move the parameters into shared storages, which the average relies on.
     optimisers = Optimisers(model, settings, fabric)
     return State(model, optimisers, PowerAverage(list(model.parameters()), settings.average), preprocessing)
+
+
+def _members(source: Source) -> int:
+    """Number of training members, or 0 for a source without any."""
+    return len(source.ensemble.train) if isinstance(source, OfEnsemble) else 0
+
+
+def _enlarged(batch: Any, batches: BatchSource, least: int) -> Any:
+    """The first batch, with members of the next ones up to at least ``least``."""
+    count = -(-least // max(1, len(batch.x)))
+    if count <= 1:
+        return batch
+    parts = [batch, *(batches(number).to(batch.x.device) for number in range(2, count + 1))]
+    x = torch.cat([part.x for part in parts])
+    given = None if batch.condition is None else Condition.cat([part.condition for part in parts])
+    return replace(batch, x=x, condition=given)
 
 
 def _trackers(run: Path, tracker: Watched, config: dict[str, Any], state: State) -> list[Tracker]:

@@ -162,10 +162,17 @@ class GaussianDenoiser(nn.Module):
 
     def powers_of(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, " powers"]:
         """Mean square amplitude of the modes of ``x`` that share each power."""
-        power = self.modes(x).square().mean(0).flatten()
-        index = self.index.flatten()
-        total = torch.zeros_like(self.raw_log_power).index_add_(0, index, power)
-        return total / torch.zeros_like(self.raw_log_power).index_add_(0, index, torch.ones_like(power))
+        return self.powers_of_each(x).mean(0)
+
+    def powers_of_each(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch powers"]:
+        """`powers_of` of each sample."""
+        return self.shell_powers(self.modes(x))
+
+    def shell_powers(self, modes: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch powers"]:
+        """Mean square of the modes that share each power, of each sample."""
+        power, index = modes.square().flatten(1), self.index.flatten()
+        total = power.new_zeros(len(power), len(self.raw_log_power)).index_add(1, index, power)
+        return total / torch.bincount(index, minlength=total.shape[1])
 
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:

@@ -74,9 +74,7 @@ def duration(seconds: float) -> str:
 
 def listing(items: list[str]) -> str:
     """Items as a sentence lists them: a, b and c."""
-    if len(items) < 2:
-        return "".join(items)
-    return f"{', '.join(items[:-1])} and {items[-1]}"
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
 
 
 def plain(value: object) -> object:
