@@ -46,7 +46,11 @@ class GaussianTransport(Untranslated):
 
 
 class SmoothedFirst(Untranslated):
-    """`GaussianTransport` of maps of which the rougher ones were smoothed by min(1, sqrt(P_b / P_a)) before."""
+    """`GaussianTransport` of maps of which the rougher ones were smoothed by min(1, sqrt(P_b / P_a)) before.
+
+    The spectra are those of the maps as they are. `ensembles.smoothing`, which families begin with, compares them in
+    units of their largest scales and repeats the filter, with the rank map of values in between.
+    """
 
     def __init__(self, a: Tensor, b: Tensor) -> None:
         power = {side: whitening_of(x - x.mean()).power for side, x in (("a", a), ("b", b))}

@@ -184,7 +184,9 @@ def _list(value: Any, each: tuple[_Check, str] | None, kind: type | None = None)
     values = list(value) if each is None else [each[0](one) for one in value]
     if any(one is _REFUSED for one in values):
         return _REFUSED
-    return kind(values) if kind is not None else value if isinstance(value, Sequence) else values
+    if kind is not None:
+        return kind(values)
+    return value if isinstance(value, Sequence) else values
 
 
 def _plural(wanted: str) -> str:

@@ -64,7 +64,9 @@ def _own(kind: type[Model], kinds: list[str]) -> dict[str, str]:
 
 
 def _as_text(value: Any) -> str:
-    return "none" if value is None else ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if value is None:
+        return "none"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _either(words: tuple[str, ...]) -> str:

@@ -305,7 +305,8 @@ class Emulator(SpecialVerbs):
             n: samples to draw; as many as suit their kind where None.
             condition, seed: as of `sample`.
         """
-        n = (1000 if self.space.kind == "vector" else 9) if n is None else n
+        if n is None:
+            n = 1000 if self.space.kind == "vector" else 9
         samples = self.sample(n, condition, seed=seed).numpy()
         curves = self.losses if self.run is not None and (self.run / METRICS).exists() else None
         return picture(self.space, samples, curves, f"{len(samples)} samples of {self.name}")

@@ -272,6 +272,7 @@ class SpecialVerbs:
                 keys = seed, "ab".index(to), next(chunk), Purpose.TRANSLATION_NOISE
                 draws = Draws(seed_for(*keys), len(x), device=x.device)
                 return after.inverse(self.model.translate_at_random(before(x), to, draws, options))
+            # A family without sampling settings need not take any.
             given = () if options is None else (options,)
             return after.inverse(cast(Any, self.model).translate(before(x), to, *given))
 

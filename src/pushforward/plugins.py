@@ -66,7 +66,9 @@ def first_line(problem: BaseException) -> str:
     """First line of an exception, after its type unless it is an `ImportError` or `UsageError`."""
     first = next(iter(str(problem).strip().splitlines()), "")
     kind = type(problem).__name__
-    return first if first and isinstance(problem, ImportError | UsageError) else f"{kind}: {first}" if first else kind
+    if not first:
+        return kind
+    return first if isinstance(problem, ImportError | UsageError) else f"{kind}: {first}"
 
 
 @contextmanager

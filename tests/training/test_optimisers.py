@@ -230,6 +230,18 @@ def test_a_matrix_without_gradient_stays_where_it_is():
     assert torch.equal(parameter, torch.ones(8, 8))
 
 
+@pytest.mark.parametrize("size", [1e-13, 1e-10, 1e12])
+def test_a_step_of_muon_does_not_depend_on_the_size_of_the_gradient(size):
+    gradient = torch.randn(16, 40, generator=torch.Generator().manual_seed(0))
+    steps = []
+    for scale in (1.0, size):
+        parameter = nn.Parameter(torch.zeros(16, 40))
+        parameter.grad = scale * gradient
+        Muon([parameter]).step(1.0)
+        steps.append(parameter.detach())
+    torch.testing.assert_close(*steps, rtol=1e-3, atol=1e-3)
+
+
 @pytest.fixture
 def with_muon():
     torch.manual_seed(0)

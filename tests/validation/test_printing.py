@@ -15,7 +15,7 @@ from pushforward.validation.evolution import EVOLVED, FLOOR, UNCORRECTED
 from pushforward.validation.evolution import Comparison as Trajectories
 from pushforward.validation.evolution_report import EvolutionReport
 from pushforward.validation.model_result import ModelResult
-from pushforward.validation.translation import TranslationReport
+from pushforward.validation.translation_report import TranslationReport
 from pushforward.validation.true_pairs import Figure
 from pushforward.validation.true_pairs_report import TruePairsReport
 

@@ -14,7 +14,7 @@ import pushforward as pf
 from pushforward import cli
 from pushforward.errors import UsageError
 from pushforward.spaces import Vector
-from pushforward.validation.translation import TranslationReport
+from pushforward.validation.translation_report import TranslationReport
 
 RNG = np.random.default_rng(0)
 A = RNG.normal(size=(800, 2)).astype(np.float32)

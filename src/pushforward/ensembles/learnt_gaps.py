@@ -20,7 +20,7 @@ __all__ = ["LearntGaps", "lacking_channels"]
 
 @dataclass(frozen=True)
 class LearntGaps:
-    """How missing values were treated in training. Channels are known by their names, whatever their order in a file.
+    """Treatment of missing values in training. Channels are known by their names, whatever their order in a file.
 
     Attributes:
         missing: the treatment, ``"fill"`` or ``"mask"``.

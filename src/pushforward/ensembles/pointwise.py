@@ -165,8 +165,9 @@ def formula(
     kind: str, location: float, unit: float, exponent: float, mean: float, deviation: float, *, x: str = "x"
 ) -> str:
     """Formula of a function of ``x`` with its constants, for the terminal and the report."""
-    shifted = f"({x} - {location:.4g})" if location > 0 else f"({x} + {-location:.4g})" if location < 0 else x
     less_mean = f" - {mean:.4g}" if mean >= 0 else f" + {-mean:.4g}"
+    less_location = f" - {location:.4g}" if location >= 0 else f" + {-location:.4g}"
+    shifted = f"({x}{less_location})" if location else x
     match kind:
         case "none":
             return "unchanged"

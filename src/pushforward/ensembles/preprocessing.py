@@ -18,29 +18,23 @@ from typing import Any, Self, cast
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import pointwise
 from pushforward.ensembles.amplitude import Amplitude
-from pushforward.ensembles.channel_choices import channel_choices, recognised
-from pushforward.ensembles.channels import (
-    channel_axis,
-    channel_name,
-    channel_values,
-    shortened,
-    trailing_axes,
-    transforms_wanted,
-)
+from pushforward.ensembles.channel_choices import fit_channels
+from pushforward.ensembles.channels import channel_axis, channel_name, shortened, trailing_axes
 from pushforward.ensembles.encoding import Encoding
 from pushforward.ensembles.ensemble import Ensemble, Parameter
 from pushforward.ensembles.gap_bands import GapBands
 from pushforward.ensembles.levels import Levels
 from pushforward.ensembles.normal_scores import NormalScores
-from pushforward.ensembles.pointwise_selection import choose, constants_of
+from pushforward.ensembles.pointwise_selection import Choice, constants_of
 from pushforward.ensembles.precision import laid_along, origin_of, without_origin
 from pushforward.ensembles.relations import described, relations_among
-from pushforward.ensembles.supports import Angle, Supports, Zeros
+from pushforward.ensembles.supports import Supports
 from pushforward.errors import DataError, UsageError
 from pushforward.spaces import Field, Series, Space, space_from_dict, space_to_dict
 
@@ -126,56 +120,45 @@ class Preprocessing(nn.Module):
             DataError: if a channel is constant, or an inspected member holds NaN or an infinity.
             UsageError: if a transform is unknown.
         """
-        size = ensemble.space.size
-        count = max(1, min(len(ensemble), max(members, _FREE // size), _VALUES // size))
-        index = np.sort(np.random.default_rng(0).permutation(len(ensemble))[:count])
+        space, index = ensemble.space, _inspected(ensemble, members)
         x, given = ensemble.take_given(index)
-        relations = relations_among(ensemble.space, x)
-        origin = origin_of(ensemble.space, x)
-        x = without_origin(torch.from_numpy(x), origin, ensemble.space).numpy()
-        channels = channel_values(ensemble.space, x)
-        wanted, scored = transforms_wanted(transform, ensemble.space, len(channels))
-        axis = channel_axis(ensemble.space)
-        names = [channel_name(ensemble.space, number) for number in range(len(channels))]
-        levels, supports = recognised(ensemble.space, channels, wanted, names, discrete=discrete)
-        if levels or supports.reshapes:
-            u = torch.from_numpy(np.random.default_rng(1).random(x.shape, dtype=np.float32))
-            channels = channel_values(ensemble.space, supports(levels(torch.from_numpy(x), u), u).numpy())
-        continuous = [n for n in getattr(ensemble.space, "gaps", ()) if levels.allowed[n] is None]
+        relations, origin = relations_among(space, x), origin_of(space, x)
+        x = without_origin(torch.from_numpy(x), origin, space).numpy()
         encoding = Encoding.fit(ensemble.parameters, ensemble.conditions)
-        conditions = ensemble.condition_rows(index)
-        amplitude = None
-        choices = channel_choices(ensemble.space, channels, wanted, names, supports.supports)
-        reshaped = bool(levels or supports.reshapes)
-        if scale_by_condition and conditions is not None and trailing_axes(ensemble.space) and not reshaped:
-            classes = [len(parameter.classes) for parameter in ensemble.parameters]
-            # The logarithm turns a factor into a shift, so the division would gain nothing.
-            useful = [choice.kind not in ("log", "none") for choice in choices]
-            amplitude = Amplitude.fit(conditions, classes, channels, useful)
-        if amplitude is not None:
-            scales = amplitude(torch.from_numpy(conditions)).float().numpy()
-            channels = [values / scales[:, number, None] for number, values in enumerate(channels)]
-            choices = [choose(*each) for each in zip(channels, wanted, names, strict=True)]
-        field = None
-        if given is not None and given.field is not None:
-            field = _of_condition(given.field, ensemble.condition_field)
-        kinds, reasons = [c.kind for c in choices], [c.reason for c in choices]
-        scored = [
-            n for n in scored if levels.allowed[n] is None and not isinstance(supports.supports[n], Zeros | Angle)
-        ]
-        scores = NormalScores(scored, axis) if scored else None
+        found = fit_channels(ensemble, index, x, transform, scale_by_condition=scale_by_condition, discrete=discrete)
         made = cls(
-            ensemble.space, kinds, reasons, encoding, amplitude, field, levels, supports, origin, relations, scores,
-            GapBands(continuous) if continuous else None,
-        )  # fmt: skip
-        constants = [constants_of(choice, values) for choice, values in zip(choices, channels, strict=True)]
-        made.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
-        if scores is not None:
-            scores.fit([(choices[n](channels[n]) - constants[n][3]) / constants[n][4] for n in scored])
-        if made.gaps is not None:
-            z = made._numbers(torch.from_numpy(x).double(), None, 0.5).numpy()[:, continuous]
-            made.gaps.fit([column[~np.isnan(column)] for column in z.T], np.isnan(z).mean(0).tolist())
+            space,
+            [choice.kind for choice in found.choices],
+            [choice.reason for choice in found.choices],
+            encoding,
+            found.amplitude,
+            _of_condition(None if given is None else given.field, ensemble.condition_field),
+            found.levels,
+            found.supports,
+            origin,
+            relations,
+            NormalScores(found.scored, channel_axis(space)) if found.scored else None,
+            GapBands(found.banded) if found.banded else None,
+        )
+        made._standardise(found.choices, found.values)
+        made._place_gaps(x)
         return made
+
+    def _standardise(self, choices: Sequence[Choice], channels: Sequence[np.ndarray]) -> None:
+        """Fit the constants of each channel, and the normal scores of the results."""
+        constants = [constants_of(choice, values) for choice, values in zip(choices, channels, strict=True)]
+        self.constants.copy_(torch.tensor(constants, dtype=torch.float64).T)
+        if self.scores is not None:
+            self.scores.fit(
+                [(choices[n](channels[n]) - constants[n][3]) / constants[n][4] for n in self.scores.channels]
+            )
+
+    def _place_gaps(self, x: np.ndarray) -> None:
+        """Fit the bands of missing values to samples without their origin."""
+        if self.gaps is None:
+            return
+        z = self._numbers(torch.from_numpy(x).double(), None, 0.5).numpy()[:, list(self.gaps.columns)]
+        self.gaps.fit([column[~np.isnan(column)] for column in z.T], np.isnan(z).mean(0).tolist())
 
     @property
     def parameters_(self) -> tuple[Parameter, ...]:
@@ -378,12 +361,21 @@ class Preprocessing(nn.Module):
         return torch.cat(parts, axis).index_select(axis, back)
 
 
-def _of_condition(fields: Tensor, space: Space | None) -> Preprocessing:
-    """Preprocessing of the condition fields.
+def _inspected(ensemble: Ensemble, members: int) -> NDArray[np.int64]:
+    """Indices of the members in the fit, at most ``members`` if they are large, drawn at random from all."""
+    size = ensemble.space.size
+    count = max(1, min(len(ensemble), max(members, _FREE // size), _VALUES // size))
+    return np.sort(np.random.default_rng(0).permutation(len(ensemble))[:count])
+
+
+def _of_condition(fields: Tensor | None, space: Space | None) -> Preprocessing | None:
+    """Preprocessing of the condition fields, if there are any.
 
     Raises:
         DataError: if a channel of them is constant.
     """
+    if fields is None:
+        return None
     try:
         ensemble = Ensemble.from_array(fields.numpy(), space=space, name="the condition")
         return Preprocessing.fit(ensemble, members=len(fields))

@@ -177,7 +177,10 @@ def _cut_off(values: NDArray[np.float32]) -> Within | None:
     small = 0 <= low < 0.05 * float(np.median(values))
     if at_high is None and (at_low is None or small):
         return None
-    start = 0.0 if small else low if at_low is not None else 0.0 if low >= 0 else None
+    if at_low is not None and not small:
+        start: float | None = low
+    else:
+        start = 0.0 if low >= 0 else None
     piles = (*((start,) if at_low and start is not None else ()), *((high,) if at_high else ()))
     return Within(start, None if at_high is None else high, piled=bool(at_low) or bool(at_high), piles=piles)
 

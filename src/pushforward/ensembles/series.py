@@ -154,9 +154,9 @@ def _observations(
     values = list(columns) or [name for name in numbers if name != time]
     absent = [name for name in values if name not in table.names]
     if time is None or not values or absent:
-        what = "times" if time is None else f"values {absent[0]!r}" if absent else "values"
+        values_sought = f"values {absent[0]!r}" if absent else "values"
         raise DataError(
-            f"{label} has no column of {what} among {', '.join(table.names)}; "
+            f"{label} has no column of {'times' if time is None else values_sought} among {', '.join(table.names)}; "
             "give --time for the times, and --columns for the values"
         )
     rows = table.source.read(np.arange(table.source.shape[0])).astype(np.float64)

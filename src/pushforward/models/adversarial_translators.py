@@ -31,7 +31,7 @@ from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.pairs import members, other_end
 from pushforward.models.replay import ReplayBuffer
 from pushforward.models.wavelet_bands import WaveletBands, halvings_for
-from pushforward.models.whitened import Whitening, translation_defaults
+from pushforward.models.whitened import PairWhitening, translation_defaults
 from pushforward.networks import Critic
 from pushforward.networks.patch_critic import PatchCritic
 from pushforward.networks.spectral_norm import advance_spectral_norm
@@ -93,7 +93,7 @@ class AdversarialTranslators(Model):
         width, depth, critic_width = _sizes(space, options.network)
         halvings = halvings_for(space) if options.halvings is None else options.halvings
         self.bands = nn.ModuleDict({side: WaveletBands(space, halvings) for side in ("a", "b")})
-        self.whitening = nn.ModuleDict({side: Whitening(space) for side in ("a", "b")})
+        self.whitening = PairWhitening(space)
         inner = self.inner = cast(WaveletBands, self.bands["a"]).space
         self.translators = nn.ModuleDict(
             {side: translator(inner, options.network, options.width or width, options.depth or depth) for side in ends}
@@ -129,14 +129,12 @@ class AdversarialTranslators(Model):
 
     def prepare(self, batch: Batch) -> None:
         for side, x in members(batch).items():
-            whitening = cast(Whitening, self.whitening[side])
-            whitening.update(x)
-            cast(WaveletBands, self.bands[side]).initialise(whitening(x))
+            self.whitening[side].update(x)
+            cast(WaveletBands, self.bands[side]).initialise(self.whitening[side](x))
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
-        for side, x in members(batch).items():
-            cast(Whitening, self.whitening[side]).update(x)
+        self.whitening.add(members(batch))
         real = {side: self._coefficients(x, side) for side, x in members(batch).items()}
         loss, fake, logs = self._translated(real, batch.draws)
         yield Turn(tuple(f"to_{side}" for side in self.ends), loss, logs)
@@ -154,7 +152,7 @@ class AdversarialTranslators(Model):
         if to not in self.ends:
             raise UsageError(f"this model translates to {origin} only; train one with ends=both, or ends={to}")
         moved = self.translators[to](self._coefficients(x, origin)).float()
-        return cast(Whitening, self.whitening[to]).inverse(cast(WaveletBands, self.bands[to]).inverse(moved))
+        return self.whitening[to].inverse(cast(WaveletBands, self.bands[to]).inverse(moved))
 
     def _coefficients(self, x: Tensor, side: str) -> Tensor:
         return self.bands[side](self.whitening[side](x))

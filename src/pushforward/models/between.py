@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import odeint
-from pushforward.errors import UsageError
+from pushforward.models.pairs import other_end
 from pushforward.networks import time_network
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -129,8 +129,7 @@ class Between(nn.Module):
         Raises:
             UsageError: if ``to`` is neither a nor b.
         """
-        if to not in ("a", "b"):
-            raise UsageError(f"to must be 'a' or 'b', not {to!r}")
+        times = torch.tensor([0.0, 1.0] if other_end(to) == "a" else [1.0, 0.0], dtype=x.dtype, device=x.device)
 
         def motion(t: Tensor, state: Tensor) -> Tensor:
             velocity = self.network(state[:, :-1].reshape(-1, *x.shape[1:]), t, condition).flatten(1)
@@ -138,6 +137,5 @@ class Between(nn.Module):
             return torch.cat([velocity, energy], 1)
 
         start = torch.cat([x.flatten(1), x.new_zeros(len(x), 1)], 1)
-        times = torch.tensor([0.0, 1.0] if to == "b" else [1.0, 0.0], dtype=x.dtype, device=x.device)
         end = odeint(motion, start, times, method="dopri5", rtol=tolerance, atol=tolerance, on_failure="nan").y[-1]
         return end[:, :-1].reshape(x.shape), end[:, -1].abs()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.batch import PairBatch
 from pushforward.models.between import Between
-from pushforward.models.custom_networks import with_own_network
+from pushforward.models.custom_networks import NetworkSettings, with_own_network
 from pushforward.models.model import Batch, Collate, Model, Settings, Turn
 from pushforward.models.pairs import members, other_end
-from pushforward.models.whitened import Whitening, can_be_whitened, translation_defaults
+from pushforward.models.whitened import PairWhitening, can_be_whitened, translation_defaults
 from pushforward.networks import time_network
 from pushforward.spaces import Space
 from pushforward.transport.couplings import BLOCK
@@ -33,20 +33,12 @@ from pushforward.transport.couplings import BLOCK
 __all__ = ["Bridge", "BridgeSettings", "network_options"]
 
 
-class BridgeSettings(Settings):
+class BridgeSettings(NetworkSettings):
     """
     Attributes:
-        network: of a field, ``unet`` or ``transformer``; None is the U-Net. For any space, ``module`` or
-            ``module:Class`` of your own (see `networks.custom`), which receives ``width`` and ``depth`` if set.
-        width: hidden features of a vector's network, channels at a field's full resolution; None follows from
-            the space.
-        depth: residual blocks, for a field at each resolution; None follows from the space.
         pairs: number of members paired by optimal transport among themselves; 1 pairs at random.
     """
 
-    network: str | None = None
-    width: int | None = Setting(default=None, ge=1)
-    depth: int | None = Setting(default=None, ge=1)
     pairs: int = Setting(default=BLOCK, ge=1)
 
 
@@ -71,7 +63,7 @@ class Bridge(Model):
     ) -> None:
         super().__init__(space, condition, settings)
         network = time_network(space, condition, **network_options(space, self.settings))
-        self.whitening = nn.ModuleDict({side: Whitening(space) for side in "ab"})
+        self.whitening = PairWhitening(space)
         if can_be_whitened(space):
             network = _BeyondGaussian(network)
         self.between = Between(space, condition, network, pairs=self.settings.pairs)
@@ -95,8 +87,7 @@ class Bridge(Model):
         }  # fmt: skip
 
     def prepare(self, batch: Batch) -> None:
-        for side, x in members(batch).items():
-            cast(Whitening, self.whitening[side]).update(x)
+        self.whitening.add(members(batch))
 
     @property
     def collate(self) -> Collate:
@@ -119,7 +110,7 @@ class Bridge(Model):
         """Members of b as members of a (``to="a"``), or of a as members of b."""
         options = sampling if isinstance(sampling, BridgeSampling) else BridgeSampling()
         moved = self.between.translate(self.whitening[other_end(to)](x), to, tolerance=options.tolerance)
-        return cast(Whitening, self.whitening[to]).inverse(moved)
+        return self.whitening[to].inverse(moved)
 
 
 class _BeyondGaussian(nn.Module):

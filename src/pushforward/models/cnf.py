@@ -28,7 +28,7 @@ import torch
 from jaxtyping import Float, Int
 from pydantic import BaseModel, field_validator, model_validator
 from pydantic import Field as Setting
-from torch import Tensor, nn
+from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import METHODS, IntegrationError, Solution, odeint, probe
@@ -36,6 +36,7 @@ from pushforward.errors import TrainingError, UsageError
 from pushforward.models.custom_networks import with_own_network
 from pushforward.models.flat_velocity import WARP, FlatField, FlatVelocity
 from pushforward.models.model import Batch, Model, Settings, Turn
+from pushforward.models.path_integrals import PathIntegrals
 from pushforward.networks import PreparedField, VectorField, time_network
 from pushforward.randomness import Draws
 from pushforward.spaces import Particles, Space, Vector
@@ -164,7 +165,12 @@ class CNF(Model):
                 yield self._matching(batch)
             return
         options, size = self.settings, self.space.size
-        field = _Carried(self.velocity.given(batch.condition), options)
+        field = PathIntegrals(
+            self.velocity.given(batch.condition),
+            estimated=options.trace == "hutchinson",
+            kinetic=options.kinetic > 0,
+            jacobian=options.jacobian > 0,
+        )
         if field.needs_probe:
             field.probe = probe(batch.x, batch.draws, options.probe)
         solution = self._solve(field, field.start(batch.x), (0.0, 1.0), training=True)
@@ -195,13 +201,13 @@ class CNF(Model):
         self, z: Float[Tensor, "batch dim"], time: float, condition: Condition | None = None
     ) -> Float[Tensor, " batch"]:
         """Log-density, in nats, of the transported data at a time between 0 (data) and 1 (noise)."""
-        field = _Carried(self.velocity.given(condition))
+        field = PathIntegrals(self.velocity.given(condition))
         z, volume, *_ = field.parts(self._solve(field, field.start(z), (time, 1.0)).y_end)
         return self._base(z) + volume
 
     def evaluations(self, x: Float[Tensor, "batch dim"], condition: Condition | None = None) -> Int[Tensor, " batch"]:
         """Number of evaluations of the velocity for the density at each sample."""
-        field = _Carried(self.velocity.given(condition))
+        field = PathIntegrals(self.velocity.given(condition))
         return self._solve(field, field.start(self._flat(x)), (0.0, 1.0)).stats.evaluations
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
@@ -218,7 +224,7 @@ class CNF(Model):
         """
         options = sampling if isinstance(sampling, CNFSampling) else CNFSampling()
         noise = self._noise(draws)
-        field = _Carried(self.velocity.given(condition))
+        field = PathIntegrals(self.velocity.given(condition))
         solution = self._solve(field, field.start(options.temperature * noise), (1.0, 0.0), options)
         x, volume, *_ = field.parts(solution.y_end)
         base = self._base(noise) - self.space.degrees * math.log(options.temperature)
@@ -256,7 +262,7 @@ class CNF(Model):
 
     def _solve(
         self,
-        field: PreparedField | FlatField | _Carried,
+        field: PreparedField | FlatField | PathIntegrals,
         state: Tensor,
         times: Sequence[float],
         sampling: CNFSampling | None = None,
@@ -289,63 +295,6 @@ class CNF(Model):
             if training:
                 raise TrainingError(f"the flow could not be integrated: {problem}; lower the learning rate") from None
             raise UsageError(f"the flow could not be integrated: {problem}; set a larger tolerance") from None
-
-
-class _Carried:
-    """The field of a sample together with the integrals along its path: (z, ∫ tr ∂f/∂z, ∫ ‖f‖², ∫ ‖∂f/∂z‖²_F).
-
-    Arguments:
-        field: velocity at the batch's conditions.
-        options: select the trace and the last two integrals; None for the exact trace alone.
-    """
-
-    def __init__(self, field: PreparedField | FlatField, options: CNFSettings | None = None) -> None:
-        self.field = field
-        self.estimated = options is not None and options.trace == "hutchinson"
-        self.kinetic = options is not None and options.kinetic > 0
-        self.jacobian = options is not None and options.jacobian > 0
-        self.probe: Tensor | None = None
-
-    @property
-    def more(self) -> int:
-        """Number of integrals along the path."""
-        return 1 + self.kinetic + self.jacobian
-
-    @property
-    def needs_probe(self) -> bool:
-        return self.estimated or self.jacobian
-
-    @property
-    def tensors(self) -> list[Tensor]:
-        return self.field.tensors
-
-    @property
-    def rowwise(self) -> bool:
-        return self.field.rowwise and self.probe is None
-
-    def start(self, z: Tensor) -> Tensor:
-        return nn.functional.pad(z, (0, self.more))
-
-    def __call__(self, t: Tensor, state: Tensor) -> Tensor:
-        z = state[:, : state.shape[1] - self.more]
-        stretch = []
-        if self.probe is not None:
-            value, (change,) = self.field.with_changes(t, z, self.probe[None])
-            # ε·Jε has the mean tr J and ‖Jε‖² the mean ‖J‖²_F, over ε of unit covariance.
-            trace = (change * self.probe).sum(1)
-            stretch = [change.square().sum(1)] if self.jacobian else []
-        if not self.estimated:
-            value, trace = self.field.with_divergence(t, z)
-        energy = [value.square().sum(1)] if self.kinetic else []
-        return torch.cat([value, torch.stack([trace, *energy, *stretch], 1)], 1)
-
-    def parts(self, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """z and the three integrals; those not computed are zero."""
-        z, volume, *others = state.split([state.shape[1] - self.more, *[1] * self.more], dim=1)
-        nothing = torch.zeros_like(volume)
-        energy = others[0] if self.kinetic else nothing
-        stretch = others[-1] if self.jacobian else nothing
-        return z, volume.squeeze(1), energy.squeeze(1), stretch.squeeze(1)
 
 
 def _velocity(space: Space, condition: ConditionSpace, settings: CNFSettings) -> VectorField | FlatVelocity:

@@ -27,10 +27,10 @@ from torch import Tensor, nn
 
 from pushforward import transport
 from pushforward.conditions import ConditionSpace
-from pushforward.models.custom_networks import with_own_network
+from pushforward.models.custom_networks import NetworkSettings, with_own_network
 from pushforward.models.flow_matching import FlowMatching
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
-from pushforward.models.pairs import members, other_end
+from pushforward.models.pairs import checked_end, members, other_end
 from pushforward.models.whitened import translation_defaults
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -40,20 +40,12 @@ from pushforward.transport import Straight
 __all__ = ["DiffusionBridge"]
 
 
-class DiffusionBridgeSettings(Settings):
+class DiffusionBridgeSettings(NetworkSettings):
     """
     Attributes:
-        network: of a field, ``unet`` or ``transformer``; None is the U-Net. For any space, ``module`` or
-            ``module:Class`` of your own (see `networks.custom`), which receives ``width`` and ``depth`` if set.
-        width: hidden features of a vector's network, channels at a field's full resolution; None follows from the
-            space.
-        depth: residual blocks, for a field at each resolution; None follows from the space.
         tolerance: relative excess of one noised spectrum over the other that the turn-around time allows.
     """
 
-    network: str | None = None
-    width: int | None = Setting(default=None, ge=1)
-    depth: int | None = Setting(default=None, ge=1)
     tolerance: float = Setting(default=1.0, gt=0)
 
 
@@ -87,7 +79,7 @@ class DiffusionBridge(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        own = FlowMatching.Settings(**self.settings.model_dump(include={"network", "width", "depth"}))
+        own = FlowMatching.Settings(**self.settings.model_dump(include=set(NetworkSettings.model_fields)))
         self.models = nn.ModuleDict({side: FlowMatching(space, condition, own) for side in "ab"})
         for side in "ab":
             self.register_buffer(f"powers_{side}", torch.zeros_like(self._model(side).gaussian.raw_log_power))
@@ -137,16 +129,16 @@ class DiffusionBridge(Model):
 
     @torch.no_grad()
     def translate_at_random(self, x: Tensor, to: str, draws: Draws, sampling: BaseModel | None = None) -> Tensor:
-        """The same, with fresh noise if ``random`` is set."""
-        other_end(to)
+        """Translations as by `translate`, but with fresh noise if ``random`` is set."""
         options = self._options(sampling)
         if not options.random:
             return self.translate(x, to, options)
-        times = self._times(options)
+        goal, times = self._model(checked_end(to)), self._times(options)
         z = Straight().moments(times[:1])[0].mix(x, draws.normal(*self.space.shape))
-        return transport.sde(self._model(to).predictor(None, Straight()), Straight(), times, z, draws)
+        return transport.sde(goal.predictor(None, Straight()), Straight(), times, z, draws)
 
     def _model(self, side: str) -> FlowMatching:
+        """The model of one ensemble."""
         return cast(FlowMatching, self.models[side])
 
     def _options(self, sampling: BaseModel | None) -> DiffusionBridgeSampling:

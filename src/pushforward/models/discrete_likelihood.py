@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pushforward.conditions import Condition
 from pushforward.models.conditionals import LogisticMixture
 from pushforward.models.mixed_conditional import MixedConditional, as_sequence, from_sequence
 from pushforward.models.packing import packed_space
@@ -29,7 +30,7 @@ __all__ = ["DiscreteLikelihood"]
 class DiscreteLikelihood(nn.Module):
     """Probabilities of discrete values, and densities of continuous columns beside them, given a decoder's outputs.
 
-    Samples are in network units, with discrete values anywhere in their cells.
+    Samples are in network units, with discrete values anywhere in their cells; conditions act through the decoder.
 
     Arguments:
         space: of the samples, a vector or a field.
@@ -81,11 +82,15 @@ class DiscreteLikelihood(nn.Module):
             frequency = (len(x) * own + self.pooled_members * pooled) / (len(x) + self.pooled_members)
             self.start[:, numbers:] = frequency.log()
 
-    def log_prob(self, x: Float[Tensor, "batch *shape"], decoded: Tensor) -> Float[Tensor, " batch"]:
+    def log_prob(
+        self, x: Float[Tensor, "batch *shape"], decoded: Tensor, condition: Condition | None = None
+    ) -> Float[Tensor, " batch"]:
         """Logarithm of the probabilities per volume of the cells, and of densities, in nats."""
         return self.conditional.log_prob(as_sequence(x), self._raw(decoded), self.channel).sum(1)
 
-    def sample(self, decoded: Tensor, draws: Draws) -> Float[Tensor, "batch *shape"]:
+    def sample(
+        self, decoded: Tensor, draws: Draws, condition: Condition | None = None
+    ) -> Float[Tensor, "batch *shape"]:
         """One sample per decoded code."""
         values = self.conditional.sample(self._raw(decoded), draws.uniform(self.space.size, 2), self.channel)
         return from_sequence(values, self.space)

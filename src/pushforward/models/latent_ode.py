@@ -40,8 +40,9 @@ from torch import Tensor, nn
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.importance import LogJoint, Mixture, posterior_draws, resampled
-from pushforward.models.laplace import Linearised, climb
+from pushforward.models.laplace import climb
 from pushforward.models.linear_series import Basis, Roughness, Rows, loading_slots
+from pushforward.models.linearised_series import linearised_residuals
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.motion import Bent, Motion
 from pushforward.networks.series_encoder import SeriesEncoder
@@ -49,9 +50,6 @@ from pushforward.randomness import Draws
 from pushforward.spaces import Series, Space
 
 __all__ = ["LatentODE"]
-
-STEP = 1e-3
-"""Step of the finite differences of the motion with respect to the code, in units of the prior."""
 
 
 class LatentODESettings(Settings):
@@ -304,28 +302,10 @@ class LatentODE(Model):
         best = (log_joint(z) - torch.logaddexp(_log_normal(z), guess.log_prob(z))).topk(starts, 0).indices
         z = z.gather(0, best[..., None].expand(*best.shape, n))
         a = rows.posterior(self._basis(z, rows.times, condition))[1]
-        peaks, factor, height = climb(self._linearised(rows, condition), torch.cat([a, z], -1), self.forecast_climbs)
+        residuals = linearised_residuals(lambda codes: self._basis(codes, rows.times, condition), rows, m)
+        peaks, factor, height = climb(residuals, torch.cat([a, z], -1), self.forecast_climbs)
         # The last block of the factor is that of the precision without the coefficients.
         return Mixture(peaks[..., m:], factor[..., m:, m:], height - _log_volume(factor))
-
-    def _linearised(self, rows: Rows, condition: Condition | None) -> Linearised:
-        """Residuals of the observations, in units of their standard deviation, and their derivatives, as a function of
-        coefficients and codes."""
-        n, m = self.settings.latent_dim, self.coefficients
-        units = STEP * torch.eye(n, device=rows.times.device, dtype=rows.times.dtype)
-
-        def linearised(u: Tensor) -> tuple[Tensor, Tensor]:
-            a, z = u.split([m, n], -1)
-            moved = torch.cat([z[None], z + units[:, None, None]]).flatten(0, 1)
-            basis = self._basis(moved, rows.times, condition)
-            paths = basis.path(a.repeat(1 + n, 1, 1)).unflatten(0, (1 + n, len(z)))
-            by_code = ((paths[1:] - paths[0]) / STEP).movedim(0, -1)
-            k = len(z)
-            by_coefficient = torch.einsum("kbtf,kbdfm->kbtdm", basis.features[:k], basis.loadings[:k])
-            made = rows.whitened_paths(torch.cat([paths[0, ..., None], by_coefficient, by_code], -1))
-            return made[..., 0] - rows.standard.flatten(1), made[..., 1:]
-
-        return linearised
 
     def _roughness(self) -> Roughness:
         length = self.log_length.exp() / self.motion.rate

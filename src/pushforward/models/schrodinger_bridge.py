@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -31,7 +31,7 @@ from pushforward.models.bridge import Bridge, BridgeSettings, network_options
 from pushforward.models.custom_networks import with_own_network
 from pushforward.models.model import Batch, Collate, Model, Player, Settings, Turn
 from pushforward.models.pairs import members, other_end
-from pushforward.models.whitened import Whitening, can_be_whitened
+from pushforward.models.whitened import PairWhitening, can_be_whitened
 from pushforward.networks import time_network
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
@@ -83,7 +83,7 @@ class SchrodingerBridge(Model):
     ) -> None:
         super().__init__(space, condition, settings)
         options = network_options(space, self.settings)
-        self.whitening = nn.ModuleDict({side: Whitening(space) for side in "ab"})
+        self.whitening = PairWhitening(space)
         chosen = 1.0 if can_be_whitened(space) else 0.5
         self.fitting = chosen if self.settings.fitting is None else self.settings.fitting
         self.drifts = nn.ModuleDict({side: time_network(space, condition, **options) for side in "ab"})
@@ -106,8 +106,7 @@ class SchrodingerBridge(Model):
         return {f"to_{side}": Player(list(self.drifts[side].parameters())) for side in "ab"}
 
     def prepare(self, batch: Batch) -> None:
-        for side, x in members(batch).items():
-            cast(Whitening, self.whitening[side]).update(x)
+        self.whitening.add(members(batch))
 
     @property
     def collate(self) -> Collate:
@@ -125,9 +124,10 @@ class SchrodingerBridge(Model):
         fitting = batch.progress >= 1 - self.fitting
         self.prepare(batch)
         ends = {side: self.whitening[side](x) for side, x in members(batch).items()}
-        # each drift starts at members of the other ensemble, or at what the other drift makes of its own end
-        starts = {to: self.simulate(ends[to], other_end(to), batch.draws) if fitting else ends[other_end(to)]
-                  for to in "ba"}  # fmt: skip
+        if fitting:
+            starts = {to: self.simulate(ends[to], other_end(to), batch.draws) for to in "ba"}
+        else:
+            starts = {to: ends[other_end(to)] for to in "ba"}
         for _ in range(self.settings.repeats if fitting else 1):
             for to in "ba":
                 yield Turn(f"to_{to}", self._loss(to, starts[to], ends[to], batch.draws), {})
@@ -145,16 +145,16 @@ class SchrodingerBridge(Model):
         tolerance = self._options(sampling).tolerance
         w = self.whitening[other_end(to)](x)
         moved = schrodinger.transported(forward, backward, w, sigma=self.settings.noise, tolerance=tolerance)
-        return cast(Whitening, self.whitening[to]).inverse(moved)
+        return self.whitening[to].inverse(moved)
 
     @torch.no_grad()
     def translate_at_random(self, x: Tensor, to: str, draws: Draws, sampling: BaseModel | None = None) -> Tensor:
-        """The same, by the diffusion if ``random`` is set."""
+        """Translations as by `translate`, but along the diffusion if ``random`` is set."""
         options = self._options(sampling)
         if not options.random:
             return self.translate(x, to, options)
         moved = self.simulate(self.whitening[other_end(to)](x), to, draws, options.steps)
-        return cast(Whitening, self.whitening[to]).inverse(moved)
+        return self.whitening[to].inverse(moved)
 
     def _loss(self, to: str, start: Tensor, end: Tensor, draws: Draws) -> Tensor:
         elapsed, eps = draws.stratified(), draws.normal(*self.space.shape)

@@ -48,6 +48,7 @@ from pushforward.models.chains import (
 )
 from pushforward.models.discrete_cells import MOST_CELLS, DiscreteCells, cells_of
 from pushforward.models.discrete_likelihood import DiscreteLikelihood
+from pushforward.models.likelihood import GaussianLikelihood, Likelihood
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.spectral_noise import GaussianNoise, LongestWaves
 from pushforward.models.stationary import is_stationary
@@ -174,6 +175,13 @@ class VAE(Model):
         self.noise = None if cells else GaussianNoise(space, kind, condition, coded=self.latent_dim)
         self.register_buffer("centre", torch.zeros(space.shape))
 
+    @property
+    def _around(self) -> Likelihood:
+        """Distribution of samples around what the decoder makes of a code."""
+        if self.likelihood is not None:
+            return self.likelihood
+        return GaussianLikelihood(cast(GaussianNoise, self.noise), self.centre)
+
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         if space.grid:
@@ -205,16 +213,13 @@ class VAE(Model):
         return {"model": Player(others), "noise": Player([amplitude], rate=5.0)}
 
     def prepare(self, batch: Batch) -> None:
-        x = self._at_cell_middles(batch.x)
+        x = self._around.middle(batch.x)
         if is_stationary(self.space):
             mean = x.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (len(self.space.shape) - 1))
         else:
             mean = x.mean(0)
         self.centre.copy_(mean.expand(self.space.shape))
-        if self.likelihood is not None:
-            self.likelihood.initialise(x)
-        if self.noise is not None:
-            self.noise.initialise(x - self.centre)
+        self._around.initialise(x)
         self.bands.initialise(x - self.centre)
         if self.waves is not None:
             self.waves.initialise(x - self.centre)
@@ -224,9 +229,7 @@ class VAE(Model):
         draws = [batch.draws.normal(self.latent_dim) for _ in range(self.settings.importance)]
         coded = self._coded(batch.x, batch.condition)
         bounds = [self._bound(batch.x, batch.condition, coded, noise) for noise in draws]
-        reconstruction = torch.stack([each for each, _, _ in bounds])
-        divergence = torch.stack([each for _, each, _ in bounds])
-        charged = torch.stack([each for _, _, each in bounds])
+        reconstruction, divergence, charged = (torch.stack(each) for each in zip(*bounds, strict=True))
         warm_up = self.settings.warm_up
         beta = self.settings.beta * (min(1.0, batch.progress / warm_up) if warm_up else 1.0)
         loss = -_mean_weight(reconstruction - beta * charged).mean() / self.space.size
@@ -270,10 +273,8 @@ class VAE(Model):
                 log_posterior = log_posterior - log_abs_det
             divergence = log_posterior - self._log_prior(z, condition)
             charged = divergence.clamp(min=free * self.latent_dim) if free else divergence
-        decoded = self._decoded(z, condition)
-        if self.noise is not None:
-            return self.noise.log_prob(x - decoded, condition), divergence, charged
-        return cast(DiscreteLikelihood, self.likelihood).log_prob(x, decoded), divergence, charged
+        reconstruction = self._around.log_prob(x, self._decoded(z, condition), condition)
+        return reconstruction, divergence, charged
 
     def _log_prior(self, z: Tensor, condition: Condition | None) -> Float[Tensor, " batch"]:
         if self.prior is None:
@@ -289,8 +290,8 @@ class VAE(Model):
         return mean, log_scale
 
     def _coded(self, x: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor, Tensor]:
+        x = self._around.middle(x)
         # Under autocast the encoder's output may be bfloat16, too coarse for a divergence summed over many numbers.
-        x = self._at_cell_middles(x)
         encoded = self.encoder(self.bands(x - self.centre), condition).float()
         mean, raw, context = encoded.tensor_split([self.latent_dim, 2 * self.latent_dim], dim=1)
         if self.waves is not None:
@@ -302,10 +303,8 @@ class VAE(Model):
         z = options.temperature * draws.normal(self.latent_dim)
         if self.prior is not None:
             z, _ = self.prior.inverse(z, self.condition.numbers_of(condition))
-        if self.likelihood is not None and options.noise:
-            return self.likelihood.sample(self._decoded(z, condition), draws)
-        x = self.decode(z, condition)
-        return x + self.noise.sample(draws, condition) if self.noise is not None and options.noise else x
+        decoded = self._decoded(z, condition)
+        return self._around.sample(decoded, draws, condition) if options.noise else self._around.mean(decoded)
 
     def encode(
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
@@ -318,8 +317,7 @@ class VAE(Model):
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Decoded mean of a code, without the decoder's noise."""
-        decoded = self._decoded(z, condition)
-        return decoded if self.likelihood is None else self.likelihood.mean(decoded)
+        return self._around.mean(self._decoded(z, condition))
 
     def _decoded(self, z: Tensor, condition: Condition | None) -> Tensor:
         """Decoder outputs: the mean of Gaussian noise, or the parameters of the discrete likelihood."""
@@ -331,10 +329,6 @@ class VAE(Model):
             decoded = self.waves.inverse(z) + self.joined[1] * decoded
         # The common mean is added, so that the code describes only the differences.
         return self.centre + decoded
-
-    def _at_cell_middles(self, x: Tensor) -> Tensor:
-        """Samples with discrete values in the middle of their cells, wherever these were dequantised to."""
-        return x if self.likelihood is None else self.likelihood.middle(x)
 
 
 def _mean_weight(logs: Float[Tensor, "codes batch"]) -> Float[Tensor, " batch"]:

@@ -13,7 +13,9 @@ normal distribution normal; a network learns what remains.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import singledispatch
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -23,7 +25,7 @@ from pushforward.spaces import Field, Space
 from pushforward.tensors.processes import joined_rows
 from pushforward.transport.gaussian import wavenumber_bins
 
-__all__ = ["Whitening", "can_be_whitened", "translation_defaults"]
+__all__ = ["PairWhitening", "Whitening", "can_be_whitened", "translation_defaults"]
 
 
 @singledispatch
@@ -96,3 +98,22 @@ class Whitening(nn.Module):
             return x
         filtered = self._modes(x) * self.power.clamp(min=self.smallest).pow(exponent)[:, self.index]
         return torch.fft.irfftn(filtered, s=self.grid, dim=tuple(range(2, x.dim())), norm="ortho")
+
+
+class PairWhitening(nn.ModuleDict):
+    """`Whitening` of each of two ensembles, by its name, ``"a"`` or ``"b"``.
+
+    Arguments:
+        space: of the samples of both.
+    """
+
+    def __init__(self, space: Space) -> None:
+        super().__init__({side: Whitening(space) for side in ("a", "b")})
+
+    def __getitem__(self, side: str) -> Whitening:
+        return cast(Whitening, super().__getitem__(side))
+
+    def add(self, members: Mapping[str, Tensor]) -> None:
+        """Add a batch of each ensemble, of all processes, to its mean power while training."""
+        for side, x in members.items():
+            self[side].update(x)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.errors import UsageError
 from pushforward.networks.periodic import wrap
+from pushforward.networks.shifted_products import convolved_by_products, suits_products
 from pushforward.spaces import Field
 from pushforward.tensors import linear
 
@@ -66,6 +67,9 @@ class Convolution(nn.Module):
                 return self._of_each_cell(x)
             if self.kernel % 2 and self.kernel > 1 and self.convolution.out_channels <= _FEW:
                 return self._to_few_channels(x)
+            if suits_products(x, self.convolution.weight):
+                weight, bias = self.convolution.weight, self.convolution.bias
+                return convolved_by_products(x, weight, bias, periodic=self.periodic)
         total = self.kernel - (2 if self.halve else 1)
         before = total // 2
         edges = tuple((before, total - before + (cells % 2 if self.halve else 0)) for cells in x.shape[2:])

@@ -93,6 +93,8 @@ class _Timeless(nn.Module):
 
 
 class _ResNet(nn.Module):
+    """Residual blocks on a grid half as fine, added to the features of the full grid; its output is zero at first."""
+
     def __init__(self, space: Field, width: int, depth: int) -> None:
         super().__init__()
         dims, periodic = len(grid_of(space)), space.periodic

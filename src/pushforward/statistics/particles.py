@@ -112,13 +112,16 @@ def radial_distribution(
     """
     box = box_of(x, box)
     distances = pair_distances(x, box, species, between)
-    end = farthest if farthest is not None else box / 2 if box is not None else float(distances.max())
-    if bins < 1 or not end > 0:
-        raise UsageError(f"a radial distribution needs at least one bin up to a positive distance; got {bins} to {end}")
-    edges = torch.linspace(0, end, bins + 1, dtype=distances.dtype, device=distances.device)
-    place = (distances * (bins / end)).long()
+    if farthest is None:
+        farthest = float(distances.max()) if box is None else box / 2
+    if bins < 1 or not farthest > 0:
+        raise UsageError(
+            f"a radial distribution needs at least one bin up to a positive distance; got {bins} to {farthest}"
+        )
+    edges = torch.linspace(0, farthest, bins + 1, dtype=distances.dtype, device=distances.device)
+    place = (distances * (bins / farthest)).long()
     # The largest distance belongs to the last bin, what lies beyond to none.
-    place = torch.where(distances == end, bins - 1, place).clamp(max=bins)
+    place = torch.where(distances == farthest, bins - 1, place).clamp(max=bins)
     counts = distances.new_zeros(len(distances), bins + 1).scatter_add_(1, place, torch.ones_like(distances))[:, :bins]
     dim = as_tensor(x).shape[2]
     volume = edges.diff() if box is None else _ball(dim) * edges.pow(dim).diff() / box**dim

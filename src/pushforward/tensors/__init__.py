@@ -1,5 +1,5 @@
-"""Tensor tools for networks and solvers: products, an inverse hyperbolic sine, the normal density, gradients of
-formulas, half precision, subspaces, memory, threads, wrappers."""
+"""Tensor tools for networks and solvers: products and their rate, an inverse hyperbolic sine, the normal density,
+gradients of formulas, half precision, subspaces, memory, threads, wrappers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pushforward.tensors.memory import keep_freed_memory
 from pushforward.tensors.normal import normal_log_prob
 from pushforward.tensors.precision import in_single, single
 from pushforward.tensors.products import linear, product
+from pushforward.tensors.rates import products_are_faster
 from pushforward.tensors.threads import start_beside
 from pushforward.tensors.wrapped import is_plain, is_wrapped, unwrapped
 
@@ -22,6 +23,7 @@ __all__ = [
     "linear",
     "normal_log_prob",
     "product",
+    "products_are_faster",
     "single",
     "start_beside",
     "unwrapped",

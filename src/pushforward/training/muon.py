@@ -106,14 +106,17 @@ def inverse_roots(gram: Float[Tensor, "batch n n"]) -> Float[Tensor, "batch n n"
 
     A zero matrix is its own direction: the root is finite.
     """
-    norm = gram.norm(dim=(1, 2), keepdim=True).clamp(min=1e-30)
+    # Divided by the largest entry, which is on the diagonal, gradients of any size have a norm in single precision.
+    largest = gram.diagonal(dim1=1, dim2=2).amax(1)[:, None, None].clamp(min=1e-30)
+    gram = gram / largest
+    norm = gram.norm(dim=(1, 2), keepdim=True).clamp(min=1)
     gram = gram / norm
     root = factor = _factor(gram)
     for _ in range(_ITERATIONS - 1):
         gram = factor @ gram @ factor
         factor = _factor(gram)
         root = factor @ root
-    return root / norm.sqrt()
+    return root / (norm * largest).sqrt()
 
 
 def _factor(gram: Float[Tensor, "batch n n"]) -> Float[Tensor, "batch n n"]:

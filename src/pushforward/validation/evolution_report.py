@@ -21,7 +21,7 @@ from pushforward.validation.page import render, save_page
 from pushforward.validation.printing import Printed, TextTable
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import GENERATED, Picture, encode, styled
-from pushforward.validation.verdict import AT_FLOOR, CLOSE, NEAR, OFF, STYLES, UNJUDGED
+from pushforward.validation.verdict import STYLES, verdict_beside
 from pushforward.validation.wording import number, plain, with_error, with_unit
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class EvolutionReport(Printed):
         value, middle = float(values.mean()), float(floor.mean())
         return Line(
             key, label, quantity, unit, value, float(error), float(last(UNCORRECTED).mean()), middle,
-            float(floor.min()), float(floor.max()), _verdict(value, middle, float(floor.max())),
+            float(floor.min()), float(floor.max()), verdict_beside(value, middle, float(floor.max())),
         )  # fmt: skip
 
 
@@ -242,9 +242,3 @@ def _unseen(emulator: Emulator, ensemble: Ensemble | None) -> tuple[Ensemble, bo
             f"all {len(ensemble)} simulations of {ensemble.name} were used in training; give others after the run"
         )
     return test, True
-
-
-def _verdict(value: float, floor: float, most: float) -> str:
-    if not np.isfinite(floor):
-        return UNJUDGED
-    return AT_FLOOR if value <= most else NEAR if value <= CLOSE * floor else OFF

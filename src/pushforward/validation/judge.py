@@ -120,40 +120,18 @@ def judge(
         test, made = flags.of_ensemble(test), flags.of_ensemble(made)
         trained = None if trained is None else flags.of_ensemble(trained)
         log_prob = None if log_prob is None else _of_gaps(log_prob, flags)
-    without = condition is False
-    if condition is False:
-        condition, made = None, made.with_conditions(None)
-    elif condition is not None and test.conditions is None:
-        rows = np.atleast_1d(np.asarray(condition))
-        if len(rows) != len(test) or (trained is not None and trained.conditions is None):
-            raise UsageError(
-                f"{len(rows)} conditions were given for {len(test)} members of {test.name}, which has none; read the "
-                "data (and the training data) with their conditions"
-            )
-        test = test.with_conditions(rows)
-    elif test.conditions is None and test.condition_field is None and made.conditions is not None:
-        made = made.with_conditions(None)
+    test, made = _with_conditions(test, made, trained, condition)
+    beside = test.with_conditions(None) if condition is False else test
     rng = np.random.default_rng([seed, Purpose.PARTNERS])
-    others, unseen = trained, np.arange(len(test))
-    alike = trained is not None and trained.parameters == test.parameters
-    if others is None or not alike or others.condition_field != test.condition_field:
-        unseen, rest = halves(test, rng)
-        others = test.subset(rest)
-    beside = test.with_conditions(None) if without else test
-    chosen, members = _paired(made, beside, unseen, condition, rng, most_members(test.space, most))
+    others, unseen = _others(test, trained, rng)
+    given = None if condition is False else condition
+    chosen, members = _paired(made, beside, unseen, given, rng, most_members(test.space, most))
     if made.space.shape != test.space.shape:
         raise UsageError(
             f"{name} have shape {tuple(made.space.shape)} each, but members of {test.name} {tuple(test.space.shape)}"
         )
+    _refuse_too_few(made, test, len(members), halved=others is not trained)
     emulator = _Given(name, test.space, beside.parameters, beside.condition_space, log_prob)
-    if len(members) < FEWEST_TO_JUDGE:
-        half = (
-            "" if others is trained else ", half of which give the floor; training members (train=, --train) spare them"
-        )
-        raise UsageError(
-            f"{len(made)} samples and {len(test)} members of {test.name}{half}: too few to judge by; at least "
-            f"{FEWEST_TO_JUDGE} samples are compared with as many members"
-        )
     drawn = made.take(chosen)
     with judging(progress) as watch:
         evaluation = assemble(
@@ -189,6 +167,62 @@ def _flags_of(test: Ensemble, made: Ensemble, trained: Ensemble | None) -> GapFl
 
 def _of_gaps(log_prob: LogProb, flags: GapFlags) -> LogProb:
     return lambda x, condition: log_prob(flags.inverse(x), condition)
+
+
+def _with_conditions(
+    test: Ensemble, made: Ensemble, trained: Ensemble | None, condition: ArrayLike | Literal[False] | None
+) -> tuple[Ensemble, Ensemble]:
+    """Data and samples, both with conditions where the data or the user have them for the data.
+
+    Raises:
+        UsageError: if conditions are given for data without any, and are not one row per member.
+    """
+    if condition is False:
+        return test, made.with_conditions(None)
+    if test.conditions is not None:
+        return test, made
+    if condition is not None:
+        rows = np.atleast_1d(np.asarray(condition))
+        if len(rows) != len(test) or (trained is not None and trained.conditions is None):
+            raise UsageError(
+                f"{len(rows)} conditions were given for {len(test)} members of {test.name}, which has none; read the "
+                "data (and the training data) with their conditions"
+            )
+        return test.with_conditions(rows), made
+    if test.condition_field is None and made.conditions is not None:
+        return test, made.with_conditions(None)
+    return test, made
+
+
+def _others(test: Ensemble, trained: Ensemble | None, rng: np.random.Generator) -> tuple[Ensemble, np.ndarray]:
+    """Members that give the floor, and the rows of ``test`` that are left to judge by.
+
+    The first are the training members if they have the conditions of ``test``, else half of ``test``.
+    """
+    if (
+        trained is not None
+        and trained.parameters == test.parameters
+        and trained.condition_field == test.condition_field
+    ):
+        return trained, np.arange(len(test))
+    unseen, rest = halves(test, rng)
+    return test.subset(rest), unseen
+
+
+def _refuse_too_few(made: Ensemble, test: Ensemble, count: int, *, halved: bool) -> None:
+    """Raise unless there are enough members to judge by.
+
+    Arguments:
+        count: members that samples are compared with.
+        halved: whether half of the data give the floor.
+    """
+    if count >= FEWEST_TO_JUDGE:
+        return
+    half = ", half of which give the floor; training members (train=, --train) spare them" if halved else ""
+    raise UsageError(
+        f"{len(made)} samples and {len(test)} members of {test.name}{half}: too few to judge by; at least "
+        f"{FEWEST_TO_JUDGE} samples are compared with as many members"
+    )
 
 
 def _paired(

@@ -6,6 +6,7 @@ A unit that no file states leaves its label without one; lengths without a box a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "power",
     "product",
     "series_units",
+    "units_of_each",
     "value_label",
     "wavenumber",
     "wavenumber_label",
@@ -104,11 +106,16 @@ def wavenumber_label(data: EvaluationData) -> str:
     return labelled("k", wavenumber(data))
 
 
+def units_of_each(units: Sequence[str], count: int) -> tuple[str, ...]:
+    """Units of ``count`` columns: one each, or one for all; empty texts where the numbers do not fit."""
+    if len(units) not in (1, count):
+        return ("",) * count
+    return tuple(units) if len(units) == count else tuple(units) * count
+
+
 def column_units(data: EvaluationData) -> tuple[str, ...]:
     """Unit of each coordinate or channel; empty texts where none is stated."""
-    count = len(data.column_names)
-    units = tuple(data.units)
-    return units * count if len(units) == 1 else units if len(units) == count else ("",) * count
+    return units_of_each(data.units, len(data.column_names))
 
 
 def common_unit(data: EvaluationData) -> str:
@@ -127,4 +134,4 @@ def series_units(data: EvaluationData[Series]) -> tuple[str, tuple[str, ...]]:
     space, units = data.space, tuple(data.units)
     if len(units) == space.dim + 1:
         return units[0], units[1:]
-    return "", units if len(units) == space.dim else units * space.dim if len(units) == 1 else ("",) * space.dim
+    return "", units_of_each(units, space.dim)

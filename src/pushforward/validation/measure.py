@@ -70,8 +70,10 @@ class Judgement:
 
     @property
     def joint_p_value(self) -> float:
+        if not self.p_values:
+            return math.nan
         telling = [p for p in self.p_values if p < 1]
-        return 1 - (1 - min(telling)) ** len(telling) if telling else 1.0 if self.p_values else math.nan
+        return 1 - (1 - min(telling)) ** len(telling) if telling else 1.0
 
     @property
     def failures(self) -> list[str]:

@@ -16,7 +16,7 @@ from pushforward.runs.files import replace_file
 from pushforward.validation.curves import Curve
 from pushforward.validation.kinds import kind_of
 from pushforward.validation.report import Report
-from pushforward.validation.translation import TranslationReport
+from pushforward.validation.translation_report import TranslationReport
 from pushforward.validation.validate import validate
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pushforward.validation.axes import FAINT, MOST_RATIO, curve_axes, draw_floor, name_rows, ratio_axis
 from pushforward.validation.coordinate_axes import CoordinateAxis
 from pushforward.validation.galleries import ColourScale
-from pushforward.validation.labels import labelled
+from pushforward.validation.labels import labelled, units_of_each
 from pushforward.validation.model_result import ModelResult
 from pushforward.validation.style import REAL, Picture, encode, styled
 from pushforward.validation.verdict import CLOSE
@@ -51,8 +51,7 @@ def scatter_panels(results: Sequence[ModelResult], colours: Mapping[str, str]) -
     panels += [(e.model, e.generated, colours[e.model]) for e in shown if e.generated is not None]
     report = shown[0].report
     names, dim = report["space"].get("names") or [], shown[0].real.shape[1]
-    units = list(report.get("units") or [])
-    units = units if len(units) == dim else units * dim if len(units) == 1 else [""] * dim
+    units = units_of_each(report.get("units") or (), dim)
     rulers = [
         CoordinateAxis.of(shown[0].real[:, i], labelled(names[i] if names else f"x{i + 1}", units[i]), 0.15)
         for i in range(2)

@@ -8,7 +8,7 @@ notes state the distance.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,28 +20,19 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles import Ensemble, EnsemblePair, Parameter, read
 from pushforward.errors import DataError, UsageError
 from pushforward.models import ends_of
+from pushforward.models.pairs import direction, other_end
 from pushforward.randomness import Purpose
 from pushforward.validation.chosen_rows import some
 from pushforward.validation.gather import Watch, assemble, most_members
-from pushforward.validation.page import render, save_page
-from pushforward.validation.printing import Printed, TextGroup
-from pushforward.validation.report import Report, geometric_mean
-from pushforward.validation.sections import report_sections
-from pushforward.validation.verdict import Verdict
-from pushforward.validation.wording import number, plain
+from pushforward.validation.report import Report
+from pushforward.validation.translation_report import TranslationReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.console import RenderableType
-
     from pushforward.emulator import Emulator
     from pushforward.spaces import Space
 
-__all__ = ["Translation", "TranslationReport", "completed_pair", "validate_translation"]
+__all__ = ["Translation", "completed_pair", "validate_translation"]
 
-_COUNTED = ("generated", "test", "training", "weights")
-"""Counts of a direction's report, of which the larger is quoted."""
 ROUND_TRIPS = 256
 """Largest number of members in the round trip."""
 
@@ -73,122 +64,6 @@ class Translation:
 
     def log_prob(self, x: Any, condition: Condition | None = None) -> torch.Tensor:
         raise UsageError(f"{self.name} has no density")
-
-
-@dataclass(frozen=True, repr=False)
-class TranslationReport(Printed):
-    """The judgement of a translator.
-
-    Attributes:
-        model, data: names.
-        reports: of each direction that it has, by the ensemble that is translated into: ``a``, ``b``.
-        round_trips: rms distance of members from where they started, there and back again, in standard deviations; by
-            the ensemble that they start from. Empty for a translator of one way.
-        config: of the run.
-    """
-
-    model: str
-    data: str
-    reports: Mapping[str, Report]
-    round_trips: Mapping[str, float]
-    config: Mapping[str, Any]
-
-    @property
-    def verdicts(self) -> tuple[tuple[str, Verdict], ...]:
-        """Every line of both directions under a name such as ``to_b/power_spectrum``."""
-        return tuple((f"to_{to}/{v.statistic}", v) for to, report in self.reports.items() for v in report.verdicts)
-
-    def verdict(self, statistic: str) -> Verdict:
-        """The line of one statistic of one direction: ``to_b/power_spectrum``.
-
-        Raises:
-            UsageError: if it is not in this report.
-        """
-        known = dict(self.verdicts)
-        if statistic not in known:
-            raise UsageError(f"there is no statistic {statistic!r} in this report; there are {', '.join(known)}")
-        return known[statistic]
-
-    @property
-    def quality(self) -> float:
-        """Geometric mean of both directions' (see `Report.quality`)."""
-        return geometric_mean([report.quality for report in self.reports.values()])
-
-    @property
-    def joint_p_value(self) -> float:
-        """Joint p-value of both directions (Sidak 1967)."""
-        return 1 - (1 - min(report.joint_p_value for report in self.reports.values())) ** len(self.reports)
-
-    @property
-    def summary(self) -> str:
-        """Both judgements in a few sentences."""
-        return " ".join(f"{_direction_name(to)}: {report.summary}" for to, report in self.reports.items())
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return tuple(
-            f"Members of {start}, there and back again, end {number(value, 2)} standard deviations (rms) from where "
-            "they started."
-            for start, value in self.round_trips.items()
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values under the keys of `Report.to_dict`, statistics named by their direction."""
-        lines = [verdict.to_dict() | {"statistic": name} for name, verdict in self.verdicts]
-        directions = {f"to_{to}": report.to_dict() for to, report in self.reports.items()}
-        for each in directions.values():
-            each.pop("config")
-        values = {
-            "model": self.model,
-            "data": self.data,
-            "summary": self.summary,
-            "quality": self.quality,
-            "joint_p_value": self.joint_p_value,
-            "round_trips": dict(self.round_trips),
-            "abilities": ("translator",),
-            "timing": self._timing,
-            "counts": {name: max(report.counts[name] for report in self.reports.values()) for name in _COUNTED},
-            "notes": self.notes,
-            "config": dict(self.config),
-        }
-        return {**plain(values), "verdicts": lines, "directions": directions}  # type: ignore[dict-item]
-
-    @property
-    def _timing(self) -> dict[str, float | None]:
-        """Milliseconds per translated member, the mean of both directions; seconds of training and of judging."""
-        each = [report.timing for report in self.reports.values()]
-        milliseconds = [timing["milliseconds_per_sample"] or 0.0 for timing in each]
-        return {
-            "milliseconds_per_sample": sum(milliseconds) / len(milliseconds),
-            "validation_seconds": sum(timing["validation_seconds"] or 0.0 for timing in each),
-            "training_seconds": each[0]["training_seconds"],
-        }
-
-    def table(self) -> TextGroup:
-        """One table per direction, one verdict per line."""
-        from rich.text import Text
-
-        tables: list[RenderableType] = [report.table() for report in self.reports.values()]
-        return TextGroup(*tables, Text("\n".join(self.notes)))
-
-    def html(self) -> str:
-        """Both judgements as one page."""
-        return render(
-            "translation.html.j2",
-            report=self,
-            directions=[
-                (to, _direction_name(to), report, report.headline(), report_sections(report))
-                for to, report in self.reports.items()
-            ],
-        )
-
-    def save(self, path: str | Path) -> None:
-        """Write ``.html`` or ``.json``.
-
-        Raises:
-            UsageError: for another ending, or a folder that cannot be written to.
-        """
-        save_page(path, self, "report")
 
 
 def validate_translation(
@@ -231,8 +106,7 @@ def validate_translation(
     reports = {}
     ends = ends_of(emulator.model)
     for to in (to for to in "ba" if to in ends):
-        start = sides["a" if to == "b" else "b"].test
-        reports[to] = _direction(emulator, start, sides[to], to, judged_by, samples, seed, watch)
+        reports[to] = _direction(emulator, sides[other_end(to)].test, sides[to], to, judged_by, samples, seed, watch)
     trips = {side: _round_trip(emulator, each.test, side, seed) for side, each in sides.items() if len(ends) > 1}
     return TranslationReport(emulator.name, pair.name, reports, trips, emulator.config)
 
@@ -257,16 +131,15 @@ def _direction(
         translated = emulator.translate(start.take(rows), to).detach().cpu().numpy()
         return translated, 1000 * (time.perf_counter() - before) / count
 
-    name = f"{emulator.name}, {'b to a' if to == 'a' else 'a to b'}"
-    direction = Translation(name, space, emulator.config, emulator.run, emulator.model)
-    data = assemble(direction, goal.test, goal.train, draw, train=goal.train, samples=most, seed=seed)
-    return judged_by(direction, data, begun)
+    name = f"{emulator.name}, {direction(to)}"
+    judged = Translation(name, space, emulator.config, emulator.run, emulator.model)
+    data = assemble(judged, goal.test, goal.train, draw, train=goal.train, samples=most, seed=seed)
+    return judged_by(judged, data, begun)
 
 
 def _round_trip(emulator: Emulator, members: Ensemble, side: str, seed: int) -> float:
     x = members.take(some(len(members), ROUND_TRIPS, np.random.default_rng([seed, Purpose.ROUND_TRIPS])))
-    other = "b" if side == "a" else "a"
-    back = emulator.translate(emulator.translate(x, other), side).detach().cpu().numpy()
+    back = emulator.translate(emulator.translate(x, other_end(side)), side).detach().cpu().numpy()
     return float(np.sqrt(np.mean((back - x) ** 2)) / x.std())
 
 
@@ -309,7 +182,3 @@ def _held_out(emulator: Emulator, side: str, ensemble: Ensemble) -> _HeldOut:
     if ensemble.fingerprint == record.get("fingerprint"):
         return _HeldOut(ensemble.test, ensemble.train)
     return _HeldOut(ensemble, None)
-
-
-def _direction_name(to: str) -> str:
-    return "From a to b" if to == "b" else "From b to a"

@@ -21,6 +21,7 @@ from torch import Tensor
 from pushforward import statistics
 from pushforward.errors import UsageError
 from pushforward.models import ends_of
+from pushforward.models.pairs import direction, other_end
 from pushforward.spaces import Field, Space
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Translated:
     @property
     def arrow(self) -> str:
         """Name of the direction."""
-        return "a to b" if self.to == "b" else "b to a"
+        return direction(self.to)
 
 
 def translation_figures(emulator: Emulator, sides: Sides) -> list[Figure]:
@@ -98,11 +99,6 @@ def translation_figures(emulator: Emulator, sides: Sides) -> list[Figure]:
     return [figure for each in translated(emulator, sides) for figure in translated_figures(emulator.space, each)]
 
 
-def translated_figures(space: Space, each: Translated) -> list[Figure]:
-    """All figures of one direction."""
-    return _figures(space, each.arrow, each.origin, each.moved, each.back, each.target)
-
-
 def translated(emulator: Emulator, sides: Sides) -> list[Translated]:
     """Translations and round trips of members of both ensembles, in each direction that the translator has.
 
@@ -115,7 +111,7 @@ def translated(emulator: Emulator, sides: Sides) -> list[Translated]:
         if to not in ends:
             continue
         moved = emulator.translate(origin, to)
-        back = emulator.translate(moved, "a" if to == "b" else "b") if len(ends) > 1 else None
+        back = emulator.translate(moved, other_end(to)) if len(ends) > 1 else None
         if not bool(moved.isfinite().all()):
             raise UsageError(f"translations to {to} hold values that are not finite; train longer, or at a lower rate")
         found.append(Translated(to, origin, moved, target, back))
@@ -123,11 +119,9 @@ def translated(emulator: Emulator, sides: Sides) -> list[Translated]:
 
 
 @singledispatch
-def _figures(
-    space: Space, arrow: str, origin: Tensor, moved: Tensor, back: Tensor | None, target: Tensor
-) -> list[Figure]:
-    """Figures of samples that are no fields: distances in the user's units."""
-    scale = float(origin.flatten(1).var(0).sum().sqrt())
+def translated_figures(space: Space, each: Translated) -> list[Figure]:
+    """All figures of one direction; of samples that are no fields, distances in the user's units."""
+    scale = float(each.origin.flatten(1).var(0).sum().sqrt())
 
     def apart(x: Tensor, y: Tensor) -> float:
         return float((x - y).flatten(1).square().sum(1).mean().sqrt())
@@ -135,80 +129,129 @@ def _figures(
     def far(x: Tensor, y: Tensor) -> float:
         return float(statistics.wasserstein2(x.flatten(1)[:2000], y.flatten(1)[:2000]).distance)
 
-    floors = [far(*halves) for halves in _halves(target, 5)]
+    floors = [far(*halves) for halves in _halves(each.target, 5)]
     found = [
         Figure(
-            "wasserstein2", f"Wasserstein distance, {arrow}", "exact, of translations from real members", "",
-            far(moved, target), far(origin, target), float(np.median(floors)), max(floors),
+            "wasserstein2",
+            f"Wasserstein distance, {each.arrow}",
+            "exact, of translations from real members",
+            "",
+            value=far(each.moved, each.target),
+            untranslated=far(each.origin, each.target),
+            floor=float(np.median(floors)),
+            floor_high=max(floors),
         )
-    ]  # fmt: skip
-    if back is not None:
+    ]
+    if each.back is not None:
         found.append(
-            Figure("round_trip", f"Round trip, {arrow} and back", "rms distance over the rms scatter of members", "",
-                   apart(back, origin) / scale, 0.0)
-        )  # fmt: skip
+            Figure(
+                "round_trip",
+                f"Round trip, {each.arrow} and back",
+                "rms distance over the rms scatter of members",
+                "",
+                value=apart(each.back, each.origin) / scale,
+                untranslated=0.0,
+            )
+        )
     found.append(
-        Figure("truth", f"Truth, {arrow}", "rms distance from the true partner over the scatter", "",
-               apart(moved, target) / scale, apart(origin, target) / scale)
-    )  # fmt: skip
+        Figure(
+            "truth",
+            f"Truth, {each.arrow}",
+            "rms distance from the true partner over the scatter",
+            "",
+            value=apart(each.moved, each.target) / scale,
+            untranslated=apart(each.origin, each.target) / scale,
+        )
+    )
     return found
 
 
-@_figures.register
-def _(space: Field, arrow: str, origin: Tensor, moved: Tensor, back: Tensor | None, target: Tensor) -> list[Figure]:
+@translated_figures.register
+def _(space: Field, each: Translated) -> list[Figure]:
     window: Literal["hann"] | None = None if space.periodic else "hann"
 
-    def power(x: Tensor) -> statistics.PowerSpectrum:
+    def power(x: Tensor) -> np.ndarray:
+        return spectrum(x).power.mean((0, 1)).numpy()
+
+    def spectrum(x: Tensor) -> statistics.PowerSpectrum:
         return statistics.power_spectrum(x, space.box, window=window)
 
     def correlation(x: Tensor, y: Tensor) -> np.ndarray:
         found = statistics.cross_power_spectrum(x, y, space.box, window=window)
         return found.correlation.mean((0, 1)).numpy()
 
-    spectra = {name: power(x) for name, x in (("moved", moved), ("origin", origin), ("target", target))}
-    k = spectra["target"].k.numpy()
-    within = k <= k[-1] / 2
-    means = {name: each.power.mean((0, 1)).numpy() for name, each in spectra.items()}
-    half = "up to half the Nyquist frequency"
+    def error(ratio: np.ndarray) -> float:
+        return 100 * float(np.abs(ratio - 1)[within].mean())
 
-    def error(a: np.ndarray, b: np.ndarray) -> float:
-        return 100 * float(np.abs(a / b - 1)[within].mean())
-
-    rows = spectra["target"].power.mean(1).numpy()
+    target = spectrum(each.target)
+    k, real = target.k.numpy(), target.power.mean((0, 1)).numpy()
+    within, half = k <= k[-1] / 2, "up to half the Nyquist frequency"
+    moved, plain = power(each.moved) / real, power(each.origin) / real
     # Halves of n members differ by twice as much in variance as two sets of n.
-    floors = [error(one.mean(0), two.mean(0)) / np.sqrt(2) for one, two in _halves(rows, _SPLITS)]
+    halves = _halves(target.power.mean(1).numpy(), _SPLITS)
+    floors = [error(one.mean(0) / two.mean(0)) / np.sqrt(2) for one, two in halves]
     found = [
         Figure(
-            "power_spectrum", f"Power spectrum, {arrow}", f"mean of |P / P_real - 1|, {half}", "%",
-            error(means["moved"], means["target"]), error(means["origin"], means["target"]),
-            float(np.median(floors)), max(floors), k, means["moved"] / means["target"],
+            "power_spectrum",
+            f"Power spectrum, {each.arrow}",
+            f"mean of |P / P_real - 1|, {half}",
+            "%",
+            value=error(moved),
+            untranslated=error(plain),
+            floor=float(np.median(floors)),
+            floor_high=max(floors),
+            k=k,
+            curve=moved,
         )
-    ]  # fmt: skip
-    if back is not None:
-        returned = correlation(back, origin)
-        found.append(
-            Figure("round_trip", f"Round trip, {arrow} and back", f"mean r(k) with the member itself, {half}", "",
-                   float(returned[within].mean()), 1.0, k=k, curve=returned)
-        )  # fmt: skip
-        again = power(back).power.mean((0, 1)).numpy()
-        found.append(
-            Figure("round_trip_power", f"Power spectrum of the round trip, {arrow} and back",
-                   f"mean of |P / P_member - 1|, {half}", "%", error(again, means["origin"]), 0.0, k=k,
-                   curve=again / means["origin"])
-        )  # fmt: skip
-    r, plain = correlation(moved, target), correlation(origin, target)
-    found.append(
-        Figure("correlation_with_truth", f"Correlation with the truth, {arrow}", f"mean r(k), {half}", "",
-               float(r[within].mean()), float(plain[within].mean()), k=k, curve=r)
-    )  # fmt: skip
-    transfer = np.sqrt(means["moved"] / means["target"])
-    found.append(
-        Figure("transfer_function", f"Transfer function, {arrow}", f"mean of |T(k) - 1|, {half}", "%",
-               100 * float(np.abs(transfer - 1)[within].mean()),
-               100 * float(np.abs(np.sqrt(means["origin"] / means["target"]) - 1)[within].mean()), k=k,
-               curve=transfer)
-    )  # fmt: skip
-    return found
+    ]
+    if each.back is not None:
+        returned, again = correlation(each.back, each.origin), power(each.back) / power(each.origin)
+        found += [
+            Figure(
+                "round_trip",
+                f"Round trip, {each.arrow} and back",
+                f"mean r(k) with the member itself, {half}",
+                "",
+                value=float(returned[within].mean()),
+                untranslated=1.0,
+                k=k,
+                curve=returned,
+            ),
+            Figure(
+                "round_trip_power",
+                f"Power spectrum of the round trip, {each.arrow} and back",
+                f"mean of |P / P_member - 1|, {half}",
+                "%",
+                value=error(again),
+                untranslated=0.0,
+                k=k,
+                curve=again,
+            ),
+        ]
+    r, untranslated = correlation(each.moved, each.target), correlation(each.origin, each.target)
+    return [
+        *found,
+        Figure(
+            "correlation_with_truth",
+            f"Correlation with the truth, {each.arrow}",
+            f"mean r(k), {half}",
+            "",
+            value=float(r[within].mean()),
+            untranslated=float(untranslated[within].mean()),
+            k=k,
+            curve=r,
+        ),
+        Figure(
+            "transfer_function",
+            f"Transfer function, {each.arrow}",
+            f"mean of |T(k) - 1|, {half}",
+            "%",
+            value=error(np.sqrt(moved)),
+            untranslated=error(np.sqrt(plain)),
+            k=k,
+            curve=np.sqrt(moved),
+        ),
+    ]
 
 
 def _halves(x: Tensor | np.ndarray, count: int) -> list[tuple]:

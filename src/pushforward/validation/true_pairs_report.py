@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pushforward.ensembles import Ensemble
+from pushforward.models.pairs import direction
 from pushforward.validation.labels import labelled, wavenumber_unit
 from pushforward.validation.page import render, save_page
 from pushforward.validation.printing import Printed, TextGroup, TextTable
@@ -19,7 +20,7 @@ from pushforward.validation.recovered_parameters import Recovered, parameters_of
 from pushforward.validation.style import FLOOR as GREY
 from pushforward.validation.style import Picture, encode, styled
 from pushforward.validation.true_pairs import Figure, Sides, translated, translated_figures
-from pushforward.validation.verdict import AT_FLOOR, CLOSE, NEAR, OFF, STYLES, UNJUDGED
+from pushforward.validation.verdict import STYLES, verdict_beside
 from pushforward.validation.wording import number, plain, with_unit
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["TruePairsReport", "are_true_pairs", "validate_true_pairs"]
 
 _MOST = 512
+_DIRECTIONS = tuple(direction(to) for to in "ba")
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,8 +63,7 @@ class TruePairsReport(Printed):
         Raises:
             KeyError: if there is none of that name.
         """
-        arrow = "a to b" if to == "b" else "b to a"
-        found = {each.statistic: each for each in self.figures if arrow in each.label}
+        found = {each.statistic: each for each in self.figures if direction(to) in each.label}
         return found[statistic]
 
     @property
@@ -72,7 +73,7 @@ class TruePairsReport(Printed):
             (
                 each,
                 tuple(with_unit(number(x, 3), each.unit) for x in (each.value, each.untranslated, each.floor)),
-                _verdict(each),
+                verdict_beside(each.value, each.floor, each.floor_high),
             )
             for each in self.figures
         ]
@@ -164,7 +165,7 @@ class TruePairsReport(Printed):
                 axes.axhline(1, color=GREY, linewidth=3)
                 for each in curves:
                     if each.statistic == name and each.k is not None and each.curve is not None:
-                        axes.plot(each.k, each.curve, label="a to b" if "a to b" in each.label else "b to a")
+                        axes.plot(each.k, each.curve, label=next(d for d in _DIRECTIONS if d in each.label))
                 axes.set(xlabel=labelled("k", self.wavenumber), title=titles[name])
                 if name == names[0]:
                     axes.legend()
@@ -216,9 +217,3 @@ def validate_true_pairs(emulator: Emulator, pairs: Ensemble, *, samples: int | N
     return TruePairsReport(
         emulator.name, pairs.name, tuple(figures), len(x), tuple(found), tuple(notes), unit, emulator.config
     )
-
-
-def _verdict(each: Figure) -> str:
-    if not np.isfinite(each.floor):
-        return UNJUDGED
-    return AT_FLOOR if each.value <= each.floor_high else NEAR if each.value <= CLOSE * each.floor else OFF

@@ -23,7 +23,8 @@ from pushforward.validation.progress import progress_bar
 from pushforward.validation.report import Report
 from pushforward.validation.sample_report import report_on
 from pushforward.validation.statistic import Statistic
-from pushforward.validation.translation import TranslationReport, validate_translation
+from pushforward.validation.translation import validate_translation
+from pushforward.validation.translation_report import TranslationReport
 from pushforward.validation.true_pairs_report import TruePairsReport, are_true_pairs, validate_true_pairs
 
 if TYPE_CHECKING:

@@ -187,13 +187,13 @@ def _marginal(data: EvaluationData, column: int) -> Summary:
         density = f"density of ln({name})"
     else:
         density = labelled("probability density", power(unit, -1))
-    middle = (edges[1:] + edges[:-1]) / 2
+    middle = np.sqrt(edges[1:] * edges[:-1]) if axis.logarithmic else (edges[1:] + edges[:-1]) / 2
     return Summary(
         name="marginals",
         title="Marginal",
         x_label=axis.label,
         y_label=density,
-        x=np.array(axis.levels) if axis.levels else np.sqrt(edges[1:] * edges[:-1]) if axis.logarithmic else middle,
+        x=np.array(axis.levels) if axis.levels else middle,
         generated=bins(data.generated),
         real=bins(data.real),
         versus="ratio",

@@ -42,6 +42,7 @@ __all__ = [
     "level_of",
     "natural_scale",
     "ruled",
+    "verdict_beside",
 ]
 
 AT_FLOOR, NEAR, OFF, UNJUDGED = "at the floor", "close", "off", "no floor known"
@@ -147,7 +148,8 @@ class Verdict:
         """The floor and its range, such as ``1.9 % (1.2 to 2.8)``."""
         if not math.isfinite(self.floor):
             return "–"
-        digits = 4 if self.group == "density" else 3 if self.kind in SCORES else 2
+        digits = 3 if self.kind in SCORES else 2
+        digits = 4 if self.group == "density" else digits
         ranged = math.isfinite(self.floor_low + self.floor_high)
         middle, ends = number(self.floor, digits), ""
         if ranged:
@@ -348,6 +350,15 @@ def _tolerance_of_floor(verdict: Verdict) -> float:
     if verdict.kind in SCORES:
         return CLOSE * _reach(floor, low, high, verdict.error)
     return CLOSE * max(0.0, high - floor)
+
+
+def verdict_beside(value: float, floor: float, most: float) -> str:
+    """Verdict on a distance by its floor alone, whose largest value is ``most``; without a p-value or a tolerance."""
+    if not math.isfinite(floor):
+        return UNJUDGED
+    if value <= most:
+        return AT_FLOOR
+    return NEAR if value <= CLOSE * floor else OFF
 
 
 def _reach(floor: float, low: float, high: float, error: float) -> float:

@@ -74,7 +74,9 @@ def duration(seconds: float) -> str:
 
 def listing(items: list[str]) -> str:
     """Items as a sentence lists them: a, b and c."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def plain(value: object) -> object:

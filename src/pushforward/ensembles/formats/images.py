@@ -49,7 +49,8 @@ class _Picture:
         self._path, self._mode, self._channels = path, mode, _CHANNELS[mode]
         self.label = path.name
         self.shape: tuple[int, ...] = (1, *grid) if self._channels == 1 else (1, self._channels, *grid)
-        self.dtype = np.dtype(np.float32 if mode in ("F", "I") else np.uint16 if mode.startswith("I;16") else np.uint8)
+        whole = np.uint16 if mode.startswith("I;16") else np.uint8
+        self.dtype = np.dtype(np.float32 if mode in ("F", "I") else whole)
 
     def read(self, rows: Rows) -> NDArray[Any]:
         return np.stack([self._decoded()] * len(rows))

@@ -65,8 +65,9 @@ def open_file(path: Path, field: str | None = None) -> Contents:
 
     names = [str(name) for name in _values(path, entries["names"])] if "names" in entries else None
     inside = next((name for name in CONDITION_NAMES if name in entries), None)
-    kind = str(_values(path, entries["kind"])) if "kind" in entries and not timed else None
+    kind = str(_values(path, entries["kind"])) if "kind" in entries else None
     if timed:
+        kind = TIMED
         times, values = (_values(path, entries[name]) for name in ("times", "values"))
         source: Store = InMemory(joined_series(times, values, path.name), path.name)
     else:
@@ -77,7 +78,7 @@ def open_file(path: Path, field: str | None = None) -> Contents:
         names=columns if source.shape[1:] == (len(columns),) else (),
         conditions=column(inside) if inside and inside != chosen else None,
         column=column,
-        kind=TIMED if timed else kind if kind in STATED_KINDS else None,
+        kind=kind if kind in STATED_KINDS else None,
         attributes={name: _plain(_values(path, entries[name])) for name in _ATTRIBUTES if name in entries},
         **({} if timed else of_several(path.name, chosen, {n: s for n, s in data.items() if n not in _NAMED})),
         condition_fields=_source(path, entries[CONDITION_FIELDS], CONDITION_FIELDS)
