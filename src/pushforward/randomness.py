@@ -126,11 +126,12 @@ class Draws:
 
         Batch means of a function of them have a smaller variance than with independent numbers.
         """
-        strata = torch.randperm(self._total, generator=self._generator)
+        strata = torch.randperm(self._total, generator=self._generator, dtype=torch.float32)
         return self._mine(torch.rand(self._total, generator=self._generator).add_(strata).div_(self._total))
 
     def _mine(self, numbers: Tensor) -> Tensor:
-        return numbers[self._rows].to(self.device, self.dtype)
+        rows = numbers if self._total == self.count else numbers[self._rows]
+        return rows if rows.device == self.device and rows.dtype == self.dtype else rows.to(self.device, self.dtype)
 
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)

@@ -42,6 +42,8 @@ class Adam:
         weight_decay: float = 0.0,
     ) -> None:
         self.parameters, self.betas, self.weight_decay = list(parameters), betas, weight_decay
+        # The same numbers without a gradient: a step then need not turn autograd off, which takes as long as the kernel.
+        self._weights = [p.detach() for p in self.parameters]
         self.memory: list[dict[str, Tensor]] = [
             {
                 "step": torch.zeros((), device=p.device),
@@ -51,15 +53,14 @@ class Adam:
             for p in self.parameters
         ]
 
-    @torch.no_grad()
     def step(self, rate: float) -> None:
         r"""Step at a learning rate \eta."""
         (beta1, beta2), decay = self.betas, self.weight_decay
-        for p, memory in zip(self.parameters, self.memory, strict=True):
+        for p, weights, memory in zip(self.parameters, self._weights, self.memory, strict=True):
             assert p.grad is not None
-            memory["step"] += 1
+            memory["step"].add_(1)
             torch._fused_adamw_(
-                [p],
+                [weights],
                 [p.grad],
                 [memory["exp_avg"]],
                 [memory["exp_avg_sq"]],

@@ -55,11 +55,11 @@ class PowerAverage:
         ]
         self.gamma = exponent(width) if width > 0 else None
 
-    @torch.no_grad()
     def update(self, step: int) -> None:
         """Add the weights after step ``step`` (the first is 1) to the average."""
         beta = (1 - 1 / step) ** (self.gamma + 1) if self.gamma is not None else 0.0
-        torch._foreach_lerp_(list(self._averages.values()), list(self._latest.values()), 1 - beta)
+        for key, latest in self._latest.items():
+            self._averages[key].lerp_(latest, 1 - beta)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -88,10 +88,15 @@ class Optimisers:
         """
         names = (turn.player,) if isinstance(turn.player, str) else turn.player
         parameters = [p for name in names for p in self.parameters[name]]
-        gradients = torch.autograd.grad(turn.loss, parameters, allow_unused=True)
-        reached = {id(p) for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
-        self._check_reached(names, reached)
-        _copy_gradients(parameters, gradients)
+        if self._untried.isdisjoint(names):
+            for name in names:
+                torch._foreach_zero_(self._gradients(name))
+            turn.loss.backward(inputs=parameters)
+        else:
+            gradients = torch.autograd.grad(turn.loss, parameters, allow_unused=True)
+            reached = {id(p) for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+            self._check_reached(names, reached)
+            _copy_gradients(parameters, gradients)
         if self.fabric.world_size > 1:
             self._reduce([gradient for name in names for gradient in self._gradients(name)])
         norms = [self._step(name, progress) for name in names]
