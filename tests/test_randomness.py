@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.randomness import Purpose, seed_for, uniform_from
+from pushforward.randomness import Draws, Purpose, seed_for, uniform_from
 
 SOURCE = Path(pf.__file__).parent
 TREES = [ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py")) if path.name != "randomness.py"]
@@ -56,3 +56,12 @@ def test_numbers_of_a_sample_are_uniform_and_do_not_depend_on_the_others():
     columns = u.transpose(0, 1).flatten(1)
     assert (torch.corrcoef(columns.T) - torch.eye(80)).abs().max() < 0.2
     assert torch.equal(uniform_from(x[[7, 3]], 4), u[:, [7, 3]])
+
+
+def test_numbers_that_samples_share_do_not_depend_on_the_number_of_processes():
+    whole = Draws(0, 32)
+    parts = [Draws(0, 16, rank=rank, processes=2) for rank in (0, 1)]
+    together = torch.cat([part.shared(4).stratified() for part in parts])
+    assert torch.equal(whole.shared(4).stratified(), together)
+    assert torch.equal((together * 8).long().sort().values, torch.arange(8)), "one in each stratum"
+    assert torch.equal(whole.normal(2), torch.cat([part.normal(2) for part in parts])), "of the same generator"

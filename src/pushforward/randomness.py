@@ -7,6 +7,7 @@ process draws for the joined batch and keeps its own rows.
 
 from __future__ import annotations
 
+from copy import copy
 from enum import IntEnum, unique
 
 import numpy as np
@@ -99,6 +100,11 @@ class Draws:
         self._rows = slice(rank * count, (rank + 1) * count)
 
     @property
+    def total(self) -> int:
+        """Samples in the joined batch."""
+        return self._total
+
+    @property
     def first(self) -> int:
         """Index of this process's first row in the joined batch."""
         return self._rows.start
@@ -107,6 +113,13 @@ class Draws:
         """The same source, with its further numbers on another device."""
         self.device = torch.device(device)
         return self
+
+    def shared(self, rows: int) -> Draws:
+        """The same source, with one number for every ``rows`` consecutive samples; the count must be a multiple."""
+        other = copy(self)
+        other.count, other._total = self.count // rows, self._total // rows
+        other._rows = slice(self._rows.start // rows, self._rows.stop // rows)
+        return other
 
     def normal(self, *event: int) -> Tensor:
         """Standard normal numbers, shape ``(count, *event)``."""

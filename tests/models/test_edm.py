@@ -54,7 +54,8 @@ def test_the_loss_is_the_error_of_the_data_in_units_of_the_best_linear_denoiser(
     batch = Batch(torch.randn(4096, 2), None, Draws(0, 4096))
     (turn,) = model.turns(repeat(batch))
     draws = Draws(0, 4096)
-    sigma = model.path.at(model.times(draws)[:, None]).sigma
+    t = model.times(draws.shared(8)).repeat_interleave(8)
+    sigma = model.path.at(t[:, None]).sigma
     z = batch.x + sigma * draws.normal(2)
     weight = (1 + sigma**2) / sigma**2
     expected = (weight * (z / (1 + sigma**2) - batch.x).square()).mean()

@@ -29,6 +29,13 @@ def test_output_has_the_shape_of_the_input(network, inputs):
     assert network(x, t).shape == x.shape
 
 
+def test_consecutive_samples_may_share_a_time(awake):
+    network = awake(ResidualMLP(Vector(3), width=8, depth=2))
+    x, t = torch.randn(12, 3), torch.rand(4)
+    torch.testing.assert_close(network(x, t), network(x, t.repeat_interleave(3)))
+    torch.testing.assert_close(network(x, t[:1]), network(x, t[:1].expand(12)))
+
+
 def test_starts_at_zero(space, inputs):
     assert not time_network(space, CONDITIONS, width=8)(*inputs).any()
 

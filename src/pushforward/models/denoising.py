@@ -33,11 +33,16 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.dynamics import trace_probes
 from pushforward.errors import UsageError
 from pushforward.models.custom_networks import with_own_network
-from pushforward.models.denoising_networks import denoising_defaults, network_options, times_to_noise
+from pushforward.models.denoising_networks import (
+    denoising_defaults,
+    network_options,
+    samples_per_time,
+    times_to_noise,
+)
 from pushforward.models.denoising_settings import DenoisingSampling, DenoisingSettings
 from pushforward.models.freezing import frozen
 from pushforward.models.model import Batch, Model, Turn
-from pushforward.networks import time_network
+from pushforward.networks import ResidualMLP, time_network
 from pushforward.randomness import Draws
 from pushforward.spaces import Space
 from pushforward.tensors.subspace import centre
@@ -78,6 +83,9 @@ class Denoising(Model):
 
     # Whether z = alpha x + sigma eps with the same eps at all times, so that estimates of x and eps suffice.
     has_denoiser: ClassVar[bool] = True
+
+    # Whether the network is told the time of the path, and no noise level that it reads off the sample.
+    tells_time: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -126,13 +134,14 @@ class Denoising(Model):
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
-        t = self.times(batch.draws)
+        alike = samples_per_time(self.network, batch) if self.tells_time else 1
+        t = self.times(batch.draws.shared(alike)).repeat_interleave(alike)
         moment = self.path.at(t.reshape(-1, *[1] * len(self.space.shape)))
         noise = self.noise(batch)
         z = moment.mix(batch.x, noise)
         moment, ratio = self.effective_moment(z, moment)
         noise = noise / ratio
-        value = self._output(z, moment, self.withheld(batch))
+        value = self._output(z, moment, self.withheld(batch), alike)
         error = (value - transport.target(self.prediction, batch.x, noise, moment)).square()
         if self.measured_in != self.prediction:
             error = error * transport.loss_weight(self.prediction, self.measured_in, moment)
@@ -322,13 +331,17 @@ class Denoising(Model):
 
         return motion
 
-    def _output(self, z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
+    def _output(self, z: Tensor, moment: Moment, condition: Condition | None, alike: int = 1) -> Tensor:
         known = self.gaussian.combination(z, moment, PREDICTIONS[self.prediction](moment), condition)
-        return known + self._network_at(z, moment, condition)
+        return known + self._network_at(z, moment, condition, alike)
 
-    def _network_at(self, z: Tensor, moment: Moment, condition: Condition | None) -> Tensor:
+    def _network_at(self, z: Tensor, moment: Moment, condition: Condition | None, alike: int = 1) -> Tensor:
+        """The network's part of the prediction; ``alike`` consecutive samples are at the same time."""
         clock = moment.sigma / (moment.alpha + moment.sigma)
-        t = clock.flatten() if isinstance(clock, Tensor) else z.new_full((len(z),), clock)
+        if isinstance(clock, Tensor):
+            t = clock.flatten()[::alike]
+        else:
+            t = z.new_full((1 if isinstance(self.network, ResidualMLP) else len(z),), clock)
         x = z / moment.norm
         if self.sees_whitened:
             x = torch.cat([x, self.gaussian.whiten(z, moment, condition)], 1)

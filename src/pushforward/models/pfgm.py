@@ -53,6 +53,7 @@ class PFGMPlusPlus(EDM):
 
     Settings = PFGMPlusPlusSettings
     settings: PFGMPlusPlusSettings
+    tells_time = False
 
     # D from which equal steps in the straight line's time suit the noise as well as Gaussian noise.
     nearly_gaussian = 8.0

@@ -84,7 +84,8 @@ class ResidualMLP(nn.Module):
     .. math:: h \leftarrow h + W_2\, \sigma\big(W_1\, [(1 + s_l) \odot \mathrm{norm}(h) + b_l]\big),
               \qquad (s_l, b_l) = A_l\, e(t, c)
 
-    The last layer and every :math:`W_2` start at zero.
+    The last layer and every :math:`W_2` start at zero. Scales and shifts take more than half of the operations; without
+    a condition, consecutive samples may share a time, whose scales and shifts are then computed once.
 
     Arguments:
         space: a `Vector`.
@@ -127,18 +128,19 @@ class ResidualMLP(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch dim"],
-        t: Float[Tensor, " batch"],
+        t: Float[Tensor, " times"],
         condition: Condition | None = None,
     ) -> Float[Tensor, "batch dim"]:
-        modulation = self.modulation(self.context(t, condition, len(x)))
-        h = self.input(x)
-        scales, shifts = modulation.chunk(2, dim=1)
+        times = len(t) if condition is None else len(x)
+        modulation = self.modulation(self.context(t, condition, times))[:, None]
+        h = self.input(x).unflatten(0, (times, len(x) // times))
+        scales, shifts = modulation.chunk(2, dim=2)
         depth = len(self.blocks)
         for block, scale, shift in zip(
-            self.blocks, scales.chunk(depth, dim=1), shifts.chunk(depth, dim=1), strict=True
+            self.blocks, scales.chunk(depth, dim=2), shifts.chunk(depth, dim=2), strict=True
         ):
             h = block(h, scale, shift)
-        return self.output(nn.functional.silu(h))
+        return self.output(nn.functional.silu(h)).flatten(0, 1)
 
 
 class _Block(nn.Module):

@@ -42,7 +42,7 @@ class Adam:
         weight_decay: float = 0.0,
     ) -> None:
         self.parameters, self.betas, self.weight_decay = list(parameters), betas, weight_decay
-        # The same numbers without a gradient: a step then need not turn autograd off, which takes as long as the kernel.
+        # The same numbers without a gradient: turning autograd off for a step would take as long as the kernel.
         self._weights = [p.detach() for p in self.parameters]
         self.memory: list[dict[str, Tensor]] = [
             {
