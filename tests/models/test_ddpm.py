@@ -56,7 +56,7 @@ def test_the_loss_is_the_squared_error_of_the_noise_whatever_is_predicted(predic
     batch = Batch(torch.randn(2048, 1), None, Draws(0, 2048))
     (turn,) = model.turns(repeat(batch))
     draws = Draws(0, 2048)
-    moment = model.path.at(model.times(draws)[:, None])
+    moment = model.path.at(model.times(draws.shared(8)).repeat_interleave(8)[:, None])
     noise = draws.normal(1)
     z = moment.mix(batch.x, noise)
     torch.testing.assert_close(turn.loss, (moment.sigma * z - noise).square().mean(), rtol=1e-3, atol=1e-4)
