@@ -142,7 +142,7 @@ class SpecialVerbs:
         """
         self.require("bounded")
         places = min(count, _PLACES) if spread_at_random(self.preprocessing) else 1
-        chunk = iter(range(10**9))
+        chunk = counter()
 
         def one(x: Tensor, c: Condition | None) -> Tensor:
             draws = Draws(seed_for(seed, next(chunk), Purpose.BOUNDS), len(x), device=self.device)
@@ -169,16 +169,16 @@ class SpecialVerbs:
         path: PathName = "spherical",
         codes: bool = False,
     ) -> Float[Tensor, "n steps *shape"]:
-        """Samples on the way from others to others: the codes in between, decoded, in the user's units.
+        """Samples between those of ``x`` and those of ``y``: codes in between, decoded, in the user's units.
 
         Codes turn from one to the other while their length changes evenly, since codes of samples lie near a sphere
         (White 2016, arXiv:1609.04468).
 
         Arguments:
-            x, y: shape ``(n, *space.shape)``: where the ways begin and end.
-            steps: samples on each way, both ends included.
+            x, y: first and last samples of the ``n`` paths, shape ``(n, *space.shape)``.
+            steps: samples on each path, both ends included.
             condition: of both ends and all between them.
-            path: ``straight`` leads through codes nearer to the origin than those of samples.
+            path: ``spherical``, or ``straight``, whose codes are nearer to the origin than those of samples.
             codes: ``x`` and ``y`` are codes, such as `encode` gives, and not samples.
 
         Raises:
