@@ -37,6 +37,13 @@ def test_halving_rounds_up(kernel, cells):
     assert layer(torch.randn(1, 1, cells, 6, 7)).shape == (1, 2, (cells + 1) // 2, 3, 4)
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_halving_by_products_equals_a_convolution(monkeypatch, dims):
+    layer, x = Convolution(dims, 3, 4, 2, halve=True), torch.randn(2, 3, *(4, 6, 8)[:dims])
+    monkeypatch.setattr("pushforward.networks.layers.products_are_faster", lambda: True)
+    torch.testing.assert_close(layer(x), layer.convolution(x))
+
+
 def test_convolution_of_a_line_is_refused():
     with pytest.raises(UsageError, match="two or three axes, not 1"):
         Convolution(1, 2, 3)

@@ -10,8 +10,9 @@ from pushforward.networks.layers import Convolution
 from pushforward.networks.shifted_products import convolved_by_products, suits_products
 
 
-@pytest.fixture(autouse=True)
-def few_maps_at_a_time(monkeypatch):
+@pytest.fixture(autouse=True, params=[0, 100], ids=["products", "convolution with gradients by products"])
+def few_maps_at_a_time(monkeypatch, request):
+    monkeypatch.setattr("pushforward.networks.shifted_products._LEAST_FORWARD", request.param)
     monkeypatch.setattr("pushforward.networks.shifted_products._CACHE_BYTES", 2 * 4 * 9 * 5 * 3 * 3)
 
 

@@ -12,7 +12,7 @@ from pushforward.errors import UsageError
 from pushforward.networks.periodic import wrap
 from pushforward.networks.shifted_products import convolved_by_products, suits_products
 from pushforward.spaces import Field
-from pushforward.tensors import linear
+from pushforward.tensors import linear, products_are_faster
 
 __all__ = ["Convolution", "channels_last", "coarser", "grid_of", "refine"]
 
@@ -70,6 +70,8 @@ class Convolution(nn.Module):
             if suits_products(x, self.convolution.weight):
                 weight, bias = self.convolution.weight, self.convolution.bias
                 return convolved_by_products(x, weight, bias, periodic=self.periodic)
+        if self._takes_whole_cells(x):
+            return self._of_coarse_cells(x)
         total = self.kernel - (2 if self.halve else 1)
         before = total // 2
         edges = tuple((before, total - before + (cells % 2 if self.halve else 0)) for cells in x.shape[2:])
@@ -78,6 +80,28 @@ class Convolution(nn.Module):
         elif any(map(any, edges)):
             x = nn.functional.pad(x, [cells for edge in reversed(edges) for cells in edge])
         return self.convolution(x)
+
+    def _takes_whole_cells(self, x: Tensor) -> bool:
+        """Whether each output is a product of the cells within one of the coarse grid, by the faster library."""
+        return (
+            self.halve
+            and self.kernel == 2
+            and not any(cells % 2 for cells in x.shape[2:])
+            and x.is_cpu
+            and x.dtype == torch.float32
+            and not torch.is_autocast_enabled("cpu")
+            and products_are_faster()
+        )
+
+    def _of_coarse_cells(self, x: Tensor) -> Tensor:
+        weight, bias = self.convolution.weight, self.convolution.bias
+        pairs = x.movedim(1, -1)
+        for axis in range(self.dims, 0, -1):
+            pairs = pairs.unflatten(axis, (-1, 2))
+        order = [0, *range(1, 2 * self.dims, 2), *range(2, 2 * self.dims + 1, 2), 2 * self.dims + 1]
+        return linear(pairs.permute(order).flatten(self.dims + 1), weight.movedim(1, -1).flatten(1), bias).movedim(
+            -1, 1
+        )
 
     def _of_each_cell(self, x: Tensor) -> Tensor:
         """Matrix product, which in single precision takes half the time and keeps channels last in cubes too."""

@@ -11,7 +11,7 @@ is a sum of products of X with the shifted copies T of G, which are needed for t
     dX[y, x] = \sum_d V_d T[y + d, x],      dV_d = \sum_{y, x} X[y, x] T[y + d, x]^T,
 
 where V is the turned kernel. Copies are three times as large as a map, not nine times as those of all neighbours; they
-are made of a few maps at a time, so that they are still in the cache when they are multiplied.
+are made of a few maps at a time, at least one per thread, so that they are still in the cache when they are multiplied.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from pushforward.tensors import is_plain, products_are_faster
 __all__ = ["convolved_by_products", "suits_products"]
 
 _CACHE_BYTES = 2**20
-_LEAST = 16
-"""Smallest number of channels: products with fewer are slower than convolutions everywhere."""
+"""Of each thread."""
+_LEAST, _LEAST_FORWARD = 16, 32
+"""Smallest number of channels for gradients by products and for products alone; with fewer, convolutions are faster."""
 
 
 def suits_products(x: Tensor, weight: Tensor) -> bool:
@@ -65,6 +66,8 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, periodic: bool) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.periodic = periodic
+        if min(weight.shape[:2]) < _LEAST_FORWARD:
+            return torch.nn.functional.conv2d(_padded(x, periodic), weight, bias)
         return _convolved(_rows(x), weight, bias, periodic).movedim(-1, 1)
 
     @staticmethod
@@ -83,9 +86,12 @@ class _Convolution(torch.autograd.Function):
         if by_x:
             of_x = convolved_by_products(gradient, turned, None, periodic=ctx.periodic)
         if by_weight:
-            padded = wrap(x, ((1, 1), (1, 1))) if ctx.periodic else torch.nn.functional.pad(x, (1, 1, 1, 1))
-            of_weight = conv2d_weight(padded, list(weight.shape), gradient)
+            of_weight = conv2d_weight(_padded(x, ctx.periodic), list(weight.shape), gradient)
         return of_x, of_weight, gradient.sum((0, 2, 3)) if by_bias else None, None
+
+
+def _padded(x: Tensor, periodic: bool) -> Tensor:
+    return wrap(x, ((1, 1), (1, 1))) if periodic else torch.nn.functional.pad(x, (1, 1, 1, 1))
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, periodic: bool) -> Float[Tensor, "batch y x outputs"]:
@@ -108,9 +114,9 @@ def _gradients(
         if of_x is not None:
             _add_products(of_x[part], shifted, matrices, None)
         if of_matrices is not None:
+            cells = x[part].flatten(1, 2).mT
             for row, total in enumerate(of_matrices):
-                for cells, neighbours in zip(x[part].flatten(1, 2), _kernel_row(shifted, row), strict=True):
-                    total.addmm_(cells.t(), neighbours)
+                total += torch.bmm(cells, _kernel_row(shifted, row)).sum(0)
     return (
         None if of_x is None else of_x.movedim(-1, 1),
         None if of_matrices is None else of_matrices.view(3, inputs, 3, outputs).permute(1, 3, 0, 2),
@@ -147,7 +153,8 @@ def _shifted(x: Tensor, periodic: bool) -> Iterator[tuple[slice, Float[Tensor, "
     """
     maps, rows, columns, channels = x.shape
     bytes_per_map = x.element_size() * (rows + 2) * columns * 3 * channels
-    count = max(1, min(maps, _CACHE_BYTES // bytes_per_map))
+    threads = torch.get_num_threads()
+    count = min(maps, max(threads, threads * _CACHE_BYTES // bytes_per_map))
     space = x.new_zeros(count, rows + 2, columns, 3, channels)
     for start in range(0, maps, count):
         part = slice(start, min(maps, start + count))
