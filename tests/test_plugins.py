@@ -32,26 +32,51 @@ def installed(tmp_path_factory) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def run(environment, folder: Path, *words: str) -> str:
-    code = "import sys; from pushforward.cli import main; sys.argv[0] = 'pushforward'; main()"
+COMMANDS = """
+import sys
+from pushforward.cli import main
+
+for line in sys.argv[1:]:
+    sys.argv = ["pushforward", *line.split()]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
+def run(environment, folder: Path, *lines: str) -> str:
+    """Standard output of a process that runs these commands of the program."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], env=environment, cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-c", COMMANDS, *lines],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_a_package_brings_a_family_a_simulator_a_format_and_a_statistic(installed, tmp_path):
-    assert "ring-flow" in run(installed, tmp_path, "models")
-    assert "noisy-ring" in run(installed, tmp_path, "datasets")
-    run(installed, tmp_path, "fit", "noisy-ring", "--model", "ring-flow", "--steps", "200", "--out", "run")
-    run(installed, tmp_path, "sample", "run", "-n", "500", "-o", "samples.npy")
+    (tmp_path / "points.ring").write_text("\n".join(f"1 {angle}" for angle in range(0, 360, 4)))
+    said = run(
+        installed,
+        tmp_path,
+        "models",
+        "datasets",
+        "fit noisy-ring --model ring-flow --steps 200 --out run",
+        "sample run -n 500 -o samples.npy",
+        "score run points.ring -o scores.csv",
+        "validate run --statistics radius",
+    )
+    assert "ring-flow" in said
+    assert "noisy-ring" in said
     r = np.linalg.norm(np.load(tmp_path / "samples.npy"), axis=1)
     assert (abs(r.mean() - 1), abs(r.std() - 0.1)) < (0.03, 0.03)
-    (tmp_path / "points.ring").write_text("\n".join(f"1 {angle}" for angle in range(0, 360, 4)))
-    run(installed, tmp_path, "score", "run", "points.ring", "-o", "scores.csv")
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 91
-    run(installed, tmp_path, "validate", "run", "--statistics", "radius")
     names = [each["statistic"] for each in json.loads((tmp_path / "run" / "report.json").read_text())["verdicts"]]
     assert "radius" in names
 

@@ -70,7 +70,7 @@ def test_two_lennard_jones_particles_follow_quadrature():
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_measured_facts_are_found_again(energy, temperatures):
-    found = measured_facts(energy, temperatures, 60, chains=60, warm_up=400, seed=7)
+    found = measured_facts(energy, temperatures, 40, chains=40, warm_up=200, seed=7)
     facts = energy.facts
     assert not facts.exact
     assert found.log_z == pytest.approx(facts.log_z, abs=4 * math.hypot(found.log_z_error, facts.log_z_error))

@@ -10,7 +10,7 @@ from pushforward.errors import UsageError
 from pushforward.simulate import SIMULATORS, option_names, simulate
 from pushforward.spaces import Series
 
-SMALL = {"cosmic-web": {"grid": 16}, "gaussian-field": {"grid": 16}}
+SMALL = {"cosmic-web": {"grid": 16}, "gaussian-field": {"grid": 16}, "n-body": {"particles": 8, "steps": 2}}
 
 
 @pytest.mark.parametrize("name", SIMULATORS)
