@@ -23,7 +23,7 @@ def reference(x, weight, bias, periodic):
 
 @pytest.fixture(params=[(7, 5), (1, 3)], ids=str)
 def arguments(request):
-    maps = torch.randn(5, 3, *request.param, dtype=torch.float64)
+    maps = torch.randn(4, 3, *request.param, dtype=torch.float64)
     kernel, bias = torch.randn(4, 3, 3, 3, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
     return [each.requires_grad_() for each in (maps, kernel, bias)]
 
@@ -58,4 +58,5 @@ def test_layers_use_products_where_they_are_faster(monkeypatch):
     assert suits_products(x, layer.convolution.weight)
     layer(x)
     assert used
+    assert layer(x[:0]).shape == x[:0].shape
     assert not suits_products(x.double(), layer.double().convolution.weight)

@@ -16,7 +16,7 @@ are made of a few maps at a time, at least one per thread, so that they are stil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -39,6 +39,7 @@ def suits_products(x: Tensor, weight: Tensor) -> bool:
     """Whether a convolution is computed faster by products."""
     return (
         x.ndim == 4
+        and x.numel() > 0
         and x.is_cpu
         and x.dtype == weight.dtype == torch.float32
         and weight.shape[2:] == (3, 3)
@@ -95,10 +96,11 @@ def _padded(x: Tensor, periodic: bool) -> Tensor:
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, periodic: bool) -> Float[Tensor, "batch y x outputs"]:
-    matrices = _matrices(weight)
+    count = _maps_at_a_time(x)
+    matrices = _matrices(weight, count)
     y = x.new_empty(*x.shape[:3], len(weight))
-    for part, shifted in _shifted(x, periodic):
-        _add_products(y[part], shifted, matrices, bias)
+    for out, windows in zip(y.flatten(1, 2).split(count), _shifted(x, count, periodic), strict=True):
+        _add_products(out, windows, matrices, bias)
     return y
 
 
@@ -106,66 +108,64 @@ def _gradients(
     gradient: Tensor, x: Tensor, turned: Tensor, periodic: bool, *, by_x: bool, by_weight: bool
 ) -> tuple[Tensor | None, Tensor | None]:
     """Gradients of the input, channels last in memory, and of the turned kernel."""
-    matrices = _matrices(turned)
-    of_x = torch.empty_like(x) if by_x else None
+    count = _maps_at_a_time(gradient)
+    matrices = _matrices(turned, count)
     inputs, outputs = turned.shape[:2]
-    of_matrices = x.new_zeros(3, inputs, 3 * outputs) if by_weight else None
-    for part, shifted in _shifted(gradient, periodic):
-        if of_x is not None:
-            _add_products(of_x[part], shifted, matrices, None)
-        if of_matrices is not None:
-            cells = x[part].flatten(1, 2).mT
-            for row, total in enumerate(of_matrices):
-                total += torch.bmm(cells, _kernel_row(shifted, row)).sum(0)
-    return (
-        None if of_x is None else of_x.movedim(-1, 1),
-        None if of_matrices is None else of_matrices.view(3, inputs, 3, outputs).permute(1, 3, 0, 2),
-    )
+    of_x = torch.empty_like(x)
+    of_matrices = x.new_zeros(3, inputs, 3 * outputs)
+    parts = (each.flatten(1, 2).split(count) for each in (x, of_x))
+    for cells, out, windows in zip(*parts, _shifted(gradient, count, periodic), strict=True):
+        if by_x:
+            _add_products(out, windows, matrices, None)
+        if by_weight:
+            for total, window in zip(of_matrices, windows, strict=True):
+                total += torch.bmm(cells.mT, window).sum(0)
+    of_turned = of_matrices.view(3, inputs, 3, outputs).permute(1, 3, 0, 2)
+    return of_x.movedim(-1, 1) if by_x else None, of_turned if by_weight else None
 
 
-def _add_products(y: Tensor, shifted: Tensor, matrices: Tensor, bias: Tensor | None) -> None:
-    """Write the convolution of a few maps to ``y``."""
-    out = y.flatten(1, 2)
-    for row, matrix in enumerate(matrices):
+def _add_products(out: Tensor, windows: Sequence[Tensor], matrices: Sequence[Tensor], bias: Tensor | None) -> None:
+    """Write the convolution of a few maps to ``out``."""
+    for row, (window, matrix) in enumerate(zip(windows, matrices, strict=True)):
         start = out if row or bias is None else bias.expand_as(out)
-        matrix = matrix.expand(len(out), -1, -1)
-        torch.baddbmm(start, _kernel_row(shifted, row), matrix, beta=int(row > 0 or bias is not None), out=out)
+        torch.baddbmm(start, window, matrix, beta=int(row > 0 or bias is not None), out=out)
 
 
 def _rows(x: Tensor) -> Float[Tensor, "batch y x channels"]:
     return x.movedim(1, -1).contiguous()
 
 
-def _matrices(weight: Tensor) -> Float[Tensor, "3 neighbours outputs"]:
-    """One matrix per row of the kernel."""
-    return weight.permute(2, 3, 1, 0).flatten(1, 2)
+def _matrices(weight: Tensor, maps: int) -> Sequence[Float[Tensor, "maps neighbours outputs"]]:
+    """One matrix per row of the kernel, the same for all maps."""
+    return weight.permute(2, 3, 1, 0).flatten(1, 2)[:, None].expand(-1, maps, -1, -1).unbind()
 
 
-def _kernel_row(shifted: Float[Tensor, "maps rows x neighbours"], row: int) -> Float[Tensor, "maps cells neighbours"]:
-    """The cells that a row of the kernel is multiplied with."""
-    return shifted[:, row : shifted.shape[1] - 2 + row].flatten(1, 2)
+def _maps_at_a_time(x: Float[Tensor, "batch y x channels"]) -> int:
+    """A divisor of the number of maps: one or more per thread whose copies fit in its cache, if there are such."""
+    maps, rows, columns, channels = x.shape
+    threads = torch.get_num_threads()
+    fitting = threads * _CACHE_BYTES // (x.element_size() * (rows + 2) * columns * 3 * channels)
+    return max(n for n in range(1, min(maps, max(threads, fitting)) + 1) if maps % n == 0)
 
 
-def _shifted(x: Tensor, periodic: bool) -> Iterator[tuple[slice, Float[Tensor, "maps rows x neighbours"]]]:
-    """A few maps at a time: their slice, and the neighbours of each cell along its row, with a row more at each end.
+def _shifted(x: Tensor, count: int, periodic: bool) -> Iterator[Sequence[Float[Tensor, "count cells neighbours"]]]:
+    """The neighbours of each cell along its row, for each row of the kernel; ``count`` maps at a time.
 
     The copies are overwritten by those of the next maps.
     """
-    maps, rows, columns, channels = x.shape
-    bytes_per_map = x.element_size() * (rows + 2) * columns * 3 * channels
-    threads = torch.get_num_threads()
-    count = min(maps, max(threads, threads * _CACHE_BYTES // bytes_per_map))
-    space = x.new_zeros(count, rows + 2, columns, 3, channels)
-    for start in range(0, maps, count):
-        part = slice(start, min(maps, start + count))
-        values, copies = x[part], space[: part.stop - start]
-        inside = copies[:, 1:-1]
-        inside[:, :, 1:, 0] = values[:, :, :-1]
-        inside[:, :, :, 1] = values
-        inside[:, :, :-1, 2] = values[:, :, 1:]
+    _, rows, columns, channels = x.shape
+    copies = x.new_zeros(count, rows + 2, columns, 3, channels)
+    inside = copies[:, 1:-1]
+    left, centre, right = inside[:, :, 1:, 0], inside[:, :, :, 1], inside[:, :, :-1, 2]
+    first, last, before, after = inside[:, :, 0, 0], inside[:, :, -1, 2], copies[:, 0], copies[:, -1]
+    windows = [copies[:, row : rows + row].flatten(1, 2).flatten(2) for row in range(3)]
+    for values in x.split(count):
+        left.copy_(values[:, :, :-1])
+        centre.copy_(values)
+        right.copy_(values[:, :, 1:])
         if periodic:
-            inside[:, :, 0, 0] = values[:, :, -1]
-            inside[:, :, -1, 2] = values[:, :, 0]
-            copies[:, 0] = inside[:, -1]
-            copies[:, -1] = inside[:, 0]
-        yield part, copies.flatten(3)
+            first.copy_(values[:, :, -1])
+            last.copy_(values[:, :, 0])
+            before.copy_(inside[:, -1])
+            after.copy_(inside[:, 0])
+        yield windows
