@@ -6,7 +6,7 @@ are compared with those in a batch of the data, by the largest abs(ln ratio) of 
 longest waves, of one to three periods per side, by ln ratio: few modes, of which variances of coefficients tell little.
 A run has diverged if training stopped with an error, or if the mean of either over its last 50 steps exceeds ln 2.
 Averaged weights are judged on the held-out maps. Beside the defaults, the same game without the normalisation of power
-(`pushforward.models.power_normalisation`).
+(`pushforward.models.power_normalisation`), and that with a spectrum that is learnt by gradients instead of fitted once.
 
     python -m benchmarks adversarial_stability
     python -m benchmarks.adversarial_stability "wgan-gp" 0 1 2     # these seeds alone, without a table
@@ -32,7 +32,7 @@ from benchmarks.timing import report
 from pushforward.conditions import Condition
 from pushforward.ensembles import builtin
 from pushforward.errors import TrainingError
-from pushforward.models import Batch, Turn
+from pushforward.models import Batch, Player, Turn
 from pushforward.models.wgan import WGANGP
 from pushforward.spaces import Field
 from pushforward.statistics import power_spectrum
@@ -66,6 +66,28 @@ class Unnormalised(Watched):
         return self.generator(z, condition)
 
 
+class Learnt(Unnormalised):
+    """The same, with mean and spectrum fitted further by gradients of their likelihood, as a third player."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        assert self.coordinates.gaussian is not None
+        self.coordinates.gaussian.requires_grad_(True)
+
+    def players(self) -> dict[str, Player]:
+        assert self.coordinates.gaussian is not None
+        parameters = list(self.coordinates.gaussian.parameters())
+        return {**super().players(), "spectrum": Player(parameters, rate=4.0, betas=(0.9, 0.99))}
+
+    def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
+        yield from super().turns(batches)
+        batch, coordinates = next(batches), self.coordinates
+        assert coordinates.gaussian is not None
+        assert coordinates.scores is not None
+        log_prob = coordinates.gaussian.log_prob(coordinates.scores(batch.x, batch.condition), batch.condition).mean()
+        yield Turn("spectrum", -log_prob / self.space.size, {})
+
+
 def _longest(x: torch.Tensor) -> torch.Tensor:
     """Mean power of waves of one to three periods per side."""
     return power_spectrum(x, box=1.0).power[..., :3].mean()
@@ -74,6 +96,7 @@ def _longest(x: torch.Tensor) -> torch.Tensor:
 RECIPES: dict[str, tuple[type[Watched], int]] = {
     "wgan-gp": (Watched, 10),
     "wgan-gp, power not normalised": (Unnormalised, 3),
+    "wgan-gp, power not normalised, spectrum learnt": (Learnt, 3),
 }
 """Class, and the number of seeds, the first of which is 0."""
 

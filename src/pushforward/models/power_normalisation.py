@@ -1,8 +1,8 @@
 r"""Normalisation of the mean power of generated fields, in every shell of wavenumber.
 
-The game of a critic and a generator keeps hold of small structures, of which a batch shows thousands, but the longest
-waves are few: their power drifts, and with it the power spectrum. It is known without a game (`GaussianField`), so it
-is taken out of the game: with P the mean power in a batch of generated whitened fields x, and R its running mean,
+A critic sees thousands of small structures in a batch, but few of the longest waves, so that a game holds their power
+only loosely. It is known without a game (`GaussianField`), and is therefore taken out of it: with P the mean power in a
+batch of generated whitened fields x, and R its running mean,
 
     y_k = x_k / sqrt(R(k)),
 
