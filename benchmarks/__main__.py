@@ -26,6 +26,8 @@ SUPPORT = {
     "planted",
     "flow_peers",
     "entropy_sets",
+    "learning_changes",
+    "preconditioned",
 }
 
 

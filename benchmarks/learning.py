@@ -1,12 +1,14 @@
-"""Training of flow matching per step: optimisers, rates, averages, shapes of network and loss.
+"""Training of flow matching by steps and by time: optimisers, schedules, averages, shapes of network and loss.
 
-One change of the defaults at a time, after equally many steps, on maps of the cosmic web, digits, two moons and a table
-of 16 columns: of two particle decays each, the momenta of both daughters, the logarithm of the flight distance, and
-that of the parent's energy, measured to 5 %. The score is the loss on unseen members with noise and times that all
-variants share, so that differences far smaller than its own scatter are seen. Most of a loss cannot be avoided, since
-noise cannot be predicted: a difference of .001 on maps is a visible one. Vectors are also judged by their samples.
+One change of the defaults at a time (`benchmarks.learning_changes`), after equally many steps and in equal processor
+time, on maps of the cosmic web, digits, two moons and a table of 16 columns: of two particle decays each, the momenta
+of both daughters, the logarithm of the flight distance, and that of the parent's energy, measured to 5 %. The score is
+the loss on unseen members with noise and times that all variants share, so that differences far smaller than its own
+scatter are seen. Most of a loss cannot be avoided, since noise cannot be predicted: a difference of .001 on maps is a
+visible one. Vectors are also judged by their samples.
 
-Rows that are not measured anew are kept from the last table.
+What is clearly worse with the first seed is not measured with others, nor what is worse after equally many steps that
+took longer in equal time. Rows that are not measured anew are kept from the last table.
 
     python -m benchmarks learning
     python -m benchmarks.learning measure 500          # for about 500 s, without a table
@@ -19,96 +21,48 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
 import pushforward as pf
 from benchmarks.entropy_sets import DAUGHTER, decays
+from benchmarks.learning_changes import Change, of_fields, of_vectors
+from benchmarks.preconditioned import Soap
 from benchmarks.stored_results import measure_in_turn, measure_once, run_part, stored
 from benchmarks.timed_fits import timed_fit
 from benchmarks.timing import ROOT, report
 from pushforward.conditions import Condition
 from pushforward.ensembles.batch import Batch
-from pushforward.models.flow_matching import FlowMatching
 from pushforward.randomness import Draws
 from pushforward.simulate import simulate
 from pushforward.statistics import sliced_wasserstein
 
 REPEATS, MEMBERS, POINTS = 4, 240, 5_000
-SETS: dict[str, tuple[int, int]] = {
-    "cosmic-web": (1000, 1),
-    "digits": (2000, 2),
-    "two-moons": (2000, 2),
-    "decays-16": (300, 2),
+SETS: dict[str, tuple[int, int, float]] = {
+    "cosmic-web": (1000, 2, 1.0),
+    "digits": (2000, 2, 10.0),
+    "two-moons": (2000, 3, 1.0),
+    "decays-16": (300, 3, 10.0),
+    "decays-16 for longer": (3000, 3, 5.0),
 }
-"""Steps and seeds."""
-TABLES = {"two-moons": {"rate": 5e-3, "width": 64}, "decays-16": {"rate": 1.25e-3, "width": 256}}
+"""Steps, seeds, and the difference of the loss, in thousandths, beyond which one seed is enough."""
+TABLES = {
+    "two-moons": {"rate": 5e-3, "width": 64},
+    "decays-16": {"rate": 1.25e-3, "width": 256},
+    "decays-16 for longer": {"rate": 1.25e-3, "width": 256},
+}
 """Sets of vectors, and their default learning rate and width."""
+LONGER = ("defaults", "Muon", "linear decay", "twice the learning rate", "half the batch", "a quarter", "an eighth")
+"""Beginnings of the changes that are measured in the longer trainings."""
+SAME = 0.1
+"""Relative difference of times that counts as none."""
 RESOLUTION = 0.05
 """Standard deviation of the logarithm of a measured energy."""
-
-Family = str | type[FlowMatching]
-
-
-class Undamped(FlowMatching):
-    """The network's output is added as it is."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.gaussian.undecided = lambda found, moment, condition: found
-
-
-class Plain(Undamped):
-    """The network sees the noisy field alone, and its output is added as it is."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.gaussian.whiten = lambda z, moment, condition: torch.zeros_like(z)
-
-
-FIELDS: dict[str, tuple[Family, dict[str, Any]]] = {
-    "defaults": ("flow-matching", {}),
-    "output not damped": (Undamped, {}),
-    "nor the whitened field shown": (Plain, {}),
-    "Adam": ("flow-matching", {"optimiser": "adam", "learning_rate": 2e-3}),
-    "Adam, neither damped nor whitened": (Plain, {"optimiser": "adam", "learning_rate": 2e-3}),
-    "half the learning rate": ("flow-matching", {"learning_rate": 2e-3}),
-    "twice the learning rate": ("flow-matching", {"learning_rate": 8e-3}),
-    "linear decay": ("flow-matching", {"rate_schedule": "linear"}),
-    "average of half the width": ("flow-matching", {"average": 0.05}),
-    "logit-normal times": ("flow-matching", {"time_sampling": "logit-normal"}),
-    "twice the batch": ("flow-matching", {"batch_size": 16}),
-    "width 24": ("flow-matching", {"width": 24}),
-    "two blocks a resolution": ("flow-matching", {"depth": 2}),
-}
-LONGER = {"half the batch, twice the steps": 2, "a quarter of the batch, 4 times the steps": 4}
-"""Changes that are given more steps, by this factor."""
-
-
-def vectors(rate: float, width: int) -> dict[str, tuple[Family, dict[str, Any]]]:
-    """Changes of the defaults of vectors."""
-    changes: dict[str, dict[str, Any]] = {
-        "defaults": {},
-        "Muon": {"optimiser": "muon"},
-        "a quarter of the batch, 4 times the steps": {"batch_size": 256},
-        "twice the learning rate": {"learning_rate": 2 * rate},
-        "Muon, twice the learning rate": {"optimiser": "muon", "learning_rate": 2 * rate},
-        "half the width": {"width": width // 2},
-        "linear decay": {"rate_schedule": "linear"},
-        "average of half the width": {"average": 0.05},
-        "half the learning rate": {"learning_rate": rate / 2},
-        "Muon, 4 times the learning rate": {"optimiser": "muon", "learning_rate": 4 * rate},
-        "four blocks": {"depth": 4},
-        "two blocks": {"depth": 2},
-        "half the batch, twice the steps": {"batch_size": 512},
-        "average of 1.5 times the width": {"average": 0.15},
-        "second moments over 1000 steps": {"betas": (0.9, 0.999)},
-        "logit-normal times": {"time_sampling": "logit-normal"},
-    }
-    return {name: ("flow-matching", settings) for name, settings in changes.items()}
 
 
 def main(seconds: float = math.inf, *, table: bool = True) -> None:
@@ -117,78 +71,115 @@ def main(seconds: float = math.inf, *, table: bool = True) -> None:
         tabulate()
 
 
-def plan() -> Iterator[tuple[str, str, int]]:
-    """Every measurement, the first seeds first."""
-    most = max(seeds for _, seeds in SETS.values())
-    return (
-        (data, name, seed)
-        for seed in range(most)
-        for data in reversed(SETS)
-        for name in variants(data)
-        if seed < SETS[data][1]
-    )
+def plan() -> Iterator[tuple[str, str, int, bool]]:
+    """Every measurement that the earlier ones ask for, the first seeds first."""
+    for seed in range(max(seeds for _, seeds, _ in SETS.values())):
+        for data, (_, seeds, _) in reversed(SETS.items()):
+            for name in variants(data) if seed < seeds else ():
+                if not seed or not is_clearly_worse(data, name):
+                    yield data, name, seed, False
+                    if is_asked_in_equal_time(data, name):
+                        yield data, name, seed, True
 
 
 def tabulate() -> None:
     """Write the table of what has been measured."""
-    tables = {f"{data}, {steps} steps": rows(data) for data, (steps, _) in SETS.items()}
+    tables = {heading(data): rows(data) for data in SETS}
     first, *others = tables
-    floors = ", ".join(f"{data} {distance_of(fresh(data, 3), fresh(data, 4)):.4f}" for data in TABLES)
+    floors = ", ".join(
+        f"{data} {distance_of(fresh(data, 3), fresh(data, 4)):.4f}" for data in TABLES if "longer" not in data
+    )
     report(
         "learning",
-        f"What teaches more per step: {first}",
+        f"What teaches more by steps and by time: {first}",
         tables[first],
         notes=[
             f"loss on {MEMBERS} unseen members (of vectors 2000), {REPEATS} times with other noise; mean over seeds "
             "± half their range",
-            "against the defaults: difference of the loss, in thousandths; less is better",
+            "same steps: difference of the loss from that of the defaults, in thousandths; less is better",
+            f"same time: after as many steps as take the processor time of the defaults; empty where times differ by "
+            f"less than {SAME:.0%}, or where more time did not help",
             f"distance: sliced Wasserstein distance of {POINTS} samples to fresh members, in standard deviations of "
             f"the columns; of members to members: {floors}",
             "time: processor time of the training, relative to the defaults",
-            "one change of the defaults at a time, all else equal; rows that were not measured anew are kept",
+            "one change of the defaults at a time, all else equal; what is clearly worse has one seed; rows that were "
+            "not measured anew are kept",
         ],
         further={name: tables[name] for name in others},
     )
 
 
-def variants(data: str) -> dict[str, tuple[Family, dict[str, Any]]]:
-    return vectors(**TABLES[data]) if data in TABLES else FIELDS
+def heading(data: str) -> str:
+    return f"{data}, {SETS[data][0]} steps"
+
+
+def variants(data: str) -> dict[str, Change]:
+    found = of_vectors(**TABLES[data]) if data in TABLES else of_fields()
+    return {name: each for name, each in found.items() if name.startswith(LONGER)} if "longer" in data else found
 
 
 def rows(data: str) -> list[dict[str, Any]]:
     """A row for each variant that was measured with at least one seed, now or for the last table."""
-    earlier = earlier_rows(f"{data}, {SETS[data][0]} steps")
+    earlier = earlier_rows(heading(data))
     found = {name: row_of(data, name) or earlier.get(name) for name in variants(data)}
     return [row for row in found.values() if row is not None]
 
 
-def earlier_rows(heading: str) -> dict[str, dict[str, Any]]:
+def earlier_rows(title: str) -> dict[str, dict[str, Any]]:
     """The rows of the last table, by their change."""
     record = json.loads((ROOT / "benchmarks" / "results" / "learning.json").read_text())[-1]
-    found = record["further"].get(heading) or (record["rows"] if heading.startswith("cosmic-web") else [])
+    found = record["further"].get(title) or (record["rows"] if title.startswith("cosmic-web") else [])
     return {row["change"]: row for row in found}
 
 
 def row_of(data: str, name: str) -> dict[str, Any] | None:
     """Numbers of a variant, and differences from the defaults with the same seeds."""
-    both = [
-        [stored("learning", f"{data}, {each}, {seed}", setting(data, each)) for each in (name, "defaults")]
-        for seed in range(SETS[data][1])
-    ]
-    pairs = [(mine, usual) for mine, usual in both if mine is not None and usual is not None]
+    pairs = pairs_of(data, name)
     if not pairs:
         return None
-    losses = np.array([mine["loss"] for mine, _ in pairs])
-    differences = 1e3 * np.array([mine["loss"] - usual["loss"] for mine, usual in pairs])
     distances = np.array([mine["distance"] for mine, _ in pairs if "distance" in mine])
+    in_time = differences(pairs_of(data, name, timed=True))
     return {
         "change": name,
-        "loss": _over_seeds(losses, ".4f"),
-        "against the defaults (1e-3)": _over_seeds(differences, "+.2f"),
+        "loss": _over_seeds(np.array([mine["loss"] for mine, _ in pairs]), ".4f"),
+        "same steps (1e-3)": _over_seeds(differences(pairs), "+.2f"),
+        "time": f"{relative_time(data, name):.2f}",
+        "same time (1e-3)": _over_seeds(in_time, "+.2f") if len(in_time) else "",
         **({"distance": _over_seeds(distances, ".4f")} if len(distances) else {}),
-        "time": f"{np.mean([mine['seconds'] / usual['seconds'] for mine, usual in pairs]):.2f}",
         "seeds": len(pairs),
     }
+
+
+def pairs_of(data: str, name: str, *, timed: bool = False) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Results of a variant and of the defaults, for each seed that both were measured with."""
+    if timed and not is_asked_in_equal_time(data, name):
+        return []
+    both = [(result(data, name, seed, timed=timed), result(data, "defaults", seed)) for seed in range(SETS[data][1])]
+    return [(mine, usual) for mine, usual in both if mine is not None and usual is not None]
+
+
+def differences(pairs: list[tuple[dict[str, Any], dict[str, Any]]]) -> np.ndarray:
+    """Of the loss, in thousandths."""
+    return 1e3 * np.array([mine["loss"] - usual["loss"] for mine, usual in pairs])
+
+
+def relative_time(data: str, name: str) -> float:
+    return float(np.mean([mine["seconds"] / usual["seconds"] for mine, usual in pairs_of(data, name)]))
+
+
+def is_clearly_worse(data: str, name: str) -> bool:
+    """Whether a variant loses by steps and by time with the first seed, so far that others need not be tried."""
+    found = [*differences(pairs_of(data, name)[:1]), *differences(pairs_of(data, name, timed=True)[:1])]
+    return min(found) > SETS[data][2]
+
+
+def is_asked_in_equal_time(data: str, name: str) -> bool:
+    """Whether a variant with the first seed was faster, or was slower and better."""
+    pairs = pairs_of(data, name)[:1]
+    if not pairs:
+        return False
+    (mine, usual), ratio = pairs[0], pairs[0][0]["seconds"] / pairs[0][1]["seconds"]
+    return ratio < 1 - SAME or (ratio > 1 + SAME and mine["loss"] < usual["loss"])
 
 
 def _over_seeds(values: np.ndarray, digits: str) -> str:
@@ -196,25 +187,38 @@ def _over_seeds(values: np.ndarray, digits: str) -> str:
     return mean if len(values) == 1 else f"{mean} ± {format(np.ptp(values) / 2, digits.lstrip('+'))}"
 
 
-def setting(data: str, name: str) -> dict[str, Any]:
+def setting(data: str, name: str, *, timed: bool = False) -> dict[str, Any]:
     """Everything that the numbers of a variant depend on."""
-    family, settings = variants(data)[name]
+    family, settings, longer = variants(data)[name]
     known = family if isinstance(family, str) else family.__name__
-    return {"family": known, "settings": settings, "steps": steps_of(data, name), "members": MEMBERS}
+    steps = round(SETS[data][0] * longer)
+    if timed:
+        mine, usual = pairs_of(data, name)[0]
+        steps = round(steps * usual["seconds"] / mine["seconds"])
+    return {"family": known, "settings": settings, "steps": steps, "members": MEMBERS}
 
 
-def steps_of(data: str, name: str) -> int:
-    return SETS[data][0] * LONGER.get(name, 1)
+def title_of(data: str, name: str, seed: int, timed: bool) -> str:
+    return f"{data}, {name}, {seed}{', same time' * timed}"
 
 
-def cell(data: str, name: str, seed: int) -> dict[str, Any]:
-    return measure_once("learning", f"{data}, {name}, {seed}", setting(data, name), lambda: measure(data, name, seed))
+def result(data: str, name: str, seed: int, *, timed: bool = False) -> dict[str, Any] | None:
+    return stored("learning", title_of(data, name, seed, timed), setting(data, name, timed=timed))
 
 
-def measure(data: str, name: str, seed: int) -> dict[str, Any]:
-    family, settings = variants(data)[name]
-    known = ensemble(data)
-    emulator, seconds = timed_fit(known, family, steps=steps_of(data, name), settings=settings, seed=seed)
+def cell(data: str, name: str, seed: int, timed: bool = False) -> dict[str, Any]:
+    chosen = setting(data, name, timed=timed)
+    return measure_once(
+        "learning", title_of(data, name, seed, timed), chosen, lambda: measure(data, name, seed, chosen["steps"])
+    )
+
+
+def measure(data: str, name: str, seed: int, steps: int) -> dict[str, Any]:
+    family, settings, _ = variants(data)[name]
+    known, soap = ensemble(data), settings.get("optimiser") == "soap"
+    with patch("pushforward.training.optimisers.Muon", Soap) if soap else nullcontext():
+        chosen = {**settings, "optimiser": "muon"} if soap else settings
+        emulator, seconds = timed_fit(known, family, steps=steps, settings=chosen, seed=seed)
     result = {"loss": loss(emulator, known.test), "seconds": seconds}
     if data in TABLES:
         result["distance"] = distance_of(emulator.sample(POINTS, seed=1).numpy(), fresh(data, 3))
@@ -223,12 +227,12 @@ def measure(data: str, name: str, seed: int) -> dict[str, Any]:
 
 @cache
 def ensemble(data: str) -> pf.Ensemble:
-    return pf.Ensemble.from_array(fresh(data, 0, 20_000)) if data == "decays-16" else pf.read(data)
+    return pf.Ensemble.from_array(fresh(data, 0, 20_000)) if data.startswith("decays") else pf.read(data)
 
 
 def fresh(data: str, seed: int, count: int = POINTS) -> np.ndarray:
     """Fresh members of a set of vectors, shape ``(count, dim)``."""
-    if data != "decays-16":
+    if not data.startswith("decays"):
         return simulate(data, count, seed=seed).x
     x = decays(2).draw(count, 2 * seed)
     momenta = x.view(count, 2, 7)[..., :6].unflatten(2, (2, 3))
@@ -253,6 +257,7 @@ def loss(emulator: Any, unseen: Any) -> float:
     batches = [Batch(z, encoded, Draws(repeat, count)) for repeat in range(REPEATS)]
     model = emulator.model.eval()
     model.settings = model.settings.model_copy(update={"time_sampling": "uniform"})
+    model.measured_in = model.prediction
     return float(np.mean([next(model.turns(iter([batch]))).loss.item() for batch in batches]))
 
 
