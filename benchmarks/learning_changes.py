@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pushforward.conditions import Condition
 from pushforward.models import Turn
+from pushforward.models.denoising_networks import samples_per_time
 from pushforward.models.flow_matching import FlowMatching
 from pushforward.models.model import Batch
 from pushforward.networks import time_network
@@ -66,9 +67,10 @@ class Balanced(FlowMatching):
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
         batch = next(batches)
-        t, noise = self.times(batch.draws), self.noise(batch)
+        alike = samples_per_time(self.network, batch) if self.tells_time else 1
+        t, noise = self.times(batch.draws.shared(alike)).repeat_interleave(alike), self.noise(batch)
         moment = self.path.at(t.reshape(-1, *[1] * len(self.space.shape)))
-        value = self._output(moment.mix(batch.x, noise), moment, self.withheld(batch))
+        value = self._output(moment.mix(batch.x, noise), moment, self.withheld(batch), alike)
         error = (value - target(self.prediction, batch.x, noise, moment)).square().flatten(1).mean(1)
         if self.training:
             interval = (t * len(self.mean)).long()
@@ -76,6 +78,12 @@ class Balanced(FlowMatching):
             self.mean.index_add_(0, interval, (error.detach() - usual) / 100)
             error = error / usual
         yield Turn("model", error.mean(), {})
+
+
+class OwnTimes(FlowMatching):
+    """Each sample of a batch has a time of its own."""
+
+    tells_time = False
 
 
 class Halved(nn.Module):
@@ -158,7 +166,6 @@ def of_vectors(rate: float, width: int) -> dict[str, Change]:
         "Muon, half the learning rate": (plain, {"optimiser": "muon", "learning_rate": rate / 2}, 1),
         "Muon, twice the learning rate": (plain, {"optimiser": "muon", "learning_rate": 2 * rate}, 1),
         "Muon, 4 times the learning rate": (plain, {"optimiser": "muon", "learning_rate": 4 * rate}, 1),
-        "SOAP": (plain, {"optimiser": "soap"}, 1),
         "SOAP, twice the learning rate": (plain, {"optimiser": "soap", "learning_rate": 2 * rate}, 1),
         "half the learning rate": (plain, {"learning_rate": rate / 2}, 1),
         "twice the learning rate": (plain, {"learning_rate": 2 * rate}, 1),
@@ -167,6 +174,7 @@ def of_vectors(rate: float, width: int) -> dict[str, Change]:
         "constant rate": (plain, {"rate_schedule": "constant"}, 1),
         "average of half the width": (plain, {"average": 0.05}, 1),
         "average of 1.5 times the width": (plain, {"average": 0.15}, 1),
+        "a time for each sample": (OwnTimes, {}, 1),
         "logit-normal times": (plain, {"time_sampling": "logit-normal"}, 1),
         "error as of the data": (MeasuredInData, {}, 1),
         "error as of the noise": (MeasuredInNoise, {}, 1),
@@ -178,5 +186,4 @@ def of_vectors(rate: float, width: int) -> dict[str, Change]:
         "twice the width": (plain, {"width": 2 * width}, 1),
         "two blocks": (plain, {"depth": 2}, 1),
         "four blocks": (plain, {"depth": 4}, 1),
-        "half the width, six blocks": (plain, {"width": width // 2, "depth": 6}, 1),
     }
