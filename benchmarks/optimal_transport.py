@@ -18,6 +18,7 @@ A run keeps what it has done after every measurement and goes on from there (see
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import statistics
 import sys
@@ -26,6 +27,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +35,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from benchmarks.stored_results import measure_in_turn, measure_once, run_part, stored
-from benchmarks.timing import report
+from benchmarks.timing import ROOT, report
 from pushforward.ensembles.batch import Batch, PairBatch
 from pushforward.models import Player, Turn
 from pushforward.models.between import Between
@@ -268,6 +270,7 @@ def main(seconds: float = float("inf"), *, table: bool = True) -> None:
 def tabulate() -> None:
     """The table of what is measured so far."""
     done = {row: result for row in plan() if (result := stored("optimal_transport", name_of(row), SETTING))}
+    earlier = earlier_rows()
     rows = []
     for task in TASKS:
         floors = [result["distance"] for (its, side, _, _), result in done.items() if (its, side) == (task, FLOOR)]
@@ -275,6 +278,7 @@ def tabulate() -> None:
             for side in ("pushforward", *SIGMAS):
                 runs = [run for key, run in done.items() if key[:3] == (task, side, coupling)]
                 if not runs:
+                    rows += earlier.get((task, coupling, side), [])
                     continue
                 least = done.get((task, LEAST, "", 0), {}).get("energy")
                 rows.append(
@@ -298,11 +302,18 @@ def tabulate() -> None:
         notes=[
             f"{STEPS} steps of {BATCH} samples, {SAMPLES} samples judged, one thread; mean +- standard deviation.",
             "Published: OT-CFM and I-CFM of Tong et al. 2023, table 2.",
-            *([] if len(done) == len(plan()) else [f"{len(plan()) - len(done)} of {len(plan())} rows are left to do."]),
+            "Rows that were not measured anew are kept from the table before.",
             *step_times(),
         ],
         packages=["torchcfm", "pot"],
     )
+
+
+def earlier_rows() -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+    """The row of the last table for each task, pairs and side, in a list."""
+    path = ROOT / "benchmarks" / "results" / "optimal_transport.json"
+    record = json.loads(path.read_text())[-1] if path.exists() else {"rows": []}
+    return {(row["task"], row["pairs"], row["side"]): [row] for row in record["rows"]}
 
 
 def step_times(threads_of: Sequence[int] = (1, 2)) -> list[str]:
