@@ -6,7 +6,8 @@ circle of radius 5 with *covariance* sqrt(0.1) I, the moons of torchdyn scaled t
 moves both coordinates alike), and 1.5 times scikit-learn's S with noise 0.05. Both sides train the network of torchcfm
 (three hidden layers of 64) for the same number of steps on the same number of fresh samples a step, and both are
 sampled with the same solver (dopri5, tolerance 1e-4). torchcfm is used as its examples use it: Adam at 1e-3, sigma 0.1;
-a second row sets its sigma to 0, which is what pushforward's straight lines have.
+a second row sets its sigma to 0, which is what pushforward's straight lines have. pushforward is used with Adam at
+5e-3, its schedule and its average; a second row, on the moons, steps the hidden layers by Muon at the same rate.
 
 A run keeps what it has done after every measurement and goes on from there (see `benchmarks.stored_results`):
 
@@ -50,6 +51,8 @@ from pushforward.training.settings import TrainingSettings
 
 STEPS, BATCH, SAMPLES, SEEDS = 10_000, 128, 10_000, 5
 SETTING = {"steps": STEPS, "batch": BATCH, "samples": SAMPLES}
+OURS = {"pushforward": "adam", "pushforward, Muon": "muon"}
+"""Optimiser of our sides."""
 SIGMAS = {"torchcfm": 0.1, "torchcfm, sigma 0": 0.0}
 COUPLINGS = ("ot", "independent")
 ROUNDS, CALLS, WARM_UP = 12, 200, 50
@@ -127,10 +130,12 @@ class Network(nn.Module):
 class Ours:
     """Straight lines, exact plans, stratified times; the optimiser and the average of the package's loop."""
 
-    def __init__(self, optimal: bool, steps: int = STEPS) -> None:
+    def __init__(self, optimal: bool, optimiser: str = "adam", steps: int = STEPS) -> None:
         self.between = Between(Vector(2), network=Network(), pairs=BATCH if optimal else 1)
         parameters = list(self.between.parameters())
-        settings = TrainingSettings(learning_rate=5e-3, betas=(0.9, 0.99))
+        settings = TrainingSettings.model_validate(
+            {"learning_rate": 5e-3, "betas": (0.9, 0.99), "optimiser": optimiser}
+        )
         model = SimpleNamespace(players=lambda: {"model": Player(parameters)}, parameters=lambda: iter(parameters))
         self.optimisers = Optimisers(model, settings, Fabric(accelerator="cpu", devices=1))  # type: ignore[arg-type]
         self.average, self.parameters = PowerAverage(parameters, 0.1), parameters
@@ -168,7 +173,7 @@ class Torchcfm:
 
 def learner(side: str, coupling: str) -> Ours | Torchcfm:
     optimal = coupling == "ot"
-    return Ours(optimal) if side == "pushforward" else Torchcfm(optimal, SIGMAS[side])
+    return Ours(optimal, OURS[side]) if side in OURS else Torchcfm(optimal, SIGMAS[side])
 
 
 def measured(task: str, side: str, coupling: str, seed: int) -> dict[str, float]:
@@ -238,7 +243,8 @@ def plan() -> list[Row]:
     first = rows([*ours, *theirs, (FLOOR, ""), (LEAST, "")], 0)
     more = [row for sides in (ours, theirs, [(FLOOR, "")]) for seed in range(1, SEEDS) for row in rows(sides, seed)]
     rest = [row for seed in range(SEEDS) for row in rows(independent, seed)]
-    return first + more + rest + rows([("torchcfm, sigma 0", "ot"), ("torchcfm, sigma 0", "independent")], 0)
+    muon = [("normal to moons", "pushforward, Muon", "ot", seed) for seed in range(SEEDS)]
+    return first + more + muon + rest + rows([("torchcfm, sigma 0", "ot"), ("torchcfm, sigma 0", "independent")], 0)
 
 
 def name_of(row: Row) -> str:
@@ -275,7 +281,7 @@ def tabulate() -> None:
     for task in TASKS:
         floors = [result["distance"] for (its, side, _, _), result in done.items() if (its, side) == (task, FLOOR)]
         for coupling in COUPLINGS:
-            for side in ("pushforward", *SIGMAS):
+            for side in (*OURS, *SIGMAS):
                 runs = [run for key, run in done.items() if key[:3] == (task, side, coupling)]
                 if not runs:
                     rows += earlier.get((task, coupling, side), [])
