@@ -157,10 +157,10 @@ def of_vectors(rate: float, width: int) -> dict[str, Change]:
     """Changes for vectors.
 
     Arguments:
-        rate, width: default learning rate and width.
+        rate, width: learning rate and width that are changed.
     """
     plain: str | type[FlowMatching] = "flow-matching"
-    return {
+    changes: dict[str, Change] = {
         "defaults": (plain, {}, 1),
         "Muon": (plain, {"optimiser": "muon"}, 1),
         "Muon, half the learning rate": (plain, {"optimiser": "muon", "learning_rate": rate / 2}, 1),
@@ -169,6 +169,7 @@ def of_vectors(rate: float, width: int) -> dict[str, Change]:
         "SOAP, twice the learning rate": (plain, {"optimiser": "soap", "learning_rate": 2 * rate}, 1),
         "half the learning rate": (plain, {"learning_rate": rate / 2}, 1),
         "twice the learning rate": (plain, {"learning_rate": 2 * rate}, 1),
+        "4 times the learning rate": (plain, {"learning_rate": 4 * rate}, 1),
         "second moments over 1000 steps": (plain, {"betas": (0.9, 0.999)}, 1),
         "linear decay": (plain, {"rate_schedule": "linear"}, 1),
         "constant rate": (plain, {"rate_schedule": "constant"}, 1),
@@ -187,3 +188,4 @@ def of_vectors(rate: float, width: int) -> dict[str, Change]:
         "two blocks": (plain, {"depth": 2}, 1),
         "four blocks": (plain, {"depth": 4}, 1),
     }
+    return {name: (family, {"learning_rate": rate, **own}, steps) for name, (family, own, steps) in changes.items()}

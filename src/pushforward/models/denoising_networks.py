@@ -22,7 +22,8 @@ _SHARED = {"betas": (0.9, 0.99), "gradient_clip": 1.0, "average": 0.1}
 @singledispatch
 def denoising_defaults(space: Space) -> dict[str, Any]:
     """Default settings of the training loop."""
-    return {"learning_rate": 5e-3 * 64 / _width(space), "batch_size": 1024, **_SHARED}
+    # With a rate inverse to the width, 16 columns learn less from 300 steps and from 1200 (`benchmarks.learning`).
+    return {"learning_rate": 5e-3 * (64 / _width(space)) ** 0.5, "batch_size": 1024, **_SHARED}
 
 
 @denoising_defaults.register
