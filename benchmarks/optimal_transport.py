@@ -24,7 +24,7 @@ import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
 from types import SimpleNamespace
@@ -323,29 +323,37 @@ def earlier_rows() -> dict[tuple[str, str, str], list[dict[str, Any]]]:
     return {(row["task"], row["pairs"], row["side"]): [row] for row in record["rows"]}
 
 
-def step_times(threads_of: Sequence[int] = (1, 2)) -> list[str]:
+def step_times(threads: int = 1) -> list[str]:
     """The training step of both, in turn, each in a process of its own as a user would run it.
 
     Ours keeps freed memory, as `fit` does, and makes plans ahead in the loop's own thread. Times are of the processor,
     all threads counted, so that what else runs on the machine counts little.
     """
-    lines = []
-    for threads in threads_of:
-        for coupling in COUPLINGS:
-            for batch in (128, 256):
-                ours, theirs = [_Steps(side, coupling, batch, threads) for side in ("pushforward", "torchcfm")]
-                rounds = [(ours.milliseconds(), theirs.milliseconds()) for _ in range(ROUNDS)]
-                for each in (ours, theirs):
-                    each.close()
-                mine, other = (statistics.median(each) for each in zip(*rounds, strict=True))
-                ratios = sorted(second / first for first, second in rounds)
-                lines.append(
-                    f"Training step, {coupling} pairs, batch {batch}, {threads} thread{'s' * (threads - 1)}: "
-                    f"{mine:.3g} ms, torchcfm {other:.3g} ms; {statistics.median(ratios):.2f} times as fast "
-                    f"({ratios[ROUNDS // 4]:.2f} - {ratios[-1 - ROUNDS // 4]:.2f})."
-                )
-                print(lines[-1], flush=True)
-    return lines
+    setting = {"rounds": ROUNDS, "calls": CALLS, "threads": threads}
+    return [
+        measure_once(
+            "optimal_transport",
+            f"step, {coupling}, {batch}, {threads}",
+            setting,
+            lambda coupling=coupling, batch=batch: {"line": _step_time(coupling, batch, threads)},
+        )["line"]
+        for coupling in COUPLINGS
+        for batch in (128, 256)
+    ]
+
+
+def _step_time(coupling: str, batch: int, threads: int) -> str:
+    ours, theirs = [_Steps(side, coupling, batch, threads) for side in ("pushforward", "torchcfm")]
+    rounds = [(ours.milliseconds(), theirs.milliseconds()) for _ in range(ROUNDS)]
+    for each in (ours, theirs):
+        each.close()
+    mine, other = (statistics.median(each) for each in zip(*rounds, strict=True))
+    ratios = sorted(second / first for first, second in rounds)
+    return (
+        f"Training step, {coupling} pairs, batch {batch}, {threads} thread{'s' * (threads - 1)}: "
+        f"{mine:.3g} ms, torchcfm {other:.3g} ms; {statistics.median(ratios):.2f} times as fast "
+        f"({ratios[ROUNDS // 4]:.2f} - {ratios[-1 - ROUNDS // 4]:.2f})."
+    )
 
 
 class _Steps:
