@@ -106,7 +106,8 @@ def tabulate() -> None:
             "time: processor time of the training, relative to the defaults; on a machine in use, times of equal work "
             "differed by up to a quarter",
             "decays-16: the defaults are those before their learning rate was doubled, for what this table shows",
-            "one change of the defaults at a time, all else equal; what is clearly worse has one seed, and so has what is not measured with more yet; rows that were "
+            "one change of the defaults at a time, all else equal; what is clearly worse has one seed, "
+            "and so has what is not measured with more yet; rows that were "
             "not measured anew are kept, with their differences and times from the defaults of then",
         ],
         further={name: tables[name] for name in others},
