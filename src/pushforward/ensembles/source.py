@@ -116,6 +116,11 @@ class OfEnsemble:
     ensemble: Ensemble
 
     @property
+    def train(self) -> Ensemble:
+        """The members that models learn from."""
+        return self.ensemble.train
+
+    @property
     def name(self) -> str:
         return self.ensemble.name
 
@@ -148,7 +153,7 @@ class EnsembleSource(OfEnsemble):
 
     def preprocessing(self, options: Mapping[str, Any]) -> Preprocessing:
         return Preprocessing.fit(
-            self.ensemble.train,
+            self.train,
             options["transform"],
             scale_by_condition=options["scale_by_condition"],
             discrete=options["discrete"],
@@ -157,12 +162,12 @@ class EnsembleSource(OfEnsemble):
     def batches(
         self, preprocessing: Preprocessing, shard: Shard, seed: int, *, augmented: bool, device: torch.device
     ) -> tuple[BatchSource, bool]:
-        made = batches_of(self.ensemble.train, preprocessing, shard, seed, augmented=augmented, device=device)
+        made = batches_of(self.train, preprocessing, shard, seed, augmented=augmented, device=device)
         return made, made.ready
 
     def condition_rows(self) -> NDArray[np.float32] | None:
         """Conditions of all training members, or of an evenly spread selection of very many."""
-        members = self.ensemble.train
+        members = self.train
         if members.conditions is None:
             return None
         some = np.linspace(0, len(members) - 1, min(len(members), _MOST_ROWS)).astype(np.int64)
@@ -170,7 +175,7 @@ class EnsembleSource(OfEnsemble):
 
     def describe(self) -> list[str]:
         members = self.ensemble
-        lines = [f"{members.name}: {len(members)} members, {members.space}; {len(members.train)} to train on"]
+        lines = [f"{members.name}: {len(members)} members, {members.space}; {len(self.train)} to train on"]
         held = len(members.test)
         if held < FEWEST_TO_JUDGE:
             lines.append(

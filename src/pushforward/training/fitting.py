@@ -317,7 +317,7 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
 
 def _members(source: Source) -> int:
     """Number of training members, or 0 for a source without any."""
-    return len(source.ensemble.train) if isinstance(source, OfEnsemble) else 0
+    return len(source.train) if isinstance(source, OfEnsemble) else 0
 
 
 def _enlarged(batch: Any, batches: BatchSource, least: int) -> Any:
