@@ -68,15 +68,17 @@ def test_the_slope_beside_a_band_is_that_of_the_map():
 
 
 @pytest.fixture(scope="module")
-def run():
+def run(tmp_path_factory):
     x = np.random.default_rng(2).normal(size=(1500, 3))
     frame = pd.DataFrame({"a": with_gaps(x[:, 0] + x[:, 1]), "b": x[:, 1], "k": with_gaps((x[:, 2] > 0) * 1.0, 0.2)})
-    return frame, pf.fit(pf.read(frame, missing="mask"), "nsf", steps=60, progress=False, settings=SMALL)
+    out = tmp_path_factory.mktemp("gaps") / "run"
+    return frame, pf.fit(pf.read(frame, missing="mask"), "nsf", steps=60, out=out, progress=False, settings=SMALL)
 
 
-def test_probabilities_of_numbers_and_gaps_add_up_to_one():
+def test_probabilities_of_numbers_and_gaps_add_up_to_one(tmp_path):
     frame = pd.DataFrame({"a": with_gaps(COLUMNS["normal"]), "k": with_gaps(COLUMNS["levels"])})
-    emulator = pf.fit(pf.read(frame, missing="mask"), "nsf", steps=80, progress=False, settings=SMALL)
+    options = {"out": tmp_path / "run", "progress": False, "settings": SMALL}
+    emulator = pf.fit(pf.read(frame, missing="mask"), "nsf", steps=80, **options)
     a = np.append(np.linspace(-7, 7, 561), np.nan)
     total = 0.0
     for k in (-1.0, 0.5, 4.0, np.nan):
@@ -117,7 +119,7 @@ def test_other_files_of_a_run_are_read_as_it_has_learnt(run, tmp_path):
 
 @pytest.mark.parametrize("missing", ["fill", "mask"])
 @pytest.mark.parametrize("kind", ["field", "vector"])
-def test_what_is_inserted_is_stored(kind, missing):
+def test_what_is_inserted_is_stored(kind, missing, tmp_path):
     x = np.random.default_rng(3).normal(size=(200, 8) if kind == "vector" else (200, 2, 4, 4))
     x[:50, 0] = np.nan
     ensemble = pf.read(x, space=kind, missing=missing)
@@ -129,7 +131,7 @@ def test_what_is_inserted_is_stored(kind, missing):
         assert np.isnan(again.take([0])[0, 0])
         return
     np.testing.assert_allclose(again.take([0])[0, 0], median, rtol=1e-6)
-    emulator = pf.fit(ensemble, "gan", steps=1, progress=False)
+    emulator = pf.fit(ensemble, "gan", steps=1, out=tmp_path / "run", progress=False)
     taken = emulator._samples(later)
     np.testing.assert_allclose(taken[0, 0], median, rtol=1e-6)
     assert tuple(taken.shape[1:]) == ensemble.space.shape

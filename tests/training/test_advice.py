@@ -26,9 +26,9 @@ def test_angles_that_a_model_cuts_open_are_named(model, shape, said, tmp_path, c
 
 
 @pytest.mark.parametrize("periodic", [True, False])
-def test_trenf_says_that_it_takes_fields_as_periodic(periodic, capsys) -> None:
+def test_trenf_says_that_it_takes_fields_as_periodic(periodic, tmp_path, capsys) -> None:
     fields = pf.read(RNG.normal(size=(60, 4, 4)), space="field", periodic=periodic)
-    pf.fit(fields, "trenf", steps=1, settings={"layers": 1})
+    pf.fit(fields, "trenf", steps=1, out=tmp_path / "run", settings={"layers": 1})
     assert ("trenf takes fields as periodic" in " ".join(capsys.readouterr().err.split())) is not periodic
 
 

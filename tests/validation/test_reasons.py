@@ -70,10 +70,10 @@ def test_a_classifier_that_always_tells_is_not_close() -> None:
     assert pf.judge(made, real, progress=False).verdict("classifier").verdict == "off"
 
 
-def test_labels_on_the_terminal_are_distinct() -> None:
+def test_labels_on_the_terminal_are_distinct(tmp_path) -> None:
     given = RNG.normal(size=(600, 1))
     ensemble = pf.read(given + RNG.normal(size=(600, 2)), condition={"c": given[:, 0]})
-    emulator = pf.fit(ensemble, "realnvp", steps=1, progress=False)
+    emulator = pf.fit(ensemble, "realnvp", steps=1, out=tmp_path / "run", progress=False)
     labels = [verdict.label for verdict in pf.validate(emulator, ensemble, progress=False).verdicts]
     assert "Calibration: coverage" in labels
     assert len(labels) == len(set(labels))
