@@ -6,7 +6,9 @@ are compared with those in a batch of the data, by the largest abs(ln ratio) of 
 longest waves, of one to three periods per side, by ln ratio: few modes, of which variances of coefficients tell little.
 A run has diverged if training stopped with an error, or if the mean of either over its last 50 steps exceeds ln 2.
 Averaged weights are judged on the held-out maps. Beside the defaults, the same game without the normalisation of power
-(`pushforward.models.power_normalisation`), and that with a spectrum that is learnt by gradients instead of fitted once.
+(`pushforward.models.power_normalisation`), and that with a spectrum that is learnt by gradients instead of fitted once,
+with normal scores over all conditions together (`pushforward.models.conditional_scores`), and with all of these and a
+spectrum that was fitted to one batch.
 
     python -m benchmarks adversarial_stability
     python -m benchmarks.adversarial_stability "wgan-gp" 0 1 2     # these seeds alone, without a table
@@ -33,13 +35,16 @@ from pushforward.conditions import Condition
 from pushforward.ensembles import builtin
 from pushforward.errors import TrainingError
 from pushforward.models import Batch, Player, Turn
+from pushforward.models.conditional_scores import ConditionalScores
+from pushforward.models.stationary import GaussianField
 from pushforward.models.wgan import WGANGP
 from pushforward.spaces import Field
 from pushforward.statistics import power_spectrum
 from pushforward.validation import judge
 
 STEPS, LAST = 300, 50
-RATE = WGANGP.training_defaults_for(Field(1, (64, 64), periodic=True))["learning_rate"]
+DEFAULTS = WGANGP.training_defaults_for(Field(1, (64, 64), periodic=True))
+RATE, BATCH = DEFAULTS["learning_rate"], DEFAULTS["batch_size"]
 JUDGED = ("power_spectrum", "coverage", "one_point_pdf")
 
 
@@ -88,6 +93,31 @@ class Learnt(Unnormalised):
         yield Turn("spectrum", -log_prob / self.space.size, {})
 
 
+class Pooled(Unnormalised):
+    """`Unnormalised`, with values that are normal scores over all conditions, and at none of them."""
+
+    def prepare(self, batch: Batch) -> None:
+        super().prepare(batch)
+        coordinates = self.coordinates
+        assert isinstance(coordinates.samples, Field)
+        # The identity, as before it was fitted.
+        coordinates.scores = ConditionalScores(coordinates.samples, coordinates.condition)
+        assert coordinates.gaussian is not None
+        coordinates.gaussian.fit(batch.x, batch.condition)
+
+
+class FromOneBatch(Learnt):
+    """`Learnt` and `Pooled`, from a spectrum of one batch that is the same at all conditions."""
+
+    def prepare(self, batch: Batch) -> None:
+        super().prepare(batch)
+        coordinates = self.coordinates
+        assert isinstance(coordinates.samples, Field)
+        coordinates.scores = ConditionalScores(coordinates.samples, coordinates.condition)
+        coordinates.gaussian = GaussianField(coordinates.samples, coordinates.condition)
+        coordinates.gaussian.fit(batch.x[:BATCH])
+
+
 def _longest(x: torch.Tensor) -> torch.Tensor:
     """Mean power of waves of one to three periods per side."""
     return power_spectrum(x, box=1.0).power[..., :3].mean()
@@ -97,6 +127,8 @@ RECIPES: dict[str, tuple[type[Watched], int]] = {
     "wgan-gp": (Watched, 10),
     "wgan-gp, power not normalised": (Unnormalised, 3),
     "wgan-gp, power not normalised, spectrum learnt": (Learnt, 3),
+    "wgan-gp, power not normalised, scores over all conditions": (Pooled, 3),
+    "wgan-gp, all of these, from one batch": (FromOneBatch, 3),
 }
 """Class, and the number of seeds, the first of which is 0."""
 

@@ -52,7 +52,7 @@ class GeneratorCoordinates(nn.Module):
         self.gaussian: GaussianField | None = None
         self.normalisation: PowerNormalisation | None = None
         if whitened:
-            # Fitted once: gradients from a few members at a time would let the spectrum of the longest waves wander.
+            # Fitted once, before the game, to more members than a batch has.
             self.scores = ConditionalScores(cast(Field, space), condition)
             self.gaussian = GaussianField(cast(Field, space), condition).requires_grad_(False)
             self.normalisation = PowerNormalisation(self.gaussian.spectrum)
