@@ -1,12 +1,10 @@
 """Flow matching in the plane beside torchcfm: distance to the data, energy of the paths, time of a step.
 
 The protocol is that of Tong et al. 2023 (https://arxiv.org/abs/2307.03672, table 2): the 2-Wasserstein distance of
-10,000 samples to 10,000 of the data, over five seeds. The sets are those of torchcfm's own code: eight Gaussians on a
-circle of radius 5 with *covariance* sqrt(0.1) I, the moons of torchdyn scaled to 3 x - 1 (whose noise is uniform and
-moves both coordinates alike), and 1.5 times scikit-learn's S with noise 0.05. Both sides train the network of torchcfm
-(three hidden layers of 64) for the same number of steps on the same number of fresh samples a step, and both are
-sampled with the same solver (dopri5, tolerance 1e-4). torchcfm is used as its examples use it: Adam at 1e-3, sigma 0.1;
-a second row sets its sigma to 0, which is what pushforward's straight lines have. pushforward is used with Adam at
+10,000 samples to 10,000 of the data (`benchmarks.plane_sets`), over five seeds. Both sides train the network of
+torchcfm (three hidden layers of 64) for the same number of steps on the same number of fresh samples a step, and both
+are sampled with the same solver (dopri5, tolerance 1e-4). torchcfm is used as its examples use it: Adam at 1e-3, sigma
+0.1; a second row sets its sigma to 0, which is what pushforward's straight lines have. pushforward is used with Adam at
 5e-3, its schedule and its average; a second row, on the moons, steps the hidden layers by Muon at the same rate.
 
 A run keeps what it has done after every measurement and goes on from there (see `benchmarks.stored_results`):
@@ -35,6 +33,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from benchmarks.plane_sets import TASKS, eight_gaussians, independent_moons, moons, normal
 from benchmarks.stored_results import measure_in_turn, measure_once, run_part, stored
 from benchmarks.timing import ROOT, report
 from pushforward.ensembles.batch import Batch, PairBatch
@@ -70,47 +69,6 @@ PUBLISHED = {  # OT-CFM and I-CFM of the table, mean of five seeds
         "moons to 8 Gaussians": 1.557,
         "normal to S": 0.242,
     },
-}
-
-Sampler = Callable[[int, np.random.Generator], Tensor]
-
-
-def normal(count: int, rng: np.random.Generator) -> Tensor:
-    return torch.from_numpy(rng.normal(size=(count, 2))).float()
-
-
-def eight_gaussians(count: int, rng: np.random.Generator) -> Tensor:
-    angle = np.pi / 4 * rng.integers(8, size=count)
-    centre = 5 * np.stack([np.cos(angle), np.sin(angle)], 1)
-    return torch.from_numpy(centre + 0.1**0.25 * rng.normal(size=(count, 2))).float()
-
-
-def moons(count: int, rng: np.random.Generator) -> Tensor:
-    outer = np.linspace(0, np.pi, count // 2)
-    inner = np.linspace(0, np.pi, count - count // 2)
-    curves = [np.stack([np.cos(outer), np.sin(outer)], 1), np.stack([1 - np.cos(inner), 0.5 - np.sin(inner)], 1)]
-    return torch.from_numpy(3 * (np.concatenate(curves) + 0.2 * rng.random((count, 1))) - 1).float()
-
-
-def independent_moons(count: int, rng: np.random.Generator) -> Tensor:
-    """The same distribution as `moons`, but each point by itself: how many fall on either moon varies."""
-    inner, angle = rng.integers(2, size=(count, 1)) == 1, np.pi * rng.random(count)
-    curves = [np.stack([np.cos(angle), np.sin(angle)], 1), np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], 1)]
-    return torch.from_numpy(3 * (np.where(inner, *reversed(curves)) + 0.2 * rng.random((count, 1))) - 1).float()
-
-
-def s_curve(count: int, rng: np.random.Generator) -> Tensor:
-    from sklearn.datasets import make_s_curve
-
-    points, _ = make_s_curve(count, noise=0.05, random_state=int(rng.integers(2**31)))
-    return torch.from_numpy(1.5 * points[:, [0, 2]]).float()
-
-
-TASKS: dict[str, tuple[Sampler, Sampler]] = {
-    "normal to 8 Gaussians": (normal, eight_gaussians),
-    "normal to moons": (normal, moons),
-    "moons to 8 Gaussians": (moons, eight_gaussians),
-    "normal to S": (normal, s_curve),
 }
 
 
