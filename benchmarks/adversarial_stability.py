@@ -36,6 +36,7 @@ from pushforward.ensembles import builtin
 from pushforward.errors import TrainingError
 from pushforward.models import Batch, Player, Turn
 from pushforward.models.conditional_scores import ConditionalScores
+from pushforward.models.generator_coordinates import GeneratorCoordinates
 from pushforward.models.stationary import GaussianField
 from pushforward.models.wgan import WGANGP
 from pushforward.spaces import Field
@@ -98,12 +99,9 @@ class Pooled(Unnormalised):
 
     def prepare(self, batch: Batch) -> None:
         super().prepare(batch)
-        coordinates = self.coordinates
-        assert isinstance(coordinates.samples, Field)
-        # The identity, as before it was fitted.
-        coordinates.scores = ConditionalScores(coordinates.samples, coordinates.condition)
-        assert coordinates.gaussian is not None
-        coordinates.gaussian.fit(batch.x, batch.condition)
+        _take_scores_back(self.coordinates)
+        assert self.coordinates.gaussian is not None
+        self.coordinates.gaussian.fit(batch.x, batch.condition)
 
 
 class FromOneBatch(Learnt):
@@ -111,11 +109,16 @@ class FromOneBatch(Learnt):
 
     def prepare(self, batch: Batch) -> None:
         super().prepare(batch)
-        coordinates = self.coordinates
-        assert isinstance(coordinates.samples, Field)
-        coordinates.scores = ConditionalScores(coordinates.samples, coordinates.condition)
-        coordinates.gaussian = GaussianField(coordinates.samples, coordinates.condition)
-        coordinates.gaussian.fit(batch.x[:BATCH])
+        field = _take_scores_back(self.coordinates)
+        self.coordinates.gaussian = GaussianField(field, self.coordinates.condition)
+        self.coordinates.gaussian.fit(batch.x[:BATCH])
+
+
+def _take_scores_back(coordinates: GeneratorCoordinates) -> Field:
+    """Make the scores at every condition the identity, as before they were fitted; returns the space of the fields."""
+    assert isinstance(coordinates.samples, Field)
+    coordinates.scores = ConditionalScores(coordinates.samples, coordinates.condition)
+    return coordinates.samples
 
 
 def _longest(x: torch.Tensor) -> torch.Tensor:
