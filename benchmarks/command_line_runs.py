@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,18 @@ WORK = Path("runs/benchmarks")
 WAYS = {"one thread": (1, 1), "two threads": (2, 1), "two processes": (1, 2)}
 
 
-def fit_and_validate(name: str, *arguments: str) -> dict[str, Any]:
+def fit_and_validate(name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The report of ``pushforward fit ARGUMENTS`` and ``pushforward validate``, in the directory `run_of` this name.
 
-    A run that was judged already, of the same version, with the same arguments, is not repeated.
+    A run that was judged already, of the same version, with the same arguments and environment, is not repeated.
     """
-    run = run_of(name)
-    done, wanted = run / "done.json", [version("pushforward"), *arguments]
+    run, limits = run_of(name), dict(environment or {})
+    done, wanted = run / "done.json", [version("pushforward"), *arguments, *(f"{k}={v}" for k, v in limits.items())]
     if not done.exists() or json.loads(done.read_text()) != wanted:
         shutil.rmtree(run, ignore_errors=True)
         program = Path(sys.executable).with_name("pushforward")
-        subprocess.run([program, "fit", *arguments, "--out", run], check=True)
-        subprocess.run([program, "validate", run], check=True)
+        for words in (["fit", *arguments, "--out", run], ["validate", run]):
+            subprocess.run([program, *words], env={**os.environ, **limits}, check=True)
         done.write_text(json.dumps(wanted))
     report: dict[str, Any] = json.loads((run / "report.json").read_text())
     lines = (run / "metrics.jsonl").read_text().splitlines()

@@ -1,7 +1,8 @@
-"""Training step of the U-Net in float32 with libraries limited to AVX2, and without limits.
+"""Training step of the U-Net in float32 with libraries limited to AVX2, and without limits in both precisions.
 
-A process per setting of the environment times its networks in turn: ours as chosen by `products_are_faster`, ours with
-every convolution by oneDNN, and diffusers' UNet2DModel where it is as large.
+A process per setting of the environment and precision times its networks in turn: ours as chosen by
+`products_are_faster`, in float32 also ours with every convolution by oneDNN, and diffusers' UNet2DModel where it is as
+large.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import nn
 from benchmarks.timing import ROOT, report
 from benchmarks.unet import GRID, Network, diffusers, name_of_ours, ours, step
 from pushforward.networks import UNet
+from pushforward.runs.devices import native_bfloat16
 from pushforward.spaces import Field
 from pushforward.tensors import keep_freed_memory, products_are_faster
 
@@ -33,6 +35,7 @@ LIMITS: dict[str, dict[str, str]] = {
     },
     "none": {},
 }
+PRECISIONS = (*((limits, "float32") for limits in LIMITS), ("none", "bfloat16"))
 DEFAULT = "pushforward, defaults of 64 x 64"
 ROUNDS = 7
 
@@ -47,14 +50,15 @@ def networks() -> dict[str, tuple[nn.Module, Network, int, int]]:
     }
 
 
-def measure() -> dict[str, list[float]]:
-    """Milliseconds of processor time per step: median of ours as chosen, and of ours by convolutions alone."""
+def measure(precision: str) -> dict[str, list[float]]:
+    """Milliseconds of processor time per step: median of ours as chosen, and in float32 by convolutions alone."""
+    low = precision == "bfloat16"
     torch.set_num_threads(1)
     torch.manual_seed(0)
     keep_freed_memory()
     chosen = products_are_faster()
-    steps = {name: step_of(*made) for name, made in networks().items()}
-    ways = {name: (chosen,) if name == "diffusers" else (chosen, False) for name in steps}
+    steps = {name: step_of(*made, low) for name, made in networks().items()}
+    ways = {name: (chosen,) if low or name == "diffusers" else (chosen, False) for name in steps}
     spent: dict[str, list[list[float]]] = {name: [[] for _ in ways[name]] for name in steps}
     for number in range(ROUNDS + 1):
         for name, take in steps.items():
@@ -65,10 +69,10 @@ def measure() -> dict[str, list[float]]:
     return {name: [statistics.median(times) for times in each] for name, each in spent.items()}
 
 
-def step_of(module: nn.Module, network: Network, channels: int, maps: int) -> Callable[[], None]:
+def step_of(module: nn.Module, network: Network, channels: int, maps: int, low: bool) -> Callable[[], None]:
     optimiser = torch.optim.AdamW(module.parameters(), lr=1e-4, fused=True)
     x, t, target = torch.randn(maps, channels, *GRID), torch.rand(maps), torch.randn(maps, 1, *GRID)
-    return lambda: step(network, optimiser, x, t, target, low=False)
+    return lambda: step(network, optimiser, x, t, target, low)
 
 
 def timed(take: Callable[[], None], by_products: bool) -> float:
@@ -81,11 +85,11 @@ def timed(take: Callable[[], None], by_products: bool) -> float:
 
 def main() -> None:
     rows = []
-    for limits, variables in LIMITS.items():
+    for limits, precision in PRECISIONS:
         found = json.loads(
             subprocess.run(
-                [sys.executable, "-m", "benchmarks.unet_avx2", "--worker"],
-                env=os.environ | variables | {"OMP_NUM_THREADS": "1"},
+                [sys.executable, "-m", "benchmarks.unet_avx2", "--worker", precision],
+                env=os.environ | LIMITS[limits] | {"OMP_NUM_THREADS": "1"},
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
                 check=True,
@@ -95,6 +99,7 @@ def main() -> None:
             rows.append(
                 {
                     "limits": limits,
+                    "precision": precision,
                     "network": name,
                     "step (ms)": f"{chosen:.1f}",
                     "by convolutions alone (ms)": "".join(f"{each:.1f}" for each in convolutions),
@@ -104,13 +109,16 @@ def main() -> None:
                     else "",
                 }
             )
+    has = "with" if native_bfloat16(torch.device("cpu")) else "without"
     report(
         "unet_avx2",
-        "Training step of the U-Net in float32, with shorter vectors",
+        "Training step of the U-Net, with shorter vectors and in both precisions",
         rows,
         notes=[
             f"Maps of {GRID[0]} x {GRID[1]}, 8 for the default U-Net, 16 for the others; forward, backward and AdamW "
-            f"(fused). Processor time on one thread, medians of {ROUNDS} steps, in turn within one process per limit.",
+            f"(fused). Processor time on one thread, medians of {ROUNDS} steps, in turn within one process per limit "
+            "and precision.",
+            f"bfloat16 is `torch.autocast`, on a processor {has} instructions for it.",
             "Convolutions are computed by matrix products only where `products_are_faster` measures that: where both "
             "libraries use vectors of one length it does not, and both columns are of the same computation.",
         ],
@@ -119,7 +127,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--worker"]:
-        print(json.dumps(measure()))
+    if sys.argv[1:2] == ["--worker"]:
+        print(json.dumps(measure(sys.argv[2])))
     else:
         main()
