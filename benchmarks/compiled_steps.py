@@ -34,6 +34,7 @@ from benchmarks.timing import ROOT, report
 from benchmarks.unet import GRID, step
 from pushforward.networks import UNet, layers, shifted_products, unet
 from pushforward.networks.periodic import wrap
+from pushforward.runs.devices import native_bfloat16
 from pushforward.spaces import Field
 from pushforward.tensors import keep_freed_memory, products_are_faster
 
@@ -41,27 +42,28 @@ LIMITS: dict[str, dict[str, str]] = {
     "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
     "none": {},
 }
-WAYS = ("whole network", "cell by cell")
-PRECISIONS = (("AVX2", "float32"), ("none", "float32"), ("none", "bfloat16"))
+WHOLE, BY_CELL = "whole network", "cell by cell"
+PRECISIONS = ("float32", *(["bfloat16"] if native_bfloat16(torch.device("cpu")) else []))
+ROWS = [
+    (limits, precision, way)
+    for limits, precision in [("AVX2", "float32"), *(("none", each) for each in PRECISIONS)]
+    for way in (WHOLE, BY_CELL)
+]
+"""Limits, precision and way."""
 MAPS, ROUNDS = 8, 15
 BUDGET = 240.0
 
 
 def main(seconds: float = math.inf, *, table: bool = True) -> None:
     """Measure what is not measured yet, beginning nothing after so many seconds."""
-    if measure_in_turn(plan(), lambda row: cell(*row), seconds) and table:
+    if measure_in_turn(ROWS, lambda row: cell(*row), seconds) and table:
         tabulate()
-
-
-def plan() -> Iterator[tuple[str, str, str]]:
-    """Limits, precision and way of every row."""
-    return ((limits, precision, way) for limits, precision in PRECISIONS for way in WAYS)
 
 
 def tabulate() -> None:
     """Write the table of what has been measured."""
     rows = []
-    for limits, precision, way in plan():
+    for limits, precision, way in ROWS:
         found = cell(limits, precision, way)
         saved, left = found["step"] - found["compiled"], max(0.0, 1 - found["compiling"] / BUDGET)
         rows.append(
@@ -86,7 +88,8 @@ def tabulate() -> None:
         notes=[
             f"{MAPS} maps of {GRID[0]} x {GRID[1]}; forward, backward and AdamW (fused). Processor time on one thread, "
             f"medians of {ROUNDS} steps, in turn with the network that is not compiled.",
-            "AVX2: ATen, oneDNN and the compiled code are limited to AVX2. bfloat16 by autocast.",
+            "AVX2: ATen, oneDNN and the compiled code are limited to AVX2. bfloat16, by autocast, is measured where "
+            "the processor has instructions for it.",
             "compiling: processor time of Python and of the C++ compiler until the second step is done, without those "
             "of two steps; from the cache: the same in a second process, with the compiled code of the first.",
             "whole network: with PyTorch's circular padding, and with oneDNN's convolutions where the network that is "
@@ -198,7 +201,7 @@ def cell_by_cell() -> tuple[nn.Module, Callable[..., Tensor]]:
     return network, call
 
 
-MADE = {"whole network": whole_network, "cell by cell": cell_by_cell}
+MADE = {WHOLE: whole_network, BY_CELL: cell_by_cell}
 
 
 def step_of(network: nn.Module, call: Callable[..., Tensor], low: bool) -> Callable[[], None]:
@@ -211,7 +214,7 @@ def difference(network: nn.Module, call: Callable[..., Tensor], eager: nn.Module
     """Largest difference of the outputs with equal weights, relative to their standard deviation."""
     eager.load_state_dict(network.state_dict())
     x, t = torch.randn(MAPS, 2, *GRID), torch.rand(MAPS)
-    found, expected = call(x, t), eager(x, t)
+    found, expected = call(x, t).detach(), eager(x, t).detach()
     return float((found - expected).abs().max() / expected.std())
 
 

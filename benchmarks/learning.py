@@ -54,7 +54,7 @@ SETS: dict[str, tuple[int, int, float]] = {
     "decays-16 at the present rate": (300, 3, 10.0),
     "decays-16 at the present rate for longer": (1200, 2, 5.0),
     "mixture-6": (1000, 3, 1.0),
-    "mixture-6 for longer": (6000, 2, 1.0),
+    "mixture-6 for longer": (4000, 2, 1.0),
 }
 """Steps, seeds, and the difference of the loss, in thousandths, beyond which one seed is enough."""
 TABLES = {
