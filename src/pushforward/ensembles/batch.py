@@ -29,6 +29,8 @@ class Batch:
         draws: random numbers of this batch.
         progress: completed fraction of the run, in [0, 1].
         noise: one row per sample, if `Model.collate` has paired the samples with noise before the step.
+        values: the samples in the user's units, in `Model.prepare` alone, and only if these are functions of ``x``
+            value by value.
     """
 
     x: Tensor
@@ -36,6 +38,7 @@ class Batch:
     draws: Draws
     progress: float = 0.0
     noise: Tensor | None = None
+    values: Tensor | None = None
 
     def to(self, device: torch.device) -> Self:
         """Move the batch to a device; maps get channels last in memory, which is faster for convolutions."""

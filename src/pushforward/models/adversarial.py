@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import singledispatch
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel
@@ -36,7 +36,7 @@ from pushforward.models.metropolis_hastings import CalibrationMembers, chain, lo
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
 from pushforward.models.noise_generator import NoiseGenerator, coordinates_for, width_for
 from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
-from pushforward.models.stationary import GaussianField, is_stationary
+from pushforward.models.stationary import is_stationary
 from pushforward.models.wavelet_bands import halvings_for
 from pushforward.networks import Critic
 from pushforward.networks.critic import Conditioning
@@ -49,8 +49,6 @@ __all__ = ["Adversarial", "AdversarialSampling", "AdversarialSettings", "Constra
 
 _STARTS = 4
 """Codes from which the code of a member is looked for."""
-_CALLED = 32
-"""Draws of the generator that are made at once."""
 
 ConstraintName = Literal["gradient-penalty", "one-sided", "zero-centred", "clipping", "none"]
 
@@ -138,7 +136,6 @@ class Adversarial(Model):
         self, space: Space, condition: ConditionSpace = ConditionSpace(), settings: BaseModel | None = None
     ) -> None:
         super().__init__(space, condition, settings)
-        self._whitening: tuple[tuple[int, ...], GaussianField] | None = None
         options = self.settings
         plain = options.network == "dcgan"
         halvings = (0 if plain else _halvings(space)) if options.halvings is None else options.halvings
@@ -176,7 +173,7 @@ class Adversarial(Model):
         return self.coordinates.fitted_to
 
     def prepare(self, batch: Batch) -> None:
-        self.coordinates.initialise(batch.x, batch.condition)
+        self.coordinates.initialise(batch.x, batch.condition, batch.values)
         self.coverage.initialise(batch.x)
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
@@ -184,9 +181,10 @@ class Adversarial(Model):
             yield self._critic_turn(next(batches), watched=number == 0)
         yield self._generator_turn(next(batches))
 
-    def train(self, mode: bool = True) -> Self:
-        self._whitening = None
-        return super().train(mode)
+    def complete(self) -> bool:
+        return self.coordinates.complete(
+            lambda given, count: self.coordinates.normalised(self.generator.drawn(given, count))
+        )
 
     def remarks(self, figures: Mapping[str, float]) -> list[str]:
         if "critic/covered" not in figures:
@@ -195,18 +193,20 @@ class Adversarial(Model):
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         if isinstance(sampling, AdversarialSampling) and sampling.corrected:
-            return self.coordinates.inverse(self._corrected(draws, condition, sampling.proposals), condition)
-        return self.coordinates.inverse(self._generate(draws, condition), condition)
+            return self._finished(self._corrected(draws, condition, sampling.proposals), condition)
+        return self._finished(self._generate(draws, condition), condition)
 
     def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         """The samples of codes, (batch, latent)."""
-        return self.coordinates.inverse(self._made(z, condition).float(), condition)
+        return self._finished(self._made(z, condition).float(), condition)
 
     def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """Codes whose samples are nearest to ``x`` in the generator's coefficients (see `latent_paths.invert`)."""
         starts = torch.stack([self.generator.noise(Draws(start, len(x), device=x.device)) for start in range(_STARTS)])
         given = None if condition is None else Condition.cat([condition] * _STARTS)
-        return invert(lambda z: self._made(z, given).float(), self.coordinates(x, condition), starts)
+        self.complete()
+        wanted = self.coordinates(x, condition, finished=True)
+        return invert(lambda z: self._made(z, given).float(), wanted, starts)
 
     @torch.no_grad()
     def _corrected(self, draws: Draws, condition: Condition | None, proposals: int) -> Tensor:
@@ -231,29 +231,14 @@ class Adversarial(Model):
     def _made(self, z: Tensor, condition: Condition | None, *, update: bool = False) -> Tensor:
         """Coefficients of codes; a trained generator of whitened fields makes them white at every condition."""
         made = self.coordinates.normalised(self.generator(z, condition), update=update)
-        whitener = None if self.training else self._whitener()
-        return made if whitener is None else self.coordinates.whitened_by(whitener, made, condition)
+        if self.training:
+            return made
+        self.complete()
+        return self.coordinates.whitened(made, condition)
 
-    @torch.no_grad()
-    def _whitener(self) -> GaussianField | None:
-        """The `GaussianField` of this generator's draws, at the conditions of the first members seen."""
-        members, given = self.kept.rows()
-        if self.coordinates.gaussian is None or not len(members):
-            return None
-        state = tuple(p._version for p in self.generator.parameters())
-        if self._whitening is None or self._whitening[0] != state:
-            count = self.coordinates.drawn
-            rows = torch.arange(count, device=members.device) % len(members)
-            told = None if given is None else given[rows]
-            codes = self.generator.noise(Draws(0, count, device=members.device))
-
-            def draw() -> Tensor:
-                parts = [slice(start, start + _CALLED) for start in range(0, count, _CALLED)]
-                made = [self.generator(codes[part], None if told is None else told[part]) for part in parts]
-                return self.coordinates.normalised(torch.cat(made).float())
-
-            self._whitening = state, self.coordinates.whitener_of(draw, told)
-        return self._whitening[1]
+    def _finished(self, coefficients: Tensor, condition: Condition | None) -> Tensor:
+        """Samples of coefficients."""
+        return self.coordinates.inverse(coefficients, condition, finished=not self.training)
 
     def _real(self, batch: Batch) -> Tensor:
         """Coefficients of the members of a batch; the game does not train the coordinates."""

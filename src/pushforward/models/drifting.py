@@ -86,11 +86,14 @@ class Drifting(Model):
         return {**defaults, "transform": "gaussianise"} if is_stationary(space) else defaults
 
     def prepare(self, batch: Batch) -> None:
-        self.coordinates.initialise(batch.x, batch.condition)
+        self.coordinates.initialise(batch.x, batch.condition, batch.values)
 
     @property
     def prepared_by(self) -> int:
         return self.coordinates.fitted_to
+
+    def complete(self) -> bool:
+        return self.coordinates.complete(self.generator.drawn)
 
     def players(self) -> dict[str, Player]:
         return {"model": Player(list(self.generator.parameters()))}
@@ -107,8 +110,9 @@ class Drifting(Model):
         yield Turn("model", loss, {})
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
+        self.complete()
         coefficients = self.generator(self.generator.noise(draws), condition).float()
-        return self.coordinates.inverse(coefficients, condition)
+        return self.coordinates.inverse(self.coordinates.whitened(coefficients, condition), condition, finished=True)
 
 
 @torch.no_grad()

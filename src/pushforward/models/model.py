@@ -174,6 +174,14 @@ class Model(nn.Module, ABC):
     def prepare(self, batch: Batch) -> None:
         """Initialise from first members, before training starts."""
 
+    def complete(self) -> bool:
+        """Set buffers that samples of the trained weights need, before these are saved for the last time.
+
+        Returns:
+            Whether any was set.
+        """
+        return False
+
     @property
     def collate(self) -> Collate | None:
         """Operation on a batch that needs no weights, such as an optimal-transport plan; None for none.

@@ -24,6 +24,9 @@ from pushforward.spaces import Field, Space, Vector
 
 __all__ = ["NoiseGenerator", "coordinates_for", "width_for"]
 
+_CALLED = 32
+"""Draws that are made at once."""
+
 
 class NoiseGeneratorSettings(Protocol):
     """Settings of a family that determine its generator; see `NoiseGenerator`."""
@@ -86,6 +89,12 @@ class NoiseGenerator(nn.Module):
         """Fresh codes."""
         normals = draws.normal(self.normals)
         return torch.cat([normals, 2.0 * draws.integers(2, self.bits) - 1], 1) if self.bits else normals
+
+    def drawn(self, condition: Condition | None, count: int) -> Float[Tensor, "count *coefficients"]:
+        """Coefficients of so many draws at conditions, always the same for the same weights."""
+        codes = self.noise(Draws(0, count, device=next(self.parameters()).device))
+        parts = [slice(start, start + _CALLED) for start in range(0, count, _CALLED)]
+        return torch.cat([self(codes[part], None if condition is None else condition[part]).float() for part in parts])
 
     def forward(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None

@@ -14,19 +14,14 @@ of that sampler.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pushforward.conditions import Condition, ConditionSpace
-from pushforward.models.stationary import GaussianField
-from pushforward.spaces import Field
 from pushforward.tensors.processes import joined_rows
 from pushforward.transport import GaussianDenoiser
 
-__all__ = ["PowerNormalisation", "fitted_to"]
+__all__ = ["PowerNormalisation"]
 
 
 class PowerNormalisation(nn.Module):
@@ -65,23 +60,3 @@ class PowerNormalisation(nn.Module):
         batch = found.mean(0).clamp(min=self.smallest)
         factor = (batch.detach() / batch).sqrt() * self.power.clamp(min=self.smallest).rsqrt()
         return spectrum.field(modes * factor[spectrum.index])
-
-
-def fitted_to(
-    draw: Callable[[], Float[Tensor, "n *shape"]], space: Field, condition: ConditionSpace, given: Condition | None
-) -> GaussianField:
-    """`GaussianField` of generated fields.
-
-    Arguments:
-        draw: gives the fields.
-        space: of the fields.
-        condition: space of their conditions.
-        given: the conditions of the fields.
-    """
-    with torch.random.fork_rng(devices=[]):
-        # The features of the regression on conditions are random.
-        torch.default_generator.manual_seed(0)
-        gaussian = GaussianField(space, condition)
-    x = draw()
-    gaussian.to(x.device).fit(x, given)
-    return gaussian

@@ -247,6 +247,8 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
         for each in trackers:
             each.close()
     state.model.load_state_dict(state.kept())
+    if state.model.eval().complete() and fabric.is_global_zero:
+        write_weights(run / WEIGHTS, state.model.state_dict(), preprocessing, rows)
     return Emulator(
         state.model,
         preprocessing,
@@ -303,7 +305,8 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
     draws = Draws(seed_for(plan.seed, 0, Purpose.BATCH), settings.batch_size, device=fabric.device)
     batch = replace(joined(1).to(fabric.device), draws=draws)
     with blamed_on(type(model), "in prepare"):
-        model.prepare(_enlarged(batch, joined, min(model.prepared_by, _members(source))))
+        first = _enlarged(batch, joined, min(model.prepared_by, _members(source)))
+        model.prepare(_with_values(first, preprocessing) if model.prepared_by else first)
     dry_run(model, batch)
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
@@ -329,6 +332,13 @@ def _enlarged(batch: Any, batches: BatchSource, least: int) -> Any:
     x = torch.cat([part.x for part in parts])
     given = None if batch.condition is None else Condition.cat([part.condition for part in parts])
     return replace(batch, x=x, condition=given)
+
+
+def _with_values(batch: Any, preprocessing: Any) -> Any:
+    """The batch, with its samples in the user's units where these do not depend on conditions."""
+    if getattr(preprocessing, "needs_condition", True):
+        return batch
+    return replace(batch, values=preprocessing.inverse(batch.x.cpu()).float().to(batch.x.device))
 
 
 def _trackers(run: Path, tracker: Watched, config: dict[str, Any], state: State) -> list[Tracker]:

@@ -155,6 +155,12 @@ class GaussianDenoiser(nn.Module):
         with torch.autocast(modes.device.type, enabled=False):
             return self._from_modes(modes)
 
+    def scaled(
+        self, x: Float[Tensor, "batch *shape"], factors: Float[Tensor, " powers"]
+    ) -> Float[Tensor, "batch *shape"]:
+        """``x`` with each power multiplied by its factor."""
+        return self.field(self.modes(x) * factors.sqrt()[self.index])
+
     def log_volume(self, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "*batch"]:
         """log |dw/dz| of a sample, or per condition."""
         # For centred particles, on their degrees of freedom: all modes have the same power.
