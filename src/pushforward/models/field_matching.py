@@ -101,7 +101,7 @@ class FieldStatistics(nn.Module):
     most_values = 2**22
     """Values of all members, if these are not too few."""
     rounds, settled = 8, 0.01
-    """Most changes of the gain, and the mean deviation of P / P_data, weighted by power, at which they end."""
+    """Most changes of the gain; they end when P_data / P deviates less from its mean, on average over the power."""
 
     power: Tensor
     numbers: Tensor
@@ -159,16 +159,28 @@ class FieldStatistics(nn.Module):
         changed[spectrum.index.flatten(1)[:, 0]] = False
         weights = modes * self.power * changed
         match.gain.fill_(1.0)
-        for number in range(self.rounds + 1):
-            v = fields(match.gain)
-            match.scores.fit([each.cpu().numpy() for each in v.transpose(0, 1)])
-            ratio = self.power / spectrum.powers_of(self.values(self.matched(v, match))).clamp(min=1e-12)
+        least, best = weights.new_tensor(torch.inf), match.gain.clone()
+        for _ in range(self.rounds):
+            ratio = self.power / self._powers(match, fields, spectrum).clamp(min=1e-12)
             level = (weights * ratio).sum() / weights.sum()
-            deviation = (weights * (ratio / level - 1).abs()).sum() / weights.sum()
-            if number == self.rounds or deviation < self.settled:
+            off, uneven = ((weights * (ratio - one).abs()).sum() / weights.sum() for one in (1.0, level))
+            if off < least:
+                least, best = off, match.gain.clone()
+            if uneven < self.settled:
                 break
             match.gain.copy_(torch.where(changed, match.gain * ratio.clamp(0.25, 4.0), match.gain))
             match.gain.mul_(variance.sum() / (match.gain * variance).sum())
+        match.gain.copy_(best)
+        self._fit_scores(match, fields(best))
+
+    def _powers(self, match: Match, fields: Callable[[Tensor], Tensor], spectrum: GaussianDenoiser) -> Tensor:
+        """Mean powers of fields with the present gain and the values of the data."""
+        v = fields(match.gain)
+        self._fit_scores(match, v)
+        return spectrum.powers_of(self.values(self.matched(v, match)))
+
+    def _fit_scores(self, match: Match, v: Tensor) -> None:
+        match.scores.fit([each.cpu().numpy() for each in v.transpose(0, 1)])
 
     def matched(self, v: Float[Tensor, "batch *shape"], match: Match) -> Tensor:
         """Fields with the values of the data."""
