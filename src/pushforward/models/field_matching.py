@@ -29,6 +29,9 @@ from pushforward.transport import GaussianDenoiser
 
 __all__ = ["FieldStatistics", "Match", "UserValues"]
 
+_ROWS = 64
+"""Fields that are mapped at once."""
+
 
 class UserValues(nn.Module):
     """Values in the user's units of values in network units, by channel, from a table; the identity at first.
@@ -98,9 +101,9 @@ class FieldStatistics(nn.Module):
         spectrum: whose shells are used.
     """
 
-    most_values = 2**22
-    """Values of all members, if these are not too few."""
-    rounds, settled = 8, 0.01
+    most_values, most_in_rounds = 2**24, 2**22
+    """Values of all members, and of those in a round, if these are not too few."""
+    rounds, settled = 6, 0.015
     """Most changes of the gain; they end when P_data / P deviates less from its mean, on average over the power."""
 
     power: Tensor
@@ -142,26 +145,44 @@ class FieldStatistics(nn.Module):
         if condition is not None and condition.numbers is not None:
             self.numbers.copy_(condition.numbers[rows])
         self.scores.fit([each.cpu().numpy() for each in v[chosen].transpose(0, 1)])
-        self.power.copy_(spectrum.powers_of(self.values(v[chosen])))
+        powers = [spectrum.powers_of_each(self.values(v[part])) for part in chosen.split(_ROWS)]
+        self.power.copy_(torch.cat(powers).mean(0))
 
     @torch.no_grad()
-    def fit_match(self, match: Match, fields: Callable[[Tensor], Tensor], spectrum: GaussianDenoiser) -> None:
+    def fit_match(self, match: Match, fields: Callable[[Tensor, int], Tensor], spectrum: GaussianDenoiser) -> None:
         """Set the gain and the scores of generated fields.
+
+        Rare peaks make the power of few fields noisy, but by a factor that hardly depends on the gain. So most rounds
+        are made with some of the fields, after that factor has been measured with all of them.
 
         Arguments:
             match: to set.
-            fields: gives fields at `condition`, in network units, whose whitened modes have this gain.
+            fields: gives the first fields at `condition`, in network units, whose whitened modes have this gain, and
+                their number.
             spectrum: of the scores, whose shells are used.
         """
+        match.gain.fill_(1.0)
+        some = min(self.count, max(64, self.most_in_rounds // spectrum.index.numel()))
+        for _ in range(1 if some == self.count else 2):
+            wanted = self.power
+            if some < self.count:
+                part, whole = (self._powers(match, fields(match.gain, count), spectrum) for count in (some, self.count))
+                wanted = wanted * part / whole.clamp(min=1e-12)
+            self._approach(wanted, match, lambda gain: fields(gain, some), spectrum)
+        self._fit_scores(match, fields(match.gain, self.count))
+
+    def _approach(
+        self, wanted: Tensor, match: Match, fields: Callable[[Tensor], Tensor], spectrum: GaussianDenoiser
+    ) -> None:
+        """Change the gain until fields have the powers that are wanted, or keep the best."""
         modes = torch.bincount(spectrum.index.flatten(), minlength=len(self.power))
         variance = modes * spectrum.log_power(self.condition).exp().view(-1, len(modes)).mean(0)
         changed = torch.ones_like(modes, dtype=torch.bool)
         changed[spectrum.index.flatten(1)[:, 0]] = False
-        weights = modes * self.power * changed
-        match.gain.fill_(1.0)
+        weights = modes * wanted * changed
         least, best = weights.new_tensor(torch.inf), match.gain.clone()
         for _ in range(self.rounds):
-            ratio = self.power / self._powers(match, fields, spectrum).clamp(min=1e-12)
+            ratio = wanted / self._powers(match, fields(match.gain), spectrum).clamp(min=1e-12)
             level = (weights * ratio).sum() / weights.sum()
             off, uneven = ((weights * (ratio - one).abs()).sum() / weights.sum() for one in (1.0, level))
             if off < least:
@@ -171,13 +192,13 @@ class FieldStatistics(nn.Module):
             match.gain.copy_(torch.where(changed, match.gain * ratio.clamp(0.25, 4.0), match.gain))
             match.gain.mul_(variance.sum() / (match.gain * variance).sum())
         match.gain.copy_(best)
-        self._fit_scores(match, fields(best))
 
-    def _powers(self, match: Match, fields: Callable[[Tensor], Tensor], spectrum: GaussianDenoiser) -> Tensor:
-        """Mean powers of fields with the present gain and the values of the data."""
-        v = fields(match.gain)
+    def _powers(self, match: Match, v: Tensor, spectrum: GaussianDenoiser) -> Tensor:
+        """Mean powers of fields with the values of the data, in the user's units."""
         self._fit_scores(match, v)
-        return spectrum.powers_of(self.values(self.matched(v, match)))
+        rows = range(0, len(v), _ROWS)
+        parts = [spectrum.powers_of_each(self.values(self.matched(v[i : i + _ROWS], match))) for i in rows]
+        return torch.cat(parts).mean(0)
 
     def _fit_scores(self, match: Match, v: Tensor) -> None:
         match.scores.fit([each.cpu().numpy() for each in v.transpose(0, 1)])

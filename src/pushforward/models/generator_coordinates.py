@@ -188,8 +188,8 @@ class GeneratorCoordinates(nn.Module):
         parts = _parts(len(fields))
         white = torch.cat([whitener.whiten(fields[part], _at(given, part)) for part in parts])
 
-        def values(gain: Tensor) -> Tensor:
-            return torch.cat([self._values(white[part], gain, _at(given, part)) for part in parts])
+        def values(gain: Tensor, count: int) -> Tensor:
+            return torch.cat([self._values(white[part], gain, _at(given, part)) for part in _parts(count)])
 
         self.statistics.fit_match(self.finish.match, values, self.gaussian.spectrum)
         self.finish.done.fill_(1)
@@ -208,7 +208,7 @@ class GeneratorCoordinates(nn.Module):
 
 
 def _parts(count: int) -> list[slice]:
-    return [slice(start, start + _ROWS) for start in range(0, count, _ROWS)]
+    return [slice(start, min(start + _ROWS, count)) for start in range(0, count, _ROWS)]
 
 
 def _at(condition: Condition | None, part: slice) -> Condition | None:
