@@ -34,7 +34,7 @@ from pushforward.models.critic_penalties import gradient_penalty, squared_slope
 from pushforward.models.latent_paths import invert
 from pushforward.models.metropolis_hastings import CalibrationMembers, chain, logistic_slope
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
-from pushforward.models.noise_generator import NoiseGenerator, coordinates_for, width_for
+from pushforward.models.noise_generator import MatchedSampling, NoiseGenerator, coordinates_for, width_for
 from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
 from pushforward.models.stationary import is_stationary
 from pushforward.models.wavelet_bands import halvings_for
@@ -104,9 +104,10 @@ class AdversarialSettings(Settings):
     instance_noise: float = Setting(default=0.0, ge=0)
 
 
-class AdversarialSampling(Settings):
+class AdversarialSampling(MatchedSampling):
     """
     Attributes:
+        matched: as of `MatchedSampling`.
         corrected: correct the samples by the critic (see `metropolis_hastings`), at the cost of as many calls of both
             networks as proposals.
         proposals: number of proposals in each sample's chain.
@@ -192,9 +193,12 @@ class Adversarial(Model):
         return [f"covers {figures['critic/covered']:.0f} of {figures['critic/clusters']:.0f} clusters of the data"]
 
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
-        if isinstance(sampling, AdversarialSampling) and sampling.corrected:
-            return self._finished(self._corrected(draws, condition, sampling.proposals), condition)
-        return self._finished(self._generate(draws, condition), condition)
+        options = sampling if isinstance(sampling, AdversarialSampling) else AdversarialSampling()
+        if options.corrected:
+            made = self._corrected(draws, condition, options.proposals)
+        else:
+            made = self._generate(draws, condition)
+        return self._finished(made, condition, matched=options.matched)
 
     def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         """The samples of codes, (batch, latent)."""
@@ -236,9 +240,9 @@ class Adversarial(Model):
         self.complete()
         return self.coordinates.whitened(made, condition)
 
-    def _finished(self, coefficients: Tensor, condition: Condition | None) -> Tensor:
+    def _finished(self, coefficients: Tensor, condition: Condition | None, *, matched: bool = True) -> Tensor:
         """Samples of coefficients."""
-        return self.coordinates.inverse(coefficients, condition, finished=not self.training)
+        return self.coordinates.inverse(coefficients, condition, finished=matched and not self.training)
 
     def _real(self, batch: Batch) -> Tensor:
         """Coefficients of the members of a batch; the game does not train the coordinates."""

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.models.model import Batch, Model, Player, Settings, Turn
-from pushforward.models.noise_generator import NoiseGenerator, coordinates_for
+from pushforward.models.noise_generator import MatchedSampling, NoiseGenerator, coordinates_for
 from pushforward.models.stationary import is_stationary
 from pushforward.models.wavelet_bands import halvings_for
 from pushforward.networks.one_shot import NetworkName
@@ -64,6 +64,7 @@ class Drifting(Model):
     """
 
     Settings = DriftingSettings
+    Sampling = MatchedSampling
     settings: DriftingSettings
 
     def __init__(
@@ -112,7 +113,8 @@ class Drifting(Model):
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         self.complete()
         coefficients = self.generator(self.generator.noise(draws), condition).float()
-        return self.coordinates.inverse(self.coordinates.whitened(coefficients, condition), condition, finished=True)
+        matched = not isinstance(sampling, MatchedSampling) or sampling.matched
+        return self.coordinates.inverse(self.coordinates.whitened(coefficients, condition), condition, finished=matched)
 
 
 @torch.no_grad()

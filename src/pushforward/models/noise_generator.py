@@ -16,16 +16,26 @@ from torch import Tensor, nn
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.generator_coordinates import GeneratorCoordinates
+from pushforward.models.settings import Settings
 from pushforward.models.stationary import StationaryGenerator, is_stationary
 from pushforward.networks import Generator
 from pushforward.networks.one_shot import NetworkName
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Space, Vector
 
-__all__ = ["NoiseGenerator", "coordinates_for", "width_for"]
+__all__ = ["MatchedSampling", "NoiseGenerator", "coordinates_for", "width_for"]
 
 _CALLED = 32
 """Draws that are made at once."""
+
+
+class MatchedSampling(Settings):
+    """
+    Attributes:
+        matched: match samples of whitened fields to P(k) and the values of members (see `models.field_matching`).
+    """
+
+    matched: bool = True
 
 
 class NoiseGeneratorSettings(Protocol):
