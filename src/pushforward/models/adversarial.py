@@ -182,10 +182,12 @@ class Adversarial(Model):
             yield self._critic_turn(next(batches), watched=number == 0)
         yield self._generator_turn(next(batches))
 
-    def complete(self) -> bool:
-        return self.coordinates.complete(
-            lambda given, count: self.coordinates.normalised(self.generator.drawn(given, count))
-        )
+    @property
+    def incomplete(self) -> str | None:
+        return self.coordinates.incomplete
+
+    def complete(self) -> None:
+        self.coordinates.complete(lambda given, count: self.coordinates.normalised(self.generator.drawn(given, count)))
 
     def remarks(self, figures: Mapping[str, float]) -> list[str]:
         if "critic/covered" not in figures:

@@ -93,8 +93,12 @@ class Drifting(Model):
     def prepared_by(self) -> int:
         return self.coordinates.fitted_to
 
-    def complete(self) -> bool:
-        return self.coordinates.complete(self.generator.drawn)
+    @property
+    def incomplete(self) -> str | None:
+        return self.coordinates.incomplete
+
+    def complete(self) -> None:
+        self.coordinates.complete(self.generator.drawn)
 
     def players(self) -> dict[str, Player]:
         return {"model": Player(list(self.generator.parameters()))}

@@ -40,7 +40,8 @@ class UserValues(nn.Module):
         channels: of the fields, axis 1 of a batch.
     """
 
-    knots = 4096
+    knots, most = 4096, 2**22
+    """Number of entries, and of values that they are interpolated between, if there are many."""
 
     lowest: Tensor
     width: Tensor
@@ -64,8 +65,11 @@ class UserValues(nn.Module):
     @torch.no_grad()
     def fit(self, v: Float[Tensor, "batch *shape"], values: Float[Tensor, "batch *shape"]) -> None:
         """Set the table from the values of the same members in both units."""
+        stride = max(1, v[:, 0].numel() // self.most)
         for channel in range(v.shape[1]):
-            network, user = (x[:, channel].flatten().double().cpu().numpy() for x in (v, values))
+            rows = [x[:, channel].flatten() for x in (v, values)]
+            ends = torch.stack([rows[0].argmin(), rows[0].argmax()])
+            network, user = (torch.cat([row[::stride], row[ends]]).double().cpu().numpy() for row in rows)
             order = network.argsort()
             at = np.linspace(network[order[0]], network[order[-1]], self.knots)
             self.lowest[channel], self.width[channel] = float(at[0]), float(max(at[1] - at[0], 1e-12))

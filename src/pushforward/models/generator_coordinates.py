@@ -170,18 +170,22 @@ class GeneratorCoordinates(nn.Module):
             self.finish.done.zero_()
         return super().train(mode)
 
+    @property
+    def incomplete(self) -> str | None:
+        """What `complete` would do, as a line for the user; None for nothing."""
+        if self.finish is None or self.statistics is None or self.finish.done:
+            return None
+        return f"matching {self.statistics.count} samples to P(k) and the values of the members"
+
     @torch.no_grad()
-    def complete(self, draw: Callable[[Condition | None, int], Tensor]) -> bool:
+    def complete(self, draw: Callable[[Condition | None, int], Tensor]) -> None:
         """Set what samples of a trained generator need, unless it is set for the present weights.
 
         Arguments:
             draw: gives coefficients at conditions, and how many.
-
-        Returns:
-            Whether anything was set.
         """
         if self.finish is None or self.statistics is None or self.gaussian is None or self.finish.done:
-            return False
+            return
         given, whitener = self.statistics.condition, self.finish.whitener
         fields = self.bands.inverse(draw(given, self.statistics.count))
         whitener.fit(fields, given)
@@ -193,7 +197,6 @@ class GeneratorCoordinates(nn.Module):
 
         self.statistics.fit_match(self.finish.match, values, self.gaussian.spectrum)
         self.finish.done.fill_(1)
-        return True
 
     @property
     def _match(self) -> Match | None:

@@ -174,13 +174,13 @@ class Model(nn.Module, ABC):
     def prepare(self, batch: Batch) -> None:
         """Initialise from first members, before training starts."""
 
-    def complete(self) -> bool:
-        """Set buffers that samples of the trained weights need, before these are saved for the last time.
+    @property
+    def incomplete(self) -> str | None:
+        """What `complete` would do after training, as a line for the user; None for nothing."""
+        return None
 
-        Returns:
-            Whether any was set.
-        """
-        return False
+    def complete(self) -> None:
+        """Set buffers that samples of the trained weights need, before these are saved for the last time."""
 
     @property
     def collate(self) -> Collate | None:

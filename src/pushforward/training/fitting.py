@@ -247,8 +247,12 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
         for each in trackers:
             each.close()
     state.model.load_state_dict(state.kept())
-    if state.model.eval().complete() and fabric.is_global_zero:
-        write_weights(run / WEIGHTS, state.model.state_dict(), preprocessing, rows)
+    remains = state.model.eval().incomplete
+    if remains is not None:
+        shown.notes([remains])
+        state.model.complete()
+        if fabric.is_global_zero:
+            write_weights(run / WEIGHTS, state.model.state_dict(), preprocessing, rows)
     return Emulator(
         state.model,
         preprocessing,
