@@ -1,9 +1,9 @@
 r"""Cubes of neutral hydrogen: GANs beside flow matching, a lognormal model and other real cubes.
 
 The experiment of HIGAN (Zamudio-Fernandez et al. 2019, arXiv:1904.12846) on the built-in cubes, 32 x 32 x 32, over
-redshift. Every model has the same training time; the lognormal model is fitted to the same training cubes in four bins
-of redshift. Each is judged by 240 cubes of its own, at the redshifts of 240 unseen cubes, against these, and so are 240
-other unseen cubes, the floor:
+redshift. Every model has the same training time, but for `r3gan` after one step; the lognormal model is fitted to the
+same training cubes in four bins of redshift. Each is judged by 240 cubes of its own, at the redshifts of 240 unseen
+cubes, against these, and so are 240 other unseen cubes, the floor:
 
     P(k)         largest deviation of the ratio from 1, in shells from the fundamental to half the Nyquist frequency
     PDF          the same of the number of cells in bins of 0.25 dex, between the densities below which 0.5 % and 99.5 %

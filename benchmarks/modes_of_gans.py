@@ -67,10 +67,10 @@ RECIPES = {
 
 
 def main() -> None:
-    for recipe, (_, _, seeds, _) in RECIPES.items():
+    for title, recipe in RECIPES.items():
         for name in SETS:
-            for seed in range(seeds):
-                cell(recipe, name, seed)
+            for seed in range(recipe.seeds):
+                cell(title, name, seed)
     tabulate()
 
 
@@ -85,7 +85,7 @@ def tabulate() -> None:
             f"PacGAN's protocol: {SAMPLES} samples, Mahalanobis distance below 3; mean ± standard deviation over "
             "the seeds, with the worst seed in brackets. Real points: 98.89 % on a mode.",
             f"All recipes have the same networks, batches of {NETWORKS['batch_size']}, {STEPS} steps of the generator "
-            f"where no number is given, and the defaults of their family otherwise; waves: "
+            "where no number is given, and the defaults of their family otherwise; waves: "
             + ", ".join(f"{name}={value:g}" for name, value in WAVES.items())
             + ". Corrected: the same runs, sampled with corrected=true (32 proposals each).",
             "The settings of waves, the number of steps and the batches were chosen by about fifteen trials on seeds 0 "
@@ -99,10 +99,9 @@ def rows_of(name: str) -> list[dict[str, Any]]:
     """Lines of the table for one set: real points, then every recipe as it is and corrected."""
     real = [mode_statistics(points(name, SAMPLES, FIRST + seed), name) for seed in range(10)]
     rows = [_row("other real points", real)]
-    for recipe, (_, _, seeds, _) in RECIPES.items():
-        found = [
-            stored("modes_of_gans", f"{recipe} {name} {seed}", setting(recipe, name, seed)) for seed in range(seeds)
-        ]
+    for recipe, chosen in RECIPES.items():
+        seeds = range(chosen.seeds)
+        found = [stored("modes_of_gans", f"{recipe} {name} {seed}", setting(recipe, name, seed)) for seed in seeds]
         cells = [each for each in found if each is not None]
         if not cells:
             continue
