@@ -33,7 +33,7 @@ from pushforward.models.cluster_coverage import ClusterCoverage
 from pushforward.models.critic_penalties import gradient_penalty, squared_slope
 from pushforward.models.latent_paths import invert
 from pushforward.models.metropolis_hastings import CalibrationMembers, chain, logistic_slope
-from pushforward.models.model import Batch, Model, Player, Settings, Turn
+from pushforward.models.model import Batch, Completion, Model, Player, Settings, Turn, Watch, unwatched
 from pushforward.models.noise_generator import MatchedSampling, NoiseGenerator, coordinates_for, width_for
 from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
 from pushforward.models.stationary import is_stationary
@@ -182,11 +182,10 @@ class Adversarial(Model):
             yield self._critic_turn(next(batches), watched=number == 0)
         yield self._generator_turn(next(batches))
 
-    @property
-    def incomplete(self) -> str | None:
-        return self.coordinates.incomplete
+    def completion(self, seen: int, members: int) -> Completion | None:
+        return self.coordinates.completion
 
-    def complete(self) -> None:
+    def complete(self, batch: Batch | None = None, watch: Watch = unwatched) -> None:
         self.coordinates.complete(lambda given, count: self.coordinates.normalised(self.generator.drawn(given, count)))
 
     def remarks(self, figures: Mapping[str, float]) -> list[str]:

@@ -15,13 +15,16 @@ variance for data of unit variance, and its clock is sigma / (alpha + sigma), th
 the straight line. For fields it also sees z with every wave at unit variance, so that small scales are no faint detail
 of large ones, and its output is damped in waves that z shows already (`GaussianDenoiser.undecided`). Sampling, codes
 and densities all use the straight line, where no coefficient is infinite.
+
+What a network that is not trained to the end leaves wrong in P(k) and in the values of homogeneous fields, an
+invertible map corrects after training (see `matched_flow`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -41,10 +44,12 @@ from pushforward.models.denoising_networks import (
 )
 from pushforward.models.denoising_settings import DenoisingSampling, DenoisingSettings
 from pushforward.models.freezing import frozen
-from pushforward.models.model import Batch, Model, Turn
+from pushforward.models.matched_flow import MatchedFlow
+from pushforward.models.model import Batch, Completion, Model, Turn, Watch, unwatched
+from pushforward.models.stationary import is_stationary
 from pushforward.networks import ResidualMLP, time_network
 from pushforward.randomness import Draws
-from pushforward.spaces import Space
+from pushforward.spaces import Field, Space
 from pushforward.tensors.subspace import centre
 from pushforward.transport import (
     Integrator,
@@ -60,6 +65,9 @@ from pushforward.transport.path import Number
 from pushforward.transport.prediction import PREDICTIONS
 
 __all__ = ["Denoising"]
+
+_ROWS = 64
+"""Samples that are drawn at once to be matched."""
 
 
 class Denoising(Model):
@@ -107,6 +115,8 @@ class Denoising(Model):
         options = network_options(space, self.settings)
         self.sees_whitened = "in_channels" in options
         self.network = time_network(space, condition, **options)
+        matched = is_stationary(space) and condition.field is None
+        self.match = MatchedFlow(cast(Field, space), len(self.gaussian.raw_log_power)) if matched else None
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -119,6 +129,27 @@ class Denoising(Model):
 
     def prepare(self, batch: Batch) -> None:
         self.gaussian.initialise(batch.x)
+
+    def completion(self, seen: int, members: int) -> Completion | None:
+        if self.match is None:
+            return None
+        # A training step computes the network and its gradients, which takes about three times as long.
+        cost = self.Sampling().steps / 3
+        count = self.match.count(min(members, self.match.share * seen / cost))
+        line = f"matching {count} samples to P(k) and the values of the members"
+        return Completion(line, count, count * cost) if count else None
+
+    @torch.no_grad()
+    def complete(self, batch: Batch, watch: Watch = unwatched) -> None:
+        assert self.match is not None
+        self.match.reset()
+        given, made, count = batch.condition, [], len(batch.x)
+        for start in range(0, count, _ROWS):
+            watch("samples", start / count)
+            rows = slice(start, min(start + _ROWS, count))
+            draws = Draws(start, rows.stop - start, device=batch.x.device)
+            made.append(self.sample(draws, None if given is None else given[rows]))
+        self.match.fit(torch.cat(made), batch, self.condition, self.gaussian)
 
     def times(self, draws: Draws) -> Float[Tensor, " batch"]:
         """Times of the training samples on the path, in [0, 1]; stratified, which lowers the variance of the loss."""
@@ -174,6 +205,11 @@ class Denoising(Model):
     def sample(self, draws: Draws, condition: Condition | None = None, sampling: BaseModel | None = None) -> Tensor:
         options = sampling if isinstance(sampling, DenoisingSampling) else self.Sampling()
         assert isinstance(options, DenoisingSampling)
+        x = self._drawn(draws, condition, options)
+        return self._matched(x) if options.matched else x
+
+    def _drawn(self, draws: Draws, condition: Condition | None, options: DenoisingSampling) -> Tensor:
+        """Samples of the flow alone."""
         own = options.of_the_method()
         spacing = options.spacing or ("karras" if options.method == "edm" else "uniform")
         times = transport.time_grid(Straight(), options.steps, spacing, start=self.last_time())
@@ -197,14 +233,14 @@ class Denoising(Model):
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The noise from which ``x`` is sampled; distributed as the prior under the learnt distribution."""
-        return self._follow(self._times_to_noise(), x, condition)
+        return self._follow(self._times_to_noise(), self._unmatched(x), condition)
 
     @torch.no_grad()
     def decode(
         self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Sample of the noise ``z``; the inverse of `encode` up to the solver's error."""
-        return self._follow(self._times_to_noise()[::-1], z, condition)
+        return self._matched(self._follow(self._times_to_noise()[::-1], z, condition))
 
     @torch.no_grad()
     def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
@@ -216,9 +252,9 @@ class Denoising(Model):
         """
         times = self._times_to_noise()
         (first,) = Straight().moments(times[:1])
-        w = self.gaussian.whiten(x, first, condition)
+        w = self.gaussian.whiten(self._unmatched(x), first, condition)
         w, volume = self._carried(times, w, condition)
-        return self.prior.log_prob(w) + volume + self.gaussian.log_volume(first, condition)
+        return self.prior.log_prob(w) + volume + self.gaussian.log_volume(first, condition) + self._match_volume(x)
 
     @torch.no_grad()
     def sample_and_log_prob(
@@ -238,8 +274,9 @@ class Denoising(Model):
         (last,) = Straight().moments(times[-1:])
         noise = self.prior.draw(draws, self.space.shape)
         w, volume = self._carried(times, noise, condition)
+        x = self._matched(self.gaussian.colour(w, last, condition))
         log_prob = self.prior.log_prob(noise) - volume + self.gaussian.log_volume(last, condition)
-        return self.gaussian.colour(w, last, condition), log_prob
+        return x, log_prob + self._match_volume(x)
 
     def excess(self, z: Tensor, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "batch *shape"]:
         """Excess of the learnt velocity over that of the Gaussian field, at ``z`` on the straight line."""
@@ -260,7 +297,7 @@ class Denoising(Model):
     def from_noise(
         self, noise: Float[Tensor, "batch *shape"], condition: Condition | None = None, steps: int = 20
     ) -> Float[Tensor, "batch *shape"]:
-        """Samples of given noise: `decode` with one network call per step."""
+        """Samples of the flow alone from given noise, with one network call per step."""
         times = transport.time_grid(Straight(), steps, start=self.last_time())
         return self._follow(times, noise, condition, transport.INTEGRATORS["adams"])
 
@@ -279,7 +316,7 @@ class Denoising(Model):
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *shape"]]:
         """Samples, and the noise of each."""
         noise = self.prior.draw(draws, self.space.shape)
-        return self.from_noise(noise, condition, steps), noise
+        return self._matched(self.from_noise(noise, condition, steps)), noise
 
     def start_from(self, teacher: nn.Module) -> None:
         """Copy the weights of a trained model, if shapes and prediction are the same."""
@@ -288,6 +325,8 @@ class Denoising(Model):
         alike = teacher.prediction == self.prediction and theirs.keys() == mine.keys()
         if alike and all(theirs[name].shape == mine[name].shape for name in mine):
             self.load_state_dict(theirs)
+            if self.match is not None:
+                self.match.reset()
 
     def withheld(self, batch: Batch) -> Condition | None:
         """The conditions of a batch, with some rows withheld."""
@@ -298,6 +337,18 @@ class Denoising(Model):
     def last_time(self) -> float:
         """Time of the straight line at which the path ends and sampling starts."""
         return transport.equal_times([1.0], self.path, Straight())[0]
+
+    def _matched(self, x: Tensor) -> Tensor:
+        """Samples of samples of the flow."""
+        return x if self.match is None else self.match(x, self.gaussian)
+
+    def _unmatched(self, x: Tensor) -> Tensor:
+        """The inverse of `_matched`."""
+        return x if self.match is None else self.match.inverse(x, self.gaussian)
+
+    def _match_volume(self, x: Tensor) -> Tensor:
+        """Logarithm of the volume that `_unmatched` makes of a unit volume, of each sample."""
+        return x.new_zeros(len(x)) if self.match is None else self.match.log_volume(x, self.gaussian)
 
     def _follow(
         self,

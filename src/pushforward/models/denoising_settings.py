@@ -54,6 +54,7 @@ class DenoisingSampling(Settings):
         S_churn, S_min, S_max, S_noise: of ``edm``: amount of fresh noise, range of sigma / alpha, and standard
             deviation of the noise.
         rtol, atol: of ``dopri5``: relative and absolute error per step, in network units.
+        matched: correct samples of homogeneous fields to P(k) and the values of members (see `models.matched_flow`).
     """
 
     method: Method = "adams"
@@ -68,6 +69,7 @@ class DenoisingSampling(Settings):
     S_noise: float = Setting(default=1.0, gt=0)
     rtol: float = Setting(default=1e-5, gt=0)
     atol: float = Setting(default=1e-5, gt=0)
+    matched: bool = True
 
     def of_the_method(self) -> dict[str, float]:
         """Settings of the chosen method.

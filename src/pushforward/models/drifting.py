@@ -24,7 +24,7 @@ from pydantic import Field as Setting
 from torch import Tensor
 
 from pushforward.conditions import Condition, ConditionSpace
-from pushforward.models.model import Batch, Model, Player, Settings, Turn
+from pushforward.models.model import Batch, Completion, Model, Player, Settings, Turn, Watch, unwatched
 from pushforward.models.noise_generator import MatchedSampling, NoiseGenerator, coordinates_for
 from pushforward.models.stationary import is_stationary
 from pushforward.models.wavelet_bands import halvings_for
@@ -93,11 +93,10 @@ class Drifting(Model):
     def prepared_by(self) -> int:
         return self.coordinates.fitted_to
 
-    @property
-    def incomplete(self) -> str | None:
-        return self.coordinates.incomplete
+    def completion(self, seen: int, members: int) -> Completion | None:
+        return self.coordinates.completion
 
-    def complete(self) -> None:
+    def complete(self, batch: Batch | None = None, watch: Watch = unwatched) -> None:
         self.coordinates.complete(self.generator.drawn)
 
     def players(self) -> dict[str, Player]:

@@ -103,6 +103,7 @@ class FieldStatistics(nn.Module):
         space: of the fields, in network units.
         condition: space of the conditions.
         spectrum: whose shells are used.
+        count: of the fields that are made to be matched; None follows from the space.
     """
 
     most_values, most_in_rounds = 2**24, 2**22
@@ -113,9 +114,11 @@ class FieldStatistics(nn.Module):
     power: Tensor
     numbers: Tensor
 
-    def __init__(self, space: Field, condition: ConditionSpace, spectrum: GaussianDenoiser) -> None:
+    def __init__(
+        self, space: Field, condition: ConditionSpace, spectrum: GaussianDenoiser, count: int | None = None
+    ) -> None:
         super().__init__()
-        self.count = min(1024, max(64, self.most_values // space.size))
+        self.count = count or min(1024, max(64, self.most_values // space.size))
         self.values = UserValues(space.channels)
         self.scores = NormalScores(range(space.channels), axis=1)
         self.register_buffer("power", torch.zeros(len(spectrum.raw_log_power)))
@@ -149,8 +152,13 @@ class FieldStatistics(nn.Module):
         if condition is not None and condition.numbers is not None:
             self.numbers.copy_(condition.numbers[rows])
         self.scores.fit([each.cpu().numpy() for each in v[chosen].transpose(0, 1)])
-        powers = [spectrum.powers_of_each(self.values(v[part])) for part in chosen.split(_ROWS)]
-        self.power.copy_(torch.cat(powers).mean(0))
+        self.power.copy_(self.powers_of_each(v[chosen], spectrum).mean(0))
+
+    def powers_of_each(
+        self, v: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser
+    ) -> Float[Tensor, "batch powers"]:
+        """Powers of fields in network units, in the user's units."""
+        return torch.cat([spectrum.powers_of_each(self.values(part)) for part in v.split(_ROWS)])
 
     @torch.no_grad()
     def fit_match(self, match: Match, fields: Callable[[Tensor, int], Tensor], spectrum: GaussianDenoiser) -> None:
@@ -200,8 +208,7 @@ class FieldStatistics(nn.Module):
     def _powers(self, match: Match, v: Tensor, spectrum: GaussianDenoiser) -> Tensor:
         """Mean powers of fields with the values of the data, in the user's units."""
         self._fit_scores(match, v)
-        rows = range(0, len(v), _ROWS)
-        parts = [spectrum.powers_of_each(self.values(self.matched(v[i : i + _ROWS], match))) for i in rows]
+        parts = [self.powers_of_each(self.matched(part, match), spectrum) for part in v.split(_ROWS)]
         return torch.cat(parts).mean(0)
 
     def _fit_scores(self, match: Match, v: Tensor) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.models.conditional_scores import ConditionalScores
 from pushforward.models.field_matching import FieldStatistics, Match
+from pushforward.models.model import Completion
 from pushforward.models.power_normalisation import PowerNormalisation
 from pushforward.models.stationary import GaussianField
 from pushforward.models.wavelet_bands import WaveletBands
@@ -171,11 +172,11 @@ class GeneratorCoordinates(nn.Module):
         return super().train(mode)
 
     @property
-    def incomplete(self) -> str | None:
-        """What `complete` would do, as a line for the user; None for nothing."""
+    def completion(self) -> Completion | None:
+        """What `complete` would do; None for nothing."""
         if self.finish is None or self.statistics is None or self.finish.done:
             return None
-        return f"matching {self.statistics.count} samples to P(k) and the values of the members"
+        return Completion(f"matching {self.statistics.count} samples to P(k) and the values of the members")
 
     @torch.no_grad()
     def complete(self, draw: Callable[[Condition | None, int], Tensor]) -> None:

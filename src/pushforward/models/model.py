@@ -40,12 +40,33 @@ from pushforward.models.registry import families
 from pushforward.models.settings import Settings
 from pushforward.spaces import Space
 
-__all__ = ["Batch", "Collate", "Model", "Player", "Schedule", "Settings", "Turn"]
+__all__ = ["Batch", "Collate", "Completion", "Model", "Player", "Schedule", "Settings", "Turn", "Watch", "unwatched"]
 
 Schedule = Literal["cosine", "linear", "constant"]
 """Decay of a learning rate after its warm-up: half a cosine to zero, linear to zero, or constant."""
 
 Collate = Callable[[Batch], Batch]
+Watch = Callable[[str, float], None]
+"""Function called with what is computed, in a few words, and its completed fraction."""
+
+
+def unwatched(what: str, part: float) -> None:
+    """A `Watch` that shows nothing."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model does after training.
+
+    Attributes:
+        line: for the user.
+        members: number of training members that it needs.
+        cost: time that it takes, in units of that of training on one sample; a training budget includes it.
+    """
+
+    line: str
+    members: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -174,13 +195,22 @@ class Model(nn.Module, ABC):
     def prepare(self, batch: Batch) -> None:
         """Initialise from first members, before training starts."""
 
-    @property
-    def incomplete(self) -> str | None:
-        """What `complete` would do after training, as a line for the user; None for nothing."""
+    def completion(self, seen: int, members: int) -> Completion | None:
+        """What `complete` would do; None for nothing.
+
+        Arguments:
+            seen: number of samples that were trained on.
+            members: number of training members.
+        """
         return None
 
-    def complete(self) -> None:
-        """Set buffers that samples of the trained weights need, before these are saved for the last time."""
+    def complete(self, batch: Batch, watch: Watch = unwatched) -> None:
+        """Set buffers that samples of the trained weights need, before these are saved for the last time.
+
+        Arguments:
+            batch: as for `prepare`, with `Completion.members` members if these are not none.
+            watch: shows the progress.
+        """
 
     @property
     def collate(self) -> Collate | None:

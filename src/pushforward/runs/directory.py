@@ -35,7 +35,7 @@ __all__ = [
     "open_directory",
 ]
 
-FORMAT = 6
+FORMAT = 7
 """Layout version of the run directory, increased with every incompatible change."""
 
 CONFIG, WEIGHTS, CHECKPOINT, METRICS = "config.yaml", "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"

@@ -24,6 +24,7 @@ from pushforward.ensembles.source import OfEnsemble
 from pushforward.errors import UsageError
 from pushforward.models import Model
 from pushforward.models.contract import check_instance
+from pushforward.models.model import Completion
 from pushforward.plugins import blamed_on
 from pushforward.randomness import Draws, Purpose, seed_for
 from pushforward.runs.devices import choose_device, choose_precision, laid_out, make_fabric, started_outside
@@ -237,6 +238,7 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
         shard=shard,
         batches=supply(batches, first, fabric.device, state.model.collate, ready=ready),
         save_weights=lambda: write_weights(run / WEIGHTS, state.kept(), preprocessing, rows),
+        completion=partial(_completion, plan, state),
         trackers=trackers,
         display=shown,
         held_out=held_out,
@@ -247,12 +249,8 @@ def _train(fabric: Fabric, plan: Plan, tracker: Watched, held: ExitStack) -> Emu
         for each in trackers:
             each.close()
     state.model.load_state_dict(state.kept())
-    remains = state.model.eval().incomplete
-    if remains is not None:
-        shown.notes([remains])
-        state.model.complete()
-        if fabric.is_global_zero:
-            write_weights(run / WEIGHTS, state.model.state_dict(), preprocessing, rows)
+    if _complete(fabric, plan, state) and fabric.is_global_zero:
+        write_weights(run / WEIGHTS, state.model.state_dict(), preprocessing, rows)
     return Emulator(
         state.model,
         preprocessing,
@@ -301,17 +299,11 @@ def _built(plan: Plan, preprocessing: Any) -> Model:
 def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> State:
     """A run at its beginning, the same in every process: it follows from the seed and the first joined batch."""
     settings = plan.task.of_loop
-    source: Source = plan.task.source
-    laid_out(model, source.space)
+    laid_out(model, plan.task.source.space)
     model.to(fabric.device).train()
-    whole = Shard(settings.batch_size)
-    joined, _ = source.batches(preprocessing, whole, plan.seed, augmented=settings.augment, device=fabric.device)
-    draws = Draws(seed_for(plan.seed, 0, Purpose.BATCH), settings.batch_size, device=fabric.device)
-    batch = replace(joined(1).to(fabric.device), draws=draws)
     with blamed_on(type(model), "in prepare"):
-        first = _enlarged(batch, joined, min(model.prepared_by, _members(source)))
-        model.prepare(_with_values(first, preprocessing) if model.prepared_by else first)
-    dry_run(model, batch)
+        model.prepare(_first_members(fabric, plan, preprocessing, model.prepared_by))
+    dry_run(model, _first_members(fabric, plan, preprocessing, 0))
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
             first = tensor.to(fabric.device).contiguous()
@@ -322,9 +314,42 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
     return State(model, optimisers, PowerAverage(list(model.parameters()), settings.average), preprocessing)
 
 
+def _completion(plan: Plan, state: State) -> Completion | None:
+    seen = state.course.batches * plan.task.of_loop.batch_size
+    with blamed_on(type(state.model), "in completion"):
+        return state.model.completion(seen, _members(plan.task.source))
+
+
+def _complete(fabric: Fabric, plan: Plan, state: State) -> bool:
+    """Do what the trained model needs; whether there was anything."""
+    model, completion = state.model.eval(), _completion(plan, state)
+    if completion is None:
+        return False
+    shown = display(plan.progress and fabric.is_global_zero)
+    shown.notes([completion.line])
+    try:
+        with blamed_on(type(model), "in complete"):
+            model.complete(_first_members(fabric, plan, state.preprocessing, completion.members), shown.making)
+    finally:
+        shown.close()
+    return True
+
+
 def _members(source: Source) -> int:
     """Number of training members, or 0 for a source without any."""
     return len(source.train) if isinstance(source, OfEnsemble) else 0
+
+
+def _first_members(fabric: Fabric, plan: Plan, preprocessing: Any, least: int) -> Any:
+    """The first batch, enlarged to at least so many members if there are so many; the same in every process."""
+    settings, source = plan.task.of_loop, plan.task.source
+    whole = Shard(settings.batch_size)
+    joined, _ = source.batches(preprocessing, whole, plan.seed, augmented=settings.augment, device=fabric.device)
+    draws = Draws(seed_for(plan.seed, 0, Purpose.BATCH), settings.batch_size, device=fabric.device)
+    batch = replace(joined(1).to(fabric.device), draws=draws)
+    if not least:
+        return batch
+    return _with_values(_enlarged(batch, joined, min(least, _members(source))), preprocessing)
 
 
 def _enlarged(batch: Any, batches: BatchSource, least: int) -> Any:

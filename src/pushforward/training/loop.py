@@ -22,6 +22,7 @@ from pushforward.ensembles.batching import Shard
 from pushforward.errors import TrainingError, UsageError
 from pushforward.models import Turn
 from pushforward.models.contract import check_turn
+from pushforward.models.model import Completion
 from pushforward.plugins import blamed_on
 from pushforward.randomness import Purpose, seed_for
 from pushforward.runs.directory import CHECKPOINT
@@ -57,6 +58,7 @@ class Loop:
         settings, length, seed, shard: as requested.
         batches: the remaining batches.
         save_weights: writes the averaged weights for use outside training.
+        completion: tells what follows the training.
         trackers, display: receive metrics and progress; silent on all processes but the first.
         held_out: measures held-out members, if they choose the weights.
     """
@@ -70,6 +72,7 @@ class Loop:
     shard: Shard
     batches: Supply
     save_weights: Callable[[], None]
+    completion: Callable[[], Completion | None]
     trackers: Sequence[Tracker]
     display: Display
     held_out: HeldOut | None = None
@@ -253,9 +256,14 @@ class Loop:
         return self.length.progress(self.course.step, self.course.seconds, reserve)
 
     def _reserve(self) -> float:
-        """Estimated seconds for the last step and the last checkpoint."""
+        """Estimated seconds for the last step, the last checkpoint, and what completes the model."""
         done = self.course.step - self._start.step
-        return 2 * self._writing + (self.course.seconds - self._start.seconds) / done if done else 2 * self._writing
+        if not done:
+            return 2 * self._writing
+        seconds = self.course.seconds - self._start.seconds
+        completion = self.completion()
+        cost = 0.0 if completion is None else completion.cost / self.shard.batch_size
+        return 2 * self._writing + seconds / done + cost * seconds / (self.course.batches - self._start.batches)
 
     def _between_checkpoints(self) -> float:
         if self.settings.checkpoint_every is not None:
