@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pushforward as pf
-from pushforward.conditions import ConditionSpace
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.emulator import Emulator
 from pushforward.models import Batch
 from pushforward.models.flow_matching import FlowMatching
@@ -61,6 +61,20 @@ def test_what_is_not_significant_is_not_corrected():
     assert match.match.gain.log().abs().mean() < 0.6 * naive.log().abs().mean()
 
 
+def test_samples_are_compared_with_members_at_their_conditions():
+    numbers = torch.rand(200, 1, generator=torch.Generator().manual_seed(0))
+    members = fields(200, 3) * (1 + numbers[..., None, None])
+    spectrum = GaussianDenoiser(SPACE)
+    spectrum.initialise(members)
+    match = MatchedFlow(SPACE, len(spectrum.raw_log_power))
+    narrow = (numbers[:, 0] < 0.3).nonzero()[:, 0]
+    first = torch.cat([narrow, (numbers[:, 0] >= 0.3).nonzero()[:, 0]])
+    batch = Batch(members[first], Condition(numbers[first]), Draws(0, 200))
+    match.fit(fields(len(narrow), 5) * (1 + numbers[narrow, :, None, None]), batch, ConditionSpace(1), spectrum)
+    # The members at these conditions are half as wide as all of them, and so the samples are right as they are.
+    assert float(match.scores.quantiles[0, -1] / match.match.scores.quantiles[0, -1]) == pytest.approx(1, abs=0.1)
+
+
 def test_densities_and_codes_are_those_of_the_corrected_samples():
     torch.manual_seed(0)
     space = Field(1, (4, 4), periodic=True)
@@ -68,8 +82,9 @@ def test_densities_and_codes_are_those_of_the_corrected_samples():
     members = torch.randn(200, 1, 4, 4)
     model.prepare(Batch(members, None, Draws(0, 200)))
     assert model.completion(10**6, 200).members == 200
+    assert model.completion(10**4, 10**6).members == 4 * 187
     skewed = (1.3 * members).sinh()
-    model.complete(Batch(skewed, None, Draws(0, 200)))
+    model.complete(Batch(skewed, None, Draws(0, 200)), seen=10**6)
     x = model.sample(Draws(1, 3)).double()
     model.double()
     torch.testing.assert_close(model.decode(model.encode(x)), x, rtol=1e-4, atol=1e-4)
@@ -100,8 +115,8 @@ def test_short_trainings_few_members_and_other_spaces_are_left_alone():
     model = FlowMatching(SPACE)
     assert model.completion(seen=2000, members=10**4) is None
     assert model.completion(seen=10**6, members=60) is None
-    assert model.completion(seen=10**9, members=10**4).members == MatchedFlow.most
+    assert model.completion(seen=10**9, members=10**4).members == 4 * MatchedFlow.most
     completion = model.completion(seen=20_000, members=10**4)
-    assert completion.cost == pytest.approx(0.1 * 20_000, rel=0.01)
+    assert completion.cost == pytest.approx(MatchedFlow.share * 20_000, rel=0.01)
     assert FlowMatching(Vector(3)).completion(10**9, 10**4) is None
     assert FlowMatching(Field(1, (16, 16))).match is None

@@ -185,7 +185,7 @@ class Adversarial(Model):
     def completion(self, seen: int, members: int) -> Completion | None:
         return self.coordinates.completion
 
-    def complete(self, batch: Batch | None = None, watch: Watch = unwatched) -> None:
+    def complete(self, batch: Batch | None = None, seen: int = 0, watch: Watch = unwatched) -> None:
         self.coordinates.complete(lambda given, count: self.coordinates.normalised(self.generator.drawn(given, count)))
 
     def remarks(self, figures: Mapping[str, float]) -> list[str]:

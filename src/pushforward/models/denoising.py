@@ -131,19 +131,18 @@ class Denoising(Model):
         self.gaussian.initialise(batch.x)
 
     def completion(self, seen: int, members: int) -> Completion | None:
-        if self.match is None:
+        count = self._samples_to_match(seen, members)
+        if self.match is None or not count:
             return None
-        # A training step computes the network and its gradients, which takes about three times as long.
-        cost = self.Sampling().steps / 3
-        count = self.match.count(min(members, self.match.share * seen / cost))
         line = f"matching {count} samples to P(k) and the values of the members"
-        return Completion(line, count, count * cost) if count else None
+        return Completion(line, self.match.members(count, members), count * self._cost_of_sample())
 
     @torch.no_grad()
-    def complete(self, batch: Batch, watch: Watch = unwatched) -> None:
+    def complete(self, batch: Batch, seen: int, watch: Watch = unwatched) -> None:
         assert self.match is not None
         self.match.reset()
-        given, made, count = batch.condition, [], len(batch.x)
+        given, count = batch.condition, self._samples_to_match(seen, len(batch.x))
+        made = []
         for start in range(0, count, _ROWS):
             watch("samples", start / count)
             rows = slice(start, min(start + _ROWS, count))
@@ -337,6 +336,17 @@ class Denoising(Model):
     def last_time(self) -> float:
         """Time of the straight line at which the path ends and sampling starts."""
         return transport.equal_times([1.0], self.path, Straight())[0]
+
+    def _samples_to_match(self, seen: int, members: int) -> int:
+        return (
+            0
+            if self.match is None
+            else self.match.count(min(members, self.match.share * seen / self._cost_of_sample()))
+        )
+
+    def _cost_of_sample(self) -> float:
+        """Time of a sample, in units of that of training on one: network and gradients take three times the network."""
+        return self.Sampling().steps / 3
 
     def _matched(self, x: Tensor) -> Tensor:
         """Samples of samples of the flow."""

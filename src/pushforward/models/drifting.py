@@ -96,7 +96,7 @@ class Drifting(Model):
     def completion(self, seen: int, members: int) -> Completion | None:
         return self.coordinates.completion
 
-    def complete(self, batch: Batch | None = None, watch: Watch = unwatched) -> None:
+    def complete(self, batch: Batch | None = None, seen: int = 0, watch: Watch = unwatched) -> None:
         self.coordinates.complete(self.generator.drawn)
 
     def players(self) -> dict[str, Player]:

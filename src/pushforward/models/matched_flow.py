@@ -5,8 +5,9 @@ there is little power. Both are known from members, so they are corrected after 
 
     x -> h(G x),        G: modes of wavenumber k times sqrt(g(k)),        h: increasing, value by value,
 
-with g and h from samples at the conditions of members (see `field_matching`). Both are invertible, so densities and
-codes remain exact. The gain of a shell is corrected only as far as it is significant,
+with g and h from samples at the conditions of members, compared with several members at about the same conditions (see
+`field_matching`). Both are invertible, so densities and codes remain exact. The gain of a shell is corrected only as
+far as it is significant,
 
     ln g -> ln g max(0, 1 - s^2 / r^2),
 
@@ -17,7 +18,8 @@ impose their noise (James and Stein 1961).
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
 from pushforward.conditions import ConditionSpace
@@ -42,9 +44,11 @@ class MatchedFlow(nn.Module):
     """
 
     fewest, most, most_values = 64, 512, 2**24
-    """Numbers of samples that it is fitted to, and most values of all of them."""
-    share = 0.1
+    """Numbers of samples that it is fitted to, and most values of all of them, or of the members."""
+    share = 0.125
     """Time for these samples, relative to that of the training."""
+    beside = 4
+    """Members that each sample is compared with, if there are so many."""
 
     done: Tensor
 
@@ -59,6 +63,10 @@ class MatchedFlow(nn.Module):
         """Number of samples to fit to, of those that are affordable; 0 if these are too few."""
         count = min(affordable, self.most, self.most_values / self.space.size)
         return int(count) if count >= self.fewest else 0
+
+    def members(self, count: int, available: int) -> int:
+        """Number of members to compare so many samples with, of those that are available."""
+        return min(available, max(count, min(self.beside * count, self.most_values // self.space.size)))
 
     def reset(self) -> None:
         """Return to the identity."""
@@ -75,15 +83,20 @@ class MatchedFlow(nn.Module):
         """Set the gain and the maps of values.
 
         Arguments:
-            made: samples of the flow at the conditions of the members.
-            members: with values in the user's units if possible.
+            made: samples of the flow, at the conditions of the first members.
+            members: at least as many, with values in the user's units if possible.
             condition: space of their conditions.
             spectrum: whose shells are used.
         """
-        statistics = FieldStatistics(self.space, condition, spectrum, len(made)).to(made.device)
-        statistics.fit(members.x, members.values, members.condition, spectrum)
+        index = _beside(members, len(made), self.beside).to(made.device)
+        rows = index.flatten()
+        values = None if members.values is None else members.values[rows]
+        given = None if members.condition is None else members.condition[rows]
+        x = members.x[rows]
+        statistics = FieldStatistics(self.space, condition, spectrum, len(rows)).to(made.device)
+        statistics.fit(x, values, given, spectrum)
         statistics.fit_match(self.match, lambda gain, count: spectrum.scaled(made[:count], gain), spectrum)
-        self.match.gain.pow_(self._significance(made, members.x, statistics, spectrum))
+        self.match.gain.pow_(self._significance(made, x, statistics, spectrum))
         self.match.scores.fit([each.cpu().numpy() for each in spectrum.scaled(made, self.match.gain).transpose(0, 1)])
         self.scores.load_state_dict(statistics.scores.state_dict())
         self.done.fill_(1)
@@ -109,11 +122,22 @@ class MatchedFlow(nn.Module):
     def _significance(
         self, made: Tensor, x: Tensor, statistics: FieldStatistics, spectrum: GaussianDenoiser
     ) -> Float[Tensor, " powers"]:
-        """Significant share of the logarithm of each gain, from pairs of samples and members."""
+        """Significant share of the logarithm of each gain, from each sample and the members beside it."""
         unchanged = Match(self.space.channels, len(self.match.gain)).to(made.device)
         unchanged.scores.fit([each.cpu().numpy() for each in made.transpose(0, 1)])
         made = statistics.matched(made, unchanged)
         ours, theirs = (statistics.powers_of_each(fields, spectrum) for fields in (made, x))
+        theirs = theirs.view(len(made), -1, theirs.shape[1]).mean(1)
         ours_mean, theirs_mean = (each.mean(0).clamp(min=1e-12) for each in (ours, theirs))
         error = (theirs / theirs_mean - ours / ours_mean).std(0) / len(made) ** 0.5
         return (1 - (error / (theirs_mean / ours_mean).log()).square()).nan_to_num(0.0, 0.0, 0.0).clamp(min=0)
+
+
+def _beside(members: Batch, count: int, most: int) -> Int[Tensor, "count beside"]:
+    """Members whose conditions are nearest to those of each of the first; any members without conditions."""
+    beside = max(1, min(most, len(members.x) // count))
+    if members.condition is None:
+        return torch.arange(count * beside).view(count, beside)
+    places = members.condition.flat().nan_to_num().double().cpu().numpy()
+    _, nearest = cKDTree(places).query(places[:count], k=range(1, beside + 1))
+    return torch.from_numpy(nearest)

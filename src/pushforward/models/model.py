@@ -204,11 +204,12 @@ class Model(nn.Module, ABC):
         """
         return None
 
-    def complete(self, batch: Batch, watch: Watch = unwatched) -> None:
+    def complete(self, batch: Batch, seen: int, watch: Watch = unwatched) -> None:
         """Set buffers that samples of the trained weights need, before these are saved for the last time.
 
         Arguments:
             batch: as for `prepare`, with `Completion.members` members if these are not none.
+            seen: number of samples that were trained on.
             watch: shows the progress.
         """
 

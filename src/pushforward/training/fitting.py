@@ -315,9 +315,13 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
 
 
 def _completion(plan: Plan, state: State) -> Completion | None:
-    seen = state.course.batches * plan.task.of_loop.batch_size
     with blamed_on(type(state.model), "in completion"):
-        return state.model.completion(seen, _members(plan.task.source))
+        return state.model.completion(_seen(plan, state), _members(plan.task.source))
+
+
+def _seen(plan: Plan, state: State) -> int:
+    """Number of samples that were trained on."""
+    return state.course.batches * plan.task.of_loop.batch_size
 
 
 def _complete(fabric: Fabric, plan: Plan, state: State) -> bool:
@@ -329,7 +333,8 @@ def _complete(fabric: Fabric, plan: Plan, state: State) -> bool:
     shown.notes([completion.line])
     try:
         with blamed_on(type(model), "in complete"):
-            model.complete(_first_members(fabric, plan, state.preprocessing, completion.members), shown.making)
+            members = _first_members(fabric, plan, state.preprocessing, completion.members)
+            model.complete(members, _seen(plan, state), shown.making)
     finally:
         shown.close()
     return True
