@@ -112,6 +112,23 @@ def test_a_run_is_saved_with_its_match_and_can_do_without(tmp_path, monkeypatch)
     torch.testing.assert_close(emulator.sample(4, seed=0), apart)
 
 
+def test_an_interrupted_match_is_made_up_for_by_resuming(tmp_path, monkeypatch):
+    monkeypatch.setattr(MatchedFlow, "fewest", 4)
+    data = pf.Ensemble.from_array(fields(128, 0).numpy() ** 2, space="field", periodic=True)
+    options = {"steps": 10, "out": tmp_path / "run", "settings": {"width": 8, "batch_size": 32}, "device": "cpu"}
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(MatchedFlow, "fit", stopped)
+        with pytest.raises(KeyboardInterrupt, match=r"stopped while matching .* --resume"):
+            pf.fit(data, **options, progress=False)
+    assert Emulator.load(tmp_path / "run").model.match.done == 0
+    assert pf.fit(data, **options, resume=True, progress=False).model.match.done == 1
+    assert Emulator.load(tmp_path / "run").model.match.done == 1
+
+
 def test_short_trainings_few_members_and_other_spaces_are_left_alone():
     model = FlowMatching(SPACE)
     assert model.completion(seen=2000, members=10**4) is None

@@ -335,6 +335,11 @@ def _complete(fabric: Fabric, plan: Plan, state: State) -> bool:
         with blamed_on(type(model), "in complete"):
             members = _first_members(fabric, plan, state.preprocessing, completion.members)
             model.complete(members, _seen(plan, state), shown.making)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"stopped while {completion.line}; everything else is saved; to continue, give the same command with --out"
+            f" {plan.out} --resume (resume=True)"
+        ) from None
     finally:
         shown.close()
     return True
