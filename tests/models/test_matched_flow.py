@@ -30,9 +30,9 @@ def fields(count: int, seed: int, tilt: float = 0.0) -> torch.Tensor:
 def fitted(made: torch.Tensor, members: torch.Tensor) -> tuple[MatchedFlow, GaussianDenoiser]:
     spectrum = GaussianDenoiser(SPACE)
     spectrum.initialise(members)
-    match = MatchedFlow(SPACE, len(spectrum.raw_log_power))
+    match = MatchedFlow(SPACE, ConditionSpace(), len(spectrum.raw_log_power), 1.0)
     values = members.exp()
-    match.fit(made, Batch(members, None, Draws(0, len(members)), values=values), ConditionSpace(), spectrum)
+    match.fit(made, Batch(members, None, Draws(0, len(members)), values=values), spectrum)
     return match, spectrum
 
 
@@ -66,11 +66,11 @@ def test_samples_are_compared_with_members_at_their_conditions():
     members = fields(200, 3) * (1 + numbers[..., None, None])
     spectrum = GaussianDenoiser(SPACE)
     spectrum.initialise(members)
-    match = MatchedFlow(SPACE, len(spectrum.raw_log_power))
+    match = MatchedFlow(SPACE, ConditionSpace(1), len(spectrum.raw_log_power), 1.0)
     narrow = (numbers[:, 0] < 0.3).nonzero()[:, 0]
     first = torch.cat([narrow, (numbers[:, 0] >= 0.3).nonzero()[:, 0]])
     batch = Batch(members[first], Condition(numbers[first]), Draws(0, 200))
-    match.fit(fields(len(narrow), 5) * (1 + numbers[narrow, :, None, None]), batch, ConditionSpace(1), spectrum)
+    match.fit(fields(len(narrow), 5) * (1 + numbers[narrow, :, None, None]), batch, spectrum)
     # The members at these conditions are half as wide as all of them, and so the samples are right as they are.
     theirs, ours = (scores.quantiles[0, 48] - scores.quantiles[0, 16] for scores in (match.scores, match.match.scores))
     assert float(theirs / ours) == pytest.approx(1, abs=0.1)
@@ -89,11 +89,13 @@ def test_densities_and_codes_are_those_of_the_corrected_samples():
     x = model.sample(Draws(1, 3)).double()
     model.double()
     torch.testing.assert_close(model.decode(model.encode(x)), x, rtol=1e-4, atol=1e-4)
-    jacobians = torch.func.vmap(torch.func.jacrev(lambda x: model._unmatched(x[None])[0].flatten()))(x)
+    jacobians = torch.func.vmap(torch.func.jacrev(lambda x: model.match.inverse(x[None], model.gaussian)[0].flatten()))(
+        x
+    )
     expected = torch.linalg.slogdet(jacobians.flatten(2)).logabsdet
-    torch.testing.assert_close(model._match_volume(x), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(model.match.log_volume(x, model.gaussian), expected, rtol=1e-6, atol=1e-6)
     before = model.log_prob(x)
-    inner, volume = model._unmatched(x), model._match_volume(x)
+    inner, volume = model.match.inverse(x, model.gaussian), model.match.log_volume(x, model.gaussian)
     model.match.reset()
     torch.testing.assert_close(model.log_prob(inner) + volume, before)
 
@@ -137,4 +139,4 @@ def test_short_trainings_few_members_and_other_spaces_are_left_alone():
     completion = model.completion(seen=20_000, members=10**4)
     assert completion.cost == pytest.approx(MatchedFlow.share * 20_000, rel=0.01)
     assert FlowMatching(Vector(3)).completion(10**9, 10**4) is None
-    assert FlowMatching(Field(1, (16, 16))).match is None
+    assert FlowMatching(Field(1, (16, 16))).completion(10**9, 10**4) is None

@@ -44,7 +44,7 @@ from pushforward.models.denoising_networks import (
 )
 from pushforward.models.denoising_settings import DenoisingSampling, DenoisingSettings
 from pushforward.models.freezing import frozen
-from pushforward.models.matched_flow import MatchedFlow
+from pushforward.models.matched_flow import MatchedFlow, Unmatched
 from pushforward.models.model import Batch, Completion, Model, Turn, Watch, unwatched
 from pushforward.models.stationary import is_stationary
 from pushforward.networks import ResidualMLP, time_network
@@ -65,9 +65,6 @@ from pushforward.transport.path import Number
 from pushforward.transport.prediction import PREDICTIONS
 
 __all__ = ["Denoising"]
-
-_ROWS = 64
-"""Samples that are drawn at once to be matched."""
 
 
 class Denoising(Model):
@@ -115,8 +112,11 @@ class Denoising(Model):
         options = network_options(space, self.settings)
         self.sees_whitened = "in_channels" in options
         self.network = time_network(space, condition, **options)
-        matched = is_stationary(space) and condition.field is None
-        self.match = MatchedFlow(cast(Field, space), len(self.gaussian.raw_log_power)) if matched else None
+        self.match = Unmatched()
+        if is_stationary(space) and condition.field is None:
+            # A training step computes the network and its gradients, which takes about three times as long.
+            cost = self.Sampling().steps / 3
+            self.match = MatchedFlow(cast(Field, space), condition, len(self.gaussian.raw_log_power), cost)
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
@@ -131,24 +131,10 @@ class Denoising(Model):
         self.gaussian.initialise(batch.x)
 
     def completion(self, seen: int, members: int) -> Completion | None:
-        count = self._samples_to_match(seen, members)
-        if self.match is None or not count:
-            return None
-        line = f"matching {count} samples to P(k) and the values of the members"
-        return Completion(line, self.match.members(count, members), count * self._cost_of_sample())
+        return self.match.completion(seen, members)
 
-    @torch.no_grad()
     def complete(self, batch: Batch, seen: int, watch: Watch = unwatched) -> None:
-        assert self.match is not None
-        self.match.reset()
-        given, count = batch.condition, self._samples_to_match(seen, len(batch.x))
-        made = []
-        for start in range(0, count, _ROWS):
-            watch("samples", start / count)
-            rows = slice(start, min(start + _ROWS, count))
-            draws = Draws(start, rows.stop - start, device=batch.x.device)
-            made.append(self.sample(draws, None if given is None else given[rows]))
-        self.match.fit(torch.cat(made), batch, self.condition, self.gaussian)
+        self.match.complete(self.sample, batch, seen, self.gaussian, watch)
 
     def times(self, draws: Draws) -> Float[Tensor, " batch"]:
         """Times of the training samples on the path, in [0, 1]; stratified, which lowers the variance of the loss."""
@@ -205,7 +191,7 @@ class Denoising(Model):
         options = sampling if isinstance(sampling, DenoisingSampling) else self.Sampling()
         assert isinstance(options, DenoisingSampling)
         x = self._drawn(draws, condition, options)
-        return self._matched(x) if options.matched else x
+        return self.match(x, self.gaussian) if options.matched else x
 
     def _drawn(self, draws: Draws, condition: Condition | None, options: DenoisingSampling) -> Tensor:
         """Samples of the flow alone."""
@@ -232,14 +218,14 @@ class Denoising(Model):
         self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """The noise from which ``x`` is sampled; distributed as the prior under the learnt distribution."""
-        return self._follow(self._times_to_noise(), self._unmatched(x), condition)
+        return self._follow(self._times_to_noise(), self.match.inverse(x, self.gaussian), condition)
 
     @torch.no_grad()
     def decode(
         self, z: Float[Tensor, "batch *shape"], condition: Condition | None = None
     ) -> Float[Tensor, "batch *shape"]:
         """Sample of the noise ``z``; the inverse of `encode` up to the solver's error."""
-        return self._matched(self._follow(self._times_to_noise()[::-1], z, condition))
+        return self.match(self._follow(self._times_to_noise()[::-1], z, condition), self.gaussian)
 
     @torch.no_grad()
     def log_prob(self, x: Float[Tensor, "batch *shape"], condition: Condition | None = None) -> Float[Tensor, " batch"]:
@@ -251,9 +237,10 @@ class Denoising(Model):
         """
         times = self._times_to_noise()
         (first,) = Straight().moments(times[:1])
-        w = self.gaussian.whiten(self._unmatched(x), first, condition)
+        w = self.gaussian.whiten(self.match.inverse(x, self.gaussian), first, condition)
         w, volume = self._carried(times, w, condition)
-        return self.prior.log_prob(w) + volume + self.gaussian.log_volume(first, condition) + self._match_volume(x)
+        volume = volume + self.gaussian.log_volume(first, condition) + self.match.log_volume(x, self.gaussian)
+        return self.prior.log_prob(w) + volume
 
     @torch.no_grad()
     def sample_and_log_prob(
@@ -273,9 +260,9 @@ class Denoising(Model):
         (last,) = Straight().moments(times[-1:])
         noise = self.prior.draw(draws, self.space.shape)
         w, volume = self._carried(times, noise, condition)
-        x = self._matched(self.gaussian.colour(w, last, condition))
-        log_prob = self.prior.log_prob(noise) - volume + self.gaussian.log_volume(last, condition)
-        return x, log_prob + self._match_volume(x)
+        x = self.match(self.gaussian.colour(w, last, condition), self.gaussian)
+        volume = self.gaussian.log_volume(last, condition) + self.match.log_volume(x, self.gaussian) - volume
+        return x, self.prior.log_prob(noise) + volume
 
     def excess(self, z: Tensor, moment: Moment, condition: Condition | None = None) -> Float[Tensor, "batch *shape"]:
         """Excess of the learnt velocity over that of the Gaussian field, at ``z`` on the straight line."""
@@ -315,7 +302,7 @@ class Denoising(Model):
     ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *shape"]]:
         """Samples, and the noise of each."""
         noise = self.prior.draw(draws, self.space.shape)
-        return self._matched(self.from_noise(noise, condition, steps)), noise
+        return self.match(self.from_noise(noise, condition, steps), self.gaussian), noise
 
     def start_from(self, teacher: nn.Module) -> None:
         """Copy the weights of a trained model, if shapes and prediction are the same."""
@@ -324,8 +311,7 @@ class Denoising(Model):
         alike = teacher.prediction == self.prediction and theirs.keys() == mine.keys()
         if alike and all(theirs[name].shape == mine[name].shape for name in mine):
             self.load_state_dict(theirs)
-            if self.match is not None:
-                self.match.reset()
+            self.match.reset()
 
     def withheld(self, batch: Batch) -> Condition | None:
         """The conditions of a batch, with some rows withheld."""
@@ -336,29 +322,6 @@ class Denoising(Model):
     def last_time(self) -> float:
         """Time of the straight line at which the path ends and sampling starts."""
         return transport.equal_times([1.0], self.path, Straight())[0]
-
-    def _samples_to_match(self, seen: int, members: int) -> int:
-        return (
-            0
-            if self.match is None
-            else self.match.count(min(members, self.match.share * seen / self._cost_of_sample()))
-        )
-
-    def _cost_of_sample(self) -> float:
-        """Time of a sample, in units of that of training on one: network and gradients take three times the network."""
-        return self.Sampling().steps / 3
-
-    def _matched(self, x: Tensor) -> Tensor:
-        """Samples of samples of the flow."""
-        return x if self.match is None else self.match(x, self.gaussian)
-
-    def _unmatched(self, x: Tensor) -> Tensor:
-        """The inverse of `_matched`."""
-        return x if self.match is None else self.match.inverse(x, self.gaussian)
-
-    def _match_volume(self, x: Tensor) -> Tensor:
-        """Logarithm of the volume that `_unmatched` makes of a unit volume, of each sample."""
-        return x.new_zeros(len(x)) if self.match is None else self.match.log_volume(x, self.gaussian)
 
     def _follow(
         self,

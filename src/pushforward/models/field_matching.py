@@ -181,7 +181,7 @@ class FieldStatistics(nn.Module):
                 part, whole = (self._powers(match, fields(match.gain, count), spectrum) for count in (some, self.count))
                 wanted = wanted * part / whole.clamp(min=1e-12)
             self._approach(wanted, match, lambda gain: fields(gain, some), spectrum)
-        self._fit_scores(match, fields(match.gain, self.count))
+        self.fit_scores(match, fields(match.gain, self.count))
 
     def _approach(
         self, wanted: Tensor, match: Match, fields: Callable[[Tensor], Tensor], spectrum: GaussianDenoiser
@@ -207,11 +207,12 @@ class FieldStatistics(nn.Module):
 
     def _powers(self, match: Match, v: Tensor, spectrum: GaussianDenoiser) -> Tensor:
         """Mean powers of fields with the values of the data, in the user's units."""
-        self._fit_scores(match, v)
+        self.fit_scores(match, v)
         parts = [self.powers_of_each(self.matched(part, match), spectrum) for part in v.split(_ROWS)]
         return torch.cat(parts).mean(0)
 
-    def _fit_scores(self, match: Match, v: Tensor) -> None:
+    def fit_scores(self, match: Match, v: Float[Tensor, "batch *shape"]) -> None:
+        """Set the scores of generated fields."""
         match.scores.fit([each.cpu().numpy() for each in v.transpose(0, 1)])
 
     def matched(self, v: Float[Tensor, "batch *shape"], match: Match) -> Tensor:

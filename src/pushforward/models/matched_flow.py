@@ -17,27 +17,68 @@ impose their noise (James and Stein 1961).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
-from pushforward.conditions import ConditionSpace
+from pushforward.conditions import Condition, ConditionSpace
 from pushforward.ensembles.normal_scores import NormalScores
 from pushforward.models.field_matching import FieldStatistics, Match
-from pushforward.models.model import Batch
+from pushforward.models.model import Batch, Completion, Watch
+from pushforward.randomness import Draws
 from pushforward.spaces import Field
 from pushforward.transport import GaussianDenoiser
 
-__all__ = ["MatchedFlow"]
+__all__ = ["MatchedFlow", "Unmatched"]
+
+Draw = Callable[[Draws, Condition | None], Tensor]
 
 
-class MatchedFlow(nn.Module):
-    """The map after the flow, in network units; the identity until `fit`.
+class Unmatched(nn.Module):
+    """Leaves samples of a flow as they are: for what is not a homogeneous field."""
+
+    def completion(self, seen: int, members: int) -> Completion | None:
+        """What `complete` would do after training on so many samples, with so many members; None for nothing."""
+        return None
+
+    def complete(self, draw: Draw, batch: Batch, seen: int, spectrum: GaussianDenoiser, watch: Watch) -> None:
+        """Fit to samples of the flow.
+
+        Arguments:
+            draw: gives samples of the flow at conditions.
+            batch: members, with values in the user's units if possible.
+            seen: number of samples that were trained on.
+            spectrum: whose shells are used.
+            watch: shows the progress.
+        """
+
+    def reset(self) -> None:
+        """Return to the identity."""
+
+    def forward(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, "batch *shape"]:
+        """Samples of samples of the flow."""
+        return x
+
+    def inverse(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, "batch *shape"]:
+        """Samples of the flow of samples."""
+        return x
+
+    def log_volume(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, " batch"]:
+        """ln |d inverse(x) / dx| of each sample, in nats."""
+        return x.new_zeros(len(x))
+
+
+class MatchedFlow(Unmatched):
+    """The map after the flow, in network units; the identity until `complete`.
 
     Arguments:
         space: of the fields.
+        condition: space of their conditions.
         powers: number of shells of the spectrum, of all channels.
+        cost: time of a sample, in units of that of training on one.
 
     Attributes:
         done: whether it is fitted to the present weights.
@@ -49,82 +90,87 @@ class MatchedFlow(nn.Module):
     """Time for these samples, relative to that of the training."""
     beside = 4
     """Members that each sample is compared with, if there are so many."""
+    drawn = 64
+    """Samples that are drawn at once."""
 
     done: Tensor
 
-    def __init__(self, space: Field, powers: int) -> None:
+    def __init__(self, space: Field, condition: ConditionSpace, powers: int, cost: float) -> None:
         super().__init__()
-        self.space = space
+        self.space, self.condition, self.cost = space, condition, cost
         self.match = Match(space.channels, powers)
         self.scores = NormalScores(range(space.channels), axis=1)
         self.register_buffer("done", torch.zeros((), dtype=torch.long))
 
-    def count(self, affordable: float) -> int:
-        """Number of samples to fit to, of those that are affordable; 0 if these are too few."""
-        count = min(affordable, self.most, self.most_values / self.space.size)
-        return int(count) if count >= self.fewest else 0
+    def completion(self, seen: int, members: int) -> Completion | None:
+        count = self._count(seen, members)
+        if not count:
+            return None
+        line = f"matching {count} samples to P(k) and the values of the members"
+        wanted = max(count, min(self.beside * count, self.most_values // self.space.size))
+        return Completion(line, min(members, wanted), count * self.cost)
 
-    def members(self, count: int, available: int) -> int:
-        """Number of members to compare so many samples with, of those that are available."""
-        return min(available, max(count, min(self.beside * count, self.most_values // self.space.size)))
+    @torch.no_grad()
+    def complete(self, draw: Draw, batch: Batch, seen: int, spectrum: GaussianDenoiser, watch: Watch) -> None:
+        self.reset()
+        given, count, made = batch.condition, self._count(seen, len(batch.x)), []
+        for start in range(0, count, self.drawn):
+            watch("samples", start / count)
+            rows = slice(start, min(start + self.drawn, count))
+            draws = Draws(start, rows.stop - start, device=batch.x.device)
+            made.append(draw(draws, None if given is None else given[rows]))
+        self.fit(torch.cat(made), batch, spectrum)
 
     def reset(self) -> None:
-        """Return to the identity."""
         self.done.zero_()
 
     @torch.no_grad()
-    def fit(
-        self,
-        made: Float[Tensor, "count *shape"],
-        members: Batch,
-        condition: ConditionSpace,
-        spectrum: GaussianDenoiser,
-    ) -> None:
+    def fit(self, made: Float[Tensor, "count *shape"], members: Batch, spectrum: GaussianDenoiser) -> None:
         """Set the gain and the maps of values.
 
         Arguments:
             made: samples of the flow, at the conditions of the first members.
             members: at least as many, with values in the user's units if possible.
-            condition: space of their conditions.
             spectrum: whose shells are used.
         """
-        index = _beside(members, len(made), self.beside).to(made.device)
-        rows = index.flatten()
+        rows = _beside(members, len(made), self.beside).to(made.device).flatten()
         values = None if members.values is None else members.values[rows]
         given = None if members.condition is None else members.condition[rows]
         x = members.x[rows]
-        statistics = FieldStatistics(self.space, condition, spectrum, len(rows)).to(made.device)
+        statistics = FieldStatistics(self.space, self.condition, spectrum, len(rows)).to(made.device)
         statistics.fit(x, values, given, spectrum)
         statistics.fit_match(self.match, lambda gain, count: spectrum.scaled(made[:count], gain), spectrum)
         self.match.gain.pow_(self._significance(made, x, statistics, spectrum))
-        self.match.scores.fit([each.cpu().numpy() for each in spectrum.scaled(made, self.match.gain).transpose(0, 1)])
+        statistics.fit_scores(self.match, spectrum.scaled(made, self.match.gain))
         self.scores.load_state_dict(statistics.scores.state_dict())
         self.done.fill_(1)
 
     def forward(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, "batch *shape"]:
-        """Samples of samples of the flow."""
         return self.scores.inverse(self.match.scores(spectrum.scaled(x, self.match.gain))) if self.done else x
 
     def inverse(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, "batch *shape"]:
-        """Samples of the flow of samples."""
         if not self.done:
             return x
         return spectrum.scaled(self.match.scores.inverse(self.scores(x)), 1 / self.match.gain)
 
     def log_volume(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, " batch"]:
-        """ln |d inverse(x) / dx| of each sample, in nats."""
         if not self.done:
             return x.new_zeros(len(x))
         inner = self.match.scores.inverse(self.scores(x))
         slopes = self.scores.log_slope(x) - self.match.scores.log_slope(inner)
         return slopes.flatten(1).sum(1) - 0.5 * self.match.gain.log()[spectrum.index].sum()
 
+    def _count(self, seen: int, members: int) -> int:
+        """Number of samples to fit to; 0 if time or members allow too few."""
+        count = min(self.share * seen / self.cost, members, self.most, self.most_values / self.space.size)
+        return int(count) if count >= self.fewest else 0
+
     def _significance(
         self, made: Tensor, x: Tensor, statistics: FieldStatistics, spectrum: GaussianDenoiser
     ) -> Float[Tensor, " powers"]:
         """Significant share of the logarithm of each gain, from each sample and the members beside it."""
         unchanged = Match(self.space.channels, len(self.match.gain)).to(made.device)
-        unchanged.scores.fit([each.cpu().numpy() for each in made.transpose(0, 1)])
+        statistics.fit_scores(unchanged, made)
         made = statistics.matched(made, unchanged)
         ours, theirs = (statistics.powers_of_each(fields, spectrum) for fields in (made, x))
         theirs = theirs.view(len(made), -1, theirs.shape[1]).mean(1)

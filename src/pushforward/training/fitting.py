@@ -16,17 +16,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pushforward.arguments import checked
-from pushforward.conditions import Condition
 from pushforward.emulator import Emulator
-from pushforward.ensembles import Source
-from pushforward.ensembles.batching import BatchSource, Shard
-from pushforward.ensembles.source import OfEnsemble
+from pushforward.ensembles.batching import Shard
 from pushforward.errors import UsageError
 from pushforward.models import Model
 from pushforward.models.contract import check_instance
 from pushforward.models.model import Completion
 from pushforward.plugins import blamed_on
-from pushforward.randomness import Draws, Purpose, seed_for
+from pushforward.randomness import Purpose, seed_for
 from pushforward.runs.devices import choose_device, choose_precision, laid_out, make_fabric, started_outside
 from pushforward.runs.directory import (
     CHECKPOINT,
@@ -49,6 +46,7 @@ from pushforward.training.averaging import PowerAverage
 from pushforward.training.checkpoints import State, load_checkpoint
 from pushforward.training.dry_run import dry_run
 from pushforward.training.durations import parse_duration
+from pushforward.training.first_members import first_members, member_count
 from pushforward.training.held_out import HeldOut, check_held_out
 from pushforward.training.interrupt import Interrupted, Stopped
 from pushforward.training.loop import Loop
@@ -302,8 +300,8 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
     laid_out(model, plan.task.source.space)
     model.to(fabric.device).train()
     with blamed_on(type(model), "in prepare"):
-        model.prepare(_first_members(fabric, plan, preprocessing, model.prepared_by))
-    dry_run(model, _first_members(fabric, plan, preprocessing, 0))
+        model.prepare(first_members(plan, preprocessing, fabric.device, model.prepared_by))
+    dry_run(model, first_members(plan, preprocessing, fabric.device))
     if fabric.world_size > 1:
         for tensor in [*model.state_dict().values(), *preprocessing.state_dict().values()]:
             first = tensor.to(fabric.device).contiguous()
@@ -316,7 +314,7 @@ def _state(fabric: Fabric, plan: Plan, preprocessing: Any, model: Model) -> Stat
 
 def _completion(plan: Plan, state: State) -> Completion | None:
     with blamed_on(type(state.model), "in completion"):
-        return state.model.completion(_seen(plan, state), _members(plan.task.source))
+        return state.model.completion(_seen(plan, state), member_count(plan.task.source))
 
 
 def _seen(plan: Plan, state: State) -> int:
@@ -333,7 +331,7 @@ def _complete(fabric: Fabric, plan: Plan, state: State) -> bool:
     shown.notes([completion.line])
     try:
         with blamed_on(type(model), "in complete"):
-            members = _first_members(fabric, plan, state.preprocessing, completion.members)
+            members = first_members(plan, state.preprocessing, fabric.device, completion.members)
             model.complete(members, _seen(plan, state), shown.making)
     except KeyboardInterrupt:
         raise Interrupted(
@@ -343,41 +341,6 @@ def _complete(fabric: Fabric, plan: Plan, state: State) -> bool:
     finally:
         shown.close()
     return True
-
-
-def _members(source: Source) -> int:
-    """Number of training members, or 0 for a source without any."""
-    return len(source.train) if isinstance(source, OfEnsemble) else 0
-
-
-def _first_members(fabric: Fabric, plan: Plan, preprocessing: Any, least: int) -> Any:
-    """The first batch, enlarged to at least so many members if there are so many; the same in every process."""
-    settings, source = plan.task.of_loop, plan.task.source
-    whole = Shard(settings.batch_size)
-    joined, _ = source.batches(preprocessing, whole, plan.seed, augmented=settings.augment, device=fabric.device)
-    draws = Draws(seed_for(plan.seed, 0, Purpose.BATCH), settings.batch_size, device=fabric.device)
-    batch = replace(joined(1).to(fabric.device), draws=draws)
-    if not least:
-        return batch
-    return _with_values(_enlarged(batch, joined, min(least, _members(source))), preprocessing)
-
-
-def _enlarged(batch: Any, batches: BatchSource, least: int) -> Any:
-    """The first batch, with members of the next ones up to at least ``least``."""
-    count = -(-least // max(1, len(batch.x)))
-    if count <= 1:
-        return batch
-    parts = [batch, *(batches(number).to(batch.x.device) for number in range(2, count + 1))]
-    x = torch.cat([part.x for part in parts])
-    given = None if batch.condition is None else Condition.cat([part.condition for part in parts])
-    return replace(batch, x=x, condition=given)
-
-
-def _with_values(batch: Any, preprocessing: Any) -> Any:
-    """The batch, with its samples in the user's units where these do not depend on conditions."""
-    if getattr(preprocessing, "needs_condition", True):
-        return batch
-    return replace(batch, values=preprocessing.inverse(batch.x.cpu()).float().to(batch.x.device))
 
 
 def _trackers(run: Path, tracker: Watched, config: dict[str, Any], state: State) -> list[Tracker]:
