@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import singledispatch
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from pydantic import BaseModel
@@ -30,12 +30,14 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
 from pushforward.models.adversarial_losses import LOSSES, LossName
 from pushforward.models.cluster_coverage import ClusterCoverage
+from pushforward.models.coloured_generator import ColouredGenerator
 from pushforward.models.critic_penalties import gradient_penalty, squared_slope
 from pushforward.models.latent_paths import invert
 from pushforward.models.metropolis_hastings import CalibrationMembers, chain, logistic_slope
 from pushforward.models.model import Batch, Completion, Model, Player, Settings, Turn, Watch, unwatched
 from pushforward.models.noise_generator import MatchedSampling, NoiseGenerator, coordinates_for, width_for
 from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
+from pushforward.models.scattering import ScatteringSpectra, has_scattering_spectra
 from pushforward.models.stationary import is_stationary
 from pushforward.models.wavelet_bands import halvings_for
 from pushforward.networks import Critic
@@ -47,6 +49,8 @@ from pushforward.spaces import Field, Space
 
 __all__ = ["Adversarial", "AdversarialSampling", "AdversarialSettings", "ConstraintName"]
 
+_COLOURED_WIDTH = 16
+"""Width of a critic of coloured maps."""
 _STARTS = 4
 """Codes from which the code of a member is looked for."""
 
@@ -79,6 +83,8 @@ class AdversarialSettings(Settings):
             the critic predicts it, and the generator is trained to make it predictable.
         packing: number of samples that the critic scores together.
         spectral_norm: divide the critic's layers by their largest singular values.
+        scattering: of homogeneous maps, weight of the score of scattering spectra in the generator's loss (see
+            `ScatteringSpectra`); None follows from the space.
         instance_noise: standard deviation of Gaussian noise on the critic's inputs, in units of that of the data; it
             falls linearly to zero at half of the run.
     """
@@ -101,6 +107,7 @@ class AdversarialSettings(Settings):
     conditioning: Conditioning = "joined"
     packing: int = Setting(default=1, ge=1)
     spectral_norm: bool = False
+    scattering: float | None = Setting(default=0.0, ge=0)
     instance_noise: float = Setting(default=0.0, ge=0)
 
 
@@ -142,19 +149,22 @@ class Adversarial(Model):
         halvings = (0 if plain else _halvings(space)) if options.halvings is None else options.halvings
         self.penalty = chosen_penalty(space, options.constraint) if options.penalty is None else options.penalty
         self.coordinates = coordinates_for(space, halvings, condition, options)
-        self.generator = NoiseGenerator(self.coordinates, condition, options)
+        whitened = self.coordinates.gaussian is not None
+        self.scattering = _scattering_weight(space, options.scattering, whitened=whitened)
+        self.spectra = ScatteringSpectra(cast(Field, space)) if self.scattering else None
+        self.generator = NoiseGenerator(self.coordinates, condition, options, coloured=self.spectra is not None)
+        seen = self.coordinates.space if self.colours is None else self.colours.bands.space
         self.critic = Critic(
-            packed_space(self.coordinates.space, options.packing),
+            packed_space(seen, options.packing),
             packed_condition(condition, options.packing),
-            options.critic_width or width_for(space),
+            options.critic_width or (width_for(space) if self.colours is None else _COLOURED_WIDTH),
             options.critic_depth,
             options.network,
             conditioning=options.conditioning,
             octaves=options.critic_octaves,
             spectral_norm=options.spectral_norm,
-            pooled=self.coordinates.gaussian is not None,
+            pooled=whitened,
         )
-
         self.coverage = ClusterCoverage(space.size)
         self.kept = CalibrationMembers(128 if space.grid else 1024, space.shape, condition.numbers)
         self.acceptance: float | None = None
@@ -163,11 +173,17 @@ class Adversarial(Model):
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         return _training_defaults(space)
 
+    @property
+    def colours(self) -> ColouredGenerator | None:
+        """The generator of coloured maps, in whose coefficients the critic sees them; None for other samples."""
+        network = self.generator.network
+        return network if isinstance(network, ColouredGenerator) else None
+
     def players(self) -> dict[str, Player]:
-        return {
-            "critic": Player(list(self.critic.parameters())),
-            "generator": Player(list(self.generator.parameters())),
-        }
+        made = [weights for weights in self.generator.parameters() if weights.requires_grad]
+        # The score of spectra is a fixed target, unlike that of a critic.
+        betas = None if self.spectra is None else (0.8, 0.99)
+        return {"critic": Player(list(self.critic.parameters())), "generator": Player(made, betas=betas)}
 
     @property
     def prepared_by(self) -> int:
@@ -175,6 +191,11 @@ class Adversarial(Model):
 
     def prepare(self, batch: Batch) -> None:
         self.coordinates.initialise(batch.x, batch.condition, batch.values)
+        if self.colours is not None and self.spectra is not None:
+            scores, values = self.coordinates.scores_and_values(batch.x, batch.condition)
+            assert self.coordinates.gaussian is not None
+            self.colours.initialise(self.coordinates.gaussian, scores)
+            self.spectra.fit(scores, values)
         self.coverage.initialise(batch.x)
 
     def turns(self, batches: Iterator[Batch]) -> Iterator[Turn]:
@@ -221,10 +242,11 @@ class Adversarial(Model):
         if not len(members):
             raise UsageError("this model has seen no members to calibrate its critic by; train it first")
         others = self._generate(Draws(0, len(members), device=members.device), given)
-        slope = logistic_slope(self._assess(self.coordinates(members, given), given)[0], self._assess(others, given)[0])
+        real, made = (self._seen(each, given) for each in (self.coordinates(members, given), others))
+        slope = logistic_slope(self._assess(real, given)[0], self._assess(made, given)[0])
         x, self.acceptance = chain(
             lambda: self._generate(draws, condition),
-            lambda x: slope * self._assess(x, condition)[0],
+            lambda x: slope * self._assess(self._seen(x, condition), condition)[0],
             draws,
             proposals,
         )
@@ -265,7 +287,7 @@ class Adversarial(Model):
                 samples = self.coordinates.inverse(fake, batch.condition)
                 logs["covered"], logs["clusters"] = self.coverage(batch.x, samples)
                 self.kept.keep(batch.x, batch.condition)
-        real, fake = self._shown(real, batch), self._shown(fake, batch)
+        real, fake = (self._shown(x, batch.condition, batch) for x in (real, fake))
         told = pack_condition(batch.condition, options.packing)
         # One pass for both: the critic uses no batch statistics.
         both = torch.cat([real, fake]).requires_grad_(options.constraint == "zero-centred")
@@ -289,21 +311,48 @@ class Adversarial(Model):
         return Turn("critic", loss, logs)
 
     def _generator_turn(self, batch: Batch) -> Turn:
-        game, told = LOSSES[self.settings.loss], pack_condition(batch.condition, self.settings.packing)
-        on_fake, guesses = self._assess(
-            self._shown(self._generate(batch.draws, batch.condition, update=True), batch), told
-        )
+        game, given = LOSSES[self.settings.loss], batch.condition
+        z, times = self.generator.noise(batch.draws), 1
+        if self.spectra is not None:
+            # The score of spectra needs two samples at each condition, and the game can use both.
+            z, times = torch.cat([z, self.generator.noise(batch.draws)]), 2
+        both = None if given is None else Condition.cat([given] * times)
+        told = pack_condition(both, self.settings.packing)
+        made = self._made(z, both, update=True)
+        on_fake, guesses = self._assess(self._shown(made, both, batch), told)
         on_real = on_fake
         if game.paired:
             with torch.no_grad():
-                on_real = self._assess(self._shown(self._real(batch), batch), told)[0]
+                real = self._shown(self._real(batch), given, batch)
+                on_real = self._assess(real, pack_condition(given, self.settings.packing))[0].repeat(times)
         loss = game.generator(on_real, on_fake)
-        return Turn("generator", loss if guesses is None else loss + _error(guesses, told), {})
+        logs: dict[str, Tensor] = {}
+        if self.spectra is not None and self.colours is not None:
+            score = self._spectral_score(self.colours.scores(made.float(), both), both, batch)
+            loss, logs["scattering"] = loss + self.scattering * score, score.detach()
+        return Turn("generator", loss if guesses is None else loss + _error(guesses, told), logs)
 
-    def _shown(self, x: Tensor, batch: Batch) -> Tensor:
+    def _spectral_score(self, made: Tensor, condition: Condition | None, batch: Batch) -> Tensor:
+        """Score of the spectra of normal scores, two samples at the condition of each member."""
+        assert self.spectra is not None
+        first, second = self.spectra(made, self.coordinates.user_values(made, condition)).chunk(2)
+        with torch.no_grad():
+            real = self.spectra(*self.coordinates.scores_and_values(batch.x, batch.condition))
+        return self.spectra.score(first, second, real)
+
+    def _seen(self, x: Tensor, condition: Condition | None) -> Tensor:
+        """Coefficients of samples as the critic sees them."""
+        return x if self.colours is None else self.colours.coloured(x, condition)
+
+    def _shown(self, x: Tensor, condition: Condition | None, batch: Batch) -> Tensor:
         """The critic's input: samples with instance noise, in packs."""
+        x = self._seen(x, condition)
         noise = self.settings.instance_noise * max(0.0, 1 - 2 * batch.progress)
-        x = x + noise * batch.draws.normal(*x.shape[1:]) if noise else x
+        x = (
+            x + noise * torch.cat([batch.draws.normal(*x.shape[1:]) for _ in range(len(x) // len(batch.x))])
+            if noise
+            else x
+        )
         return pack(x, self.settings.packing)
 
     def _weight(self, batch: Batch) -> float:
@@ -340,6 +389,18 @@ def chosen_penalty(space: Space, constraint: ConstraintName) -> float:
     if constraint == "zero-centred":
         return 1.0 if space.grid else 0.3
     return 10.0 if space.grid else 0.1
+
+
+def _scattering_weight(space: Space, chosen: float | None, *, whitened: bool) -> float:
+    """Weight of the score of scattering spectra; 0 where there are none.
+
+    Raises:
+        UsageError: if a weight is given for other samples than whitened maps.
+    """
+    able = whitened and has_scattering_spectra(space)
+    if chosen and not able:
+        raise UsageError("scattering spectra are of homogeneous maps that are generated from noise; set scattering=0")
+    return (100.0 if able else 0.0) if chosen is None else chosen
 
 
 @singledispatch

@@ -149,6 +149,22 @@ class GeneratorCoordinates(nn.Module):
         self.gaussian.fit(torch.cat(scores), condition)
         self.statistics.fit(x, values, condition, self.gaussian.spectrum)
 
+    def scores_and_values(
+        self, x: Float[Tensor, "batch *shape"], condition: Condition | None
+    ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "batch *shape"]]:
+        """Normal scores of samples of a homogeneous field, and their values in the user's units."""
+        assert self.scores is not None
+        assert self.statistics is not None
+        parts = [(x[part], _at(condition, part)) for part in _parts(len(x))]
+        scores = torch.cat([self.scores(each, given) for each, given in parts])
+        return scores, torch.cat([self.statistics.values(each) for each, _ in parts])
+
+    def user_values(self, scores: Float[Tensor, "batch *shape"], condition: Condition | None) -> Tensor:
+        """Values in the user's units of normal scores."""
+        assert self.scores is not None
+        assert self.statistics is not None
+        return self.statistics.values(self.scores.inverse(scores, condition))
+
     def normalised(
         self, coefficients: Float[Tensor, "batch *coefficients"], *, update: bool = False
     ) -> Float[Tensor, "batch *coefficients"]:

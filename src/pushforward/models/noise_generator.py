@@ -1,7 +1,7 @@
 """Generator of adversarial models and of `drifting`, with its noise.
 
-A statistically homogeneous field is generated from a map of white noise (`StationaryGenerator`), any other sample from
-one vector of normal numbers and random signs.
+A statistically homogeneous field is generated from a map of white noise (`StationaryGenerator`, or for maps with
+scattering spectra `ColouredGenerator`), any other sample from one vector of normal numbers and random signs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.models.coloured_generator import ColouredGenerator
 from pushforward.models.generator_coordinates import GeneratorCoordinates
 from pushforward.models.settings import Settings
 from pushforward.models.stationary import StationaryGenerator, is_stationary
@@ -25,6 +26,7 @@ from pushforward.spaces import Field, Space, Vector
 
 __all__ = ["MatchedSampling", "NoiseGenerator", "coordinates_for", "width_for"]
 
+_COLOURED_WIDTH = 24
 _CALLED = 32
 """Draws that are made at once."""
 
@@ -74,19 +76,29 @@ class NoiseGenerator(nn.Module):
         settings: normal numbers per code, ``latent_dim``, on whitened fields one per value; random signs per code that
             is one vector, ``latent_bits``; ``width``, ``depth`` and ``network`` (see `Generator`), of which a generator
             of whitened fields uses the width alone.
+        coloured: generate whitened fields by a `ColouredGenerator`.
 
     Attributes:
         latent: length of a code.
     """
 
     def __init__(
-        self, coordinates: GeneratorCoordinates, condition: ConditionSpace, settings: NoiseGeneratorSettings
+        self,
+        coordinates: GeneratorCoordinates,
+        condition: ConditionSpace,
+        settings: NoiseGeneratorSettings,
+        *,
+        coloured: bool = False,
     ) -> None:
         super().__init__()
         space, width = coordinates.space, settings.width or width_for(coordinates.space)
         chosen = _dimensions(space)
-        self.network: StationaryGenerator | Generator
-        if coordinates.gaussian is not None:
+        self.network: StationaryGenerator | ColouredGenerator | Generator
+        if coloured:
+            self.normals, self.bits = space.size, 0
+            field, width = cast(Field, coordinates.samples), settings.width or _COLOURED_WIDTH
+            self.network = ColouredGenerator(field, coordinates.bands.halvings, condition, width)
+        elif coordinates.gaussian is not None:
             self.normals, self.bits = space.size, 0
             self.network = StationaryGenerator(cast(Field, space), condition, width)
         else:

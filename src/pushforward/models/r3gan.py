@@ -20,6 +20,7 @@ from pydantic import Field as Setting
 
 from pushforward.models.adversarial import Adversarial, AdversarialSettings, ConstraintName
 from pushforward.models.adversarial_losses import LossName
+from pushforward.models.scattering import has_scattering_spectra
 from pushforward.models.stationary import is_stationary
 from pushforward.spaces import Space
 
@@ -35,6 +36,7 @@ class R3GANSettings(AdversarialSettings):
     final_penalty: float | None = Setting(default=0.01, gt=0)
     latent_bits: int = Setting(default=8, ge=0)
     depth: int = Setting(default=4, ge=1)
+    scattering: float | None = Setting(default=None, ge=0)
 
 
 class R3GAN(Adversarial):
@@ -46,6 +48,9 @@ class R3GAN(Adversarial):
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
         defaults = {**super().training_defaults_for(space), "betas": (0.0, 0.99), "average": 0.15}
+        if is_stationary(space) and has_scattering_spectra(space):
+            # Steps of scattering spectra cost more per map; more of them serve better than larger batches.
+            defaults |= {"batch_size": 8}
         if space.grid and not is_stationary(space):
             # A sample is one vector of noise, and few of them lose modes; one turn of the critic leaves time for more.
             defaults |= {"learning_rate": 3e-3, "batch_size": 64}

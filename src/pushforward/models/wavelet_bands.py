@@ -78,7 +78,7 @@ class WaveletBands(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *image"]:
         """Standardised coefficients of samples."""
-        return (self._split(x) - self.mean) / self.scale
+        return (self.split(x) - self.mean) / self.scale
 
     def inverse(self, coefficients: Float[Tensor, "batch *image"]) -> Float[Tensor, "batch *shape"]:
         """Samples from standardised coefficients."""
@@ -93,11 +93,12 @@ class WaveletBands(nn.Module):
     @torch.no_grad()
     def initialise(self, x: Float[Tensor, "batch *shape"]) -> None:
         """Set mean and scale of each channel from a batch."""
-        rows = self._split(x).transpose(0, 1).flatten(1)
+        rows = self.split(x).transpose(0, 1).flatten(1)
         self.mean.copy_(rows.mean(1).view_as(self.mean))
         self.scale.copy_(rows.std(1, correction=0).clamp(min=self.smallest_scale).view_as(self.scale))
 
-    def _split(self, x: Tensor) -> Tensor:
+    def split(self, x: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *image"]:
+        """The Haar transforms alone."""
         for _ in range(self.halvings):
             x = self.haar(x)[0]
         return x
