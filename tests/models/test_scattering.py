@@ -72,7 +72,7 @@ def test_filaments_are_told_from_a_gaussian_field_of_the_same_power(spectra):
     gaussian = torch.fft.irfft2(torch.fft.rfft2(ridges).abs() * phases / phases.abs(), s=(32, 32))
     found = ScatteringSpectra(PERIODIC)
     found.fit(gaussian, gaussian)
-    assert float((found(ridges, ridges).mean(0).square() @ found.weight)) > 0.5
+    assert float(found(ridges, ridges).mean(0).square() @ found.weight) > 0.5
 
 
 @pytest.mark.parametrize("width", [1.0, 1.5])

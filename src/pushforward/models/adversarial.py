@@ -400,7 +400,7 @@ def _scattering_weight(space: Space, chosen: float | None, *, whitened: bool) ->
     able = whitened and has_scattering_spectra(space)
     if chosen and not able:
         raise UsageError("scattering spectra are of homogeneous maps that are generated from noise; set scattering=0")
-    return (100.0 if able else 0.0) if chosen is None else chosen
+    return (3000.0 if able else 0.0) if chosen is None else chosen
 
 
 @singledispatch
