@@ -9,6 +9,7 @@ from quiet_runs import SignalAt, assert_same, metrics, quiet, weights
 from pushforward.emulator import Emulator
 from pushforward.ensembles import Ensemble
 from pushforward.errors import DataError, TrainingError, UsageError
+from pushforward.spaces import Field
 from pushforward.training import Interrupted, fit
 
 TOYS = ["toy-gaussian", "toy-adversaries"]
@@ -44,6 +45,20 @@ def test_an_interrupted_run_goes_on_to_the_weights_of_an_uninterrupted_one(maps,
     assert [line["step"] for line in metrics(tmp_path / "parts")] == list(range(1, 31))
     a, b = metrics(tmp_path / "whole"), metrics(tmp_path / "parts")
     assert all(x[key] == y[key] for x, y in zip(a, b, strict=True) for key in x if key.endswith("/loss"))
+
+
+def test_a_game_with_scattering_spectra_goes_on_to_the_same_weights(tmp_path):
+    x = np.random.default_rng(0).normal(size=(80, 1, 8, 8)).astype(np.float32)
+    maps = Ensemble.from_array(x, space=Field(1, (8, 8), periodic=True), name="noise")
+    options = {"steps": 5, "settings": {"width": 8, "critic_width": 4}}
+    whole = quiet(maps, "r3gan", tmp_path / "whole", **options)
+    assert whole.model.spectra is not None
+    with pytest.raises(Interrupted):
+        quiet(maps, "r3gan", tmp_path / "parts", tracker=SignalAt(2), **options)
+    resumed = quiet(maps, "r3gan", tmp_path / "parts", resume=True, **options)
+    assert_same(weights(whole), weights(resumed))
+    loaded = Emulator.load(tmp_path / "parts")
+    assert torch.equal(loaded.sample(3, seed=1), resumed.sample(3, seed=1))
 
 
 def test_noise_that_is_paired_ahead_is_that_of_an_uninterrupted_run(points, tmp_path):
