@@ -17,8 +17,7 @@ algorithm 1, for clipping; Soenderby et al. 2017 (arXiv:1610.04490) for instance
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import singledispatch
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from pydantic import BaseModel
@@ -28,6 +27,13 @@ from torch.nn import functional
 
 from pushforward.conditions import Condition, ConditionSpace
 from pushforward.errors import UsageError
+from pushforward.models.adversarial_defaults import (
+    ConstraintName,
+    chosen_halvings,
+    chosen_penalty,
+    chosen_scattering,
+    training_defaults,
+)
 from pushforward.models.adversarial_losses import LOSSES, LossName
 from pushforward.models.cluster_coverage import ClusterCoverage
 from pushforward.models.coloured_generator import ColouredGenerator
@@ -37,9 +43,7 @@ from pushforward.models.metropolis_hastings import CalibrationMembers, chain, lo
 from pushforward.models.model import Batch, Completion, Model, Player, Settings, Turn, Watch, unwatched
 from pushforward.models.noise_generator import MatchedSampling, NoiseGenerator, coordinates_for, width_for
 from pushforward.models.packing import pack, pack_condition, packed_condition, packed_space
-from pushforward.models.scattering import ScatteringSpectra, has_scattering_spectra
-from pushforward.models.stationary import is_stationary
-from pushforward.models.wavelet_bands import halvings_for
+from pushforward.models.scattering import ScatteringSpectra
 from pushforward.networks import Critic
 from pushforward.networks.critic import Conditioning
 from pushforward.networks.one_shot import NetworkName
@@ -53,8 +57,6 @@ _COLOURED_WIDTH = 16
 """Width of a critic of coloured maps."""
 _STARTS = 4
 """Codes from which the code of a member is looked for."""
-
-ConstraintName = Literal["gradient-penalty", "one-sided", "zero-centred", "clipping", "none"]
 
 
 class AdversarialSettings(Settings):
@@ -146,11 +148,11 @@ class Adversarial(Model):
         super().__init__(space, condition, settings)
         options = self.settings
         plain = options.network == "dcgan"
-        halvings = (0 if plain else _halvings(space)) if options.halvings is None else options.halvings
+        halvings = (0 if plain else chosen_halvings(space)) if options.halvings is None else options.halvings
         self.penalty = chosen_penalty(space, options.constraint) if options.penalty is None else options.penalty
         self.coordinates = coordinates_for(space, halvings, condition, options)
         whitened = self.coordinates.gaussian is not None
-        self.scattering = _scattering_weight(space, options.scattering, whitened=whitened)
+        self.scattering = chosen_scattering(space, options.scattering, whitened=whitened)
         self.spectra = ScatteringSpectra(cast(Field, space)) if self.scattering else None
         self.generator = NoiseGenerator(self.coordinates, condition, options, coloured=self.spectra is not None)
         seen = self.coordinates.space if self.colours is None else self.colours.bands.space
@@ -171,7 +173,7 @@ class Adversarial(Model):
 
     @classmethod
     def training_defaults_for(cls, space: Space) -> dict[str, Any]:
-        return _training_defaults(space)
+        return training_defaults(space)
 
     @property
     def colours(self) -> ColouredGenerator | None:
@@ -377,43 +379,3 @@ def _error(guesses: Tensor, condition: Condition | None) -> Tensor:
     assert condition.numbers is not None
     told = condition.numbers.isfinite()
     return functional.mse_loss(guesses.float() * told, condition.numbers.nan_to_num() * told)
-
-
-def _halvings(space: Space) -> int:
-    # A cube of 8^3 has as many cells as a map of 22^2; at 16^3 both networks would cost several times as much.
-    return halvings_for(space, smallest=8) if len(space.grid) == 3 else halvings_for(space)
-
-
-def chosen_penalty(space: Space, constraint: ConstraintName) -> float:
-    """Weight of a penalty on a space."""
-    if constraint == "zero-centred":
-        return 1.0 if space.grid else 0.3
-    return 10.0 if space.grid else 0.1
-
-
-def _scattering_weight(space: Space, chosen: float | None, *, whitened: bool) -> float:
-    """Weight of the score of scattering spectra; 0 where there are none.
-
-    Raises:
-        UsageError: if a weight is given for other samples than whitened maps.
-    """
-    able = whitened and has_scattering_spectra(space)
-    if chosen and not able:
-        raise UsageError("scattering spectra are of homogeneous maps that are generated from noise; set scattering=0")
-    return (3000.0 if able else 0.0) if chosen is None else chosen
-
-
-@singledispatch
-def _training_defaults(space: Space) -> dict[str, Any]:
-    # Two players circle around their equilibrium; an average over a longer part of the run comes closer to it.
-    return {"learning_rate": 1e-3, "batch_size": 256, "betas": (0.0, 0.9), "average": 0.1}
-
-
-@_training_defaults.register
-def _(space: Field) -> dict[str, Any]:
-    if not is_stationary(space):
-        return {"learning_rate": 2e-3, "batch_size": 16, "betas": (0.0, 0.9)}
-    # A cube holds many independent patches, and its steps are expensive.
-    size = 4 if len(space.grid) == 3 else 16
-    # Gaussian fields of normal scores also have the right distribution of values.
-    return {"learning_rate": 1e-3, "batch_size": size, "betas": (0.0, 0.9), "transform": "gaussianise"}

@@ -121,7 +121,9 @@ class ScatteringSpectra(nn.Module):
             x: normal scores.
             values: the same maps in the user's units.
         """
-        return (self._raw(x, values) - self.mean) / self.scatter
+        # Half precision is too coarse for sums over thousands of cells.
+        with torch.autocast(x.device.type, enabled=False):
+            return (self._raw(x, values) - self.mean) / self.scatter
 
     def score(
         self,
@@ -138,7 +140,7 @@ class ScatteringSpectra(nn.Module):
         Source: Gneiting and Raftery 2007, https://doi.org/10.1198/016214506000001437, equation 21.
         """
         pairs = ((first, real), (second, real), (first, second))
-        near, far, apart = ((a - b).square().add(_ROUNDED).sqrt().mean(0) @ self.weight for a, b in pairs)
+        near, far, apart = (((a - b).square().add(_ROUNDED).sqrt().mean(0) * self.weight).sum() for a, b in pairs)
         return 0.5 * (near + far - apart)
 
     @torch.no_grad()
