@@ -35,7 +35,7 @@ __all__ = [
     "open_directory",
 ]
 
-FORMAT = 7
+FORMAT = 8
 """Layout version of the run directory, increased with every incompatible change."""
 
 CONFIG, WEIGHTS, CHECKPOINT, METRICS = "config.yaml", "model.safetensors", "checkpoint.safetensors", "metrics.jsonl"
