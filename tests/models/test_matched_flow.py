@@ -10,7 +10,7 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.emulator import Emulator
 from pushforward.models import Batch
 from pushforward.models.flow_matching import FlowMatching
-from pushforward.models.matched_flow import MatchedFlow
+from pushforward.models.matched_flow import MatchedFlow, _beside
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
 from pushforward.statistics import power_spectrum
@@ -59,6 +59,25 @@ def test_what_is_not_significant_is_not_corrected():
     )
     assert (match.match.gain.log().abs() < 0.02).float().mean() > 0.6
     assert match.match.gain.log().abs().mean() < 0.6 * naive.log().abs().mean()
+
+
+def test_many_members_with_one_label_are_all_used():
+    labels = torch.randint(2, (1024, 1), generator=torch.Generator().manual_seed(0)).float()
+    beside = _beside(Batch(torch.zeros(1024, 1, 1, 1), Condition(labels), Draws(0, 1024)), 256, 4)
+    assert len(beside.unique()) > 500
+    assert torch.equal(labels[beside], labels[:256, None].expand(-1, 4, -1))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("count", [80, 320])
+def test_perfect_samples_of_skewed_fields_are_hardly_changed(count, seed):
+    match, spectrum = fitted(fields(count, 10 + seed), fields(count, 20 + seed))
+    others, unseen = fields(2000, 3), fields(2000, 4)
+    before, after = ((powers(x) / powers(unseen)).log().abs().mean() for x in (others, match(others, spectrum)))
+    members = (powers(fields(count, 20 + seed)) / powers(unseen)).log().abs().mean()
+    assert after < max(before + 0.03, members)
+    # The highest values, of which few were seen, are not far from where they were.
+    assert float(match(others, spectrum).max()) == pytest.approx(float(others.max()), rel=0.1)
 
 
 def test_samples_are_compared_with_members_at_their_conditions():

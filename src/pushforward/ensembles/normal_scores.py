@@ -71,6 +71,24 @@ class NormalScores(nn.Module):
             self.quantiles[row] = torch.from_numpy(v)
             self.slopes[row] = torch.from_numpy(np.concatenate([slopes[:1], inner, slopes[-1:]]))
 
+    @torch.no_grad()
+    def set(
+        self,
+        z: Float[Tensor, "channels knots"],
+        values: Float[Tensor, "channels knots"],
+        ends: Float[Tensor, "channels 2"],
+    ) -> None:
+        """Set the quantiles, and the slopes beyond the outermost ones."""
+        z = z.double()
+        middle, widths = self.bins // 2, values.double().diff()
+        widths = widths.maximum(self.narrowest * z.diff())
+        below = torch.cat([torch.zeros_like(z[:, :1]), widths.cumsum(1)], 1)
+        v = values[:, middle : middle + 1] + below - below[:, middle : middle + 1]
+        slopes = z.diff() / v.diff()
+        self.edges.copy_(z)
+        self.quantiles.copy_(v)
+        self.slopes.copy_(torch.cat([ends[:, :1], (slopes[:, 1:] * slopes[:, :-1]).sqrt(), ends[:, 1:]], 1))
+
     def forward(self, v: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:
         """Normal scores of values."""
         return self._mapped(v, self.quantiles, lambda rows, bin: beyond(rows, bin, bin_forward(rows, bin)[0]))

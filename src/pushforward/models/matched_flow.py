@@ -6,19 +6,21 @@ there is little power. Both are known from members, so they are corrected after 
     x -> h(G x),        G: modes of wavenumber k times sqrt(g(k)),        h: increasing, value by value,
 
 with g and h from samples at the conditions of members, compared with several members at about the same conditions (see
-`field_matching`). Both are invertible, so densities and codes remain exact. The gain of a shell is corrected only as
-far as it is significant,
+`field_matching`). Both are invertible, so densities and codes remain exact. The gain of a shell and the change of a
+quantile are made only as far as they are significant,
 
-    ln g -> ln g max(0, 1 - s^2 / r^2),
+    ln g -> ln g max(0, 1 - s^2 / r^2),        h(q) - q -> (h(q) - q) max(0, 1 - s^2 / (h(q) - q)^2),
 
-with r the logarithm of the ratio of powers of members and samples, and s its standard error, so that few members do not
-impose their noise (James and Stein 1961).
+with r the logarithm of the ratio of powers of members and samples, and s the standard error, so that few members do not
+impose their noise (James and Stein 1961). Values beyond the outermost quantiles are shifted as these are.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
@@ -92,6 +94,8 @@ class MatchedFlow(Unmatched):
     """Members that each sample is compared with, if there are so many."""
     drawn = 64
     """Samples that are drawn at once."""
+    largest = 1.5
+    """Largest gain, and the inverse of the smallest: where rare peaks hold the power, more is the noise of these."""
 
     done: Tensor
 
@@ -137,12 +141,13 @@ class MatchedFlow(Unmatched):
         values = None if members.values is None else members.values[rows]
         given = None if members.condition is None else members.condition[rows]
         x = members.x[rows]
-        statistics = FieldStatistics(self.space, self.condition, spectrum, len(rows)).to(made.device)
+        statistics = SignificantStatistics(self.space, self.condition, spectrum, len(rows)).to(made.device)
         statistics.fit(x, values, given, spectrum)
         statistics.fit_match(self.match, lambda gain, count: spectrum.scaled(made[:count], gain), spectrum)
-        self.match.gain.pow_(self._significance(made, x, statistics, spectrum))
+        significance = self._significance(made, x, statistics, spectrum)
+        self.match.gain.pow_(significance).clamp_(1 / self.largest, self.largest)
         statistics.fit_scores(self.match, spectrum.scaled(made, self.match.gain))
-        self.scores.load_state_dict(statistics.scores.state_dict())
+        self.scores.load_state_dict(statistics.changed.state_dict())
         self.done.fill_(1)
 
     def forward(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, "batch *shape"]:
@@ -176,14 +181,67 @@ class MatchedFlow(Unmatched):
         theirs = theirs.view(len(made), -1, theirs.shape[1]).mean(1)
         ours_mean, theirs_mean = (each.mean(0).clamp(min=1e-12) for each in (ours, theirs))
         error = (theirs / theirs_mean - ours / ours_mean).std(0) / len(made) ** 0.5
-        return (1 - (error / (theirs_mean / ours_mean).log()).square()).nan_to_num(0.0, 0.0, 0.0).clamp(min=0)
+        return _significant(error, (theirs_mean / ours_mean).log())
+
+
+class SignificantStatistics(FieldStatistics):
+    """Values of members, to which generated values are changed only as far as the difference is significant.
+
+    Arguments are those of `FieldStatistics`.
+
+    Attributes:
+        changed: the inverse of the map from normal scores of generated fields to their changed values.
+    """
+
+    def __init__(self, space: Field, condition: ConditionSpace, spectrum: GaussianDenoiser, count: int) -> None:
+        super().__init__(space, condition, spectrum, count)
+        self.changed = NormalScores(range(space.channels), axis=1)
+
+    @torch.no_grad()
+    def fit(
+        self,
+        v: Float[Tensor, "batch *shape"],
+        values: Float[Tensor, "batch *shape"] | None,
+        condition: Condition | None,
+        spectrum: GaussianDenoiser,
+    ) -> None:
+        super().fit(v, values, condition, spectrum)
+        self.sorted = v.flatten(2).sort(2).values
+
+    def fit_scores(self, match: Match, v: Float[Tensor, "batch *shape"]) -> None:
+        super().fit_scores(match, v)
+        scores, own = match.scores, v.flatten(2).sort(2).values
+        z, ours = scores.edges, scores.quantiles
+        theirs = self.scores.inverse(z[None])[0]
+        shares = _shares(own, ours) - _shares(self.sorted, theirs).view(len(v), -1, *ours.shape).mean(1)
+        density = scores.slopes * torch.exp(-0.5 * z.square()) / math.tau**0.5
+        error = shares.std(0) / len(v) ** 0.5 / density
+        change = (theirs - ours) * _significant(error, theirs - ours)
+        self.changed.set(z, ours + change, ends=scores.slopes[:, [0, -1]])
+
+    def matched(self, v: Float[Tensor, "batch *shape"], match: Match) -> Tensor:
+        return self.changed.inverse(match.scores(v))
+
+
+def _shares(rows: Float[Tensor, "fields channels cells"], values: Float[Tensor, "channels knots"]) -> Tensor:
+    """Share of the sorted cells of each field below each value, (fields, channels, knots)."""
+    below = torch.searchsorted(rows, values.expand(len(rows), -1, -1).contiguous())
+    return below / rows.shape[2]
+
+
+def _significant(error: Tensor, found: Tensor) -> Tensor:
+    """Share of what was found that is significant."""
+    return (1 - (error / found).square()).nan_to_num(0.0, 0.0, 0.0).clamp(min=0)
 
 
 def _beside(members: Batch, count: int, most: int) -> Int[Tensor, "count beside"]:
-    """Members whose conditions are nearest to those of each of the first; any members without conditions."""
+    """Members whose conditions are nearest to those of each of the first; any of those that are equally near."""
     beside = max(1, min(most, len(members.x) // count))
     if members.condition is None:
         return torch.arange(count * beside).view(count, beside)
     places = members.condition.flat().nan_to_num().double().cpu().numpy()
+    # Of members with equal conditions, such as labels, each sample gets others: those next to it in a random order.
+    order = np.random.default_rng(0).random((len(places), 1))
+    places = np.concatenate([places, 1e-3 * order], axis=1)
     _, nearest = cKDTree(places).query(places[:count], k=range(1, beside + 1))
     return torch.from_numpy(nearest)

@@ -12,14 +12,16 @@ from pushforward.ensembles import Source
 from pushforward.ensembles.batching import BatchSource, Shard
 from pushforward.ensembles.source import OfEnsemble
 from pushforward.randomness import Draws, Purpose, seed_for
+from pushforward.runs.teacher import Teacher
 from pushforward.training.plan import Plan
 
 __all__ = ["first_members", "member_count"]
 
 
 def member_count(source: Source) -> int:
-    """Number of training members, or 0 for a source without any."""
-    return len(source.train) if isinstance(source, OfEnsemble) else 0
+    """Number of training members, or 0 for a source without any; of a teacher, those that it is asked about."""
+    data = source.data if isinstance(source, Teacher) else source
+    return len(data.train) if isinstance(data, OfEnsemble) else 0
 
 
 def first_members(plan: Plan, preprocessing: Any, device: torch.device, least: int = 0) -> Any:
