@@ -69,7 +69,7 @@ def test_many_members_with_one_label_are_all_used():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("count", [80, 320])
+@pytest.mark.parametrize("count", [128, 320])
 def test_perfect_samples_of_skewed_fields_are_hardly_changed(count, seed):
     match, spectrum = fitted(fields(count, 10 + seed), fields(count, 20 + seed))
     others, unseen = fields(2000, 3), fields(2000, 4)
@@ -152,8 +152,8 @@ def test_an_interrupted_match_is_made_up_for_by_resuming(tmp_path, monkeypatch):
 
 def test_short_trainings_few_members_and_other_spaces_are_left_alone():
     model = FlowMatching(SPACE)
-    assert model.completion(seen=2000, members=10**4) is None
-    assert model.completion(seen=10**6, members=60) is None
+    assert model.completion(seen=6000, members=10**4) is None
+    assert model.completion(seen=10**6, members=120) is None
     assert model.completion(seen=10**9, members=10**4).members == 4 * MatchedFlow.most
     completion = model.completion(seen=20_000, members=10**4)
     assert completion.cost == pytest.approx(MatchedFlow.share * 20_000, rel=0.01)

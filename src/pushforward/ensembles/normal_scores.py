@@ -76,9 +76,9 @@ class NormalScores(nn.Module):
         self,
         z: Float[Tensor, "channels knots"],
         values: Float[Tensor, "channels knots"],
-        ends: Float[Tensor, "channels 2"],
+        least: Float[Tensor, "channels 2"],
     ) -> None:
-        """Set the quantiles, and the slopes beyond the outermost ones."""
+        """Set the quantiles; ``least`` are the smallest slopes dz/dv beyond the outermost ones."""
         z = z.double()
         middle, widths = self.bins // 2, values.double().diff()
         widths = widths.maximum(self.narrowest * z.diff())
@@ -87,6 +87,7 @@ class NormalScores(nn.Module):
         slopes = z.diff() / v.diff()
         self.edges.copy_(z)
         self.quantiles.copy_(v)
+        ends = slopes[:, [0, -1]].maximum(least)
         self.slopes.copy_(torch.cat([ends[:, :1], (slopes[:, 1:] * slopes[:, :-1]).sqrt(), ends[:, 1:]], 1))
 
     def forward(self, v: Float[Tensor, "batch *shape"]) -> Float[Tensor, "batch *shape"]:

@@ -9,10 +9,11 @@ with g and h from samples at the conditions of members, compared with several me
 `field_matching`). Both are invertible, so densities and codes remain exact. The gain of a shell and the change of a
 quantile are made only as far as they are significant,
 
-    ln g -> ln g max(0, 1 - s^2 / r^2),        h(q) - q -> (h(q) - q) max(0, 1 - s^2 / (h(q) - q)^2),
+    ln g -> ln g max(0, 1 - 2 s^2 / r^2),        h(q) - q -> (h(q) - q) max(0, 1 - 2 s^2 / (h(q) - q)^2),
 
-with r the logarithm of the ratio of powers of members and samples, and s the standard error, so that few members do not
-impose their noise (James and Stein 1961). Values beyond the outermost quantiles are shifted as these are.
+with r the logarithm of the ratio of powers of members and samples, and s the standard error: shrunk as by James and
+Stein 1961, and left out below the threshold of Akaike 1974, so that few members do not impose their noise. Beyond the
+outermost quantiles, where few values are known, values may move closer together, but not further apart.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class MatchedFlow(Unmatched):
         done: whether it is fitted to the present weights.
     """
 
-    fewest, most, most_values = 64, 512, 2**24
+    fewest, most, most_values = 128, 512, 2**24
     """Numbers of samples that it is fitted to, and most values of all of them, or of the members."""
     share = 0.125
     """Time for these samples, relative to that of the training."""
@@ -217,7 +218,7 @@ class SignificantStatistics(FieldStatistics):
         density = scores.slopes * torch.exp(-0.5 * z.square()) / math.tau**0.5
         error = shares.std(0) / len(v) ** 0.5 / density
         change = (theirs - ours) * _significant(error, theirs - ours)
-        self.changed.set(z, ours + change, ends=scores.slopes[:, [0, -1]])
+        self.changed.set(z, ours + change, least=scores.slopes[:, [0, -1]])
 
     def matched(self, v: Float[Tensor, "batch *shape"], match: Match) -> Tensor:
         return self.changed.inverse(match.scores(v))
@@ -230,8 +231,8 @@ def _shares(rows: Float[Tensor, "fields channels cells"], values: Float[Tensor, 
 
 
 def _significant(error: Tensor, found: Tensor) -> Tensor:
-    """Share of what was found that is significant."""
-    return (1 - (error / found).square()).nan_to_num(0.0, 0.0, 0.0).clamp(min=0)
+    """Share of what was found that is kept."""
+    return (1 - 2 * (error / found).square()).nan_to_num(0.0, 0.0, 0.0).clamp(min=0)
 
 
 def _beside(members: Batch, count: int, most: int) -> Int[Tensor, "count beside"]:
