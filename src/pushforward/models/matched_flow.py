@@ -6,14 +6,15 @@ there is little power. Both are known from members, so they are corrected after 
     x -> h(G x),        G: modes of wavenumber k times sqrt(g(k)),        h: increasing, value by value,
 
 with g and h from samples at the conditions of members, compared with several members at about the same conditions (see
-`field_matching`). Both are invertible, so densities and codes remain exact. The gain of a shell and the change of a
-quantile are made only as far as they are significant,
+`field_matching`). Both are invertible, so densities and codes remain exact. The gain of a shell and the changes of
+values are made only as far as they are significant,
 
-    ln g -> ln g max(0, 1 - 2 s^2 / r^2),        h(q) - q -> (h(q) - q) max(0, 1 - 2 s^2 / (h(q) - q)^2),
+    ln g -> ln g max(0, 1 - 2 s^2 / r^2),        h(q) - q -> (h(q) - q) max(0, 1 - 2 / <(h(q) - q)^2 / s_q^2>),
 
-with r the logarithm of the ratio of powers of members and samples, and s the standard error: shrunk as by James and
-Stein 1961, and left out below the threshold of Akaike 1974, so that few members do not impose their noise. Beyond the
-outermost quantiles, where few values are known, values may move closer together, but not further apart.
+with r the logarithm of the ratio of powers of members and samples, s standard errors, and < > the mean over quantiles
+q: shrunk as by James and Stein 1961, and left out below the threshold of Akaike 1974, so that few members do not impose
+their noise. Beyond the outermost quantiles, where few values are known, values may move closer together, but not
+further apart.
 """
 
 from __future__ import annotations
@@ -217,7 +218,9 @@ class SignificantStatistics(FieldStatistics):
         shares = _shares(own, ours) - _shares(self.sorted, theirs).view(len(v), -1, *ours.shape).mean(1)
         density = scores.slopes * torch.exp(-0.5 * z.square()) / math.tau**0.5
         error = shares.std(0) / len(v) ** 0.5 / density
-        change = (theirs - ours) * _significant(error, theirs - ours)
+        # One share for all quantiles of a channel: their own would leave kinks.
+        off = ((theirs - ours) / error).square().mean(1, keepdim=True).sqrt()
+        change = (theirs - ours) * _significant(torch.ones_like(off), off)
         self.changed.set(z, ours + change, least=scores.slopes[:, [0, -1]])
 
     def matched(self, v: Float[Tensor, "batch *shape"], match: Match) -> Tensor:
