@@ -10,7 +10,7 @@ from pushforward.conditions import Condition, ConditionSpace
 from pushforward.emulator import Emulator
 from pushforward.models import Batch
 from pushforward.models.flow_matching import FlowMatching
-from pushforward.models.matched_flow import MatchedFlow, _beside
+from pushforward.models.matched_flow import MatchedFlow, _nearest
 from pushforward.randomness import Draws
 from pushforward.spaces import Field, Vector
 from pushforward.statistics import power_spectrum
@@ -41,13 +41,13 @@ def powers(x: torch.Tensor) -> torch.Tensor:
 
 
 def test_samples_with_too_much_small_scale_power_and_too_heavy_tails_are_corrected():
-    off = [1.2 * torch.sinh(0.8 * fields(400, seed, tilt=0.15)) / 0.8 for seed in (1, 2)]
+    off = [1.2 * torch.sinh(0.4 * fields(400, seed, tilt=0.15)) / 0.4 for seed in (1, 2)]
     members, unseen = fields(400, 3), fields(400, 4)
     match, spectrum = fitted(off[0], members)
     corrected = match(off[1], spectrum)
     before, after, floor = ((powers(x) / powers(unseen)).log().abs().mean() for x in (off[1], corrected, members))
     assert before > 0.4
-    assert after < 0.05 + floor
+    assert after < 0.05 + floor, f"{after} after, {floor} of members"
     tails = [float(x.quantile(0.999)) for x in (corrected[:200], unseen[:200])]
     assert tails[0] == pytest.approx(tails[1], abs=0.15)
 
@@ -63,7 +63,7 @@ def test_what_is_not_significant_is_not_corrected():
 
 def test_many_members_with_one_label_are_all_used():
     labels = torch.randint(2, (1024, 1), generator=torch.Generator().manual_seed(0)).float()
-    beside = _beside(Batch(torch.zeros(1024, 1, 1, 1), Condition(labels), Draws(0, 1024)), 256, 4)
+    beside = _nearest(Batch(torch.zeros(1024, 1, 1, 1), Condition(labels), Draws(0, 1024)), 256, 4)
     assert len(beside.unique()) > 500
     assert torch.equal(labels[beside], labels[:256, None].expand(-1, 4, -1))
 
@@ -74,8 +74,7 @@ def test_perfect_samples_of_skewed_fields_are_hardly_changed(count, seed):
     match, spectrum = fitted(fields(count, 10 + seed), fields(count, 20 + seed))
     others, unseen = fields(2000, 3), fields(2000, 4)
     before, after = ((powers(x) / powers(unseen)).log().abs().mean() for x in (others, match(others, spectrum)))
-    members = (powers(fields(count, 20 + seed)) / powers(unseen)).log().abs().mean()
-    assert after < max(before + 0.03, members)
+    assert after < before + 0.03, f"{after} after, {before} before"
     # The highest values, of which few were seen, are not far from where they were.
     assert float(match(others, spectrum).max()) == pytest.approx(float(others.max()), rel=0.1)
 

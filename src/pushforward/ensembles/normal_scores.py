@@ -72,13 +72,19 @@ class NormalScores(nn.Module):
             self.slopes[row] = torch.from_numpy(np.concatenate([slopes[:1], inner, slopes[-1:]]))
 
     @torch.no_grad()
-    def set(
+    def set_quantiles(
         self,
         z: Float[Tensor, "channels knots"],
         values: Float[Tensor, "channels knots"],
         least: Float[Tensor, "channels 2"],
     ) -> None:
-        """Set the quantiles; ``least`` are the smallest slopes dz/dv beyond the outermost ones."""
+        """Set the quantiles, made further apart where they are closer than `narrowest` in units of z.
+
+        Arguments:
+            z: normal scores, equally spaced.
+            values: quantile at each of them.
+            least: smallest slopes dz/dv below and above the outermost quantiles.
+        """
         z = z.double()
         middle, widths = self.bins // 2, values.double().diff()
         widths = widths.maximum(self.narrowest * z.diff())

@@ -29,6 +29,10 @@ def chosen_penalty(space: Space, constraint: ConstraintName) -> float:
     return 10.0 if space.grid else 0.1
 
 
+_SCATTERING = 3000.0
+"""Weight at which the spectra, not the critic, teach the generator."""
+
+
 def chosen_scattering(space: Space, chosen: float | None, *, whitened: bool) -> float:
     """Weight of the score of scattering spectra; 0 where there are none.
 
@@ -37,8 +41,11 @@ def chosen_scattering(space: Space, chosen: float | None, *, whitened: bool) -> 
     """
     able = whitened and has_scattering_spectra(space)
     if chosen and not able:
-        raise UsageError("scattering spectra are of homogeneous maps that are generated from noise; set scattering=0")
-    return (3000.0 if able else 0.0) if chosen is None else chosen
+        raise UsageError(
+            f"scattering={chosen:g} needs homogeneous maps of at least 8 x 8 cells that are generated from noise; set "
+            "scattering=0"
+        )
+    return (_SCATTERING if able else 0.0) if chosen is None else chosen
 
 
 @singledispatch

@@ -2,7 +2,12 @@
 
 `StationaryGenerator` sees white noise, of which the long waves that shape structures are a small part, cell by cell.
 Here the network sees the Gaussian field of normal scores that this noise stands for beside the noise itself, and
-changes the field, in standardised wavelet coefficients of a grid that is halved once.
+changes the field, in standardised wavelet coefficients of a grid that is halved once,
+
+    v = C w,        v' = B^-1 (B v + n(B v, H w, c)),        w' = C^-1 v',
+
+with w white noise, C the colouring by the spectrum at the condition c, B the standardised wavelet coefficients, H the
+same without standardisation, and n a U-Net that is 0 at first.
 """
 
 from __future__ import annotations
@@ -48,6 +53,7 @@ class ColouredGenerator(nn.Module):
     def forward(
         self, z: Float[Tensor, "batch latent"], condition: Condition | None = None
     ) -> Float[Tensor, "batch channels *grid"]:
+        """Whitened fields from white noise."""
         noise = z.view(len(z), *self.white.space.shape)
         start = self.coloured(noise, condition)
         both = torch.cat([start, self.bands.split(self.white.merge(noise))], 1)

@@ -11,10 +11,11 @@ values are made only as far as they are significant,
 
     ln g -> ln g max(0, 1 - 2 s^2 / r^2),        h(q) - q -> (h(q) - q) max(0, 1 - 2 / <(h(q) - q)^2 / s_q^2>),
 
-with r the logarithm of the ratio of powers of members and samples, s standard errors, and < > the mean over quantiles
-q: shrunk as by James and Stein 1961, and left out below the threshold of Akaike 1974, so that few members do not impose
-their noise. Beyond the outermost quantiles, where few values are known, values may move closer together, but not
-further apart.
+with r the logarithm of the ratio of powers of members and samples, s the standard error of r or of h(q) - q, from the
+scatter over samples of the difference between a sample and the mean of the members beside it, and < > the mean over
+quantiles q. A change is shrunk as by James and Stein 1961 and left out where it does not pay for its parameter (Akaike
+1974), so that few members do not impose their noise. g is kept within 1/1.5 and 1.5. Beyond the outermost quantiles h
+may bring values closer together, but not further apart.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from pushforward.transport import GaussianDenoiser
 __all__ = ["MatchedFlow", "Unmatched"]
 
 Draw = Callable[[Draws, Condition | None], Tensor]
+"""Samples of the flow from draws, at conditions."""
 
 
 class Unmatched(nn.Module):
@@ -63,11 +65,11 @@ class Unmatched(nn.Module):
         """Return to the identity."""
 
     def forward(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, "batch *shape"]:
-        """Samples of samples of the flow."""
+        """Corrected samples."""
         return x
 
     def inverse(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, "batch *shape"]:
-        """Samples of the flow of samples."""
+        """The samples of the flow whose corrections are ``x``; the inverse of `forward`."""
         return x
 
     def log_volume(self, x: Float[Tensor, "batch *shape"], spectrum: GaussianDenoiser) -> Float[Tensor, " batch"]:
@@ -97,7 +99,7 @@ class MatchedFlow(Unmatched):
     drawn = 64
     """Samples that are drawn at once."""
     largest = 1.5
-    """Largest gain, and the inverse of the smallest: where rare peaks hold the power, more is the noise of these."""
+    """Largest gain, and inverse of the smallest: beyond it, power rests on rare peaks and g is mostly their noise."""
 
     done: Tensor
 
@@ -139,11 +141,11 @@ class MatchedFlow(Unmatched):
             members: at least as many, with values in the user's units if possible.
             spectrum: whose shells are used.
         """
-        rows = _beside(members, len(made), self.beside).to(made.device).flatten()
+        rows = _nearest(members, len(made), self.beside).to(made.device).flatten()
         values = None if members.values is None else members.values[rows]
         given = None if members.condition is None else members.condition[rows]
         x = members.x[rows]
-        statistics = SignificantStatistics(self.space, self.condition, spectrum, len(rows)).to(made.device)
+        statistics = _SignificantStatistics(self.space, self.condition, spectrum, len(rows)).to(made.device)
         statistics.fit(x, values, given, spectrum)
         statistics.fit_match(self.match, lambda gain, count: spectrum.scaled(made[:count], gain), spectrum)
         significance = self._significance(made, x, statistics, spectrum)
@@ -186,7 +188,7 @@ class MatchedFlow(Unmatched):
         return _significant(error, (theirs_mean / ours_mean).log())
 
 
-class SignificantStatistics(FieldStatistics):
+class _SignificantStatistics(FieldStatistics):
     """Values of members, to which generated values are changed only as far as the difference is significant.
 
     Arguments are those of `FieldStatistics`.
@@ -198,6 +200,7 @@ class SignificantStatistics(FieldStatistics):
     def __init__(self, space: Field, condition: ConditionSpace, spectrum: GaussianDenoiser, count: int) -> None:
         super().__init__(space, condition, spectrum, count)
         self.changed = NormalScores(range(space.channels), axis=1)
+        self.sorted = torch.empty(0)
 
     @torch.no_grad()
     def fit(
@@ -211,6 +214,7 @@ class SignificantStatistics(FieldStatistics):
         self.sorted = v.flatten(2).sort(2).values
 
     def fit_scores(self, match: Match, v: Float[Tensor, "batch *shape"]) -> None:
+        """Set the scores of generated fields, and the changed value of each of their quantiles."""
         super().fit_scores(match, v)
         scores, own = match.scores, v.flatten(2).sort(2).values
         z, ours = scores.edges, scores.quantiles
@@ -221,10 +225,15 @@ class SignificantStatistics(FieldStatistics):
         # One share for all quantiles of a channel: their own would leave kinks.
         off = ((theirs - ours) / error).square().mean(1, keepdim=True).sqrt()
         change = (theirs - ours) * _significant(torch.ones_like(off), off)
-        self.changed.set(z, ours + change, least=scores.slopes[:, [0, -1]])
+        self.changed.set_quantiles(z, ours + change, least=scores.slopes[:, [0, -1]])
 
     def matched(self, v: Float[Tensor, "batch *shape"], match: Match) -> Tensor:
+        """Fields whose values are changed as far as the difference from members is significant."""
         return self.changed.inverse(match.scores(v))
+
+    def unmatched(self, v: Float[Tensor, "batch *shape"], match: Match) -> Tensor:
+        """The inverse of `matched`."""
+        return match.scores.inverse(self.changed(v))
 
 
 def _shares(rows: Float[Tensor, "fields channels cells"], values: Float[Tensor, "channels knots"]) -> Tensor:
@@ -234,18 +243,18 @@ def _shares(rows: Float[Tensor, "fields channels cells"], values: Float[Tensor, 
 
 
 def _significant(error: Tensor, found: Tensor) -> Tensor:
-    """Share of what was found that is kept."""
+    """max(0, 1 - 2 s^2 / r^2) of a difference r with standard error s; 0 where there is no difference."""
     return (1 - 2 * (error / found).square()).nan_to_num(0.0, 0.0, 0.0).clamp(min=0)
 
 
-def _beside(members: Batch, count: int, most: int) -> Int[Tensor, "count beside"]:
-    """Members whose conditions are nearest to those of each of the first; any of those that are equally near."""
+def _nearest(members: Batch, count: int, most: int) -> Int[Tensor, "count beside"]:
+    """Members whose conditions are nearest to those of each of the first; equally near ones in a random order."""
     beside = max(1, min(most, len(members.x) // count))
     if members.condition is None:
         return torch.arange(count * beside).view(count, beside)
     places = members.condition.flat().nan_to_num().double().cpu().numpy()
-    # Of members with equal conditions, such as labels, each sample gets others: those next to it in a random order.
-    order = np.random.default_rng(0).random((len(places), 1))
-    places = np.concatenate([places, 1e-3 * order], axis=1)
+    # Small beside differences of conditions: it decides only between members with equal ones, such as labels.
+    order = 1e-3 * np.random.default_rng(0).random((len(places), 1))
+    places = np.concatenate([places, order], axis=1)
     _, nearest = cKDTree(places).query(places[:count], k=range(1, beside + 1))
     return torch.from_numpy(nearest)

@@ -208,7 +208,7 @@ class Model(nn.Module, ABC):
         """Set buffers that samples of the trained weights need, before these are saved for the last time.
 
         Arguments:
-            batch: as for `prepare`, with `Completion.members` members if these are not none.
+            batch: first members, at least `Completion.members` of them or all.
             seen: number of samples that were trained on.
             watch: shows the progress.
         """

@@ -9,9 +9,13 @@ normal scores, their envelopes U_jl = |W_jl|, and the same map y in the user's u
     < U_jl (x * psi_j'l') >,  < U_jl (y * psi_j'l') >      how fine structure follows coarse structure, j <= j'
     Re < (U_jl * psi_j''l'') (U_j'l' * psi_j''l'')^* >     how two octaves vary together, j, j' <= j''
 
-Wavelets are real in Fourier space; octaves overlap. The last two kinds are decomposed by common rotations of all
-directions, into means over these and differences between them, which vanish on average if maps are isotropic. Mirror
-images are averaged.
+with, for wavenumbers k of angle phi, k_j = 3 pi / 4 2^-j radians per cell and phi_l = pi l / 4,
+
+    psi_jl(k) = cos(pi/2 log2(|k| / k_j)) max(0, cos(phi - phi_l))^3      where |log2(|k| / k_j)| < 1, else 0,
+
+and the first factor 1 at all |k| > k_0 for j = 0. Octaves overlap. The last two kinds are decomposed by common
+rotations of all directions, into means over these and differences between them, which vanish on average if maps are
+isotropic. Mirror images are averaged.
 
 Source: Cheng, Morel, Allys, Menard and Mallat 2024, PNAS Nexus 3, pgae103 (arXiv:2306.17210), who sample maps of
 physical fields from means of such spectra.
@@ -39,7 +43,10 @@ _DIFFERENCES = 0.25
 """Weight of a difference between directions, relative to a mean over them."""
 _LEVELS = (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 """Of normal scores."""
-_TINY, _ROUNDED = 1e-8, 1e-6
+_TINY = 1e-8
+"""Added to powers, so that logarithms and roots stay differentiable."""
+_ROUNDED = 1e-6
+"""Square of the difference below which |a - b| is rounded off."""
 _ROWS = 64
 """Members whose spectra are computed at once."""
 
@@ -131,11 +138,15 @@ class ScatteringSpectra(nn.Module):
         second: Float[Tensor, "batch spectra"],
         real: Float[Tensor, "batch spectra"],
     ) -> Float[Tensor, ""]:
-        r"""Continuous ranked probability score of two independent samples at the condition of each member.
+        """Continuous ranked probability score of two independent samples at the condition of each member.
 
-        The weighted mean over spectra of (\|a - x\| + \|b - x\| - \|a - b\|) / 2, whose expectation is least where each
-        spectrum has the distribution of the members' at every condition. The norm of all spectra together would
-        hardly tell a spectrum that scatters too much from another that scatters too little.
+        The weighted mean over spectra of
+
+            (|a - x| + |b - x| - |a - b|) / 2,
+
+        whose expectation is least where each spectrum has the distribution of the members' at every condition. The norm
+        of all spectra together would hardly tell a spectrum that scatters too much from another that scatters too
+        little.
 
         Source: Gneiting and Raftery 2007, https://doi.org/10.1198/016214506000001437, equation 21.
         """
@@ -147,7 +158,12 @@ class ScatteringSpectra(nn.Module):
     def fit(
         self, x: Float[Tensor, "batch channels rows columns"], values: Float[Tensor, "batch channels rows columns"]
     ) -> None:
-        """Set the units from members."""
+        """Set the units: mean and scatter of each spectrum over members.
+
+        Arguments:
+            x: normal scores.
+            values: the same maps in the user's units.
+        """
         pairs = list(zip(x.split(_ROWS), values.split(_ROWS), strict=True))
         for each, scale in ((x, self.scale), (values, self.value_scale)):
             modes = [torch.fft.rfft2(part.float(), norm="forward") for part in each.split(_ROWS)]

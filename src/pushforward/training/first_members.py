@@ -19,13 +19,13 @@ __all__ = ["first_members", "member_count"]
 
 
 def member_count(source: Source) -> int:
-    """Number of training members, or 0 for a source without any; of a teacher, those that it is asked about."""
+    """Number of training members, or 0 for a source without any; for a teacher, of the ensemble that it is given."""
     data = source.data if isinstance(source, Teacher) else source
     return len(data.train) if isinstance(data, OfEnsemble) else 0
 
 
 def first_members(plan: Plan, preprocessing: Any, device: torch.device, least: int = 0) -> Any:
-    """The first batch, enlarged to at least so many members if there are so many; the same in every process."""
+    """The first batch, enlarged to at least ``least`` members or to all; the same in every process."""
     settings, source = plan.task.of_loop, plan.task.source
     whole = Shard(settings.batch_size)
     joined, _ = source.batches(preprocessing, whole, plan.seed, augmented=settings.augment, device=device)
