@@ -166,7 +166,7 @@ def compare(run: Path) -> None:
     print(f"These are the results of {steps:,} steps. After other numbers of steps ({PAGE}):")
     for row in [{"steps": f"{steps:,} (here)", **own}, *stored]:
         values = "; ".join(f"{name} {row[name]}" for name in list(own)[:5] if name in row)
-        print(f"  {row['steps']!s:>14}  {values}")
+        print(f"  {row['steps']!s:>17}  {values}")
     for name, counts in [
         ("The judgement", Counter(each["verdict"] for each in mine["verdicts"])),
         ("The former judgement, by ranges of the floor alone", former_verdicts(mine["verdicts"])),
