@@ -130,7 +130,7 @@ def test_too_few_members():
 
 
 def test_constant_data():
-    with pytest.raises(DataError, match="every value of array is 3"):
+    with pytest.raises(DataError, match="all values of array are equal"):
         Ensemble.from_array(np.full((20, 3), 3.0)).check()
 
 

@@ -113,4 +113,5 @@ def check_ensemble(ensemble: Ensemble) -> None:
         values = batch[..., 1:] if ensemble.space.timed else batch
         low, high = min(low, np.nanmin(values)), max(high, np.nanmax(values))
     if low == high:
-        raise DataError(f"every value of {ensemble.name} is {low:g} in float32: constant data cannot be learned from")
+        # Not their value: whole numbers are placed within their cells by now.
+        raise DataError(f"all values of {ensemble.name} are equal in float32: constant data cannot be learned from")
