@@ -145,7 +145,7 @@ class MatchedFlow(Unmatched):
         values = None if members.values is None else members.values[rows]
         given = None if members.condition is None else members.condition[rows]
         x = members.x[rows]
-        statistics = _SignificantStatistics(self.space, self.condition, spectrum, len(rows)).to(made.device)
+        statistics = _SignificantStatistics(self.space, self.condition, spectrum, x).to(made.device)
         statistics.fit(x, values, given, spectrum)
         statistics.fit_match(self.match, lambda gain, count: spectrum.scaled(made[:count], gain), spectrum)
         significance = self._significance(made, x, statistics, spectrum)
@@ -191,27 +191,24 @@ class MatchedFlow(Unmatched):
 class _SignificantStatistics(FieldStatistics):
     """Values of members, to which generated values are changed only as far as the difference is significant.
 
-    Arguments are those of `FieldStatistics`.
+    Arguments:
+        space, condition, spectrum: of `FieldStatistics`.
+        members: as many beside each generated field, in the order of these.
 
     Attributes:
         changed: the inverse of the map from normal scores of generated fields to their changed values.
     """
 
-    def __init__(self, space: Field, condition: ConditionSpace, spectrum: GaussianDenoiser, count: int) -> None:
-        super().__init__(space, condition, spectrum, count)
-        self.changed = NormalScores(range(space.channels), axis=1)
-        self.sorted = torch.empty(0)
-
-    @torch.no_grad()
-    def fit(
+    def __init__(
         self,
-        v: Float[Tensor, "batch *shape"],
-        values: Float[Tensor, "batch *shape"] | None,
-        condition: Condition | None,
+        space: Field,
+        condition: ConditionSpace,
         spectrum: GaussianDenoiser,
+        members: Float[Tensor, "members *shape"],
     ) -> None:
-        super().fit(v, values, condition, spectrum)
-        self.sorted = v.flatten(2).sort(2).values
+        super().__init__(space, condition, spectrum, len(members))
+        self.changed = NormalScores(range(space.channels), axis=1)
+        self.sorted = members.flatten(2).sort(2).values
 
     def fit_scores(self, match: Match, v: Float[Tensor, "batch *shape"]) -> None:
         """Set the scores of generated fields, and the changed value of each of their quantiles."""
