@@ -53,7 +53,7 @@ from pushforward.spaces import Field, Space
 
 __all__ = ["Adversarial", "AdversarialSampling", "AdversarialSettings", "ConstraintName"]
 
-_COLOURED_WIDTH = 16
+_COLOURED_CRITIC_WIDTH = 16
 """Width of a critic of coloured maps."""
 _STARTS = 4
 """Codes from which the code of a member is looked for."""
@@ -159,7 +159,7 @@ class Adversarial(Model):
         self.critic = Critic(
             packed_space(seen, options.packing),
             packed_condition(condition, options.packing),
-            options.critic_width or (width_for(space) if self.colours is None else _COLOURED_WIDTH),
+            options.critic_width or (width_for(space) if self.colours is None else _COLOURED_CRITIC_WIDTH),
             options.critic_depth,
             options.network,
             conditioning=options.conditioning,
